@@ -1,0 +1,234 @@
+"""Drain speed: events a second of one and two workers against the same projection without a queue.
+
+`python -m bench.drain` prints one table; `--json` one document. Every measure starts from an empty database with the
+same events: each user is created and then updated, 1.3 kB an event. `ceiling` is our own projection (the mirror and the
+profile statement, audit included) over slices of the same size, one transaction each: no claim, no outcomes, no
+savepoint, no limits, no log.
+"""
+
+import argparse
+import asyncio
+import multiprocessing
+import os
+import random
+import sys
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from multiprocessing.synchronize import Barrier
+from uuid import UUID
+
+import psutil
+import psycopg
+
+from bench.support import EVENT_BYTES, database, progress, server, show, user_event
+from consumer import logs, migrations, outbox, projection
+from consumer.database import connect, operator_access, worker_access
+from consumer.events import KNOWN_TYPES
+from consumer.metrics import Metrics
+from consumer.outbox import Delivery
+from consumer.queries import query
+from consumer.settings import Projection
+from consumer.worker import BATCH_SIZE, Worker, drain
+
+ACCESS = worker_access("consumer")
+START = datetime(2026, 11, 22, tzinfo=UTC)
+FILL_BATCH = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """One way to drain the same events."""
+
+    name: str
+    is_ceiling: bool = False
+    workers: int = 1
+    batch_size: int = BATCH_SIZE
+    history: int = 0
+    is_xmin_held: bool = False
+
+
+def measures(batch_sizes: list[int], history: int) -> list[Measure]:
+    by_size = [
+        measure
+        for size in batch_sizes
+        for measure in (
+            Measure(f"ceiling, batch {size}", is_ceiling=True, batch_size=size),
+            Measure(f"one worker, batch {size}", batch_size=size),
+        )
+    ]
+    return [
+        *by_size,
+        Measure("ceiling", is_ceiling=True),
+        Measure("one worker"),
+        Measure("two workers", workers=2),
+        Measure("one worker, 10k behind", history=10_000),
+        Measure(f"one worker, {history // 1000}k behind", history=history),
+        Measure("one worker, xmin held", is_xmin_held=True),
+    ]
+
+
+def run(server_url: str, measure: Measure, events: int) -> dict[str, object]:
+    progress(measure.name)
+    with database(server_url, "drain") as url, ExitStack() as held:
+        migrations.apply(url, "consumer")
+        asyncio.run(_fill(url, events, measure.history))
+        if measure.is_xmin_held:
+            foreign = held.enter_context(psycopg.connect(url))
+            foreign.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+            foreign.execute("SELECT count(*) FROM consumer.pending")
+        before = _counters(url)
+        seconds, growth = _timed(url, measure, events)
+        after = _counters(url)
+    return {
+        "measure": measure.name,
+        "events/s": events / seconds,
+        "WAL bytes/event": (after[0] - before[0]) / events,
+        "dead rows/event": (after[1] - before[1]) / events,
+        "worker RSS growth MB": growth / 2**20,
+    }
+
+
+def _timed(url: str, measure: Measure, events: int) -> tuple[float, int]:
+    """Drain in processes of their own, all from one starting shot; return seconds and the largest growth of one."""
+    context = multiprocessing.get_context("spawn")
+    barrier = context.Barrier(measure.workers + 1)
+    results = context.SimpleQueue()
+    target: Callable[..., None] = _project if measure.is_ceiling else _work
+    arguments = (url, measure.batch_size, events, barrier, results)
+    processes = [context.Process(target=target, args=arguments) for _ in range(measure.workers)]
+    for process in processes:
+        process.start()
+    barrier.wait(timeout=60)
+    started = time.perf_counter()
+    growths = [results.get() for _ in processes]
+    seconds = time.perf_counter() - started
+    for process in processes:
+        process.join()
+    return seconds, max(growths)
+
+
+def _work(
+    url: str, batch_size: int, _events: int, barrier: Barrier, results: "multiprocessing.SimpleQueue[int]"
+) -> None:
+    """Be a worker with its usual log, written to a file that nobody reads."""
+    sys.stderr = open(os.devnull, "w")  # noqa: PTH123, SIM115
+    logs.configure("json", "info")
+
+    async def work() -> int:
+        worker = Worker(ACCESS, Metrics(KNOWN_TYPES), attempts_max=12, batch_size=batch_size)
+        async with await connect(url, ACCESS) as conn:
+            barrier.wait(timeout=60)
+            before = int(psutil.Process().memory_info().rss)
+            await drain(conn, worker)
+            return int(psutil.Process().memory_info().rss) - before
+
+    results.put(asyncio.run(work()))
+
+
+def _project(
+    url: str, batch_size: int, events: int, barrier: Barrier, results: "multiprocessing.SimpleQueue[int]"
+) -> None:
+    """Be the ceiling: the projection over slices of the outbox."""
+
+    async def project() -> None:
+        async with await connect(url, ACCESS) as conn:
+            [(first,)] = await (await conn.execute("SELECT min(seq) FROM consumer.pending")).fetchall()
+            barrier.wait(timeout=60)
+            for seq in range(first, first + events, batch_size):
+                seqs = list(range(seq, min(seq + batch_size, first + events)))
+                async with conn.transaction():
+                    cursor = await conn.execute(query("effects/mirror"), {"seqs": seqs}, binary=True)
+                    written, _, _ = await cursor.fetchone() or ([], [], [])
+                    await conn.execute(query("effects/profiles"), {"seqs": seqs, "written": written})
+
+    asyncio.run(project())
+    results.put(0)
+
+
+async def _fill(url: str, events: int, history: int) -> None:
+    randomness = random.Random(1)
+    async with await connect(url, operator_access("consumer")) as conn:
+        async with conn.transaction():
+            await projection.record(conn, Projection(), is_forced=False)
+        if history:
+            await conn.execute(_HISTORY, {"body": user_event(UUID(int=1), 1), "rows": history})
+        users = [UUID(int=randomness.getrandbits(128), version=4) for _ in range(events // 2)]
+        deliveries = [_delivery(users[n % len(users)], n) for n in range(events)]
+        for start in range(0, events, FILL_BATCH):
+            await outbox.put(conn, deliveries[start : start + FILL_BATCH])
+        await conn.execute("VACUUM ANALYZE")
+        await conn.execute("CHECKPOINT")
+
+
+# What lies behind: stored, done, and none of the measure's business.
+_HISTORY = b"""
+WITH stored AS (
+    INSERT INTO consumer.outbox (source, message_id, event_type, user_id, occurred_at, body)
+    SELECT 'stack', 'old_' || n, 'user.updated', md5(n::text)::uuid, now() - interval '1 day', %(body)b
+    FROM generate_series(1, %(rows)b::integer) AS n
+    RETURNING seq
+)
+INSERT INTO consumer.outcomes (seq, outcome) SELECT seq, 'applied' FROM stored
+"""
+
+
+def _delivery(user_id: UUID, number: int) -> Delivery:
+    return Delivery(
+        source="stack",
+        message_id=f"msg_{number:027}",
+        event_type="user.updated",
+        user_id=user_id,
+        team_id=None,
+        occurred_at=START + timedelta(milliseconds=4 * number),
+        verified_by="0123abcd",
+        body=user_event(user_id, number),
+    )
+
+
+def _counters(url: str) -> tuple[int, int]:
+    """Return the WAL written and the row versions killed so far."""
+    with psycopg.connect(url) as conn:
+        conn.execute("SELECT pg_stat_force_next_flush()")
+        [row] = conn.execute(
+            "SELECT (pg_current_wal_lsn() - '0/0')::bigint, sum(n_tup_upd + n_tup_del)::bigint FROM pg_stat_user_tables"
+        ).fetchall()
+    return int(row[0]), int(row[1])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--events", type=int, default=40_000)
+    parser.add_argument(
+        "--batch-sizes", type=lambda text: [int(n) for n in text.split(",") if n], default=[250, 500, 2000, 4000]
+    )
+    parser.add_argument("--history", type=int, default=1_000_000)
+    parser.add_argument("--repeats", type=int, default=1, help="the best of so many runs of each measure")
+    parser.add_argument("--database-url", help="a server to use instead of an embedded one")
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    with server(options.database_url) as url:
+        rows = [
+            max(
+                (run(url, measure, options.events) for _ in range(options.repeats)),
+                key=lambda row: float(str(row["events/s"])),
+            )
+            for measure in measures(options.batch_sizes, options.history)
+        ]
+    speeds = {str(row["measure"]): float(str(row["events/s"])) for row in rows}
+    one = speeds["one worker"]
+    facts = {
+        "event bytes": EVENT_BYTES,
+        "one worker / ceiling": one / speeds["ceiling"],
+        "two workers / one": speeds["two workers"] / one,
+        "long history / short": speeds[f"one worker, {options.history // 1000}k behind"]
+        / speeds["one worker, 10k behind"],
+        "xmin held / free": speeds["one worker, xmin held"] / one,
+    }
+    show("Drain", rows, facts, as_json=options.json)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,231 @@
+"""Ingest speed: durable requests a second against the same server that answers at once.
+
+`python -m bench.ingest` prints one table; `--json` one document. All kinds run in turn, in one run, on the same server
+code, with the same signed requests over 64 keep-alive connections: `ceiling` answers 204 at once; `verify` verifies and
+checks but stores nothing; `one insert` stores each request with an insert and a commit of its own; `ours` is the
+receiver. PostgreSQL, the server and the client share the machine.
+"""
+
+import argparse
+import asyncio
+import multiprocessing
+import secrets
+import statistics
+import time
+from base64 import b64encode
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from functools import partial
+from multiprocessing.connection import Connection as Pipe
+
+import psutil
+import psycopg
+import uvloop
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from bench.client import Outcome, at_full_load, at_rate, signed_requests
+from bench.support import EVENT_BYTES, database, progress, server, show
+from consumer import migrations, outbox, projection
+from consumer.database import (
+    Connection,
+    connect,
+    open_pool,
+    operator_access,
+    receiver_access,
+    transaction,
+    worker_access,
+)
+from consumer.events import KNOWN_TYPES
+from consumer.intake import WRITERS, open_intake
+from consumer.loop import Loop
+from consumer.metrics import Metrics
+from consumer.outbox import Delivery
+from consumer.settings import Projection
+from consumer.signatures import Verifier
+from consumer.web.app import receiver_app
+from consumer.web.guard import Limits
+from consumer.web.receive import Put
+from consumer.web.server import serve
+from consumer.worker import Worker
+
+CONNECTIONS = 64
+KINDS = ("ceiling", "verify", "one insert", "ours")
+ACCESS = receiver_access("consumer")
+WORKER_ACCESS = worker_access("consumer")
+# The best of 8, 16 and 32 here: more only queue for the same disk.
+ONE_INSERT_CONNECTIONS = 16
+LONE_EVENTS = 20
+
+
+def measure(kind: str, key: bytes, requests: int, url: str) -> dict[str, object]:
+    """Measure one kind of server at full load and at half of it."""
+    progress(kind)
+    count = requests // 3 if kind == "one insert" else requests
+    with _running(url, kind, key) as (port, process):
+        uvloop.run(at_full_load(port, signed_requests(2000, 0, key), CONNECTIONS))
+        before = process.memory_info().rss
+        full = uvloop.run(at_full_load(port, signed_requests(count, 10_000, key), CONNECTIONS))
+        half_rate = count / full.seconds / 2
+        half_requests = signed_requests(count // 4, 10_000 + count, key)
+        half = uvloop.run(at_rate(port, half_requests, CONNECTIONS, half_rate))
+        after = process.memory_info().rss
+    return {
+        "kind": kind,
+        "requests/s": count / full.seconds,
+        **_latencies("full", full),
+        **_latencies("half", half),
+        "RSS MB before": before / 2**20,
+        "RSS MB after": after / 2**20,
+        "refused": full.refused + half.refused,
+    }
+
+
+def _latencies(load: str, outcome: Outcome) -> dict[str, float]:
+    return {f"{load} p{share:g} ms": outcome.percentile_ms(share / 100) for share in (50, 99, 99.9)}
+
+
+class _running:  # noqa: N801  # Read as a statement: with _running(…)
+    """A server of one kind in a process of its own, for the duration."""
+
+    def __init__(self, url: str, kind: str, key: bytes) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._pipe, theirs = context.Pipe()
+        self._process = context.Process(target=_serve, args=(url, kind, key, theirs))
+
+    def __enter__(self) -> tuple[int, psutil.Process]:
+        self._process.start()
+        return self._pipe.recv(), psutil.Process(self._process.pid)
+
+    def __exit__(self, *_: object) -> None:
+        self._pipe.send("stop")
+        self._process.join(timeout=15)
+
+
+def _serve(url: str, kind: str, key: bytes, pipe: Pipe) -> None:
+    async def run() -> None:
+        async with _app(url, kind, key) as app, serve(app, "127.0.0.1", 0, Limits(), _forget_refusal) as port:
+            pipe.send(port)
+            await asyncio.to_thread(pipe.recv)
+
+    uvloop.run(run())
+
+
+@asynccontextmanager
+async def _app(url: str, kind: str, key: bytes) -> AsyncIterator[ASGIApp]:
+    metrics = Metrics(KNOWN_TYPES)
+    verifier = Verifier([b64encode(key).decode()], timedelta(hours=1))
+
+    def app(put: Put) -> ASGIApp:
+        return receiver_app({"stack": verifier}, put, _ready, metrics)
+
+    if kind == "ceiling":
+        yield _answer_at_once
+    elif kind == "verify":
+        yield app(_forget)
+    elif kind == "one insert":
+        async with open_pool(url, ACCESS, size=ONE_INSERT_CONNECTIONS, wait_timeout=timedelta(seconds=5)) as pool:
+            pool.max_waiting = 0
+
+            async def insert(delivery: Delivery) -> None:
+                async with pool.connection() as conn, transaction(conn, ACCESS):
+                    await outbox.put(conn, [delivery])
+
+            yield app(insert)
+    else:
+        async with (
+            open_pool(url, ACCESS, size=WRITERS + 1, wait_timeout=timedelta(seconds=2)) as pool,
+            open_intake(pool, ACCESS, metrics.received) as intake,
+        ):
+            yield app(intake.put)
+
+
+async def _answer_at_once(_: Scope, receive: Receive, send: Send) -> None:
+    while (await receive()).get("more_body"):
+        pass
+    await send({"type": "http.response.start", "status": 204, "headers": []})
+    await send({"type": "http.response.body", "body": b""})
+
+
+async def _forget(_: Delivery) -> None:
+    """Store nothing."""
+
+
+def _forget_refusal(_: str) -> None:
+    """Count nothing."""
+
+
+async def _ready() -> None:
+    """Be ready."""
+
+
+def lone_event(key: bytes, url: str) -> dict[str, object]:
+    """Return the median time from an idle receiver's 204 to the profile, with an idle worker beside it."""
+    progress("a lone event")
+
+    async def measured(port: int) -> list[float]:
+        loop = Loop(url, Worker(WORKER_ACCESS, Metrics(KNOWN_TYPES), attempts_max=12), poll_max=timedelta(seconds=1))
+        working = asyncio.create_task(loop.run())
+        async with await connect(url, operator_access("consumer")) as conn:
+            times = [await _lone(conn, port, request) for request in signed_requests(LONE_EVENTS, 50_000_000, key)]
+        loop.stop()
+        await working
+        return times
+
+    with _running(url, "ours", key) as (port, _):
+        return {"median ms": 1000 * statistics.median(uvloop.run(measured(port)))}
+
+
+async def _lone(conn: Connection, port: int, request: bytes) -> float:
+    for table in ("profiles", "stack_user_profiles"):
+        await conn.execute(f"DELETE FROM identity.{table}")
+    # Long enough for the worker to have backed off as far as it ever does, and never in step with its polls.
+    await asyncio.sleep(1.5 + secrets.randbelow(1000) / 1000)
+    await at_full_load(port, [request], 1)
+    answered = time.perf_counter()
+    while not await (await conn.execute("SELECT FROM identity.profiles LIMIT 1")).fetchall():  # noqa: ASYNC110
+        # Another process makes the row: there is no event to wait for.
+        await asyncio.sleep(0.002)
+    return time.perf_counter() - answered
+
+
+async def _prepare(url: str) -> None:
+    async with await connect(url, operator_access("consumer")) as conn, conn.transaction():
+        await projection.record(conn, Projection(), is_forced=False)
+
+
+def _in_new_database(server_url: str, act: Callable[[str], dict[str, object]]) -> dict[str, object]:
+    with database(server_url, "ingest") as url:
+        migrations.apply(url, "consumer")
+        asyncio.run(_prepare(url))
+        result = act(url)
+        with psycopg.connect(url) as conn:
+            [(stored, queued)] = conn.execute(
+                "SELECT (SELECT count(*) FROM consumer.outbox), (SELECT count(*) FROM consumer.pending)"
+            ).fetchall()
+        return {**result, "rows": stored} if stored == queued else result
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--requests", type=int, default=60_000, help="at full load; a third for `one insert`")
+    parser.add_argument("--database-url", help="a server to use instead of an embedded one")
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    key = secrets.token_bytes(24)
+    with server(options.database_url) as server_url:
+        rows = [_in_new_database(server_url, partial(measure, kind, key, options.requests)) for kind in KINDS]
+        lone = _in_new_database(server_url, partial(lone_event, key))
+    speeds = {str(row["kind"]): float(str(row["requests/s"])) for row in rows}
+    facts = {
+        "event bytes": EVENT_BYTES,
+        "connections": CONNECTIONS,
+        "ours / ceiling": speeds["ours"] / speeds["ceiling"],
+        "ours / one insert": speeds["ours"] / speeds["one insert"],
+        "a lone event, 204 to profile, median ms": lone["median ms"],
+    }
+    show("Ingest", rows, facts, as_json=options.json)
+
+
+if __name__ == "__main__":
+    main()

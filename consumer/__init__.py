@@ -1,0 +1,1 @@
+"""Stack Auth webhooks into your own Postgres."""

@@ -1,0 +1,5 @@
+"""Run the command line: `python -m consumer`."""
+
+from consumer.cli.main import main
+
+main()

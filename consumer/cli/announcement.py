@@ -1,0 +1,66 @@
+"""What `up` says once it is there: where everything is, and a line to try it with."""
+
+import asyncio
+import os
+import shlex
+import shutil
+import sys
+from pathlib import Path
+
+from rich.markup import escape
+
+from consumer.cli.addresses import origin, reachable, webhook_url
+from consumer.cli.context import data_dir, has_urls
+from consumer.cli.output import console
+from consumer.settings import Settings
+
+# How often a new receiver is asked whether it is there.
+ASK_SECONDS = 0.05
+
+
+async def announce(settings: Settings, *, ops_port: int, secret_file: Path | None) -> None:
+    """Wait until the receiver listens, and print what whoever started it needs to know."""
+    await until_listening(settings.host, settings.port)
+    facts = {
+        "Webhook URL": webhook_url(settings, "stack"),
+        "Secret": f"kept in {secret_file}" if secret_file else "from STACK_WEBHOOK_SECRETS",
+        "Database": "from DATABASE_URL" if has_urls(settings) else f"embedded, in {data_dir(settings)}",
+        "Receiver's ops": f"{origin(settings.ops_host, ops_port)}/metrics",
+        "Worker's ops": f"{origin(settings.ops_host, ops_port + 1)}/metrics",
+        "Try it": _sample_line(settings),
+    }
+    out = console()
+    for name, value in facts.items():
+        # Never wrapped: a line to paste must stay one.
+        out.print(f"[bold cyan]{name:<16}[/]{escape(value)}", soft_wrap=True)
+
+
+async def until_listening(host: str, port: int) -> None:
+    """Return as soon as somebody listens there."""
+    # The other process can't set an event of ours.
+    while not await _listens(reachable(host), port):  # noqa: ASYNC110
+        await asyncio.sleep(ASK_SECONDS)
+
+
+async def _listens(host: str, port: int) -> bool:
+    try:
+        _, writer = await asyncio.open_connection(host, port)
+    except OSError:
+        return False
+    writer.close()
+    return True
+
+
+def _sample_line(settings: Settings) -> str:
+    """Return a line to paste that sends a signed sample here."""
+    folder = f"CONSUMER_DATA_DIR={shlex.quote(str(settings.data_dir))} " if settings.data_dir else ""
+    return folder + shlex.join([*_this_program(), "send", "user.created", "--url", webhook_url(settings, "stack")])
+
+
+def _this_program() -> list[str]:
+    program = Path(sys.argv[0])
+    if program.name == "__main__.py":
+        return [sys.executable, "-m", "consumer"]
+    if shutil.which(program.name) == str(program):
+        return [program.name]
+    return [os.path.relpath(program) if program.is_relative_to(Path.cwd()) else str(program)]

@@ -1,0 +1,45 @@
+"""Values in tables for people: what a sender wrote must neither steer a terminal nor be read as markup."""
+
+from datetime import UTC, datetime, timedelta
+
+from rich.text import Text
+
+UNITS = (("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1))
+# From 10 kB on in kB, as `du -h` and PostgreSQL's pg_size_pretty do.
+SIZE_STEP = 10_240
+
+
+def cell(value: object) -> Text:
+    """Return a value as inert text: times in UTC to the second, nothing as a dash."""
+    if value is None:
+        return Text("-")
+    if isinstance(value, datetime):
+        return Text(f"{value.astimezone(UTC):%Y-%m-%d %H:%M:%SZ}")
+    return Text(printable(str(value)))
+
+
+def printable(text: str) -> str:
+    """Escape what is no visible character: controls, escapes, and marks that turn the direction of a line."""
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode() for character in text
+    )
+
+
+def duration(seconds: float) -> str:
+    """Return a duration in its two largest units, as in ``2h 5m``."""
+    left = int(timedelta(seconds=seconds).total_seconds())
+    parts = []
+    for unit, size in UNITS:
+        amount, left = divmod(left, size)
+        if amount:
+            parts.append(f"{amount}{unit}")
+    return " ".join(parts[:2]) or f"{seconds:.1f}s"
+
+
+def size(count: int) -> str:
+    """Return a number of bytes in the unit that leaves at most five digits."""
+    amount, units = count, ["bytes", "kB", "MB", "GB", "TB"]
+    while amount >= SIZE_STEP and len(units) > 1:
+        amount //= 1024
+        units.pop(0)
+    return f"{amount} {units[0]}"

@@ -1,0 +1,176 @@
+"""What every command shares: the settings, the database it may use, and how a refusal is said."""
+
+import asyncio
+import logging
+import re
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import update_wrapper
+from pathlib import Path
+from typing import Concatenate, Literal, ParamSpec, TypeVar
+
+import click
+import psycopg
+from psycopg import errors as postgres
+from psycopg.conninfo import conninfo_to_dict
+
+from consumer import embedded, logs
+from consumer.database import Access, Connection, connect, operator_access
+from consumer.errors import BadSettings, ConsumerError, NoDatabase, SettingsMismatch
+from consumer.settings import Settings, from_process
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+Kind = Literal["receiver", "worker", "migrate", "operator"]
+
+log = logging.getLogger(__name__)
+
+VARIABLES: Mapping[Kind, str] = {
+    "receiver": "RECEIVER_DATABASE_URL",
+    "worker": "WORKER_DATABASE_URL",
+    "migrate": "MIGRATE_DATABASE_URL",
+    "operator": "DATABASE_URL",
+}
+# A platform's container loses its disk at every deploy; each of these variables is set by one platform.
+PLATFORMS = ("KUBERNETES_SERVICE_HOST", "FLY_APP_NAME", "RENDER", "DYNO", "RAILWAY_ENVIRONMENT")
+# libpq quotes what it could not read: of a mistyped URL, a piece of the password.
+QUOTED = re.compile(r"\"[^\"]*\"|'[^']*'")
+NOT_MIGRATED = (
+    postgres.UndefinedTable,
+    postgres.UndefinedColumn,
+    postgres.UndefinedFunction,
+    postgres.InvalidSchemaName,
+)
+
+embedded_option = click.option(
+    "--embedded", "is_embedded", is_flag=True, help="Use the embedded database, wherever this runs."
+)
+
+
+class Misconfigured(click.ClickException):
+    """A configuration that can't be used: exit code 2, every fault on a line of its own."""
+
+    exit_code = 2
+
+    def format_message(self) -> str:
+        """Put click's prefix before each line."""
+        return self.message.replace("\n", "\nError: ")
+
+
+@contextmanager
+def refusals() -> Iterator[None]:
+    """Say an expected failure in one sentence on stderr, with the contract's exit code and without a traceback."""
+    try:
+        yield
+    except (BadSettings, SettingsMismatch, NoDatabase) as error:
+        raise Misconfigured(str(error)) from error
+    except ConsumerError as error:
+        raise click.ClickException(str(error)) from error
+    except NOT_MIGRATED as error:
+        raise click.ClickException("The database lacks what this release needs: run `consumer migrate`.") from error
+    except postgres.InsufficientPrivilege as error:
+        raise click.ClickException("The login may not do this: `consumer doctor` says what it lacks.") from error
+    except psycopg.OperationalError as error:
+        raise click.ClickException(f"The database can't be used: {said(error)}") from error
+
+
+def said(error: psycopg.OperationalError) -> str:
+    """Return the first line of what libpq or the server said, without any value in it."""
+    first = (str(error).strip() or type(error).__name__).splitlines()[0]
+    return QUOTED.sub("...", first)
+
+
+def pass_settings(command: Callable[Concatenate[Settings, P], T]) -> Callable[P, T]:
+    """Read the settings when the command runs, set up its log, and hand them to it first."""
+
+    def read(*args: P.args, **kwargs: P.kwargs) -> T:
+        settings = from_process(Path.cwd())
+        logs.configure(settings.log_format, settings.log_level)
+        for warning in settings.warnings:
+            log.warning(logs.SETTINGS_WARNED, extra={"warning": warning})
+        return command(settings, *args, **kwargs)
+
+    return update_wrapper(read, command)
+
+
+def refuse(faults: list[str]) -> None:
+    """Raise BadSettings with all faults, unless there are none."""
+    if faults:
+        raise BadSettings(faults)
+
+
+def url(settings: Settings, kind: Kind) -> str | None:
+    """Return the connection string configured for this kind of process."""
+    own = {
+        "receiver": settings.receiver_database_url,
+        "worker": settings.worker_database_url,
+        "migrate": settings.migrate_database_url,
+        "operator": None,
+    }
+    return own[kind] or settings.database_url
+
+
+def data_dir(settings: Settings) -> Path:
+    """Return where this installation's embedded database lives."""
+    return settings.data_dir or embedded.default_data_dir()
+
+
+def has_urls(settings: Settings) -> bool:
+    """Tell whether any process of this installation was given a database: then none may fall back to another."""
+    return any(url(settings, kind) for kind in VARIABLES)
+
+
+def database_faults(settings: Settings, kind: Kind, *, is_embedded: bool) -> list[str]:
+    """Return why this kind of process has no database: a lost setting must not quietly start an empty one."""
+    found = url(settings, kind)
+    if found and is_embedded:
+        return ["--embedded and DATABASE_URL name two databases; keep one of them."]
+    if found:
+        return [] if _is_readable(found) else [f"{_named(kind)} is not a connection string that libpq understands."]
+    if has_urls(settings) and not is_embedded:
+        return [f"{_named(kind)} is not set, though another process's database is."]
+    if kind in {"receiver", "worker"} and not is_embedded:
+        return ["DATABASE_URL is not set; --embedded would use the embedded database."]
+    if not embedded.exists(data_dir(settings)):
+        return [f"DATABASE_URL is not set, and `consumer up` has made no embedded database in {data_dir(settings)}."]
+    return []
+
+
+@contextmanager
+def database(settings: Settings, kind: Kind, *, is_embedded: bool = False) -> Iterator[str]:
+    """Yield the connection string for this kind of process; BadSettings when the contract leaves it none.
+
+    The embedded server that `up` made runs while the block does.
+    """
+    refuse(database_faults(settings, kind, is_embedded=is_embedded))
+    if found := url(settings, kind):
+        yield found
+        return
+    with embedded.server(data_dir(settings), create=False) as conninfo:
+        yield conninfo
+
+
+def as_operator(settings: Settings, work: Callable[[Connection, Access], Awaitable[T]]) -> T:
+    """Run *work* on one operator's connection, which is autocommit and outside of any transaction."""
+    access = operator_access(settings.role_prefix)
+
+    async def connected(conninfo: str) -> T:
+        async with await connect(conninfo, access) as conn:
+            return await work(conn, access)
+
+    with database(settings, "operator") as conninfo:
+        return asyncio.run(connected(conninfo))
+
+
+def _named(kind: Kind) -> str:
+    own = VARIABLES[kind]
+    return own if own == "DATABASE_URL" else f"{own} or DATABASE_URL"
+
+
+def _is_readable(conninfo: str) -> bool:
+    try:
+        conninfo_to_dict(conninfo)
+    except psycopg.ProgrammingError:
+        return False
+    return True

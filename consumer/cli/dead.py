@@ -1,0 +1,213 @@
+"""`consumer dead`: what could not be applied, shown, tried again or given up."""
+
+import getpass
+from base64 import b64encode
+from contextlib import suppress
+from dataclasses import asdict
+from typing import TypedDict, Unpack
+
+import click
+
+from consumer import dead, deliveries, replay
+from consumer.cli.cells import cell, printable
+from consumer.cli.context import as_operator, pass_settings
+from consumer.cli.output import console, emit, json_option, table
+from consumer.cli.replay import all_option, amount, refuse_unless_meant, show_replayed, total
+from consumer.database import Access, Connection, transaction
+from consumer.deliveries import ErrorGroup, Found, Selection
+from consumer.replay import Replayed
+from consumer.settings import Settings
+
+DEAD = ("dead",)
+# More groups than these nobody reads.
+GROUPS = 100
+# A few sentences; they are kept for as long as the delivery.
+REASON_CHARACTERS_MAX = 1000
+
+error_option = click.option("--error", "error_code", help="With this error code, as `dead list` shows it.")
+type_option = click.option("--type", "event_type", help="Of this event type.")
+limit_option = click.option("--limit", type=click.IntRange(1), help="At most so many, the oldest first.")
+ids_argument = click.argument("message_ids", metavar="[ID]...", nargs=-1)
+
+
+class Filters(TypedDict):
+    """Which dead deliveries are meant, as the command line said it."""
+
+    message_ids: tuple[str, ...]
+    error_code: str | None
+    event_type: str | None
+    limit: int | None
+
+
+class Reason(click.ParamType[str]):
+    """Why a delivery is given up: a few words, not none."""
+
+    name = "text"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Refuse a blank one, and an essay."""
+        text = value.strip()
+        if not 0 < len(text) <= REASON_CHARACTERS_MAX or "\0" in text:
+            self.fail(f"A reason has from 1 to {REASON_CHARACTERS_MAX} characters.", param, ctx)
+        return text
+
+
+@click.group(name="dead")
+def command() -> None:
+    """List, show, retry or discard what could not be applied."""
+
+
+@command.command(name="list")
+@error_option
+@type_option
+@click.option("--limit", type=click.IntRange(1), default=GROUPS, show_default=True, help="At most so many groups.")
+@json_option
+@pass_settings
+def list_errors(
+    settings: Settings, *, error_code: str | None, event_type: str | None, limit: int, is_json: bool
+) -> None:
+    """Group dead deliveries by error and event type, the most frequent first, each with its latest example."""
+
+    async def grouped(conn: Connection, access: Access) -> list[ErrorGroup]:
+        async with transaction(conn, access):
+            return await deliveries.errors(conn, DEAD, code=error_code, event_type=event_type, groups_max=limit)
+
+    groups = as_operator(settings, grouped)
+    if is_json:
+        emit({"groups": groups})
+    elif groups:
+        show_errors(groups)
+    else:
+        console().print("Nothing is dead.")
+
+
+@command.command(name="show")
+@click.argument("message_id", metavar="ID")
+@click.option("--body", "with_body", is_flag=True, help="The signed body too: it is personal data.")
+@json_option
+@pass_settings
+def show(settings: Settings, *, message_id: str, with_body: bool, is_json: bool) -> None:
+    """Tell all that is known of the delivery with this message id, whatever its state."""
+
+    async def found(conn: Connection, access: Access) -> list[Found]:
+        async with transaction(conn, access):
+            return await deliveries.find(conn, message_id, with_body=with_body)
+
+    documents = [_document(delivery) for delivery in as_operator(settings, found)]
+    if not documents:
+        raise click.ClickException(f"No delivery has the message id {printable(message_id)}.")
+    if is_json:
+        emit({"deliveries": documents})
+        return
+    for document in documents:
+        made = table("column", "value")
+        for name, value in document.items():
+            made.add_row(name, cell(value))
+        console().print(made)
+
+
+@command.command(name="retry")
+@ids_argument
+@error_option
+@type_option
+@limit_option
+@all_option
+@json_option
+@pass_settings
+def retry(settings: Settings, *, is_all: bool, is_json: bool, **filters: Unpack[Filters]) -> None:
+    """Check dead deliveries again with this release, and put those it can use back to pending.
+
+    The others stay dead, with the reason of today.
+    """
+    refuse_unless_meant(filters, is_all=is_all)
+
+    async def replayed(conn: Connection, access: Access) -> Replayed:
+        return await total(replay.replay(conn, access, _selection(filters)))
+
+    done = as_operator(settings, replayed)
+    show_replayed(done, is_json=is_json)
+    _refuse_missing(filters, done.queued + done.unusable)
+
+
+@command.command(name="discard")
+@ids_argument
+@error_option
+@type_option
+@limit_option
+@all_option
+@click.option("--reason", required=True, type=Reason(), help="Why; kept beside the delivery.")
+@click.option("--by", help="Whose decision it is; default this shell's user.")
+@json_option
+@pass_settings
+def discard(
+    settings: Settings, *, reason: str, by: str | None, is_all: bool, is_json: bool, **filters: Unpack[Filters]
+) -> None:
+    """Exclude dead deliveries for good: no replay, rebuild or repeat brings them back."""
+    refuse_unless_meant(filters, is_all=is_all)
+    who = by or _user()
+
+    async def discarded(conn: Connection, access: Access) -> int:
+        batches = dead.discard(conn, access, _selection(filters), by=who, reason=reason)
+        return sum([n async for n in batches])
+
+    done = as_operator(settings, discarded)
+    if is_json:
+        emit({"discarded": done})
+    else:
+        console().print(f"{amount(done)} excluded for good.")
+    _refuse_missing(filters, done)
+
+
+def show_errors(groups: list[ErrorGroup]) -> None:
+    """Print what failed, a line a group."""
+    made = table(
+        "error", "type", "state", "count", "first", "last", "latest message id", "reason", numbers=frozenset({"count"})
+    )
+    for group in groups:
+        made.add_row(
+            cell(group.error_code),
+            cell(group.event_type),
+            group.state,
+            f"{group.deliveries:,}",
+            cell(group.first_at),
+            cell(group.last_at),
+            cell(group.message_id),
+            cell(group.error),
+        )
+    console().print(made)
+
+
+def _selection(filters: Filters) -> Selection:
+    return Selection(
+        states=DEAD,
+        message_ids=filters["message_ids"] or None,
+        error_code=filters["error_code"],
+        event_type=filters["event_type"],
+        limit=filters["limit"],
+    )
+
+
+def _refuse_missing(filters: Filters, found: int) -> None:
+    """Fail when message ids were given that name nothing dead; the others have been dealt with."""
+    missing = len(set(filters["message_ids"])) - found
+    if missing > 0 and filters["limit"] is None:
+        raise click.ClickException(f"{amount(missing)} of those named by message id: not dead, or filtered out.")
+
+
+def _document(found: Found) -> dict[str, object]:
+    """Return a delivery for printing, its body only if it was fetched: as text where it is text."""
+    document = asdict(found)
+    del document["body"]
+    if found.body is not None:
+        try:
+            document["body"] = found.body.decode()
+        except UnicodeDecodeError:
+            document["body_base64"] = b64encode(found.body).decode()
+    return document
+
+
+def _user() -> str | None:
+    """Return the shell's user; a container's may have no name."""
+    with suppress(OSError, KeyError):
+        return getpass.getuser()
+    return None

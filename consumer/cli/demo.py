@@ -1,0 +1,201 @@
+"""`consumer demo`: the whole product once around, on a database of its own, with its outcome checked."""
+
+import asyncio
+import os
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from itertools import chain
+from pathlib import Path
+from random import Random
+from typing import IO
+
+import click
+
+import consumer
+from consumer import deliveries, embedded, logs
+from consumer.cli.addresses import free_port, webhook_url
+from consumer.cli.announcement import until_listening
+from consumer.cli.migrate import migrate
+from consumer.cli.output import console, emit, json_option
+from consumer.cli.process import run
+from consumer.cli.scenario import Posting, Scenario, write
+from consumer.cli.secret import new
+from consumer.cli.sender import Sender
+from consumer.cli.supervise import Program, supervise
+from consumer.cli.verdict import SAMPLE, Answered, Report, judge, look, show
+from consumer.database import Connection, connect, operator_access
+from consumer.errors import ConsumerError
+from consumer.settings import Settings
+
+# The same people every time.
+SEED = 2026
+HOST = "127.0.0.1"
+# Enough at once that the intake has something to share a commit among.
+CONNECTIONS = 16
+# Many times what a slow machine needs for a thousand deliveries.
+DRAIN_SECONDS_MAX = 60.0
+POLL_SECONDS = 0.05
+# What our processes may inherit: the rest could hold settings of an installation, or its secrets.
+ENVIRONMENT_NAMES = ("PATH", "HOME", "LD_LIBRARY_PATH", "TMPDIR", "LANG", "LC_ALL", "CONSUMER_PG_BIN")
+# What is shown of the processes' log when something went wrong.
+LOG_LINES = 20
+
+Say = Callable[[str], None]
+
+
+@click.command(name="demo")
+@json_option
+def command(*, is_json: bool) -> None:
+    """Start everything on a scratch database, deliver over a thousand signed events, and check what came of them.
+
+    It needs no setting, reads none, and leaves nothing behind.
+    """
+    logs.configure(None, "warning")
+    say: Say = _ignore if is_json else console().print
+    scenario = write(Random(SEED), datetime.now(UTC))
+    with _scratch() as folder:
+        report = _demonstrate(folder, scenario, say)
+    if is_json:
+        emit(report)
+    else:
+        show(report)
+    if report.differences:
+        raise click.ClickException(f"{len(report.differences)} things are not as they must be.")
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Where one demo takes place."""
+
+    settings: Settings
+    conninfo: str
+    log: Path
+    say: Say
+
+
+def _demonstrate(folder: Path, scenario: Scenario, say: Say) -> Report:
+    began = time.perf_counter()
+    settings = Settings(
+        data_dir=folder / "data",
+        host=HOST,
+        port=free_port(HOST),
+        stack_webhook_secrets=(new(),),
+        app_webhook_secrets=(new(),),
+    )
+    with embedded.server(folder / "data", create=True) as conninfo:
+        migrate(conninfo, settings)
+        say(f"Database made and migrated in {time.perf_counter() - began:.1f} s")
+        stage = Stage(settings, conninfo, folder / "log", say)
+        try:
+            return run(partial(_perform, stage, scenario))
+        except ConsumerError:
+            sys.stderr.writelines(stage.log.read_text().splitlines(keepends=True)[-LOG_LINES:])
+            raise
+
+
+async def _perform(stage: Stage, scenario: Scenario, stop: asyncio.Event) -> Report:
+    """Play the scenario to a running group, and end the group whatever happens."""
+    with stage.log.open("ab") as log:
+        supervising = asyncio.create_task(supervise(_programs(stage.settings, log), stop))
+        playing = asyncio.create_task(_play(stage, scenario))
+        await asyncio.wait({supervising, playing}, return_when=asyncio.FIRST_COMPLETED)
+        stop.set()
+        await supervising
+    if not playing.done():
+        playing.cancel()
+        raise click.Abort
+    return playing.result()
+
+
+async def _play(stage: Stage, scenario: Scenario) -> Report:
+    settings, say = stage.settings, stage.say
+    began = time.perf_counter()
+    await until_listening(settings.host, settings.port)
+    started = time.perf_counter()
+    say(f"Receiver and worker started in {started - began:.1f} s")
+    answers = await asyncio.to_thread(_post_all, settings, scenario.postings)
+    posted = time.perf_counter()
+    rate = len(answers) / (posted - started)
+    say(f"{len(answers):,} requests answered in {posted - started:.1f} s, {rate:,.0f} a second")
+    async with await connect(stage.conninfo, operator_access(settings.role_prefix)) as conn:
+        await _drain(conn)
+        drained = time.perf_counter()
+        say(f"Queue drained {drained - posted:.1f} s later")
+        found = await look(conn)
+    return Report(
+        sent=scenario.kinds,
+        answers=Counter(status for _, status in answers),
+        requests_per_second=round(rate, 1),
+        drained_after_seconds=round(drained - posted, 3),
+        deliveries=found.deliveries,
+        profiles=len(found.profiles),
+        differences=judge(scenario, answers, found),
+        sample=dict(list(found.profiles.items())[:SAMPLE]),
+    )
+
+
+def _post_all(settings: Settings, postings: Sequence[Posting]) -> list[Answered]:
+    """Deliver over several connections at once; the order in which they arrive is nobody's."""
+    shares = [postings[n::CONNECTIONS] for n in range(CONNECTIONS)]
+    with ThreadPoolExecutor(CONNECTIONS) as pool:
+        return list(chain.from_iterable(pool.map(partial(_post, settings), shares)))
+
+
+def _post(settings: Settings, share: Sequence[Posting]) -> list[Answered]:
+    stack_url, app_url = webhook_url(settings, "stack"), webhook_url(settings, "app")
+    with (
+        Sender(stack_url, secret=settings.stack_webhook_secrets[0]) as stack,
+        Sender(app_url, secret=settings.app_webhook_secrets[0]) as app,
+        Sender(stack_url, secret=new()) as forger,
+    ):
+        senders = {"stack": stack, "app": app}
+        answered: list[Answered] = []
+        for posting in share:
+            sender = forger if posting.kind == "forged" else senders[posting.source]
+            answered.append((posting, sender.post(posting.body, posting.message_id).status))
+        return answered
+
+
+async def _drain(conn: Connection) -> None:
+    deadline = time.monotonic() + DRAIN_SECONDS_MAX
+    while (stats := await deliveries.stats(conn)).pending + stats.retrying:
+        if time.monotonic() > deadline:
+            raise ConsumerError(f"The queue was not empty after {DRAIN_SECONDS_MAX:.0f} s.")
+        await asyncio.sleep(POLL_SECONDS)
+
+
+def _programs(settings: Settings, log: IO[bytes]) -> list[Program]:
+    """Return the receiver and the worker, with nothing from our environment but what a program needs to run."""
+    environment = {name: os.environ[name] for name in ENVIRONMENT_NAMES if name in os.environ} | {
+        "PYTHONPATH": str(Path(consumer.__file__).parent.parent),
+        "CONSUMER_DATA_DIR": str(settings.data_dir),
+        "STACK_WEBHOOK_SECRETS": settings.stack_webhook_secrets[0],
+        "APP_WEBHOOK_SECRETS": settings.app_webhook_secrets[0],
+        "LOG_FORMAT": "text",
+        "LOG_LEVEL": "warning",
+    }
+    listen = ["--host", settings.host, "--port", str(settings.port)]
+    return [
+        Program("receiver", ["serve", *listen, "--embedded"], environment, settings.data_dir, log),
+        Program("worker", ["work", "--embedded"], environment, settings.data_dir, log),
+    ]
+
+
+@contextmanager
+def _scratch() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="consumer-demo-") as folder:
+        # Started by root, the server runs as another user, who has to come through.
+        Path(folder).chmod(0o711)
+        yield Path(folder)
+
+
+def _ignore(_: str) -> None:
+    """Say nothing: a JSON document stands alone."""

@@ -1,0 +1,182 @@
+"""`consumer doctor`: every precondition checked, one line each, with the cure."""
+
+import asyncio
+import shutil
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+import psycopg
+from psycopg import errors as postgres
+from rich.text import Text
+
+from consumer.cli import secret
+from consumer.cli.cells import cell, printable, size
+from consumer.cli.context import NOT_MIGRATED, VARIABLES, Kind, data_dir, database, database_faults, has_urls, said, url
+from consumer.cli.output import console, emit, json_option
+from consumer.cli.serve import read_secrets
+from consumer.database import Access, Connection, connect, operator_access, receiver_access, transaction, worker_access
+from consumer.doctor.check import Check, fail_unless, ok, warn_unless
+from consumer.doctor.installation import check_migrations, check_queue, check_settings
+from consumer.doctor.isolation import isolation, judge_isolation
+from consumer.doctor.server import activity, is_pooled, judge_room, judge_server, server
+from consumer.errors import BadSettings
+from consumer.settings import Settings, from_process
+
+# PostgreSQL stops at a full disk, and does not start again before there is room: a gibibyte is a day at the rated load.
+DISK_FREE_MIN = 1024**3
+STYLES = {"ok": "green", "warning": "yellow", "failing": "bold red"}
+
+
+@click.command(name="doctor")
+@json_option
+def command(*, is_json: bool) -> None:
+    """Check every precondition, one line each, with the cure; exit with 1 when one fails, warnings aside."""
+    checks = _examine()
+    is_well = all(check.state != "failing" for check in checks)
+    if is_json:
+        emit({"ok": is_well, "checks": checks})
+    else:
+        _show(checks)
+    if not is_well:
+        click.get_current_context().exit(1)
+
+
+def _examine() -> list[Check]:
+    """Go on to the next precondition for as long as the one before leaves something to look at."""
+    try:
+        settings = from_process(Path.cwd())
+    except BadSettings as error:
+        return _failing("settings", error.faults, "Correct the variable, in the environment or in .env.")
+    checks = [*_judge_settings(settings), *_judge_secrets(settings)]
+    is_embedded = not has_urls(settings)
+    faults = [fault for kind in VARIABLES for fault in database_faults(settings, kind, is_embedded=is_embedded)]
+    if faults:
+        return checks + _failing("database settings", list(dict.fromkeys(faults)), "Set it, or run `consumer up`.")
+    if is_embedded:
+        checks.append(_judge_disk(data_dir(settings)))
+    with database(settings, "operator") as conninfo:
+        conninfos = {kind: url(settings, kind) or conninfo for kind in VARIABLES}
+        return checks + asyncio.run(_examine_database(settings, conninfos))
+
+
+async def _examine_database(settings: Settings, conninfos: Mapping[Kind, str]) -> list[Check]:
+    access = operator_access(settings.role_prefix)
+    started = time.perf_counter()
+    try:
+        conn = await connect(conninfos["operator"], access)
+    except psycopg.OperationalError as error:
+        return _failing("database", [said(error)], "Start the server, or correct DATABASE_URL.")
+    async with conn:
+        checks = [ok("database", f"answered in {time.perf_counter() - started:.3f} s")]
+        # As the login, not in its role: PostgreSQL shows each login its own sessions only.
+        found = await server(conn)
+        checks += judge_server(found, skew=found.now - datetime.now(UTC))
+        active, isolated = await activity(conn), await isolation(conn, settings.role_prefix)
+        checks += judge_room(found, active, unvacuumed=isolated.unvacuumed_tables)
+        checks += judge_isolation(isolated)
+        for kind, held in _accesses(settings).items():
+            checks.append(await _login(kind, conninfos[kind], held, is_own=has_urls(settings)))
+        checks.append(await _migrator(conninfos["migrate"], access))
+        return checks + await _installation(conn, access, settings, workers=active.workers)
+
+
+def _accesses(settings: Settings) -> Mapping[Kind, Access]:
+    return {
+        "receiver": receiver_access(settings.role_prefix),
+        "worker": worker_access(settings.role_prefix),
+        "operator": operator_access(settings.role_prefix),
+    }
+
+
+async def _login(kind: Kind, conninfo: str, access: Access, *, is_own: bool) -> Check:
+    """Try what the process does first; a login that is a superuser is worth a warning on a server of one's own."""
+    name = f"{kind}'s login"
+    try:
+        async with await connect(conninfo, access) as conn:
+            found = await server(conn)
+            async with transaction(conn, access):
+                pass
+    except postgres.InvalidParameterValue:
+        return Check(name, "failing", f"the role {access.role} does not exist", "Run `consumer migrate`.")
+    except postgres.InsufficientPrivilege:
+        cure = f"GRANT {access.role} TO {found.login};"
+        return Check(name, "failing", f"{found.login} may not act as {access.role}", cure)
+    except psycopg.OperationalError as error:
+        return Check(name, "failing", said(error), f"Correct {VARIABLES[kind]}.")
+    return warn_unless(
+        not (found.is_superuser and is_own),
+        name,
+        f"{found.login} acts as {access.role}" + (", and is a superuser" if found.is_superuser else ""),
+        f"Set {VARIABLES[kind]} to a login of its own that is no superuser: a stolen one would be the whole server.",
+    )
+
+
+async def _migrator(conninfo: str, access: Access) -> Check:
+    name = "migrator's login"
+    try:
+        async with await connect(conninfo, access) as conn:
+            found = await server(conn)
+            if is_pooled(conn, found):
+                cure = "Set MIGRATE_DATABASE_URL to a direct connection: the lock of `migrate` belongs to a session."
+                return Check(name, "failing", "through a pooler", cure)
+    except psycopg.OperationalError as error:
+        return Check(name, "failing", said(error), "Correct MIGRATE_DATABASE_URL.")
+    return fail_unless(
+        found.may_migrate,
+        name,
+        f"{found.login} {'owns' if found.may_migrate else 'does not own'} the schema, direct",
+        "Set MIGRATE_DATABASE_URL to the login that migrated first, or to one that may create schemas.",
+    )
+
+
+async def _installation(conn: Connection, access: Access, settings: Settings, *, workers: int) -> list[Check]:
+    try:
+        async with transaction(conn, access):
+            return [
+                await check_migrations(conn),
+                await check_settings(conn, settings.projection),
+                *await check_queue(conn, workers=workers),
+            ]
+    except NOT_MIGRATED:
+        return _failing("migrations", ["none, or another release's"], "Run `consumer migrate`.")
+    # What is wrong with the role was told above, with the cure.
+    except (postgres.InvalidParameterValue, postgres.InsufficientPrivilege):
+        return _failing("migrations", [f"can't be looked at without the role {access.role}"], "See above.")
+
+
+def _judge_settings(settings: Settings) -> list[Check]:
+    cure = "Nothing breaks; correct the variable to be rid of this."
+    return [Check("settings", "warning", warning, cure) for warning in settings.warnings] or [ok("settings", "valid")]
+
+
+def _judge_secrets(settings: Settings) -> list[Check]:
+    if not settings.stack_webhook_secrets and not has_urls(settings) and secret.kept(data_dir(settings)):
+        return [ok("webhook secrets", "the one that `consumer up` made")]
+    verifiers, faults = read_secrets(settings)
+    if faults:
+        return _failing("webhook secrets", faults, "Copy the endpoint's signing secret from Stack's dashboard.")
+    return [ok("webhook secrets", f"valid for {', '.join(sorted(verifiers))}")]
+
+
+def _judge_disk(folder: Path) -> Check:
+    free = shutil.disk_usage(folder).free
+    return warn_unless(
+        free >= DISK_FREE_MIN, "disk", f"{size(free)} free", f"Make room on the disk of {folder}, or `consumer prune`."
+    )
+
+
+def _failing(name: str, findings: list[str], cure: str) -> list[Check]:
+    return [Check(name, "failing", finding, cure) for finding in findings]
+
+
+def _show(checks: list[Check]) -> None:
+    width = max(len(check.name) for check in checks)
+    for check in checks:
+        line = Text.assemble((f"{check.state:9}", STYLES[check.state]), f"{check.name:{width}}  ", cell(check.finding))
+        if check.cure:
+            line.append(f"  → {printable(check.cure)}")
+        # One line each, however narrow the window: the terminal wraps it, and grep finds it whole.
+        console().print(line, soft_wrap=True)

@@ -1,0 +1,78 @@
+"""`consumer migrate`: bring the database to this release, and record the settings that shape its rows."""
+
+import asyncio
+from dataclasses import dataclass
+
+import click
+from psycopg import errors as postgres
+
+from consumer import migrations, projection
+from consumer.cli.context import database, pass_settings
+from consumer.cli.output import console, emit, json_option
+from consumer.cli.readiness import missing_migrations
+from consumer.database import connect, operator_access
+from consumer.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What `migrate` did and what is left to do."""
+
+    applied: list[str]
+    pending: list[str]
+
+
+@click.command(name="migrate")
+@click.option("--check", "is_check", is_flag=True, help="Change nothing; exit with 1 when migrations are pending.")
+@click.option("--settings", "is_forced", is_flag=True, help="Record changed settings of those that shape rows.")
+@json_option
+@pass_settings
+def command(settings: Settings, *, is_check: bool, is_forced: bool, is_json: bool) -> None:
+    """Apply the migrations that this release carries; any number of replicas may call this at once.
+
+    Settings that shape rows are recorded the first time. Changed ones are refused, or with --settings recorded; then
+    run `consumer rebuild`.
+    """
+    with database(settings, "migrate") as conninfo:
+        if is_check:
+            report = Report(applied=[], pending=asyncio.run(_pending(conninfo, settings)))
+        else:
+            report = Report(applied=migrate(conninfo, settings, is_forced=is_forced), pending=[])
+    if is_json:
+        emit(report)
+    else:
+        _show(report)
+    if report.pending:
+        click.get_current_context().exit(1)
+
+
+def migrate(conninfo: str, settings: Settings, *, is_forced: bool = False) -> list[str]:
+    """Apply what is pending, record the settings, and return the ids of what was applied.
+
+    Raises SettingsMismatch when rows were shaped by other settings, unless forced. Must not be called in an event loop.
+    """
+    applied = migrations.apply(conninfo, settings.role_prefix)
+    asyncio.run(_record(conninfo, settings, is_forced=is_forced))
+    return applied
+
+
+async def _record(conninfo: str, settings: Settings, *, is_forced: bool) -> None:
+    async with await connect(conninfo, operator_access(settings.role_prefix)) as conn, conn.transaction():
+        await projection.record(conn, settings.projection, is_forced=is_forced)
+
+
+async def _pending(conninfo: str, settings: Settings) -> list[str]:
+    async with await connect(conninfo, operator_access(settings.role_prefix)) as conn:
+        try:
+            return await missing_migrations(conn)
+        except (postgres.InvalidSchemaName, postgres.UndefinedTable):
+            return migrations.carried_ids()
+
+
+def _show(report: Report) -> None:
+    out = console()
+    for verb, names in (("[green]applied[/]", report.applied), ("[yellow]pending[/]", report.pending)):
+        for name in names:
+            out.print(f"{verb}  {name}")
+    if not report.applied and not report.pending:
+        out.print("The database is up to date.")

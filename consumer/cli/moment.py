@@ -1,0 +1,39 @@
+"""Points in time on the command line: an instant, or how long ago."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import click
+
+DURATION = re.compile(r"([0-9]{1,6})([smhdw])")
+UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+# A century: longer ago than anything stored, and still a date that PostgreSQL and Python both can name.
+DURATION_MAX = timedelta(days=36_500)
+
+
+class Moment(click.ParamType[datetime | timedelta]):
+    """ISO 8601, in UTC unless it says otherwise, or a duration: that long before now."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime | timedelta:
+        """Read one; which instant a duration means only the database's clock can tell."""
+        if isinstance(value, datetime | timedelta):
+            return value
+        if duration := DURATION.fullmatch(value):
+            return min(timedelta(**{UNITS[duration[2]]: int(duration[1])}), DURATION_MAX)
+        try:
+            at = datetime.fromisoformat(value)
+        except ValueError:
+            self.fail(
+                f"{value!r} is neither ISO 8601 (2026-01-31T12:00:00Z) nor a duration (90s, 15m, 2h, 3d, 1w).",
+                param,
+                ctx,
+            )
+        return at if at.tzinfo else at.replace(tzinfo=UTC)
+
+
+def instant(moment: datetime | timedelta, now: datetime) -> datetime:
+    """Return the instant that was meant."""
+    return moment if isinstance(moment, datetime) else now - moment

@@ -1,0 +1,34 @@
+"""What a command prints: tables for people, one JSON document for machines."""
+
+import sys
+
+import click
+import orjson
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+# A pipe has no width: a table in a file or a pager may be this wide before its cells wrap.
+PIPE_COLUMNS = 140
+JSON_OPTIONS = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE | orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS
+
+json_option = click.option("--json", "is_json", is_flag=True, help="Print one JSON document and nothing else.")
+
+
+def emit(document: object) -> None:
+    """Write one JSON document to standard output; dataclasses, UUIDs and datetimes are understood."""
+    click.echo(orjson.dumps(document, option=JSON_OPTIONS), nl=False)
+
+
+def console(*, is_error: bool = False) -> Console:
+    """Return a console for people; colour and the window's width only on a terminal."""
+    stream = sys.stderr if is_error else sys.stdout
+    return Console(file=stream, highlight=False, width=None if stream.isatty() else PIPE_COLUMNS)
+
+
+def table(*columns: str, title: str | None = None, numbers: frozenset[str] = frozenset()) -> Table:
+    """Return an empty table in the one style of this program; the columns named in *numbers* align right."""
+    made = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, header_style="bold")
+    for column in columns:
+        made.add_column(column, justify="right" if column in numbers else "left")
+    return made

@@ -1,0 +1,66 @@
+"""One process's life: its event loop, the signals that end it, and the parent it must not outlive."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import threading
+from collections.abc import Callable, Coroutine
+from typing import TypeVar
+
+import click
+import uvloop
+
+# A process is gone 10 s after SIGTERM (promise P8), even while a silent database holds up its last cancelled call for
+# longer than that. Nothing is lost: what was acknowledged is committed, what is not committed is delivered again.
+EXIT_SECONDS_MAX = 9.5
+
+T = TypeVar("T")
+Work = Callable[[asyncio.Event], Coroutine[None, None, T]]
+
+supervised_option = click.option(
+    "--supervised", "is_supervised", is_flag=True, hidden=True, help="End when standard input does."
+)
+
+
+def run(work: Work[T], *, is_supervised: bool = False) -> T:
+    """Run *work* and return its result; SIGTERM, SIGINT and a parent's end set the event that tells it to stop."""
+    if is_supervised:
+        threading.Thread(target=_end_with_parent, name="parent-watch", daemon=True).start()
+    return uvloop.run(_told(work))
+
+
+async def first_of(stop: asyncio.Event, work: Coroutine[object, None, None]) -> None:
+    """Await *work*, or cancel it as soon as *stop* is set."""
+    working = asyncio.create_task(work)
+    stopping = asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        stopping.cancel()
+        working.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await working
+
+
+async def _told(work: Work[T]) -> T:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, _stop, stop)
+    return await work(stop)
+
+
+def _stop(stop: asyncio.Event) -> None:
+    if not stop.is_set():
+        stop.set()
+        deadline = threading.Timer(EXIT_SECONDS_MAX, os._exit, (0,))
+        deadline.daemon = True
+        deadline.start()
+
+
+def _end_with_parent() -> None:
+    """Wait on the pipe that the parent holds open: however it ends, the kernel closes it."""
+    while os.read(0, 1):
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)

@@ -1,0 +1,95 @@
+"""`consumer send`: one sample event or more, signed and delivered as the sender would."""
+
+from collections import Counter
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TypedDict, Unpack
+from urllib.parse import urlsplit
+from uuid import UUID
+
+import click
+
+from consumer.cli import secret as secrets
+from consumer.cli.addresses import webhook_url
+from consumer.cli.context import data_dir, has_urls, pass_settings
+from consumer.cli.output import console, emit, json_option
+from consumer.cli.samples import APP_TYPES, DATA, Occasion, body
+from consumer.cli.sender import Answer, Sender, new_message_id
+from consumer.errors import BadSettings
+from consumer.settings import Settings
+
+# More deliveries than these are counted, not listed.
+LISTED_MAX = 20
+# Enough for the sentence in a refusal, too little for a page of some other server.
+ERROR_CHARACTERS = 200
+
+
+class Message(TypedDict):
+    """What every delivery of one call has in common."""
+
+    event_type: str
+    file: Path | None
+    user_id: UUID | None
+    message_id: str | None
+
+
+@click.command(name="send")
+@click.argument("event_type", metavar="TYPE")
+@click.option("--file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Send exactly these bytes.")
+@click.option("--url", help="Default: this machine's receiver, by HOST and PORT.")
+@click.option("--secret", help="Default: the newest configured one, else the one that `up` made.")
+@click.option("--user", "user_id", type=click.UUID, help="Whom the sample is about; default somebody new each time.")
+@click.option("--message-id", help="Default: a new one each time; a repeated id is one event.")
+@click.option("--count", type=click.IntRange(min=1), default=1, show_default=True, help="How many deliveries.")
+@json_option
+@pass_settings
+def command(
+    settings: Settings, *, url: str | None, secret: str | None, count: int, is_json: bool, **message: Unpack[Message]
+) -> None:
+    """Sign a sample event of TYPE, or the body in a file, and POST it; exit with 1 unless every answer is a 2xx."""
+    event_type = message["event_type"]
+    if message["file"] is None and event_type not in DATA:
+        raise click.BadParameter(
+            f"there is no sample of {event_type}, only of {', '.join(DATA)}; --file takes any body."
+        )
+    address = url or webhook_url(settings, "app" if event_type in APP_TYPES else "stack")
+    with Sender(address, secret=secret or _secret(settings, address)) as sender:
+        answers = [_send(sender, message) for _ in range(count)]
+    if is_json:
+        emit({"url": address, "statuses": Counter(answer.status for answer in answers), "answers": answers})
+    else:
+        _show(event_type, address, answers)
+    if refused := next((answer for answer in answers if not answer.is_accepted), None):
+        raise click.ClickException(f"The receiver answered {refused.status}: {refused.text[:ERROR_CHARACTERS]}")
+
+
+def _secret(settings: Settings, address: str) -> str:
+    """Return the secret that the receiver at this address would verify with."""
+    is_app = urlsplit(address).path.rstrip("/").endswith("/app")
+    known = settings.app_webhook_secrets if is_app else settings.stack_webhook_secrets
+    if known:
+        return known[0]
+    if is_app:
+        raise BadSettings(["APP_WEBHOOK_SECRETS is not set, and no --secret is given."])
+    if has_urls(settings) or not (kept := secrets.kept(data_dir(settings))):
+        raise BadSettings(["STACK_WEBHOOK_SECRETS is not set, and no --secret is given."])
+    return kept.read_text().strip()
+
+
+def _send(sender: Sender, message: Message) -> Answer:
+    if message["file"]:
+        text = message["file"].read_bytes()
+    else:
+        text = body(message["event_type"], Occasion.now(message["user_id"]))
+    return sender.post(text, message["message_id"] or new_message_id(datetime.now(UTC)))
+
+
+def _show(event_type: str, address: str, answers: list[Answer]) -> None:
+    out = console()
+    for answer in answers[:LISTED_MAX]:
+        colour = "green" if answer.is_accepted else "red"
+        line = f"[{colour}]{answer.status}[/]  {event_type}  {answer.message_id}  {answer.seconds * 1000:.1f} ms"
+        out.print(line, soft_wrap=True)
+    if len(answers) > LISTED_MAX:
+        statuses = ", ".join(f"{n} × {status}" for status, n in Counter(answer.status for answer in answers).items())
+        out.print(f"… {statuses} from {address}", soft_wrap=True)

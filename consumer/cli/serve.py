@@ -1,0 +1,93 @@
+"""`consumer serve`: the receiver, one process that stores what senders deliver."""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import timedelta
+from functools import partial
+
+import click
+
+from consumer import logs
+from consumer.cli.context import database, database_faults, embedded_option, pass_settings, refuse
+from consumer.cli.ops import serve_ops
+from consumer.cli.process import first_of, run, supervised_option
+from consumer.cli.readiness import Readiness
+from consumer.database import open_pool, receiver_access
+from consumer.errors import BadSettings
+from consumer.events import KNOWN_TYPES
+from consumer.intake import WRITERS, open_intake
+from consumer.metrics import Metrics
+from consumer.settings import Settings
+from consumer.signatures import Verifier
+from consumer.web.app import receiver_app
+from consumer.web.guard import Limits
+from consumer.web.server import serve
+
+# One connection a writer, and one more for the health check, which must not wait behind a batch.
+CONNECTIONS = WRITERS + 1
+# How long a writer waits for a connection: with the commit it stays below the 5 s in which a sender hears of overload.
+CONNECTION_TIMEOUT = timedelta(seconds=2)
+
+log = logging.getLogger(__name__)
+
+
+@click.command(name="serve")
+@click.option("--host", help="Where to listen; default HOST, else 127.0.0.1.")
+@click.option("--port", type=click.IntRange(0, 65535), help="Default PORT, else 8000; 0 picks a free one.")
+@embedded_option
+@supervised_option
+@pass_settings
+def command(settings: Settings, *, host: str | None, port: int | None, is_embedded: bool, is_supervised: bool) -> None:
+    """Run the receiver: verify, store, acknowledge. It starts, and answers 503, while the database is away."""
+    settings = replace(settings, host=host or settings.host, port=settings.port if port is None else port)
+    verifiers, faults = read_secrets(settings)
+    refuse(faults + database_faults(settings, "receiver", is_embedded=is_embedded))
+    with database(settings, "receiver", is_embedded=is_embedded) as conninfo:
+        run(partial(_receive, settings, conninfo, verifiers), is_supervised=is_supervised)
+
+
+def read_secrets(settings: Settings) -> tuple[Mapping[str, Verifier], list[str]]:
+    """Return a verifier for each source that has usable secrets, and what is wrong with the others."""
+    verifiers: dict[str, Verifier] = {}
+    faults = [] if settings.stack_webhook_secrets else ["STACK_WEBHOOK_SECRETS is not set: nothing could be verified."]
+    tolerance = timedelta(seconds=settings.tolerance_seconds)
+    for source, secrets in (("stack", settings.stack_webhook_secrets), ("app", settings.app_webhook_secrets)):
+        try:
+            if secrets:
+                verifiers[source] = Verifier(secrets, tolerance)
+        except BadSettings as error:
+            faults += [f"{source.upper()}_WEBHOOK_SECRETS: {fault}" for fault in error.faults]
+    return verifiers, faults
+
+
+async def _receive(settings: Settings, conninfo: str, verifiers: Mapping[str, Verifier], stop: asyncio.Event) -> None:
+    """Serve until told to stop; then take nothing new, answer what is in flight and leave."""
+    access = receiver_access(settings.role_prefix)
+    metrics = Metrics(KNOWN_TYPES)
+    readiness = Readiness()
+
+    async def probe() -> str | None:
+        return readiness.reason or await intake.unready_reason()
+
+    async with (
+        open_pool(conninfo, access, size=CONNECTIONS, wait_timeout=CONNECTION_TIMEOUT) as pool,
+        open_intake(pool, access, metrics.received) as intake,
+        serve(
+            receiver_app(verifiers, intake.put, probe, metrics),
+            settings.host,
+            settings.port,
+            Limits(body_bytes=settings.max_body_bytes),
+            metrics.refused,
+        ) as port,
+        serve_ops(settings, probe, metrics, _no_tables),
+    ):
+        log.info(logs.RECEIVER_STARTED, extra={"host": settings.host, "port": port, "sources": sorted(verifiers)})
+        await first_of(stop, readiness.wait(conninfo, access, settings.projection))
+        await stop.wait()
+    log.info(logs.RECEIVER_STOPPED)
+
+
+async def _no_tables() -> None:
+    """Return nothing to show: a receiver's role may not look into the queue."""

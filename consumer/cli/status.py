@@ -1,0 +1,118 @@
+"""`consumer status`: how far the queue is, what failed last, and what it all stands on."""
+
+import time
+from dataclasses import dataclass
+from operator import attrgetter
+
+import click
+from rich.table import Table
+
+from consumer import deliveries, migrations
+from consumer.cli.cells import cell, duration, size
+from consumer.cli.context import as_operator, pass_settings
+from consumer.cli.dead import GROUPS, show_errors
+from consumer.cli.output import console, emit, json_option, table
+from consumer.cli.readiness import missing_migrations
+from consumer.database import Access, Connection, transaction
+from consumer.deliveries import ErrorGroup, Stats
+from consumer.doctor.server import activity, server
+from consumer.queries import query
+from consumer.settings import Settings
+
+# What fits below the rest on one screen.
+ERRORS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """Where the tables are."""
+
+    name: str
+    version: str
+    size_bytes: int
+    latency_ms: float
+    workers: int
+
+
+@dataclass(frozen=True, slots=True)
+class Migrations:
+    """What this release carries, split by what the database has."""
+
+    applied: list[str]
+    pending: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """Everything that `status` tells."""
+
+    queue: Stats
+    last_errors: list[ErrorGroup]
+    migrations: Migrations
+    database: Database
+
+
+@click.command(name="status")
+@json_option
+@pass_settings
+def command(settings: Settings, *, is_json: bool) -> None:
+    """Tell the depth by state, the oldest due age, rates, last errors, migrations and the database.
+
+    `pending` and `due` are what a worker would take now; rates are of the last minute.
+    """
+    status = as_operator(settings, _status)
+    if is_json:
+        emit(status)
+    else:
+        _show(status)
+
+
+async def _status(conn: Connection, access: Access) -> Status:
+    async with transaction(conn, access):
+        pending = await missing_migrations(conn)
+        stats = await deliveries.stats(conn)
+        failed = await deliveries.errors(conn, ("retrying", "dead"), groups_max=GROUPS)
+    return Status(
+        queue=stats,
+        last_errors=sorted(failed, key=attrgetter("last_at"), reverse=True)[:ERRORS],
+        migrations=Migrations([name for name in migrations.carried_ids() if name not in pending], pending),
+        database=await _database(conn),
+    )
+
+
+async def _database(conn: Connection) -> Database:
+    """Ask as the login, not in its role: PostgreSQL shows each login its own sessions only."""
+    found, active = await server(conn), await activity(conn)
+    started = time.perf_counter()
+    await conn.execute(query("session/now"))
+    seconds = time.perf_counter() - started
+    return Database(found.database, found.version, found.database_bytes, round(1000 * seconds, 3), active.workers)
+
+
+def _show(status: Status) -> None:
+    out = console()
+    queue, database = status.queue, status.database
+    made = table("pending", "retrying", "dead", "done", "oldest due", "received/min", "applied/min")
+    made.add_row(
+        f"{queue.pending:,}",
+        f"{queue.retrying:,}",
+        f"{queue.dead:,}",
+        f"{queue.done:,}",
+        duration(queue.oldest_due_seconds) if queue.oldest_due_seconds else "-",
+        f"{queue.received_last_minute:,}",
+        f"{queue.applied_last_minute:,}",
+    )
+    out.print(made)
+    if status.last_errors:
+        show_errors(status.last_errors)
+    pending = status.migrations.pending
+    facts = Table.grid(padding=(0, 2))
+    facts.add_row("migrations", f"{len(status.migrations.applied)} applied, {len(pending)} pending {' '.join(pending)}")
+    facts.add_row("workers", f"{database.workers} connected")
+    facts.add_row("database", cell(_described(database)))
+    out.print(facts)
+
+
+def _described(database: Database) -> str:
+    where = f"{database.name} on PostgreSQL {database.version}"
+    return f"{where}, {size(database.size_bytes)}, answers in {database.latency_ms} ms"

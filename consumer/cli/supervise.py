@@ -1,0 +1,106 @@
+"""A group of processes that live and end together: restarted when they die, stopped when told."""
+
+import asyncio
+import contextlib
+import logging
+import os
+import subprocess
+import sys
+from asyncio.subprocess import Process
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+
+from consumer import logs
+from consumer.errors import BadSettings
+
+# The first restart comes at once, later ones more slowly; start-up included, a killed process works again within 3 s
+# (promise P7).
+RESTART_SECONDS_MIN = 0.1
+RESTART_SECONDS_MAX = 1.6
+# A process that lived this long did not fail at its start.
+SOUND_SECONDS = 10.0
+# A process ends by itself within 10 s of SIGTERM (promise P8).
+STOP_SECONDS_MAX = 10.5
+# Said by a process whose configuration can't be used: a restart would not mend it.
+REFUSED = 2
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """One `consumer` process: what it is called, its arguments, and its environment if not ours."""
+
+    name: str
+    arguments: Sequence[str]
+    environment: Mapping[str, str] = field(default_factory=lambda: os.environ, repr=False)
+    directory: Path | None = None
+    output: IO[bytes] | None = None
+
+
+async def supervise(programs: Sequence[Program], stop: asyncio.Event) -> None:
+    """Keep every program running until *stop* is set, then end them all.
+
+    Each holds the far end of a pipe from us as its standard input, and ends when we do, even by SIGKILL. Raises
+    BadSettings, after the others have ended, when one refuses its configuration.
+    """
+    keepers = [asyncio.create_task(_keep(program, stop), name=program.name) for program in programs]
+    await asyncio.wait(keepers, return_when=asyncio.FIRST_EXCEPTION)
+    stop.set()
+    await asyncio.wait(keepers)
+    for keeper in keepers:
+        keeper.result()
+
+
+async def _keep(program: Program, stop: asyncio.Event) -> None:
+    loop = asyncio.get_running_loop()
+    pause = RESTART_SECONDS_MIN
+    while not stop.is_set():
+        started_at = loop.time()
+        exit_code = await _run(program, stop)
+        if stop.is_set():
+            return
+        if exit_code == REFUSED:
+            raise BadSettings([f"The {program.name} refused to start; its reason is above."])
+        if loop.time() - started_at > SOUND_SECONDS:
+            pause = RESTART_SECONDS_MIN
+        log.error(logs.PROCESS_DIED, extra={"program": program.name, "exit_code": exit_code, "restart_seconds": pause})
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), pause)
+        pause = min(2 * pause, RESTART_SECONDS_MAX)
+
+
+async def _run(program: Program, stop: asyncio.Event) -> int:
+    """Run a program once, until it ends or is told to; return its exit code, negative for a signal."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "consumer",
+        *program.arguments,
+        "--supervised",
+        stdin=subprocess.PIPE,
+        stdout=program.output,
+        stderr=program.output,
+        cwd=program.directory,
+        env=program.environment,
+        # A terminal's Ctrl-C reaches only us: we stop the others in order.
+        start_new_session=True,
+    )
+    ending = asyncio.create_task(process.wait())
+    stopping = asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait({ending, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        return await _end(process, ending)
+    finally:
+        stopping.cancel()
+
+
+async def _end(process: Process, ending: "asyncio.Task[int]") -> int:
+    if not ending.done():
+        process.terminate()
+        await asyncio.wait({ending}, timeout=STOP_SECONDS_MAX)
+    if not ending.done():
+        process.kill()
+    return await ending

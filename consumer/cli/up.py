@@ -1,0 +1,169 @@
+"""`consumer up`: the whole product as one supervised group, on the embedded database unless another is given."""
+
+import asyncio
+import logging
+import os
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import click
+import psycopg
+
+from consumer import embedded, logs
+from consumer.cli import secret
+from consumer.cli.addresses import free_port, listen_fault
+from consumer.cli.announcement import announce
+from consumer.cli.context import (
+    PLATFORMS,
+    Kind,
+    data_dir,
+    database_faults,
+    embedded_option,
+    has_urls,
+    pass_settings,
+    refuse,
+    said,
+    url,
+)
+from consumer.cli.migrate import migrate
+from consumer.cli.process import first_of, run
+from consumer.cli.readiness import POLL_SECONDS
+from consumer.cli.supervise import Program, supervise
+from consumer.settings import Settings
+
+PROCESSES: tuple[Kind, ...] = ("receiver", "worker", "migrate")
+OPS_PORT = 8001
+# The receiver's and the worker's ops ports are neighbours.
+OPS_PORT_MAX = 65_534
+# Processes whose supervisor was killed end by themselves, most within a second.
+PREDECESSOR_SECONDS = 3.0
+ASK_SECONDS = 0.1
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What one `up` runs, settled before anything starts."""
+
+    settings: Settings
+    ops_port: int
+    migrate_conninfo: str
+    secret_file: Path | None
+
+    @property
+    def is_embedded(self) -> bool:
+        """No database was configured."""
+        return not has_urls(self.settings)
+
+    @property
+    def ports(self) -> Mapping[int, str]:
+        """Where the group listens: a host for each port."""
+        ops_host = self.settings.ops_host
+        return {self.settings.port: self.settings.host, self.ops_port: ops_host, self.ops_port + 1: ops_host}
+
+
+@click.command(name="up")
+@click.option("--host", help="Where the receiver listens; default HOST, else 127.0.0.1.")
+@click.option("--port", type=click.IntRange(0, 65535), help="Default PORT, else 8000; 0 picks a free one.")
+@embedded_option
+@pass_settings
+def command(settings: Settings, *, host: str | None, port: int | None, is_embedded: bool) -> None:
+    """Migrate, then run receiver and worker until SIGTERM or Ctrl-C; either is started again when it dies."""
+    refuse(_faults(settings, os.environ, is_told=is_embedded))
+    host, port = host or settings.host, settings.port if port is None else port
+    plan = Plan(
+        settings=replace(settings, host=host, port=port or free_port(host)),
+        ops_port=OPS_PORT if settings.ops_port is None else settings.ops_port or free_port(settings.ops_host),
+        migrate_conninfo=url(settings, "migrate") or "",
+        secret_file=None,
+    )
+    refuse(_port_faults(plan))
+    with ExitStack() as stack:
+        if plan.is_embedded:
+            plan = stack.enter_context(_embedded(plan))
+        run(partial(_up, plan))
+
+
+def _faults(settings: Settings, environment: Mapping[str, str], *, is_told: bool) -> list[str]:
+    faults: list[str] = []
+    if has_urls(settings):
+        for kind in PROCESSES:
+            faults += database_faults(settings, kind, is_embedded=is_told)
+        if not settings.stack_webhook_secrets:
+            faults.append("STACK_WEBHOOK_SECRETS is not set; only for the embedded database is one made.")
+    elif not is_told and (seen := [name for name in PLATFORMS if name in environment]):
+        faults.append(f"DATABASE_URL is not set on a platform ({seen[0]} is); --embedded would use its volatile disk.")
+    if (settings.ops_port or 0) > OPS_PORT_MAX:
+        faults.append(f"OPS_PORT: must be at most {OPS_PORT_MAX}, for the worker's is the next one.")
+    return list(dict.fromkeys(faults))
+
+
+def _port_faults(plan: Plan) -> list[str]:
+    """Return which ports are taken, after waiting for a group that was killed just now to end."""
+    deadline = time.monotonic() + PREDECESSOR_SECONDS
+    while faults := [fault for port, host in plan.ports.items() if (fault := listen_fault(host, port))]:
+        if time.monotonic() > deadline:
+            break
+        time.sleep(ASK_SECONDS)
+    return faults
+
+
+@contextmanager
+def _embedded(plan: Plan) -> Iterator[Plan]:
+    """Run the embedded server, made if there is none, and settle on a secret."""
+    folder = data_dir(plan.settings)
+    with embedded.server(folder, create=True) as conninfo:
+        file = None if plan.settings.stack_webhook_secrets else secret.keep(folder)
+        yield replace(plan, migrate_conninfo=conninfo, secret_file=file)
+
+
+async def _up(plan: Plan, stop: asyncio.Event) -> None:
+    """Start the processes at once: they wait for the migrations, and receive and apply as soon as they may."""
+    helping = [
+        asyncio.create_task(first_of(stop, _migrate(plan))),
+        asyncio.create_task(
+            first_of(stop, announce(plan.settings, ops_port=plan.ops_port, secret_file=plan.secret_file))
+        ),
+    ]
+    for helper in helping:
+        helper.add_done_callback(partial(_stop_on_failure, stop))
+    await supervise(_programs(plan), stop)
+    await asyncio.gather(*helping)
+
+
+def _stop_on_failure(stop: asyncio.Event, helper: "asyncio.Task[None]") -> None:
+    if not helper.cancelled() and helper.exception():
+        stop.set()
+
+
+def _programs(plan: Plan) -> list[Program]:
+    environment = dict(os.environ)
+    if plan.secret_file:
+        environment["STACK_WEBHOOK_SECRETS_FILE"] = str(plan.secret_file)
+    where = ["--embedded"] if plan.is_embedded else []
+    listen = ["--host", plan.settings.host, "--port", str(plan.settings.port)]
+    return [
+        Program("receiver", ["serve", *listen, *where], {**environment, "OPS_PORT": str(plan.ops_port)}),
+        Program("worker", ["work", *where], {**environment, "OPS_PORT": str(plan.ops_port + 1)}),
+    ]
+
+
+async def _migrate(plan: Plan) -> None:
+    """Migrate as soon as the database is there; it may boot more slowly than we do."""
+    is_known = False
+    while True:
+        try:
+            applied = await asyncio.to_thread(migrate, plan.migrate_conninfo, plan.settings)
+            break
+        except psycopg.OperationalError as error:
+            if not is_known:
+                log.warning(logs.DATABASE_LOST, extra={"error": said(error)})
+            is_known = True
+        await asyncio.sleep(POLL_SECONDS)
+    if applied:
+        log.info(logs.MIGRATIONS_APPLIED, extra={"migrations": applied})

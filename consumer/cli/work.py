@@ -1,0 +1,84 @@
+"""`consumer work`: the worker, one process that applies what the receiver stored."""
+
+import asyncio
+import logging
+import time
+from datetime import timedelta
+from functools import partial
+
+import click
+
+from consumer import logs
+from consumer.cli.context import database, embedded_option, pass_settings
+from consumer.cli.ops import read_tables, serve_ops
+from consumer.cli.process import first_of, run, supervised_option
+from consumer.cli.readiness import Readiness, unfit_reason
+from consumer.database import Connection, connect, worker_access
+from consumer.errors import ConsumerError
+from consumer.events import KNOWN_TYPES
+from consumer.loop import Loop
+from consumer.metrics import Metrics
+from consumer.settings import Settings
+from consumer.worker import Worker, drain
+
+# How much longer than its longest idle pause a loop may take for a turn: a full batch on a slow disk does not, a lost
+# database does.
+TURN_SECONDS_MAX = 15.0
+
+log = logging.getLogger(__name__)
+
+
+@click.command(name="work")
+@click.option("--drain", "is_draining", is_flag=True, help="Return as soon as nothing is due.")
+@embedded_option
+@supervised_option
+@pass_settings
+def command(settings: Settings, *, is_draining: bool, is_embedded: bool, is_supervised: bool) -> None:
+    """Run the worker: apply stored deliveries. It waits while the database is away or a migration is missing."""
+    metrics = Metrics(KNOWN_TYPES)
+    worker = Worker(worker_access(settings.role_prefix), metrics, attempts_max=settings.max_attempts)
+    work = partial(_drain, settings) if is_draining else partial(_work, settings, metrics)
+    with database(settings, "worker", is_embedded=is_embedded) as conninfo:
+        run(partial(work, conninfo, worker), is_supervised=is_supervised)
+
+
+async def _work(settings: Settings, metrics: Metrics, conninfo: str, worker: Worker, stop: asyncio.Event) -> None:
+    loop = Loop(conninfo, worker, poll_max=timedelta(seconds=settings.poll_max_seconds))
+    readiness = Readiness()
+
+    async def probe() -> str | None:
+        return readiness.reason or _stall_reason(loop.turned_at, settings.poll_max_seconds + TURN_SECONDS_MAX)
+
+    async with serve_ops(settings, probe, metrics, partial(read_tables, conninfo, worker.access)):
+        await first_of(stop, readiness.wait(conninfo, worker.access, settings.projection))
+        if stop.is_set():
+            return
+        log.info(logs.WORKER_STARTED)
+        stopping = asyncio.create_task(_pass_on(stop, loop))
+        await loop.run()
+        stopping.cancel()
+    log.info(logs.WORKER_STOPPED)
+
+
+async def _drain(settings: Settings, conninfo: str, worker: Worker, stop: asyncio.Event) -> None:
+    """Apply until nothing is due; unlike the loop, give up at the first trouble."""
+    if reason := await unfit_reason(conninfo, worker.access, settings.projection):
+        raise ConsumerError(f"Nothing was applied: {reason}.")
+    async with await connect(conninfo, worker.access) as conn:
+        await first_of(stop, _drain_all(conn, worker))
+
+
+async def _drain_all(conn: Connection, worker: Worker) -> None:
+    deliveries = await drain(conn, worker)
+    log.info(logs.WORKER_DRAINED, extra={"deliveries": deliveries})
+
+
+async def _pass_on(stop: asyncio.Event, loop: Loop) -> None:
+    await stop.wait()
+    loop.stop()
+
+
+def _stall_reason(turned_at: float, seconds_max: float) -> str | None:
+    """Return why the worker is not ready: its loop has not turned for too long."""
+    seconds = time.monotonic() - turned_at
+    return None if seconds <= seconds_max else "the worker's loop does not turn: see its log"

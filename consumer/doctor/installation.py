@@ -1,0 +1,70 @@
+"""Is the database this release's, shaped by these settings, and does its queue move?"""
+
+from datetime import timedelta
+
+from consumer import deliveries, migrations, projection
+from consumer.database import Connection
+from consumer.deliveries import Stats
+from consumer.doctor.check import Check, fail_unless, ok, warn_unless
+from consumer.errors import SettingsMismatch
+from consumer.queries import query
+from consumer.settings import Projection
+
+# Two seconds is what is promised (P6); a minute of them is no burst any more.
+DUE_MAX = timedelta(minutes=1)
+
+
+async def check_migrations(conn: Connection) -> Check:
+    """Compare the ledger with the migrations that this release carries."""
+    cursor = await conn.execute(query("migrations/applied"))
+    applied = [migration_id for (migration_id,) in await cursor.fetchall()]
+    carried = migrations.carried_ids()
+    pending = [migration_id for migration_id in carried if migration_id not in applied]
+    unknown = [migration_id for migration_id in applied if migration_id not in carried]
+    if pending:
+        return Check("migrations", "failing", f"pending: {', '.join(pending)}", "Run `consumer migrate`.")
+    if unknown:
+        finding = f"this release does not carry {', '.join(unknown)}"
+        return Check("migrations", "warning", finding, "Another release has migrated: move this one up to it.")
+    return ok("migrations", f"all {len(carried)} are applied")
+
+
+async def check_settings(conn: Connection, wanted: Projection) -> Check:
+    """Compare the settings that shape rows with those recorded in the database."""
+    if await projection.recorded(conn) is None:
+        return Check("recorded settings", "failing", "none", "Run `consumer migrate`.")
+    try:
+        await projection.require(conn, wanted)
+    except SettingsMismatch as error:
+        finding, _, cure = str(error).partition(". ")
+        return Check("recorded settings", "failing", finding, cure)
+    return ok("recorded settings", "the same as here")
+
+
+async def check_queue(conn: Connection, *, workers: int) -> list[Check]:
+    """Look at what waits, what died, and who is there to work."""
+    stats = await deliveries.stats(conn)
+    return [
+        fail_unless(
+            workers > 0 or not _is_late(stats),
+            "workers",
+            f"{workers} connected",
+            "Start one: `consumer work`. Behind a pooler its connections may go by another name.",
+        ),
+        warn_unless(
+            not _is_late(stats),
+            "queue",
+            f"{stats.pending:,} pending, {stats.retrying:,} retrying, due for up to {stats.oldest_due_seconds:.0f} s",
+            "Read the worker's log; start more workers if it is busy.",
+        ),
+        warn_unless(
+            stats.dead == 0,
+            "dead letters",
+            f"{stats.dead:,}",
+            "`consumer dead list` says why; then `consumer dead retry` or `consumer dead discard`.",
+        ),
+    ]
+
+
+def _is_late(stats: Stats) -> bool:
+    return stats.oldest_due_seconds > DUE_MAX.total_seconds()

@@ -1,0 +1,73 @@
+"""Can anybody see or do more in our schemas than they should?"""
+
+from dataclasses import dataclass
+
+from psycopg.rows import class_row
+
+from consumer.database import Connection
+from consumer.doctor.check import Check, fail_unless, ok
+from consumer.queries import query
+
+DUTIES = ("receiver", "worker", "operator", "app", "tenant", "definer")
+
+
+@dataclass(frozen=True, slots=True)
+class Isolation:
+    """What would break the separation of tenants; the last list is for the operator to judge."""
+
+    missing_roles: list[str]
+    privileged_roles: list[str]
+    open_tables: list[str]
+    strangers_privileges: list[str]
+    unvacuumed_tables: list[str]
+    bypassing_roles: list[str]
+
+
+async def isolation(conn: Connection, role_prefix: str) -> Isolation:
+    """Read the catalogue; any login may."""
+    async with conn.cursor(binary=True, row_factory=class_row(Isolation)) as cursor:
+        await cursor.execute(query("doctor/isolation"), {"roles": [f"{role_prefix}_{duty}" for duty in DUTIES]})
+        found = await cursor.fetchone()
+    assert found is not None, "lists always have a row"
+    return found
+
+
+def judge_isolation(found: Isolation) -> list[Check]:
+    """Judge the roles, row-level security and what strangers were granted."""
+    return [
+        fail_unless(
+            not found.missing_roles,
+            "roles",
+            _missing(found.missing_roles),
+            "Run `consumer migrate` with this ROLE_PREFIX, as a login that may create roles.",
+        ),
+        fail_unless(
+            not found.privileged_roles,
+            "privileges of roles",
+            f"too many: {_list(found.privileged_roles)}"
+            if found.privileged_roles
+            else "none is a superuser or BYPASSRLS",
+            "ALTER ROLE … NOSUPERUSER NOBYPASSRLS: such a role sees every tenant.",
+        ),
+        fail_unless(
+            not found.open_tables,
+            "row-level security",
+            f"not forced on {_list(found.open_tables)}" if found.open_tables else "forced on every table of identity",
+            "ALTER TABLE … ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY.",
+        ),
+        fail_unless(
+            not found.strangers_privileges,
+            "grants",
+            _list(found.strangers_privileges) or "none to PUBLIC, anon or authenticated",
+            "REVOKE ALL ON … FROM PUBLIC, and from anon and authenticated where they exist.",
+        ),
+        ok("who bypasses row-level security", _list(found.bypassing_roles) or "nobody"),
+    ]
+
+
+def _missing(roles: list[str]) -> str:
+    return f"missing: {_list(roles)}" if roles else "all exist"
+
+
+def _list(names: list[str]) -> str:
+    return ", ".join(names)

@@ -1,0 +1,169 @@
+"""Is the server one that keeps what it acknowledged, and has it room and rest for our work?"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from psycopg.rows import class_row
+
+from consumer.database import Connection
+from consumer.doctor.check import Check, fail_unless, ok, warn_unless
+from consumer.queries import query
+
+VERSION_MIN = 150_000
+# Well above what NTP leaves between two hosts, well below the 300 s after which a signature is refused.
+SKEW_MAX = timedelta(seconds=5)
+# Vacuum must keep every row version younger than the oldest transaction; a claim over 60,000 dead rows took three to
+# fifteen times as long (fault F37), and a busy queue leaves that many in minutes.
+TRANSACTION_MAX = timedelta(minutes=5)
+XMIN_AGE_MAX = 1_000_000
+# The last connections are reserved for superusers, and every deploy runs two generations side by side.
+CONNECTIONS_SHARE_MAX = 0.9
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """What the server is, how it is set, and what this login may do there."""
+
+    version: str
+    version_number: int
+    database: str
+    login: str
+    is_superuser: bool
+    encoding: str
+    backend_pid: int
+    is_standby: bool
+    is_read_only: bool
+    has_fsync: bool
+    has_full_page_writes: bool
+    synchronous_commit: str
+    has_autovacuum: bool
+    connections_max: int
+    database_bytes: int
+    outbox_bytes: int
+    may_migrate: bool
+    now: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """Who is connected and what holds vacuum back."""
+
+    connections: int
+    workers: int
+    transaction_seconds: float
+    transaction_application: str | None
+    prepared_transactions: int
+    xmin_age: int
+
+
+async def server(conn: Connection) -> Server:
+    """Ask the server about itself; any login may."""
+    async with conn.cursor(binary=True, row_factory=class_row(Server)) as cursor:
+        await cursor.execute(query("doctor/server"))
+        found = await cursor.fetchone()
+    assert found is not None, "a login has a role, and a connection a database"
+    return found
+
+
+async def activity(conn: Connection) -> Activity:
+    """Ask who else is connected; without pg_read_all_stats others' transactions stay unseen."""
+    async with conn.cursor(binary=True, row_factory=class_row(Activity)) as cursor:
+        await cursor.execute(query("doctor/activity"))
+        found = await cursor.fetchone()
+    assert found is not None, "aggregates always have a row"
+    return found
+
+
+def is_pooled(conn: Connection, found: Server) -> bool:
+    """Tell a pooler by the backend it named when the connection was made: not the one that answers."""
+    return conn.info.backend_pid != found.backend_pid
+
+
+def judge_server(found: Server, *, skew: timedelta) -> list[Check]:
+    """Judge what can't be worked around: what the server is and whether it keeps what it acknowledged."""
+    return [
+        fail_unless(
+            found.version_number >= VERSION_MIN,
+            "server version",
+            f"PostgreSQL {found.version}",
+            "Move to PostgreSQL 15 or later.",
+        ),
+        fail_unless(
+            found.encoding == "UTF8",
+            "encoding",
+            found.encoding,
+            "Use a database made with ENCODING 'UTF8': names in other scripts could not be stored.",
+        ),
+        fail_unless(
+            not found.is_standby and not found.is_read_only,
+            "writable",
+            "a standby" if found.is_standby else "read-only" if found.is_read_only else "yes",
+            "Point DATABASE_URL at the primary; set default_transaction_read_only to off.",
+        ),
+        fail_unless(
+            found.has_fsync and found.has_full_page_writes,
+            "durability",
+            f"fsync is {_on(found.has_fsync)}, full_page_writes is {_on(found.has_full_page_writes)}",
+            "Switch both on in postgresql.conf: a crash would lose acknowledged events or break the database.",
+        ),
+        warn_unless(
+            found.synchronous_commit != "off",
+            "synchronous_commit",
+            found.synchronous_commit,
+            "Our own transactions set it to on; your application's may be lost in a crash.",
+        ),
+        warn_unless(
+            abs(skew) <= SKEW_MAX,
+            "clocks",
+            f"the database's and this host's are {abs(skew.total_seconds()):.1f} s apart",
+            "Run NTP on both: the receiver judges a signature's age by its host's clock.",
+        ),
+    ]
+
+
+def judge_room(found: Server, active: Activity, *, unvacuumed: list[str]) -> list[Check]:
+    """Judge what slows the queue down in time."""
+    return [
+        warn_unless(
+            found.has_autovacuum and not unvacuumed,
+            "autovacuum",
+            f"off for {', '.join(unvacuumed)}" if unvacuumed else _on(found.has_autovacuum),
+            "Switch autovacuum and track_counts on, for each table too: the queue's tables live by it.",
+        ),
+        warn_unless(
+            active.transaction_seconds <= TRANSACTION_MAX.total_seconds(),
+            "old transactions",
+            _oldest(active),
+            "End that transaction: vacuum can't remove what became dead since, and claims slow down.",
+        ),
+        warn_unless(
+            active.prepared_transactions == 0,
+            "prepared transactions",
+            str(active.prepared_transactions),
+            "COMMIT PREPARED or ROLLBACK PREPARED what pg_prepared_xacts lists, unless it is about to be.",
+        ),
+        warn_unless(
+            active.xmin_age <= XMIN_AGE_MAX,
+            "oldest snapshot",
+            f"{active.xmin_age:,} transactions ago",
+            "Look for old transactions and unused replication slots (pg_replication_slots): they hold vacuum back.",
+        ),
+        warn_unless(
+            active.connections <= CONNECTIONS_SHARE_MAX * found.connections_max,
+            "connections",
+            f"{active.connections} of {found.connections_max}",
+            "Raise max_connections, or put a pooler in transaction mode in between.",
+        ),
+        ok("size", f"{found.database_bytes / 1e6:,.0f} MB, of which the outbox {found.outbox_bytes / 1e6:,.0f} MB"),
+    ]
+
+
+def _oldest(active: Activity) -> str:
+    if not active.transaction_seconds:
+        return "none"
+    client = active.transaction_application or "an unnamed client"
+    return f"the oldest is {active.transaction_seconds:.0f} s old, of {client}"
+
+
+def _on(is_on: bool) -> str:
+    return "on" if is_on else "off"

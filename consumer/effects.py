@@ -1,0 +1,91 @@
+"""What each event type does to the tables: SQL over the claimed set, so that bodies never leave PostgreSQL."""
+
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from uuid import UUID
+
+from psycopg.errors import ForeignKeyViolation
+from psycopg.rows import args_row
+
+from consumer import outbox
+from consumer.database import Connection
+from consumer.events import KNOWN_TYPES
+from consumer.outbox import Claimed, Finished
+from consumer.queries import query
+
+Effect = Callable[[Connection, Sequence[int]], Awaitable[list[Finished]]]
+
+
+async def apply(conn: Connection, claimed: Sequence[Claimed]) -> list[Finished]:
+    """Apply claimed deliveries and mark them done, in the caller's transaction; return what became of each."""
+    seqs_by_effect: defaultdict[Effect, list[int]] = defaultdict(list)
+    for delivery in claimed:
+        seqs_by_effect[_effect(delivery)].append(delivery.seq)
+    finished: list[Finished] = []
+    for effect in _ORDER:
+        if seqs := seqs_by_effect.get(effect):
+            finished += await effect(conn, seqs)
+    return finished
+
+
+def _effect(delivery: Claimed) -> Effect:
+    """Choose by type; a type from a source that may not send it has none."""
+    kind = KNOWN_TYPES.get(delivery.event_type)
+    return EFFECTS.get(delivery.event_type, _ignore) if kind and delivery.source in kind.sources else _ignore
+
+
+async def _declare_company(conn: Connection, seqs: Sequence[int]) -> list[Finished]:
+    """Make the placeholder of a default company."""
+    await conn.execute(query("effects/companies"), {"seqs": seqs})
+    return await outbox.finish(conn, seqs, "applied")
+
+
+async def _fold_users(conn: Connection, seqs: Sequence[int]) -> list[Finished]:
+    """Fold user deliveries into mirror, profiles and audit; the mirror comes first, for its rows are the locks."""
+    cursor = await conn.execute(query("effects/mirror"), {"seqs": seqs}, binary=True)
+    written, changed, deleted = await cursor.fetchone() or ([], [], [])
+    if deleted:
+        await conn.execute(query("effects/forget"), {"user_ids": deleted})
+    if written:
+        await conn.execute(query("effects/profiles"), {"seqs": seqs, "written": written})
+    cursor = await conn.execute(query("audit/put_sign_ins"), {"seqs": seqs}, binary=True)
+    (audited,) = await cursor.fetchone() or ([],)
+    if deleted:
+        await _remove_profiles(conn, seqs, deleted)
+        await conn.execute(query("audit/scrub"), {"user_ids": deleted})
+    async with conn.cursor(binary=True, row_factory=args_row(Finished)) as finishing:
+        await finishing.execute(query("outbox/finish_users"), {"seqs": seqs, "changed": changed, "audited": audited})
+        return await finishing.fetchall()
+
+
+async def _remove_profiles(conn: Connection, seqs: Sequence[int], user_ids: Sequence[UUID]) -> None:
+    """Remove hard-deleted profiles; one that an application's foreign key holds is anonymised instead."""
+    try:
+        async with conn.transaction():
+            await conn.execute(query("effects/remove_profiles"), {"seqs": seqs, "user_ids": user_ids})
+            # A deferred foreign key would speak up only at the commit, when nothing can be done about it.
+            await conn.execute(query("session/check_constraints"))
+    except ForeignKeyViolation:
+        if len(user_ids) == 1:
+            await conn.execute(query("effects/keep_anonymised"), {"seqs": seqs, "user_id": user_ids[0]})
+            return
+        half = len(user_ids) // 2
+        await _remove_profiles(conn, seqs, user_ids[:half])
+        await _remove_profiles(conn, seqs, user_ids[half:])
+
+
+async def _ignore(conn: Connection, seqs: Sequence[int]) -> list[Finished]:
+    """Mark done what has no effect in this release; a later one queues it again."""
+    return await outbox.finish(conn, seqs, "ignored")
+
+
+EFFECTS: Mapping[str, Effect] = {
+    "company.declared": _declare_company,
+    "user.created": _fold_users,
+    "user.updated": _fold_users,
+    "user.deleted": _fold_users,
+    "user.signed_in": _fold_users,
+    "user.signed_out": _fold_users,
+}
+# Companies come before the users who refer to them.
+_ORDER: Sequence[Effect] = tuple(dict.fromkeys([*EFFECTS.values(), _ignore]))

@@ -1,0 +1,62 @@
+"""Every error this package raises on purpose."""
+
+
+class ConsumerError(Exception):
+    """The operation could not be done."""
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(message or (type(self).__doc__ or "").strip())
+
+
+class BadSettings(ConsumerError):
+    """The configuration is not usable."""
+
+    def __init__(self, faults: list[str]) -> None:
+        super().__init__("\n".join(faults))
+        self.faults = faults
+
+
+class BadPayload(ConsumerError):
+    """A signed body can never be applied; *path* says where, the message says why."""
+
+    def __init__(self, code: str, path: str, reason: str) -> None:
+        super().__init__(f"{path}: {reason}")
+        self.code = code
+        self.path = path
+        self.reason = reason
+
+
+class BadSignature(ConsumerError):
+    """The delivery is not proved to come from its sender."""
+
+    def __init__(self, refusal: str, message: str) -> None:
+        super().__init__(message)
+        self.refusal = refusal
+
+
+class StoreUnavailable(ConsumerError):
+    """The delivery could not be committed now; the sender should repeat it."""
+
+
+class IntakeFull(StoreUnavailable):
+    """Too many deliveries wait to be stored."""
+
+
+class NoDatabase(ConsumerError):
+    """There is no database to work with."""
+
+
+class SchemaMismatch(ConsumerError):
+    """The database's migrations are not those this release carries."""
+
+
+class SettingsMismatch(ConsumerError):
+    """The settings that shape rows differ from those recorded in the database."""
+
+
+class WorkerStopped(ConsumerError):
+    """Too much of a batch fails alike: the fault is ours, and nothing is buried for it."""
+
+
+class EmbeddedServerError(ConsumerError):
+    """The embedded PostgreSQL could not be started."""

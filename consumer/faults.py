@@ -1,0 +1,77 @@
+"""Whose fault an error is: what the worker does about it depends on nothing else."""
+
+from enum import Enum
+
+import psycopg
+from psycopg_pool import PoolTimeout, TooManyRequests
+
+from consumer.errors import BadPayload
+
+
+class Fault(Enum):
+    """The classes of docs/OPERATIONS.md, "What an error means"."""
+
+    TRANSIENT = "transient"
+    BUSY = "busy"
+    OURS = "ours"
+    CONSTRAINT = "constraint"
+    POISON = "poison"
+
+
+# By SQLSTATE, the longest prefix wins (https://www.postgresql.org/docs/current/errcodes-appendix.html). What is not
+# listed is ours: an unknown error must never cost a delivery.
+SQLSTATES = {
+    "40001": Fault.TRANSIENT,
+    "40P01": Fault.TRANSIENT,
+    "57P01": Fault.TRANSIENT,
+    "57P02": Fault.TRANSIENT,
+    "57P03": Fault.TRANSIENT,
+    "57P04": Fault.TRANSIENT,
+    "57P05": Fault.TRANSIENT,
+    "25P03": Fault.TRANSIENT,
+    "25P04": Fault.TRANSIENT,
+    "08": Fault.TRANSIENT,
+    "53000": Fault.TRANSIENT,
+    "53200": Fault.TRANSIENT,
+    "53300": Fault.TRANSIENT,
+    "55P03": Fault.BUSY,
+    "57014": Fault.BUSY,
+    "23503": Fault.CONSTRAINT,
+    "23505": Fault.CONSTRAINT,
+    "23P01": Fault.CONSTRAINT,
+    "P0001": Fault.CONSTRAINT,
+    "22": Fault.POISON,
+    "23502": Fault.POISON,
+    "23514": Fault.POISON,
+    "54000": Fault.POISON,
+    "54001": Fault.POISON,
+}
+
+
+def fault(error: BaseException) -> Fault:
+    """Return the class of an error, by its SQLSTATE where it has one."""
+    if isinstance(error, psycopg.Error) and error.sqlstate:
+        state = error.sqlstate
+        return SQLSTATES.get(state) or SQLSTATES.get(state[:2]) or Fault.OURS
+    if isinstance(error, psycopg.OperationalError | PoolTimeout | TooManyRequests | TimeoutError | OSError):
+        return Fault.TRANSIENT
+    if isinstance(error, psycopg.DataError | BadPayload):
+        return Fault.POISON
+    return Fault.OURS
+
+
+def code(error: BaseException) -> str:
+    """Return a short name of an error for logs, metrics and dead letters: the SQLSTATE, else the type."""
+    if isinstance(error, BadPayload):
+        return error.code
+    return (error.sqlstate if isinstance(error, psycopg.Error) else None) or type(error).__name__
+
+
+def summary(error: BaseException) -> str:
+    """Return what may be stored and logged of an error; PostgreSQL's own messages carry personal data."""
+    if isinstance(error, BadPayload):
+        return str(error)
+    if not isinstance(error, psycopg.Error):
+        return type(error).__name__
+    parts = (type(error).__name__, error.diag.schema_name, error.diag.table_name, error.diag.constraint_name)
+    return " ".join(part for part in parts if part)

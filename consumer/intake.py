@@ -1,0 +1,176 @@
+"""The intake: concurrent requests share an insert and a commit, and each is answered only after it."""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from datetime import timedelta
+
+import psycopg
+from psycopg.errors import ReadOnlySqlTransaction
+from psycopg_pool import PoolTimeout, TooManyRequests
+
+from consumer import outbox
+from consumer.database import Access, Connection, Pool, is_writable, transaction
+from consumer.errors import IntakeFull, StoreUnavailable
+from consumer.faults import Fault, fault
+from consumer.metrics import Received
+from consumer.outbox import Delivery
+from consumer.queries import query
+
+# Two writers: while one waits for its commit the other fills the next batch. A third adds contention and no speed
+# (bench/ingest.py).
+WRITERS = 2
+# The largest batch: 512 rows of 1.3 kB commit in about 10 ms, a fifth of the latency we allow (bench/ingest.py).
+BATCH_SIZE = 512
+# What may wait: about a second of work at full load. More waiting would only mean more answers that come too late.
+WAITING_MAX = 8_192
+WAITING_BYTES_MAX = 64 * 1024 * 1024
+# A batch's budget and a request's: the sender hears within 5 s, whatever the database does (promise P10). A cancelled
+# psycopg call on a silent connection returned only after 12 s, so nobody waits for it.
+COMMIT_TIMEOUT = timedelta(seconds=3)
+REQUEST_TIMEOUT = timedelta(seconds=4)
+# Idle workers are told at most this often; what arrives in between they find by polling.
+WAKE_INTERVAL = timedelta(milliseconds=50)
+
+_Waiting = tuple[Delivery, "asyncio.Future[None]"]
+
+
+class Intake:
+    """A bounded queue in front of the outbox; open it with `open_intake`."""
+
+    def __init__(self, pool: Pool, access: Access, count: Callable[[Received, int], None]) -> None:
+        self._pool = pool
+        self._access = access
+        self._count = count
+        self._waiting: deque[_Waiting] = deque()
+        self._waiting_bytes = 0
+        self._arrived = asyncio.Event()
+        self._woken_at = float("-inf")
+
+    async def put(self, delivery: Delivery) -> None:
+        """Return once the delivery, or an earlier copy of it, is committed.
+
+        Raises IntakeFull at once when too much waits, and StoreUnavailable when it could not be committed in time; then
+        it may be stored or not, and the sender's repeat settles it.
+        """
+        if len(self._waiting) >= WAITING_MAX or self._waiting_bytes + len(delivery.body) > WAITING_BYTES_MAX:
+            raise IntakeFull
+        stored = asyncio.get_running_loop().create_future()
+        self._waiting.append((delivery, stored))
+        self._waiting_bytes += len(delivery.body)
+        self._arrived.set()
+        try:
+            async with asyncio.timeout(REQUEST_TIMEOUT.total_seconds()):
+                await stored
+        except TimeoutError:
+            raise StoreUnavailable from None
+
+    async def unready_reason(self) -> str | None:
+        """Return why nothing can be stored now, or None."""
+        try:
+            async with self._pool.connection() as conn:
+                return None if await is_writable(conn) else "the database is read-only"
+        except (psycopg.Error, OSError):
+            await self._pool.drain()
+            return "the database is away"
+
+    async def _write(self) -> None:
+        """Store what waits, for ever: whatever has gathered while the last commit ran is the next batch."""
+        while True:
+            await self._arrived.wait()
+            if batch := self._take():
+                await self._store(batch)
+            else:
+                self._arrived.clear()
+
+    def _take(self) -> list[_Waiting]:
+        batch: list[_Waiting] = []
+        while self._waiting and len(batch) < BATCH_SIZE:
+            delivery, stored = self._waiting.popleft()
+            self._waiting_bytes -= len(delivery.body)
+            if not stored.done():
+                batch.append((delivery, stored))
+        return batch
+
+    async def _store(self, batch: list[_Waiting]) -> None:
+        """Commit a batch and answer each of its requests; never raises."""
+        committing = asyncio.create_task(self._commit_any([delivery for delivery, _ in batch]))  # noqa: RUF006
+        await asyncio.wait({committing}, timeout=COMMIT_TIMEOUT.total_seconds())
+        if not committing.done():
+            committing.cancel()
+            errors: Sequence[Exception | None] = [StoreUnavailable()] * len(batch)
+        else:
+            errors = committing.result()
+        for (_, stored), error in zip(batch, errors, strict=True):
+            if stored.done():
+                continue
+            if error is None:
+                stored.set_result(None)
+            else:
+                stored.set_exception(error)
+
+    async def _commit_any(self, deliveries: list[Delivery]) -> Sequence[Exception | None]:
+        """Commit together, else one by one: a row that PostgreSQL refuses never refuses its neighbours."""
+        try:
+            await self._commit_twice(deliveries)
+        except (psycopg.Error, OSError) as error:
+            if fault(error) in {Fault.POISON, Fault.CONSTRAINT} and len(deliveries) > 1:
+                return [(await self._commit_any([delivery]))[0] for delivery in deliveries]
+            unavailable = StoreUnavailable()
+            unavailable.__cause__ = error
+            return [unavailable] * len(deliveries)
+        return [None] * len(deliveries)
+
+    async def _commit_twice(self, deliveries: list[Delivery]) -> None:
+        """Commit, and once more on new connections when those at hand are lost, read-only or deadlocked.
+
+        Should the first commit have arrived after all, the second changes nothing.
+        """
+        try:
+            await self._commit_once(deliveries)
+        except (psycopg.Error, OSError) as error:
+            is_lost = fault(error) is Fault.TRANSIENT or isinstance(error, ReadOnlySqlTransaction)
+            if isinstance(error, PoolTimeout | TooManyRequests) or not is_lost:
+                raise
+            await self._pool.drain()
+            await self._commit_once(deliveries)
+
+    async def _commit_once(self, deliveries: list[Delivery]) -> None:
+        async with self._pool.connection() as conn:
+            await self._commit(conn, deliveries)
+
+    async def _commit(self, conn: Connection, deliveries: list[Delivery]) -> None:
+        usable = [delivery for delivery in deliveries if delivery.error_code is None]
+        dead = [delivery for delivery in deliveries if delivery.error_code is not None]
+        new_usable = new_dead = 0
+        async with transaction(conn, self._access):
+            if usable:
+                new_usable = await outbox.put(conn, usable)
+            for delivery in dead:
+                new_dead += await outbox.put_dead(conn, delivery)
+            if new_usable and self._is_wake_due():
+                await conn.execute(query("session/wake"))
+        self._count("stored", new_usable)
+        self._count("dead", new_dead)
+        self._count("duplicate", len(deliveries) - new_usable - new_dead)
+
+    def _is_wake_due(self) -> bool:
+        now = asyncio.get_running_loop().time()
+        if now - self._woken_at < WAKE_INTERVAL.total_seconds():
+            return False
+        self._woken_at = now
+        return True
+
+
+@asynccontextmanager
+async def open_intake(pool: Pool, access: Access, count: Callable[[Received, int], None]) -> AsyncIterator[Intake]:
+    """Run an intake's writers; *count* is told how many deliveries were stored, dead or duplicate."""
+    intake = Intake(pool, access, count)
+    writers = [asyncio.create_task(intake._write(), name=f"intake writer {n}") for n in range(WRITERS)]
+    try:
+        yield intake
+    finally:
+        for writer in writers:
+            writer.cancel()
+        await asyncio.gather(*writers, return_exceptions=True)

@@ -1,0 +1,111 @@
+"""One worker's life: drain, wait, come back after trouble, stop when told."""
+
+import asyncio
+import contextlib
+import logging
+import time
+from datetime import timedelta
+
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_random_exponential
+
+from consumer.database import Connection, connect
+from consumer.faults import Fault, code, fault, summary
+from consumer.queries import query
+from consumer.worker import Worker
+
+log = logging.getLogger(__name__)
+
+POLL_MIN_SECONDS = 0.02
+# Between attempts to come back: short, for a database that is up again must be working again within 3 s (promise P7).
+RECONNECT_SECONDS_MAX = 1.0
+# After a fault of ours there is no hurry: somebody has to look.
+STOPPED_SECONDS_MAX = 30.0
+# What SIGTERM leaves a running batch before it is rolled back.
+FINISH_SECONDS = 2.0
+
+
+class Loop:
+    """One worker's life: drain, wait, come back after trouble, stop when told."""
+
+    def __init__(self, conninfo: str, worker: Worker, *, poll_max: timedelta) -> None:
+        self._conninfo = conninfo
+        self._worker = worker
+        self._poll_max_seconds = poll_max.total_seconds()
+        self._stop = asyncio.Event()
+        self.turned_at = float("-inf")
+
+    def stop(self) -> None:
+        """Let the running batch finish for FINISH_SECONDS, roll it back otherwise, and return from `run`."""
+        self._stop.set()
+
+    async def run(self) -> None:
+        """Drain until stopped, through lost databases and faults of ours."""
+        working: asyncio.Task[None] = asyncio.create_task(self._retrying()(self._drain_until_stopped))
+        stopping = asyncio.create_task(self._stop.wait())
+        await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        if not working.done():
+            await asyncio.wait({working}, timeout=FINISH_SECONDS)
+            working.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await working
+
+    def _retrying(self) -> AsyncRetrying:
+        return AsyncRetrying(
+            retry=retry_if_exception_type(Exception), wait=_pause, before_sleep=self._report_trouble, sleep=self._sleep
+        )
+
+    async def _drain_until_stopped(self) -> None:
+        async with await connect(self._conninfo, self._worker.access) as conn:
+            await conn.execute(query("session/listen"))
+            idle_seconds = POLL_MIN_SECONDS
+            while not self._stop.is_set():
+                batch = await self._worker.run_once(conn)
+                self.turned_at = time.monotonic()
+                if len(batch) or await self._is_woken(conn, idle_seconds):
+                    idle_seconds = POLL_MIN_SECONDS
+                else:
+                    idle_seconds = min(2 * idle_seconds, self._poll_max_seconds)
+
+    async def _is_woken(self, conn: Connection, seconds: float) -> bool:
+        """Wait that long, or until the intake or a stop says that waiting is over."""
+        hearing = asyncio.create_task(_hear(conn, seconds))
+        stopping = asyncio.create_task(self._stop.wait())
+        await asyncio.wait({hearing, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        hearing.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            return await hearing
+        return False
+
+    async def _sleep(self, seconds: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._stop.wait(), seconds)
+
+    def _report_trouble(self, state: RetryCallState) -> None:
+        error = _error(state)
+        log.error(
+            "worker_paused" if fault(error) is Fault.OURS else "database_lost",
+            extra={"error_code": code(error), "error": summary(error)},
+        )
+        self._worker.metrics.failed(fault(error).value)
+
+
+async def _hear(conn: Connection, seconds: float) -> bool:
+    async for _ in conn.notifies(timeout=seconds, stop_after=1):
+        return True
+    return False
+
+
+def _error(state: RetryCallState) -> BaseException:
+    error = state.outcome.exception() if state.outcome else None
+    assert error is not None, "tenacity pauses only after a failed attempt"
+    return error
+
+
+def _pause(state: RetryCallState) -> float:
+    return (_STOPPED_PAUSE if fault(_error(state)) is Fault.OURS else _RECONNECT_PAUSE)(state)
+
+
+_RECONNECT_PAUSE = wait_random_exponential(multiplier=0.1, max=RECONNECT_SECONDS_MAX)
+_STOPPED_PAUSE = wait_random_exponential(multiplier=1, max=STOPPED_SECONDS_MAX)

@@ -1,0 +1,52 @@
+"""The settings that shape rows, as recorded in the database: one installation, one shape."""
+
+from dataclasses import asdict, fields
+
+from psycopg.rows import class_row
+
+from consumer import effects
+from consumer.database import Connection
+from consumer.errors import SettingsMismatch
+from consumer.outbox import Claimed
+from consumer.queries import query
+from consumer.settings import Projection
+
+
+async def recorded(conn: Connection) -> Projection | None:
+    """Return the recorded settings, or None before the first `migrate`."""
+    async with conn.cursor(row_factory=class_row(Projection)) as cursor:
+        await cursor.execute(query("settings/read"))
+        return await cursor.fetchone()
+
+
+async def record(conn: Connection, projection: Projection, *, is_forced: bool) -> None:
+    """Record the settings and declare the default company, in the caller's transaction.
+
+    Settings that differ from those recorded raise SettingsMismatch unless forced.
+    """
+    known = await recorded(conn)
+    if known == projection:
+        return
+    if known and not is_forced:
+        raise SettingsMismatch(_disagreement(known, projection))
+    await conn.execute(query("settings/record"), asdict(projection))
+    if projection.default_company_id:
+        cursor = await conn.execute(query("settings/declare_company"), {"company_id": projection.default_company_id})
+        await effects.apply(conn, [Claimed(*row) for row in await cursor.fetchall()])
+
+
+async def require(conn: Connection, projection: Projection) -> None:
+    """Raise SettingsMismatch when this process would shape rows otherwise than the database records."""
+    known = await recorded(conn)
+    if known is None:
+        raise SettingsMismatch("No settings are recorded yet: run `consumer migrate`.")
+    if known != projection:
+        raise SettingsMismatch(_disagreement(known, projection))
+
+
+def _disagreement(known: Projection, ours: Projection) -> str:
+    names = [field.name.upper() for field in fields(ours) if getattr(known, field.name) != getattr(ours, field.name)]
+    return (
+        f"{', '.join(names)} differ from what this database was shaped by. Restore the old values, or run "
+        "`consumer migrate --settings` and then `consumer rebuild`."
+    )

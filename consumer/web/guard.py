@@ -1,0 +1,57 @@
+"""What one server grants its callers, and who gives way when too many have come."""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds of one server's connections, for whoever is at the other end."""
+
+    body_bytes: int = 2 * 1024 * 1024
+    # For a head, for a body, and for a reader that stands still: an honest caller needs a fraction of it.
+    patience_seconds: float = 5.0
+    # Above the usual 60 s of a proxy's pool, so that the proxy hangs up first and loses no request to the race.
+    idle_seconds: int = 75
+    # How long a refused sender may keep sending before it reads why.
+    linger_seconds: float = 2.0
+    # Below the usual limit of 1,024 open files, with room for the database's connections.
+    connections: int = 800
+
+
+class Connection(Protocol):
+    """What a guard needs to know of a connection."""
+
+    transport: asyncio.Transport
+
+    @property
+    def is_waiting(self) -> bool:
+        """Hanging up now would lose no request that is here in full."""
+
+
+@dataclass(slots=True)
+class Guard:
+    """One server's limits and connections; those that were answered last come last."""
+
+    limits: Limits
+    refused: Callable[[str], None]
+    connections: OrderedDict[Connection, None] = field(default_factory=OrderedDict)
+
+    def admit(self, newcomer: Connection) -> None:
+        """Take a connection in; one too many, and whoever has waited longest without a request gives way."""
+        self.connections[newcomer] = None
+        if len(self.connections) > self.limits.connections:
+            idlest = next(connection for connection in self.connections if connection.is_waiting)
+            idlest.transport.close()
+            self.refused("too_many_connections")
+
+    def answered(self, connection: Connection) -> None:
+        """Put a connection behind all that have waited longer."""
+        self.connections.move_to_end(connection)
+
+    def forget(self, connection: Connection) -> None:
+        """Let a connection go."""
+        self.connections.pop(connection, None)

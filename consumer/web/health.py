@@ -1,0 +1,44 @@
+"""Whether this process lives, and whether it can do its work."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from consumer.web.answers import refusal
+
+# Returns why this process can't do its work now, or None.
+Probe = Callable[[], Coroutine[None, None, str | None]]
+
+
+class Health:
+    """The two health endpoints; only the ops port says *why*."""
+
+    def __init__(self, probe: Probe, *, with_reasons: bool) -> None:
+        self._probe = probe
+        self._with_reasons = with_reasons
+        self._probing: asyncio.Task[str | None] | None = None
+
+    def routes(self) -> list[Route]:
+        """Return the routes, each with and without a trailing slash."""
+        endpoints = {"/livez": self.livez, "/readyz": self.readyz}
+        return [Route(path + slash, endpoint) for path, endpoint in endpoints.items() for slash in ("", "/")]
+
+    async def livez(self, _: Request) -> Response:
+        """Answer 200: that the event loop turns is all there is to say."""
+        return JSONResponse({"status": "alive"})
+
+    async def readyz(self, _: Request) -> Response:
+        """Answer 200, or 503 while this process can't do its work."""
+        reason = await self._reason()
+        if reason is None:
+            return JSONResponse({"status": "ready"})
+        return refusal(503, "not_ready", reason if self._with_reasons else "This process can't do its work now.")
+
+    async def _reason(self) -> str | None:
+        """Probe once for all who ask at the same time: a crowd must not take the database's connections."""
+        if self._probing is None or self._probing.done():
+            self._probing = asyncio.create_task(self._probe())
+        return await asyncio.shield(self._probing)

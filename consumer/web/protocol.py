@@ -1,0 +1,223 @@
+"""HTTP on the wire: uvicorn's protocol with a limit on all that a stranger can send, or not send."""
+
+import asyncio
+from enum import Enum, auto
+from itertools import chain
+from typing import Any, NoReturn
+
+from httptools import HttpParserError, HttpParserUpgrade
+from starlette.responses import JSONResponse
+from uvicorn import Config
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.server import ServerState
+
+from consumer.web.answers import refusal
+from consumer.web.guard import Guard
+
+# A delivery has about ten headers in less than 1 kB; a chain of proxies adds as much again.
+HEAD_BYTES_MAX = 16 * 1024
+HEADERS_MAX = 100
+# Requests sent ahead of their answers. Nobody does it in earnest, and one read can hold 14,000 of them.
+PIPELINED_MAX = 64
+# What a body's framing may add to it: chunks of eight bytes still fit, a trailer without end does not.
+FRAMING_FACTOR = 2
+
+REFUSALS = {
+    "malformed_request": refusal(400, "malformed_request", "The request is not well-formed HTTP/1.1."),
+    "too_many_pipelined": refusal(400, "too_many_pipelined", "Too many requests were sent ahead of their answers."),
+    "upgrade_refused": refusal(400, "upgrade_refused", "Only HTTP/1.1 is spoken here; leave the Upgrade header out."),
+    "head_too_slow": refusal(408, "head_too_slow", "The request line and the headers did not arrive in time."),
+    "body_too_slow": refusal(408, "body_too_slow", "The body did not arrive in time."),
+    "body_too_large": refusal(413, "body_too_large", "The body is larger than this receiver takes."),
+    "headers_too_large": refusal(431, "headers_too_large", "The request line and the headers are too large."),
+}
+
+
+class Stage(Enum):
+    """How far a connection's newest request has arrived."""
+
+    NONE = auto()
+    HEAD = auto()
+    BODY = auto()
+
+
+class GuardedProtocol(HttpToolsProtocol):
+    """One connection, which refuses early and hangs up so that the sender can still read why."""
+
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+        *,
+        guard: Guard,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self.guard = guard
+        self.stage = Stage.NONE
+        self.timer: asyncio.TimerHandle | None = None
+        self.writing_timer: asyncio.TimerHandle | None = None
+        # Of the newest request: bytes after the read it began in, and bytes of its body.
+        self.received_bytes = 0
+        self.body_bytes = 0
+        # Requests that are here in full and not answered yet.
+        self.unanswered = 0
+        self.fault = "malformed_request"
+        self.refusal: JSONResponse | None = None
+
+    @property
+    def is_waiting(self) -> bool:
+        """Hanging up now would lose no request that is here in full."""
+        return self.unanswered == 0 and not self.transport.is_closing()
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Expect a request at once: whoever connects has one."""
+        super().connection_made(transport)
+        self._start_timer()
+        self.guard.admit(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the connection."""
+        self._stop_timer()
+        self.resume_writing()
+        self.guard.forget(self)
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Parse what came, unless this connection is refused already; then only swallow it."""
+        if self.refusal is not None:
+            return
+        self.received_bytes += len(data)
+        try:
+            self.parser.feed_data(data)
+        except (HttpParserError, HttpParserUpgrade):
+            self._refuse(self.fault)
+            return
+        if self.stage is not Stage.NONE:
+            self._expect_more()
+
+    def pause_writing(self) -> None:
+        """Wait for a caller that doesn't read its answers, but not for ever."""
+        super().pause_writing()
+        self.writing_timer = self.loop.call_later(self.guard.limits.patience_seconds, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """Go on writing."""
+        if self.writing_timer is not None:
+            self.writing_timer.cancel()
+            self.writing_timer = None
+        super().resume_writing()
+
+    def on_message_begin(self) -> None:
+        """Start counting a request."""
+        super().on_message_begin()
+        self._unset_keepalive_if_required()
+        self.stage = Stage.HEAD
+        self.received_bytes = self.body_bytes = 0
+
+    def on_headers_complete(self) -> None:
+        """Judge the head before the application sees it."""
+        self._stop_timer()
+        if self.parser.should_upgrade():
+            # The parser would skip the body and take it for the next request.
+            self._fail("upgrade_refused")
+        if self._is_head_too_large():
+            self._fail("headers_too_large")
+        if len(self.pipeline) >= PIPELINED_MAX:
+            self._fail("too_many_pipelined")
+        if int(dict(self.headers).get(b"content-length", 0)) > self.guard.limits.body_bytes:
+            self._fail("body_too_large")
+        super().on_headers_complete()
+        # The parser reports the trailers of a chunked body like headers, and may before the application has run.
+        self.headers = []
+        self.stage = Stage.BODY
+
+    def on_body(self, body: bytes) -> None:
+        """Hand a piece of the body on while it is within the limit."""
+        self.body_bytes += len(body)
+        if self.body_bytes > self.guard.limits.body_bytes:
+            self._fail("body_too_large")
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """Count the request as the application's to answer."""
+        super().on_message_complete()
+        self._stop_timer()
+        self.stage = Stage.NONE
+        if not self.cycle.response_complete:
+            self.unanswered += 1
+
+    def on_response_complete(self) -> None:
+        """Put the connection behind those that have waited longer, or hang up if its next request is refused."""
+        super().on_response_complete()
+        # A request that was answered before its body was here has never been counted.
+        self.unanswered = max(0, self.unanswered - 1)
+        if self.transport.is_closing():
+            return
+        self.guard.answered(self)
+        if self.pipeline:
+            # The parent reads on after every answer, so that requests would queue without end.
+            self.flow.pause_reading()
+        if self.refusal is not None and self.unanswered == 0:
+            self._hang_up(self.refusal)
+
+    def _expect_more(self) -> None:
+        if self.stage is Stage.HEAD and (self.received_bytes > HEAD_BYTES_MAX or self._is_head_too_large()):
+            self._refuse("headers_too_large")
+        elif self.received_bytes > HEAD_BYTES_MAX + FRAMING_FACTOR * self.guard.limits.body_bytes:
+            self._refuse("body_too_large")
+        elif self.timer is None:
+            self._start_timer()
+
+    def _is_head_too_large(self) -> bool:
+        head_bytes = len(self.url) + sum(map(len, chain.from_iterable(self.headers)))
+        return head_bytes > HEAD_BYTES_MAX or len(self.headers) > HEADERS_MAX
+
+    def _fail(self, code: str) -> NoReturn:
+        self.fault = code
+        raise HttpParserError(code)
+
+    def _refuse(self, code: str) -> None:
+        """Take nothing more, and say why as soon as the requests before this one are answered."""
+        if self.transport.is_closing():
+            return
+        self.guard.refused(code)
+        self.refusal = REFUSALS[code]
+        self._stop_timer()
+        if self.stage is Stage.BODY:
+            self._disconnect_application()
+        if self.unanswered == 0:
+            self._hang_up(self.refusal)
+
+    def _disconnect_application(self) -> None:
+        if self.pipeline and self.pipeline[0][0] is self.cycle:
+            self.pipeline.popleft()
+        self.cycle.disconnected = True
+        self.cycle.message_event.set()
+
+    def _hang_up(self, reason: JSONResponse) -> None:
+        """Answer, half-close and swallow the rest: a close at once would reset the answer away (RFC 9112, 9.6)."""
+        self._unset_keepalive_if_required()
+        self.flow.resume_reading()
+        if self.stage is not Stage.BODY or not self.cycle.response_started:
+            headers = (*self.server_state.default_headers, *reason.raw_headers, (b"connection", b"close"))
+            lines = (b"%b: %b\r\n" % header for header in headers)
+            self.transport.writelines([STATUS_LINE[reason.status_code], *lines, b"\r\n", reason.body])
+        self.transport.write_eof()
+        self.timer = self.loop.call_later(self.guard.limits.linger_seconds, self.transport.abort)
+
+    def _start_timer(self) -> None:
+        self.timer = self.loop.call_later(self.guard.limits.patience_seconds, self._time_out)
+
+    def _stop_timer(self) -> None:
+        if self.timer is not None:
+            self.timer.cancel()
+            self.timer = None
+
+    def _time_out(self) -> None:
+        self.timer = None
+        if self.stage is Stage.NONE:
+            self.transport.close()
+        else:
+            self._refuse("head_too_slow" if self.stage is Stage.HEAD else "body_too_slow")

@@ -1,0 +1,139 @@
+"""One delivery over HTTP: verified, checked, stored, and only then acknowledged."""
+
+import logging
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from consumer.errors import BadPayload, BadSignature, StoreUnavailable
+from consumer.events import check, subject
+from consumer.ids import occurred_at
+from consumer.logs import DELIVERY_NOT_STORED, DELIVERY_REFUSED, DELIVERY_STORED_DEAD
+from consumer.metrics import Metrics
+from consumer.outbox import Delivery
+from consumer.signatures import Verified, Verifier
+from consumer.web.answers import refusal
+
+Headers = Sequence[tuple[bytes, bytes]]
+# Returns once the delivery is committed, or raises StoreUnavailable.
+Put = Callable[[Delivery], Awaitable[None]]
+
+# About one failover of a database. Svix repeats by its own schedule.
+RETRY_AFTER_SECONDS = 5
+# The one signature fault that the contract calls malformed, not unauthorized.
+BAD_MESSAGE_ID = "bad_message_id"
+
+STORED = Response(status_code=204)
+METHOD_NOT_ALLOWED = refusal(405, "method_not_allowed", "Deliveries are sent by POST.", {"allow": "POST"})
+ENCODED_BODY = refusal(415, "encoded_body", "Send the body as it was signed, without a Content-Encoding.")
+UNAVAILABLE = refusal(
+    503,
+    "store_unavailable",
+    "The delivery could not be stored now; send it again.",
+    {"retry-after": str(RETRY_AFTER_SECONDS)},
+)
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Receiver:
+    """The webhook endpoint of one sender: an ASGI application."""
+
+    source: str
+    verifier: Verifier
+    put: Put
+    metrics: Metrics
+    clock: Callable[[], datetime]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request; who hangs up before its end is owed nothing."""
+        if scope["method"] != "POST":
+            self.metrics.refused("method_not_allowed")
+            await METHOD_NOT_ALLOWED(scope, receive, send)
+            return
+        headers: Headers = scope["headers"]
+        if _is_encoded(headers):
+            self.metrics.refused("encoded_body")
+            await ENCODED_BODY(scope, receive, send)
+            return
+        body = await _body(receive)
+        if body is None:
+            return
+        began = time.perf_counter()
+        response = await self._accept(headers, body)
+        await response(scope, receive, send)
+        self.metrics.observe_receive(time.perf_counter() - began)
+
+    async def _accept(self, headers: Headers, body: bytes) -> Response:
+        try:
+            verified = self.verifier.verify(headers, body, self.clock())
+        except BadSignature as error:
+            return self._refuse(error)
+        delivery = self._delivery(verified, body)
+        try:
+            await self.put(delivery)
+        except StoreUnavailable:
+            self.metrics.refused("store_unavailable")
+            log.warning(DELIVERY_NOT_STORED, extra=_fields(delivery))
+            return UNAVAILABLE
+        if delivery.error_code is not None:
+            log.warning(DELIVERY_STORED_DEAD, extra={**_fields(delivery), "error_code": delivery.error_code})
+        return STORED
+
+    def _refuse(self, error: BadSignature) -> Response:
+        self.metrics.refused(error.refusal)
+        log.warning(DELIVERY_REFUSED, extra={"source": self.source, "reason": error.refusal})
+        return refusal(400 if error.refusal == BAD_MESSAGE_ID else 401, error.refusal, str(error))
+
+    def _delivery(self, verified: Verified, body: bytes) -> Delivery:
+        """Return what to store: usable, or dead with its reason, since no repeat could cure a signed body."""
+        error_code = error_text = None
+        try:
+            event = check(body, self.source)
+        except BadPayload as error:
+            event_type, user_id, team_id = subject(body)
+            error_code, error_text = error.code, str(error)
+        else:
+            event_type, user_id, team_id = event.type, event.user_id, event.team_id
+            for warning in event.warnings:
+                self.metrics.warned(warning)
+        return Delivery(
+            source=self.source,
+            message_id=verified.message_id,
+            event_type=event_type,
+            user_id=user_id,
+            team_id=team_id,
+            occurred_at=occurred_at(verified.message_id, verified.signed_at, self.verifier.tolerance),
+            verified_by=verified.verified_by,
+            body=body,
+            error_code=error_code,
+            error=error_text,
+        )
+
+
+def _is_encoded(headers: Headers) -> bool:
+    return any(name == b"content-encoding" and value.lower() not in {b"", b"identity"} for name, value in headers)
+
+
+async def _body(receive: Receive) -> bytes | None:
+    """Return the whole body, or None when the sender went away; its size and its time are the protocol's business."""
+    pieces: list[bytes] = []
+    while (message := await receive())["type"] == "http.request":
+        pieces.append(message["body"])
+        if not message["more_body"]:
+            return b"".join(pieces)
+    return None
+
+
+def _fields(delivery: Delivery) -> dict[str, object]:
+    return {
+        "source": delivery.source,
+        "message_id": delivery.message_id,
+        "type": delivery.event_type,
+        "user_id": delivery.user_id,
+    }

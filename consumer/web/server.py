@@ -1,0 +1,76 @@
+"""Listening: uvicorn with our protocol, several servers to one event loop, signals left to the command line."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from functools import partial
+from typing import cast
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from consumer.errors import BadSettings
+from consumer.web.guard import Guard, Limits
+from consumer.web.protocol import GuardedProtocol
+
+# Connections that wait to be accepted: what the kernel holds while a deploy or a burst keeps the loop busy.
+BACKLOG = 2048
+# A slow body is cut after 5 s and the intake answers within 4 s of the last byte; both at once are rare, and a
+# process has 10 s to end (promise P8).
+SHUTDOWN_SECONDS = 8
+
+
+@asynccontextmanager
+async def serve(
+    app: ASGIApp, host: str, port: int, limits: Limits, refused: Callable[[str], None]
+) -> AsyncIterator[int]:
+    """Serve *app* while the block runs, then take nothing new and finish what is in flight; yield the port.
+
+    Port 0 picks a free one. *refused* is told the code of each request that the protocol refuses. Raises BadSettings
+    when the address can't be listened on.
+    """
+    listener = _listen(host, port)
+    server = _Server(_config(app, Guard(limits, refused)))
+    serving = asyncio.create_task(server.serve(sockets=[listener]), name=f"server on {host}:{port}")
+    try:
+        yield listener.getsockname()[1]
+    finally:
+        server.should_exit = True
+        await serving
+
+
+class _Server(uvicorn.Server):
+    """A server that leaves the process's signals alone."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def _config(app: ASGIApp, guard: Guard) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        http=cast("type[asyncio.Protocol]", partial(GuardedProtocol, guard=guard)),
+        ws="none",
+        lifespan="off",
+        interface="asgi3",
+        log_config=None,
+        log_level="warning",
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        backlog=BACKLOG,
+        timeout_keep_alive=guard.limits.idle_seconds,
+        timeout_graceful_shutdown=SHUTDOWN_SECONDS,
+    )
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=BACKLOG)
+    except OSError as error:
+        # create_server repeats the address in parentheses.
+        reason = str(error.strerror).partition(" (")[0]
+        raise BadSettings([f"Cannot listen on {host}:{port}: {reason}."]) from error

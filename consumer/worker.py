@@ -1,0 +1,175 @@
+"""The worker: claim a batch, apply it, commit; any number of them, killed at any moment."""
+
+import logging
+import random
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from consumer import effects, logs, outbox
+from consumer.database import Access, Connection, transaction
+from consumer.errors import WorkerStopped
+from consumer.faults import Fault, code, fault, summary
+from consumer.metrics import Metrics
+from consumer.outbox import Claimed, Finished
+
+log = logging.getLogger(__name__)
+
+# Deliveries a transaction: beyond a thousand the cost of each falls no further (bench/drain.py) while rows stay locked
+# longer.
+BATCH_SIZE = 1000
+# From this size on, half a batch that fails alike is a fault of ours, not of the deliveries (docs/OPERATIONS.md).
+ALIKE_BATCH_MIN = 20
+# A few rows that others hold are waited for one by one; more mean that a table is locked, and waiting 3 s for each row
+# would take hours.
+BUSY_ROWS_MAX = 3
+# How long a replayed or late delivery may wait while newer ones keep every batch full.
+RESCAN_SECONDS = 1.0
+# Retries: full jitter up to 2^attempts seconds, at most an hour (Brooker, "Exponential Backoff And Jitter", AWS 2015).
+RETRY_SECONDS_MAX = 3600.0
+# A row that someone held is tried again after up to this long; such attempts are not counted.
+BUSY_SECONDS_MAX = 5.0
+
+
+@dataclass(slots=True)
+class Batch:
+    """What one transaction did."""
+
+    finished: list[Finished] = field(default_factory=list)
+    retried: list[tuple[Claimed, Exception]] = field(default_factory=list)
+    buried: list[tuple[Claimed, Exception]] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.finished) + len(self.retried) + len(self.buried)
+
+
+class Worker:
+    """Drains the outbox over one connection."""
+
+    def __init__(self, access: Access, metrics: Metrics, *, attempts_max: int, batch_size: int = BATCH_SIZE) -> None:
+        self.access = access
+        self.metrics = metrics
+        self._attempts_max = attempts_max
+        self._batch_size = batch_size
+        self._after_seq = 0
+        self._rescan_at = float("-inf")
+
+    async def run_once(self, conn: Connection) -> Batch:
+        """Claim and apply one batch in one transaction; an empty batch means that nothing is due.
+
+        Raises what is not the deliveries' fault, after everything has been rolled back.
+        """
+        batch = Batch()
+        started = time.perf_counter()
+        async with transaction(conn, self.access):
+            claimed = await self._claim(conn)
+            if claimed:
+                await self._apply(conn, claimed, batch, _Tally(len(claimed)))
+        if claimed:
+            self._report(claimed, batch, time.perf_counter() - started)
+        return batch
+
+    async def _claim(self, conn: Connection) -> list[Claimed]:
+        """Go on behind the last seen delivery; look from the start when that brings too little, and every second.
+
+        What lies below is a late commit or a replay; going on spares dead index entries while a foreign transaction
+        keeps them from being cleaned up.
+        """
+        if time.monotonic() >= self._rescan_at:
+            self._after_seq = 0
+        claimed = await outbox.claim(conn, after_seq=self._after_seq, batch_size=self._batch_size)
+        if self._after_seq and len(claimed) < self._batch_size:
+            claimed += await outbox.claim(conn, after_seq=0, batch_size=self._batch_size - len(claimed))
+            self._after_seq = 0
+        if not self._after_seq:
+            self._rescan_at = time.monotonic() + RESCAN_SECONDS
+        self._after_seq = max(c.seq for c in claimed) if len(claimed) == self._batch_size else 0
+        return claimed
+
+    async def _apply(self, conn: Connection, claimed: Sequence[Claimed], batch: Batch, tally: "_Tally") -> None:
+        """Apply all, or halve until the deliveries that cannot be applied stand alone and are set aside."""
+        try:
+            async with conn.transaction():
+                batch.finished += await effects.apply(conn, claimed)
+        # The one place that may catch anything: whatever a delivery's effect raises decides that delivery's fate.
+        except Exception as error:
+            if fault(error) in {Fault.TRANSIENT, Fault.OURS} or conn.closed:
+                raise
+            if len(claimed) == 1:
+                tally.count(error)
+                await self._set_aside(conn, claimed[0], error, batch)
+                return
+            half = len(claimed) // 2
+            await self._apply(conn, claimed[:half], batch, tally)
+            await self._apply(conn, claimed[half:], batch, tally)
+
+    async def _set_aside(self, conn: Connection, claimed: Claimed, error: Exception, batch: Batch) -> None:
+        kind = fault(error)
+        if kind is Fault.BUSY:
+            delay = timedelta(seconds=random.uniform(0, BUSY_SECONDS_MAX))
+            await outbox.retry(conn, claimed, delay, code(error), summary(error))
+            batch.retried.append((claimed, error))
+            return
+        claimed = claimed._replace(attempts=claimed.attempts + 1)
+        if kind is Fault.POISON or claimed.attempts >= self._attempts_max:
+            await outbox.bury(conn, claimed, code(error), summary(error))
+            batch.buried.append((claimed, error))
+        else:
+            await outbox.retry(conn, claimed, retry_delay(claimed.attempts), code(error), summary(error))
+            batch.retried.append((claimed, error))
+
+    def _report(self, claimed: Sequence[Claimed], batch: Batch, seconds: float) -> None:
+        attempts = {delivery.seq: delivery.attempts for delivery in claimed}
+        logs.log_outcomes(
+            [(d.message_id, d.event_type, d.user_id, d.outcome, attempts[d.seq] + 1) for d in batch.finished]
+        )
+        for failed, error in batch.retried:
+            log.warning("delivery_retried", extra=_failure(failed, error))
+        for failed, error in batch.buried:
+            log.error("delivery_buried", extra=_failure(failed, error))
+        self.metrics.observe_batch(seconds, len(batch))
+        for (event_type, outcome), n in Counter((d.event_type, d.outcome) for d in batch.finished).items():
+            self.metrics.applied(event_type, outcome, n)
+        self.metrics.retried(len(batch.retried))
+        self.metrics.buried(len(batch.buried))
+
+
+def _failure(claimed: Claimed, error: Exception) -> dict[str, object]:
+    return {
+        "seq": claimed.seq,
+        "type": claimed.event_type,
+        "attempt": claimed.attempts,
+        "error_code": code(error),
+        "error": summary(error),
+    }
+
+
+class _Tally:
+    """Counts failures alike, and stops the worker when they can't be the deliveries' own."""
+
+    def __init__(self, batch_size: int) -> None:
+        self._batch_size = batch_size
+        self._failures: Counter[tuple[str, str]] = Counter()
+
+    def count(self, error: Exception) -> None:
+        self._failures[code(error), summary(error)] += 1
+        alike = max(self._failures.values())
+        if fault(error) is Fault.BUSY and alike > BUSY_ROWS_MAX:
+            raise error
+        if self._batch_size >= ALIKE_BATCH_MIN and alike * 2 >= self._batch_size:
+            raise WorkerStopped(f"half of a batch of {self._batch_size} failed alike: {summary(error)}") from error
+
+
+def retry_delay(attempts: int) -> timedelta:
+    """Return how long to wait after that many attempts: anything from nothing to 2^attempts seconds."""
+    return timedelta(seconds=random.uniform(0, min(RETRY_SECONDS_MAX, 2.0**attempts)))
+
+
+async def drain(conn: Connection, worker: Worker) -> int:
+    """Apply batches until nothing is due; return how many deliveries were dealt with."""
+    total = 0
+    while dealt_with := len(await worker.run_once(conn)):
+        total += dealt_with
+    return total

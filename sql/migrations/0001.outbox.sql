@@ -1,0 +1,198 @@
+-- The machinery: who may do what, and the outbox with its queue.
+-- depends:
+
+DO $$
+DECLARE
+    role_name text;
+BEGIN
+    FOREACH role_name IN ARRAY ARRAY[
+        'consumer_receiver', 'consumer_worker', 'consumer_operator', 'consumer_app', 'consumer_tenant', 'consumer_definer'
+    ] LOOP
+        BEGIN
+            EXECUTE format('CREATE ROLE %I NOLOGIN NOINHERIT', role_name);
+        EXCEPTION
+            -- Roles are cluster-wide: another database of this cluster made it, or is making it now.
+            WHEN duplicate_object OR unique_violation THEN NULL;
+        END;
+        BEGIN
+            EXECUTE format('GRANT %I TO CURRENT_USER', role_name);
+        EXCEPTION
+            -- Somebody else made the role, and may have granted it already; if not, its first use says so.
+            WHEN insufficient_privilege THEN NULL;
+        END;
+    END LOOP;
+END
+$$;
+
+CREATE SCHEMA IF NOT EXISTS consumer;
+REVOKE ALL ON SCHEMA consumer FROM PUBLIC;
+GRANT USAGE ON SCHEMA consumer TO consumer_receiver, consumer_worker, consumer_operator;
+
+CREATE TABLE consumer.settings (
+    id boolean PRIMARY KEY DEFAULT TRUE CONSTRAINT settings_is_one_row CHECK (id),
+    default_company_id uuid, -- null: everyone without another company has none
+    default_role text NOT NULL,
+    default_department text NOT NULL,
+    role_key text NOT NULL,
+    department_key text NOT NULL,
+    company_key text NOT NULL,
+    delete_policy text NOT NULL CONSTRAINT settings_delete_policy CHECK (
+        delete_policy IN ('soft', 'anonymise', 'hard')
+    ),
+    recorded_at timestamptz NOT NULL DEFAULT now()
+);
+
+CREATE TABLE consumer.outbox (
+    seq bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    source text NOT NULL CONSTRAINT outbox_source CHECK (
+        source IN ('stack', 'app', 'backfill', 'reconcile', 'operator')
+    ),
+    message_id text NOT NULL COLLATE "C" CONSTRAINT outbox_message_id_length CHECK (length(message_id) <= 256),
+    event_type text, -- null: the body could not be read
+    user_id uuid, -- null: unreadable, or no user is concerned
+    team_id uuid, -- null: unreadable, or no team is concerned
+    occurred_at timestamptz NOT NULL,
+    received_at timestamptz NOT NULL DEFAULT now(),
+    verified_by text, -- null: put by ourselves
+    body bytea NOT NULL,
+    CONSTRAINT outbox_message_key UNIQUE (source, message_id)
+);
+-- outbox/replay, erase and export by user; outbox/replay by team.
+CREATE INDEX outbox_user_id ON consumer.outbox (user_id) WHERE user_id IS NOT NULL;
+CREATE INDEX outbox_team_id ON consumer.outbox (team_id) WHERE team_id IS NOT NULL;
+-- consumer.queue_stats and outbox/replay by time: rows lie in the order of arrival.
+CREATE INDEX outbox_received_at ON consumer.outbox USING brin (received_at) WITH (pages_per_range = 16);
+
+-- Rows come and go at the rate of events: vacuum by count, not by a share of a table that is mostly empty.
+CREATE TABLE consumer.pending (
+    seq bigint PRIMARY KEY
+) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 10000);
+
+CREATE TABLE consumer.failures (
+    seq bigint PRIMARY KEY,
+    state text NOT NULL CONSTRAINT failures_state CHECK (state IN ('retrying', 'dead')),
+    attempts integer NOT NULL CONSTRAINT failures_attempts CHECK (attempts >= 0),
+    next_attempt_at timestamptz, -- null: dead
+    error_code text NOT NULL,
+    error text NOT NULL,
+    failed_at timestamptz NOT NULL DEFAULT now(),
+    CONSTRAINT failures_due_while_retrying CHECK ((state = 'retrying') = (next_attempt_at IS NOT NULL))
+);
+-- outbox/claim_retries.
+CREATE INDEX failures_due ON consumer.failures (next_attempt_at) WHERE state = 'retrying';
+
+CREATE TABLE consumer.outcomes (
+    seq bigint PRIMARY KEY,
+    outcome text NOT NULL
+    CONSTRAINT outcomes_outcome CHECK (outcome IN ('applied', 'unchanged', 'stale', 'ignored', 'discarded')),
+    at timestamptz NOT NULL DEFAULT now()
+);
+-- consumer.queue_stats: rows lie in the order they were done.
+CREATE INDEX outcomes_at ON consumer.outcomes USING brin (at) WITH (pages_per_range = 16);
+
+CREATE TABLE consumer.exclusions (
+    seq bigint PRIMARY KEY,
+    excluded_by text NOT NULL,
+    reason text NOT NULL,
+    excluded_at timestamptz NOT NULL DEFAULT now()
+);
+
+-- A UNION ALL of constant states: a filter on the state prunes the branches, so that counting the pending costs no scan
+-- of what is done.
+CREATE VIEW consumer.deliveries WITH (security_invoker = TRUE) AS
+SELECT
+    o.seq,
+    o.source,
+    o.message_id,
+    o.event_type,
+    o.user_id,
+    o.team_id,
+    o.occurred_at,
+    o.received_at,
+    'pending'::text AS state,
+    0 AS attempts,
+    o.received_at AS next_attempt_at,
+    NULL::text AS outcome,
+    NULL::text AS error_code,
+    NULL::text AS error
+FROM consumer.pending AS p
+INNER JOIN consumer.outbox AS o ON p.seq = o.seq
+UNION ALL
+SELECT
+    o.seq,
+    o.source,
+    o.message_id,
+    o.event_type,
+    o.user_id,
+    o.team_id,
+    o.occurred_at,
+    o.received_at,
+    f.state,
+    f.attempts,
+    f.next_attempt_at,
+    NULL::text AS outcome,
+    f.error_code,
+    f.error
+FROM consumer.failures AS f
+INNER JOIN consumer.outbox AS o ON f.seq = o.seq
+UNION ALL
+SELECT
+    o.seq,
+    o.source,
+    o.message_id,
+    o.event_type,
+    o.user_id,
+    o.team_id,
+    o.occurred_at,
+    o.received_at,
+    'done'::text AS state,
+    0 AS attempts,
+    NULL::timestamptz AS next_attempt_at,
+    d.outcome,
+    NULL::text AS error_code,
+    e.reason AS error
+FROM consumer.outcomes AS d
+INNER JOIN consumer.outbox AS o ON d.seq = o.seq
+LEFT JOIN consumer.exclusions AS e ON d.seq = e.seq;
+
+CREATE VIEW consumer.queue_stats WITH (security_invoker = TRUE) AS
+SELECT
+    (SELECT count(*) FROM consumer.pending) AS pending,
+    (SELECT count(*) FROM consumer.failures
+    WHERE state = 'retrying'
+    ) AS retrying,
+    (SELECT count(*) FROM consumer.failures
+    WHERE state = 'dead'
+    ) AS dead,
+    (SELECT count(*) FROM consumer.outcomes) AS done,
+    coalesce(extract(EPOCH FROM now() - least(
+        (
+            SELECT o.received_at FROM consumer.outbox AS o
+            WHERE o.seq = (SELECT min(p.seq) FROM consumer.pending AS p)
+        ),
+        (
+            SELECT min(f.next_attempt_at) FROM consumer.failures AS f
+WHERE f.state = 'retrying' AND f.next_attempt_at <= now()
+        )
+    ))::double precision, 0) AS oldest_due_seconds,
+    (SELECT count(*) FROM consumer.outbox
+WHERE received_at > now() - interval '1 minute') AS received_last_minute,
+    (
+        SELECT count(*) FROM consumer.outcomes
+        WHERE at > now() - interval '1 minute' AND outcome IN ('applied', 'unchanged', 'stale', 'ignored')
+    ) AS applied_last_minute;
+
+GRANT INSERT ON consumer.outbox, consumer.pending, consumer.failures TO consumer_receiver;
+GRANT SELECT (seq, source, message_id) ON consumer.outbox TO consumer_receiver;
+GRANT SELECT ON consumer.settings, consumer._yoyo_migration TO consumer_receiver, consumer_worker, consumer_operator;
+
+GRANT SELECT ON consumer.outbox, consumer.exclusions TO consumer_worker;
+-- SELECT FOR UPDATE asks for UPDATE on at least one column.
+GRANT SELECT, INSERT, DELETE, UPDATE (seq) ON consumer.pending TO consumer_worker;
+GRANT SELECT, INSERT, DELETE, UPDATE (seq) ON consumer.failures TO consumer_worker;
+GRANT SELECT, INSERT ON consumer.outcomes TO consumer_worker;
+GRANT SELECT ON consumer.deliveries, consumer.queue_stats TO consumer_worker;
+
+GRANT SELECT, INSERT ON consumer.outbox, consumer.exclusions TO consumer_operator;
+GRANT SELECT, INSERT, DELETE, UPDATE ON consumer.pending, consumer.failures, consumer.outcomes TO consumer_operator;
+GRANT SELECT ON consumer.deliveries, consumer.queue_stats TO consumer_operator;

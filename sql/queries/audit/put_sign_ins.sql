@@ -1,0 +1,20 @@
+-- Audit the claimed sign-ins and sign-outs, each once for ever; returns the deliveries that were not audited before.
+WITH audited AS (
+    INSERT INTO identity.profile_audit (user_id, company_id, operation, source, message_id, seq)
+    SELECT
+        o.user_id,
+        p.company_id,
+        split_part(o.event_type, '.', 2),
+        o.source,
+        o.message_id,
+        o.seq
+    FROM consumer.outbox AS o
+    LEFT JOIN identity.profiles AS p ON o.user_id = p.user_id
+    WHERE o.seq = ANY(%(seqs)b::bigint[]) AND o.event_type IN ('user.signed_in', 'user.signed_out')
+    ORDER BY o.user_id, o.seq
+    ON CONFLICT (user_id, source, message_id) WHERE operation IN ('signed_in', 'signed_out') DO NOTHING
+    RETURNING seq
+)
+
+SELECT coalesce(array_agg(seq), '{}') AS seqs
+FROM audited;

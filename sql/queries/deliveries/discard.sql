@@ -1,0 +1,27 @@
+-- Exclude dead deliveries for good; one that is not dead any more stays as it is.
+WITH discarded AS (
+    DELETE FROM consumer.failures
+    WHERE seq = ANY(ARRAY(
+        SELECT seq
+        FROM consumer.failures
+        WHERE seq = ANY(%(seqs)b::bigint[]) AND state = 'dead'
+        ORDER BY seq
+        FOR UPDATE SKIP LOCKED
+    ))
+    RETURNING seq
+),
+
+finished AS (
+    INSERT INTO consumer.outcomes (seq, outcome)
+    SELECT
+        seq,
+        'discarded'
+    FROM discarded
+)
+
+INSERT INTO consumer.exclusions (seq, excluded_by, reason)
+SELECT
+    seq,
+    coalesce(%(excluded_by)b::text, session_user),
+    %(reason)b::text
+FROM discarded;

@@ -1,0 +1,13 @@
+-- The dead deliveries among those given, locked, with all that tells whether they can be applied now.
+SELECT
+    f.seq,
+    o.source,
+    o.event_type,
+    o.user_id,
+    o.team_id,
+    o.body
+FROM consumer.failures AS f
+INNER JOIN consumer.outbox AS o ON f.seq = o.seq
+WHERE f.seq = ANY(%(seqs)b::bigint[]) AND f.state = 'dead'
+ORDER BY f.seq
+FOR UPDATE OF f SKIP LOCKED;

@@ -1,0 +1,8 @@
+-- How many deliveries ended in which state, with which outcome or error.
+SELECT
+    state,
+    coalesce(outcome, error_code) AS outcome,
+    count(*) AS deliveries
+FROM consumer.deliveries
+GROUP BY 1, 2
+ORDER BY 1 DESC, 3 DESC;

@@ -1,0 +1,57 @@
+-- Who is connected and what holds vacuum back; without pg_read_all_stats others' transactions stay unseen.
+WITH sessions AS (
+    SELECT
+        application_name,
+        backend_xmin,
+        extract(EPOCH FROM now() - xact_start)::double precision AS seconds
+    FROM pg_stat_activity
+    WHERE datname = current_database() AND pid <> pg_backend_pid()
+),
+
+oldest AS (
+    SELECT
+        application_name,
+        seconds
+    FROM sessions
+    WHERE seconds IS NOT NULL
+    ORDER BY seconds DESC
+    LIMIT 1
+),
+
+prepared AS (
+    SELECT
+        count(*) AS transactions,
+        max(age(transaction)) AS xmin_age
+    FROM pg_prepared_xacts
+    WHERE database = current_database()
+),
+
+slots AS (
+    SELECT max(greatest(age(xmin), age(catalog_xmin))) AS xmin_age FROM pg_replication_slots
+),
+
+server AS (
+    -- A session whose kind is hidden is a client's: the server's own processes hide nothing.
+    SELECT count(*) FILTER (WHERE backend_type IS NULL OR backend_type = 'client backend') AS connections
+    FROM pg_stat_activity
+),
+
+seen AS (
+    SELECT
+        count(*) FILTER (WHERE application_name = 'consumer worker') AS workers,
+        max(age(backend_xmin)) AS xmin_age
+    FROM sessions
+)
+
+SELECT
+    server.connections,
+    seen.workers,
+    coalesce(oldest.seconds, 0) AS transaction_seconds,
+    oldest.application_name AS transaction_application,
+    prepared.transactions AS prepared_transactions,
+    coalesce(greatest(seen.xmin_age, prepared.xmin_age, slots.xmin_age), 0) AS xmin_age
+FROM server
+CROSS JOIN seen
+CROSS JOIN prepared
+CROSS JOIN slots
+LEFT JOIN oldest ON TRUE;

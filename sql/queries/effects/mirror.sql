@@ -1,0 +1,183 @@
+-- Fold the claimed user deliveries into the mirror: the newest snapshot by version, the oldest deletion, the latest of
+-- each time. This statement comes first and in key order, for a mirror row is its user's lock: every user of the batch
+-- gets one and is locked by it even where nothing changes.
+-- Returns one row: the users whose row was written, those of them with new content, those of them deleted.
+WITH delivered AS MATERIALIZED (
+    SELECT
+        o.user_id,
+        o.event_type,
+        o.source,
+        o.occurred_at,
+        o.message_id,
+        convert_from(o.body, 'UTF8')::jsonb -> 'data' AS data
+    FROM consumer.outbox AS o
+    WHERE o.seq = ANY(%(seqs)b::bigint[])
+),
+
+facts AS (
+    SELECT
+        d.user_id,
+        d.occurred_at,
+        d.message_id,
+        d.data,
+        d.source <> 'app' AS is_from_stack,
+        CASE
+            WHEN d.event_type IN ('user.created', 'user.updated') OR d.data ? 'primary_email'
+                THEN consumer.version((d.source <> 'app')::integer, d.occurred_at, d.message_id)
+            ELSE ''
+        END AS version,
+        consumer.instant(d.data ->> 'last_active_at_millis') AS last_active_at,
+        CASE
+            WHEN
+                d.event_type = 'user.signed_in'
+                THEN coalesce(consumer.instant(d.data ->> 'signed_in_at_millis'), d.occurred_at)
+        END AS last_sign_in_at,
+        CASE
+            WHEN
+                d.event_type = 'user.signed_out'
+                THEN coalesce(consumer.instant(d.data ->> 'signed_out_at_millis'), d.occurred_at)
+        END AS last_sign_out_at,
+        CASE WHEN d.event_type = 'user.deleted' THEN d.occurred_at END AS deleted_at
+    FROM delivered AS d
+),
+
+folded AS (
+    SELECT DISTINCT ON (user_id)
+        f.user_id,
+        f.occurred_at,
+        f.message_id,
+        f.data,
+        f.is_from_stack,
+        f.version,
+        max(f.last_active_at) OVER by_user AS last_active_at,
+        max(f.last_sign_in_at) OVER by_user AS last_sign_in_at,
+        max(f.last_sign_out_at) OVER by_user AS last_sign_out_at,
+        min(f.deleted_at) OVER by_user AS deleted_at,
+        bool_or(f.version <> '' AND NOT coalesce((f.data ->> 'is_anonymous')::boolean, FALSE))
+            OVER by_user
+            AS has_profile
+    FROM facts AS f
+    WINDOW by_user AS (PARTITION BY f.user_id)
+    ORDER BY f.user_id, f.version COLLATE "C" DESC
+),
+
+written AS (
+    INSERT INTO identity.stack_user_profiles AS known (
+        stack_user_id,
+        company_id,
+        stack_display_name,
+        stack_primary_email,
+        stack_primary_email_verified,
+        stack_profile_image_url,
+        stack_metadata,
+        is_anonymous,
+        is_restricted,
+        signed_up_at,
+        source_role,
+        source_department,
+        last_active_at,
+        last_sign_in_at,
+        last_sign_out_at,
+        has_profile,
+        version,
+        occurred_at,
+        message_id,
+        last_synced_at,
+        sync_version,
+        deleted_at
+    )
+    SELECT
+        f.user_id,
+        CASE WHEN f.deleted_at IS NULL THEN s.default_company_id END,
+        f.data ->> 'display_name',
+        f.data ->> 'primary_email',
+        CASE WHEN f.is_from_stack THEN (f.data ->> 'primary_email_verified')::boolean END,
+        f.data ->> 'profile_image_url',
+        CASE
+            WHEN f.is_from_stack AND f.version <> '' THEN jsonb_build_object(
+                'client', f.data -> 'client_metadata',
+                'client_read_only', f.data -> 'client_read_only_metadata',
+                'server', f.data -> 'server_metadata'
+            )
+        END,
+        CASE WHEN f.version <> '' THEN coalesce((f.data ->> 'is_anonymous')::boolean, FALSE) END,
+        CASE WHEN f.is_from_stack THEN (f.data ->> 'is_restricted')::boolean END,
+        CASE WHEN f.is_from_stack THEN consumer.instant(f.data ->> 'signed_up_at_millis') END,
+        CASE WHEN f.is_from_stack THEN consumer.metadata_text(f.data -> 'server_metadata', s.role_key) END,
+        CASE WHEN f.is_from_stack THEN consumer.metadata_text(f.data -> 'server_metadata', s.department_key) END,
+        f.last_active_at,
+        f.last_sign_in_at,
+        f.last_sign_out_at,
+        f.has_profile,
+        f.version,
+        CASE WHEN f.version <> '' THEN f.occurred_at END,
+        CASE WHEN f.version <> '' THEN f.message_id END,
+        now(),
+        1,
+        f.deleted_at
+    FROM folded AS f
+    CROSS JOIN consumer.settings AS s
+    ORDER BY f.user_id
+    ON CONFLICT (stack_user_id) DO UPDATE
+        SET
+            company_id = CASE WHEN known.deleted_at IS NULL THEN excluded.company_id END,
+            stack_display_name = CASE
+                WHEN excluded.version > known.version THEN excluded.stack_display_name ELSE known.stack_display_name
+            END,
+            stack_primary_email = CASE
+                WHEN excluded.version > known.version THEN excluded.stack_primary_email ELSE known.stack_primary_email
+            END,
+            stack_primary_email_verified = CASE
+                WHEN excluded.version > known.version THEN excluded.stack_primary_email_verified
+                ELSE known.stack_primary_email_verified
+            END,
+            stack_profile_image_url = CASE
+                WHEN excluded.version > known.version THEN excluded.stack_profile_image_url
+                ELSE known.stack_profile_image_url
+            END,
+            stack_metadata = CASE
+                WHEN excluded.version > known.version THEN excluded.stack_metadata ELSE known.stack_metadata
+            END,
+            is_anonymous = CASE
+                WHEN excluded.version > known.version THEN excluded.is_anonymous ELSE known.is_anonymous
+            END,
+            is_restricted = CASE
+                WHEN excluded.version > known.version THEN excluded.is_restricted ELSE known.is_restricted
+            END,
+            signed_up_at = CASE
+                WHEN excluded.version > known.version THEN excluded.signed_up_at ELSE known.signed_up_at
+            END,
+            source_role = CASE
+                WHEN excluded.version > known.version THEN excluded.source_role ELSE known.source_role
+            END,
+            source_department = CASE
+                WHEN excluded.version > known.version THEN excluded.source_department ELSE known.source_department
+            END,
+            occurred_at = CASE
+                WHEN excluded.version > known.version THEN excluded.occurred_at ELSE known.occurred_at
+            END,
+            message_id = CASE
+                WHEN excluded.version > known.version THEN excluded.message_id ELSE known.message_id
+            END,
+            last_active_at = greatest(excluded.last_active_at, known.last_active_at),
+            last_sign_in_at = greatest(excluded.last_sign_in_at, known.last_sign_in_at),
+            last_sign_out_at = greatest(excluded.last_sign_out_at, known.last_sign_out_at),
+            has_profile = excluded.has_profile OR known.has_profile,
+            version = greatest(excluded.version, known.version),
+            last_synced_at = CASE
+                WHEN identity.is_news(excluded, known) THEN excluded.last_synced_at ELSE known.last_synced_at
+            END,
+            sync_version = known.sync_version + identity.is_news(excluded, known)::integer,
+            deleted_at = least(excluded.deleted_at, known.deleted_at)
+        WHERE identity.is_news(excluded, known) OR identity.is_newer(excluded, known)
+    RETURNING
+        known.stack_user_id,
+        known.last_synced_at = now() AS is_changed,
+        known.deleted_at IS NOT NULL AS is_deleted
+)
+
+SELECT
+    coalesce(array_agg(stack_user_id), '{}') AS written,
+    coalesce(array_agg(stack_user_id) FILTER (WHERE is_changed), '{}') AS changed,
+    coalesce(array_agg(stack_user_id) FILTER (WHERE is_deleted), '{}') AS deleted
+FROM written;

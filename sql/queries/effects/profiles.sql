@@ -1,0 +1,176 @@
+-- Bring the profiles of the written users in line with their mirror, and audit each one that changes, with its images
+-- before and after and the delivery that did it: the deletion that buried the user, else the winning snapshot.
+-- The users are locked by their mirror rows, so what is read here is what will be overwritten.
+WITH candidates AS MATERIALIZED (
+    SELECT DISTINCT ON (m.stack_user_id)
+        m.stack_user_id AS user_id,
+        m.company_id,
+        CASE
+            WHEN m.deleted_at IS NOT NULL AND s.delete_policy = 'anonymise' THEN 'Deleted user'
+            ELSE coalesce(nullif(consumer.trimmed(m.stack_display_name), ''), 'Unknown User')
+        END AS full_name,
+        m.stack_primary_email AS email,
+        m.stack_primary_email_verified AS email_verified,
+        m.stack_profile_image_url AS avatar_url,
+        coalesce(m.source_role, s.default_role) AS role_type,
+        coalesce(m.source_department, s.default_department) AS department,
+        m.is_restricted,
+        m.last_active_at,
+        m.last_sign_in_at,
+        m.last_sign_out_at,
+        m.deleted_at,
+        p AS known,
+        o.source,
+        o.message_id,
+        o.seq
+    FROM consumer.outbox AS o
+    INNER JOIN identity.stack_user_profiles AS m ON o.user_id = m.stack_user_id
+    LEFT JOIN identity.profiles AS p ON m.stack_user_id = p.user_id
+    CROSS JOIN consumer.settings AS s
+    WHERE
+        o.seq = ANY(%(seqs)b::bigint[])
+        AND m.stack_user_id = ANY(%(written)b::uuid[])
+        AND m.has_profile
+        AND (m.deleted_at IS NULL OR s.delete_policy <> 'hard')
+    ORDER BY
+        m.stack_user_id ASC,
+        (
+            o.event_type = 'user.deleted'
+            AND o.occurred_at = m.deleted_at
+            AND (p.deleted_at IS DISTINCT FROM m.deleted_at)
+        ) DESC,
+        coalesce(o.message_id = m.message_id, FALSE) DESC,
+        o.occurred_at DESC,
+        o.seq DESC
+),
+
+compared AS MATERIALIZED (
+    SELECT
+        c.*,
+        (
+            row(
+                (c.known).user_id,
+                (c.known).company_id,
+                (c.known).full_name,
+                (c.known).email,
+                (c.known).email_verified,
+                (c.known).avatar_url,
+                (c.known).role_type,
+                (c.known).department,
+                (c.known).is_restricted,
+                (c.known).deleted_at
+            ) IS DISTINCT FROM row(
+                c.user_id,
+                c.company_id,
+                c.full_name,
+                c.email,
+                c.email_verified,
+                c.avatar_url,
+                c.role_type,
+                c.department,
+                c.is_restricted,
+                c.deleted_at
+            )
+        ) AS is_changed
+    FROM candidates AS c
+),
+
+written AS (
+    INSERT INTO identity.profiles (
+        user_id,
+        company_id,
+        full_name,
+        email,
+        email_verified,
+        avatar_url,
+        role_type,
+        department,
+        is_restricted,
+        last_active_at,
+        last_sign_in_at,
+        last_sign_out_at,
+        created_at,
+        updated_at,
+        deleted_at
+    )
+    SELECT
+        c.user_id,
+        c.company_id,
+        c.full_name,
+        c.email,
+        c.email_verified,
+        c.avatar_url,
+        c.role_type,
+        c.department,
+        c.is_restricted,
+        c.last_active_at,
+        c.last_sign_in_at,
+        c.last_sign_out_at,
+        now(),
+        CASE WHEN c.is_changed THEN now() ELSE (c.known).updated_at END,
+        c.deleted_at
+    FROM compared AS c
+    WHERE
+        c.is_changed
+        OR row((c.known).last_active_at, (c.known).last_sign_in_at, (c.known).last_sign_out_at)
+        IS DISTINCT FROM row(c.last_active_at, c.last_sign_in_at, c.last_sign_out_at)
+    ORDER BY c.user_id
+    ON CONFLICT (user_id) DO UPDATE SET
+        company_id = excluded.company_id,
+        full_name = excluded.full_name,
+        email = excluded.email,
+        email_verified = excluded.email_verified,
+        avatar_url = excluded.avatar_url,
+        role_type = excluded.role_type,
+        department = excluded.department,
+        is_restricted = excluded.is_restricted,
+        last_active_at = excluded.last_active_at,
+        last_sign_in_at = excluded.last_sign_in_at,
+        last_sign_out_at = excluded.last_sign_out_at,
+        updated_at = excluded.updated_at,
+        deleted_at = excluded.deleted_at
+),
+
+imaged AS MATERIALIZED (
+    SELECT
+        c.user_id,
+        c.company_id,
+        c.source,
+        c.message_id,
+        c.seq,
+        CASE
+            WHEN (c.known).user_id IS NULL THEN 'created'
+            WHEN (c.known).deleted_at IS NULL AND c.deleted_at IS NOT NULL THEN 'deleted'
+            ELSE 'updated'
+        END AS operation,
+        CASE WHEN (c.known).user_id IS NOT NULL THEN identity.image(c.known) END AS before_image,
+        jsonb_build_object(
+            'company_id', c.company_id,
+            'full_name', c.full_name,
+            'email', c.email,
+            'email_verified', c.email_verified,
+            'avatar_url', c.avatar_url,
+            'role_type', c.role_type,
+            'department', c.department,
+            'is_restricted', c.is_restricted,
+            'deleted_at', c.deleted_at
+        ) AS after_image
+    FROM compared AS c
+    WHERE c.is_changed
+)
+
+INSERT INTO identity.profile_audit (
+    user_id, company_id, operation, changed_fields, previous_values, new_values, source, message_id, seq
+)
+SELECT
+    user_id,
+    company_id,
+    operation,
+    identity.changed_fields(before_image, after_image),
+    before_image,
+    after_image,
+    source,
+    message_id,
+    seq
+FROM imaged
+ORDER BY user_id;

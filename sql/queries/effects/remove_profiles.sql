@@ -1,0 +1,28 @@
+-- Remove the profiles of deleted users where the delete policy is hard, each audited; returns whether it is.
+WITH removed AS (
+    DELETE FROM identity.profiles AS p
+    USING identity.stack_user_profiles AS m, consumer.settings AS s
+    WHERE
+        p.user_id = ANY(%(user_ids)b::uuid[])
+        AND p.user_id = m.stack_user_id
+        AND m.deleted_at IS NOT NULL
+        AND s.delete_policy = 'hard'
+    RETURNING p.user_id, p.company_id, identity.image(p) AS before_image
+)
+
+INSERT INTO identity.profile_audit (
+    user_id, company_id, operation, changed_fields, previous_values, new_values, source, message_id, seq
+)
+SELECT DISTINCT ON (r.user_id)
+    r.user_id,
+    r.company_id,
+    'deleted',
+    identity.changed_fields(r.before_image, '{}'),
+    r.before_image,
+    NULL,
+    o.source,
+    o.message_id,
+    o.seq
+FROM removed AS r
+INNER JOIN consumer.outbox AS o ON r.user_id = o.user_id AND o.seq = ANY(%(seqs)b::bigint[])
+ORDER BY r.user_id ASC, (o.event_type = 'user.deleted') DESC, o.occurred_at ASC;

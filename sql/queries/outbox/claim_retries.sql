@@ -1,0 +1,21 @@
+-- Take up to a batch of failed deliveries that are due again; skip those another worker holds.
+WITH claimed AS (
+    DELETE FROM consumer.failures
+    WHERE seq = ANY(ARRAY(
+        SELECT seq
+        FROM consumer.failures
+        WHERE state = 'retrying' AND next_attempt_at <= now()
+        ORDER BY next_attempt_at
+        LIMIT %(batch_size)b::integer
+        FOR UPDATE SKIP LOCKED
+    ))
+    RETURNING seq, attempts
+)
+
+SELECT
+    c.seq,
+    o.source,
+    o.event_type,
+    c.attempts
+FROM claimed AS c
+INNER JOIN consumer.outbox AS o ON c.seq = o.seq;

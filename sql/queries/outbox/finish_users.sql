@@ -1,0 +1,42 @@
+-- Mark claimed user deliveries done, each with what it did to its user, and tell so for the log.
+WITH finished AS MATERIALIZED (
+    SELECT
+        o.seq,
+        o.source,
+        o.message_id,
+        o.event_type,
+        o.user_id,
+        CASE
+            WHEN o.seq = ANY(%(audited)b::bigint[]) THEN 'applied'
+            WHEN
+                o.event_type = 'user.deleted'
+                AND o.occurred_at = m.deleted_at
+                AND o.user_id = ANY(%(changed)b::uuid[])
+                THEN 'applied'
+            WHEN o.event_type IN ('user.deleted', 'user.signed_in', 'user.signed_out') THEN 'unchanged'
+            WHEN (o.message_id IS DISTINCT FROM m.message_id) THEN 'stale'
+            WHEN o.user_id = ANY(%(changed)b::uuid[]) THEN 'applied'
+            ELSE 'unchanged'
+        END AS outcome
+    FROM consumer.outbox AS o
+    INNER JOIN identity.stack_user_profiles AS m ON o.user_id = m.stack_user_id
+    WHERE o.seq = ANY(%(seqs)b::bigint[])
+),
+
+put AS (
+    INSERT INTO consumer.outcomes (seq, outcome)
+    SELECT
+        seq,
+        outcome
+    FROM finished
+    ORDER BY seq
+)
+
+SELECT
+    seq,
+    message_id,
+    event_type,
+    user_id,
+    outcome
+FROM finished
+ORDER BY seq;

@@ -1,0 +1,10 @@
+-- Set a claimed delivery aside until its delay is over.
+INSERT INTO consumer.failures (seq, state, attempts, next_attempt_at, error_code, error)
+VALUES (
+    %(seq)b::bigint,
+    'retrying',
+    %(attempts)b::integer,
+    now() + %(delay)b::interval,
+    %(error_code)b::text,
+    %(error)b::text
+);

@@ -1,0 +1,2 @@
+-- Check every deferred constraint now instead of at the commit.
+SET CONSTRAINTS ALL IMMEDIATE;

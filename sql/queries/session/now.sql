@@ -1,0 +1,2 @@
+-- The database's clock, which every stored time comes from.
+SELECT now() AS now;

@@ -1,0 +1,6 @@
+-- How long the oldest transaction of this database has been open, as far as this login may see; and the clock.
+SELECT
+    coalesce(extract(EPOCH FROM clock_timestamp() - min(xact_start)), 0)::double precision AS oldest_xmin_seconds,
+    clock_timestamp() AS now
+FROM pg_stat_activity
+WHERE datname = current_database() AND pid <> pg_backend_pid();

@@ -1,0 +1,15 @@
+-- Put the fact that a company is the default one into the outbox, once per company; returns nothing when it is there.
+INSERT INTO consumer.outbox (source, message_id, event_type, team_id, occurred_at, body)
+VALUES (
+    'operator',
+    'company.declared:' || %(company_id)b::uuid,
+    'company.declared',
+    %(company_id)b::uuid,
+    now(),
+    convert_to(
+        jsonb_build_object('type', 'company.declared', 'data', jsonb_build_object('id', %(company_id)b::uuid))::text,
+        'UTF8'
+    )
+)
+ON CONFLICT (source, message_id) DO NOTHING
+RETURNING seq, source, event_type;

@@ -1,0 +1,1125 @@
+--
+-- PostgreSQL database dump
+--
+
+
+
+SET statement_timeout = 0;
+SET lock_timeout = 0;
+SET idle_in_transaction_session_timeout = 0;
+SET client_encoding = 'UTF8';
+SET standard_conforming_strings = on;
+SELECT pg_catalog.set_config('search_path', '', false);
+SET check_function_bodies = false;
+SET xmloption = content;
+SET client_min_messages = warning;
+SET row_security = off;
+
+--
+-- Name: consumer; Type: SCHEMA; Schema: -; Owner: -
+--
+
+CREATE SCHEMA consumer;
+
+
+--
+-- Name: identity; Type: SCHEMA; Schema: -; Owner: -
+--
+
+CREATE SCHEMA identity;
+
+
+--
+-- Name: instant(text); Type: FUNCTION; Schema: consumer; Owner: -
+--
+
+CREATE FUNCTION consumer.instant(millis text) RETURNS timestamp with time zone
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN to_timestamp(((millis)::double precision / (1000)::double precision));
+
+
+--
+-- Name: trimmed(text); Type: FUNCTION; Schema: consumer; Owner: -
+--
+
+CREATE FUNCTION consumer.trimmed(value text) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN btrim(value, ('	
+
+            '::text || '      　'::text));
+
+
+--
+-- Name: metadata_text(jsonb, text); Type: FUNCTION; Schema: consumer; Owner: -
+--
+
+CREATE FUNCTION consumer.metadata_text(metadata jsonb, key text) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN CASE WHEN ((jsonb_typeof((metadata -> key)) = 'string'::text) AND (consumer.trimmed((metadata ->> key)) <> ''::text)) THEN (metadata ->> key) ELSE NULL::text END;
+
+
+--
+-- Name: version(integer, timestamp with time zone, text); Type: FUNCTION; Schema: consumer; Owner: -
+--
+
+CREATE FUNCTION consumer.version(rank integer, occurred_at timestamp with time zone, message_id text) RETURNS text
+    LANGUAGE sql STABLE PARALLEL SAFE
+    RETURN (((rank)::text || to_char((occurred_at AT TIME ZONE 'UTC'::text), 'YYYYMMDDHH24MISSUS'::text)) || message_id);
+
+
+--
+-- Name: changed_fields(jsonb, jsonb); Type: FUNCTION; Schema: identity; Owner: -
+--
+
+CREATE FUNCTION identity.changed_fields(before_image jsonb, after_image jsonb) RETURNS text[]
+    LANGUAGE sql STABLE PARALLEL SAFE
+    RETURN array_remove(ARRAY[CASE WHEN ((before_image ->> 'avatar_url'::text) IS DISTINCT FROM (after_image ->> 'avatar_url'::text)) THEN 'avatar_url'::text ELSE NULL::text END, CASE WHEN ((before_image ->> 'company_id'::text) IS DISTINCT FROM (after_image ->> 'company_id'::text)) THEN 'company_id'::text ELSE NULL::text END, CASE WHEN ((before_image ->> 'deleted_at'::text) IS DISTINCT FROM (after_image ->> 'deleted_at'::text)) THEN 'deleted_at'::text ELSE NULL::text END, CASE WHEN ((before_image ->> 'department'::text) IS DISTINCT FROM (after_image ->> 'department'::text)) THEN 'department'::text ELSE NULL::text END, CASE WHEN ((before_image ->> 'email'::text) IS DISTINCT FROM (after_image ->> 'email'::text)) THEN 'email'::text ELSE NULL::text END, CASE WHEN ((before_image ->> 'email_verified'::text) IS DISTINCT FROM (after_image ->> 'email_verified'::text)) THEN 'email_verified'::text ELSE NULL::text END, CASE WHEN ((before_image ->> 'full_name'::text) IS DISTINCT FROM (after_image ->> 'full_name'::text)) THEN 'full_name'::text ELSE NULL::text END, CASE WHEN ((before_image ->> 'is_restricted'::text) IS DISTINCT FROM (after_image ->> 'is_restricted'::text)) THEN 'is_restricted'::text ELSE NULL::text END, CASE WHEN ((before_image ->> 'role_type'::text) IS DISTINCT FROM (after_image ->> 'role_type'::text)) THEN 'role_type'::text ELSE NULL::text END], NULL::text);
+
+
+SET default_tablespace = '';
+
+SET default_table_access_method = heap;
+
+--
+-- Name: profiles; Type: TABLE; Schema: identity; Owner: -
+--
+
+CREATE TABLE identity.profiles (
+    user_id uuid NOT NULL,
+    company_id uuid,
+    full_name text NOT NULL,
+    email text,
+    email_verified boolean,
+    avatar_url text,
+    role_type text NOT NULL,
+    department text NOT NULL,
+    is_restricted boolean,
+    last_active_at timestamp with time zone,
+    last_sign_in_at timestamp with time zone,
+    last_sign_out_at timestamp with time zone,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    deleted_at timestamp with time zone
+)
+WITH (fillfactor='80');
+
+ALTER TABLE ONLY identity.profiles FORCE ROW LEVEL SECURITY;
+
+
+--
+-- Name: image(identity.profiles); Type: FUNCTION; Schema: identity; Owner: -
+--
+
+CREATE FUNCTION identity.image(profile identity.profiles) RETURNS jsonb
+    LANGUAGE sql STABLE PARALLEL SAFE
+    RETURN jsonb_build_object('company_id', (profile).company_id, 'full_name', (profile).full_name, 'email', (profile).email, 'email_verified', (profile).email_verified, 'avatar_url', (profile).avatar_url, 'role_type', (profile).role_type, 'department', (profile).department, 'is_restricted', (profile).is_restricted, 'deleted_at', (profile).deleted_at);
+
+
+--
+-- Name: stack_user_profiles; Type: TABLE; Schema: identity; Owner: -
+--
+
+CREATE TABLE identity.stack_user_profiles (
+    stack_user_id uuid NOT NULL,
+    company_id uuid,
+    stack_display_name text,
+    stack_primary_email text,
+    stack_primary_email_verified boolean,
+    stack_profile_image_url text,
+    stack_metadata jsonb,
+    is_anonymous boolean,
+    is_restricted boolean,
+    signed_up_at timestamp with time zone,
+    source_role text,
+    source_department text,
+    last_active_at timestamp with time zone,
+    last_sign_in_at timestamp with time zone,
+    last_sign_out_at timestamp with time zone,
+    has_profile boolean DEFAULT false NOT NULL,
+    is_forgotten boolean DEFAULT false NOT NULL,
+    version text DEFAULT ''::text NOT NULL COLLATE pg_catalog."C",
+    occurred_at timestamp with time zone,
+    message_id text COLLATE pg_catalog."C",
+    last_synced_at timestamp with time zone,
+    sync_version bigint DEFAULT 0 NOT NULL,
+    deleted_at timestamp with time zone,
+    CONSTRAINT stack_user_profiles_version CHECK (((version = ''::text) = (message_id IS NULL)))
+)
+WITH (fillfactor='80');
+
+ALTER TABLE ONLY identity.stack_user_profiles FORCE ROW LEVEL SECURITY;
+
+
+--
+-- Name: is_newer(identity.stack_user_profiles, identity.stack_user_profiles); Type: FUNCTION; Schema: identity; Owner: -
+--
+
+CREATE FUNCTION identity.is_newer(offered identity.stack_user_profiles, known identity.stack_user_profiles) RETURNS boolean
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN (((offered).version > (known).version) OR ((NOT (known).is_forgotten) AND (((GREATEST((offered).last_active_at, (known).last_active_at) IS DISTINCT FROM (known).last_active_at) OR (GREATEST((offered).last_sign_in_at, (known).last_sign_in_at) IS DISTINCT FROM (known).last_sign_in_at)) OR (GREATEST((offered).last_sign_out_at, (known).last_sign_out_at) IS DISTINCT FROM (known).last_sign_out_at))));
+
+
+--
+-- Name: is_news(identity.stack_user_profiles, identity.stack_user_profiles); Type: FUNCTION; Schema: identity; Owner: -
+--
+
+CREATE FUNCTION identity.is_news(offered identity.stack_user_profiles, known identity.stack_user_profiles) RETURNS boolean
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN (((offered).has_profile > (known).has_profile) OR (LEAST((offered).deleted_at, (known).deleted_at) IS DISTINCT FROM (known).deleted_at) OR (((offered).version > (known).version) AND (((((((((offered).stack_display_name IS DISTINCT FROM (known).stack_display_name) OR ((offered).stack_primary_email IS DISTINCT FROM (known).stack_primary_email)) OR ((offered).stack_primary_email_verified IS DISTINCT FROM (known).stack_primary_email_verified)) OR ((offered).stack_profile_image_url IS DISTINCT FROM (known).stack_profile_image_url)) OR ((offered).stack_metadata IS DISTINCT FROM (known).stack_metadata)) OR ((offered).is_anonymous IS DISTINCT FROM (known).is_anonymous)) OR ((offered).is_restricted IS DISTINCT FROM (known).is_restricted)) OR ((offered).signed_up_at IS DISTINCT FROM (known).signed_up_at))));
+
+
+--
+-- Name: scrub_audit(uuid[]); Type: FUNCTION; Schema: identity; Owner: -
+--
+
+CREATE FUNCTION identity.scrub_audit(user_ids uuid[]) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    personal CONSTANT text[] := ARRAY['full_name', 'email', 'email_verified', 'avatar_url'];
+    found_count bigint;
+    changed_count bigint;
+BEGIN
+    SELECT count(*) INTO found_count
+    FROM identity.profile_audit
+    WHERE user_id = ANY(user_ids) AND (previous_values ?| personal OR new_values ?| personal);
+
+    UPDATE identity.profile_audit
+    SET previous_values = previous_values - personal, new_values = new_values - personal
+    WHERE user_id = ANY(user_ids) AND (previous_values ?| personal OR new_values ?| personal);
+    GET DIAGNOSTICS changed_count = ROW_COUNT;
+
+    IF changed_count < found_count THEN
+        RAISE EXCEPTION 'scrubbed % of % audit rows', changed_count, found_count USING ERRCODE = 'insufficient_privilege';
+    END IF;
+END
+$$;
+
+
+--
+-- Name: _yoyo_log; Type: TABLE; Schema: consumer; Owner: -
+--
+
+CREATE TABLE consumer._yoyo_log (
+    id character varying(36) NOT NULL,
+    migration_hash character varying(64),
+    migration_id character varying(255),
+    operation character varying(10),
+    username character varying(255),
+    hostname character varying(255),
+    comment character varying(255),
+    created_at_utc timestamp without time zone
+);
+
+
+--
+-- Name: _yoyo_migration; Type: TABLE; Schema: consumer; Owner: -
+--
+
+CREATE TABLE consumer._yoyo_migration (
+    migration_hash character varying(64) NOT NULL,
+    migration_id character varying(255),
+    applied_at_utc timestamp without time zone
+);
+
+
+--
+-- Name: _yoyo_version; Type: TABLE; Schema: consumer; Owner: -
+--
+
+CREATE TABLE consumer._yoyo_version (
+    version integer NOT NULL,
+    installed_at_utc timestamp without time zone
+);
+
+
+--
+-- Name: exclusions; Type: TABLE; Schema: consumer; Owner: -
+--
+
+CREATE TABLE consumer.exclusions (
+    seq bigint NOT NULL,
+    excluded_by text NOT NULL,
+    reason text NOT NULL,
+    excluded_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+
+--
+-- Name: failures; Type: TABLE; Schema: consumer; Owner: -
+--
+
+CREATE TABLE consumer.failures (
+    seq bigint NOT NULL,
+    state text NOT NULL,
+    attempts integer NOT NULL,
+    next_attempt_at timestamp with time zone,
+    error_code text NOT NULL,
+    error text NOT NULL,
+    failed_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT failures_attempts CHECK ((attempts >= 0)),
+    CONSTRAINT failures_due_while_retrying CHECK (((state = 'retrying'::text) = (next_attempt_at IS NOT NULL))),
+    CONSTRAINT failures_state CHECK ((state = ANY (ARRAY['retrying'::text, 'dead'::text])))
+);
+
+
+--
+-- Name: outbox; Type: TABLE; Schema: consumer; Owner: -
+--
+
+CREATE TABLE consumer.outbox (
+    seq bigint NOT NULL,
+    source text NOT NULL,
+    message_id text NOT NULL COLLATE pg_catalog."C",
+    event_type text,
+    user_id uuid,
+    team_id uuid,
+    occurred_at timestamp with time zone NOT NULL,
+    received_at timestamp with time zone DEFAULT now() NOT NULL,
+    verified_by text,
+    body bytea NOT NULL,
+    CONSTRAINT outbox_message_id_length CHECK ((length(message_id) <= 256)),
+    CONSTRAINT outbox_source CHECK ((source = ANY (ARRAY['stack'::text, 'app'::text, 'backfill'::text, 'reconcile'::text, 'operator'::text])))
+);
+
+
+--
+-- Name: outcomes; Type: TABLE; Schema: consumer; Owner: -
+--
+
+CREATE TABLE consumer.outcomes (
+    seq bigint NOT NULL,
+    outcome text NOT NULL,
+    at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT outcomes_outcome CHECK ((outcome = ANY (ARRAY['applied'::text, 'unchanged'::text, 'stale'::text, 'ignored'::text, 'discarded'::text])))
+);
+
+
+--
+-- Name: pending; Type: TABLE; Schema: consumer; Owner: -
+--
+
+CREATE TABLE consumer.pending (
+    seq bigint NOT NULL
+)
+WITH (autovacuum_vacuum_scale_factor='0', autovacuum_vacuum_threshold='10000');
+
+
+--
+-- Name: deliveries; Type: VIEW; Schema: consumer; Owner: -
+--
+
+CREATE VIEW consumer.deliveries WITH (security_invoker='true') AS
+ SELECT o.seq,
+    o.source,
+    o.message_id,
+    o.event_type,
+    o.user_id,
+    o.team_id,
+    o.occurred_at,
+    o.received_at,
+    'pending'::text AS state,
+    0 AS attempts,
+    o.received_at AS next_attempt_at,
+    NULL::text AS outcome,
+    NULL::text AS error_code,
+    NULL::text AS error
+   FROM (consumer.pending p
+     JOIN consumer.outbox o ON ((p.seq = o.seq)))
+UNION ALL
+ SELECT o.seq,
+    o.source,
+    o.message_id,
+    o.event_type,
+    o.user_id,
+    o.team_id,
+    o.occurred_at,
+    o.received_at,
+    f.state,
+    f.attempts,
+    f.next_attempt_at,
+    NULL::text AS outcome,
+    f.error_code,
+    f.error
+   FROM (consumer.failures f
+     JOIN consumer.outbox o ON ((f.seq = o.seq)))
+UNION ALL
+ SELECT o.seq,
+    o.source,
+    o.message_id,
+    o.event_type,
+    o.user_id,
+    o.team_id,
+    o.occurred_at,
+    o.received_at,
+    'done'::text AS state,
+    0 AS attempts,
+    NULL::timestamp with time zone AS next_attempt_at,
+    d.outcome,
+    NULL::text AS error_code,
+    e.reason AS error
+   FROM ((consumer.outcomes d
+     JOIN consumer.outbox o ON ((d.seq = o.seq)))
+     LEFT JOIN consumer.exclusions e ON ((d.seq = e.seq)));
+
+
+--
+-- Name: outbox_seq_seq; Type: SEQUENCE; Schema: consumer; Owner: -
+--
+
+ALTER TABLE consumer.outbox ALTER COLUMN seq ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME consumer.outbox_seq_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+
+--
+-- Name: queue_stats; Type: VIEW; Schema: consumer; Owner: -
+--
+
+CREATE VIEW consumer.queue_stats WITH (security_invoker='true') AS
+ SELECT ( SELECT count(*) AS count
+           FROM consumer.pending) AS pending,
+    ( SELECT count(*) AS count
+           FROM consumer.failures
+          WHERE (failures.state = 'retrying'::text)) AS retrying,
+    ( SELECT count(*) AS count
+           FROM consumer.failures
+          WHERE (failures.state = 'dead'::text)) AS dead,
+    ( SELECT count(*) AS count
+           FROM consumer.outcomes) AS done,
+    COALESCE((EXTRACT(epoch FROM (now() - LEAST(( SELECT o.received_at
+           FROM consumer.outbox o
+          WHERE (o.seq = ( SELECT min(p.seq) AS min
+                   FROM consumer.pending p))), ( SELECT min(f.next_attempt_at) AS min
+           FROM consumer.failures f
+          WHERE ((f.state = 'retrying'::text) AND (f.next_attempt_at <= now())))))))::double precision, (0)::double precision) AS oldest_due_seconds,
+    ( SELECT count(*) AS count
+           FROM consumer.outbox
+          WHERE (outbox.received_at > (now() - '00:01:00'::interval))) AS received_last_minute,
+    ( SELECT count(*) AS count
+           FROM consumer.outcomes
+          WHERE ((outcomes.at > (now() - '00:01:00'::interval)) AND (outcomes.outcome = ANY (ARRAY['applied'::text, 'unchanged'::text, 'stale'::text, 'ignored'::text])))) AS applied_last_minute;
+
+
+--
+-- Name: settings; Type: TABLE; Schema: consumer; Owner: -
+--
+
+CREATE TABLE consumer.settings (
+    id boolean DEFAULT true NOT NULL,
+    default_company_id uuid,
+    default_role text NOT NULL,
+    default_department text NOT NULL,
+    role_key text NOT NULL,
+    department_key text NOT NULL,
+    company_key text NOT NULL,
+    delete_policy text NOT NULL,
+    recorded_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT settings_delete_policy CHECK ((delete_policy = ANY (ARRAY['soft'::text, 'anonymise'::text, 'hard'::text]))),
+    CONSTRAINT settings_is_one_row CHECK (id)
+);
+
+
+--
+-- Name: companies; Type: TABLE; Schema: identity; Owner: -
+--
+
+CREATE TABLE identity.companies (
+    id uuid NOT NULL,
+    name text DEFAULT 'Unnamed team'::text NOT NULL,
+    logo_url text,
+    settings jsonb DEFAULT '{}'::jsonb NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    deleted_at timestamp with time zone
+);
+
+ALTER TABLE ONLY identity.companies FORCE ROW LEVEL SECURITY;
+
+
+--
+-- Name: profile_audit; Type: TABLE; Schema: identity; Owner: -
+--
+
+CREATE TABLE identity.profile_audit (
+    id bigint NOT NULL,
+    at timestamp with time zone DEFAULT now() NOT NULL,
+    user_id uuid NOT NULL,
+    company_id uuid,
+    operation text NOT NULL,
+    changed_fields text[] DEFAULT '{}'::text[] NOT NULL,
+    previous_values jsonb,
+    new_values jsonb,
+    source text NOT NULL,
+    message_id text NOT NULL COLLATE pg_catalog."C",
+    seq bigint NOT NULL
+);
+
+ALTER TABLE ONLY identity.profile_audit FORCE ROW LEVEL SECURITY;
+
+
+--
+-- Name: profile_audit_id_seq; Type: SEQUENCE; Schema: identity; Owner: -
+--
+
+ALTER TABLE identity.profile_audit ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME identity.profile_audit_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+
+--
+-- Name: _yoyo_log _yoyo_log_pkey; Type: CONSTRAINT; Schema: consumer; Owner: -
+--
+
+ALTER TABLE ONLY consumer._yoyo_log
+    ADD CONSTRAINT _yoyo_log_pkey PRIMARY KEY (id);
+
+
+--
+-- Name: _yoyo_migration _yoyo_migration_pkey; Type: CONSTRAINT; Schema: consumer; Owner: -
+--
+
+ALTER TABLE ONLY consumer._yoyo_migration
+    ADD CONSTRAINT _yoyo_migration_pkey PRIMARY KEY (migration_hash);
+
+
+--
+-- Name: _yoyo_version _yoyo_version_pkey; Type: CONSTRAINT; Schema: consumer; Owner: -
+--
+
+ALTER TABLE ONLY consumer._yoyo_version
+    ADD CONSTRAINT _yoyo_version_pkey PRIMARY KEY (version);
+
+
+--
+-- Name: exclusions exclusions_pkey; Type: CONSTRAINT; Schema: consumer; Owner: -
+--
+
+ALTER TABLE ONLY consumer.exclusions
+    ADD CONSTRAINT exclusions_pkey PRIMARY KEY (seq);
+
+
+--
+-- Name: failures failures_pkey; Type: CONSTRAINT; Schema: consumer; Owner: -
+--
+
+ALTER TABLE ONLY consumer.failures
+    ADD CONSTRAINT failures_pkey PRIMARY KEY (seq);
+
+
+--
+-- Name: outbox outbox_message_key; Type: CONSTRAINT; Schema: consumer; Owner: -
+--
+
+ALTER TABLE ONLY consumer.outbox
+    ADD CONSTRAINT outbox_message_key UNIQUE (source, message_id);
+
+
+--
+-- Name: outbox outbox_pkey; Type: CONSTRAINT; Schema: consumer; Owner: -
+--
+
+ALTER TABLE ONLY consumer.outbox
+    ADD CONSTRAINT outbox_pkey PRIMARY KEY (seq);
+
+
+--
+-- Name: outcomes outcomes_pkey; Type: CONSTRAINT; Schema: consumer; Owner: -
+--
+
+ALTER TABLE ONLY consumer.outcomes
+    ADD CONSTRAINT outcomes_pkey PRIMARY KEY (seq);
+
+
+--
+-- Name: pending pending_pkey; Type: CONSTRAINT; Schema: consumer; Owner: -
+--
+
+ALTER TABLE ONLY consumer.pending
+    ADD CONSTRAINT pending_pkey PRIMARY KEY (seq);
+
+
+--
+-- Name: settings settings_pkey; Type: CONSTRAINT; Schema: consumer; Owner: -
+--
+
+ALTER TABLE ONLY consumer.settings
+    ADD CONSTRAINT settings_pkey PRIMARY KEY (id);
+
+
+--
+-- Name: companies companies_pkey; Type: CONSTRAINT; Schema: identity; Owner: -
+--
+
+ALTER TABLE ONLY identity.companies
+    ADD CONSTRAINT companies_pkey PRIMARY KEY (id);
+
+
+--
+-- Name: profile_audit profile_audit_pkey; Type: CONSTRAINT; Schema: identity; Owner: -
+--
+
+ALTER TABLE ONLY identity.profile_audit
+    ADD CONSTRAINT profile_audit_pkey PRIMARY KEY (user_id, id);
+
+
+--
+-- Name: profiles profiles_pkey; Type: CONSTRAINT; Schema: identity; Owner: -
+--
+
+ALTER TABLE ONLY identity.profiles
+    ADD CONSTRAINT profiles_pkey PRIMARY KEY (user_id);
+
+
+--
+-- Name: stack_user_profiles stack_user_profiles_pkey; Type: CONSTRAINT; Schema: identity; Owner: -
+--
+
+ALTER TABLE ONLY identity.stack_user_profiles
+    ADD CONSTRAINT stack_user_profiles_pkey PRIMARY KEY (stack_user_id);
+
+
+--
+-- Name: failures_due; Type: INDEX; Schema: consumer; Owner: -
+--
+
+CREATE INDEX failures_due ON consumer.failures USING btree (next_attempt_at) WHERE (state = 'retrying'::text);
+
+
+--
+-- Name: outbox_received_at; Type: INDEX; Schema: consumer; Owner: -
+--
+
+CREATE INDEX outbox_received_at ON consumer.outbox USING brin (received_at) WITH (pages_per_range='16');
+
+
+--
+-- Name: outbox_team_id; Type: INDEX; Schema: consumer; Owner: -
+--
+
+CREATE INDEX outbox_team_id ON consumer.outbox USING btree (team_id) WHERE (team_id IS NOT NULL);
+
+
+--
+-- Name: outbox_user_id; Type: INDEX; Schema: consumer; Owner: -
+--
+
+CREATE INDEX outbox_user_id ON consumer.outbox USING btree (user_id) WHERE (user_id IS NOT NULL);
+
+
+--
+-- Name: outcomes_at; Type: INDEX; Schema: consumer; Owner: -
+--
+
+CREATE INDEX outcomes_at ON consumer.outcomes USING brin (at) WITH (pages_per_range='16');
+
+
+--
+-- Name: profile_audit_sign_in; Type: INDEX; Schema: identity; Owner: -
+--
+
+CREATE UNIQUE INDEX profile_audit_sign_in ON identity.profile_audit USING btree (user_id, source, message_id) WHERE (operation = ANY (ARRAY['signed_in'::text, 'signed_out'::text]));
+
+
+--
+-- Name: profiles profiles_company_id_fkey; Type: FK CONSTRAINT; Schema: identity; Owner: -
+--
+
+ALTER TABLE ONLY identity.profiles
+    ADD CONSTRAINT profiles_company_id_fkey FOREIGN KEY (company_id) REFERENCES identity.companies(id);
+
+
+--
+-- Name: stack_user_profiles stack_user_profiles_company_id_fkey; Type: FK CONSTRAINT; Schema: identity; Owner: -
+--
+
+ALTER TABLE ONLY identity.stack_user_profiles
+    ADD CONSTRAINT stack_user_profiles_company_id_fkey FOREIGN KEY (company_id) REFERENCES identity.companies(id);
+
+
+--
+-- Name: companies; Type: ROW SECURITY; Schema: identity; Owner: -
+--
+
+ALTER TABLE identity.companies ENABLE ROW LEVEL SECURITY;
+
+--
+-- Name: profile_audit definer; Type: POLICY; Schema: identity; Owner: -
+--
+
+CREATE POLICY definer ON identity.profile_audit TO consumer_definer USING (true) WITH CHECK (true);
+
+
+--
+-- Name: profile_audit; Type: ROW SECURITY; Schema: identity; Owner: -
+--
+
+ALTER TABLE identity.profile_audit ENABLE ROW LEVEL SECURITY;
+
+--
+-- Name: profiles; Type: ROW SECURITY; Schema: identity; Owner: -
+--
+
+ALTER TABLE identity.profiles ENABLE ROW LEVEL SECURITY;
+
+--
+-- Name: companies readers; Type: POLICY; Schema: identity; Owner: -
+--
+
+CREATE POLICY readers ON identity.companies FOR SELECT TO consumer_operator, consumer_app USING (true);
+
+
+--
+-- Name: profile_audit readers; Type: POLICY; Schema: identity; Owner: -
+--
+
+CREATE POLICY readers ON identity.profile_audit FOR SELECT TO consumer_operator, consumer_app USING (true);
+
+
+--
+-- Name: profiles readers; Type: POLICY; Schema: identity; Owner: -
+--
+
+CREATE POLICY readers ON identity.profiles FOR SELECT TO consumer_operator, consumer_app USING (true);
+
+
+--
+-- Name: stack_user_profiles readers; Type: POLICY; Schema: identity; Owner: -
+--
+
+CREATE POLICY readers ON identity.stack_user_profiles FOR SELECT TO consumer_operator, consumer_app USING (true);
+
+
+--
+-- Name: stack_user_profiles; Type: ROW SECURITY; Schema: identity; Owner: -
+--
+
+ALTER TABLE identity.stack_user_profiles ENABLE ROW LEVEL SECURITY;
+
+--
+-- Name: companies worker; Type: POLICY; Schema: identity; Owner: -
+--
+
+CREATE POLICY worker ON identity.companies TO consumer_worker USING (true) WITH CHECK (true);
+
+
+--
+-- Name: profile_audit worker; Type: POLICY; Schema: identity; Owner: -
+--
+
+CREATE POLICY worker ON identity.profile_audit TO consumer_worker USING (true) WITH CHECK (true);
+
+
+--
+-- Name: profiles worker; Type: POLICY; Schema: identity; Owner: -
+--
+
+CREATE POLICY worker ON identity.profiles TO consumer_worker USING (true) WITH CHECK (true);
+
+
+--
+-- Name: stack_user_profiles worker; Type: POLICY; Schema: identity; Owner: -
+--
+
+CREATE POLICY worker ON identity.stack_user_profiles TO consumer_worker USING (true) WITH CHECK (true);
+
+
+--
+-- Name: SCHEMA consumer; Type: ACL; Schema: -; Owner: -
+--
+
+GRANT USAGE ON SCHEMA consumer TO consumer_receiver;
+GRANT USAGE ON SCHEMA consumer TO consumer_worker;
+GRANT USAGE ON SCHEMA consumer TO consumer_operator;
+
+
+--
+-- Name: SCHEMA identity; Type: ACL; Schema: -; Owner: -
+--
+
+GRANT USAGE ON SCHEMA identity TO consumer_worker;
+GRANT USAGE ON SCHEMA identity TO consumer_operator;
+GRANT USAGE ON SCHEMA identity TO consumer_app;
+GRANT USAGE ON SCHEMA identity TO consumer_tenant;
+GRANT USAGE ON SCHEMA identity TO consumer_definer;
+
+
+--
+-- Name: FUNCTION instant(millis text); Type: ACL; Schema: consumer; Owner: -
+--
+
+REVOKE ALL ON FUNCTION consumer.instant(millis text) FROM PUBLIC;
+GRANT ALL ON FUNCTION consumer.instant(millis text) TO consumer_worker;
+GRANT ALL ON FUNCTION consumer.instant(millis text) TO consumer_operator;
+
+
+--
+-- Name: FUNCTION trimmed(value text); Type: ACL; Schema: consumer; Owner: -
+--
+
+REVOKE ALL ON FUNCTION consumer.trimmed(value text) FROM PUBLIC;
+GRANT ALL ON FUNCTION consumer.trimmed(value text) TO consumer_worker;
+GRANT ALL ON FUNCTION consumer.trimmed(value text) TO consumer_operator;
+
+
+--
+-- Name: FUNCTION metadata_text(metadata jsonb, key text); Type: ACL; Schema: consumer; Owner: -
+--
+
+REVOKE ALL ON FUNCTION consumer.metadata_text(metadata jsonb, key text) FROM PUBLIC;
+GRANT ALL ON FUNCTION consumer.metadata_text(metadata jsonb, key text) TO consumer_worker;
+GRANT ALL ON FUNCTION consumer.metadata_text(metadata jsonb, key text) TO consumer_operator;
+
+
+--
+-- Name: FUNCTION version(rank integer, occurred_at timestamp with time zone, message_id text); Type: ACL; Schema: consumer; Owner: -
+--
+
+REVOKE ALL ON FUNCTION consumer.version(rank integer, occurred_at timestamp with time zone, message_id text) FROM PUBLIC;
+GRANT ALL ON FUNCTION consumer.version(rank integer, occurred_at timestamp with time zone, message_id text) TO consumer_worker;
+GRANT ALL ON FUNCTION consumer.version(rank integer, occurred_at timestamp with time zone, message_id text) TO consumer_operator;
+
+
+--
+-- Name: FUNCTION changed_fields(before_image jsonb, after_image jsonb); Type: ACL; Schema: identity; Owner: -
+--
+
+REVOKE ALL ON FUNCTION identity.changed_fields(before_image jsonb, after_image jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION identity.changed_fields(before_image jsonb, after_image jsonb) TO consumer_worker;
+
+
+--
+-- Name: TABLE profiles; Type: ACL; Schema: identity; Owner: -
+--
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE identity.profiles TO consumer_worker;
+GRANT SELECT ON TABLE identity.profiles TO consumer_operator;
+GRANT SELECT ON TABLE identity.profiles TO consumer_app;
+
+
+--
+-- Name: FUNCTION image(profile identity.profiles); Type: ACL; Schema: identity; Owner: -
+--
+
+REVOKE ALL ON FUNCTION identity.image(profile identity.profiles) FROM PUBLIC;
+GRANT ALL ON FUNCTION identity.image(profile identity.profiles) TO consumer_worker;
+
+
+--
+-- Name: TABLE stack_user_profiles; Type: ACL; Schema: identity; Owner: -
+--
+
+GRANT SELECT,INSERT,UPDATE ON TABLE identity.stack_user_profiles TO consumer_worker;
+GRANT SELECT ON TABLE identity.stack_user_profiles TO consumer_operator;
+
+
+--
+-- Name: COLUMN stack_user_profiles.stack_user_id; Type: ACL; Schema: identity; Owner: -
+--
+
+GRANT SELECT(stack_user_id) ON TABLE identity.stack_user_profiles TO consumer_app;
+
+
+--
+-- Name: COLUMN stack_user_profiles.company_id; Type: ACL; Schema: identity; Owner: -
+--
+
+GRANT SELECT(company_id) ON TABLE identity.stack_user_profiles TO consumer_app;
+
+
+--
+-- Name: COLUMN stack_user_profiles.stack_display_name; Type: ACL; Schema: identity; Owner: -
+--
+
+GRANT SELECT(stack_display_name) ON TABLE identity.stack_user_profiles TO consumer_app;
+
+
+--
+-- Name: COLUMN stack_user_profiles.stack_primary_email; Type: ACL; Schema: identity; Owner: -
+--
+
+GRANT SELECT(stack_primary_email) ON TABLE identity.stack_user_profiles TO consumer_app;
+
+
+--
+-- Name: COLUMN stack_user_profiles.stack_primary_email_verified; Type: ACL; Schema: identity; Owner: -
+--
+
+GRANT SELECT(stack_primary_email_verified) ON TABLE identity.stack_user_profiles TO consumer_app;
+
+
+--
+-- Name: COLUMN stack_user_profiles.stack_profile_image_url; Type: ACL; Schema: identity; Owner: -
+--
+
+GRANT SELECT(stack_profile_image_url) ON TABLE identity.stack_user_profiles TO consumer_app;
+
+
+--
+-- Name: COLUMN stack_user_profiles.is_anonymous; Type: ACL; Schema: identity; Owner: -
+--
+
+GRANT SELECT(is_anonymous) ON TABLE identity.stack_user_profiles TO consumer_app;
+
+
+--
+-- Name: COLUMN stack_user_profiles.is_restricted; Type: ACL; Schema: identity; Owner: -
+--
+
+GRANT SELECT(is_restricted) ON TABLE identity.stack_user_profiles TO consumer_app;
+
+
+--
+-- Name: COLUMN stack_user_profiles.signed_up_at; Type: ACL; Schema: identity; Owner: -
+--
+
+GRANT SELECT(signed_up_at) ON TABLE identity.stack_user_profiles TO consumer_app;
+
+
+--
+-- Name: COLUMN stack_user_profiles.last_active_at; Type: ACL; Schema: identity; Owner: -
+--
+
+GRANT SELECT(last_active_at) ON TABLE identity.stack_user_profiles TO consumer_app;
+
+
+--
+-- Name: COLUMN stack_user_profiles.last_sign_in_at; Type: ACL; Schema: identity; Owner: -
+--
+
+GRANT SELECT(last_sign_in_at) ON TABLE identity.stack_user_profiles TO consumer_app;
+
+
+--
+-- Name: COLUMN stack_user_profiles.last_sign_out_at; Type: ACL; Schema: identity; Owner: -
+--
+
+GRANT SELECT(last_sign_out_at) ON TABLE identity.stack_user_profiles TO consumer_app;
+
+
+--
+-- Name: COLUMN stack_user_profiles.occurred_at; Type: ACL; Schema: identity; Owner: -
+--
+
+GRANT SELECT(occurred_at) ON TABLE identity.stack_user_profiles TO consumer_app;
+
+
+--
+-- Name: COLUMN stack_user_profiles.message_id; Type: ACL; Schema: identity; Owner: -
+--
+
+GRANT SELECT(message_id) ON TABLE identity.stack_user_profiles TO consumer_app;
+
+
+--
+-- Name: COLUMN stack_user_profiles.last_synced_at; Type: ACL; Schema: identity; Owner: -
+--
+
+GRANT SELECT(last_synced_at) ON TABLE identity.stack_user_profiles TO consumer_app;
+
+
+--
+-- Name: COLUMN stack_user_profiles.sync_version; Type: ACL; Schema: identity; Owner: -
+--
+
+GRANT SELECT(sync_version) ON TABLE identity.stack_user_profiles TO consumer_app;
+
+
+--
+-- Name: COLUMN stack_user_profiles.deleted_at; Type: ACL; Schema: identity; Owner: -
+--
+
+GRANT SELECT(deleted_at) ON TABLE identity.stack_user_profiles TO consumer_app;
+
+
+--
+-- Name: FUNCTION is_newer(offered identity.stack_user_profiles, known identity.stack_user_profiles); Type: ACL; Schema: identity; Owner: -
+--
+
+REVOKE ALL ON FUNCTION identity.is_newer(offered identity.stack_user_profiles, known identity.stack_user_profiles) FROM PUBLIC;
+GRANT ALL ON FUNCTION identity.is_newer(offered identity.stack_user_profiles, known identity.stack_user_profiles) TO consumer_worker;
+
+
+--
+-- Name: FUNCTION is_news(offered identity.stack_user_profiles, known identity.stack_user_profiles); Type: ACL; Schema: identity; Owner: -
+--
+
+REVOKE ALL ON FUNCTION identity.is_news(offered identity.stack_user_profiles, known identity.stack_user_profiles) FROM PUBLIC;
+GRANT ALL ON FUNCTION identity.is_news(offered identity.stack_user_profiles, known identity.stack_user_profiles) TO consumer_worker;
+
+
+--
+-- Name: FUNCTION scrub_audit(user_ids uuid[]); Type: ACL; Schema: identity; Owner: -
+--
+
+REVOKE ALL ON FUNCTION identity.scrub_audit(user_ids uuid[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION identity.scrub_audit(user_ids uuid[]) TO consumer_worker;
+
+
+--
+-- Name: TABLE _yoyo_migration; Type: ACL; Schema: consumer; Owner: -
+--
+
+GRANT SELECT ON TABLE consumer._yoyo_migration TO consumer_receiver;
+GRANT SELECT ON TABLE consumer._yoyo_migration TO consumer_worker;
+GRANT SELECT ON TABLE consumer._yoyo_migration TO consumer_operator;
+
+
+--
+-- Name: TABLE exclusions; Type: ACL; Schema: consumer; Owner: -
+--
+
+GRANT SELECT ON TABLE consumer.exclusions TO consumer_worker;
+GRANT SELECT,INSERT ON TABLE consumer.exclusions TO consumer_operator;
+
+
+--
+-- Name: TABLE failures; Type: ACL; Schema: consumer; Owner: -
+--
+
+GRANT INSERT ON TABLE consumer.failures TO consumer_receiver;
+GRANT SELECT,INSERT,DELETE ON TABLE consumer.failures TO consumer_worker;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE consumer.failures TO consumer_operator;
+
+
+--
+-- Name: COLUMN failures.seq; Type: ACL; Schema: consumer; Owner: -
+--
+
+GRANT UPDATE(seq) ON TABLE consumer.failures TO consumer_worker;
+
+
+--
+-- Name: TABLE outbox; Type: ACL; Schema: consumer; Owner: -
+--
+
+GRANT INSERT ON TABLE consumer.outbox TO consumer_receiver;
+GRANT SELECT ON TABLE consumer.outbox TO consumer_worker;
+GRANT SELECT,INSERT ON TABLE consumer.outbox TO consumer_operator;
+
+
+--
+-- Name: COLUMN outbox.seq; Type: ACL; Schema: consumer; Owner: -
+--
+
+GRANT SELECT(seq) ON TABLE consumer.outbox TO consumer_receiver;
+
+
+--
+-- Name: COLUMN outbox.source; Type: ACL; Schema: consumer; Owner: -
+--
+
+GRANT SELECT(source) ON TABLE consumer.outbox TO consumer_receiver;
+
+
+--
+-- Name: COLUMN outbox.message_id; Type: ACL; Schema: consumer; Owner: -
+--
+
+GRANT SELECT(message_id) ON TABLE consumer.outbox TO consumer_receiver;
+
+
+--
+-- Name: TABLE outcomes; Type: ACL; Schema: consumer; Owner: -
+--
+
+GRANT SELECT,INSERT ON TABLE consumer.outcomes TO consumer_worker;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE consumer.outcomes TO consumer_operator;
+
+
+--
+-- Name: TABLE pending; Type: ACL; Schema: consumer; Owner: -
+--
+
+GRANT INSERT ON TABLE consumer.pending TO consumer_receiver;
+GRANT SELECT,INSERT,DELETE ON TABLE consumer.pending TO consumer_worker;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE consumer.pending TO consumer_operator;
+
+
+--
+-- Name: COLUMN pending.seq; Type: ACL; Schema: consumer; Owner: -
+--
+
+GRANT UPDATE(seq) ON TABLE consumer.pending TO consumer_worker;
+
+
+--
+-- Name: TABLE deliveries; Type: ACL; Schema: consumer; Owner: -
+--
+
+GRANT SELECT ON TABLE consumer.deliveries TO consumer_worker;
+GRANT SELECT ON TABLE consumer.deliveries TO consumer_operator;
+
+
+--
+-- Name: TABLE queue_stats; Type: ACL; Schema: consumer; Owner: -
+--
+
+GRANT SELECT ON TABLE consumer.queue_stats TO consumer_worker;
+GRANT SELECT ON TABLE consumer.queue_stats TO consumer_operator;
+
+
+--
+-- Name: TABLE settings; Type: ACL; Schema: consumer; Owner: -
+--
+
+GRANT SELECT ON TABLE consumer.settings TO consumer_receiver;
+GRANT SELECT ON TABLE consumer.settings TO consumer_worker;
+GRANT SELECT ON TABLE consumer.settings TO consumer_operator;
+
+
+--
+-- Name: TABLE companies; Type: ACL; Schema: identity; Owner: -
+--
+
+GRANT SELECT,INSERT,UPDATE ON TABLE identity.companies TO consumer_worker;
+GRANT SELECT ON TABLE identity.companies TO consumer_operator;
+GRANT SELECT ON TABLE identity.companies TO consumer_app;
+
+
+--
+-- Name: TABLE profile_audit; Type: ACL; Schema: identity; Owner: -
+--
+
+GRANT SELECT,INSERT ON TABLE identity.profile_audit TO consumer_worker;
+GRANT SELECT ON TABLE identity.profile_audit TO consumer_operator;
+GRANT SELECT ON TABLE identity.profile_audit TO consumer_app;
+
+
+--
+-- Name: COLUMN profile_audit.user_id; Type: ACL; Schema: identity; Owner: -
+--
+
+GRANT SELECT(user_id) ON TABLE identity.profile_audit TO consumer_definer;
+
+
+--
+-- Name: COLUMN profile_audit.previous_values; Type: ACL; Schema: identity; Owner: -
+--
+
+GRANT SELECT(previous_values),UPDATE(previous_values) ON TABLE identity.profile_audit TO consumer_definer;
+
+
+--
+-- Name: COLUMN profile_audit.new_values; Type: ACL; Schema: identity; Owner: -
+--
+
+GRANT SELECT(new_values),UPDATE(new_values) ON TABLE identity.profile_audit TO consumer_definer;
+
+
+--
+-- PostgreSQL database dump complete
+--
+
+

@@ -1,0 +1,163 @@
+"""The command line under test: in this process for its refusals, as real processes for their lives."""
+
+import logging
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from http.client import HTTPConnection, HTTPException
+from pathlib import Path
+from typing import TypeVar
+from unittest import mock
+
+import psutil
+from click.testing import CliRunner, Result
+
+from consumer.cli.addresses import free_port
+from consumer.cli.main import consumer
+
+T = TypeVar("T")
+
+ROOT = Path(__file__).parent.parent
+HOST = "127.0.0.1"
+SECRET = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"
+APP_SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+# Far above what anything here takes, so that a hanging test fails instead of hanging.
+PATIENCE_SECONDS = 20.0
+INHERITED = ("PATH", "HOME", "LANG", "TMPDIR", "LD_LIBRARY_PATH", "CONSUMER_PG_BIN")
+
+
+def environment(settings: Mapping[str, str]) -> dict[str, str]:
+    """Return what a process needs to run, and the settings; nothing of the developer's own."""
+    inherited = {name: os.environ[name] for name in INHERITED if name in os.environ}
+    return {**inherited, "PYTHONPATH": str(ROOT), **settings}
+
+
+def invoke(folder: Path, settings: Mapping[str, str], *arguments: str) -> Result:
+    """Run a command in this process and in *folder*; what it does to logging is undone."""
+    with mock.patch.dict(os.environ, environment(settings), clear=True), _logging_as_before():
+        here = Path.cwd()
+        os.chdir(folder)
+        try:
+            return CliRunner().invoke(consumer, arguments, prog_name="consumer", catch_exceptions=False)
+        finally:
+            os.chdir(here)
+
+
+@contextmanager
+def _logging_as_before() -> Iterator[None]:
+    root = logging.getLogger()
+    handlers, level, hooks = root.handlers[:], root.level, (sys.excepthook, threading.excepthook)
+    switches = {
+        name: getattr(logging, name) for name in ("logThreads", "logProcesses", "logMultiprocessing", "_srcfile")
+    }
+    try:
+        yield
+    finally:
+        root.handlers, root.level = handlers, level
+        sys.excepthook, threading.excepthook = hooks
+        for name, value in switches.items():
+            setattr(logging, name, value)
+        logging.getLogger("consumer").setLevel(logging.NOTSET)
+        logging.getLogger("uvicorn.access").disabled = False
+        logging.captureWarnings(capture=False)
+
+
+@dataclass(frozen=True)
+class Running:
+    """A process of ours, and where its output goes."""
+
+    process: subprocess.Popen[bytes]
+    output: Path
+
+    @property
+    def text(self) -> str:
+        """Whatever it has said by now."""
+        return self.output.read_text()
+
+    def said(self, name: str) -> str:
+        """Return what `up` printed behind a name, nothing while it has not."""
+        lines = (line for line in self.text.splitlines() if line.startswith(name))
+        return next(lines, "").removeprefix(name).strip()
+
+    def family(self) -> list[psutil.Process]:
+        """Return the process and all that it started."""
+        own = psutil.Process(self.process.pid)
+        return [own, *own.children(recursive=True)]
+
+    def child(self, command: str) -> psutil.Process | None:
+        """Return the child that runs a command, None while there is none."""
+        for child in psutil.Process(self.process.pid).children():
+            # One that was killed just now has no command line any more.
+            with suppress(psutil.ZombieProcess, psutil.NoSuchProcess):
+                if command in child.cmdline():
+                    return child
+        return None
+
+    def stop(self) -> int:
+        """Send SIGTERM and return the exit code."""
+        self.process.terminate()
+        return self.process.wait(PATIENCE_SECONDS)
+
+
+@contextmanager
+def running(folder: Path, settings: Mapping[str, str], *arguments: str) -> Iterator[Running]:
+    """Run a command as a process in *folder*, killed with all it started if it still runs in the end."""
+    output = folder / f"{arguments[0]}.{time.monotonic_ns()}.log"
+    with output.open("wb") as stream:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "consumer", *arguments],
+            cwd=folder,
+            env=environment(settings),
+            stdin=subprocess.DEVNULL,
+            stdout=stream,
+            stderr=stream,
+        )
+    family = Running(process, output)
+    try:
+        yield family
+    except BaseException:
+        # pytest shows it beside the failure.
+        sys.stdout.write(family.text)
+        raise
+    finally:
+        if process.poll() is None:
+            for member in family.family():
+                member.kill()
+        process.wait()
+
+
+def until(condition: Callable[[], T | None], seconds: float = PATIENCE_SECONDS) -> T:
+    """Return the condition's first true value."""
+    deadline = time.monotonic() + seconds
+    while not (value := condition()):
+        assert time.monotonic() < deadline, "it never came true"
+        time.sleep(0.02)
+    return value
+
+
+def ask(port: int, path: str) -> tuple[int, str]:
+    """Return the status and the body of a GET, 0 while nobody listens."""
+    connection = HTTPConnection(HOST, port, timeout=PATIENCE_SECONDS)
+    try:
+        connection.request("GET", path)
+        response = connection.getresponse()
+        return response.status, response.read().decode()
+    except (OSError, HTTPException):
+        return 0, ""
+    finally:
+        connection.close()
+
+
+def is_ready(port: int) -> bool:
+    """Tell whether the process on this port can do its work."""
+    return ask(port, "/readyz")[0] == 200
+
+
+def ports(count: int) -> list[int]:
+    """Return ports that nobody listens on."""
+    return [free_port(HOST) for _ in range(count)]

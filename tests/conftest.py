@@ -1,0 +1,42 @@
+"""A real PostgreSQL for every test: TEST_DATABASE_URL's server, else an embedded one of the session's own."""
+
+import asyncio
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+
+from consumer import embedded, migrations
+from consumer.settings import Projection
+from tests.support import empty, record, scratch_database
+
+
+@pytest.fixture(scope="session")
+def server_url() -> Iterator[str]:
+    """A superuser's conninfo of a server on which tests may create databases and roles."""
+    if url := os.environ.get("TEST_DATABASE_URL"):
+        yield url
+        return
+    with TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        # The server runs as another user when the tests run as root.
+        Path(folder).chmod(0o755)
+        with embedded.server(Path(folder) / "postgres", create=True) as url:
+            yield url
+
+
+@pytest.fixture(scope="session")
+def database_url(server_url: str) -> Iterator[str]:
+    """A migrated database; what is in it is whatever the last test left, see `emptied`."""
+    with scratch_database(server_url, "consumer_test") as url:
+        migrations.apply(url, "consumer")
+        yield url
+
+
+@pytest.fixture
+def emptied(database_url: str) -> str:
+    """The session's database without a row, the default settings recorded."""
+    empty(database_url)
+    asyncio.run(record(database_url, Projection()))
+    return database_url

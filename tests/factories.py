@@ -1,0 +1,56 @@
+"""Deliveries for tests: only what a test names matters, the rest is filled in."""
+
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from uuid import UUID, uuid4
+
+import orjson
+
+from consumer.outbox import Delivery
+
+NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
+_numbers = count(1)
+
+
+def user_updated(user_id: UUID | None = None, **data: object) -> Delivery:
+    """A snapshot from Stack, newer than every delivery made before it."""
+    return delivery("user.updated", user_id or uuid4(), **snapshot(**data))
+
+
+def user_deleted(user_id: UUID) -> Delivery:
+    """A deletion from Stack, newer than every delivery made before it."""
+    return delivery("user.deleted", user_id)
+
+
+def snapshot(**data: object) -> dict[str, object]:
+    """The fields of a user object that every sender has."""
+    return {
+        "display_name": "Ada",
+        "primary_email": "ada@example.com",
+        "primary_email_verified": True,
+        "profile_image_url": None,
+        "signed_up_at_millis": 1_795_330_800_123,
+        "client_metadata": None,
+        "server_metadata": None,
+        "selected_team": None,
+        "selected_team_id": None,
+        "has_password": False,
+        "auth_with_email": False,
+        "oauth_providers": [],
+        **data,
+    }
+
+
+def delivery(event_type: str, user_id: UUID, source: str = "stack", /, **data: object) -> Delivery:
+    """A delivery whose id and time come after those of every one made before it."""
+    number = next(_numbers)
+    return Delivery(
+        source=source,
+        message_id=f"msg_{number:027}",
+        event_type=event_type,
+        user_id=user_id,
+        team_id=None,
+        occurred_at=NOON + timedelta(milliseconds=4 * number),
+        verified_by="0123abcd",
+        body=orjson.dumps({"type": event_type, "data": {"id": str(user_id), **data}}),
+    )

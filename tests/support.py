@@ -1,0 +1,79 @@
+"""What several tests share: databases, deliveries, and the tables as plain values."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+from psycopg.conninfo import make_conninfo
+from psycopg.rows import dict_row
+
+from consumer import effects, outbox, projection
+from consumer.database import Connection, connect, operator_access, receiver_access, transaction, worker_access
+from consumer.outbox import Delivery, Finished
+from consumer.settings import Projection
+
+TABLES = (
+    "consumer.pending",
+    "consumer.failures",
+    "consumer.outcomes",
+    "consumer.exclusions",
+    "consumer.outbox",
+    "identity.profile_audit",
+    "identity.profiles",
+    "identity.stack_user_profiles",
+    "identity.companies",
+    "consumer.settings",
+)
+
+
+@contextmanager
+def scratch_database(server_url: str, name: str) -> Iterator[str]:
+    """Create a database for the duration, replacing a left-over of the same name."""
+    with psycopg.connect(server_url, autocommit=True) as conn:
+        conn.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+        conn.execute(f"CREATE DATABASE {name} ENCODING 'UTF8' TEMPLATE template0")
+        yield make_conninfo(server_url, dbname=name)
+        conn.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+
+
+def empty(database_url: str) -> None:
+    """Delete every row, the recorded settings too; DELETE, for TRUNCATE costs a file per table."""
+    with psycopg.connect(database_url) as conn:
+        for table in TABLES:
+            conn.execute(f"DELETE FROM {table}")
+
+
+async def record(database_url: str, settings: Projection) -> None:
+    """Record projection settings as `migrate --settings` does."""
+    async with await connect(database_url, operator_access("consumer")) as conn, conn.transaction():
+        await projection.record(conn, settings, is_forced=True)
+
+
+async def put(conn: Connection, deliveries: Sequence[Delivery]) -> None:
+    """Store deliveries as the receiver does."""
+    async with transaction(conn, receiver_access("consumer")):
+        await outbox.put(conn, deliveries)
+
+
+async def apply_next(conn: Connection, batch_size: int) -> list[Finished]:
+    """Claim and apply one batch as the worker does."""
+    async with transaction(conn, worker_access("consumer")):
+        claimed = await outbox.claim(conn, after_seq=0, batch_size=batch_size)
+        return await effects.apply(conn, claimed)
+
+
+def rows(database_url: str, statement: str) -> list[dict[str, Any]]:
+    """Return the rows of a query as dicts."""
+    with psycopg.connect(database_url, row_factory=dict_row) as conn:
+        return conn.execute(statement).fetchall()
+
+
+async def replay_everything(database_url: str, *, batch_size: int) -> None:
+    """Queue every delivery again and drain."""
+    async with await connect(database_url, worker_access("consumer")) as conn:
+        async with conn.transaction():
+            await conn.execute("DELETE FROM consumer.outcomes")
+            await conn.execute("INSERT INTO consumer.pending (seq) SELECT seq FROM consumer.outbox")
+        while await apply_next(conn, batch_size):
+            pass

@@ -1,0 +1,192 @@
+"""What the command line refuses, with which exit code and in which words, before anything has started."""
+
+import json
+import socket
+from pathlib import Path
+
+import pytest
+
+from consumer.cli import up
+from consumer.cli.context import PLATFORMS
+from tests.cli_support import APP_SECRET, HOST, SECRET, invoke, ports
+
+PASSWORD = "hunter2"
+NOBODY_LISTENS = f"postgresql://somebody:{PASSWORD}@127.0.0.1:1/stack"
+URL = {"DATABASE_URL": NOBODY_LISTENS}
+SECRETS = {"STACK_WEBHOOK_SECRETS": SECRET}
+COMMANDS = ("up", "serve", "work", "migrate", "send", "demo", "status", "dead", "replay", "doctor")
+
+
+@pytest.mark.parametrize("variable", PLATFORMS)
+def test_up_makes_no_database_on_a_platform(variable: str, tmp_path: Path) -> None:
+    result = invoke(tmp_path, {variable: "yes", "CONSUMER_DATA_DIR": str(tmp_path / "data")}, "up")
+
+    assert (result.exit_code, variable in result.stderr, "DATABASE_URL" in result.stderr) == (2, True, True)
+    assert not (tmp_path / "data").exists()
+
+
+@pytest.mark.parametrize("command", ["serve", "work"])
+def test_a_process_never_falls_back_to_the_embedded_database(command: str, tmp_path: Path) -> None:
+    result = invoke(tmp_path, {**SECRETS, "CONSUMER_DATA_DIR": str(tmp_path / "data")}, command)
+
+    assert (result.exit_code, "DATABASE_URL is not set" in result.stderr) == (2, True)
+
+
+@pytest.mark.parametrize("arguments", [["serve", "--embedded"], ["work", "--embedded"], ["migrate"], ["status"]])
+def test_a_command_makes_no_embedded_database(arguments: list[str], tmp_path: Path) -> None:
+    result = invoke(tmp_path, {**SECRETS, "CONSUMER_DATA_DIR": str(tmp_path / "data")}, *arguments)
+
+    assert (result.exit_code, "consumer up" in result.stderr) == (2, True)
+    assert not (tmp_path / "data").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "given"),
+    [
+        (["work"], "RECEIVER_DATABASE_URL"),
+        (["serve"], "WORKER_DATABASE_URL"),
+        (["migrate"], "WORKER_DATABASE_URL"),
+        (["status"], "RECEIVER_DATABASE_URL"),
+    ],
+)
+def test_another_process_s_database_is_no_replacement(arguments: list[str], given: str, tmp_path: Path) -> None:
+    result = invoke(tmp_path, {**SECRETS, given: NOBODY_LISTENS}, *arguments)
+
+    assert (result.exit_code, "DATABASE_URL is not set" in result.stderr) == (2, True)
+
+
+@pytest.mark.parametrize("command", ["up", "serve", "work"])
+def test_two_databases_are_one_too_many(command: str, tmp_path: Path) -> None:
+    result = invoke(tmp_path, {**URL, **SECRETS}, command, "--embedded")
+
+    assert (result.exit_code, "name two databases" in result.stderr) == (2, True)
+
+
+@pytest.mark.parametrize("command", ["up", "serve"])
+def test_nothing_is_received_without_a_secret(command: str, tmp_path: Path) -> None:
+    result = invoke(tmp_path, URL, command)
+
+    assert (result.exit_code, "STACK_WEBHOOK_SECRETS is not set" in result.stderr) == (2, True)
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [
+        pytest.param("whsec_eA==", id="short"),
+        pytest.param("whsec_%%%", id="no base64"),
+        pytest.param("whsk_C2FVsBQIhrscChlQIMV", id="asymmetric"),
+        pytest.param(f"{SECRET},whsec_", id="the second"),
+    ],
+)
+def test_a_secret_that_can_t_be_used_is_refused_and_not_shown(secret: str, tmp_path: Path) -> None:
+    result = invoke(tmp_path, {**URL, "STACK_WEBHOOK_SECRETS": secret}, "serve")
+
+    assert (result.exit_code, "STACK_WEBHOOK_SECRETS: " in result.stderr) == (2, True)
+    assert secret not in result.stderr
+
+
+def test_a_receiver_names_every_fault_of_its_start(tmp_path: Path) -> None:
+    result = invoke(tmp_path, {"APP_WEBHOOK_SECRETS": f"whsec_eA== {APP_SECRET} whsec_%"}, "serve")
+
+    lines = result.stderr.splitlines()
+    assert (result.exit_code, len(lines)) == (2, 4)
+    for line, words in zip(lines, ["STACK_", "APP_WEBHOOK", "APP_WEBHOOK", "DATABASE_URL"], strict=True):
+        assert line.startswith(f"Error: {words}")
+
+
+@pytest.mark.parametrize("command", [name for name in COMMANDS if name not in {"demo", "dead", "doctor"}])
+def test_every_bad_setting_is_listed_at_once(command: str, tmp_path: Path) -> None:
+    arguments = [command, "user.created"] if command == "send" else [command]
+    result = invoke(
+        tmp_path, {**URL, **SECRETS, "PORT": "x", "DELETE_POLICY": "shred", "MAX_ATTEMPTS": "0"}, *arguments
+    )
+
+    assert (result.exit_code, len(result.stderr.splitlines())) == (2, 3)
+    assert all(name in result.stderr for name in ("PORT", "DELETE_POLICY", "MAX_ATTEMPTS"))
+
+
+@pytest.mark.parametrize("arguments", [["migrate"], ["migrate", "--check"], ["status"]])
+def test_a_database_that_is_away_is_one_sentence_without_the_password(arguments: list[str], tmp_path: Path) -> None:
+    result = invoke(tmp_path, URL, *arguments)
+
+    assert (result.exit_code, len(result.stderr.splitlines()), result.stdout) == (1, 1, "")
+    assert "refused" in result.stderr
+    assert PASSWORD not in result.stderr
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"postgresql://somebody:{PASSWORD}/x@127.0.0.1:1/stack",
+        f"postgresql://somebody:x@{PASSWORD}@127.0.0.1:1/stack",
+        f"host=127.0.0.1 {PASSWORD}",
+    ],
+)
+def test_a_mistyped_url_does_not_show_its_password(url: str, tmp_path: Path) -> None:
+    result = invoke(tmp_path, {"DATABASE_URL": url}, "migrate")
+
+    assert result.exit_code in {1, 2}
+    assert PASSWORD not in result.output
+
+
+def test_up_names_the_ports_that_are_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(up, "PREDECESSOR_SECONDS", 0.0)
+    with socket.create_server((HOST, 0)) as other:
+        port = other.getsockname()[1]
+        (free,) = ports(1)
+        settings = {"CONSUMER_DATA_DIR": str(tmp_path / "data"), "OPS_PORT": str(port), "PORT": str(free)}
+        result = invoke(tmp_path, settings, "up")
+
+    assert (result.exit_code, f":{port}: Address already in use." in result.stderr) == (2, True)
+    assert not (tmp_path / "data").exists()
+
+
+def test_the_last_port_leaves_the_worker_none(tmp_path: Path) -> None:
+    result = invoke(tmp_path, {"CONSUMER_DATA_DIR": str(tmp_path / "data"), "OPS_PORT": "65535"}, "up")
+
+    assert (result.exit_code, "OPS_PORT" in result.stderr) == (2, True)
+
+
+def test_send_knows_its_samples(tmp_path: Path) -> None:
+    result = invoke(tmp_path, SECRETS, "send", "user.creatd")
+
+    assert (result.exit_code, "user.created" in result.stderr) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("event_type", "variable"), [("user.created", "STACK_WEBHOOK_SECRETS"), ("user.signed_in", "APP_WEBHOOK_SECRETS")]
+)
+def test_send_signs_nothing_without_a_secret(event_type: str, variable: str, tmp_path: Path) -> None:
+    result = invoke(tmp_path, {"CONSUMER_DATA_DIR": str(tmp_path)}, "send", event_type)
+
+    assert (result.exit_code, f"{variable} is not set" in result.stderr) == (2, True)
+
+
+def test_send_says_that_nobody_answers(tmp_path: Path) -> None:
+    result = invoke(tmp_path, {**SECRETS, "PORT": "1"}, "send", "user.created")
+
+    assert (result.exit_code, len(result.stderr.splitlines())) == (1, 1)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_needs_no_setting(command: str, tmp_path: Path) -> None:
+    result = invoke(tmp_path, {"PORT": "x"}, command, "--help")
+
+    assert (result.exit_code, result.stderr) == (0, "")
+
+
+def test_the_help_page_lists_every_command(tmp_path: Path) -> None:
+    result = invoke(tmp_path, {}, "--help")
+
+    assert [line.split()[0] for line in result.stdout.split("Commands:")[1].splitlines() if line.strip()] == [*COMMANDS]
+
+
+def test_an_unknown_command_is_a_usage_error(tmp_path: Path) -> None:
+    assert invoke(tmp_path, {}, "serv").exit_code == 2
+
+
+def test_a_dropped_parameter_is_a_warning_in_the_log(tmp_path: Path) -> None:
+    result = invoke(tmp_path, {"DATABASE_URL": f"{NOBODY_LISTENS}?schema=public", "LOG_FORMAT": "json"}, "migrate")
+
+    warning = json.loads(result.stderr.splitlines()[0])
+    assert (warning["event"], "schema" in warning["warning"]) == ("settings_warned", True)

@@ -1,0 +1,292 @@
+"""Dead letters by the command line: grouped, shown, tried again, given up."""
+
+import getpass
+import tracemalloc
+from base64 import b64decode
+from dataclasses import replace
+from uuid import uuid4
+
+import psycopg
+import pytest
+
+from consumer.outbox import Delivery
+from tests.factories import delivery, user_updated
+from tests.operator_cli import arrive, call, facts, set_aside, states, work
+from tests.support import rows
+
+BROKEN = b'{"type": "user.updated", "data": {}}'
+# Ends rich's markup, clears the screen, turns the line around, ends it.
+HOSTILE = "[/bold]\x1b[2J\u202etxt\r\nuser.deleted"
+
+
+def dead_at_the_door(message_id: str, body: bytes = BROKEN, event_type: str | None = "user.updated") -> Delivery:
+    return replace(
+        user_updated(),
+        message_id=message_id,
+        event_type=event_type,
+        body=body,
+        error_code="bad_shape",
+        error="$.data.id: Required field is missing",
+    )
+
+
+@pytest.fixture
+def three_dead(emptied: str) -> str:
+    """Two deliveries that are usable but died of a constraint, and one that is not usable."""
+    first, second = replace(user_updated(), message_id="first"), replace(user_updated(), message_id="second")
+    arrive(emptied, first, second, dead_at_the_door("broken"))
+    set_aside(emptied, [first, second])
+    return emptied
+
+
+def test_dead_deliveries_are_grouped_by_error_and_type_with_an_example(three_dead: str) -> None:
+    arrive(three_dead, replace(dead_at_the_door("other"), event_type="team.created"))
+
+    groups = facts(three_dead, "dead", "list")["groups"]
+
+    assert [(g["error_code"], g["event_type"], g["deliveries"], g["message_id"]) for g in groups] == [
+        ("23514", "user.updated", 2, "second"),
+        ("bad_shape", "team.created", 1, "other"),
+        ("bad_shape", "user.updated", 1, "broken"),
+    ]
+    assert groups[0]["first_at"] <= groups[0]["last_at"]
+    assert groups[2]["error"] == "$.data.id: Required field is missing"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["--error", "23514"], ["second"]),
+        (["--type", "user.updated"], ["second", "broken"]),
+        (["--limit", "1"], ["second"]),
+        (["--error", "nothing"], []),
+    ],
+)
+def test_a_list_can_be_narrowed(three_dead: str, arguments: list[str], expected: list[str]) -> None:
+    groups = facts(three_dead, "dead", "list", *arguments)["groups"]
+
+    assert [group["message_id"] for group in groups] == expected
+
+
+def test_retrying_deliveries_are_not_dead(emptied: str) -> None:
+    waiting = user_updated()
+    arrive(emptied, waiting)
+    set_aside(emptied, [waiting], "retrying")
+
+    assert call(emptied, "dead", "list").stdout == "Nothing is dead.\n"
+
+
+def test_one_delivery_is_shown_without_its_body(three_dead: str) -> None:
+    [shown] = facts(three_dead, "dead", "show", "broken")["deliveries"]
+
+    assert {name: shown[name] for name in ("message_id", "source", "state", "attempts", "error_code", "outcome")} == {
+        "message_id": "broken",
+        "source": "stack",
+        "state": "dead",
+        "attempts": 0,
+        "error_code": "bad_shape",
+        "outcome": None,
+    }
+    assert shown["body_bytes"] == len(BROKEN)
+    assert "body" not in shown
+    assert "data" not in call(three_dead, "dead", "show", "broken").stdout.replace("$.data.id", "")
+
+
+def test_the_body_is_shown_only_when_asked_for(three_dead: str) -> None:
+    [shown] = facts(three_dead, "dead", "show", "broken", "--body")["deliveries"]
+
+    assert shown["body"] == BROKEN.decode()
+    assert BROKEN.decode() in call(three_dead, "dead", "show", "broken", "--body").stdout
+
+
+def test_a_body_that_is_no_text_is_shown_as_base64(emptied: str) -> None:
+    arrive(emptied, dead_at_the_door("bytes", body=b"\xff\x00\xfe"))
+
+    [shown] = facts(emptied, "dead", "show", "bytes", "--body")["deliveries"]
+
+    assert b64decode(shown["body_base64"]) == b"\xff\x00\xfe"
+    assert "body" not in shown
+
+
+def test_a_message_id_that_two_sources_have_shows_both(emptied: str) -> None:
+    stack = dead_at_the_door("same")
+    arrive(emptied, stack, replace(stack, source="app"))
+
+    shown = facts(emptied, "dead", "show", "same")["deliveries"]
+
+    assert [delivery["source"] for delivery in shown] == ["stack", "app"]
+
+
+def test_an_unknown_message_id_is_one_sentence(emptied: str) -> None:
+    result = call(emptied, "dead", "show", "nothing\x1b[2J")
+
+    assert result.exit_code == 1
+    assert result.stderr == "Error: No delivery has the message id nothing\\x1b[2J.\n"
+
+
+def test_what_a_sender_wrote_cannot_steer_the_terminal(emptied: str) -> None:
+    body = b'{"type": "x", "data": "\x1b[2J"}'
+    arrive(emptied, dead_at_the_door("[red]id[/]", event_type=HOSTILE, body=body))
+
+    printed = call(emptied, "dead", "list").stdout + call(emptied, "dead", "show", "[red]id[/]", "--body").stdout
+
+    assert "[red]id[/]" in printed
+    assert all(character.isprintable() or character == "\n" for character in printed)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "queued", "unusable"),
+    [
+        pytest.param(["first"], {"first"}, 0, id="an id"),
+        pytest.param(["first", "broken"], {"first"}, 1, id="two ids"),
+        pytest.param(["--error", "23514"], {"first", "second"}, 0, id="an error"),
+        pytest.param(["--error", "23514", "--limit", "1"], {"first"}, 0, id="an error and a limit"),
+        pytest.param(["--limit", "2"], {"first", "second"}, 0, id="a limit"),
+        pytest.param(["--type", "user.updated"], {"first", "second"}, 1, id="a type"),
+        pytest.param(["--type", "user.created"], set(), 0, id="a type that nothing has"),
+        pytest.param(["--all"], {"first", "second"}, 1, id="all"),
+    ],
+)
+def test_a_retry_puts_back_what_this_release_can_use(
+    three_dead: str, arguments: list[str], queued: set[str], unusable: int
+) -> None:
+    done = facts(three_dead, "dead", "retry", *arguments)
+    pending = {name for name, state in states(three_dead).items() if state == "pending"}
+    work(three_dead)
+
+    assert done == {"queued": len(queued), "unusable": unusable}
+    assert pending == queued
+    assert {name for name, state in states(three_dead).items() if state == "done"} == queued
+
+
+def test_a_retry_starts_to_count_again(three_dead: str) -> None:
+    facts(three_dead, "dead", "retry", "first")
+
+    [row] = rows(three_dead, "SELECT attempts FROM consumer.deliveries WHERE message_id = 'first'")
+    assert row["attempts"] == 0
+
+
+def test_a_discard_excludes_for_good_and_says_who_and_why(three_dead: str) -> None:
+    done = facts(three_dead, "dead", "discard", "first", "broken", "--reason", " a test's ", "--by", "Grace")
+
+    [exclusion] = rows(three_dead, "SELECT DISTINCT excluded_by, reason FROM consumer.exclusions")
+    outcomes = rows(three_dead, "SELECT message_id, state, outcome FROM consumer.deliveries ORDER BY seq")
+    assert done == {"discarded": 2}
+    assert exclusion == {"excluded_by": "Grace", "reason": "a test's"}
+    assert [tuple(row.values()) for row in outcomes if row["message_id"] != "second"] == [
+        ("first", "done", "discarded"),
+        ("broken", "done", "discarded"),
+    ]
+
+
+def test_who_discards_is_the_shells_user_unless_told(three_dead: str) -> None:
+    facts(three_dead, "dead", "discard", "first", "--reason", "a test", LOGNAME="ada")
+
+    [exclusion] = rows(three_dead, "SELECT excluded_by FROM consumer.exclusions")
+    assert exclusion["excluded_by"] == "ada"
+
+
+def test_who_discards_is_the_databases_login_where_the_user_has_no_name(
+    three_dead: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def nobody() -> str:
+        raise OSError("No username set in the environment")
+
+    monkeypatch.setattr(getpass, "getuser", nobody)
+
+    facts(three_dead, "dead", "discard", "first", "--reason", "a test")
+
+    [row] = rows(three_dead, "SELECT excluded_by = session_user AS is_login FROM consumer.exclusions")
+    assert row["is_login"]
+
+
+def test_neither_a_retry_nor_a_repeat_brings_a_discarded_delivery_back(three_dead: str) -> None:
+    facts(three_dead, "dead", "discard", "first", "--reason", "a test")
+
+    arrive(three_dead, replace(user_updated(), message_id="first"))
+    retried = call(three_dead, "dead", "retry", "first")
+    again = call(three_dead, "dead", "discard", "first", "--reason", "again")
+
+    assert (retried.exit_code, again.exit_code) == (1, 1)
+    assert states(three_dead) == {"first": "done", "second": "dead", "broken": "dead"}
+    assert len(rows(three_dead, "SELECT seq FROM consumer.exclusions")) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["--error", "bad_shape"], {"broken"}),
+        (["--type", "user.updated", "--limit", "2"], {"first", "second"}),
+        (["--all"], {"first", "second", "broken"}),
+    ],
+)
+def test_a_discard_takes_filters_too(three_dead: str, arguments: list[str], expected: set[str]) -> None:
+    done = facts(three_dead, "dead", "discard", *arguments, "--reason", "a test")
+
+    assert done == {"discarded": len(expected)}
+    assert {name for name, state in states(three_dead).items() if state == "done"} == expected
+
+
+@pytest.mark.parametrize("verb", [["retry"], ["discard", "--reason", "a test"]], ids=["retry", "discard"])
+def test_an_id_that_names_nothing_dead_fails_after_the_others_are_dealt_with(three_dead: str, verb: list[str]) -> None:
+    result = call(three_dead, "dead", *verb, "first", "nothing", "--json")
+
+    assert result.exit_code == 1
+    assert result.stderr.startswith("Error: 1 delivery of those named")
+    assert states(three_dead)["first"] != "dead"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        pytest.param(["retry"], id="retry what?"),
+        pytest.param(["retry", "--all", "first"], id="retry all and one"),
+        pytest.param(["retry", "--limit", "0"], id="retry none"),
+        pytest.param(["discard", "--reason", "a test"], id="discard what?"),
+        pytest.param(["discard", "first"], id="discard without a reason"),
+        pytest.param(["discard", "first", "--reason", "  "], id="a blank reason"),
+        pytest.param(["discard", "first", "--reason", "x" * 1001], id="an essay"),
+    ],
+)
+def test_a_call_that_does_not_say_what_it_means_is_a_usage_error(three_dead: str, arguments: list[str]) -> None:
+    before = states(three_dead)
+
+    result = call(three_dead, "dead", *arguments)
+
+    assert result.exit_code == 2
+    assert states(three_dead) == before
+
+
+def test_a_delivery_that_someone_holds_is_not_discarded_under_their_hands(three_dead: str) -> None:
+    with psycopg.connect(three_dead) as holder:
+        holder.execute("SELECT seq FROM consumer.failures WHERE error_code = 'bad_shape' FOR UPDATE")
+
+        done = facts(three_dead, "dead", "discard", "--all", "--reason", "a test")
+
+    assert done == {"discarded": 2}
+    assert states(three_dead)["broken"] == "dead"
+
+
+def test_many_large_bodies_are_checked_without_holding_them_all(emptied: str) -> None:
+    arrive(emptied, *[dead_at_the_door(f"large {n}", body=b"x" * 1_000_000) for n in range(30)])
+    call(emptied, "dead", "list")
+
+    tracemalloc.start()
+    done = facts(emptied, "dead", "retry", "--all")
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert done == {"queued": 0, "unusable": 30}
+    assert peak < 20_000_000
+
+
+def test_an_ignored_type_can_be_retried(emptied: str) -> None:
+    unknown = replace(delivery("meteor.fell", uuid4()), user_id=None)
+    arrive(emptied, unknown)
+    set_aside(emptied, [unknown])
+
+    facts(emptied, "dead", "retry", "--all")
+    work(emptied)
+
+    [row] = rows(emptied, "SELECT outcome FROM consumer.deliveries")
+    assert row["outcome"] == "ignored"

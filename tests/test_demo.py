@@ -1,0 +1,162 @@
+"""The demo: a real run that must come out right, and that it would notice if it did not."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from random import Random
+from tempfile import TemporaryDirectory
+from uuid import UUID
+
+import psutil
+import pytest
+
+from consumer import events
+from consumer.cli.samples import APP_TYPES, DATA, Occasion, body
+from consumer.cli.scenario import KINDS, Profile, Scenario, write
+from consumer.cli.verdict import Answered, Found, Outcome, judge
+from tests.cli_support import running
+
+NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
+# For three processes and a new database on a busy machine of two cores; 4 s when it is idle.
+DEMO_SECONDS = 40.0
+# What would break any other command: the demo reads none of it.
+MISLEADING = {"DATABASE_URL": "postgresql://127.0.0.1:1/nowhere", "PORT": "x", "DELETE_POLICY": "shred"}
+
+
+@pytest.fixture
+def scenario() -> Scenario:
+    return write(Random(1), NOW)
+
+
+def ended_well(scenario: Scenario) -> tuple[list[Answered], Found]:
+    """Return the answers and the tables that the scenario asks for."""
+    answers = [(posting, posting.status) for posting in scenario.postings]
+    sent = scenario.kinds
+    stored = sum(sent.values()) - sent["repeated"] - sent["forged"]
+    outcomes = [
+        Outcome("done", "applied", stored - 2),
+        Outcome("done", "ignored", 1),
+        Outcome("dead", "not_json", 1),
+    ]
+    return answers, Found(outcomes, dict(scenario.profiles), sent["signed in"])
+
+
+def test_the_demo_comes_out_right_and_leaves_nothing(tmp_path: Path) -> None:
+    with TemporaryDirectory() as scratch:
+        # Started by root, the server runs as another user, who has to come through.
+        Path(scratch).chmod(0o711)
+        with running(tmp_path, {**MISLEADING, "TMPDIR": scratch}, "demo", "--json") as demo:
+            exit_code = demo.process.wait(DEMO_SECONDS)
+        left = list(Path(scratch).iterdir())
+        alive = [p for p in psutil.process_iter(["cmdline"]) if scratch in " ".join(p.info["cmdline"] or [])]
+
+    report = json.loads(demo.text)
+    assert (exit_code, report["differences"], report["profiles"]) == (0, [], report["sent"]["created"])
+    assert (sum(report["answers"].values()) >= 1000, report["answers"]["401"]) == (True, 1)
+    assert (left, alive) == ([], [])
+
+
+def test_the_demo_shows_people_to_people(tmp_path: Path) -> None:
+    with running(tmp_path, {}, "demo") as demo:
+        exit_code = demo.process.wait(DEMO_SECONDS)
+
+    assert (exit_code, "profiles are what they must be" in demo.text) == (0, True)
+    assert "\x1b" not in demo.text
+
+
+def test_a_scenario_holds_all_kinds_and_is_the_same_for_the_same_choices(scenario: Scenario) -> None:
+    assert write(Random(1), NOW) == scenario
+    assert set(scenario.kinds) == set(KINDS)
+    assert scenario.kinds.total() >= 1000
+
+
+def test_a_forged_delivery_is_never_repeated_with_a_right_signature(scenario: Scenario) -> None:
+    forged = {posting.message_id for posting in scenario.postings if posting.kind == "forged"}
+
+    assert not [p for p in scenario.postings if p.message_id in forged and p.kind != "forged"]
+
+
+def test_a_right_end_has_no_difference(scenario: Scenario) -> None:
+    assert judge(scenario, *ended_well(scenario)) == []
+
+
+def test_a_wrong_answer_is_named(scenario: Scenario) -> None:
+    answers, found = ended_well(scenario)
+    forged = next(n for n, (posting, _) in enumerate(answers) if posting.kind == "forged")
+    answers[forged] = (answers[forged][0], 204)
+
+    (difference,) = judge(scenario, answers, found)
+
+    assert difference.endswith("was answered 204, not 401.")
+
+
+@pytest.mark.parametrize(
+    ("field", "change"),
+    [
+        ("full_name", lambda profile: replace(profile, full_name="?")),
+        ("email", lambda profile: replace(profile, email="?")),
+        ("role_type", lambda profile: replace(profile, role_type="?")),
+        ("department", lambda profile: replace(profile, department="?")),
+        ("is_deleted", lambda profile: replace(profile, is_deleted=not profile.is_deleted)),
+        ("last_sign_in_at", lambda profile: replace(profile, last_sign_in_at=NOW)),
+    ],
+)
+def test_a_wrong_field_of_a_profile_is_named(
+    field: str, change: Callable[[Profile], Profile], scenario: Scenario
+) -> None:
+    answers, found = ended_well(scenario)
+    user_id, profile = next(iter(scenario.profiles.items()))
+
+    (difference,) = judge(scenario, answers, replace(found, profiles={**scenario.profiles, user_id: change(profile)}))
+
+    assert difference == f"User {user_id}: {field} should be otherwise."
+
+
+def test_a_missing_profile_is_named(scenario: Scenario) -> None:
+    answers, found = ended_well(scenario)
+    user_id, *others = scenario.profiles
+    profiles = {other: scenario.profiles[other] for other in others}
+
+    differences = judge(scenario, answers, replace(found, profiles=profiles))
+
+    assert f"User {user_id} has no profile." in differences
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "words"),
+    [
+        pytest.param([Outcome("done", "applied", 1)], "deliveries were stored", id="lost"),
+        pytest.param([Outcome("dead", "22P02", 5)], "deliveries are dead", id="died"),
+        pytest.param([Outcome("done", "ignored", 5)], "deliveries were ignored", id="ignored"),
+    ],
+)
+def test_a_wrong_count_is_named(outcomes: list[Outcome], words: str, scenario: Scenario) -> None:
+    answers, found = ended_well(scenario)
+
+    differences = judge(scenario, answers, replace(found, deliveries=outcomes))
+
+    assert [difference for difference in differences if words in difference]
+
+
+def test_a_sign_in_audited_twice_is_noticed(scenario: Scenario) -> None:
+    answers, found = ended_well(scenario)
+
+    (difference,) = judge(scenario, answers, replace(found, sign_ins=found.sign_ins + 1))
+
+    assert "sign-ins are in the audit" in difference
+
+
+@pytest.mark.parametrize("event_type", DATA)
+def test_every_sample_is_an_event_that_can_be_used(event_type: str) -> None:
+    user_id = UUID(int=7, version=4)
+    source = "app" if event_type in APP_TYPES else "stack"
+
+    event = events.check(body(event_type, Occasion.now(user_id)), source)
+
+    assert (event.type, event.user_id in {None, user_id}, event.warnings) == (event_type, True, ())
+
+
+def test_every_known_type_that_a_sender_may_send_has_a_sample() -> None:
+    assert set(DATA) == {name for name, kind in events.KNOWN_TYPES.items() if kind.sources & {"stack", "app"}}

@@ -1,0 +1,153 @@
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import timedelta
+
+import psycopg
+import pytest
+
+from consumer import intake as intake_module
+from consumer.database import open_pool, receiver_access
+from consumer.errors import IntakeFull, StoreUnavailable
+from consumer.intake import Intake, open_intake
+from consumer.outbox import Delivery
+from tests.factories import user_updated
+from tests.support import rows
+
+ACCESS = receiver_access("consumer")
+NOWHERE = "host=127.0.0.1 port=1 dbname=x user=x"
+
+
+@asynccontextmanager
+async def opened(url: str, counted: Counter[str] | None = None) -> AsyncIterator[Intake]:
+    counts = Counter[str]() if counted is None else counted
+    async with (
+        open_pool(url, ACCESS, size=3, wait_timeout=timedelta(seconds=1)) as pool,
+        open_intake(pool, ACCESS, lambda outcome, n: counts.update({outcome: n})) as intake,
+    ):
+        yield intake
+
+
+def run(url: str, act: Callable[[Intake], Awaitable[object]]) -> Counter[str]:
+    """Run *act* with an open intake and return what the intake counted."""
+    counted = Counter[str]()
+
+    async def go() -> None:
+        async with opened(url, counted) as intake:
+            await act(intake)
+
+    asyncio.run(go())
+    return counted
+
+
+def test_a_put_that_returns_is_committed_and_pending(emptied: str) -> None:
+    delivery = user_updated()
+
+    run(emptied, lambda intake: intake.put(delivery))
+
+    [row] = rows(
+        emptied, "SELECT source, message_id, event_type, user_id, occurred_at, verified_by, body FROM consumer.outbox"
+    )
+    assert Delivery(**row, team_id=None) == delivery
+    assert rows(emptied, "SELECT state FROM consumer.deliveries") == [{"state": "pending"}]
+
+
+def test_a_hundred_parallel_repeats_of_one_id_are_one_row(emptied: str) -> None:
+    delivery = user_updated()
+
+    counted = run(emptied, lambda intake: asyncio.gather(*(intake.put(delivery) for _ in range(100))))
+
+    assert counted == {"stored": 1, "duplicate": 99, "dead": 0}
+    assert len(rows(emptied, "SELECT seq FROM consumer.outbox")) == 1
+    assert len(rows(emptied, "SELECT seq FROM consumer.pending")) == 1
+
+
+def test_an_unusable_delivery_is_stored_dead_with_its_reason(emptied: str) -> None:
+    unusable = replace(user_updated(), error_code="bad_shape", error="$.data.id: missing")
+
+    counted = run(emptied, lambda intake: intake.put(unusable))
+
+    assert counted["dead"] == 1
+    assert rows(emptied, "SELECT state, attempts, error_code, error FROM consumer.deliveries") == [
+        {"state": "dead", "attempts": 0, "error_code": "bad_shape", "error": "$.data.id: missing"}
+    ]
+
+
+def test_a_row_that_the_database_refuses_does_not_refuse_its_neighbours(emptied: str) -> None:
+    refused = replace(user_updated(), message_id="x" * 257)
+    accepted = [user_updated() for _ in range(20)]
+
+    async def act(intake: Intake) -> None:
+        puts = (intake.put(delivery) for delivery in [*accepted[:10], refused, *accepted[10:]])
+        answers = await asyncio.gather(*puts, return_exceptions=True)
+        assert [type(answer) for answer in answers] == [type(None)] * 10 + [StoreUnavailable] + [type(None)] * 10
+
+    run(emptied, act)
+
+    assert len(rows(emptied, "SELECT seq FROM consumer.pending")) == 20
+
+
+def test_a_database_that_is_away_is_told_within_the_budget(emptied: str) -> None:
+    async def act(intake: Intake) -> None:
+        loop = asyncio.get_running_loop()
+        started = loop.time()
+        with pytest.raises(StoreUnavailable):
+            await intake.put(user_updated())
+        assert loop.time() - started < intake_module.REQUEST_TIMEOUT.total_seconds() + 1
+        assert await intake.unready_reason() == "the database is away"
+
+    run(NOWHERE, act)
+
+
+def test_a_foreign_lock_on_the_outbox_is_a_refusal_not_a_hang_and_the_intake_recovers(emptied: str) -> None:
+    delivery = user_updated()
+
+    async def act(intake: Intake) -> None:
+        with psycopg.connect(emptied) as holder:
+            holder.execute("LOCK TABLE consumer.outbox IN ACCESS EXCLUSIVE MODE")
+            with pytest.raises(StoreUnavailable):
+                await intake.put(delivery)
+        await intake.put(delivery)
+
+    run(emptied, act)
+
+    assert len(rows(emptied, "SELECT seq FROM consumer.outbox")) == 1
+
+
+def test_connections_that_the_server_ended_are_replaced(emptied: str) -> None:
+    async def act(intake: Intake) -> None:
+        await intake.put(user_updated())
+        with psycopg.connect(emptied, autocommit=True) as conn:
+            conn.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'consumer receiver'"
+            )
+        await intake.put(user_updated())
+
+    run(emptied, act)
+
+    assert len(rows(emptied, "SELECT seq FROM consumer.outbox")) == 2
+
+
+def test_a_full_intake_refuses_at_once(emptied: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(intake_module, "WAITING_MAX", 3)
+
+    async def act(intake: Intake) -> None:
+        puts = [asyncio.ensure_future(intake.put(user_updated())) for _ in range(4)]
+        answers = await asyncio.gather(*puts, return_exceptions=True)
+        assert [type(answer) for answer in answers] == [type(None)] * 3 + [IntakeFull]
+
+    run(emptied, act)
+
+
+def test_a_request_that_went_away_is_not_stored_for_nothing(emptied: str) -> None:
+    async def act(intake: Intake) -> None:
+        gone = asyncio.ensure_future(intake.put(user_updated()))
+        await asyncio.sleep(0)
+        gone.cancel()
+        await intake.put(user_updated())
+
+    run(emptied, act)
+
+    assert len(rows(emptied, "SELECT seq FROM consumer.outbox")) == 1

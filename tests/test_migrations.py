@@ -1,0 +1,125 @@
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg.conninfo import make_conninfo
+
+from consumer import migrations
+from tests.schema import SCHEMA_FILE, dumped_schema
+from tests.support import rows, scratch_database
+
+APPLY = "import sys; from consumer import migrations; print(migrations.apply(sys.argv[1], 'consumer'))"
+
+
+@pytest.fixture
+def bare_url(server_url: str) -> Iterator[str]:
+    with scratch_database(server_url, "consumer_bare") as url:
+        yield url
+
+
+def start_migrator(url: str) -> subprocess.Popen[str]:
+    root = Path(__file__).parent.parent
+    return subprocess.Popen([sys.executable, "-c", APPLY, url], cwd=root, text=True, stdout=subprocess.PIPE)
+
+
+def test_up_down_up_leaves_what_up_leaves(bare_url: str) -> None:
+    migrations.apply(bare_url, "consumer")
+    once = dumped_schema(bare_url)
+
+    migrations.roll_back(bare_url, "consumer")
+    tables_after_down = rows(bare_url, "SELECT tablename FROM pg_tables WHERE schemaname IN ('consumer', 'identity')")
+    migrations.apply(bare_url, "consumer")
+
+    assert all(str(row["tablename"]).startswith("_yoyo") for row in tables_after_down)
+    assert dumped_schema(bare_url) == once
+
+
+def test_schema_sql_is_what_the_migrations_add_up_to(database_url: str) -> None:
+    assert dumped_schema(database_url) == SCHEMA_FILE.read_text(), "run `python -m tests.schema` and look at the diff"
+
+
+def test_nothing_is_created_in_public(database_url: str) -> None:
+    assert not rows(database_url, "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace")
+    assert not rows(database_url, "SELECT proname FROM pg_proc WHERE pronamespace = 'public'::regnamespace")
+
+
+def test_five_migrators_at_once_all_succeed_and_one_applies(bare_url: str) -> None:
+    started = [start_migrator(bare_url) for _ in range(5)]
+
+    outputs = sorted(process.communicate(timeout=60)[0].strip() for process in started)
+
+    assert [process.returncode for process in started] == [0] * 5
+    assert outputs == sorted([str(migrations.carried_ids()), *["[]"] * 4])
+
+
+@pytest.mark.parametrize("statements", [1, 5, 12, 30, 45])
+def test_a_killed_migrator_leaves_nothing_that_its_successor_minds(bare_url: str, statements: int) -> None:
+    """Killed after so many of the ledger's and the migrations' statements have run."""
+    killed = subprocess.run([sys.executable, "-c", KILLED_AFTER, bare_url, str(statements)], check=False, timeout=60)
+
+    migrations.apply(bare_url, "consumer")
+
+    assert killed.returncode == -signal.SIGKILL
+    assert applied(bare_url) == migrations.carried_ids()
+
+
+KILLED_AFTER = """
+import os, signal, sys
+import psycopg
+from consumer import migrations
+
+left = int(sys.argv[2])
+execute = psycopg.Cursor.execute
+
+def counted(self, *args, **kwargs):
+    global left
+    left -= 1
+    if left < 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return execute(self, *args, **kwargs)
+
+psycopg.Cursor.execute = counted
+migrations.apply(sys.argv[1], "consumer")
+"""
+
+
+def test_a_migrator_waits_for_the_one_that_holds_the_lock(bare_url: str) -> None:
+    with psycopg.connect(bare_url, autocommit=True) as holder:
+        holder.execute("SELECT pg_advisory_lock(%s)", [migrations.LOCK_KEY])
+        waiting = start_migrator(bare_url)
+        time.sleep(0.5)
+        still_waiting = waiting.poll() is None
+
+    waiting.communicate(timeout=30)
+    assert still_waiting
+    assert waiting.returncode == 0
+
+
+def test_an_owner_without_superuser_rights_can_migrate_under_a_prefix_of_its_own(server_url: str) -> None:
+    with scratch_database(server_url, "consumer_owned") as url, psycopg.connect(url, autocommit=True) as admin:
+        admin.execute("DROP ROLE IF EXISTS plain_owner")
+        admin.execute("CREATE ROLE plain_owner LOGIN CREATEROLE PASSWORD 'x'")
+        admin.execute("ALTER DATABASE consumer_owned OWNER TO plain_owner")
+        try:
+            owned = make_conninfo(url, user="plain_owner", password="x")
+            migrations.apply(owned, "other")
+            with psycopg.connect(owned) as conn:
+                conn.execute("SET ROLE other_worker")
+                assert conn.execute("SELECT pending FROM consumer.queue_stats").fetchone() == (0,)
+            migrations.roll_back(owned, "other")
+        finally:
+            admin.execute("DROP OWNED BY plain_owner CASCADE")
+            admin.execute("ALTER DATABASE consumer_owned OWNER TO CURRENT_USER")
+            admin.execute("DROP ROLE plain_owner")
+
+
+def applied(url: str) -> list[object]:
+    return [
+        row["migration_id"]
+        for row in rows(url, "SELECT migration_id FROM consumer._yoyo_migration ORDER BY migration_id")
+    ]

@@ -1,0 +1,103 @@
+"""What the operator's port tells."""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+import pytest
+
+from consumer.events import KNOWN_TYPES
+from consumer.metrics import Metrics, Tables
+from consumer.web.app import ops_app
+from consumer.web.guard import Limits
+from tests.web_support import Site, request, running
+
+TABLES = Tables({"pending": 3}, oldest_due_seconds=1, oldest_xmin_seconds=2, clock_skew_seconds=0)
+
+
+@dataclass
+class Process:
+    """What a process says about itself."""
+
+    reason: str | None = None
+    tables: Tables | None = TABLES
+    probes: int = 0
+
+    async def probe(self) -> str | None:
+        self.probes += 1
+        await asyncio.sleep(0.05)
+        return self.reason
+
+    async def read_tables(self) -> Tables | None:
+        return self.tables
+
+
+@pytest.fixture
+def process() -> Process:
+    return Process()
+
+
+@pytest.fixture(scope="module")
+def server(database_url: str) -> Iterator[Site]:
+    with running(database_url, Limits()) as site:
+        yield site
+
+
+@pytest.fixture
+def site(server: Site, process: Process) -> Site:
+    server.app = ops_app(process.probe, Metrics(KNOWN_TYPES), process.read_tables)
+    return server
+
+
+def test_metrics_are_prometheus_text_with_the_tables_gauges(site: Site) -> None:
+    reply = site.ask(request(method="GET", path="/metrics"))
+
+    assert reply.status == 200
+    assert reply.headers["content-type"].startswith("text/plain; version=0.0.4")
+    assert b'consumer_queue_deliveries{state="pending"} 3.0' in reply.body
+
+
+def test_metrics_are_told_without_gauges_while_the_tables_cannot_be_read(site: Site, process: Process) -> None:
+    process.tables = None
+
+    reply = site.ask(request(method="GET", path="/metrics/"))
+
+    assert reply.status == 200
+    assert b"consumer_deliveries_refused_total" in reply.body
+    assert b"consumer_queue_deliveries" not in reply.body
+
+
+@pytest.mark.parametrize("slash", ["", "/"])
+def test_readiness_comes_with_its_reason(slash: str, site: Site, process: Process) -> None:
+    assert site.ask(request(method="GET", path=f"/readyz{slash}")).body == b'{"status":"ready"}'
+
+    process.reason = "The database is away."
+    reply = site.ask(request(method="GET", path=f"/readyz{slash}"))
+
+    assert (reply.status, reply.error) == (503, "not_ready")
+    assert b"The database is away." in reply.body
+
+
+def test_a_process_that_is_not_ready_is_alive(site: Site, process: Process) -> None:
+    process.reason = "The database is away."
+
+    assert site.ask(request(method="GET", path="/livez")).status == 200
+
+
+def test_a_crowd_that_asks_for_readiness_costs_one_probe(site: Site, process: Process) -> None:
+    with ExitStack() as wires:
+        crowd = [wires.enter_context(site.connect()) for _ in range(50)]
+        for wire in crowd:
+            wire.send(request(method="GET", path="/readyz"))
+
+        assert {wire.read().status for wire in crowd} == {200}
+    assert process.probes < 5
+
+
+@pytest.mark.parametrize(("method", "path", "status"), [("POST", "/metrics", 405), ("GET", "/webhooks/stack", 404)])
+def test_nothing_else_is_served(method: str, path: str, status: int, site: Site) -> None:
+    reply = site.ask(request(method=method, path=path))
+
+    assert reply.status == status
+    assert reply.error in {"method_not_allowed", "not_found"}

@@ -1,0 +1,355 @@
+"""What a delivery is answered over real HTTP, and what is stored of it."""
+
+import base64
+import hashlib
+import json
+import logging
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from consumer.errors import BadSettings
+from consumer.signatures import Verifier, sign
+from consumer.web.guard import Limits
+from tests.support import rows
+from tests.vectors import NAMES, VECTORS, Vector
+from tests.web_support import APP_SECRET, BODY, NOW, SECRET, TOLERANCE, Site, head, post, request, running
+
+NOWHERE = "host=127.0.0.1 port=1 dbname=x user=x"
+SAMPLES = Path(__file__).parent / "data" / "samples"
+INVALID = sorted((SAMPLES.parent / "samples-invalid").glob("*.json"))
+
+
+@pytest.fixture(scope="module")
+def receiver(database_url: str) -> Iterator[Site]:
+    with running(database_url, Limits()) as site:
+        yield site
+
+
+@pytest.fixture
+def site(receiver: Site, emptied: str) -> Iterator[Site]:
+    """The module's receiver as it started, over empty tables."""
+    app = receiver.app
+    receiver.refused.clear()
+    yield receiver
+    receiver.app = app
+
+
+def stored(database_url: str) -> list[dict[str, object]]:
+    return rows(database_url, "SELECT source, message_id, event_type, body FROM consumer.outbox ORDER BY seq")
+
+
+def states(database_url: str) -> list[tuple[object, object]]:
+    found = rows(database_url, "SELECT state, error_code FROM consumer.deliveries ORDER BY seq")
+    return [(row["state"], row["error_code"]) for row in found]
+
+
+@pytest.mark.parametrize("vector", VECTORS, ids=NAMES)
+def test_every_vector_gets_its_verdict_over_http(vector: Vector, site: Site, emptied: str) -> None:
+    try:
+        verifiers = {"stack": Verifier(vector.secrets, vector.tolerance)}
+    except BadSettings:
+        assert vector.refusal == "bad_secret"
+        return
+    site.app = site.receiver(verifiers, vector.now)
+    lines = b"".join(b"%b: %b\r\n" % header for header in vector.headers)
+
+    reply = site.ask(
+        b"POST /webhooks/stack HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n%b\r\n" % (len(vector.body), lines)
+        + vector.body
+    )
+
+    if len(vector.body) > Limits().body_bytes:
+        assert (reply.status, reply.error, stored(emptied)) == (413, "body_too_large", [])
+    elif vector.refusal is None:
+        assert (reply.status, [row["body"] for row in stored(emptied)]) == (204, [vector.body])
+    else:
+        assert (reply.status, reply.error, stored(emptied)) == (401, vector.refusal, [])
+
+
+def test_a_delivery_is_stored_as_it_was_signed(site: Site, emptied: str) -> None:
+    body = b' {"type": "user.deleted", "data": {"id": "6F1C2F0E-9D3B-4A57-8C21-0B7D5E9A4F10"}}\n'
+    message_id = "msg_27UH4WbU6Z5A5EzD8u03UvzRbpk"
+
+    reply = site.ask(post(body, message_id=message_id))
+
+    assert (reply.status, reply.body) == (204, b"")
+    assert not reply.headers.keys() & {"content-length", "content-type", "transfer-encoding", "server"}
+    [row] = rows(emptied, "SELECT * FROM consumer.outbox")
+    assert row["source"] == "stack"
+    assert row["message_id"] == message_id
+    assert row["event_type"] == "user.deleted"
+    assert str(row["user_id"]) == "6f1c2f0e-9d3b-4a57-8c21-0b7d5e9a4f10"
+    assert row["occurred_at"] == datetime(2022, 4, 7, 21, 39, 13, 200_000, UTC)
+    assert row["verified_by"] == hashlib.sha256(base64.b64decode(SECRET.removeprefix("whsec_"))).hexdigest()[:8]
+    assert row["body"] == body
+
+
+def test_a_repeated_id_is_acknowledged_and_stored_once(site: Site, emptied: str) -> None:
+    replies = [site.ask(post(at=NOW + timedelta(seconds=second))) for second in range(3)]
+
+    assert [reply.status for reply in replies] == [204, 204, 204]
+    assert len(stored(emptied)) == 1
+
+
+def test_the_same_id_from_two_sources_is_two_deliveries(site: Site, emptied: str) -> None:
+    site.ask(post())
+    site.ask(post(path="/webhooks/app", secret=APP_SECRET))
+
+    assert [row["source"] for row in stored(emptied)] == ["stack", "app"]
+
+
+def test_one_sources_secret_opens_no_other_sources_endpoint(site: Site, emptied: str) -> None:
+    assert site.ask(post(path="/webhooks/app")).error == "no_match"
+    assert site.ask(post(secret=APP_SECRET)).error == "no_match"
+    assert stored(emptied) == []
+
+
+def test_a_source_without_secrets_has_no_endpoint(site: Site, emptied: str) -> None:
+    site.app = site.receiver({"stack": Verifier([SECRET], TOLERANCE)})
+
+    reply = site.ask(post(path="/webhooks/app", secret=APP_SECRET))
+
+    assert (reply.status, reply.error, stored(emptied)) == (404, "not_found", [])
+
+
+@pytest.mark.parametrize("path", ["/webhooks/stack/", "/webhooks/stack?x=1", "/webhooks/st%61ck"])
+def test_a_path_written_otherwise_is_answered_alike(path: str, site: Site, emptied: str) -> None:
+    assert site.ask(post(path=path)).status == 204
+    assert len(stored(emptied)) == 1
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "OPTIONS", "PATCH"])
+def test_another_method_is_refused_by_name(method: str, site: Site, emptied: str) -> None:
+    reply = site.ask(request(BODY, method=method, headers=sign(SECRET, "msg_1", NOW, BODY)))
+
+    assert (reply.status, reply.error, reply.headers["allow"]) == (405, "method_not_allowed", "POST")
+    assert stored(emptied) == []
+
+
+@pytest.mark.parametrize("path", ["/", "/webhooks", "/webhooks/", "/webhooks/stack//", "/metrics", "/WEBHOOKS/STACK"])
+def test_there_is_nothing_elsewhere(path: str, site: Site, emptied: str) -> None:
+    reply = site.ask(post(path=path))
+
+    assert (reply.status, reply.error, stored(emptied)) == (404, "not_found", [])
+
+
+@pytest.mark.parametrize("path", ["/livez", "/livez/", "/readyz", "/readyz/"])
+def test_health_is_told_with_and_without_a_slash(path: str, site: Site) -> None:
+    assert site.ask(request(method="GET", path=path)).status == 200
+    assert site.ask(request(method="POST", path=path)).error == "method_not_allowed"
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "GZIP", "br", "identity, gzip"])
+def test_an_encoded_body_is_refused(encoding: str, site: Site, emptied: str) -> None:
+    reply = site.ask(post(more={"content-encoding": encoding}))
+
+    assert (reply.status, reply.error, stored(emptied)) == (415, "encoded_body", [])
+
+
+@pytest.mark.parametrize("encoding", ["identity", "Identity", ""])
+def test_a_body_that_says_it_is_not_encoded_is_taken(encoding: str, site: Site) -> None:
+    assert site.ask(post(more={"content-encoding": encoding})).status == 204
+
+
+@pytest.mark.parametrize("message_id", ["m" * 257, "msg_é", "msg_\u202e"], ids=["long", "accent", "bidi"])
+def test_an_unusable_message_id_is_a_bad_request(message_id: str, site: Site, emptied: str) -> None:
+    body = BODY
+    headers = {**sign(SECRET, message_id, NOW, body), "content-length": str(len(body))}
+    lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+
+    reply = site.ask(f"POST /webhooks/stack HTTP/1.1\r\n{lines}\r\n".encode() + body)
+
+    assert (reply.status, reply.error, stored(emptied)) == (400, "bad_message_id", [])
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        (b"", "not_json"),
+        (b"hello", "not_json"),
+        (b"\xff\xfe{}", "not_json"),
+        (b'\xef\xbb\xbf{"type":"x"}', "not_json"),
+        (b'{"type":"user.deleted","data":{"id":"\\ud800"}}', "not_json"),
+        (b"1", "not_an_object"),
+        (b"[]", "not_an_object"),
+        (b'{"type":null}', "bad_type"),
+        (b'{"type":"a\\u0000b"}', "bad_type"),
+        (b'{"type":"user.updated","data":{}}', "bad_shape"),
+        (b'{"type":"user.deleted","data":{"id":"6f1c2f0e9d3b4a578c210b7d5e9a4f10"}}', "bad_shape"),
+        (b'{"type":"user.deleted","data":{"id":"6f1c2f0e-9d3b-4a57-8c21-0b7d5e9a4f10","x":"\\u0000"}}', "nul"),
+        (b'{"type":"stack.test","data":' + b"[" * 100_000 + b"]" * 100_000 + b"}", "too_deep"),
+        (
+            b'{"type":"user.deleted","data":{"id":"6f1c2f0e-9d3b-4a57-8c21-0b7d5e9a4f10","x":1e-131071}}',
+            "number_out_of_range",
+        ),
+        (
+            b'{"type":"user.signed_in","data":{"id":"6f1c2f0e-9d3b-4a57-8c21-0b7d5e9a4f10",'
+            b'"signed_in_at_millis":253402300800000}}',
+            "bad_shape",
+        ),
+    ],
+    ids=lambda value: None if isinstance(value, bytes) else value,
+)
+def test_a_signed_body_that_cannot_be_used_is_stored_as_dead(body: bytes, code: str, site: Site, emptied: str) -> None:
+    signed = site.ask(post(body))
+    unsigned = site.ask(request(body, headers={**sign(SECRET, "msg_2", NOW, body), "svix-signature": "v1,AAAA"}))
+
+    assert (signed.status, unsigned.status) == (204, 401)
+    assert [row["body"] for row in stored(emptied)] == [body]
+    assert states(emptied) == [("dead", code)]
+
+
+@pytest.mark.parametrize("sample", INVALID, ids=lambda path: path.stem)
+def test_every_invalid_sample_is_dead_with_path_and_reason(sample: Path, site: Site, emptied: str) -> None:
+    assert site.ask(post(sample.read_bytes())).status == 204
+
+    [row] = rows(emptied, "SELECT state, error FROM consumer.deliveries")
+    assert row["state"] == "dead"
+    assert re.match(r"\$(\.\w+)*: .", str(row["error"]))
+
+
+def test_an_unknown_type_is_stored_to_be_ignored_later(site: Site, emptied: str) -> None:
+    assert site.ask(post(b'{"type":"moon.landed"}')).status == 204
+
+    assert states(emptied) == [("pending", None)]
+
+
+def test_a_dead_delivery_tells_whom_it_concerned(site: Site, emptied: str) -> None:
+    site.ask(post(b'{"type":"user.updated","data":{"id":"6f1c2f0e-9d3b-4a57-8c21-0b7d5e9a4f10"}}'))
+
+    [row] = rows(emptied, "SELECT event_type, user_id::text FROM consumer.outbox")
+    assert row == {"event_type": "user.updated", "user_id": "6f1c2f0e-9d3b-4a57-8c21-0b7d5e9a4f10"}
+
+
+def test_a_user_without_an_email_is_taken_and_counted(site: Site, emptied: str) -> None:
+    counter = b'consumer_delivery_warnings_total{kind="missing_email"} '
+    before = site.metrics.exposition().partition(counter)[2].split()[0]
+
+    assert site.ask(post((SAMPLES / "user.created" / "edge-nulls-no-email.json").read_bytes())).status == 204
+
+    assert states(emptied) == [("pending", None)]
+    assert float(site.metrics.exposition().partition(counter)[2].split()[0]) == float(before) + 1
+
+
+def test_a_body_in_chunks_is_put_together(site: Site, emptied: str) -> None:
+    start = head({**sign(SECRET, "msg_1", NOW, BODY), "transfer-encoding": "chunked"})
+    with site.connect() as wire:
+        for piece in (start, *(b"1\r\n%c\r\n" % byte for byte in BODY), b"0\r\n\r\n"):
+            wire.send(piece)
+
+        assert wire.read().status == 204
+    assert [row["body"] for row in stored(emptied)] == [BODY]
+
+
+@pytest.mark.parametrize("name", ["svix-id", "webhook-id", "content-encoding"])
+def test_a_trailer_is_no_header(name: str, site: Site, emptied: str) -> None:
+    start = head({**sign(SECRET, "msg_1", NOW, BODY), "transfer-encoding": "chunked"})
+    with site.connect() as wire:
+        wire.send(start)
+        wire.send(b"%x\r\n%b\r\n0\r\n%b: msg_forged\r\n\r\n" % (len(BODY), BODY, name.encode()))
+
+        assert wire.read().status == 204
+    assert [row["message_id"] for row in stored(emptied)] == ["msg_1"]
+
+
+def test_signature_headers_in_a_trailer_sign_nothing(site: Site, emptied: str) -> None:
+    trailers = "".join(f"{name}: {value}\r\n" for name, value in sign(SECRET, "msg_1", NOW, BODY).items())
+    chunks = b"%x\r\n%b\r\n0\r\n%b\r\n" % (len(BODY), BODY, trailers.encode())
+
+    reply = site.ask(head({"transfer-encoding": "chunked"}) + chunks)
+
+    assert (reply.status, reply.error, stored(emptied)) == (401, "missing_header", [])
+
+
+def test_a_database_that_is_away_means_unavailable_and_not_ready(caplog: pytest.LogCaptureFixture) -> None:
+    with running(NOWHERE, Limits()) as site:
+        reply = site.ask(post())
+        unsigned = site.ask(post(secret=APP_SECRET))
+        ready = site.ask(request(method="GET", path="/readyz"))
+        alive = site.ask(request(method="GET", path="/livez"))
+
+    assert (reply.status, reply.error) == (503, "store_unavailable")
+    assert int(reply.headers["retry-after"]) > 0
+    assert unsigned.status == 401
+    assert (ready.status, ready.error, json.loads(ready.body)["message"]) == (
+        503,
+        "not_ready",
+        "This process can't do its work now.",
+    )
+    assert alive.status == 200
+    assert [record.msg for record in caplog.records if record.name.startswith("consumer.web")] == [
+        "delivery_not_stored",
+        "delivery_refused",
+    ]
+
+
+def test_who_hangs_up_before_the_end_leaves_no_trace(
+    site: Site, emptied: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    delivery = post()
+
+    for length in (0, 1, 40, delivery.index(b"\r\n\r\n") + 4, len(delivery) - 1):
+        with site.connect() as wire:
+            wire.send(delivery[:length])
+
+    assert site.ask(post(message_id="msg_2")).status == 204
+    assert [row["message_id"] for row in stored(emptied)] == ["msg_2"]
+    assert caplog.records == []
+
+
+def test_who_hangs_up_before_the_answer_is_stored_without_a_fuss(
+    site: Site, emptied: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    for number in range(20):
+        with site.connect() as wire:
+            wire.send(post(message_id=f"msg_{number}"))
+
+    assert site.ask(post(message_id="msg_last")).status == 204
+    assert all(site.ask(post(message_id=f"msg_{number}")).status == 204 for number in range(20))
+    assert len(stored(emptied)) == 21
+    assert caplog.records == []
+
+
+def test_no_log_line_and_no_answer_holds_what_a_sender_sent(site: Site, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    body = b'{"type":"user.updated","data":{"primary_email":"ada@example.com","display_name":"Ada\x1b[2J\xe2\x80\xae"}}'
+    signature = sign(SECRET, "msg_1", NOW, body)["svix-signature"]
+    forged = {**sign(SECRET, "msg_1", NOW, body + b" "), "x-mail": "ada@example.com", "svix-id": "msg_ada"}
+
+    replies = [
+        site.ask(post(body)),
+        site.ask(request(body, headers=forged)),
+        site.ask(post(body, path="/ada@example.com%0d%0aada")),
+        site.ask(post(body, more={"content-encoding": "ada"})),
+        site.ask(b"POST /ada HTTP/1.1\r\nada\x1b[2J\r\n\r\n"),
+    ]
+
+    assert [reply.status for reply in replies] == [204, 401, 404, 415, 400]
+    said = b"".join(reply.body + str(reply.headers).encode() for reply in replies).decode()
+    written = "".join(str({**vars(record), "msg": record.getMessage()}) for record in caplog.records)
+    for secret in ("ada", "Ada", SECRET, signature, signature.removeprefix("v1,"), "\x1b", "\u202e"):
+        assert secret not in said
+        assert secret not in written
+    assert not any(record.exc_info for record in caplog.records)
+
+
+def test_a_wrong_clock_refuses_until_it_is_right_again(site: Site, emptied: str) -> None:
+    verifiers = {"stack": Verifier([SECRET], TOLERANCE)}
+
+    for now, status in ((NOW + timedelta(seconds=310), 401), (NOW - timedelta(days=1), 401), (NOW, 204)):
+        site.app = site.receiver(verifiers, now)
+        assert site.ask(post()).status == status
+
+    assert len(stored(emptied)) == 1
+
+
+def test_no_valid_delivery_is_refused_while_a_secret_is_rotated(site: Site) -> None:
+    for secrets in ([APP_SECRET], [SECRET, APP_SECRET], [SECRET]):
+        site.app = site.receiver({"stack": Verifier(secrets, TOLERANCE)})
+        assert all(site.ask(post(secret=secret)).status == 204 for secret in secrets)
+
+    assert site.ask(post(secret=APP_SECRET)).error == "no_match"

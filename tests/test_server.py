@@ -1,0 +1,72 @@
+"""How a server begins and ends."""
+
+import asyncio
+import signal
+from collections.abc import Iterator
+from contextlib import ExitStack, suppress
+from dataclasses import replace
+from threading import Thread
+
+import pytest
+import uvloop
+
+from consumer.errors import BadSettings
+from consumer.web.server import serve
+from tests.web_support import SHORT, START, Site, Wire, post, request, running, stored_ids
+
+
+@pytest.fixture
+def site(emptied: str) -> Iterator[Site]:
+    with running(emptied, SHORT) as site:
+        yield site
+
+
+def test_a_stop_answers_what_is_in_flight_and_takes_nothing_new(emptied: str) -> None:
+    with ExitStack() as wires:
+        with running(emptied, replace(SHORT, patience_seconds=1.5)) as site:
+            idle, begun, slow, half = (wires.enter_context(site.connect()) for _ in range(4))
+            idle.send(post(message_id="msg_1"))
+            assert idle.read().status == 204
+            begun.send(post(message_id="msg_2")[:-1])
+            slow.send(post(message_id="msg_3")[:-1])
+            half.send(START)
+            finisher = Thread(target=_send_once_refused, args=(site, begun, post(message_id="msg_2")[-1:]))
+            finisher.start()
+        finisher.join()
+
+        assert begun.read().status == 204
+        assert slow.read().status == 408
+        assert all(wire.is_closed() for wire in (idle, begun, slow, half))
+    assert stored_ids(emptied) == ["msg_1", "msg_2"]
+
+
+def _send_once_refused(site: Site, wire: Wire, data: bytes) -> None:
+    with suppress(ConnectionError):
+        while True:
+            with site.connect():
+                pass
+    wire.send(data)
+
+
+def test_two_servers_share_a_loop_and_leave_the_signals_alone(site: Site) -> None:
+    async def both() -> None:
+        before = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
+        async with (
+            serve(site.app, "127.0.0.1", 0, SHORT, site.refused.append) as one,
+            serve(site.app, "127.0.0.1", 0, SHORT, site.refused.append) as other,
+        ):
+            for port in (one, other):
+                reply = await asyncio.to_thread(replace(site, port=port).ask, request(method="GET", path="/livez"))
+                assert reply.status == 200
+            assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)) == before
+
+    uvloop.run(both())
+
+
+def test_an_address_in_use_is_a_fault_of_the_settings(site: Site) -> None:
+    async def listen() -> None:
+        async with serve(site, "127.0.0.1", site.port, SHORT, site.refused.append):
+            pass
+
+    with pytest.raises(BadSettings, match=rf"Cannot listen on 127\.0\.0\.1:{site.port}: Address already in use\."):
+        uvloop.run(listen())

@@ -1,0 +1,320 @@
+"""The variables of the contract: their defaults, names and limits, and every fault said at once."""
+
+import re
+import typing
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+
+from consumer import logs, settings
+from consumer.errors import BadSettings
+from consumer.settings import Projection, Settings, load
+
+ROOT = Path(__file__).parent.parent
+COMPANY_ID = UUID("0b8f6a3c-0000-4000-8000-000000000001")
+URL = "postgresql://user:pa%20ss@localhost:5432/app"
+BAD_PREFIX = "must be at most 50 lower-case letters, digits and underscores, and not start with pg_."
+HIDDEN = "whsec_c2VjcmV0c2VjcmV0c2VjcmV0"
+
+
+def faults(**environment: str) -> list[str]:
+    with pytest.raises(BadSettings) as raised:
+        load(environment)
+    return raised.value.faults
+
+
+def test_nothing_set_is_the_contracts_defaults() -> None:
+    loaded = load({})
+
+    assert loaded == Settings()
+    assert (loaded.database_url, loaded.stack_webhook_secrets, loaded.app_webhook_secrets) == (None, (), ())
+    assert (loaded.host, loaded.port, loaded.ops_host, loaded.ops_port) == ("127.0.0.1", 8000, "127.0.0.1", None)
+    assert (loaded.max_body_bytes, loaded.tolerance_seconds, loaded.max_attempts) == (2_097_152, 300, 12)
+    assert (loaded.poll_max_seconds, loaded.retention_days, loaded.role_prefix) == (1.0, 90, "consumer")
+    assert (loaded.log_format, loaded.log_level) == (None, "info")
+    assert loaded.projection == Projection(None, "member", "General", "role", "department", "company_id", "soft")
+
+
+@pytest.mark.parametrize(
+    ("variable", "text", "field", "value"),
+    [
+        ("DATABASE_URL", URL, "database_url", URL),
+        ("DATABASE_URL", "host=/run/postgresql dbname=app", "database_url", "host=/run/postgresql dbname=app"),
+        ("RECEIVER_DATABASE_URL", URL, "receiver_database_url", URL),
+        ("WORKER_DATABASE_URL", URL, "worker_database_url", URL),
+        ("MIGRATE_DATABASE_URL", URL, "migrate_database_url", URL),
+        ("CONSUMER_DATA_DIR", "/var/lib/consumer", "data_dir", Path("/var/lib/consumer")),
+        ("CONSUMER_DATA_DIR", "~/data", "data_dir", Path.home() / "data"),
+        ("STACK_WEBHOOK_SECRETS", "whsec_new, whsec_old,", "stack_webhook_secrets", ("whsec_new", "whsec_old")),
+        ("STACK_WEBHOOK_SECRETS", " ,", "stack_webhook_secrets", ()),
+        ("STACK_WEBHOOK_SECRET", "whsec_a", "stack_webhook_secrets", ("whsec_a",)),
+        ("APP_WEBHOOK_SECRETS", "whsec_a\nwhsec_b", "app_webhook_secrets", ("whsec_a", "whsec_b")),
+        ("APP_WEBHOOK_SECRET", "whsec_a", "app_webhook_secrets", ("whsec_a",)),
+        ("HOST", "0.0.0.0", "host", "0.0.0.0"),
+        ("PORT", "0", "port", 0),
+        ("OPS_HOST", "::1", "ops_host", "::1"),
+        ("OPS_PORT", "65535", "ops_port", 65535),
+        ("MAX_BODY_BYTES", "1024", "max_body_bytes", 1024),
+        ("TOLERANCE_SECONDS", "0", "tolerance_seconds", 0),
+        ("TOLERANCE_SECONDS", "4294967295", "tolerance_seconds", 4_294_967_295),
+        ("MAX_ATTEMPTS", "1", "max_attempts", 1),
+        ("POLL_MAX_SECONDS", "60", "poll_max_seconds", 60.0),
+        ("RETENTION_DAYS", " 30 ", "retention_days", 30),
+        ("ROLE_PREFIX", "consumer_eu", "role_prefix", "consumer_eu"),
+        ("STACK_API_URL", "https://stack.example.com/", "stack_api_url", "https://stack.example.com"),
+        ("HEXCLAVE_API_URL", "https://api.example.com", "stack_api_url", "https://api.example.com"),
+        ("STACK_PROJECT_ID", "p", "stack_project_id", "p"),
+        ("HEXCLAVE_PROJECT_ID", "p", "stack_project_id", "p"),
+        ("NEXT_PUBLIC_STACK_PROJECT_ID", "p", "stack_project_id", "p"),
+        ("STACK_SECRET_SERVER_KEY", "k", "stack_secret_server_key", "k"),
+        ("HEXCLAVE_SECRET_SERVER_KEY", "k", "stack_secret_server_key", "k"),
+        ("LOG_FORMAT", "JSON", "log_format", "json"),
+        ("LOG_LEVEL", "warning", "log_level", "warning"),
+        ("HOST", "  ", "host", "127.0.0.1"),
+    ],
+)
+def test_a_variable_sets_its_field_and_nothing_else(variable: str, text: str, field: str, value: object) -> None:
+    loaded = load({variable: text})
+
+    assert {name for name in Settings.__slots__ if getattr(loaded, name) != getattr(Settings(), name)} <= {field}
+    assert getattr(loaded, field) == value
+
+
+@pytest.mark.parametrize(
+    ("variable", "text", "expected"),
+    [
+        ("DEFAULT_COMPANY_ID", str(COMPANY_ID).upper(), Projection(default_company_id=COMPANY_ID)),
+        ("DEFAULT_COMPANY_ID", "None", Projection(default_company_id=None)),
+        ("DEFAULT_ROLE", "guest", Projection(default_role="guest")),
+        ("DEFAULT_DEPARTMENT", "Sales and more", Projection(default_department="Sales and more")),
+        ("ROLE_KEY", "r", Projection(role_key="r")),
+        ("DEPARTMENT_KEY", "d", Projection(department_key="d")),
+        ("COMPANY_KEY", "c", Projection(company_key="c")),
+        ("DELETE_POLICY", "hard", Projection(delete_policy="hard")),
+    ],
+)
+def test_a_variable_that_shapes_rows_is_part_of_the_projection(variable: str, text: str, expected: Projection) -> None:
+    assert load({variable: text}).projection == expected
+
+
+@pytest.mark.parametrize(
+    ("variable", "text", "fault"),
+    [
+        ("PORT", "eighty", "must be an integer."),
+        ("PORT", "8_000", "must be an integer."),
+        ("PORT", "9" * 5000, "must be an integer."),
+        ("PORT", "65536", "must be from 0 to 65535."),
+        ("OPS_PORT", "-1", "must be from 0 to 65535."),
+        ("MAX_BODY_BYTES", "0", "must be from 1024 to 67108864."),
+        ("TOLERANCE_SECONDS", "4294967296", "must be from 0 to 4294967295."),
+        ("TOLERANCE_SECONDS", "-1", "must be from 0 to 4294967295."),
+        ("MAX_ATTEMPTS", "0", "must be from 1 to 1000."),
+        ("POLL_MAX_SECONDS", "soon", "must be a number."),
+        ("POLL_MAX_SECONDS", "nan", "must be from 0.02 to 3600.0."),
+        ("POLL_MAX_SECONDS", "0", "must be from 0.02 to 3600.0."),
+        ("RETENTION_DAYS", "0", "must be from 1 to 36500."),
+        ("DEFAULT_COMPANY_ID", "acme", "must be a UUID or none."),
+        ("DELETE_POLICY", "purge", "must be one of soft, anonymise, hard."),
+        ("LOG_FORMAT", "xml", "must be one of json, text."),
+        ("LOG_LEVEL", "loud", "must be one of debug, info, warning, error."),
+        ("STACK_API_URL", "api.stack-auth.com", "must be an http:// or https:// URL."),
+        ("DATABASE_URL", "mysql://user@localhost/app", "must start with postgresql:// or postgres://."),
+        ("CONSUMER_DATA_DIR", "~no-such-user/data", "names the home directory of nobody here."),
+        *(
+            (
+                "ROLE_PREFIX",
+                text,
+                "must be at most 50 lower-case letters, digits and underscores, and not start with pg_.",
+            )
+            for text in ("Consumer", "1st", "pg_consumer", "a" * 51, 'a"; DROP ROLE postgres')
+        ),
+    ],
+)
+def test_an_unusable_value_is_refused_with_its_name(variable: str, text: str, fault: str) -> None:
+    assert faults(**{variable: text}) == [f"{variable}: {fault}"]
+
+
+def test_all_faults_are_reported_at_once() -> None:
+    assert [fault.split(":")[0] for fault in faults(PORT="x", LOG_LEVEL="y", DELETE_POLICY="z")] == [
+        "PORT",
+        "LOG_LEVEL",
+        "DELETE_POLICY",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "alias"), [(name, alias) for name, aliases in settings.ALIASES.items() for alias in aliases]
+)
+def test_two_names_of_one_setting_may_agree_but_not_differ(name: str, alias: str) -> None:
+    load({name: "https://one", alias: "https://one"})
+
+    assert faults(**{name: "https://one", alias: "https://two"}) == [
+        f"{name} and {alias} name one setting and disagree; keep one of them."
+    ]
+
+
+def test_a_variable_and_its_file_may_agree_but_not_differ(tmp_path: Path) -> None:
+    file = tmp_path / "url"
+    file.write_text(URL)
+
+    load({"DATABASE_URL": URL, "DATABASE_URL_FILE": str(file)})
+
+    assert faults(DATABASE_URL="dbname=other", DATABASE_URL_FILE=str(file)) == [
+        "DATABASE_URL and DATABASE_URL_FILE name one setting and disagree; keep one of them."
+    ]
+
+
+def test_a_fault_never_quotes_a_value() -> None:
+    said = faults(
+        DATABASE_URL=f"mysql://u:{HIDDEN}@h/d", STACK_WEBHOOK_SECRETS=HIDDEN, STACK_WEBHOOK_SECRET="whsec_other"
+    )
+
+    assert HIDDEN not in str(said)
+
+
+def test_the_settings_repr_holds_no_secret() -> None:
+    names = [
+        "RECEIVER_DATABASE_URL",
+        "WORKER_DATABASE_URL",
+        "MIGRATE_DATABASE_URL",
+        "STACK_WEBHOOK_SECRETS",
+        "APP_WEBHOOK_SECRETS",
+        "STACK_SECRET_SERVER_KEY",
+    ]
+
+    loaded = load(dict.fromkeys(names, HIDDEN) | {"DATABASE_URL": f"postgresql://u:{HIDDEN}@h/d"})
+
+    assert HIDDEN not in repr(loaded)
+
+
+@pytest.mark.parametrize(
+    "name", ["DATABASE_URL", "STACK_WEBHOOK_SECRETS", "STACK_WEBHOOK_SECRET", "STACK_SECRET_SERVER_KEY"]
+)
+def test_a_secret_is_read_from_a_file(tmp_path: Path, name: str) -> None:
+    file = tmp_path / "secret"
+    file.write_text(f"{HIDDEN}\n")
+
+    loaded = load({f"{name}_FILE": str(file)})
+
+    held = (loaded.database_url, *loaded.stack_webhook_secrets, loaded.stack_secret_server_key)
+    assert [value for value in held if value] == [HIDDEN]
+
+
+@pytest.mark.parametrize(
+    ("content", "fault"),
+    [
+        (None, "the file cannot be read (FileNotFoundError)."),
+        (b"\xff\xfe\x00", "the file cannot be read (UnicodeDecodeError)."),
+        (b" \n", "the file is empty."),
+    ],
+    ids=["missing", "not text", "empty"],
+)
+def test_an_unusable_file_is_a_fault_and_not_an_unset_variable(
+    tmp_path: Path, content: bytes | None, fault: str
+) -> None:
+    file = tmp_path / "secret"
+    if content is not None:
+        file.write_bytes(content)
+
+    assert faults(DATABASE_URL_FILE=str(file)) == [f"DATABASE_URL_FILE: {fault}"]
+
+
+@pytest.mark.parametrize(
+    ("given", "kept", "dropped"),
+    [
+        (f"{URL}?schema=public&pgbouncer=true", URL, "schema, pgbouncer"),
+        (f"{URL}?sslmode=require&connection_limit=5", f"{URL}?sslmode=require", "connection_limit"),
+        (
+            f"{URL}?schema=x&options=-c%20search_path%3Da+b&sslmode=disable",
+            f"{URL}?options=-c%20search_path%3Da+b&sslmode=disable",
+            "schema",
+        ),
+        ("postgres://u:p?schema=x@h/d?pool_timeout=3", "postgres://u:p?schema=x@h/d", "pool_timeout"),
+        ("postgresql:///app?host=/run/postgresql&schema=x", "postgresql:///app?host=/run/postgresql", "schema"),
+        ("postgresql://a:1,b:2/d?statement_cache_size=0", "postgresql://a:1,b:2/d", "statement_cache_size"),
+    ],
+)
+def test_what_an_orm_adds_to_a_url_is_dropped_with_a_warning(given: str, kept: str, dropped: str) -> None:
+    loaded = load({"WORKER_DATABASE_URL": given})
+
+    assert loaded.worker_database_url == kept
+    assert loaded.warnings == (f"WORKER_DATABASE_URL: parameters that libpq does not know were dropped: {dropped}.",)
+
+
+def test_the_driver_in_a_sqlalchemy_url_is_dropped_with_a_warning() -> None:
+    loaded = load({"DATABASE_URL": "postgresql+asyncpg://u@h/d"})
+
+    assert loaded.database_url == "postgresql://u@h/d"
+    assert loaded.warnings == ("DATABASE_URL: the driver in postgresql+asyncpg:// was dropped.",)
+
+
+@pytest.mark.parametrize("url", [URL, f"{URL}?sslmode=verify-full&application_name=a", "postgres://[::1]:5432/d?"])
+def test_a_url_that_libpq_takes_is_left_as_it_is(url: str) -> None:
+    loaded = load({"DATABASE_URL": url})
+
+    assert (loaded.database_url, loaded.warnings) == (url, ())
+
+
+def test_the_environment_wins_over_the_env_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / ".env").write_text("PORT=9000\nHOST=0.0.0.0\nJUST_A_NAME\n")
+    monkeypatch.setenv("PORT", "9001")
+    monkeypatch.delenv("HOST", raising=False)
+
+    loaded = settings.from_process(tmp_path)
+
+    assert (loaded.port, loaded.host) == (9001, "0.0.0.0")
+
+
+def test_no_env_file_is_no_fault(tmp_path: Path) -> None:
+    assert settings.dotenv(tmp_path / ".env") == {}
+
+
+def test_an_env_file_that_is_not_text_is_refused(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_bytes(b"DEFAULT_DEPARTMENT=Caf\xe9\n")
+
+    with pytest.raises(BadSettings, match=r"\.env: cannot be read \(UnicodeDecodeError\)"):
+        settings.dotenv(tmp_path / ".env")
+
+
+class Asked(Mapping[str, str]):
+    """An empty environment that remembers the names it was asked for."""
+
+    def __init__(self) -> None:
+        self.names: set[str] = set()
+
+    def __getitem__(self, name: str) -> str:
+        self.names.add(name)
+        raise KeyError(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(())
+
+    def __len__(self) -> int:
+        return 0
+
+
+def example() -> list[tuple[str, str, str]]:
+    """Return (comment, name, value) of each variable in .env.example."""
+    return re.findall(r"^# (.+)\n# ([A-Z_]+)=(.*)$", (ROOT / ".env.example").read_text(), re.MULTILINE)
+
+
+def test_the_example_has_every_variable_once_with_one_comment() -> None:
+    asked = Asked()
+    load(asked)
+    aliases = {alias for others in settings.ALIASES.values() for alias in others}
+    names = [name for _, name, _ in example()]
+
+    assert sorted(names) == sorted({name for name in asked.names if not name.endswith("_FILE")} - aliases)
+    assert len(re.findall(r"^# [A-Z_]+=", (ROOT / ".env.example").read_text(), re.MULTILINE)) == len(names)
+
+
+def test_the_example_shows_the_true_defaults() -> None:
+    samples = {"DATABASE_URL", "STACK_WEBHOOK_SECRETS"}
+
+    assert load({name: value for _, name, value in example() if name not in samples}) == Settings()
+
+
+def test_settings_and_logs_agree_on_the_formats() -> None:
+    assert typing.get_args(logs.LogFormat) == settings.LOG_FORMATS

@@ -1,0 +1,40 @@
+"""Every query is planned by the server, and reads as house style asks."""
+
+import re
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from consumer.queries import query
+
+QUERIES = Path(__file__).parent.parent / "sql" / "queries"
+NAMES = sorted(str(path.relative_to(QUERIES).with_suffix("")) for path in QUERIES.rglob("*.sql"))
+# Commands that have no plan.
+UNPLANNED = {"session/listen", "session/check_constraints"}
+PARAMETER = re.compile(r"%\((\w+)\)(\w)(::)?")
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in UNPLANNED])
+def test_the_server_plans_the_query(database_url: str, name: str) -> None:
+    text = query(name)
+    parameters = dict.fromkeys(match[0] for match in PARAMETER.findall(text.decode()))
+
+    with psycopg.connect(database_url) as conn:
+        plan = conn.execute(b"EXPLAIN " + text, parameters).fetchall()
+
+    assert plan
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_query_says_what_it_promises_and_casts_each_parameter(name: str) -> None:
+    text = query(name).decode()
+
+    assert re.match(r"-- [A-Z]\S* .*\w", text)
+    assert all(kind == "b" and cast for _, kind, cast in PARAMETER.findall(text))
+    assert not re.search(r"SELECT \*|SELECT\s+\*", text)
+
+
+def test_a_name_without_a_file_is_an_error() -> None:
+    with pytest.raises(FileNotFoundError):
+        query("outbox/nonsense")

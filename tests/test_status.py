@@ -1,0 +1,139 @@
+"""Status: the numbers are the tables', and what is wrong with the database is one sentence."""
+
+import asyncio
+from dataclasses import replace
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from consumer import migrations
+from consumer.cli.cells import duration, size
+from consumer.database import connect, worker_access
+from tests.factories import user_updated
+from tests.operator_cli import arrive, call, facts, set_aside, work
+from tests.support import scratch_database
+
+
+def test_the_depth_by_state_and_the_rates_are_the_tables(emptied: str) -> None:
+    dead, retrying = user_updated(), user_updated()
+    arrive(emptied, user_updated(), user_updated(), user_updated())
+    work(emptied)
+    arrive(emptied, dead, retrying, user_updated())
+    set_aside(emptied, [dead])
+    set_aside(emptied, [retrying], "retrying")
+
+    queue = facts(emptied, "status")["queue"]
+
+    assert 0 < queue.pop("oldest_due_seconds") < 60
+    assert queue == {
+        "pending": 1,
+        "retrying": 1,
+        "dead": 1,
+        "done": 3,
+        "received_last_minute": 6,
+        "applied_last_minute": 3,
+    }
+
+
+def test_the_last_errors_come_first_and_are_few(emptied: str) -> None:
+    broken = [replace(user_updated(), error_code=f"code {n}", error="$: a reason") for n in range(7)]
+    for delivery in broken:
+        arrive(emptied, delivery)
+
+    errors = facts(emptied, "status")["last_errors"]
+
+    assert [error["error_code"] for error in errors] == ["code 6", "code 5", "code 4", "code 3", "code 2"]
+    assert errors[0] | {"first_at": "", "last_at": ""} == {
+        "state": "dead",
+        "error_code": "code 6",
+        "event_type": "user.updated",
+        "deliveries": 1,
+        "first_at": "",
+        "last_at": "",
+        "error": "$: a reason",
+        "message_id": broken[6].message_id,
+    }
+
+
+def test_the_database_is_described_and_its_workers_are_counted(emptied: str) -> None:
+    async def beside_a_worker() -> dict[str, object]:
+        async with await connect(emptied, worker_access("consumer")):
+            described: dict[str, object] = (await asyncio.to_thread(facts, emptied, "status"))["database"]
+            return described
+
+    database = asyncio.run(beside_a_worker())
+
+    with psycopg.connect(emptied) as conn:
+        assert database["name"] == conn.info.dbname
+        assert database["version"] == conn.info.parameter_status("server_version")
+    assert database["workers"] == 1
+    assert isinstance(database["size_bytes"], int)
+    assert database["size_bytes"] > 1_000_000
+    assert isinstance(database["latency_ms"], float)
+    assert facts(emptied, "status")["database"]["workers"] == 0
+
+
+def test_a_missing_migration_is_told(server_url: str) -> None:
+    with scratch_database(server_url, "consumer_status") as url:
+        migrations.apply(url, "consumer")
+        newest = migrations.carried_ids()[-1]
+        with psycopg.connect(url) as conn:
+            conn.execute("DELETE FROM consumer._yoyo_migration WHERE migration_id = %s", (newest,))
+
+        found = facts(url, "status")["migrations"]
+
+    assert found == {"applied": migrations.carried_ids()[:-1], "pending": [newest]}
+
+
+def test_people_read_it_without_colour_in_a_pipe(emptied: str) -> None:
+    arrive(emptied, user_updated(), replace(user_updated(), error_code="bad_shape", error="$: a reason"))
+
+    result = call(emptied, "status")
+
+    assert result.exit_code == 0
+    for word in ("pending", "oldest due", "bad_shape", "0 pending", "0 connected", "PostgreSQL"):
+        assert word in result.stdout
+    assert "\x1b" not in result.stdout
+    assert result.stderr == ""
+
+
+def test_a_database_that_nobody_migrated_is_one_sentence(server_url: str) -> None:
+    with scratch_database(server_url, "consumer_status") as url:
+        result = call(url, "status")
+
+    assert result.exit_code == 1
+    assert result.stderr == "Error: The database lacks what this release needs: run `consumer migrate`.\n"
+
+
+def test_a_database_that_cannot_be_reached_is_one_sentence_without_the_password(tmp_path: Path) -> None:
+    result = call(f"postgresql://nobody:hunter2@/none?host={tmp_path}", "status", "--json")
+
+    assert result.exit_code == 1
+    assert result.stdout == ""
+    assert result.stderr.startswith("Error: The database can't be used: ")
+    assert result.stderr.count("\n") == 1
+    assert "hunter2" not in result.stderr
+
+
+def test_without_any_database_it_is_a_fault_of_the_configuration(tmp_path: Path) -> None:
+    result = call(None, "status", CONSUMER_DATA_DIR=str(tmp_path))
+
+    assert result.exit_code == 2
+    assert result.stderr.count("Error: ") == 1
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.04, "0.0s"), (1.5, "1s"), (61, "1m 1s"), (3600, "1h"), (7500, "2h 5m"), (90_061, "1d 1h"), (8e6, "92d 14h")],
+)
+def test_a_duration_is_told_in_its_two_largest_units(seconds: float, text: str) -> None:
+    assert duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [(0, "0 bytes"), (10_239, "10239 bytes"), (10_240, "10 kB"), (660_330_175, "629 MB"), (2**60, "1048576 TB")],
+)
+def test_a_size_is_told_in_the_unit_that_suits_it(count: int, text: str) -> None:
+    assert size(count) == text

@@ -1,0 +1,220 @@
+import asyncio
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import timedelta
+from uuid import uuid4
+
+import psycopg
+import pytest
+
+from consumer.database import connect, worker_access
+from consumer.errors import WorkerStopped
+from consumer.events import KNOWN_TYPES
+from consumer.metrics import Metrics
+from consumer.outbox import Delivery
+from consumer.worker import Batch, Worker, drain
+from tests.factories import user_updated
+from tests.support import put, rows
+
+ACCESS = replace(worker_access("consumer"), lock_timeout=timedelta(milliseconds=100))
+
+
+def worker(batch_size: int = 500, attempts_max: int = 12) -> Worker:
+    return Worker(ACCESS, Metrics(KNOWN_TYPES), attempts_max=attempts_max, batch_size=batch_size)
+
+
+def stored(url: str, deliveries: Sequence[Delivery]) -> None:
+    async def store() -> None:
+        async with await connect(url, ACCESS) as conn:
+            await put(conn, deliveries)
+
+    asyncio.run(store())
+
+
+def run_once(url: str, subject: Worker) -> Batch:
+    async def run() -> Batch:
+        async with await connect(url, ACCESS) as conn:
+            return await subject.run_once(conn)
+
+    return asyncio.run(run())
+
+
+def deliveries(url: str, columns: str = "state, outcome, attempts, error_code") -> list[tuple[object, ...]]:
+    return [tuple(row.values()) for row in rows(url, f"SELECT {columns} FROM consumer.deliveries ORDER BY seq")]
+
+
+@contextmanager
+def schema_change(url: str, change: str, undo: str) -> Iterator[None]:
+    with psycopg.connect(url, autocommit=True) as conn:
+        conn.execute(change)
+        try:
+            yield
+        finally:
+            conn.execute(undo)
+
+
+@pytest.fixture
+def poison(emptied: str) -> Iterator[str]:
+    """A database that refuses one name for good."""
+    check = "ALTER TABLE identity.profiles ADD CONSTRAINT poison CHECK (full_name <> 'Mallory')"
+    with schema_change(emptied, check, "ALTER TABLE identity.profiles DROP CONSTRAINT poison"):
+        yield emptied
+
+
+@pytest.fixture
+def foreign_trigger(emptied: str) -> Iterator[str]:
+    """A database whose application refuses one name by a trigger of its own."""
+    change = """
+        CREATE FUNCTION public.refuse() RETURNS trigger LANGUAGE plpgsql AS
+        $$ BEGIN IF NEW.full_name = 'Mallory' THEN RAISE EXCEPTION 'no %', NEW.email; END IF; RETURN NEW; END $$;
+        CREATE TRIGGER refuse BEFORE INSERT OR UPDATE ON identity.profiles
+        FOR EACH ROW EXECUTE FUNCTION public.refuse();
+    """
+    with schema_change(emptied, change, "DROP FUNCTION public.refuse CASCADE"):
+        yield emptied
+
+
+def test_one_poisonous_delivery_in_500_dies_alone_and_the_batch_says_so(poison: str) -> None:
+    stored(poison, [user_updated(display_name="Mallory" if n == 217 else "Ada") for n in range(500)])
+
+    batch = run_once(poison, worker())
+
+    assert (len(batch.finished), len(batch.retried), len(batch.buried)) == (499, 0, 1)
+    assert len(rows(poison, "SELECT user_id FROM identity.profiles")) == 499
+    dead = [row for row in deliveries(poison) if row[0] != "done"]
+    assert dead == [("dead", None, 1, "23514")]
+
+
+def test_a_dead_letter_keeps_no_personal_data(poison: str) -> None:
+    stored(poison, [user_updated(display_name="Mallory", primary_email="mallory@example.com")])
+
+    run_once(poison, worker())
+
+    [(error,)] = deliveries(poison, "error")
+    assert error == "CheckViolation identity profiles poison"
+
+
+def test_half_a_batch_that_fails_alike_stops_the_worker_and_kills_nothing(poison: str) -> None:
+    stored(poison, [user_updated(display_name="Mallory" if n % 2 else "Ada") for n in range(20)])
+
+    with pytest.raises(WorkerStopped):
+        run_once(poison, worker())
+
+    assert deliveries(poison) == [("pending", None, 0, None)] * 20
+
+
+def test_a_constraint_of_the_application_is_retried_then_dead(foreign_trigger: str) -> None:
+    stored(foreign_trigger, [user_updated(display_name="Mallory"), user_updated(display_name="Ada")])
+
+    run_once(foreign_trigger, worker(attempts_max=2))
+    after_one = deliveries(foreign_trigger)
+    make_due(foreign_trigger)
+    run_once(foreign_trigger, worker(attempts_max=2))
+
+    assert sorted(after_one) == [("done", "applied", 0, None), ("retrying", None, 1, "P0001")]
+    assert sorted(deliveries(foreign_trigger)) == [("dead", None, 2, "P0001"), ("done", "applied", 0, None)]
+
+
+def test_a_retry_that_succeeds_is_done(emptied: str) -> None:
+    delivery = user_updated(display_name="Mallory")
+    with schema_change(
+        emptied,
+        "ALTER TABLE identity.profiles ADD CONSTRAINT late UNIQUE (full_name) ; "
+        "INSERT INTO identity.profiles (user_id, full_name, role_type, department) "
+        f"VALUES ('{uuid4()}', 'Mallory', 'x', 'y')",
+        "ALTER TABLE identity.profiles DROP CONSTRAINT late",
+    ):
+        stored(emptied, [delivery])
+        run_once(emptied, worker())
+    make_due(emptied)
+
+    run_once(emptied, worker())
+
+    assert deliveries(emptied) == [("done", "applied", 0, None)]
+
+
+def test_a_row_that_someone_locks_waits_uncounted_and_the_others_go_on(emptied: str) -> None:
+    locked = uuid4()
+    stored(emptied, [user_updated(locked)])
+    run_once(emptied, worker())
+    stored(emptied, [user_updated(locked, display_name="Later"), *(user_updated() for _ in range(7))])
+
+    with psycopg.connect(emptied) as holder:
+        holder.execute("SELECT FROM identity.stack_user_profiles WHERE stack_user_id = %s FOR UPDATE", [locked])
+        batch = run_once(emptied, worker())
+
+    assert (len(batch.finished), len(batch.retried), len(batch.buried)) == (7, 1, 0)
+    assert ("retrying", None, 0, "55P03") in deliveries(emptied)
+
+
+def test_a_locked_table_never_makes_a_dead_letter(emptied: str) -> None:
+    stored(emptied, [user_updated() for _ in range(30)])
+
+    with psycopg.connect(emptied) as holder:
+        holder.execute("LOCK TABLE identity.profiles IN ACCESS EXCLUSIVE MODE")
+        with pytest.raises(psycopg.errors.LockNotAvailable):
+            run_once(emptied, worker())
+
+    assert deliveries(emptied) == [("pending", None, 0, None)] * 30
+
+
+def test_a_missing_column_stops_the_worker_and_kills_nothing(emptied: str) -> None:
+    stored(emptied, [user_updated()])
+    rename = "ALTER TABLE identity.profiles RENAME COLUMN {} TO {}"
+
+    with (
+        schema_change(emptied, rename.format("email", "mail"), rename.format("mail", "email")),
+        pytest.raises(psycopg.errors.UndefinedColumn),
+    ):
+        run_once(emptied, worker())
+
+    assert deliveries(emptied) == [("pending", None, 0, None)]
+
+
+def test_a_claim_skips_what_another_worker_holds(emptied: str) -> None:
+    stored(emptied, [user_updated() for _ in range(4)])
+
+    with psycopg.connect(emptied) as other:
+        other.execute("SELECT FROM consumer.pending ORDER BY seq LIMIT 2 FOR UPDATE")
+        batch = run_once(emptied, worker())
+
+    assert len(batch.finished) == 2
+
+
+def test_a_delivery_that_commits_late_below_the_last_seen_one_is_applied(emptied: str) -> None:
+    subject = worker(batch_size=1)
+    stored(emptied, [user_updated()])
+    [seq] = [row["seq"] for row in rows(emptied, "SELECT seq FROM consumer.pending")]
+    stored(emptied, [user_updated() for _ in range(2)])
+    with psycopg.connect(emptied) as late:
+        late.execute("SELECT FROM consumer.pending WHERE seq = %s FOR UPDATE", [seq])
+        run_once(emptied, subject)
+
+    batch = [run_once(emptied, subject) for _ in range(3)]
+
+    assert [len(b.finished) for b in batch] == [1, 1, 0]
+
+
+@pytest.mark.parametrize("policy", ["soft"])
+def test_sixteen_workers_on_six_hot_users_apply_each_delivery_once(emptied: str, policy: str) -> None:
+    users = [uuid4() for _ in range(6)]
+    stored(emptied, [user_updated(users[n % 6], display_name=f"v{n}") for n in range(600)])
+
+    async def work() -> list[int]:
+        connections = [await connect(emptied, ACCESS) for _ in range(16)]
+        done = await asyncio.gather(*(drain(conn, worker(batch_size=10)) for conn in connections))
+        await asyncio.gather(*(conn.close() for conn in connections))
+        return done
+
+    assert sum(asyncio.run(work())) == 600
+    assert {row["full_name"] for row in rows(emptied, "SELECT full_name FROM identity.profiles")} == {
+        f"v{n}" for n in range(594, 600)
+    }
+    assert len(rows(emptied, "SELECT seq FROM consumer.outcomes")) == 600
+
+
+def make_due(url: str) -> None:
+    with psycopg.connect(url) as conn:
+        conn.execute("UPDATE consumer.failures SET next_attempt_at = now() WHERE state = 'retrying'")
+        conn.execute("DELETE FROM identity.profiles WHERE role_type = 'x'")
