@@ -37,7 +37,7 @@ from consumer.database import (
     worker_access,
 )
 from consumer.events import KNOWN_TYPES
-from consumer.intake import WRITERS, open_intake
+from consumer.intake import COMMITS_MAX, open_intake
 from consumer.loop import Loop
 from consumer.metrics import Metrics
 from consumer.outbox import Delivery
@@ -134,7 +134,7 @@ async def _app(url: str, kind: str, key: bytes) -> AsyncIterator[ASGIApp]:
             yield app(insert)
     else:
         async with (
-            open_pool(url, ACCESS, size=WRITERS + 1, wait_timeout=timedelta(seconds=2)) as pool,
+            open_pool(url, ACCESS, size=COMMITS_MAX + 1, wait_timeout=timedelta(seconds=2)) as pool,
             open_intake(pool, ACCESS, metrics.received) as intake,
         ):
             yield app(intake.put)

@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from typing import NamedTuple
 
 import psycopg
 from psycopg.errors import ReadOnlySqlTransaction
@@ -18,22 +19,29 @@ from consumer.metrics import Received
 from consumer.outbox import Delivery
 from consumer.queries import query
 
-# Two writers: while one waits for its commit the other fills the next batch. A third adds contention and no speed
-# (bench/ingest.py).
-WRITERS = 2
+# Two commits at once: while one waits for the disk the other's rows are on their way. A third adds contention and no
+# speed (bench/ingest.py).
+COMMITS_MAX = 2
+# A commit costs the receiver as much as about thirty rows in it: fewer wait for the one that is running.
+COMPANY = 32
 # The largest batch: 512 rows of 1.3 kB commit in about 10 ms, a fifth of the latency we allow (bench/ingest.py).
 BATCH_SIZE = 512
 # What may wait: about a second of work at full load. More waiting would only mean more answers that come too late.
 WAITING_MAX = 8_192
 WAITING_BYTES_MAX = 64 * 1024 * 1024
-# A batch's budget and a request's: the sender hears within 5 s, whatever the database does (promise P10). A cancelled
-# psycopg call on a silent connection returned only after 12 s, so nobody waits for it.
-COMMIT_TIMEOUT = timedelta(seconds=3)
-REQUEST_TIMEOUT = timedelta(seconds=4)
+# A batch's budget, and what a request may wait before its batch begins: together less than the 5 s within which a
+# sender hears (promise P10). Nobody waits for a commit that overran: a cancelled psycopg call on a silent connection
+# returned only after 12 s.
+COMMIT_SECONDS_MAX = 3.0
+WAIT_SECONDS_MAX = 1.5
 # Idle workers are told at most this often; what arrives in between they find by polling.
 WAKE_INTERVAL = timedelta(milliseconds=50)
 
-_Waiting = tuple[Delivery, "asyncio.Future[None]"]
+
+class _Waiting(NamedTuple):
+    delivery: Delivery
+    stored: "asyncio.Future[None]"
+    since: float
 
 
 class Intake:
@@ -45,7 +53,8 @@ class Intake:
         self._count = count
         self._waiting: deque[_Waiting] = deque()
         self._waiting_bytes = 0
-        self._arrived = asyncio.Event()
+        self._changed = asyncio.Event()
+        self._commits: set[asyncio.Task[None]] = set()
         self._woken_at = float("-inf")
 
     async def put(self, delivery: Delivery) -> None:
@@ -56,15 +65,12 @@ class Intake:
         """
         if len(self._waiting) >= WAITING_MAX or self._waiting_bytes + len(delivery.body) > WAITING_BYTES_MAX:
             raise IntakeFull
-        stored = asyncio.get_running_loop().create_future()
-        self._waiting.append((delivery, stored))
+        loop = asyncio.get_running_loop()
+        stored = loop.create_future()
+        self._waiting.append(_Waiting(delivery, stored, loop.time()))
         self._waiting_bytes += len(delivery.body)
-        self._arrived.set()
-        try:
-            async with asyncio.timeout(REQUEST_TIMEOUT.total_seconds()):
-                await stored
-        except TimeoutError:
-            raise StoreUnavailable from None
+        self._changed.set()
+        await stored
 
     async def unready_reason(self) -> str | None:
         """Return why nothing can be stored now, or None."""
@@ -76,39 +82,56 @@ class Intake:
             return "the database is away"
 
     async def _write(self) -> None:
-        """Store what waits, for ever: whatever has gathered while the last commit ran is the next batch."""
+        """Start commits for what waits, for ever: whatever gathers while one runs is the next batch."""
         while True:
-            await self._arrived.wait()
-            if batch := self._take():
-                await self._store(batch)
-            else:
-                self._arrived.clear()
+            await self._changed.wait()
+            self._changed.clear()
+            # What this turn of the loop has read from other connections joins the batch.
+            await asyncio.sleep(0)
+            while self._is_commit_due() and (batch := self._take()):
+                commit = asyncio.create_task(self._store(batch))
+                self._commits.add(commit)
+                commit.add_done_callback(self._end)
+
+    def _is_commit_due(self) -> bool:
+        """Nobody waits for company, but while one commit runs the next is worth its price only for several."""
+        return not self._commits or (len(self._commits) < COMMITS_MAX and len(self._waiting) >= COMPANY)
+
+    def _end(self, commit: "asyncio.Task[None]") -> None:
+        self._commits.discard(commit)
+        self._changed.set()
 
     def _take(self) -> list[_Waiting]:
+        """Take the next batch; who has waited too long is told so instead, who has gone is left out."""
         batch: list[_Waiting] = []
+        oldest = asyncio.get_running_loop().time() - WAIT_SECONDS_MAX
         while self._waiting and len(batch) < BATCH_SIZE:
-            delivery, stored = self._waiting.popleft()
-            self._waiting_bytes -= len(delivery.body)
-            if not stored.done():
-                batch.append((delivery, stored))
+            waiting = self._waiting.popleft()
+            self._waiting_bytes -= len(waiting.delivery.body)
+            if waiting.stored.done():
+                continue
+            if waiting.since < oldest:
+                waiting.stored.set_exception(StoreUnavailable())
+            else:
+                batch.append(waiting)
         return batch
 
     async def _store(self, batch: list[_Waiting]) -> None:
         """Commit a batch and answer each of its requests; never raises."""
-        committing = asyncio.create_task(self._commit_any([delivery for delivery, _ in batch]))  # noqa: RUF006
-        await asyncio.wait({committing}, timeout=COMMIT_TIMEOUT.total_seconds())
+        committing = asyncio.create_task(self._commit_any([waiting.delivery for waiting in batch]))
+        await asyncio.wait({committing}, timeout=COMMIT_SECONDS_MAX)
         if not committing.done():
             committing.cancel()
             errors: Sequence[Exception | None] = [StoreUnavailable()] * len(batch)
         else:
             errors = committing.result()
-        for (_, stored), error in zip(batch, errors, strict=True):
-            if stored.done():
+        for waiting, error in zip(batch, errors, strict=True):
+            if waiting.stored.done():
                 continue
             if error is None:
-                stored.set_result(None)
+                waiting.stored.set_result(None)
             else:
-                stored.set_exception(error)
+                waiting.stored.set_exception(error)
 
     async def _commit_any(self, deliveries: list[Delivery]) -> Sequence[Exception | None]:
         """Commit together, else one by one: a row that PostgreSQL refuses never refuses its neighbours."""
@@ -165,12 +188,11 @@ class Intake:
 
 @asynccontextmanager
 async def open_intake(pool: Pool, access: Access, count: Callable[[Received, int], None]) -> AsyncIterator[Intake]:
-    """Run an intake's writers; *count* is told how many deliveries were stored, dead or duplicate."""
+    """Run an intake; *count* is told how many deliveries were stored, dead or duplicate."""
     intake = Intake(pool, access, count)
-    writers = [asyncio.create_task(intake._write(), name=f"intake writer {n}") for n in range(WRITERS)]
+    writer = asyncio.create_task(intake._write(), name="intake writer")
     try:
         yield intake
     finally:
-        for writer in writers:
-            writer.cancel()
-        await asyncio.gather(*writers, return_exceptions=True)
+        writer.cancel()
+        await asyncio.gather(writer, *intake._commits, return_exceptions=True)

@@ -52,7 +52,13 @@ class Loop:
 
     def _retrying(self) -> AsyncRetrying:
         return AsyncRetrying(
-            retry=retry_if_exception_type(Exception), wait=_pause, before_sleep=self._report_trouble, sleep=self._sleep
+            retry=retry_if_exception_type(Exception),
+            wait=_pause,
+            before_sleep=self._report_trouble,
+            sleep=self._sleep,
+            # Trouble after a stop is no reason to stay.
+            stop=lambda _: self._stop.is_set(),
+            retry_error_callback=lambda _: None,
         )
 
     async def _drain_until_stopped(self) -> None:

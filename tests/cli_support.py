@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import TypeVar
@@ -19,6 +20,9 @@ from click.testing import CliRunner, Result
 
 from consumer.cli.addresses import free_port
 from consumer.cli.main import consumer
+from consumer.cli.samples import Occasion, body
+from consumer.cli.sender import Answer, Sender, new_message_id
+from tests.support import rows
 
 T = TypeVar("T")
 
@@ -28,6 +32,8 @@ SECRET = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"
 APP_SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 # Far above what anything here takes, so that a hanging test fails instead of hanging.
 PATIENCE_SECONDS = 20.0
+# What SIGTERM grants a process (promise P8).
+EXIT_SECONDS = 10.0
 INHERITED = ("PATH", "HOME", "LANG", "TMPDIR", "LD_LIBRARY_PATH", "CONSUMER_PG_BIN")
 
 
@@ -156,6 +162,23 @@ def ask(port: int, path: str) -> tuple[int, str]:
 def is_ready(port: int) -> bool:
     """Tell whether the process on this port can do its work."""
     return ask(port, "/readyz")[0] == 200
+
+
+def deliver(port: int, *, secret: str = SECRET) -> Answer:
+    """Deliver a signed `user.created` to the receiver on a port."""
+    with Sender(f"http://{HOST}:{port}/webhooks/stack", secret=secret) as sender:
+        return sender.post(body("user.created", Occasion.now()), new_message_id(datetime.now(UTC)))
+
+
+def on(url: str, **settings: int | str) -> Mapping[str, str]:
+    """Return the settings of a process on a database, with secrets for both senders."""
+    secrets = {"STACK_WEBHOOK_SECRETS": SECRET, "APP_WEBHOOK_SECRETS": APP_SECRET}
+    return {"DATABASE_URL": url, **secrets, **{name: str(value) for name, value in settings.items()}}
+
+
+def deliveries(url: str, state: str) -> int:
+    """Count the deliveries in a state."""
+    return len(rows(url, f"SELECT seq FROM consumer.deliveries WHERE state = '{state}'"))
 
 
 def ports(count: int) -> list[int]:

@@ -141,6 +141,22 @@ def test_up_names_the_ports_that_are_taken(tmp_path: Path, monkeypatch: pytest.M
     assert not (tmp_path / "data").exists()
 
 
+def test_up_told_to_use_the_embedded_database_does_so_on_a_platform(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether it got beyond the refusal shows in that it went on to the ports."""
+    monkeypatch.setattr(up, "PREDECESSOR_SECONDS", 0.0)
+    with socket.create_server((HOST, 0)) as other:
+        settings = {
+            "DYNO": "web.1",
+            "OPS_PORT": str(other.getsockname()[1]),
+            "CONSUMER_DATA_DIR": str(tmp_path / "data"),
+        }
+        result = invoke(tmp_path, settings, "up", "--embedded", "--port", "0")
+
+    assert (result.exit_code, result.stderr.count("Error"), "Cannot listen" in result.stderr) == (2, 1, True)
+
+
 def test_the_last_port_leaves_the_worker_none(tmp_path: Path) -> None:
     result = invoke(tmp_path, {"CONSUMER_DATA_DIR": str(tmp_path / "data"), "OPS_PORT": "65535"}, "up")
 
@@ -160,6 +176,13 @@ def test_send_signs_nothing_without_a_secret(event_type: str, variable: str, tmp
     result = invoke(tmp_path, {"CONSUMER_DATA_DIR": str(tmp_path)}, "send", event_type)
 
     assert (result.exit_code, f"{variable} is not set" in result.stderr) == (2, True)
+
+
+@pytest.mark.parametrize("url", ["localhost:8000", "ftp://localhost/", "http://", "http://localhost:port/"])
+def test_send_wants_a_whole_url(url: str, tmp_path: Path) -> None:
+    result = invoke(tmp_path, SECRETS, "send", "user.created", "--url", url)
+
+    assert (result.exit_code, "https://" in result.stderr) == (2, True)
 
 
 def test_send_says_that_nobody_answers(tmp_path: Path) -> None:

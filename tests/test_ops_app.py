@@ -9,7 +9,7 @@ import pytest
 
 from consumer.events import KNOWN_TYPES
 from consumer.metrics import Metrics, Tables
-from consumer.web.app import ops_app
+from consumer.web.ops import ops_app
 from consumer.web.guard import Limits
 from tests.web_support import Site, request, running
 

@@ -11,9 +11,9 @@ from consumer.database import Access, connect, transaction
 from consumer.metrics import Metrics, Tables
 from consumer.queries import query
 from consumer.settings import Settings
-from consumer.web.app import ops_app
 from consumer.web.guard import Limits
 from consumer.web.health import Probe
+from consumer.web.ops import ops_app
 from consumer.web.server import serve
 
 

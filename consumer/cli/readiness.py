@@ -37,7 +37,7 @@ class Readiness:
                 event = logs.DATABASE_UNFIT
             except psycopg.OperationalError as error:
                 reason = f"the database is away: {said(error)}"
-                fields = {"error": said(error)}
+                fields = {"error_code": code(error), "error": said(error)}
                 event = logs.DATABASE_LOST
             if reason and reason != self.reason:
                 log.warning(event, extra=fields)

@@ -33,10 +33,21 @@ class Message(TypedDict):
     message_id: str | None
 
 
+def _address(_: click.Context, __: click.Parameter, text: str | None) -> str | None:
+    try:
+        parts = urlsplit(text or "http://unset")
+        is_usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        is_usable = False
+    if not is_usable:
+        raise click.BadParameter("it must be an http:// or https:// URL.")
+    return text
+
+
 @click.command(name="send")
 @click.argument("event_type", metavar="TYPE")
 @click.option("--file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Send exactly these bytes.")
-@click.option("--url", help="Default: this machine's receiver, by HOST and PORT.")
+@click.option("--url", callback=_address, help="Default: this machine's receiver, by HOST and PORT.")
 @click.option("--secret", help="Default: the newest configured one, else the one that `up` made.")
 @click.option("--user", "user_id", type=click.UUID, help="Whom the sample is about; default somebody new each time.")
 @click.option("--message-id", help="Default: a new one each time; a repeated id is one event.")

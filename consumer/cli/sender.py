@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from typing import Self
-from urllib.parse import urlsplit
+from urllib.parse import urlsplit, urlunsplit
 
 from consumer.errors import ConsumerError
 from consumer.ids import RANDOM_BYTES, compose
@@ -17,7 +17,7 @@ TIMEOUT_SECONDS = 15.0
 
 
 class NotDelivered(ConsumerError):
-    """The receiver could not be reached."""
+    """The delivery could not be sent, or was not answered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +41,8 @@ class Sender:
     def __init__(self, address: str, *, secret: str) -> None:
         parts = urlsplit(address)
         connection = HTTPSConnection if parts.scheme == "https" else HTTPConnection
-        self._connection = connection(parts.netloc, timeout=TIMEOUT_SECONDS)
-        self._path = parts.path or "/"
+        self._connection = connection(parts.hostname or "", parts.port, timeout=TIMEOUT_SECONDS)
+        self._path = urlunsplit(("", "", parts.path or "/", parts.query, ""))
         self._secret = secret
 
     def __enter__(self) -> Self:
@@ -59,9 +59,10 @@ class Sender:
             self._connection.request("POST", self._path, body, headers)
             response = self._connection.getresponse()
             text = response.read().decode(errors="replace")
-        except (OSError, HTTPException) as error:
+        # ValueError: a message id that no header can hold.
+        except (OSError, HTTPException, ValueError) as error:
             self._connection.close()
-            raise NotDelivered(f"The receiver did not answer: {error or type(error).__name__}.") from error
+            raise NotDelivered(f"The receiver did not answer: {error}.") from error
         return Answer(message_id, response.status, time.perf_counter() - began, text)
 
 

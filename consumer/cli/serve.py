@@ -17,7 +17,7 @@ from consumer.cli.readiness import Readiness
 from consumer.database import open_pool, receiver_access
 from consumer.errors import BadSettings
 from consumer.events import KNOWN_TYPES
-from consumer.intake import WRITERS, open_intake
+from consumer.intake import COMMITS_MAX, open_intake
 from consumer.metrics import Metrics
 from consumer.settings import Settings
 from consumer.signatures import Verifier
@@ -26,7 +26,7 @@ from consumer.web.guard import Limits
 from consumer.web.server import serve
 
 # One connection a writer, and one more for the health check, which must not wait behind a batch.
-CONNECTIONS = WRITERS + 1
+CONNECTIONS = COMMITS_MAX + 1
 # How long a writer waits for a connection: with the commit it stays below the 5 s in which a sender hears of overload.
 CONNECTION_TIMEOUT = timedelta(seconds=2)
 

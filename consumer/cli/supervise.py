@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import logging
-import os
 import subprocess
 import sys
 from asyncio.subprocess import Process
@@ -31,11 +30,11 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """One `consumer` process: what it is called, its arguments, and its environment if not ours."""
+    """One `consumer` process: what it is called, its arguments and its environment."""
 
     name: str
     arguments: Sequence[str]
-    environment: Mapping[str, str] = field(default_factory=lambda: os.environ, repr=False)
+    environment: Mapping[str, str] = field(repr=False)
     directory: Path | None = None
     output: IO[bytes] | None = None
 

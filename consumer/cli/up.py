@@ -5,7 +5,7 @@ import logging
 import os
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -33,6 +33,7 @@ from consumer.cli.migrate import migrate
 from consumer.cli.process import first_of, run
 from consumer.cli.readiness import POLL_SECONDS
 from consumer.cli.supervise import Program, supervise
+from consumer.faults import code
 from consumer.settings import Settings
 
 PROCESSES: tuple[Kind, ...] = ("receiver", "worker", "migrate")
@@ -83,10 +84,8 @@ def command(settings: Settings, *, host: str | None, port: int | None, is_embedd
         secret_file=None,
     )
     refuse(_port_faults(plan))
-    with ExitStack() as stack:
-        if plan.is_embedded:
-            plan = stack.enter_context(_embedded(plan))
-        run(partial(_up, plan))
+    with _embedded(plan) if plan.is_embedded else nullcontext(plan) as settled:
+        run(partial(_up, settled))
 
 
 def _faults(settings: Settings, environment: Mapping[str, str], *, is_told: bool) -> list[str]:
@@ -162,7 +161,7 @@ async def _migrate(plan: Plan) -> None:
             break
         except psycopg.OperationalError as error:
             if not is_known:
-                log.warning(logs.DATABASE_LOST, extra={"error": said(error)})
+                log.warning(logs.DATABASE_LOST, extra={"error_code": code(error), "error": said(error)})
             is_known = True
         await asyncio.sleep(POLL_SECONDS)
     if applied:

@@ -13,6 +13,8 @@ from consumer.queries import query
 
 # As many profiles as are looked at with pleasure.
 SAMPLE = 8
+# The first few tell what broke; all are in the JSON document.
+DIFFERENCES_SHOWN = 10
 
 # A posting and the status it was answered with.
 Answered = tuple[Posting, int]
@@ -115,7 +117,7 @@ def show(report: Report) -> None:
     for profile in report.sample.values():
         people.add_row(*_cells(profile))
     out.print(sent, became, people)
-    for difference in report.differences:
+    for difference in report.differences[:DIFFERENCES_SHOWN]:
         out.print(f"[red]wrong[/]  {escape(difference)}", soft_wrap=True)
     if not report.differences:
         out.print(f"[bold green]All {report.profiles} profiles are what they must be.[/]")

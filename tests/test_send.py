@@ -1,0 +1,72 @@
+"""`consumer send` against a receiver that runs."""
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+
+from tests.cli_support import (
+    invoke,
+    is_ready,
+    on,
+    ports,
+    running,
+    until,
+)
+from tests.support import rows, scratch_database
+
+
+@pytest.fixture(scope="module")
+def url(server_url: str) -> Iterator[str]:
+    """A database that `migrate` was run on."""
+    with scratch_database(server_url, "consumer_send_test") as made, TemporaryDirectory() as folder:
+        assert invoke(Path(folder), {"DATABASE_URL": made}, "migrate").exit_code == 0
+        yield made
+
+
+@pytest.fixture(scope="module")
+def receiver(url: str) -> Iterator[Mapping[str, str]]:
+    """The settings of a receiver that runs."""
+    (port,) = ports(1)
+    settings = on(url, PORT=port)
+    with TemporaryDirectory() as folder, running(Path(folder), settings, "serve") as process:
+        until(lambda: is_ready(port))
+        yield settings
+        process.stop()
+
+
+def test_send_delivers_as_many_as_asked(receiver: Mapping[str, str], tmp_path: Path) -> None:
+    result = invoke(tmp_path, receiver, "send", "user.created", "--count", "25", "--json")
+
+    sent = json.loads(result.stdout)
+    assert (result.exit_code, sent["statuses"]) == (0, {"204": 25})
+    assert len({answer["message_id"] for answer in sent["answers"]}) == 25
+
+
+def test_send_signs_an_application_s_event_with_its_secret(receiver: Mapping[str, str], tmp_path: Path) -> None:
+    result = invoke(tmp_path, receiver, "send", "user.signed_in")
+
+    assert (result.exit_code, result.stdout.split()[:2]) == (0, ["204", "user.signed_in"])
+
+
+def test_send_repeats_one_message_and_a_file_s_exact_bytes(
+    receiver: Mapping[str, str], url: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "body.json"
+    file.write_bytes(b'{ "type" : "user.sneezed",\n "data":{} }')
+
+    result = invoke(tmp_path, receiver, "send", "any", "--file", str(file), "--message-id", "msg_file", "--count", "30")
+
+    assert (result.exit_code, "30 × 204" in result.stdout) == (0, True)
+    stored = rows(url, "SELECT body, event_type FROM consumer.outbox WHERE message_id = 'msg_file'")
+    assert stored == [{"body": file.read_bytes(), "event_type": "user.sneezed"}]
+
+
+def test_send_fails_when_it_is_refused(receiver: Mapping[str, str], tmp_path: Path) -> None:
+    stranger = "whsec_plJ3nmyCDGBKInavdOK15jsl"
+
+    result = invoke(tmp_path, receiver, "send", "user.created", "--secret", stranger)
+
+    assert (result.exit_code, "answered 401" in result.stderr) == (1, True)

@@ -1,0 +1,136 @@
+"""`consumer up`: a group of processes that answers, heals, and leaves nothing behind."""
+
+import signal
+import stat
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import psutil
+import pytest
+from psycopg.conninfo import make_conninfo
+
+from tests.cli_support import (
+    EXIT_SECONDS,
+    Running,
+    ask,
+    deliver,
+    deliveries,
+    environment,
+    invoke,
+    is_ready,
+    on,
+    ports,
+    running,
+    until,
+)
+from tests.support import scratch_database
+
+# What a parent that was killed may leave behind, and for how long.
+ORPHAN_SECONDS = 5.0
+
+
+@pytest.fixture(scope="module")
+def data_dir() -> Iterator[Path]:
+    """An embedded installation's folder, used by one `up` after the other."""
+    with TemporaryDirectory() as folder:
+        # Started by root, the server runs as another user, who has to come through.
+        Path(folder).chmod(0o711)
+        yield Path(folder) / "data"
+
+
+@pytest.fixture
+def up(data_dir: Path, tmp_path: Path) -> Iterator[tuple[Running, int, int]]:
+    """`up` on the embedded database, ready; the receiver's port and the first of the two ops ports."""
+    port, ops_port = ports(2)
+    settings = {"CONSUMER_DATA_DIR": str(data_dir), "PORT": str(port), "OPS_PORT": str(ops_port)}
+    with running(tmp_path, settings, "up") as group:
+        until(lambda: is_ready(ops_port) and is_ready(ops_port + 1))
+        yield group, port, ops_port
+
+
+def test_up_answers_a_signed_event_and_leaves_no_process(
+    up: tuple[Running, int, int], data_dir: Path, tmp_path: Path
+) -> None:
+    group, _, _ = up
+    family = group.family()
+    line = until(lambda: group.said("Try it"))
+
+    pasted = subprocess.run(
+        line, shell=True, capture_output=True, text=True, cwd=tmp_path, env=environment({}), check=False
+    )
+    exit_code = group.stop()
+
+    assert (pasted.returncode, pasted.stdout.split()[0]) == (0, "204")
+    assert (exit_code, [member for member in family if member.is_running()]) == (0, [])
+    assert stat.S_IMODE((data_dir / "webhook-secret").stat().st_mode) == 0o600
+
+
+def test_up_starts_a_killed_process_again(up: tuple[Running, int, int]) -> None:
+    group, port, ops_port = up
+    victims = group.family()[1:]
+
+    for victim in victims:
+        victim.kill()
+    until(lambda: group.child("serve") and group.child("work"))
+    until(lambda: is_ready(ops_port) and is_ready(ops_port + 1))
+
+    secret = Path(group.said("Secret").removeprefix("kept in ")).read_text().strip()
+    assert deliver(port, secret=secret).status == 204
+    assert "process_died" in group.text
+
+
+def test_a_killed_up_takes_its_processes_with_it(up: tuple[Running, int, int], data_dir: Path) -> None:
+    group, _, _ = up
+    children = group.family()[1:]
+
+    group.process.send_signal(signal.SIGKILL)
+
+    _, left = psutil.wait_procs(children, ORPHAN_SECONDS)
+    assert (len(children), left) == (2, [])
+    until(lambda: not [p for p in psutil.process_iter(["cmdline"]) if str(data_dir) in (p.info["cmdline"] or [])])
+
+
+def test_up_ends_when_a_process_refuses_its_settings(data_dir: Path, tmp_path: Path) -> None:
+    port, ops_port = ports(2)
+    settings = {"CONSUMER_DATA_DIR": str(data_dir), "PORT": str(port), "OPS_PORT": str(ops_port)}
+    with running(tmp_path, {**settings, "STACK_WEBHOOK_SECRETS": "whsec_eA=="}, "up") as group:
+        exit_code = group.process.wait(EXIT_SECONDS)
+
+    assert (exit_code, "shorter than" in group.text, "receiver refused to start" in group.text) == (2, True, True)
+
+
+def test_up_migrates_the_database_it_is_given(server_url: str, tmp_path: Path) -> None:
+    (port,) = ports(1)
+    with (
+        scratch_database(server_url, "consumer_up_given") as given,
+        running(tmp_path, on(given, OPS_PORT=0), "up", "--port", str(port)) as group,
+    ):
+        until(lambda: is_ready(port))
+        status = deliver(port).status
+        until(lambda: deliveries(given, "done") == 1)
+        exit_code = group.stop()
+
+    assert (status, exit_code) == (204, 0)
+
+
+def test_up_waits_for_a_database_that_boots_later(server_url: str, tmp_path: Path) -> None:
+    port, ops_port = ports(2)
+    late = make_conninfo(server_url, dbname="consumer_up_late")
+    with running(tmp_path, on(late, PORT=port, OPS_PORT=ops_port), "up") as group:
+        until(lambda: "database_lost" in group.text and ask(port, "/livez")[0] == 200)
+        with scratch_database(server_url, "consumer_up_late"):
+            until(lambda: is_ready(ops_port) and is_ready(ops_port + 1))
+            exit_code = group.stop()
+
+    assert exit_code == 0
+
+
+def test_up_ends_when_the_database_was_shaped_by_other_settings(server_url: str, tmp_path: Path) -> None:
+    with scratch_database(server_url, "consumer_up_other") as other:
+        assert invoke(tmp_path, on(other, DEFAULT_ROLE="guest"), "migrate").exit_code == 0
+        with running(tmp_path, on(other, PORT=0, OPS_PORT=0), "up") as group:
+            exit_code = group.process.wait(EXIT_SECONDS)
+
+    assert (exit_code, "DEFAULT_ROLE" in group.text, "migrate --settings" in group.text) == (2, True, True)
