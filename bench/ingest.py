@@ -1,9 +1,10 @@
 """Ingest speed: durable requests a second against the same server that answers at once.
 
 `python -m bench.ingest` prints one table; `--json` one document. All kinds run in turn, in one run, on the same server
-code, with the same signed requests over 64 keep-alive connections: `ceiling` answers 204 at once; `verify` verifies and
-checks but stores nothing; `one insert` stores each request with an insert and a commit of its own; `ours` is the
-receiver. PostgreSQL, the server and the client share the machine.
+code, with the same signed requests over 64 keep-alive connections: `bare` is an ASGI function that answers 204 at once;
+`ceiling` is a Starlette application that does; `verify` verifies and checks but stores nothing; `one insert` stores each
+request with an insert and a commit of its own; `ours` is the receiver. PostgreSQL, the server and the client share the
+machine.
 """
 
 import argparse
@@ -22,6 +23,10 @@ from multiprocessing.connection import Connection as Pipe
 import psutil
 import psycopg
 import uvloop
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from bench.client import Outcome, at_full_load, at_rate, signed_requests
@@ -50,7 +55,7 @@ from consumer.web.server import serve
 from consumer.worker import Worker
 
 CONNECTIONS = 64
-KINDS = ("ceiling", "verify", "one insert", "ours")
+KINDS = ("bare", "ceiling", "verify", "one insert", "ours")
 ACCESS = receiver_access("consumer")
 WORKER_ACCESS = worker_access("consumer")
 # The best of 8, 16 and 32 here: more only queue for the same disk.
@@ -119,8 +124,10 @@ async def _app(url: str, kind: str, key: bytes) -> AsyncIterator[ASGIApp]:
     def app(put: Put) -> ASGIApp:
         return receiver_app({"stack": verifier}, put, _ready, metrics)
 
-    if kind == "ceiling":
+    if kind == "bare":
         yield _answer_at_once
+    elif kind == "ceiling":
+        yield Starlette(routes=[Route("/webhooks/stack", _answer_by_starlette, methods=["POST"])])
     elif kind == "verify":
         yield app(_forget)
     elif kind == "one insert":
@@ -145,6 +152,11 @@ async def _answer_at_once(_: Scope, receive: Receive, send: Send) -> None:
         pass
     await send({"type": "http.response.start", "status": 204, "headers": []})
     await send({"type": "http.response.body", "body": b""})
+
+
+async def _answer_by_starlette(request: Request) -> Response:
+    await request.body()
+    return Response(status_code=204)
 
 
 async def _forget(_: Delivery) -> None:
@@ -221,6 +233,7 @@ def main() -> None:
         "event bytes": EVENT_BYTES,
         "connections": CONNECTIONS,
         "ours / ceiling": speeds["ours"] / speeds["ceiling"],
+        "ours / bare": speeds["ours"] / speeds["bare"],
         "ours / one insert": speeds["ours"] / speeds["one insert"],
         "a lone event, 204 to profile, median ms": lone["median ms"],
     }

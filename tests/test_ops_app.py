@@ -9,8 +9,8 @@ import pytest
 
 from consumer.events import KNOWN_TYPES
 from consumer.metrics import Metrics, Tables
-from consumer.web.ops import ops_app
 from consumer.web.guard import Limits
+from consumer.web.ops import ops_app
 from tests.web_support import Site, request, running
 
 TABLES = Tables({"pending": 3}, oldest_due_seconds=1, oldest_xmin_seconds=2, clock_skew_seconds=0)

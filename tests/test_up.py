@@ -76,7 +76,7 @@ def test_up_starts_a_killed_process_again(up: tuple[Running, int, int]) -> None:
     until(lambda: group.child("serve") and group.child("work"))
     until(lambda: is_ready(ops_port) and is_ready(ops_port + 1))
 
-    secret = Path(group.said("Secret").removeprefix("kept in ")).read_text().strip()
+    secret = Path(until(lambda: group.said("Secret")).removeprefix("kept in ")).read_text().strip()
     assert deliver(port, secret=secret).status == 204
     assert "process_died" in group.text
 
