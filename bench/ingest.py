@@ -2,8 +2,8 @@
 
 `python -m bench.ingest` prints one table; `--json` one document. All kinds run in turn, in one run, on the same server
 code, with the same signed requests over 64 keep-alive connections: `bare` is an ASGI function that answers 204 at once;
-`ceiling` is a Starlette application that does; `verify` verifies and checks but stores nothing; `one insert` stores each
-request with an insert and a commit of its own; `ours` is the receiver. PostgreSQL, the server and the client share the
+`ceiling` is a Starlette application that does; `verify` verifies and checks but stores nothing; `one insert` gives each
+request an insert and a commit of its own; `ours` is the receiver. PostgreSQL, the server and the client share the
 machine.
 """
 

@@ -1,0 +1,55 @@
+"""Every command that README shows works as it stands there."""
+
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+
+from consumer.events import KNOWN_TYPES
+from tests.cli_support import APP_SECRET, ROOT, invoke, is_ready, ports, running, until
+
+README = (ROOT / "README.md").read_text()
+COMMANDS = [line for block in re.findall(r"```sh\n(.*?)```", README, re.DOTALL) for line in block.splitlines()]
+# These two are the whole suite and a test of its own, tests/test_demo.py.
+ELSEWHERE = {"./test", "./run demo"}
+README_URL = "http://127.0.0.1:8000"
+
+
+@pytest.fixture
+def data_dir() -> Iterator[Path]:
+    with TemporaryDirectory() as folder:
+        # Started by root, the server runs as another user, who has to come through.
+        Path(folder).chmod(0o711)
+        yield Path(folder) / "data"
+
+
+def test_the_commands_work_while_up_runs(data_dir: Path, tmp_path: Path) -> None:
+    port, ops_port = ports(2)
+    settings = {
+        "CONSUMER_DATA_DIR": str(data_dir),
+        "APP_WEBHOOK_SECRETS": APP_SECRET,
+        "PORT": str(port),
+        "OPS_PORT": str(ops_port),
+    }
+    failed = []
+    with running(tmp_path, settings, "up"):
+        until(lambda: is_ready(port))
+        for command in [command for command in COMMANDS if command not in ELSEWHERE]:
+            words = shlex.split(command.replace(README_URL, f"http://127.0.0.1:{port}"))
+            assert words[0] == "./run"
+            result = invoke(tmp_path, settings, *words[1:])
+            if result.exit_code:
+                failed.append((command, result.output))
+
+    assert set(COMMANDS) > ELSEWHERE
+    assert not failed
+
+
+def test_every_known_type_is_in_the_table_of_effects() -> None:
+    named = set(re.findall(r"`([a-z_]+\.[a-z_*]+)`", README))
+
+    missing = {name for name in KNOWN_TYPES if name not in named and f"{name.partition('.')[0]}.*" not in named}
+    assert not missing
