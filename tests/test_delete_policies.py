@@ -1,0 +1,110 @@
+"""What is left of a deleted user, by policy, and with an application that still refers to it."""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from uuid import UUID, uuid4
+
+import psycopg
+import pytest
+
+from consumer.outbox import Delivery
+from consumer.settings import DeletePolicy, Projection
+from tests.factories import user_deleted, user_updated
+from tests.support import record, rows
+from tests.test_effects import applied, audit, profile
+
+PERSONAL = ("Mallory", "mallory@example.com", "https://example.com/mallory.png")
+
+
+def person(user_id: UUID) -> Delivery:
+    return user_updated(
+        user_id,
+        display_name=PERSONAL[0],
+        primary_email=PERSONAL[1],
+        profile_image_url=PERSONAL[2],
+        server_metadata={"role": "admin"},
+    )
+
+
+def under(url: str, policy: DeletePolicy) -> str:
+    asyncio.run(record(url, Projection(delete_policy=policy)))
+    return url
+
+
+def dumped(url: str) -> str:
+    """Return all that the tables of users hold, as text."""
+    tables = ("profiles", "stack_user_profiles", "profile_audit")
+    return "".join(str(rows(url, f"SELECT * FROM identity.{table}")) for table in tables)
+
+
+@contextmanager
+def referred_to(url: str, user_id: UUID, constraint: str) -> Iterator[None]:
+    """Let an application's table refer to a profile."""
+    with psycopg.connect(url, autocommit=True) as conn:
+        conn.execute(f"CREATE TABLE public.notes (user_id uuid REFERENCES identity.profiles {constraint})")
+        conn.execute("INSERT INTO public.notes VALUES (%s)", [user_id])
+        try:
+            yield
+        finally:
+            conn.execute("DROP TABLE public.notes")
+
+
+def test_soft_keeps_the_row_and_marks_it(emptied: str) -> None:
+    user_id = uuid4()
+
+    applied(under(emptied, "soft"), person(user_id), user_deleted(user_id))
+
+    kept = profile(emptied, user_id)
+    assert (kept["full_name"], kept["deleted_at"] is None) == ("Mallory", False)
+    assert [operation for operation, _ in audit(emptied)] == ["created", "deleted"]
+
+
+@pytest.mark.parametrize("policy", ["anonymise", "hard"])
+@pytest.mark.parametrize("is_deleted_first", [False, True])
+def test_no_personal_value_is_left_in_any_order(emptied: str, policy: DeletePolicy, is_deleted_first: bool) -> None:
+    user_id = uuid4()
+    deliveries = [person(user_id), user_deleted(user_id)]
+
+    applied(under(emptied, policy), *(reversed(deliveries) if is_deleted_first else deliveries), person(user_id))
+
+    assert not [value for value in PERSONAL if value in dumped(emptied)]
+
+
+def test_anonymise_keeps_a_row_without_the_person(emptied: str) -> None:
+    user_id = uuid4()
+
+    applied(under(emptied, "anonymise"), person(user_id), user_deleted(user_id))
+
+    kept = profile(emptied, user_id)
+    assert (kept["full_name"], kept["role_type"], kept["email"]) == ("Deleted user", "admin", None)
+
+
+def test_hard_leaves_no_profile_and_audits_that(emptied: str) -> None:
+    user_id = uuid4()
+
+    applied(under(emptied, "hard"), person(user_id), user_deleted(user_id))
+
+    assert not rows(emptied, "SELECT user_id FROM identity.profiles")
+    assert [operation for operation, _ in audit(emptied)] == ["created", "deleted"]
+    [left] = rows(emptied, "SELECT * FROM identity.stack_user_profiles")
+    kept = {name for name, value in left.items() if value not in (None, False)}
+    assert kept <= {"stack_user_id", "has_profile", "is_forgotten", "version", "occurred_at", "message_id"} | {
+        "last_synced_at",
+        "sync_version",
+        "deleted_at",
+    }
+
+
+@pytest.mark.parametrize("constraint", ["", "DEFERRABLE INITIALLY DEFERRED"])
+def test_hard_falls_back_to_anonymise_for_a_profile_that_the_application_holds(emptied: str, constraint: str) -> None:
+    held, free = uuid4(), uuid4()
+    applied(under(emptied, "hard"), person(held), person(free))
+
+    with referred_to(emptied, held, constraint):
+        outcomes = applied(emptied, user_deleted(held), user_deleted(free))
+
+        kept = rows(emptied, "SELECT user_id, full_name, email FROM identity.profiles")
+    assert outcomes == ["applied", "applied"]
+    assert kept == [{"user_id": held, "full_name": "Deleted user", "email": None}]
+    assert not [value for value in PERSONAL if value in dumped(emptied)]

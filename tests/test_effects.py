@@ -1,0 +1,242 @@
+"""What each delivery does to mirror, profile and audit, case by case; the laws cover the orders."""
+
+import asyncio
+import json
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import psycopg
+import pytest
+
+from consumer.database import connect, worker_access
+from consumer.events import check
+from consumer.ids import occurred_at
+from consumer.outbox import Delivery
+from consumer.settings import Projection
+from tests.factories import delivery, snapshot, user_deleted, user_updated
+from tests.support import apply_next, put, record, rows
+
+DATA = Path(__file__).parent / "data"
+ACCESS = worker_access("consumer")
+
+
+def applied(url: str, *deliveries: Delivery) -> list[str]:
+    """Store and apply deliveries, one batch each, and return their outcomes."""
+
+    async def apply() -> list[str]:
+        outcomes = []
+        async with await connect(url, ACCESS) as conn:
+            for each in deliveries:
+                await put(conn, [each])
+                outcomes += [finished.outcome for finished in await apply_next(conn, 10)]
+        return outcomes
+
+    return asyncio.run(apply())
+
+
+def profile(url: str, user_id: UUID, columns: str = "*") -> dict[str, object]:
+    [row] = rows(url, f"SELECT {columns} FROM identity.profiles WHERE user_id = '{user_id}'")
+    return row
+
+
+def audit(url: str, columns: str = "operation, changed_fields") -> list[tuple[object, ...]]:
+    return [tuple(row.values()) for row in rows(url, f"SELECT {columns} FROM identity.profile_audit ORDER BY id")]
+
+
+@pytest.mark.parametrize(
+    ("display_name", "full_name"),
+    [
+        ("  Ada \u3000", "Ada"),
+        ("\u2028\x1f", "Unknown User"),
+        ("", "Unknown User"),
+        (None, "Unknown User"),
+        ("\u202eada 🦊", "\u202eada 🦊"),
+        ("x" * 256, "x" * 256),
+        ("\u200b", "\u200b"),
+    ],
+)
+def test_a_name_is_trimmed_and_never_made_of_an_address(emptied: str, display_name: str | None, full_name: str) -> None:
+    user_id = uuid4()
+
+    applied(emptied, user_updated(user_id, display_name=display_name))
+
+    assert profile(emptied, user_id)["full_name"] == full_name
+
+
+def test_trimmed_strips_what_python_strips(emptied: str) -> None:
+    points = [chr(n) for n in range(1, 0x110000) if not 0xD800 <= n <= 0xDFFF]
+
+    with psycopg.connect(emptied) as conn:
+        found = conn.execute(
+            "SELECT array_agg(c) FROM unnest(%s::text[]) AS c WHERE consumer.trimmed(c) = ''", [points]
+        ).fetchone()
+
+    assert found == ([point for point in points if not point.strip()],)
+
+
+@pytest.mark.parametrize(
+    ("metadata", "role", "department"),
+    [
+        ({"role": "admin", "department": " Sales "}, "admin", " Sales "),
+        ({"role": "  ", "department": 7}, "member", "General"),
+        ([{"role": "admin"}], "member", "General"),
+        ("admin", "member", "General"),
+        (None, "member", "General"),
+    ],
+)
+def test_role_and_department_come_from_server_metadata_alone(
+    emptied: str, metadata: object, role: str, department: str
+) -> None:
+    user_id = uuid4()
+
+    applied(emptied, user_updated(user_id, server_metadata=metadata, client_metadata={"role": "owner"}))
+
+    assert profile(emptied, user_id, "role_type, department") == {"role_type": role, "department": department}
+
+
+def test_null_clears_e_mail_and_avatar(emptied: str) -> None:
+    user_id = uuid4()
+    applied(emptied, user_updated(user_id, profile_image_url="https://example.com/a.png"))
+
+    applied(emptied, user_updated(user_id, primary_email=None, profile_image_url=None))
+
+    assert profile(emptied, user_id, "email, avatar_url") == {"email": None, "avatar_url": None}
+    assert audit(emptied)[1] == ("updated", ["avatar_url", "email"])
+
+
+def test_equal_content_moves_the_version_and_nothing_else(emptied: str) -> None:
+    user_id = uuid4()
+    first, repeat, older = user_updated(user_id), user_updated(user_id), user_updated(user_id, display_name="Older")
+    outcomes = applied(emptied, first)
+    before = rows(emptied, "SELECT xmin::text, * FROM identity.profiles")
+    synced = rows(emptied, "SELECT sync_version, last_synced_at FROM identity.stack_user_profiles")
+
+    outcomes += applied(emptied, repeat)
+    outcomes += applied(emptied, replace(older, occurred_at=first.occurred_at - timedelta(seconds=1)))
+
+    assert outcomes == ["applied", "unchanged", "stale"]
+    assert rows(emptied, "SELECT xmin::text, * FROM identity.profiles") == before
+    assert rows(emptied, "SELECT sync_version, last_synced_at FROM identity.stack_user_profiles") == synced
+    assert rows(emptied, "SELECT message_id FROM identity.stack_user_profiles") == [{"message_id": repeat.message_id}]
+    assert len(audit(emptied)) == 1
+
+
+def test_an_anonymous_user_has_a_mirror_and_no_profile(emptied: str) -> None:
+    user_id = uuid4()
+
+    applied(emptied, user_updated(user_id, is_anonymous=True), delivery("user.signed_in", user_id, "app"))
+
+    assert not rows(emptied, "SELECT user_id FROM identity.profiles")
+    assert rows(emptied, "SELECT is_anonymous, last_sign_in_at IS NULL AS never FROM identity.stack_user_profiles") == [
+        {"is_anonymous": True, "never": False}
+    ]
+
+
+def test_the_application_counts_until_stack_speaks(emptied: str) -> None:
+    user_id = uuid4()
+    mine = snapshot(display_name="From the app", primary_email="app@example.com", server_metadata={"role": "owner"})
+    stack = replace(user_updated(user_id, display_name="From Stack"), occurred_at=datetime(2020, 1, 1, tzinfo=UTC))
+
+    applied(emptied, delivery("user.signed_in", user_id, "app", **mine))
+    alone = profile(emptied, user_id, "full_name, email, email_verified, role_type")
+    applied(emptied, stack, delivery("user.signed_in", user_id, "app", **mine))
+
+    assert alone == {
+        "full_name": "From the app",
+        "email": "app@example.com",
+        "email_verified": None,
+        "role_type": "member",
+    }
+    assert profile(emptied, user_id, "full_name, email_verified") == {"full_name": "From Stack", "email_verified": True}
+
+
+def test_activity_alone_is_no_change(emptied: str) -> None:
+    user_id = uuid4()
+    applied(emptied, user_updated(user_id, last_active_at_millis=1_795_330_800_000))
+    before = profile(emptied, user_id, "updated_at")
+
+    applied(emptied, user_updated(user_id, last_active_at_millis=1_795_330_801_000))
+
+    assert profile(emptied, user_id, "updated_at") == before
+    assert profile(emptied, user_id, "last_active_at")["last_active_at"] == datetime(2026, 11, 22, 7, 0, 1, tzinfo=UTC)
+    assert len(audit(emptied)) == 1
+
+
+def test_the_audit_names_what_changed_from_what_to_what_and_by_which_delivery(emptied: str) -> None:
+    user_id = uuid4()
+    first, change = user_updated(user_id, display_name="Ada"), user_updated(user_id, display_name="Grace")
+    applied(emptied, first, change)
+
+    [row] = rows(emptied, "SELECT * FROM identity.profile_audit WHERE operation = 'updated'")
+
+    assert (row["changed_fields"], row["source"], row["message_id"]) == (["full_name"], "stack", change.message_id)
+    assert row["previous_values"] | {"full_name": "Grace"} == row["new_values"]
+    assert row["previous_values"]["full_name"] == "Ada"
+
+
+@pytest.mark.parametrize(
+    "statement", ["UPDATE identity.profile_audit SET operation = 'x'", "DELETE FROM identity.profile_audit"]
+)
+def test_the_audit_is_append_only_for_the_worker(emptied: str, statement: str) -> None:
+    with psycopg.connect(emptied) as conn:
+        conn.execute("SET LOCAL ROLE consumer_worker")
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            conn.execute(statement)
+
+
+def test_events_from_a_source_that_may_not_send_them_change_nothing(emptied: str) -> None:
+    outcomes = applied(emptied, delivery("user.updated", uuid4(), "app", **snapshot()))
+
+    assert outcomes == ["ignored"]
+    assert not rows(emptied, "SELECT stack_user_id FROM identity.stack_user_profiles")
+
+
+def test_the_default_company_is_everyones_home_until_deleted(emptied: str) -> None:
+    company_id, user_id = uuid4(), uuid4()
+    asyncio.run(record(emptied, Projection(default_company_id=company_id)))
+
+    applied(emptied, user_updated(user_id))
+    home = profile(emptied, user_id)["company_id"]
+    applied(emptied, user_deleted(user_id))
+
+    assert home == company_id
+    assert profile(emptied, user_id)["company_id"] is None
+
+
+@pytest.mark.parametrize("name", [path.stem for path in sorted((DATA / "sequences").glob("*.json"))])
+@pytest.mark.parametrize("is_reversed", [False, True])
+def test_a_recorded_sequence_ends_as_expected_in_either_order(emptied: str, name: str, is_reversed: bool) -> None:
+    sequence = json.loads((DATA / "sequences" / f"{name}.json").read_text())
+    deliveries = [_recorded(each) for each in sequence["deliveries"]]
+
+    applied(emptied, *(reversed(deliveries) if is_reversed else deliveries))
+
+    assert ENDS[name](rows(emptied, "SELECT full_name, email, deleted_at FROM identity.profiles"))
+
+
+ENDS = {
+    "anonymous-upgrade": lambda found: [row["email"] for row in found] == ["upg@example.com"],
+    "duplicate-delivery": lambda found: [row["full_name"] for row in found] == ["v1"],
+    "late-update-after-delete": lambda found: [row["deleted_at"] is not None for row in found] == [True],
+    "out-of-order-update": lambda found: [row["full_name"] for row in found] == ["v2"],
+    "personal-team-sign-up": lambda found: [row["full_name"] for row in found] == ["v1"],
+}
+
+
+def _recorded(each: dict[str, object]) -> Delivery:
+    body = json.dumps(each["body"]).encode()
+    event = check(body, "stack")
+    message_id = str(each["svix_id"])
+    signed_at = datetime.fromtimestamp(int(str(each["svix_timestamp"])), UTC)
+    return Delivery(
+        source="stack",
+        message_id=message_id,
+        event_type=event.type,
+        user_id=event.user_id,
+        team_id=event.team_id,
+        occurred_at=occurred_at(message_id, signed_at, timedelta(minutes=5)),
+        verified_by=None,
+        body=body,
+    )
