@@ -152,7 +152,7 @@ async def _fill(url: str, events: int, history: int) -> None:
     randomness = random.Random(1)
     async with await connect(url, operator_access("consumer")) as conn:
         async with conn.transaction():
-            await projection.record(conn, Projection(), is_forced=False)
+            await projection.record(conn, Projection(), worker_role="consumer_worker", is_forced=False)
         if history:
             await conn.execute(_HISTORY, {"body": user_event(UUID(int=1), 1), "rows": history})
         users = [UUID(int=randomness.getrandbits(128), version=4) for _ in range(events // 2)]

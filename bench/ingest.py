@@ -203,7 +203,7 @@ async def _lone(conn: Connection, port: int, request: bytes) -> float:
 
 async def _prepare(url: str) -> None:
     async with await connect(url, operator_access("consumer")) as conn, conn.transaction():
-        await projection.record(conn, Projection(), is_forced=False)
+        await projection.record(conn, Projection(), worker_role="consumer_worker", is_forced=False)
 
 
 def _in_new_database(server_url: str, act: Callable[[str], dict[str, object]]) -> dict[str, object]:

@@ -19,8 +19,8 @@ async def recorded(conn: Connection) -> Projection | None:
         return await cursor.fetchone()
 
 
-async def record(conn: Connection, projection: Projection, *, is_forced: bool) -> None:
-    """Record the settings and declare the default company, in the caller's transaction.
+async def record(conn: Connection, projection: Projection, *, worker_role: str, is_forced: bool) -> None:
+    """Record the settings and declare the default company, in the caller's transaction, which ends under *worker_role*.
 
     Settings that differ from those recorded raise SettingsMismatch unless forced.
     """
@@ -32,7 +32,10 @@ async def record(conn: Connection, projection: Projection, *, is_forced: bool) -
     await conn.execute(query("settings/record"), asdict(projection))
     if projection.default_company_id:
         cursor = await conn.execute(query("settings/declare_company"), {"company_id": projection.default_company_id})
-        await effects.apply(conn, [Claimed(*row) for row in await cursor.fetchall()])
+        declared = [Claimed(*row) for row in await cursor.fetchall()]
+        # Row-level security is forced on the owner too: only the worker's policy lets a company in.
+        await conn.execute(query("session/become"), {"role": worker_role})
+        await effects.apply(conn, declared)
 
 
 async def require(conn: Connection, projection: Projection) -> None:

@@ -44,10 +44,11 @@ def empty(database_url: str) -> None:
             conn.execute(f"DELETE FROM {table}")
 
 
-async def record(database_url: str, settings: Projection) -> None:
+async def record(database_url: str, settings: Projection, role_prefix: str = "consumer") -> None:
     """Record projection settings as `migrate --settings` does."""
-    async with await connect(database_url, operator_access("consumer")) as conn, conn.transaction():
-        await projection.record(conn, settings, is_forced=True)
+    worker_role = f"{role_prefix}_worker"
+    async with await connect(database_url, operator_access(role_prefix)) as conn, conn.transaction():
+        await projection.record(conn, settings, worker_role=worker_role, is_forced=True)
 
 
 async def put(conn: Connection, deliveries: Sequence[Delivery]) -> None:

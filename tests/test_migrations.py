@@ -1,17 +1,20 @@
+import asyncio
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from uuid import uuid4
 
 import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
 from consumer import migrations
+from consumer.settings import Projection
 from tests.schema import SCHEMA_FILE, dumped_schema
-from tests.support import rows, scratch_database
+from tests.support import record, rows, scratch_database
 
 APPLY = "import sys; from consumer import migrations; print(migrations.apply(sys.argv[1], 'consumer'))"
 
@@ -72,6 +75,7 @@ KILLED_AFTER = """
 import os, signal, sys
 import psycopg
 from consumer import migrations
+from consumer.settings import Projection
 
 left = int(sys.argv[2])
 execute = psycopg.Cursor.execute
@@ -108,9 +112,11 @@ def test_an_owner_without_superuser_rights_can_migrate_under_a_prefix_of_its_own
         try:
             owned = make_conninfo(url, user="plain_owner", password="x")
             migrations.apply(owned, "other")
+            asyncio.run(record(owned, Projection(default_company_id=uuid4()), "other"))
             with psycopg.connect(owned) as conn:
                 conn.execute("SET ROLE other_worker")
                 assert conn.execute("SELECT pending FROM consumer.queue_stats").fetchone() == (0,)
+                assert conn.execute("SELECT count(*) FROM identity.companies").fetchone() == (1,)
             migrations.roll_back(owned, "other")
         finally:
             admin.execute("DROP OWNED BY plain_owner CASCADE")

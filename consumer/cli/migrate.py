@@ -10,7 +10,7 @@ from consumer import migrations, projection
 from consumer.cli.context import database, pass_settings
 from consumer.cli.output import console, emit, json_option
 from consumer.cli.readiness import missing_migrations
-from consumer.database import connect, operator_access
+from consumer.database import connect, operator_access, worker_access
 from consumer.settings import Settings
 
 
@@ -58,7 +58,8 @@ def migrate(conninfo: str, settings: Settings, *, is_forced: bool = False) -> li
 
 async def _record(conninfo: str, settings: Settings, *, is_forced: bool) -> None:
     async with await connect(conninfo, operator_access(settings.role_prefix)) as conn, conn.transaction():
-        await projection.record(conn, settings.projection, is_forced=is_forced)
+        worker_role = worker_access(settings.role_prefix).role
+        await projection.record(conn, settings.projection, worker_role=worker_role, is_forced=is_forced)
 
 
 async def _pending(conninfo: str, settings: Settings) -> list[str]:
