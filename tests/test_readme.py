@@ -20,7 +20,7 @@ README_URL = "http://127.0.0.1:8000"
 
 @pytest.fixture
 def data_dir() -> Iterator[Path]:
-    with TemporaryDirectory() as folder:
+    with TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         # Started by root, the server runs as another user, who has to come through.
         Path(folder).chmod(0o711)
         yield Path(folder) / "data"
@@ -35,7 +35,7 @@ def test_the_commands_work_while_up_runs(data_dir: Path, tmp_path: Path) -> None
         "OPS_PORT": str(ops_port),
     }
     failed = []
-    with running(tmp_path, settings, "up"):
+    with running(tmp_path, settings, "up") as group:
         until(lambda: is_ready(port))
         for command in [command for command in COMMANDS if command not in ELSEWHERE]:
             words = shlex.split(command.replace(README_URL, f"http://127.0.0.1:{port}"))
@@ -43,6 +43,7 @@ def test_the_commands_work_while_up_runs(data_dir: Path, tmp_path: Path) -> None
             result = invoke(tmp_path, settings, *words[1:])
             if result.exit_code:
                 failed.append((command, result.output))
+        group.stop()
 
     assert set(COMMANDS) > ELSEWHERE
     assert not failed

@@ -34,7 +34,7 @@ ORPHAN_SECONDS = 5.0
 @pytest.fixture(scope="module")
 def data_dir() -> Iterator[Path]:
     """An embedded installation's folder, used by one `up` after the other."""
-    with TemporaryDirectory() as folder:
+    with TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         # Started by root, the server runs as another user, who has to come through.
         Path(folder).chmod(0o711)
         yield Path(folder) / "data"
