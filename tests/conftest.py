@@ -10,7 +10,7 @@ import pytest
 
 from consumer import embedded, migrations
 from consumer.settings import Projection
-from tests.support import empty, record, scratch_database
+from tests.support import empty, plain_owner, record, scratch_database
 
 
 @pytest.fixture(scope="session")
@@ -28,9 +28,9 @@ def server_url() -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def database_url(server_url: str) -> Iterator[str]:
-    """A migrated database; what is in it is whatever the last test left, see `emptied`."""
-    with scratch_database(server_url, "consumer_test") as url:
-        migrations.apply(url, "consumer")
+    """A superuser's conninfo of a migrated database whose owner is none; what is in it is what the last test left."""
+    with scratch_database(server_url, "consumer_test") as url, plain_owner(url) as owner_url:
+        migrations.apply(owner_url, "consumer")
         yield url
 
 

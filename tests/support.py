@@ -1,11 +1,12 @@
 """What several tests share: databases, deliveries, and the tables as plain values."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import psycopg
 from psycopg.conninfo import make_conninfo
+from psycopg.errors import DuplicateObject
 from psycopg.rows import dict_row
 
 from consumer import effects, outbox, projection
@@ -35,6 +36,26 @@ def scratch_database(server_url: str, name: str) -> Iterator[str]:
         conn.execute(f"CREATE DATABASE {name} ENCODING 'UTF8' TEMPLATE template0")
         yield make_conninfo(server_url, dbname=name)
         conn.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+
+
+@contextmanager
+def plain_owner(database_url: str) -> Iterator[str]:
+    """Give a database to a login that is no superuser, as on managed servers, and yield that login's conninfo."""
+    name = "plain_test_owner"
+    with psycopg.connect(database_url, autocommit=True) as conn:
+        conn.execute(f"DROP ROLE IF EXISTS {name}")
+        conn.execute(f"CREATE ROLE {name} LOGIN CREATEROLE PASSWORD 'x'")
+        for role in ("receiver", "worker", "operator", "app", "tenant", "definer"):
+            with suppress(DuplicateObject):
+                conn.execute(f"CREATE ROLE consumer_{role} NOLOGIN NOINHERIT")
+            conn.execute(f"GRANT consumer_{role} TO {name}")
+        conn.execute(f"ALTER DATABASE {conn.info.dbname} OWNER TO {name}")
+        try:
+            yield make_conninfo(database_url, user=name, password="x")
+        finally:
+            conn.execute(f"REASSIGN OWNED BY {name} TO CURRENT_USER")
+            conn.execute(f"DROP OWNED BY {name}")
+            conn.execute(f"DROP ROLE {name}")
 
 
 def empty(database_url: str) -> None:
