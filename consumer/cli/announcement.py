@@ -10,7 +10,7 @@ from pathlib import Path
 from rich.markup import escape
 
 from consumer.cli.addresses import origin, reachable, webhook_url
-from consumer.cli.context import data_dir, has_urls
+from consumer.cli.context import has_urls
 from consumer.cli.output import console
 from consumer.settings import Settings
 
@@ -18,13 +18,16 @@ from consumer.settings import Settings
 ASK_SECONDS = 0.05
 
 
-async def announce(settings: Settings, *, ops_port: int, secret_file: Path | None) -> None:
-    """Wait until the receiver listens, and print what whoever started it needs to know."""
+async def announce(settings: Settings, *, ops_port: int, conninfo: str, secret_file: Path | None) -> None:
+    """Wait until the receiver listens, and print what whoever started it needs to know.
+
+    *conninfo* is shown for the embedded database only: any other may hold a password.
+    """
     await until_listening(settings.host, settings.port)
     facts = {
         "Webhook URL": webhook_url(settings, "stack"),
         "Secret": f"kept in {secret_file}" if secret_file else "from STACK_WEBHOOK_SECRETS",
-        "Database": "from DATABASE_URL" if has_urls(settings) else f"embedded, in {data_dir(settings)}",
+        "Database": "from DATABASE_URL" if has_urls(settings) else f"embedded: psql {shlex.quote(conninfo)}",
         "Receiver's ops": f"{origin(settings.ops_host, ops_port)}/metrics",
         "Worker's ops": f"{origin(settings.ops_host, ops_port + 1)}/metrics",
         "Try it": _sample_line(settings),

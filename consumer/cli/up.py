@@ -125,9 +125,7 @@ async def _up(plan: Plan, stop: asyncio.Event) -> None:
     """Start the processes at once: they wait for the migrations, and receive and apply as soon as they may."""
     helping = [
         asyncio.create_task(first_of(stop, _migrate(plan))),
-        asyncio.create_task(
-            first_of(stop, announce(plan.settings, ops_port=plan.ops_port, secret_file=plan.secret_file))
-        ),
+        asyncio.create_task(first_of(stop, _announce(plan))),
     ]
     for helper in helping:
         helper.add_done_callback(partial(_stop_on_failure, stop))
@@ -150,6 +148,11 @@ def _programs(plan: Plan) -> list[Program]:
         Program("receiver", ["serve", *listen, *where], {**environment, "OPS_PORT": str(plan.ops_port)}),
         Program("worker", ["work", *where], {**environment, "OPS_PORT": str(plan.ops_port + 1)}),
     ]
+
+
+async def _announce(plan: Plan) -> None:
+    secret_file, conninfo = plan.secret_file, plan.migrate_conninfo
+    await announce(plan.settings, ops_port=plan.ops_port, conninfo=conninfo, secret_file=secret_file)
 
 
 async def _migrate(plan: Plan) -> None:
