@@ -83,10 +83,15 @@ async def connect(conninfo: str, access: Access) -> Connection:
 _CONNECTION: dict[str, Any] = {"autocommit": True, "prepare_threshold": None}
 
 
+async def is_direct(conn: Connection) -> bool:
+    """Tell whether the server itself answered the connect: a pooler in between hands out other backends."""
+    cursor = await conn.execute(query("session/backend"))
+    return await cursor.fetchone() == (conn.info.backend_pid,)
+
+
 async def _prepare_if_direct(conn: Connection) -> None:
     """Prepare statements at once, which saves a receiver a fifth of each batch, unless a pooler is in between."""
-    cursor = await conn.execute(query("session/backend"))
-    if await cursor.fetchone() == (conn.info.backend_pid,):
+    if await is_direct(conn):
         conn.prepare_threshold = 0
 
 

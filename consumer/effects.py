@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from uuid import UUID
 
-from psycopg.errors import ForeignKeyViolation
+from psycopg.errors import IntegrityError
 from psycopg.rows import args_row
 
 from consumer import outbox
@@ -45,13 +45,13 @@ async def _fold_users(conn: Connection, seqs: Sequence[int]) -> list[Finished]:
     cursor = await conn.execute(query("effects/mirror"), {"seqs": seqs}, binary=True)
     written, changed, deleted = await cursor.fetchone() or ([], [], [])
     if deleted:
+        await _remove_profiles(conn, seqs, deleted)
         await conn.execute(query("effects/forget"), {"user_ids": deleted})
     if written:
         await conn.execute(query("effects/profiles"), {"seqs": seqs, "written": written})
     cursor = await conn.execute(query("audit/put_sign_ins"), {"seqs": seqs}, binary=True)
     (audited,) = await cursor.fetchone() or ([],)
     if deleted:
-        await _remove_profiles(conn, seqs, deleted)
         await conn.execute(query("audit/scrub"), {"user_ids": deleted})
     async with conn.cursor(binary=True, row_factory=args_row(Finished)) as finishing:
         await finishing.execute(query("outbox/finish_users"), {"seqs": seqs, "changed": changed, "audited": audited})
@@ -59,15 +59,16 @@ async def _fold_users(conn: Connection, seqs: Sequence[int]) -> list[Finished]:
 
 
 async def _remove_profiles(conn: Connection, seqs: Sequence[int], user_ids: Sequence[UUID]) -> None:
-    """Remove hard-deleted profiles; one that an application's foreign key holds is anonymised instead."""
+    """Remove hard-deleted profiles; one that an application's constraint holds is marked, and anonymised instead."""
     try:
         async with conn.transaction():
             await conn.execute(query("effects/remove_profiles"), {"seqs": seqs, "user_ids": user_ids})
             # A deferred foreign key would speak up only at the commit, when nothing can be done about it.
             await conn.execute(query("session/check_constraints"))
-    except ForeignKeyViolation:
+    # 23503, PostgreSQL 18's 23001 for RESTRICT, 23502 of a NOT NULL column that the key would set to null.
+    except IntegrityError:
         if len(user_ids) == 1:
-            await conn.execute(query("effects/keep_anonymised"), {"seqs": seqs, "user_id": user_ids[0]})
+            await conn.execute(query("effects/hold"), {"user_id": user_ids[0]})
             return
         half = len(user_ids) // 2
         await _remove_profiles(conn, seqs, user_ids[:half])

@@ -36,6 +36,7 @@ SQLSTATES = {
     "53300": Fault.TRANSIENT,
     "55P03": Fault.BUSY,
     "57014": Fault.BUSY,
+    "23001": Fault.CONSTRAINT,
     "23503": Fault.CONSTRAINT,
     "23505": Fault.CONSTRAINT,
     "23P01": Fault.CONSTRAINT,

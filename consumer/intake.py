@@ -77,6 +77,8 @@ class Intake:
         try:
             async with self._pool.connection() as conn:
                 return None if await is_writable(conn) else "the database is read-only"
+        except (PoolTimeout, TooManyRequests):
+            return "the database is away"
         except (psycopg.Error, OSError):
             await self._pool.drain()
             return "the database is away"

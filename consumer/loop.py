@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_random_exponential
 
-from consumer.database import Connection, connect
+from consumer.database import Connection, connect, is_direct
 from consumer.faults import Fault, code, fault, summary
 from consumer.queries import query
 from consumer.worker import Worker
@@ -63,7 +63,9 @@ class Loop:
 
     async def _drain_until_stopped(self) -> None:
         async with await connect(self._conninfo, self._worker.access) as conn:
-            await conn.execute(query("session/listen"))
+            # A pooler would keep on listening for whoever gets that backend next.
+            if await is_direct(conn):
+                await conn.execute(query("session/listen"))
             idle_seconds = POLL_MIN_SECONDS
             while not self._stop.is_set():
                 batch = await self._worker.run_once(conn)

@@ -34,6 +34,7 @@ class Claimed(NamedTuple):
     seq: int
     source: str
     event_type: str
+    user_id: UUID | None
     attempts: int = 0
 
 
@@ -88,7 +89,8 @@ async def put_dead(conn: Connection, delivery: Delivery) -> int:
 async def claim(conn: Connection, *, after_seq: int, batch_size: int) -> list[Claimed]:
     """Lock and take up to *batch_size* pending deliveries above *after_seq*, and the failed ones that are due."""
     async with conn.cursor(binary=True, row_factory=args_row(Claimed)) as cursor:
-        await cursor.execute(query("outbox/claim_retries"), {"batch_size": batch_size})
+        # However many are due, new deliveries get half of the batch.
+        await cursor.execute(query("outbox/claim_retries"), {"batch_size": (batch_size + 1) // 2})
         due = await cursor.fetchall()
         await cursor.execute(query("outbox/claim"), {"after_seq": after_seq, "batch_size": batch_size - len(due)})
         return due + await cursor.fetchall()

@@ -14,6 +14,7 @@ from consumer.errors import WorkerStopped
 from consumer.faults import Fault, code, fault, summary
 from consumer.metrics import Metrics
 from consumer.outbox import Claimed, Finished
+from consumer.queries import query
 
 log = logging.getLogger(__name__)
 
@@ -25,6 +26,8 @@ ALIKE_BATCH_MIN = 20
 # A few rows that others hold are waited for one by one; more mean that a table is locked, and waiting 3 s for each row
 # would take hours.
 BUSY_ROWS_MAX = 3
+# Milliseconds to wait for a lock once one has been waited for in vain: finding the row takes ten such waits.
+BUSY_LOCK_TIMEOUT = "100"
 # How long a replayed or late delivery may wait while newer ones keep every batch full.
 RESCAN_SECONDS = 1.0
 # Retries: full jitter up to 2^attempts seconds, at most an hour (Brooker, "Exponential Backoff And Jitter", AWS 2015).
@@ -101,9 +104,13 @@ class Worker:
                 tally.count(error)
                 await self._set_aside(conn, claimed[0], error, batch)
                 return
-            half = len(claimed) // 2
-            await self._apply(conn, claimed[:half], batch, tally)
-            await self._apply(conn, claimed[half:], batch, tally)
+            if fault(error) is Fault.BUSY:
+                await conn.execute(query("session/hurry"), {"lock_timeout": BUSY_LOCK_TIMEOUT})
+            # The halves lock their users one after the other: in key order over both, as one batch does.
+            ordered = sorted(claimed, key=lambda delivery: (str(delivery.user_id), delivery.seq))
+            half = len(ordered) // 2
+            await self._apply(conn, ordered[:half], batch, tally)
+            await self._apply(conn, ordered[half:], batch, tally)
 
     async def _set_aside(self, conn: Connection, claimed: Claimed, error: Exception, batch: Batch) -> None:
         kind = fault(error)

@@ -59,12 +59,12 @@ CREATE FUNCTION consumer.metadata_text(metadata jsonb, key text) RETURNS text
 
 
 --
--- Name: version(integer, timestamp with time zone, text); Type: FUNCTION; Schema: consumer; Owner: -
+-- Name: version(text, timestamp with time zone, text); Type: FUNCTION; Schema: consumer; Owner: -
 --
 
-CREATE FUNCTION consumer.version(rank integer, occurred_at timestamp with time zone, message_id text) RETURNS text
+CREATE FUNCTION consumer.version(source text, occurred_at timestamp with time zone, message_id text) RETURNS text
     LANGUAGE sql STABLE PARALLEL SAFE
-    RETURN (((rank)::text || to_char((occurred_at AT TIME ZONE 'UTC'::text), 'YYYYMMDDHH24MISSUS'::text)) || message_id);
+    RETURN (((((((source <> 'app'::text))::integer)::text || to_char((occurred_at AT TIME ZONE 'UTC'::text), 'YYYYMMDDHH24MISSUS'::text)) || message_id) || ''::text) || source);
 
 
 --
@@ -137,6 +137,7 @@ CREATE TABLE identity.stack_user_profiles (
     last_sign_out_at timestamp with time zone,
     has_profile boolean DEFAULT false NOT NULL,
     is_forgotten boolean DEFAULT false NOT NULL,
+    is_held boolean DEFAULT false NOT NULL,
     version text DEFAULT ''::text NOT NULL COLLATE pg_catalog."C",
     occurred_at timestamp with time zone,
     message_id text COLLATE pg_catalog."C",
@@ -178,16 +179,21 @@ CREATE FUNCTION identity.scrub_audit(user_ids uuid[]) RETURNS void
     AS $$
 DECLARE
     personal CONSTANT text[] := ARRAY['full_name', 'email', 'email_verified', 'avatar_url'];
+    forgotten CONSTANT uuid[] := ARRAY(
+        SELECT m.stack_user_id
+        FROM identity.stack_user_profiles AS m
+        WHERE m.stack_user_id = ANY(user_ids) AND m.is_forgotten
+    );
     found_count bigint;
     changed_count bigint;
 BEGIN
     SELECT count(*) INTO found_count
     FROM identity.profile_audit
-    WHERE user_id = ANY(user_ids) AND (previous_values ?| personal OR new_values ?| personal);
+    WHERE user_id = ANY(forgotten) AND (previous_values ?| personal OR new_values ?| personal);
 
     UPDATE identity.profile_audit
     SET previous_values = previous_values - personal, new_values = new_values - personal
-    WHERE user_id = ANY(user_ids) AND (previous_values ?| personal OR new_values ?| personal);
+    WHERE user_id = ANY(forgotten) AND (previous_values ?| personal OR new_values ?| personal);
     GET DIAGNOSTICS changed_count = ROW_COUNT;
 
     IF changed_count < found_count THEN
@@ -662,6 +668,13 @@ CREATE POLICY definer ON identity.profile_audit TO consumer_definer USING (true)
 
 
 --
+-- Name: stack_user_profiles definer; Type: POLICY; Schema: identity; Owner: -
+--
+
+CREATE POLICY definer ON identity.stack_user_profiles FOR SELECT TO consumer_definer USING (true);
+
+
+--
 -- Name: profile_audit; Type: ROW SECURITY; Schema: identity; Owner: -
 --
 
@@ -783,12 +796,12 @@ GRANT ALL ON FUNCTION consumer.metadata_text(metadata jsonb, key text) TO consum
 
 
 --
--- Name: FUNCTION version(rank integer, occurred_at timestamp with time zone, message_id text); Type: ACL; Schema: consumer; Owner: -
+-- Name: FUNCTION version(source text, occurred_at timestamp with time zone, message_id text); Type: ACL; Schema: consumer; Owner: -
 --
 
-REVOKE ALL ON FUNCTION consumer.version(rank integer, occurred_at timestamp with time zone, message_id text) FROM PUBLIC;
-GRANT ALL ON FUNCTION consumer.version(rank integer, occurred_at timestamp with time zone, message_id text) TO consumer_worker;
-GRANT ALL ON FUNCTION consumer.version(rank integer, occurred_at timestamp with time zone, message_id text) TO consumer_operator;
+REVOKE ALL ON FUNCTION consumer.version(source text, occurred_at timestamp with time zone, message_id text) FROM PUBLIC;
+GRANT ALL ON FUNCTION consumer.version(source text, occurred_at timestamp with time zone, message_id text) TO consumer_worker;
+GRANT ALL ON FUNCTION consumer.version(source text, occurred_at timestamp with time zone, message_id text) TO consumer_operator;
 
 
 --
@@ -829,6 +842,7 @@ GRANT SELECT ON TABLE identity.stack_user_profiles TO consumer_operator;
 --
 
 GRANT SELECT(stack_user_id) ON TABLE identity.stack_user_profiles TO consumer_app;
+GRANT SELECT(stack_user_id) ON TABLE identity.stack_user_profiles TO consumer_definer;
 
 
 --
@@ -906,6 +920,13 @@ GRANT SELECT(last_sign_in_at) ON TABLE identity.stack_user_profiles TO consumer_
 --
 
 GRANT SELECT(last_sign_out_at) ON TABLE identity.stack_user_profiles TO consumer_app;
+
+
+--
+-- Name: COLUMN stack_user_profiles.is_forgotten; Type: ACL; Schema: identity; Owner: -
+--
+
+GRANT SELECT(is_forgotten) ON TABLE identity.stack_user_profiles TO consumer_definer;
 
 
 --

@@ -70,7 +70,7 @@ def _mirror(user_id: str, known: list[Delivery], settings: Projection) -> Row:
         "signed_up_at": _instant(stack.get("signed_up_at_millis")),
         "source_role": _text(stack.get("server_metadata"), settings.role_key),
         "source_department": _text(stack.get("server_metadata"), settings.department_key),
-        "last_active_at": _latest(_instant(_data(d).get("last_active_at_millis")) for d in known),
+        "last_active_at": _latest(_instant(_data(d).get("last_active_at_millis")) for d in known if _is_snapshot(d)),
         "last_sign_in_at": _latest(_at(d, "signed_in") for d in known),
         "last_sign_out_at": _latest(_at(d, "signed_out") for d in known),
         "occurred_at": winner.occurred_at if winner else None,
@@ -112,10 +112,6 @@ def _profile(mirror: Row, settings: Projection) -> Row:
     }
 
 
-def _name(display_name: str | None) -> str:
-    return (display_name or "").strip() or "Unknown User"
-
-
 def _data(delivery: Delivery) -> Row:
     data = orjson.loads(delivery.body)["data"]
     assert isinstance(data, dict)
@@ -123,11 +119,13 @@ def _data(delivery: Delivery) -> Row:
 
 
 def _is_snapshot(delivery: Delivery) -> bool:
-    return delivery.event_type in {"user.created", "user.updated"} or "primary_email" in _data(delivery)
+    if delivery.event_type in {"user.signed_in", "user.signed_out"}:
+        return "primary_email" in _data(delivery)
+    return delivery.event_type in {"user.created", "user.updated"}
 
 
-def _version(delivery: Delivery) -> tuple[bool, datetime, bytes]:
-    return delivery.source != "app", delivery.occurred_at, delivery.message_id.encode()
+def _version(delivery: Delivery) -> tuple[bool, datetime, bytes, str]:
+    return delivery.source != "app", delivery.occurred_at, delivery.message_id.encode(), delivery.source
 
 
 def _at(delivery: Delivery, verb: str) -> datetime | None:
@@ -151,7 +149,16 @@ def _text(metadata: object, key: str) -> str | None:
 
 def state(database_url: str) -> State:
     """Return what the tables hold, in the judge's terms."""
-    outside = {"last_synced_at", "sync_version", "has_profile", "is_forgotten", "version", "created_at", "updated_at"}
+    outside = {
+        "last_synced_at",
+        "sync_version",
+        "has_profile",
+        "is_forgotten",
+        "is_held",
+        "version",
+        "created_at",
+        "updated_at",
+    }
     sign_in = (
         "SELECT user_id::text, operation, source, message_id FROM identity.profile_audit WHERE operation LIKE 'signed%'"
     )

@@ -89,14 +89,24 @@ def test_hard_leaves_no_profile_and_audits_that(emptied: str) -> None:
     assert [operation for operation, _ in audit(emptied)] == ["created", "deleted"]
     [left] = rows(emptied, "SELECT * FROM identity.stack_user_profiles")
     kept = {name for name, value in left.items() if value not in (None, False)}
-    assert kept <= {"stack_user_id", "has_profile", "is_forgotten", "version", "occurred_at", "message_id"} | {
+    assert kept <= {
+        "stack_user_id",
+        "has_profile",
+        "is_forgotten",
+        "is_held",
+        "version",
+        "occurred_at",
+        "message_id",
+    } | {
         "last_synced_at",
         "sync_version",
         "deleted_at",
     }
 
 
-@pytest.mark.parametrize("constraint", ["", "DEFERRABLE INITIALLY DEFERRED"])
+@pytest.mark.parametrize(
+    "constraint", ["", "DEFERRABLE INITIALLY DEFERRED", "ON DELETE RESTRICT", "ON DELETE SET NULL NOT NULL"]
+)
 def test_hard_falls_back_to_anonymise_for_a_profile_that_the_application_holds(emptied: str, constraint: str) -> None:
     held, free = uuid4(), uuid4()
     applied(under(emptied, "hard"), person(held), person(free))
@@ -108,3 +118,28 @@ def test_hard_falls_back_to_anonymise_for_a_profile_that_the_application_holds(e
     assert outcomes == ["applied", "applied"]
     assert kept == [{"user_id": held, "full_name": "Deleted user", "email": None}]
     assert not [value for value in PERSONAL if value in dumped(emptied)]
+
+
+@pytest.mark.parametrize("is_late", [False, True])
+def test_a_held_profile_follows_its_user_whenever_the_deletion_comes(emptied: str, is_late: bool) -> None:
+    user_id = uuid4()
+    applied(under(emptied, "hard"), person(user_id))
+    promoted = user_updated(user_id, server_metadata={"role": "owner"}, is_restricted=True)
+    deleted = user_deleted(user_id)
+
+    with referred_to(emptied, user_id, ""):
+        applied(emptied, *([deleted, promoted] if is_late else [promoted, deleted]))
+
+        [kept] = rows(emptied, "SELECT full_name, role_type, is_restricted FROM identity.profiles")
+    assert kept == {"full_name": "Deleted user", "role_type": "owner", "is_restricted": True}
+
+
+def test_the_worker_cannot_scrub_the_audit_of_a_living_user(emptied: str) -> None:
+    user_id = uuid4()
+    applied(under(emptied, "anonymise"), person(user_id))
+
+    with psycopg.connect(emptied) as conn:
+        conn.execute("SET LOCAL ROLE consumer_worker")
+        conn.execute("SELECT identity.scrub_audit(ARRAY[%s::uuid])", [user_id])
+
+    assert PERSONAL[1] in dumped(emptied)

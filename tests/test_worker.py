@@ -196,8 +196,7 @@ def test_a_delivery_that_commits_late_below_the_last_seen_one_is_applied(emptied
     assert [len(b.finished) for b in batch] == [1, 1, 0]
 
 
-@pytest.mark.parametrize("policy", ["soft"])
-def test_sixteen_workers_on_six_hot_users_apply_each_delivery_once(emptied: str, policy: str) -> None:
+def test_sixteen_workers_on_six_hot_users_apply_each_delivery_once(emptied: str) -> None:
     users = [uuid4() for _ in range(6)]
     stored(emptied, [user_updated(users[n % 6], display_name=f"v{n}") for n in range(600)])
 
@@ -212,6 +211,34 @@ def test_sixteen_workers_on_six_hot_users_apply_each_delivery_once(emptied: str,
         f"v{n}" for n in range(594, 600)
     }
     assert len(rows(emptied, "SELECT seq FROM consumer.outcomes")) == 600
+
+
+def test_two_workers_that_both_look_for_a_culprit_never_deadlock(poison: str) -> None:
+    users = [uuid4() for _ in range(20)]
+    stored(poison, [user_updated(user) for user in users] + [user_updated(display_name="Mallory")])
+    stored(poison, [user_updated(user) for user in reversed(users)] + [user_updated(display_name="Mallory")])
+
+    async def work() -> list[int]:
+        async with await connect(poison, ACCESS) as one, await connect(poison, ACCESS) as two:
+            return list(await asyncio.gather(*(drain(conn, worker(batch_size=21)) for conn in (one, two))))
+
+    with psycopg.connect(poison, autocommit=True) as conn:
+        before = conn.execute("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()").fetchone()
+        assert sum(asyncio.run(work())) == 42
+        conn.execute("SELECT pg_stat_force_next_flush()")
+        after = conn.execute("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()").fetchone()
+    assert before == after
+
+
+def test_due_retries_never_starve_new_deliveries(foreign_trigger: str) -> None:
+    stored(foreign_trigger, [user_updated(display_name="Mallory") for _ in range(8)])
+    run_once(foreign_trigger, worker(batch_size=8))
+    make_due(foreign_trigger)
+    stored(foreign_trigger, [user_updated(display_name="Ada") for _ in range(4)])
+
+    batch = run_once(foreign_trigger, worker(batch_size=8))
+
+    assert len(batch.finished) == 4
 
 
 def make_due(url: str) -> None:

@@ -19,10 +19,16 @@ CREATE FUNCTION consumer.instant(millis text) RETURNS timestamptz
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN to_timestamp(millis::double precision / 1000);
 
--- A fact's place in the total order (rank, occurred_at, message_id), as one text that sorts by bytes.
-CREATE FUNCTION consumer.version(rank integer, occurred_at timestamptz, message_id text) RETURNS text
+-- A fact's place in the total order (rank, occurred_at, message_id), as one text that sorts by bytes. The source comes
+-- last, behind a byte below all that an id can hold: it decides between equal ids, and between nothing else.
+CREATE FUNCTION consumer.version(source text, occurred_at timestamptz, message_id text) RETURNS text
 LANGUAGE sql STABLE PARALLEL SAFE
-RETURN rank::text || to_char(occurred_at AT TIME ZONE 'UTC', 'YYYYMMDDHH24MISSUS') || message_id;
+RETURN
+(source <> 'app')::integer::text
+|| to_char(occurred_at AT TIME ZONE 'UTC', 'YYYYMMDDHH24MISSUS')
+|| message_id
+|| E'\u0001'
+|| source;
 
 -- A non-blank string under a key of a metadata object, as sent; null for anything else.
 CREATE FUNCTION consumer.metadata_text(metadata jsonb, key text) RETURNS text
@@ -63,6 +69,7 @@ CREATE TABLE identity.stack_user_profiles (
     last_sign_out_at timestamptz,
     has_profile boolean NOT NULL DEFAULT FALSE, -- some snapshot was not anonymous
     is_forgotten boolean NOT NULL DEFAULT FALSE, -- deleted, and the delete policy took the personal data out
+    is_held boolean NOT NULL DEFAULT FALSE, -- deleted, but an application's constraint keeps the profile
     version text NOT NULL DEFAULT '' COLLATE "C", -- of the winning snapshot; '': none is known
     occurred_at timestamptz,
     message_id text COLLATE "C",
@@ -205,6 +212,7 @@ CREATE POLICY readers ON identity.stack_user_profiles FOR SELECT TO consumer_ope
 CREATE POLICY readers ON identity.profiles FOR SELECT TO consumer_operator, consumer_app USING (TRUE);
 CREATE POLICY readers ON identity.profile_audit FOR SELECT TO consumer_operator, consumer_app USING (TRUE);
 CREATE POLICY definer ON identity.profile_audit TO consumer_definer USING (TRUE) WITH CHECK (TRUE);
+CREATE POLICY definer ON identity.stack_user_profiles FOR SELECT TO consumer_definer USING (TRUE);
 
 GRANT SELECT, INSERT, UPDATE ON identity.companies, identity.stack_user_profiles TO consumer_worker;
 GRANT SELECT, INSERT, UPDATE, DELETE ON identity.profiles TO consumer_worker;
@@ -218,21 +226,26 @@ GRANT SELECT (
     last_sign_out_at, occurred_at, message_id, last_synced_at, sync_version, deleted_at
 ) ON identity.stack_user_profiles TO consumer_app;
 
--- Take the personal values of erased users out of the audit: the one change to it that is allowed.
+-- Take the personal values of forgotten users out of the audit: the one change to it that is allowed.
 CREATE FUNCTION identity.scrub_audit(user_ids uuid[]) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     personal CONSTANT text[] := ARRAY['full_name', 'email', 'email_verified', 'avatar_url'];
+    forgotten CONSTANT uuid[] := ARRAY(
+        SELECT m.stack_user_id
+        FROM identity.stack_user_profiles AS m
+        WHERE m.stack_user_id = ANY(user_ids) AND m.is_forgotten
+    );
     found_count bigint;
     changed_count bigint;
 BEGIN
     SELECT count(*) INTO found_count
     FROM identity.profile_audit
-    WHERE user_id = ANY(user_ids) AND (previous_values ?| personal OR new_values ?| personal);
+    WHERE user_id = ANY(forgotten) AND (previous_values ?| personal OR new_values ?| personal);
 
     UPDATE identity.profile_audit
     SET previous_values = previous_values - personal, new_values = new_values - personal
-    WHERE user_id = ANY(user_ids) AND (previous_values ?| personal OR new_values ?| personal);
+    WHERE user_id = ANY(forgotten) AND (previous_values ?| personal OR new_values ?| personal);
     GET DIAGNOSTICS changed_count = ROW_COUNT;
 
     IF changed_count < found_count THEN
@@ -244,6 +257,7 @@ REVOKE EXECUTE ON FUNCTION identity.scrub_audit FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION identity.scrub_audit TO consumer_worker;
 GRANT SELECT (user_id, previous_values, new_values), UPDATE (previous_values, new_values)
 ON identity.profile_audit TO consumer_definer;
+GRANT SELECT (stack_user_id, is_forgotten) ON identity.stack_user_profiles TO consumer_definer;
 -- The new owner must be able to create in the schema at the moment it becomes the owner, and only then.
 GRANT CREATE ON SCHEMA identity TO consumer_definer;
 ALTER FUNCTION identity.scrub_audit OWNER TO consumer_definer;

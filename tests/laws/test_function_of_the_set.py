@@ -57,6 +57,13 @@ SNAPSHOTS = st.builds(
 )
 
 
+# What is no snapshot may carry fields of one: none of them is a fact, and in a deletion none of them is even checked.
+PARTIAL = optional(st.sampled_from(["Partial", None]), "display_name", "profile_image_url")
+UNCHECKED = optional(
+    st.sampled_from([None, "junk", 300_000_000_000_000]), "primary_email", "last_active_at_millis", "is_anonymous"
+)
+
+
 @st.composite
 def deliveries(draw: st.DrawFn) -> Delivery:
     user_id = draw(st.sampled_from(USERS))
@@ -77,6 +84,8 @@ def deliveries(draw: st.DrawFn) -> Delivery:
     data: dict[str, object] = {"id": str(user_id).upper() if draw(st.booleans()) else str(user_id)}
     if event_type in {"user.created", "user.updated"} or (event_type != "user.deleted" and draw(st.booleans())):
         data |= draw(SNAPSHOTS)
+    else:
+        data |= draw(UNCHECKED if event_type == "user.deleted" else PARTIAL)
     if event_type in {"user.signed_in", "user.signed_out"}:
         data |= draw(optional(MILLIS, f"{event_type.removeprefix('user.')}_at_millis"))
     return Delivery(

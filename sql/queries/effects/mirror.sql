@@ -14,31 +14,39 @@ WITH delivered AS MATERIALIZED (
     WHERE o.seq = ANY(%(seqs)b::bigint[])
 ),
 
+-- Only a snapshot's fields are facts; what else a deletion or a bare sign-in carries was never checked.
+snapshots AS (
+    SELECT
+        d.*,
+        (
+            d.event_type IN ('user.created', 'user.updated')
+            OR (d.event_type IN ('user.signed_in', 'user.signed_out') AND d.data ? 'primary_email')
+        ) AS is_snapshot
+    FROM delivered AS d
+),
+
 facts AS (
     SELECT
-        d.user_id,
-        d.occurred_at,
-        d.message_id,
-        d.data,
-        d.source <> 'app' AS is_from_stack,
+        s.user_id,
+        s.occurred_at,
+        s.message_id,
+        s.source <> 'app' AS is_from_stack,
+        CASE WHEN s.is_snapshot THEN s.data END AS data,
         CASE
-            WHEN d.event_type IN ('user.created', 'user.updated') OR d.data ? 'primary_email'
-                THEN consumer.version((d.source <> 'app')::integer, d.occurred_at, d.message_id)
+            WHEN s.is_snapshot THEN consumer.version(s.source, s.occurred_at, s.message_id)
             ELSE ''
         END AS version,
-        consumer.instant(d.data ->> 'last_active_at_millis') AS last_active_at,
+        CASE WHEN s.is_snapshot THEN consumer.instant(s.data ->> 'last_active_at_millis') END AS last_active_at,
         CASE
-            WHEN
-                d.event_type = 'user.signed_in'
-                THEN coalesce(consumer.instant(d.data ->> 'signed_in_at_millis'), d.occurred_at)
+            WHEN s.event_type = 'user.signed_in'
+                THEN coalesce(consumer.instant(s.data ->> 'signed_in_at_millis'), s.occurred_at)
         END AS last_sign_in_at,
         CASE
-            WHEN
-                d.event_type = 'user.signed_out'
-                THEN coalesce(consumer.instant(d.data ->> 'signed_out_at_millis'), d.occurred_at)
+            WHEN s.event_type = 'user.signed_out'
+                THEN coalesce(consumer.instant(s.data ->> 'signed_out_at_millis'), s.occurred_at)
         END AS last_sign_out_at,
-        CASE WHEN d.event_type = 'user.deleted' THEN d.occurred_at END AS deleted_at
-    FROM delivered AS d
+        CASE WHEN s.event_type = 'user.deleted' THEN s.occurred_at END AS deleted_at
+    FROM snapshots AS s
 ),
 
 folded AS (
@@ -112,7 +120,7 @@ written AS (
         f.version,
         CASE WHEN f.version <> '' THEN f.occurred_at END,
         CASE WHEN f.version <> '' THEN f.message_id END,
-        now(),
+        statement_timestamp(),
         1,
         f.deleted_at
     FROM folded AS f
@@ -172,7 +180,7 @@ written AS (
         WHERE identity.is_news(excluded, known) OR identity.is_newer(excluded, known)
     RETURNING
         known.stack_user_id,
-        known.last_synced_at = now() AS is_changed,
+        known.last_synced_at = statement_timestamp() AS is_changed,
         known.deleted_at IS NOT NULL AS is_deleted
 )
 

@@ -6,7 +6,7 @@ WITH candidates AS MATERIALIZED (
         m.stack_user_id AS user_id,
         m.company_id,
         CASE
-            WHEN m.deleted_at IS NOT NULL AND s.delete_policy = 'anonymise' THEN 'Deleted user'
+            WHEN m.is_forgotten THEN 'Deleted user'
             ELSE coalesce(nullif(consumer.trimmed(m.stack_display_name), ''), 'Unknown User')
         END AS full_name,
         m.stack_primary_email AS email,
@@ -31,7 +31,7 @@ WITH candidates AS MATERIALIZED (
         o.seq = ANY(%(seqs)b::bigint[])
         AND m.stack_user_id = ANY(%(written)b::uuid[])
         AND m.has_profile
-        AND (m.deleted_at IS NULL OR s.delete_policy <> 'hard')
+        AND (m.deleted_at IS NULL OR s.delete_policy <> 'hard' OR m.is_held)
     ORDER BY
         m.stack_user_id ASC,
         (
@@ -39,7 +39,7 @@ WITH candidates AS MATERIALIZED (
             AND o.occurred_at = m.deleted_at
             AND (p.deleted_at IS DISTINCT FROM m.deleted_at)
         ) DESC,
-        coalesce(o.message_id = m.message_id, FALSE) DESC,
+        (consumer.version(o.source, o.occurred_at, o.message_id) = m.version) DESC,
         o.occurred_at DESC,
         o.seq DESC
 ),
@@ -134,7 +134,7 @@ written AS (
 imaged AS MATERIALIZED (
     SELECT
         c.user_id,
-        c.company_id,
+        coalesce(c.company_id, (c.known).company_id) AS audited_company_id,
         c.source,
         c.message_id,
         c.seq,
@@ -164,7 +164,7 @@ INSERT INTO identity.profile_audit (
 )
 SELECT
     user_id,
-    company_id,
+    audited_company_id,
     operation,
     identity.changed_fields(before_image, after_image),
     before_image,

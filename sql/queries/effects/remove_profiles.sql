@@ -1,4 +1,4 @@
--- Remove the profiles of deleted users where the delete policy is hard, each audited; returns whether it is.
+-- Remove the profiles of deleted users where the delete policy is hard, each audited, but those an application holds.
 WITH removed AS (
     DELETE FROM identity.profiles AS p
     USING identity.stack_user_profiles AS m, consumer.settings AS s
@@ -6,6 +6,7 @@ WITH removed AS (
         p.user_id = ANY(%(user_ids)b::uuid[])
         AND p.user_id = m.stack_user_id
         AND m.deleted_at IS NOT NULL
+        AND NOT m.is_held
         AND s.delete_policy = 'hard'
     RETURNING p.user_id, p.company_id, identity.image(p) AS before_image
 )

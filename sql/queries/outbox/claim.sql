@@ -16,6 +16,7 @@ WITH claimed AS (
 SELECT
     c.seq,
     o.source,
-    o.event_type
+    o.event_type,
+    o.user_id
 FROM claimed AS c
 INNER JOIN consumer.outbox AS o ON c.seq = o.seq;

@@ -16,6 +16,7 @@ SELECT
     c.seq,
     o.source,
     o.event_type,
+    o.user_id,
     c.attempts
 FROM claimed AS c
 INNER JOIN consumer.outbox AS o ON c.seq = o.seq;

@@ -14,7 +14,7 @@ WITH finished AS MATERIALIZED (
                 AND o.user_id = ANY(%(changed)b::uuid[])
                 THEN 'applied'
             WHEN o.event_type IN ('user.deleted', 'user.signed_in', 'user.signed_out') THEN 'unchanged'
-            WHEN (o.message_id IS DISTINCT FROM m.message_id) THEN 'stale'
+            WHEN consumer.version(o.source, o.occurred_at, o.message_id) <> m.version THEN 'stale'
             WHEN o.user_id = ANY(%(changed)b::uuid[]) THEN 'applied'
             ELSE 'unchanged'
         END AS outcome

@@ -12,4 +12,4 @@ VALUES (
     )
 )
 ON CONFLICT (source, message_id) DO NOTHING
-RETURNING seq, source, event_type;
+RETURNING seq, source, event_type, user_id;
