@@ -10,6 +10,7 @@ import pytest
 from consumer import migrations
 from consumer.cli.cells import duration, size
 from consumer.database import connect, worker_access
+from tests.cli_support import invoke
 from tests.factories import user_updated
 from tests.operator_cli import arrive, call, facts, set_aside, work
 from tests.support import scratch_database
@@ -104,6 +105,12 @@ def test_a_database_that_nobody_migrated_is_one_sentence(server_url: str) -> Non
 
     assert result.exit_code == 1
     assert result.stderr == "Error: The database lacks what this release needs: run `consumer migrate`.\n"
+
+
+def test_roles_that_nobody_made_are_the_same_sentence(emptied: str, tmp_path: Path) -> None:
+    result = invoke(tmp_path, {"DATABASE_URL": emptied, "ROLE_PREFIX": "nobody"}, "status")
+
+    assert (result.exit_code, "run `consumer migrate`" in result.stderr) == (1, True)
 
 
 def test_a_database_that_cannot_be_reached_is_one_sentence_without_the_password(tmp_path: Path) -> None:

@@ -41,6 +41,8 @@ NOT_MIGRATED = (
     postgres.UndefinedColumn,
     postgres.UndefinedFunction,
     postgres.InvalidSchemaName,
+    # SET LOCAL ROLE, where the roles are missing too.
+    postgres.InvalidParameterValue,
 )
 
 embedded_option = click.option(

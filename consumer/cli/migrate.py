@@ -30,8 +30,8 @@ class Report:
 def command(settings: Settings, *, is_check: bool, is_forced: bool, is_json: bool) -> None:
     """Apply the migrations that this release carries; any number of replicas may call this at once.
 
-    Settings that shape rows are recorded the first time. Changed ones are refused, or with --settings recorded; then
-    run `consumer rebuild`.
+    Settings that shape rows are recorded the first time. Changed ones are refused, or with --settings recorded; they
+    shape what is applied from then on.
     """
     with database(settings, "migrate") as conninfo:
         if is_check:
