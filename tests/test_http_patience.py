@@ -69,7 +69,8 @@ def test_a_request_that_trickles_is_cut_in_time(start: int, site: Site) -> None:
             break
 
     assert answer.startswith(b"HTTP/1.1 408 Request Timeout\r\n")
-    assert SHORT.patience_seconds <= time.monotonic() - began < SHORT.patience_seconds + 0.5
+    # A timer may fire a millisecond early, as loops count them.
+    assert SHORT.patience_seconds - 0.01 < time.monotonic() - began < SHORT.patience_seconds + 0.5
 
 
 def test_who_connects_and_says_nothing_is_hung_up_on_in_silence(site: Site) -> None:
