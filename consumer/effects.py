@@ -9,6 +9,7 @@ from psycopg.rows import args_row
 
 from consumer import outbox
 from consumer.database import Connection
+from consumer.errors import LostDeliveries
 from consumer.events import KNOWN_TYPES
 from consumer.outbox import Claimed, Finished
 from consumer.queries import query
@@ -25,6 +26,10 @@ async def apply(conn: Connection, claimed: Sequence[Claimed]) -> list[Finished]:
     for effect in _ORDER:
         if seqs := seqs_by_effect.get(effect):
             finished += await effect(conn, seqs)
+    if len(finished) != len(claimed):
+        raise LostDeliveries
+    # An application's deferred constraint would speak up only at the commit, when no culprit can be looked for.
+    await conn.execute(query("session/check_constraints"))
     return finished
 
 

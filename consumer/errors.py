@@ -58,5 +58,9 @@ class WorkerStopped(ConsumerError):
     """Too much of a batch fails alike: the fault is ours, and nothing is buried for it."""
 
 
+class LostDeliveries(ConsumerError):
+    """An effect left claimed deliveries without an outcome."""
+
+
 class EmbeddedServerError(ConsumerError):
     """The embedded PostgreSQL could not be started."""

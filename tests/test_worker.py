@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 from consumer.database import connect, worker_access
-from consumer.errors import WorkerStopped
+from consumer.errors import LostDeliveries, WorkerStopped
 from consumer.events import KNOWN_TYPES
 from consumer.metrics import Metrics
 from consumer.outbox import Delivery
@@ -228,6 +228,27 @@ def test_two_workers_that_both_look_for_a_culprit_never_deadlock(poison: str) ->
         conn.execute("SELECT pg_stat_force_next_flush()")
         after = conn.execute("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()").fetchone()
     assert before == after
+
+
+def test_a_deferred_constraint_of_the_application_sets_its_own_row_aside(emptied: str) -> None:
+    unique = "ALTER TABLE identity.profiles ADD CONSTRAINT late UNIQUE (full_name) DEFERRABLE INITIALLY DEFERRED"
+    stored(emptied, [user_updated(display_name=name) for name in ("Ada", "Ada", "Grace")])
+
+    with schema_change(emptied, unique, "ALTER TABLE identity.profiles DROP CONSTRAINT late"):
+        batch = run_once(emptied, worker())
+
+    assert (len(batch.finished), len(batch.retried)) == (2, 1)
+
+
+def test_a_delivery_that_no_effect_finished_stays_pending(emptied: str) -> None:
+    stored(emptied, [user_updated()])
+    with psycopg.connect(emptied) as conn:
+        conn.execute("DELETE FROM consumer.settings")
+
+    with pytest.raises(LostDeliveries):
+        run_once(emptied, worker())
+
+    assert deliveries(emptied) == [("pending", None, 0, None)]
 
 
 def test_due_retries_never_starve_new_deliveries(foreign_trigger: str) -> None:
