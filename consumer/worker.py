@@ -69,7 +69,8 @@ class Worker:
         async with transaction(conn, self.access):
             claimed = await self._claim(conn)
             if claimed:
-                await self._apply(conn, claimed, batch, _Tally(len(claimed)))
+                fresh = sum(delivery.attempts == 0 for delivery in claimed)
+                await self._apply(conn, claimed, batch, _Tally(fresh))
         if claimed:
             self._report(claimed, batch, time.perf_counter() - started)
         return batch
@@ -101,7 +102,9 @@ class Worker:
             if fault(error) in {Fault.TRANSIENT, Fault.OURS} or conn.closed:
                 raise
             if len(claimed) == 1:
-                tally.count(error)
+                # A known failure says nothing new: many of them due together must not stop the worker.
+                if claimed[0].attempts == 0:
+                    tally.count(error)
                 await self._set_aside(conn, claimed[0], error, batch)
                 return
             if fault(error) is Fault.BUSY:

@@ -251,6 +251,18 @@ def test_a_delivery_that_no_effect_finished_stays_pending(emptied: str) -> None:
     assert deliveries(emptied) == [("pending", None, 0, None)]
 
 
+def test_retries_that_fail_alike_again_do_not_stop_the_worker(foreign_trigger: str) -> None:
+    for _ in range(5):
+        stored(foreign_trigger, [user_updated(display_name="Mallory") for _ in range(5)])
+        run_once(foreign_trigger, worker(batch_size=5))
+    make_due(foreign_trigger)
+    stored(foreign_trigger, [user_updated(display_name="Ada")])
+
+    batch = run_once(foreign_trigger, worker())
+
+    assert (len(batch.finished), len(batch.retried)) == (1, 25)
+
+
 def test_due_retries_never_starve_new_deliveries(foreign_trigger: str) -> None:
     stored(foreign_trigger, [user_updated(display_name="Mallory") for _ in range(8)])
     run_once(foreign_trigger, worker(batch_size=8))
