@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from uuid import UUID
 
-from psycopg.errors import IntegrityError
+from psycopg.errors import IntegrityError, RaiseException
 from psycopg.rows import args_row
 
 from consumer import outbox
@@ -49,13 +49,14 @@ async def _fold_users(conn: Connection, seqs: Sequence[int]) -> list[Finished]:
     """Fold user deliveries into mirror, profiles and audit; the mirror comes first, for its rows are the locks."""
     cursor = await conn.execute(query("effects/mirror"), {"seqs": seqs}, binary=True)
     written, changed, deleted = await cursor.fetchone() or ([], [], [])
+    audited: list[int] = []
     if deleted:
-        await _remove_profiles(conn, seqs, deleted)
+        audited += await _remove_profiles(conn, seqs, deleted)
+        await conn.execute(query("effects/hold"), {"user_ids": deleted})
         await conn.execute(query("effects/forget"), {"user_ids": deleted})
     if written:
-        await conn.execute(query("effects/profiles"), {"seqs": seqs, "written": written})
-    cursor = await conn.execute(query("audit/put_sign_ins"), {"seqs": seqs}, binary=True)
-    (audited,) = await cursor.fetchone() or ([],)
+        audited += await _seqs(conn, "effects/profiles", {"seqs": seqs, "written": written})
+    audited += await _seqs(conn, "audit/put_sign_ins", {"seqs": seqs})
     if deleted:
         await conn.execute(query("audit/scrub"), {"user_ids": deleted})
     async with conn.cursor(binary=True, row_factory=args_row(Finished)) as finishing:
@@ -63,21 +64,31 @@ async def _fold_users(conn: Connection, seqs: Sequence[int]) -> list[Finished]:
         return await finishing.fetchall()
 
 
-async def _remove_profiles(conn: Connection, seqs: Sequence[int], user_ids: Sequence[UUID]) -> None:
-    """Remove hard-deleted profiles; one that an application's constraint holds is marked, and anonymised instead."""
+async def _remove_profiles(conn: Connection, seqs: Sequence[int], user_ids: Sequence[UUID]) -> list[int]:
+    """Remove hard-deleted profiles but those that an application's constraint or trigger holds; return who did it."""
     try:
         async with conn.transaction():
-            await conn.execute(query("effects/remove_profiles"), {"seqs": seqs, "user_ids": user_ids})
+            removed_by = await _seqs(conn, "effects/remove_profiles", {"seqs": seqs, "user_ids": user_ids})
             # A deferred foreign key would speak up only at the commit, when nothing can be done about it.
             await conn.execute(query("session/check_constraints"))
-    # 23503, PostgreSQL 18's 23001 for RESTRICT, 23502 of a NOT NULL column that the key would set to null.
-    except IntegrityError:
+            return removed_by
+    # 23503, PostgreSQL 18's 23001 for RESTRICT, 23502 of a NOT NULL column that the key would set to null; P0001 of a
+    # trigger.
+    except (IntegrityError, RaiseException):
         if len(user_ids) == 1:
-            await conn.execute(query("effects/hold"), {"user_id": user_ids[0]})
-            return
+            return []
         half = len(user_ids) // 2
-        await _remove_profiles(conn, seqs, user_ids[:half])
-        await _remove_profiles(conn, seqs, user_ids[half:])
+        return [
+            *await _remove_profiles(conn, seqs, user_ids[:half]),
+            *await _remove_profiles(conn, seqs, user_ids[half:]),
+        ]
+
+
+async def _seqs(conn: Connection, name: str, values: Mapping[str, object]) -> list[int]:
+    """Run a query that returns one array of deliveries."""
+    cursor = await conn.execute(query(name), values, binary=True)
+    (seqs,) = await cursor.fetchone() or ([],)
+    return list(seqs)
 
 
 async def _ignore(conn: Connection, seqs: Sequence[int]) -> list[Finished]:

@@ -26,6 +26,7 @@ Outcome = tuple[str, str, UUID | None, str, int]
 Render = Callable[[datetime, str, list[Fields]], bytes]
 
 # Every event there is; docs/LOGS.md says when each is logged and with which fields.
+BATCH_ROLLED_BACK = "batch_rolled_back"
 DATABASE_LOST = "database_lost"
 DATABASE_UNFIT = "database_unfit"
 DELIVERY_APPLIED = "delivery_applied"

@@ -6,6 +6,7 @@ import logging
 import time
 from datetime import timedelta
 
+from psycopg.errors import DeadlockDetected, SerializationFailure
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_random_exponential
 
 from consumer.database import Connection, connect, is_direct
@@ -33,6 +34,7 @@ class Loop:
         self._poll_max_seconds = poll_max.total_seconds()
         self._stop = asyncio.Event()
         self.turned_at = float("-inf")
+        self._has_turned = False
 
     def stop(self) -> None:
         """Let the running batch finish for FINISH_SECONDS, roll it back otherwise, and return from `run`."""
@@ -53,7 +55,7 @@ class Loop:
     def _retrying(self) -> AsyncRetrying:
         return AsyncRetrying(
             retry=retry_if_exception_type(Exception),
-            wait=_pause,
+            wait=self._pause,
             before_sleep=self._report_trouble,
             sleep=self._sleep,
             # Trouble after a stop is no reason to stay.
@@ -69,7 +71,7 @@ class Loop:
             idle_seconds = POLL_MIN_SECONDS
             while not self._stop.is_set():
                 batch = await self._worker.run_once(conn)
-                self.turned_at = time.monotonic()
+                self.turned_at, self._has_turned = time.monotonic(), True
                 if len(batch) or await self._is_woken(conn, idle_seconds):
                     idle_seconds = POLL_MIN_SECONDS
                 else:
@@ -86,16 +88,19 @@ class Loop:
             return await hearing
         return False
 
+    def _pause(self, state: RetryCallState) -> float:
+        """Return the seconds to wait: longer from failure to failure, as from the first when the loop has turned."""
+        if self._has_turned:
+            state.attempt_number, self._has_turned = 1, False
+        return (_STOPPED_PAUSE if fault(_error(state)) is Fault.OURS else _RECONNECT_PAUSE)(state)
+
     async def _sleep(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._stop.wait(), seconds)
 
     def _report_trouble(self, state: RetryCallState) -> None:
         error = _error(state)
-        log.error(
-            "worker_paused" if fault(error) is Fault.OURS else "database_lost",
-            extra={"error_code": code(error), "error": summary(error)},
-        )
+        log.error(_event(error), extra={"error_code": code(error), "error": summary(error)})
         self._worker.metrics.failed(fault(error).value)
 
 
@@ -111,8 +116,11 @@ def _error(state: RetryCallState) -> BaseException:
     return error
 
 
-def _pause(state: RetryCallState) -> float:
-    return (_STOPPED_PAUSE if fault(_error(state)) is Fault.OURS else _RECONNECT_PAUSE)(state)
+def _event(error: BaseException) -> str:
+    if fault(error) is Fault.OURS:
+        return "worker_paused"
+    is_lost = fault(error) is Fault.TRANSIENT and not isinstance(error, SerializationFailure | DeadlockDetected)
+    return "database_lost" if is_lost else "batch_rolled_back"
 
 
 _RECONNECT_PAUSE = wait_random_exponential(multiplier=0.1, max=RECONNECT_SECONDS_MAX)

@@ -22,8 +22,10 @@ async def recorded(conn: Connection) -> Projection | None:
 async def record(conn: Connection, projection: Projection, *, worker_role: str, is_forced: bool) -> None:
     """Record the settings and declare the default company, in the caller's transaction, which ends under *worker_role*.
 
-    Settings that differ from those recorded raise SettingsMismatch unless forced.
+    Waits for running batches: none of them is shaped by two settings. Settings that differ from those recorded raise
+    SettingsMismatch unless forced.
     """
+    await conn.execute(query("settings/replace"))
     known = await recorded(conn)
     if known == projection:
         return

@@ -3,10 +3,11 @@
 import logging
 import random
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from uuid import UUID
 
 from consumer import effects, logs, outbox
 from consumer.database import Access, Connection, transaction
@@ -21,11 +22,11 @@ log = logging.getLogger(__name__)
 # Deliveries a transaction: beyond a thousand the cost of each falls no further (bench/drain.py) while rows stay locked
 # longer.
 BATCH_SIZE = 1000
-# From this size on, half a batch that fails alike is a fault of ours, not of the deliveries (docs/OPERATIONS.md).
-ALIKE_BATCH_MIN = 20
-# A few rows that others hold are waited for one by one; more mean that a table is locked, and waiting 3 s for each row
-# would take hours.
-BUSY_ROWS_MAX = 3
+# From this many users on, half of them failing alike is a fault of ours, not of the deliveries (docs/OPERATIONS.md).
+ALIKE_SUBJECTS_MIN = 20
+# A few users whom others lock are waited for one by one; more mean that a table is locked, and waiting for each would
+# take hours.
+BUSY_USERS_MAX = 3
 # Milliseconds to wait for a lock once one has been waited for in vain: finding the row takes ten such waits.
 BUSY_LOCK_TIMEOUT = "100"
 # How long a replayed or late delivery may wait while newer ones keep every batch full.
@@ -67,10 +68,11 @@ class Worker:
         batch = Batch()
         started = time.perf_counter()
         async with transaction(conn, self.access):
+            # Every statement of the batch sees the same delete policy and defaults.
+            await conn.execute(query("settings/hold"))
             claimed = await self._claim(conn)
             if claimed:
-                fresh = sum(delivery.attempts == 0 for delivery in claimed)
-                await self._apply(conn, claimed, batch, _Tally(fresh))
+                await self._apply(conn, claimed, batch, _Tally(claimed))
         if claimed:
             self._report(claimed, batch, time.perf_counter() - started)
         return batch
@@ -101,16 +103,18 @@ class Worker:
         except Exception as error:
             if fault(error) in {Fault.TRANSIENT, Fault.OURS} or conn.closed:
                 raise
-            if len(claimed) == 1:
-                # A known failure says nothing new: many of them due together must not stop the worker.
-                if claimed[0].attempts == 0:
-                    tally.count(error)
-                await self._set_aside(conn, claimed[0], error, batch)
+            subjects = {_subject(delivery) for delivery in claimed}
+            # Whoever locks a user locks every delivery of that user: waiting again for each would take minutes.
+            if len(claimed) == 1 or (fault(error) is Fault.BUSY and len(subjects) == 1):
+                tally.count(claimed[0], error)
+                for delivery in claimed:
+                    await self._set_aside(conn, delivery, error, batch)
                 return
             if fault(error) is Fault.BUSY:
                 await conn.execute(query("session/hurry"), {"lock_timeout": BUSY_LOCK_TIMEOUT})
-            # The halves lock their users one after the other: in key order over both, as one batch does.
-            ordered = sorted(claimed, key=lambda delivery: (str(delivery.user_id), delivery.seq))
+            # The halves lock their users one after the other: in key order over both, as one batch does, which also
+            # puts companies before users.
+            ordered = sorted(claimed, key=lambda delivery: (str(delivery.user_id or ""), delivery.seq))
             half = len(ordered) // 2
             await self._apply(conn, ordered[:half], batch, tally)
             await self._apply(conn, ordered[half:], batch, tally)
@@ -157,19 +161,30 @@ def _failure(claimed: Claimed, error: Exception) -> dict[str, object]:
 
 
 class _Tally:
-    """Counts failures alike, and stops the worker when they can't be the deliveries' own."""
+    """Counts subjects that fail alike, and stops the worker when so many can't be at fault themselves.
 
-    def __init__(self, batch_size: int) -> None:
-        self._batch_size = batch_size
-        self._failures: Counter[tuple[str, str]] = Counter()
+    A subject counts once however many deliveries it has, and a known failure not at all: neither one user's many
+    updates nor many retries due together say anything about the rest.
+    """
 
-    def count(self, error: Exception) -> None:
-        self._failures[code(error), summary(error)] += 1
-        alike = max(self._failures.values())
-        if fault(error) is Fault.BUSY and alike > BUSY_ROWS_MAX:
+    def __init__(self, claimed: Sequence[Claimed]) -> None:
+        self._subject_count = len({_subject(delivery) for delivery in claimed if delivery.attempts == 0})
+        self._failed: defaultdict[tuple[str, str], set[UUID | int]] = defaultdict(set)
+
+    def count(self, claimed: Claimed, error: Exception) -> None:
+        is_busy = fault(error) is Fault.BUSY
+        if claimed.attempts and not is_busy:
+            return
+        alike = self._failed[code(error), summary(error)]
+        alike.add(_subject(claimed))
+        if is_busy and len(alike) > BUSY_USERS_MAX:
             raise error
-        if self._batch_size >= ALIKE_BATCH_MIN and alike * 2 >= self._batch_size:
-            raise WorkerStopped(f"half of a batch of {self._batch_size} failed alike: {summary(error)}") from error
+        if self._subject_count >= ALIKE_SUBJECTS_MIN and len(alike) * 2 >= self._subject_count:
+            raise WorkerStopped(f"{len(alike)} of {self._subject_count} failed alike: {summary(error)}") from error
+
+
+def _subject(claimed: Claimed) -> UUID | int:
+    return claimed.user_id or claimed.seq
 
 
 def retry_delay(attempts: int) -> timedelta:

@@ -143,3 +143,45 @@ def test_the_worker_cannot_scrub_the_audit_of_a_living_user(emptied: str) -> Non
         conn.execute("SELECT identity.scrub_audit(ARRAY[%s::uuid])", [user_id])
 
     assert PERSONAL[1] in dumped(emptied)
+
+
+@pytest.mark.parametrize("refusal", ["RAISE EXCEPTION 'no'", "RETURN NULL"])
+def test_hard_falls_back_to_anonymise_where_a_trigger_of_the_application_keeps_the_row(
+    emptied: str, refusal: str
+) -> None:
+    user_id = uuid4()
+    applied(under(emptied, "hard"), person(user_id))
+
+    with psycopg.connect(emptied, autocommit=True) as conn:
+        conn.execute(f"""
+            CREATE FUNCTION public.keep() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {refusal}; END $$;
+            CREATE TRIGGER keep BEFORE DELETE ON identity.profiles FOR EACH ROW EXECUTE FUNCTION public.keep();
+        """)
+        outcomes = applied(emptied, user_deleted(user_id))
+        conn.execute("DROP FUNCTION public.keep CASCADE")
+
+    assert outcomes == ["applied"]
+    assert profile(emptied, user_id)["full_name"] == "Deleted user"
+    assert not [value for value in PERSONAL if value in dumped(emptied)]
+
+
+@pytest.mark.parametrize("policy", ["anonymise", "hard"])
+def test_who_was_forgotten_is_not_remembered_by_a_softer_policy(emptied: str, policy: DeletePolicy) -> None:
+    user_id = uuid4()
+    applied(under(emptied, policy), person(user_id), user_deleted(user_id))
+
+    applied(under(emptied, "soft"), person(user_id))
+
+    assert profile(emptied, user_id)["full_name"] == "Deleted user"
+    assert not [value for value in PERSONAL if value in dumped(emptied)]
+
+
+def test_a_snapshot_of_a_forgotten_user_is_no_news(emptied: str) -> None:
+    user_id = uuid4()
+    applied(under(emptied, "anonymise"), person(user_id), user_deleted(user_id))
+    before = rows(emptied, "SELECT sync_version FROM identity.stack_user_profiles")
+
+    outcomes = applied(emptied, person(user_id))
+
+    assert outcomes == ["unchanged"]
+    assert rows(emptied, "SELECT sync_version FROM identity.stack_user_profiles") == before

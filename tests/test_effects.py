@@ -134,6 +134,16 @@ def test_an_anonymous_user_has_a_mirror_and_no_profile(emptied: str) -> None:
     ]
 
 
+def test_the_old_snapshot_that_brings_a_profile_about_is_applied(emptied: str) -> None:
+    user_id = uuid4()
+    older, newer = user_updated(user_id, display_name="Ada"), user_updated(user_id, is_anonymous=True)
+
+    outcomes = applied(emptied, newer, older)
+
+    assert outcomes == ["applied", "applied"]
+    assert audit(emptied, "operation, message_id") == [("created", older.message_id)]
+
+
 def test_the_application_counts_until_stack_speaks(emptied: str) -> None:
     user_id = uuid4()
     mine = snapshot(display_name="From the app", primary_email="app@example.com", server_metadata={"role": "owner"})

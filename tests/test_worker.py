@@ -11,8 +11,10 @@ import pytest
 from consumer.database import connect, worker_access
 from consumer.errors import LostDeliveries, WorkerStopped
 from consumer.events import KNOWN_TYPES
+from consumer.faults import code as error_code
 from consumer.metrics import Metrics
 from consumer.outbox import Delivery
+from consumer.queries import query
 from consumer.worker import Batch, Worker, drain
 from tests.factories import user_updated
 from tests.support import put, rows
@@ -261,6 +263,41 @@ def test_retries_that_fail_alike_again_do_not_stop_the_worker(foreign_trigger: s
     batch = run_once(foreign_trigger, worker())
 
     assert (len(batch.finished), len(batch.retried)) == (1, 25)
+
+
+def test_many_deliveries_of_one_refused_user_do_not_stop_the_worker(foreign_trigger: str) -> None:
+    refused = uuid4()
+    stored(foreign_trigger, [user_updated(refused, display_name="Mallory") for _ in range(30)])
+    stored(foreign_trigger, [user_updated(display_name="Ada")])
+
+    batch = run_once(foreign_trigger, worker())
+
+    assert (len(batch.finished), len(batch.retried)) == (1, 30)
+
+
+def test_many_deliveries_of_one_locked_user_are_waited_for_once(emptied: str) -> None:
+    locked = uuid4()
+    stored(emptied, [user_updated(locked)])
+    run_once(emptied, worker())
+    stored(emptied, [*(user_updated(locked) for _ in range(200)), user_updated()])
+
+    with psycopg.connect(emptied) as holder:
+        holder.execute("SELECT FROM identity.stack_user_profiles WHERE stack_user_id = %s FOR UPDATE", [locked])
+        batch = run_once(emptied, worker())
+
+    assert (len(batch.finished), len(batch.retried)) == (1, 200)
+    assert {error_code(error) for _, error in batch.retried} == {"55P03"}
+
+
+def test_a_batch_never_runs_while_settings_are_being_replaced(emptied: str) -> None:
+    stored(emptied, [user_updated()])
+
+    with psycopg.connect(emptied) as operator:
+        operator.execute(query("settings/replace"))
+        with pytest.raises(psycopg.errors.LockNotAvailable):
+            run_once(emptied, worker())
+
+    assert len(run_once(emptied, worker()).finished) == 1
 
 
 def test_due_retries_never_starve_new_deliveries(foreign_trigger: str) -> None:

@@ -79,7 +79,8 @@ CREATE TABLE identity.stack_user_profiles (
     CONSTRAINT stack_user_profiles_version CHECK ((version = '') = (message_id IS NULL))
 ) WITH (fillfactor = 80);
 
--- Whether an offered mirror row would change what is stored, beyond its version and the times of activity.
+-- Whether an offered mirror row would change what is stored, beyond its version and the times of activity. What a
+-- forgotten user's newer snapshot says is nothing to tell apart: what it would be compared with is gone.
 CREATE FUNCTION identity.is_news(
     offered identity.stack_user_profiles, known identity.stack_user_profiles
 ) RETURNS boolean
@@ -89,6 +90,7 @@ offered.has_profile > known.has_profile
     OR least(offered.deleted_at, known.deleted_at) IS DISTINCT FROM known.deleted_at
 OR (
     offered.version > known.version
+    AND NOT known.is_forgotten
     AND (
         offered.stack_display_name,
         offered.stack_primary_email,

@@ -1,4 +1,2 @@
--- Take the personal values of these deleted users out of the audit, where the delete policy asks for it.
-SELECT identity.scrub_audit(%(user_ids)b::uuid[])
-FROM consumer.settings
-WHERE delete_policy <> 'soft';
+-- Take the personal values of those of these users who are forgotten out of the audit.
+SELECT identity.scrub_audit(%(user_ids)b::uuid[]);

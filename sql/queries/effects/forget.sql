@@ -1,5 +1,5 @@
 -- Take the personal data of deleted users out of their mirror rows, as the delete policy says; a profile that an
--- application holds is anonymised under `hard` too.
+-- application holds is anonymised under `hard` too, and who was forgotten once is not remembered under `soft`.
 UPDATE identity.stack_user_profiles AS m
 SET
     stack_display_name = NULL,
@@ -7,11 +7,11 @@ SET
     stack_primary_email_verified = NULL,
     stack_profile_image_url = NULL,
     stack_metadata = NULL,
-    is_anonymous = CASE WHEN s.delete_policy = 'anonymise' OR m.is_held THEN m.is_anonymous END,
-    is_restricted = CASE WHEN s.delete_policy = 'anonymise' OR m.is_held THEN m.is_restricted END,
+    is_anonymous = CASE WHEN s.delete_policy <> 'hard' OR m.is_held THEN m.is_anonymous END,
+    is_restricted = CASE WHEN s.delete_policy <> 'hard' OR m.is_held THEN m.is_restricted END,
     signed_up_at = NULL,
-    source_role = CASE WHEN s.delete_policy = 'anonymise' OR m.is_held THEN m.source_role END,
-    source_department = CASE WHEN s.delete_policy = 'anonymise' OR m.is_held THEN m.source_department END,
+    source_role = CASE WHEN s.delete_policy <> 'hard' OR m.is_held THEN m.source_role END,
+    source_department = CASE WHEN s.delete_policy <> 'hard' OR m.is_held THEN m.source_department END,
     last_active_at = NULL,
     last_sign_in_at = NULL,
     last_sign_out_at = NULL,
@@ -20,4 +20,4 @@ FROM consumer.settings AS s
 WHERE
     m.stack_user_id = ANY(%(user_ids)b::uuid[])
     AND m.deleted_at IS NOT NULL
-    AND s.delete_policy <> 'soft';
+    AND (s.delete_policy <> 'soft' OR m.is_forgotten);

@@ -1,4 +1,14 @@
--- Note that an application's constraint keeps this deleted user's profile: from now on it is anonymised, not removed.
-UPDATE identity.stack_user_profiles
+-- Note whose profile should have been removed and is still there, because an application's constraint or trigger keeps
+-- it: from now on it is anonymised, not removed.
+UPDATE identity.stack_user_profiles AS m
 SET is_held = TRUE
-WHERE stack_user_id = %(user_id)b::uuid;
+FROM consumer.settings AS s
+WHERE
+    m.stack_user_id = ANY(%(user_ids)b::uuid[])
+    AND m.deleted_at IS NOT NULL
+    AND NOT m.is_held
+    AND s.delete_policy = 'hard'
+    AND EXISTS (
+        SELECT FROM identity.profiles AS p
+        WHERE p.user_id = m.stack_user_id
+    );

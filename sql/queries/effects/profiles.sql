@@ -1,5 +1,6 @@
 -- Bring the profiles of the written users in line with their mirror, and audit each one that changes, with its images
 -- before and after and the delivery that did it: the deletion that buried the user, else the winning snapshot.
+-- Returns the deliveries that the audit names.
 -- The users are locked by their mirror rows, so what is read here is what will be overwritten.
 WITH candidates AS MATERIALIZED (
     SELECT DISTINCT ON (m.stack_user_id)
@@ -157,20 +158,26 @@ imaged AS MATERIALIZED (
         ) AS after_image
     FROM compared AS c
     WHERE c.is_changed
+),
+
+audited AS (
+    INSERT INTO identity.profile_audit (
+        user_id, company_id, operation, changed_fields, previous_values, new_values, source, message_id, seq
+    )
+    SELECT
+        user_id,
+        audited_company_id,
+        operation,
+        identity.changed_fields(before_image, after_image),
+        before_image,
+        after_image,
+        source,
+        message_id,
+        seq
+    FROM imaged
+    ORDER BY user_id
+    RETURNING seq
 )
 
-INSERT INTO identity.profile_audit (
-    user_id, company_id, operation, changed_fields, previous_values, new_values, source, message_id, seq
-)
-SELECT
-    user_id,
-    audited_company_id,
-    operation,
-    identity.changed_fields(before_image, after_image),
-    before_image,
-    after_image,
-    source,
-    message_id,
-    seq
-FROM imaged
-ORDER BY user_id;
+SELECT coalesce(array_agg(seq), '{}') AS seqs
+FROM audited;

@@ -1,4 +1,5 @@
 -- Remove the profiles of deleted users where the delete policy is hard, each audited, but those an application holds.
+-- Returns the deliveries that the audit names.
 WITH removed AS (
     DELETE FROM identity.profiles AS p
     USING identity.stack_user_profiles AS m, consumer.settings AS s
@@ -9,21 +10,27 @@ WITH removed AS (
         AND NOT m.is_held
         AND s.delete_policy = 'hard'
     RETURNING p.user_id, p.company_id, identity.image(p) AS before_image
+),
+
+audited AS (
+    INSERT INTO identity.profile_audit (
+        user_id, company_id, operation, changed_fields, previous_values, new_values, source, message_id, seq
+    )
+    SELECT DISTINCT ON (r.user_id)
+        r.user_id,
+        r.company_id,
+        'deleted',
+        identity.changed_fields(r.before_image, '{}'),
+        r.before_image,
+        NULL,
+        o.source,
+        o.message_id,
+        o.seq
+    FROM removed AS r
+    INNER JOIN consumer.outbox AS o ON r.user_id = o.user_id AND o.seq = ANY(%(seqs)b::bigint[])
+    ORDER BY r.user_id ASC, (o.event_type = 'user.deleted') DESC, o.occurred_at ASC
+    RETURNING seq
 )
 
-INSERT INTO identity.profile_audit (
-    user_id, company_id, operation, changed_fields, previous_values, new_values, source, message_id, seq
-)
-SELECT DISTINCT ON (r.user_id)
-    r.user_id,
-    r.company_id,
-    'deleted',
-    identity.changed_fields(r.before_image, '{}'),
-    r.before_image,
-    NULL,
-    o.source,
-    o.message_id,
-    o.seq
-FROM removed AS r
-INNER JOIN consumer.outbox AS o ON r.user_id = o.user_id AND o.seq = ANY(%(seqs)b::bigint[])
-ORDER BY r.user_id ASC, (o.event_type = 'user.deleted') DESC, o.occurred_at ASC;
+SELECT coalesce(array_agg(seq), '{}') AS seqs
+FROM audited;
