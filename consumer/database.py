@@ -13,7 +13,13 @@ from psycopg_pool import AsyncConnectionPool
 
 from consumer.queries import query
 
-Connection = AsyncConnection[TupleRow]
+
+class Connection(AsyncConnection[TupleRow]):
+    """A connection; *is_entered* tells that its whole session has its role and limits, not only a transaction."""
+
+    is_entered = False
+
+
 Pool = AsyncConnectionPool[Connection]
 
 # How long a lost peer goes unnoticed on an idle connection: 30 s, then three probes 5 s apart (reliability: half-open).
@@ -75,7 +81,7 @@ def operator_access(role_prefix: str) -> Access:
 
 async def connect(conninfo: str, access: Access) -> Connection:
     """Open an autocommit connection; OperationalError when the server does not answer in time."""
-    return await AsyncConnection.connect(_conninfo(conninfo, access), **_CONNECTION)
+    return await Connection.connect(_conninfo(conninfo, access), **_CONNECTION)
 
 
 # No prepared statements: PgBouncer before 1.21 in transaction mode loses them (42P05), and a plan made for the batch at
@@ -83,16 +89,16 @@ async def connect(conninfo: str, access: Access) -> Connection:
 _CONNECTION: dict[str, Any] = {"autocommit": True, "prepare_threshold": None}
 
 
-async def is_direct(conn: Connection) -> bool:
-    """Tell whether the server itself answered the connect: a pooler in between hands out other backends."""
+async def enter(conn: Connection, access: Access) -> bool:
+    """Give the whole session its role and limits, and return True, if the server itself answered the connect.
+
+    Behind a pooler, which lends the session to others, nothing is changed: each transaction enters by itself.
+    """
     cursor = await conn.execute(query("session/backend"))
-    return await cursor.fetchone() == (conn.info.backend_pid,)
-
-
-async def _prepare_if_direct(conn: Connection) -> None:
-    """Prepare statements at once, which saves a receiver a fifth of each batch, unless a pooler is in between."""
-    if await is_direct(conn):
-        conn.prepare_threshold = 0
+    if await cursor.fetchone() == (conn.info.backend_pid,):
+        await conn.execute(query("session/enter"), _session(access, is_local=False))
+        conn.is_entered = True
+    return conn.is_entered
 
 
 @asynccontextmanager
@@ -102,8 +108,15 @@ async def open_pool(conninfo: str, access: Access, *, size: int, wait_timeout: t
     Connections are not checked before they are lent: psycopg_pool pauses a second after each one that fails, and after
     a restart all of them do. A borrower whose connection turns out to be lost drains the pool and asks again.
     """
+
+    async def prepare(conn: Connection) -> None:
+        # Statements prepared at once save a receiver a fifth of each batch.
+        if await enter(conn, access):
+            conn.prepare_threshold = 0
+
     pool: Pool = AsyncConnectionPool(
         _conninfo(conninfo, access),
+        connection_class=Connection,
         kwargs=_CONNECTION,
         min_size=size,
         max_size=size,
@@ -111,7 +124,7 @@ async def open_pool(conninfo: str, access: Access, *, size: int, wait_timeout: t
         # The default of 300 s backs off so far that recovery came 18.5 s late.
         reconnect_timeout=5,
         max_waiting=4 * size,
-        configure=_prepare_if_direct,
+        configure=prepare,
         name=access.name,
         open=False,
     )
@@ -124,25 +137,38 @@ async def open_pool(conninfo: str, access: Access, *, size: int, wait_timeout: t
 
 @asynccontextmanager
 async def transaction(conn: Connection, access: Access) -> AsyncIterator[None]:
-    """Run one transaction under the access's role and limits; all of them end with it."""
+    """Run one transaction under the access's role and limits; they end with it, unless the session has them."""
     async with conn.transaction():
-        await conn.execute(
-            query("session/enter"),
-            {
-                "role": access.role,
-                "statement_timeout": _milliseconds(access.statement_timeout),
-                "lock_timeout": _milliseconds(access.lock_timeout),
-                "idle_timeout": _milliseconds(access.idle_timeout),
-                "synchronous_commit": access.synchronous_commit,
-            },
-        )
+        if not conn.is_entered:
+            await conn.execute(query("session/enter"), _session(access, is_local=True))
         yield
+
+
+@asynccontextmanager
+async def statement(conn: Connection, access: Access) -> AsyncIterator[None]:
+    """Run one statement, which commits by itself where the session is entered: one round trip instead of four."""
+    if conn.is_entered:
+        yield
+    else:
+        async with transaction(conn, access):
+            yield
 
 
 async def is_writable(conn: Connection) -> bool:
     """Tell whether this connection can store: false on a standby, or when a failover turned its server read-only."""
     cursor = await conn.execute(query("session/check"))
     return await cursor.fetchone() == (True,)
+
+
+def _session(access: Access, *, is_local: bool) -> dict[str, object]:
+    return {
+        "role": access.role,
+        "statement_timeout": _milliseconds(access.statement_timeout),
+        "lock_timeout": _milliseconds(access.lock_timeout),
+        "idle_timeout": _milliseconds(access.idle_timeout),
+        "synchronous_commit": access.synchronous_commit,
+        "is_local": is_local,
+    }
 
 
 def _conninfo(conninfo: str, access: Access) -> str:

@@ -12,7 +12,7 @@ from psycopg.errors import ReadOnlySqlTransaction
 from psycopg_pool import PoolTimeout, TooManyRequests
 
 from consumer import outbox
-from consumer.database import Access, Connection, Pool, is_writable, transaction
+from consumer.database import Access, Connection, Pool, is_writable, statement, transaction
 from consumer.errors import IntakeFull, StoreUnavailable
 from consumer.faults import Fault, fault
 from consumer.metrics import Received
@@ -169,12 +169,13 @@ class Intake:
         usable = [delivery for delivery in deliveries if delivery.error_code is None]
         dead = [delivery for delivery in deliveries if delivery.error_code is not None]
         new_usable = new_dead = 0
-        async with transaction(conn, self._access):
+        is_waking = self._is_wake_due()
+        async with (transaction if dead or is_waking else statement)(conn, self._access):
             if usable:
                 new_usable = await outbox.put(conn, usable)
             for delivery in dead:
                 new_dead += await outbox.put_dead(conn, delivery)
-            if new_usable and self._is_wake_due():
+            if is_waking:
                 await conn.execute(query("session/wake"))
         self._count("stored", new_usable)
         self._count("dead", new_dead)

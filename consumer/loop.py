@@ -9,7 +9,7 @@ from datetime import timedelta
 from psycopg.errors import DeadlockDetected, SerializationFailure
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_random_exponential
 
-from consumer.database import Connection, connect, is_direct
+from consumer.database import Connection, connect, enter
 from consumer.faults import Fault, code, fault, summary
 from consumer.queries import query
 from consumer.worker import Worker
@@ -66,7 +66,7 @@ class Loop:
     async def _drain_until_stopped(self) -> None:
         async with await connect(self._conninfo, self._worker.access) as conn:
             # A pooler would keep on listening for whoever gets that backend next.
-            if await is_direct(conn):
+            if await enter(conn, self._worker.access):
                 await conn.execute(query("session/listen"))
             idle_seconds = POLL_MIN_SECONDS
             while not self._stop.is_set():

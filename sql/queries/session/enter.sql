@@ -1,7 +1,8 @@
--- Give this transaction its role and its limits. Local settings only: behind a pooler anything else reaches strangers.
+-- Take a role and limits: for this transaction where is_local says so, for behind a pooler anything else reaches
+-- strangers; else for the whole session.
 SELECT
-    set_config('role', %(role)b::text, TRUE),
-    set_config('statement_timeout', %(statement_timeout)b::text, TRUE),
-    set_config('lock_timeout', %(lock_timeout)b::text, TRUE),
-    set_config('idle_in_transaction_session_timeout', %(idle_timeout)b::text, TRUE),
-    set_config('synchronous_commit', %(synchronous_commit)b::text, TRUE);
+    set_config('role', %(role)b::text, %(is_local)b::boolean),
+    set_config('statement_timeout', %(statement_timeout)b::text, %(is_local)b::boolean),
+    set_config('lock_timeout', %(lock_timeout)b::text, %(is_local)b::boolean),
+    set_config('idle_in_transaction_session_timeout', %(idle_timeout)b::text, %(is_local)b::boolean),
+    set_config('synchronous_commit', %(synchronous_commit)b::text, %(is_local)b::boolean);
