@@ -2,7 +2,20 @@
 -- before and after and the delivery that did it: the deletion that buried the user, else the winning snapshot.
 -- Returns the deliveries that the audit names.
 -- The users are locked by their mirror rows, so what is read here is what will be overwritten.
-WITH candidates AS MATERIALIZED (
+-- The claimed deliveries come first, as a fence: by way of the users the cost would grow with all they ever sent.
+WITH claimed AS MATERIALIZED (
+    SELECT
+        seq,
+        user_id,
+        event_type,
+        source,
+        occurred_at,
+        message_id
+    FROM consumer.outbox
+    WHERE seq = ANY(%(seqs)b::bigint[])
+),
+
+candidates AS MATERIALIZED (
     SELECT DISTINCT ON (m.stack_user_id)
         m.stack_user_id AS user_id,
         m.company_id,
@@ -24,13 +37,12 @@ WITH candidates AS MATERIALIZED (
         o.source,
         o.message_id,
         o.seq
-    FROM consumer.outbox AS o
+    FROM claimed AS o
     INNER JOIN identity.stack_user_profiles AS m ON o.user_id = m.stack_user_id
     LEFT JOIN identity.profiles AS p ON m.stack_user_id = p.user_id
     CROSS JOIN consumer.settings AS s
     WHERE
-        o.seq = ANY(%(seqs)b::bigint[])
-        AND m.stack_user_id = ANY(%(written)b::uuid[])
+        m.stack_user_id = ANY(%(written)b::uuid[])
         AND m.has_profile
         AND (m.deleted_at IS NULL OR s.delete_policy <> 'hard' OR m.is_held)
     ORDER BY

@@ -1,6 +1,19 @@
 -- Remove the profiles of deleted users where the delete policy is hard, each audited, but those an application holds.
 -- Returns the deliveries that the audit names.
-WITH removed AS (
+-- The claimed deliveries come first, as a fence: by way of the users the cost would grow with all they ever sent.
+WITH claimed AS MATERIALIZED (
+    SELECT
+        seq,
+        user_id,
+        event_type,
+        source,
+        occurred_at,
+        message_id
+    FROM consumer.outbox
+    WHERE seq = ANY(%(seqs)b::bigint[])
+),
+
+removed AS (
     DELETE FROM identity.profiles AS p
     USING identity.stack_user_profiles AS m, consumer.settings AS s
     WHERE
@@ -27,7 +40,7 @@ audited AS (
         o.message_id,
         o.seq
     FROM removed AS r
-    INNER JOIN consumer.outbox AS o ON r.user_id = o.user_id AND o.seq = ANY(%(seqs)b::bigint[])
+    INNER JOIN claimed AS o ON r.user_id = o.user_id
     ORDER BY r.user_id ASC, (o.event_type = 'user.deleted') DESC, o.occurred_at ASC
     RETURNING seq
 )

@@ -1,5 +1,18 @@
 -- Mark claimed user deliveries done, each with what it did to its user, and tell so for the log.
-WITH finished AS MATERIALIZED (
+-- The claimed deliveries come first, as a fence: by way of the users the cost would grow with all they ever sent.
+WITH claimed AS MATERIALIZED (
+    SELECT
+        seq,
+        user_id,
+        event_type,
+        source,
+        occurred_at,
+        message_id
+    FROM consumer.outbox
+    WHERE seq = ANY(%(seqs)b::bigint[])
+),
+
+finished AS MATERIALIZED (
     SELECT
         o.seq,
         o.source,
@@ -18,9 +31,8 @@ WITH finished AS MATERIALIZED (
             WHEN o.user_id = ANY(%(changed)b::uuid[]) THEN 'applied'
             ELSE 'unchanged'
         END AS outcome
-    FROM consumer.outbox AS o
+    FROM claimed AS o
     INNER JOIN identity.stack_user_profiles AS m ON o.user_id = m.stack_user_id
-    WHERE o.seq = ANY(%(seqs)b::bigint[])
 ),
 
 put AS (
