@@ -1,5 +1,6 @@
 """What a stranger can write to the port: malformed, ambiguous, too large, too much."""
 
+import re
 import resource
 import time
 from collections.abc import Iterator
@@ -151,6 +152,18 @@ def test_large_bodies_in_one_stream_are_judged_one_by_one(site: Site) -> None:
 def test_a_body_of_the_limit_is_taken_and_one_byte_more_is_not(site: Site) -> None:
     assert site.ask(post(large_body(SHORT.body_bytes))).status == 204
     assert site.ask(post(large_body(SHORT.body_bytes + 1))).error == "body_too_large"
+
+
+def test_a_body_in_one_chunk_is_judged_by_the_same_limit(site: Site) -> None:
+    assert site.ask(chunked(post(large_body(SHORT.body_bytes)))).status == 204
+    assert site.ask(chunked(post(large_body(SHORT.body_bytes + 1)))).error == "body_too_large"
+
+
+def chunked(delivery: bytes) -> bytes:
+    """Return the same request with its body in one chunk."""
+    start, _, body = delivery.partition(b"\r\n\r\n")
+    start = re.sub(rb"(?i)content-length: \d+", b"transfer-encoding: chunked", start)
+    return b"%b\r\n\r\n%x\r\n%b\r\n0\r\n\r\n" % (start, len(body), body)
 
 
 def test_a_body_that_says_it_is_too_large_is_refused_before_it_is_sent(site: Site) -> None:

@@ -9,12 +9,12 @@ import psycopg
 import pytest
 
 from consumer import intake as intake_module
-from consumer.database import open_pool, receiver_access
+from consumer.database import connect, open_pool, receiver_access
 from consumer.errors import IntakeFull, StoreUnavailable
 from consumer.intake import Intake, open_intake
 from consumer.outbox import Delivery
 from tests.factories import user_updated
-from tests.support import rows
+from tests.support import put, rows
 
 ACCESS = receiver_access("consumer")
 NOWHERE = "host=127.0.0.1 port=1 dbname=x user=x"
@@ -62,6 +62,18 @@ def test_a_hundred_parallel_repeats_of_one_id_are_one_row(emptied: str) -> None:
     assert counted == {"stored": 1, "duplicate": 99, "dead": 0}
     assert len(rows(emptied, "SELECT seq FROM consumer.outbox")) == 1
     assert len(rows(emptied, "SELECT seq FROM consumer.pending")) == 1
+
+
+def test_two_writers_with_the_same_ids_in_another_order_never_deadlock(emptied: str) -> None:
+    async def write_both_ways(rounds: int) -> None:
+        async with await connect(emptied, ACCESS) as one, await connect(emptied, ACCESS) as two:
+            for _ in range(rounds):
+                deliveries = [user_updated() for _ in range(400)]
+                await asyncio.gather(put(one, deliveries), put(two, deliveries[::-1]))
+
+    asyncio.run(write_both_ways(10))
+
+    assert rows(emptied, "SELECT count(*) FROM consumer.pending") == [{"count": 4000}]
 
 
 def test_an_unusable_delivery_is_stored_dead_with_its_reason(emptied: str) -> None:

@@ -1,0 +1,81 @@
+"""The proof can fail: `python -m tests.planted` plants each bug in a copy of the tree and runs its test.
+
+Every test passes first without a bug. Exits 1 if a bug goes unnoticed.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from rich.console import Console
+from rich.table import Table
+
+from tests.planted.bugs import BUGS, Bug
+
+ROOT = Path(__file__).parents[2]
+COPIED = ("consumer", "sql", "tests", "pyproject.toml", "README.md", "docs")
+# The slowest of these tests takes a tenth; one that hangs has noticed as well.
+PATIENCE_SECONDS = 180
+PASSED, FAILED = 0, 1
+
+
+def copy_tree(target: Path) -> None:
+    """Copy what the tests need."""
+    for name in COPIED:
+        source = ROOT / name
+        if source.is_dir():
+            shutil.copytree(source, target / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(source, target / name)
+
+
+def run(tree: Path, tests: Sequence[str]) -> int:
+    """Return pytest's exit code."""
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *tests]
+    environment = {**os.environ, "PYTHONPATH": str(tree), "PYTHONDONTWRITEBYTECODE": "1"}
+    try:
+        return subprocess.run(
+            command, cwd=tree, env=environment, check=False, timeout=PATIENCE_SECONDS, capture_output=True
+        ).returncode
+    except subprocess.TimeoutExpired:
+        return FAILED
+
+
+def is_caught(tree: Path, bug: Bug) -> bool:
+    """Plant, test, and put the file back."""
+    file = tree / bug.file
+    text = file.read_text()
+    assert bug.old in text, f"{bug.name}: {bug.file} reads otherwise now"
+    file.write_text(text.replace(bug.old, bug.new))
+    try:
+        return run(tree, [bug.test]) == FAILED
+    finally:
+        file.write_text(text)
+
+
+def main() -> int:
+    bugs = [bug for bug in BUGS if not sys.argv[1:] or bug.name in sys.argv[1:]]
+    table = Table("planted bug", "noticed by", "caught")
+    with TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        tree = Path(folder)
+        tree.chmod(0o755)
+        copy_tree(tree)
+        if run(tree, sorted({bug.test for bug in bugs})) != PASSED:
+            print("The tests do not pass without a bug.", file=sys.stderr)
+            return 1
+        caught = 0
+        for bug in bugs:
+            is_noticed = is_caught(tree, bug)
+            caught += is_noticed
+            table.add_row(bug.name, bug.test.split("::")[-1], "yes" if is_noticed else "NO")
+    Console(width=None if sys.stdout.isatty() else 160).print(table)
+    print(f"{caught} of {len(bugs)} caught")
+    return 0 if caught == len(bugs) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,153 @@
+"""Bugs that somebody could write, each with the test that must notice."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Bug:
+    """One change to one file, and the test that fails with it."""
+
+    name: str
+    file: str
+    old: str
+    new: str
+    test: str
+
+
+MIRROR = "sql/queries/effects/mirror.sql"
+WORKER_TESTS = "tests/test_worker.py"
+INTAKE_TESTS = "tests/test_intake.py"
+LAW = "tests/laws/test_function_of_the_set.py::test_any_order_repeats_and_batches_end_in_the_state_of_the_model"
+
+BUGS = (
+    Bug(
+        "acknowledge before the commit",
+        "consumer/intake.py",
+        "        await stored\n",
+        "        await asyncio.sleep(0)\n",
+        f"{INTAKE_TESTS}::test_a_put_that_returns_is_committed_and_pending",
+    ),
+    Bug(
+        "synchronous_commit off",
+        "consumer/database.py",
+        'synchronous_commit: str = "on"',
+        'synchronous_commit: str = "off"',
+        "tests/test_database.py",
+    ),
+    Bug(
+        "no tombstone",
+        MIRROR,
+        "deleted_at = least(excluded.deleted_at, known.deleted_at)",
+        "deleted_at = excluded.deleted_at",
+        LAW,
+    ),
+    Bug(
+        "the youngest deletion instead of the oldest",
+        MIRROR,
+        "min(f.deleted_at) OVER by_user",
+        "max(f.deleted_at) OVER by_user",
+        LAW,
+    ),
+    Bug(
+        "no version guard",
+        MIRROR,
+        "WHEN excluded.version > known.version THEN excluded.stack_primary_email ELSE",
+        "WHEN excluded.version <> '' THEN excluded.stack_primary_email ELSE",
+        LAW,
+    ),
+    Bug(
+        "the application outranks Stack",
+        "sql/migrations/0002.identity.sql",
+        "(source <> 'app')::integer::text",
+        "(source = 'app')::integer::text",
+        LAW,
+    ),
+    Bug(
+        "done-mark outside the transaction",
+        "consumer/worker.py",
+        "            claimed = await self._claim(conn)\n            if claimed:\n",
+        "            claimed = await self._claim(conn)\n        async with transaction(conn, self.access):\n"
+        "            if claimed:\n",
+        "tests/faults/test_worker_killed.py",
+    ),
+    Bug(
+        "unordered batch of the intake",
+        "sql/queries/outbox/put.sql",
+        '    ORDER BY source, message_id COLLATE "C"\n',
+        "",
+        f"{INTAKE_TESTS}::test_two_writers_with_the_same_ids_in_another_order_never_deadlock",
+    ),
+    Bug(
+        "unordered halves of a batch",
+        "consumer/worker.py",
+        'key=lambda delivery: (str(delivery.user_id or ""), delivery.seq)',
+        "key=lambda delivery: delivery.seq",
+        f"{WORKER_TESTS}::test_two_workers_that_both_look_for_a_culprit_never_deadlock",
+    ),
+    Bug(
+        "the first of two signature headers counts",
+        "consumer/signatures.py",
+        "            if name in found:\n",
+        "            if name in found and False:\n",
+        "tests/test_receive.py::test_every_vector_gets_its_verdict_over_http",
+    ),
+    Bug(
+        "an outage counts as an attempt",
+        "consumer/faults.py",
+        '"55P03": Fault.BUSY',
+        '"55P03": Fault.CONSTRAINT',
+        f"{WORKER_TESTS}::test_a_row_that_someone_locks_waits_uncounted_and_the_others_go_on",
+    ),
+    Bug(
+        "an unknown error is the delivery's fault",
+        "consumer/faults.py",
+        "SQLSTATES.get(state[:2]) or Fault.OURS",
+        "SQLSTATES.get(state[:2]) or Fault.POISON",
+        f"{WORKER_TESTS}::test_a_missing_column_stops_the_worker_and_kills_nothing",
+    ),
+    Bug(
+        "poison kills its neighbours",
+        "consumer/worker.py",
+        "            if len(claimed) == 1 or (",
+        "            if len(claimed) <= 8 or (",
+        f"{WORKER_TESTS}::test_one_poisonous_delivery_in_500_dies_alone_and_the_batch_says_so",
+    ),
+    Bug(
+        "no second commit on new connections",
+        "consumer/intake.py",
+        "            await self._pool.drain()\n            await self._commit_once(deliveries)\n",
+        "            raise\n",
+        f"{INTAKE_TESTS}::test_connections_that_the_server_ended_are_replaced",
+    ),
+    Bug(
+        "no retry of a lost delivery below the last seen one",
+        "consumer/worker.py",
+        "        if time.monotonic() >= self._rescan_at:\n            self._after_seq = 0\n"
+        "        claimed = await outbox.claim(conn, after_seq=self._after_seq, batch_size=self._batch_size)\n"
+        "        if self._after_seq and len(claimed) < self._batch_size:\n",
+        "        claimed = await outbox.claim(conn, after_seq=self._after_seq, batch_size=self._batch_size)\n"
+        "        if self._after_seq and len(claimed) < 0:\n",
+        f"{WORKER_TESTS}::test_a_delivery_that_commits_late_below_the_last_seen_one_is_applied",
+    ),
+    Bug(
+        "a sign-in is audited whenever it is applied",
+        "sql/queries/audit/put_sign_ins.sql",
+        "    ON CONFLICT (user_id, source, message_id) WHERE operation IN ('signed_in', 'signed_out') DO NOTHING\n",
+        "    ON CONFLICT (user_id, id) DO NOTHING\n",
+        "tests/laws/test_function_of_the_set.py::test_replaying_what_was_applied_writes_nothing",
+    ),
+    Bug(
+        "the length of a chunked body is not counted",
+        "consumer/web/protocol.py",
+        "        if self.body_bytes > self.guard.limits.body_bytes:\n",
+        "        if self.body_bytes > 64 * self.guard.limits.body_bytes:\n",
+        "tests/test_http_guard.py::test_a_body_in_one_chunk_is_judged_by_the_same_limit",
+    ),
+    Bug(
+        "NUL reaches the database",
+        "consumer/json_limits.py",
+        '    if b"\\\\" in body and NUL_ESCAPE.search(body):\n',
+        '    if b"\\\\" in body and NUL_ESCAPE.fullmatch(body):\n',
+        "tests/test_receive.py::test_a_signed_body_that_cannot_be_used_is_stored_as_dead",
+    ),
+)
