@@ -3,6 +3,9 @@
 import re
 from urllib.parse import unquote
 
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
+
 # What Prisma, SQLAlchemy, asyncpg, node-postgres, Rails, JDBC and Supabase's pages add to a URL and libpq refuses.
 ORM_PARAMETERS = re.compile(
     r"ApplicationName|advisory_locks|command_timeout|connection_limit|currentSchema|encoding|pgbouncer|pool|pool_size"
@@ -14,10 +17,20 @@ SCHEME = re.compile(r"(postgres(?:ql)?)(\+\w+)?")
 
 
 def for_libpq(text: str) -> tuple[str, list[str]]:
-    """Return the string without what libpq refuses, and a sentence on each thing dropped; ValueError for another's URL.
+    """Return the string without what libpq refuses, a sentence on each thing dropped; ValueError if it is unreadable.
 
     What stays is not written anew: libpq reads a plus sign as one, where urlencode writes it for a space.
     """
+    url, warnings = _trimmed(text)
+    try:
+        conninfo_to_dict(url)
+    # libpq's own words quote what it could not read: of a mistyped URL, a piece of the password.
+    except psycopg.ProgrammingError:
+        raise ValueError("is not a connection string that libpq understands.") from None
+    return url, warnings
+
+
+def _trimmed(text: str) -> tuple[str, list[str]]:
     scheme, separator, rest = text.partition("://")
     if not separator:
         return text, []  # The other form: key=value.

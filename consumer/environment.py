@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypeVar
 
+from consumer import signing_secrets
 from consumer.conninfo import for_libpq
 
 T = TypeVar("T")
@@ -39,13 +40,7 @@ class Reader:
     def parse(self, name: str, convert: Callable[[str], T], default: D) -> T | D:
         """Return what *convert* makes of the text; its ValueError is the fault."""
         text = self.value(name)
-        if text is None:
-            return default
-        try:
-            return convert(text)
-        except ValueError as error:
-            self.faults.append(f"{name}: {error}")
-            return default
+        return default if text is None else self._converted(name, text, convert, default)
 
     def text(self, name: str, default: str) -> str:
         """Return the text."""
@@ -67,11 +62,26 @@ class Reader:
         """Return what spaces and commas separate."""
         return tuple(filter(None, re.split(r"[\s,]+", self.value(name) or "")))
 
+    def signing_secrets(self, name: str) -> tuple[str, ...]:
+        """Return the secrets that spaces and commas separate, the unusable among them too: they are set."""
+        secrets = self.words(name)
+        self.faults += [f"{name}: {fault}" for fault in signing_secrets.faults(secrets)]
+        return secrets
+
     def database_url(self, name: str) -> str | None:
         """Return a connection string that libpq takes; what had to be dropped for that is a warning."""
-        url, warnings = self.parse(name, for_libpq, (None, ()))
+        # A bad one is not read as unset: whoever looks for a database would call that a second fault.
+        text = self.value(name)
+        url, warnings = (None, []) if text is None else self._converted(name, text, for_libpq, (text, []))
         self.warnings += [f"{name}: {warning}" for warning in warnings]
         return url
+
+    def _converted(self, name: str, text: str, convert: Callable[[str], T], default: D) -> T | D:
+        try:
+            return convert(text)
+        except ValueError as error:
+            self.faults.append(f"{name}: {error}")
+            return default
 
     def _text(self, name: str) -> str:
         return self._environment.get(name, "").strip()

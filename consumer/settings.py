@@ -88,6 +88,14 @@ class Settings:
 
 def load(environment: Mapping[str, str]) -> Settings:
     """Read every variable; raise BadSettings that lists all faults, not only the first."""
+    settings, faults = read(environment)
+    if faults:
+        raise BadSettings(faults)
+    return settings
+
+
+def read(environment: Mapping[str, str]) -> tuple[Settings, list[str]]:
+    """Read every variable, and return all that is wrong with them; nothing may be done with the settings then."""
     reader = Reader(environment, ALIASES)
     default = Settings()
     settings = Settings(
@@ -96,8 +104,8 @@ def load(environment: Mapping[str, str]) -> Settings:
         worker_database_url=reader.database_url("WORKER_DATABASE_URL"),
         migrate_database_url=reader.database_url("MIGRATE_DATABASE_URL"),
         data_dir=reader.parse("CONSUMER_DATA_DIR", _folder, None),
-        stack_webhook_secrets=reader.words("STACK_WEBHOOK_SECRETS"),
-        app_webhook_secrets=reader.words("APP_WEBHOOK_SECRETS"),
+        stack_webhook_secrets=reader.signing_secrets("STACK_WEBHOOK_SECRETS"),
+        app_webhook_secrets=reader.signing_secrets("APP_WEBHOOK_SECRETS"),
         host=reader.text("HOST", default.host),
         port=reader.integer("PORT", default.port, 0, PORT_MAX),
         ops_host=reader.text("OPS_HOST", default.ops_host),
@@ -118,9 +126,7 @@ def load(environment: Mapping[str, str]) -> Settings:
         projection=_projection(reader),
         warnings=tuple(reader.warnings),
     )
-    if reader.faults:
-        raise BadSettings(reader.faults)
-    return settings
+    return settings, reader.faults
 
 
 def _projection(reader: Reader) -> Projection:
@@ -173,6 +179,6 @@ def dotenv(path: Path) -> dict[str, str]:
         raise BadSettings([f"{path}: cannot be read ({type(error).__name__})."]) from error
 
 
-def from_process(directory: Path) -> Settings:
-    """Load from this process's environment over the ``.env`` in *directory*."""
-    return load({**dotenv(directory / ".env"), **os.environ})
+def from_process(directory: Path) -> tuple[Settings, list[str]]:
+    """Read this process's environment over the ``.env`` in *directory*."""
+    return read({**dotenv(directory / ".env"), **os.environ})

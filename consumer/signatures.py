@@ -4,20 +4,15 @@ import base64
 import hashlib
 import hmac
 import re
-import string
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from svix.webhooks import Webhook
 
+from consumer import signing_secrets
 from consumer.errors import BadSettings, BadSignature
 
-SYMMETRIC_PREFIX = "whsec_"
-# The private and the public key of the specification's other kind of signature, v1a.
-ASYMMETRIC_PREFIXES = ("whsk_", "whpk_")
-# The specification asks for 24 to 64 bytes; under 16 a key can be guessed. The library takes a single byte.
-SECRET_BYTES_MIN = 16
 # Eight times what Svix sends; it bounds the entries of a unique index.
 MESSAGE_ID_CHARACTERS_MAX = 256
 # As a sender writes it into what it signs: no fraction, no leading zero. More digits than these are no time at all.
@@ -130,28 +125,10 @@ def _message_id(text: bytes) -> str:
 
 
 def _keys(secrets: Sequence[str]) -> tuple[_Key, ...]:
-    keys: list[_Key] = []
-    faults: list[str] = [] if secrets else ["There is no webhook secret."]
-    for number, secret in enumerate(secrets, start=1):
-        try:
-            keys.append(_key(secret.strip(string.whitespace)))
-        except ValueError as error:
-            faults.append(f"Webhook secret {number} of {len(secrets)} {error}.")
-    if faults:
+    if faults := signing_secrets.faults(tuple(secrets)) if secrets else ["There is no webhook secret."]:
         raise BadSettings(faults)
-    return tuple(keys)
+    return tuple(_key(signing_secrets.decoded(secret)) for secret in secrets)
 
 
-def _key(text: str) -> _Key:
-    if text.startswith(ASYMMETRIC_PREFIXES):
-        raise ValueError("is half of an asymmetric pair; the signing secret starts with whsec_")
-    encoded = text.removeprefix(SYMMETRIC_PREFIX)
-    if encoded.startswith(SYMMETRIC_PREFIX):
-        raise ValueError("has its prefix twice")
-    try:
-        secret = base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True)
-    except ValueError:
-        raise ValueError("is not base64") from None
-    if len(secret) < SECRET_BYTES_MIN:
-        raise ValueError(f"is empty or shorter than {SECRET_BYTES_MIN} bytes")
+def _key(secret: bytes) -> _Key:
     return _Key(secret, Webhook(secret), hashlib.sha256(secret).hexdigest()[:8])

@@ -90,8 +90,35 @@ def test_a_receiver_names_every_fault_of_its_start(tmp_path: Path) -> None:
 
     lines = result.stderr.splitlines()
     assert (result.exit_code, len(lines)) == (2, 4)
-    for line, words in zip(lines, ["STACK_", "APP_WEBHOOK", "APP_WEBHOOK", "DATABASE_URL"], strict=True):
+    for line, words in zip(lines, ["APP_WEBHOOK", "APP_WEBHOOK", "STACK_", "DATABASE_URL"], strict=True):
         assert line.startswith(f"Error: {words}")
+
+
+def test_a_bad_secret_is_refused_with_the_other_faults_before_a_database_is_made(tmp_path: Path) -> None:
+    settings = {"CONSUMER_DATA_DIR": str(tmp_path / "data"), "STACK_WEBHOOK_SECRETS": "whsec_eA==", "OPS_PORT": "65535"}
+    result = invoke(tmp_path, {**settings, "PORT": "x"}, "up")
+
+    lines = result.stderr.splitlines()
+    assert (result.exit_code, [line.split(":")[1].strip() for line in lines]) == (
+        2,
+        ["STACK_WEBHOOK_SECRETS", "PORT", "OPS_PORT"],
+    )
+    assert not (tmp_path / "data").exists()
+
+
+@pytest.mark.parametrize("arguments", [["work"], ["migrate"], ["status"], ["dead", "list"], ["replay", "--all"]])
+def test_a_missing_database_and_a_bad_setting_are_one_refusal(arguments: list[str], tmp_path: Path) -> None:
+    result = invoke(tmp_path, {"CONSUMER_DATA_DIR": str(tmp_path / "data"), "PORT": "x"}, *arguments)
+
+    lines = result.stderr.splitlines()
+    assert (result.exit_code, ["PORT" in lines[0], "DATABASE_URL is not set" in lines[1]]) == (2, [True, True])
+
+
+@pytest.mark.parametrize("url", ["mysql://u@h/d", "host=127.0.0.1 oops"])
+def test_an_unreadable_database_url_is_one_fault(url: str, tmp_path: Path) -> None:
+    result = invoke(tmp_path, {**SECRETS, "DATABASE_URL": url}, "serve")
+
+    assert (result.exit_code, len(result.stderr.splitlines())) == (2, 1)
 
 
 @pytest.mark.parametrize("command", [name for name in COMMANDS if name not in {"demo", "dead", "doctor"}])

@@ -364,12 +364,10 @@ def test_a_process_that_cannot_reach_its_database_fails(emptied: str, tmp_path: 
             {"STACK_WEBHOOK_SECRETS": ""}, "webhook secrets", "STACK_WEBHOOK_SECRETS is not set", id="no secret"
         ),
         pytest.param(
-            {"STACK_WEBHOOK_SECRETS": "whsec_eA=="}, "webhook secrets", "STACK_WEBHOOK_SECRETS: ", id="a short secret"
+            {"STACK_WEBHOOK_SECRETS": "whsec_eA=="}, "settings", "STACK_WEBHOOK_SECRETS: ", id="a short secret"
         ),
-        pytest.param({"APP_WEBHOOK_SECRETS": "whsec_?"}, "webhook secrets", "APP_WEBHOOK_SECRETS: ", id="no base64"),
-        pytest.param(
-            {"DATABASE_URL": "host=a b"}, "database settings", "DATABASE_URL is not", id="no connection string"
-        ),
+        pytest.param({"APP_WEBHOOK_SECRETS": "whsec_?"}, "settings", "APP_WEBHOOK_SECRETS: ", id="no base64"),
+        pytest.param({"DATABASE_URL": "host=a b"}, "settings", "DATABASE_URL: is not", id="no connection string"),
         pytest.param({"DATABASE_URL": None}, "database settings", "DATABASE_URL is not set", id="no database"),
     ],
 )

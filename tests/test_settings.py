@@ -17,6 +17,7 @@ COMPANY_ID = UUID("0b8f6a3c-0000-4000-8000-000000000001")
 URL = "postgresql://user:pa%20ss@localhost:5432/app"
 BAD_PREFIX = "must be at most 50 lower-case letters, digits and underscores, and not start with pg_."
 HIDDEN = "whsec_c2VjcmV0c2VjcmV0c2VjcmV0"
+NEW, OLD = "whsec_bmV3bmV3bmV3bmV3bmV3bmV3", "whsec_b2xkb2xkb2xkb2xkb2xkb2xk"
 
 
 def faults(**environment: str) -> list[str]:
@@ -47,11 +48,11 @@ def test_nothing_set_is_the_contracts_defaults() -> None:
         ("MIGRATE_DATABASE_URL", URL, "migrate_database_url", URL),
         ("CONSUMER_DATA_DIR", "/var/lib/consumer", "data_dir", Path("/var/lib/consumer")),
         ("CONSUMER_DATA_DIR", "~/data", "data_dir", Path.home() / "data"),
-        ("STACK_WEBHOOK_SECRETS", "whsec_new, whsec_old,", "stack_webhook_secrets", ("whsec_new", "whsec_old")),
+        ("STACK_WEBHOOK_SECRETS", f"{NEW}, {OLD},", "stack_webhook_secrets", (NEW, OLD)),
         ("STACK_WEBHOOK_SECRETS", " ,", "stack_webhook_secrets", ()),
-        ("STACK_WEBHOOK_SECRET", "whsec_a", "stack_webhook_secrets", ("whsec_a",)),
-        ("APP_WEBHOOK_SECRETS", "whsec_a\nwhsec_b", "app_webhook_secrets", ("whsec_a", "whsec_b")),
-        ("APP_WEBHOOK_SECRET", "whsec_a", "app_webhook_secrets", ("whsec_a",)),
+        ("STACK_WEBHOOK_SECRET", NEW, "stack_webhook_secrets", (NEW,)),
+        ("APP_WEBHOOK_SECRETS", f"{NEW}\n{OLD}", "app_webhook_secrets", (NEW, OLD)),
+        ("APP_WEBHOOK_SECRET", NEW, "app_webhook_secrets", (NEW,)),
         ("HOST", "0.0.0.0", "host", "0.0.0.0"),
         ("PORT", "0", "port", 0),
         ("OPS_HOST", "::1", "ops_host", "::1"),
@@ -121,6 +122,9 @@ def test_a_variable_that_shapes_rows_is_part_of_the_projection(variable: str, te
         ("LOG_LEVEL", "loud", "must be one of debug, info, warning, error."),
         ("STACK_API_URL", "api.stack-auth.com", "must be an http:// or https:// URL."),
         ("DATABASE_URL", "mysql://user@localhost/app", "must start with postgresql:// or postgres://."),
+        ("DATABASE_URL", "app", "is not a connection string that libpq understands."),
+        ("STACK_WEBHOOK_SECRETS", f"{NEW} whsec_eA==", "Webhook secret 2 of 2 is empty or shorter than 16 bytes."),
+        ("APP_WEBHOOK_SECRETS", "whsec_%", "Webhook secret 1 of 1 is not base64."),
         ("CONSUMER_DATA_DIR", "~no-such-user/data", "names the home directory of nobody here."),
         *(
             (
@@ -148,11 +152,11 @@ def test_all_faults_are_reported_at_once() -> None:
     ("name", "alias"), [(name, alias) for name, aliases in settings.ALIASES.items() for alias in aliases]
 )
 def test_two_names_of_one_setting_may_agree_but_not_differ(name: str, alias: str) -> None:
-    load({name: "https://one", alias: "https://one"})
+    one, two = (NEW, OLD) if "SECRETS" in name else ("https://one", "https://two")
 
-    assert faults(**{name: "https://one", alias: "https://two"}) == [
-        f"{name} and {alias} name one setting and disagree; keep one of them."
-    ]
+    load({name: one, alias: one})
+
+    assert faults(**{name: one, alias: two}) == [f"{name} and {alias} name one setting and disagree; keep one of them."]
 
 
 def test_a_variable_and_its_file_may_agree_but_not_differ(tmp_path: Path) -> None:
@@ -175,31 +179,31 @@ def test_a_fault_never_quotes_a_value() -> None:
 
 
 def test_the_settings_repr_holds_no_secret() -> None:
-    names = [
-        "RECEIVER_DATABASE_URL",
-        "WORKER_DATABASE_URL",
-        "MIGRATE_DATABASE_URL",
-        "STACK_WEBHOOK_SECRETS",
-        "APP_WEBHOOK_SECRETS",
-        "STACK_SECRET_SERVER_KEY",
-    ]
+    urls = [f"{prefix}DATABASE_URL" for prefix in ("", "RECEIVER_", "WORKER_", "MIGRATE_")]
+    secrets = ["STACK_WEBHOOK_SECRETS", "APP_WEBHOOK_SECRETS", "STACK_SECRET_SERVER_KEY"]
 
-    loaded = load(dict.fromkeys(names, HIDDEN) | {"DATABASE_URL": f"postgresql://u:{HIDDEN}@h/d"})
+    loaded = load(dict.fromkeys(urls, f"postgresql://u:{HIDDEN}@h/d") | dict.fromkeys(secrets, HIDDEN))
 
     assert HIDDEN not in repr(loaded)
 
 
 @pytest.mark.parametrize(
-    "name", ["DATABASE_URL", "STACK_WEBHOOK_SECRETS", "STACK_WEBHOOK_SECRET", "STACK_SECRET_SERVER_KEY"]
+    ("name", "text"),
+    [
+        ("DATABASE_URL", URL),
+        ("STACK_WEBHOOK_SECRETS", HIDDEN),
+        ("STACK_WEBHOOK_SECRET", HIDDEN),
+        ("STACK_SECRET_SERVER_KEY", HIDDEN),
+    ],
 )
-def test_a_secret_is_read_from_a_file(tmp_path: Path, name: str) -> None:
+def test_a_secret_is_read_from_a_file(tmp_path: Path, name: str, text: str) -> None:
     file = tmp_path / "secret"
-    file.write_text(f"{HIDDEN}\n")
+    file.write_text(f"{text}\n")
 
     loaded = load({f"{name}_FILE": str(file)})
 
     held = (loaded.database_url, *loaded.stack_webhook_secrets, loaded.stack_secret_server_key)
-    assert [value for value in held if value] == [HIDDEN]
+    assert [value for value in held if value] == [text]
 
 
 @pytest.mark.parametrize(
@@ -262,9 +266,9 @@ def test_the_environment_wins_over_the_env_file(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setenv("PORT", "9001")
     monkeypatch.delenv("HOST", raising=False)
 
-    loaded = settings.from_process(tmp_path)
+    loaded, faults = settings.from_process(tmp_path)
 
-    assert (loaded.port, loaded.host) == (9001, "0.0.0.0")
+    assert (loaded.port, loaded.host, faults) == (9001, "0.0.0.0", [])
 
 
 def test_no_env_file_is_no_fault(tmp_path: Path) -> None:

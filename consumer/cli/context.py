@@ -12,7 +12,6 @@ from typing import Concatenate, Literal, ParamSpec, TypeVar
 import click
 import psycopg
 from psycopg import errors as postgres
-from psycopg.conninfo import conninfo_to_dict
 
 from consumer import embedded, logs
 from consumer.database import Access, Connection, connect, operator_access
@@ -85,15 +84,29 @@ def said(error: psycopg.OperationalError) -> str:
 
 def pass_settings(command: Callable[Concatenate[Settings, P], T]) -> Callable[P, T]:
     """Read the settings when the command runs, set up its log, and hand them to it first."""
+    return pass_settings_unless(lambda _, **__: [])(command)
 
-    def read(*args: P.args, **kwargs: P.kwargs) -> T:
-        settings = from_process(Path.cwd())
-        logs.configure(settings.log_format, settings.log_level)
-        for warning in settings.warnings:
-            log.warning(logs.SETTINGS_WARNED, extra={"warning": warning})
-        return command(settings, *args, **kwargs)
 
-    return update_wrapper(read, command)
+def pass_settings_unless(
+    faults: Callable[..., list[str]],
+) -> Callable[[Callable[Concatenate[Settings, P], T]], Callable[P, T]]:
+    """Do as `pass_settings`, but refuse at once what is wrong with the variables and what *faults* finds.
+
+    It is called as the command would be, even with settings of which some could not be read.
+    """
+
+    def decorate(command: Callable[Concatenate[Settings, P], T]) -> Callable[P, T]:
+        def checked(*args: P.args, **kwargs: P.kwargs) -> T:
+            settings, found = from_process(Path.cwd())
+            logs.configure(settings.log_format, settings.log_level)
+            refuse([*found, *faults(settings, *args, **kwargs)])
+            for warning in settings.warnings:
+                log.warning(logs.SETTINGS_WARNED, extra={"warning": warning})
+            return command(settings, *args, **kwargs)
+
+        return update_wrapper(checked, command)
+
+    return decorate
 
 
 def refuse(faults: list[str]) -> None:
@@ -129,7 +142,7 @@ def database_faults(settings: Settings, kind: Kind, *, is_embedded: bool) -> lis
     if found and is_embedded:
         return ["--embedded and DATABASE_URL name two databases; keep one of them."]
     if found:
-        return [] if _is_readable(found) else [f"{_named(kind)} is not a connection string that libpq understands."]
+        return []
     if has_urls(settings) and not is_embedded:
         return [f"{_named(kind)} is not set, though another process's database is."]
     if kind in {"receiver", "worker"} and not is_embedded:
@@ -153,6 +166,11 @@ def database(settings: Settings, kind: Kind, *, is_embedded: bool = False) -> It
         yield conninfo
 
 
+def operator_faults(settings: Settings, **_: object) -> list[str]:
+    """Return why the command line has no database."""
+    return database_faults(settings, "operator", is_embedded=False)
+
+
 def as_operator(settings: Settings, work: Callable[[Connection, Access], Awaitable[T]]) -> T:
     """Run *work* on one operator's connection, which is autocommit and outside of any transaction."""
     access = operator_access(settings.role_prefix)
@@ -168,11 +186,3 @@ def as_operator(settings: Settings, work: Callable[[Connection, Access], Awaitab
 def _named(kind: Kind) -> str:
     own = VARIABLES[kind]
     return own if own == "DATABASE_URL" else f"{own} or DATABASE_URL"
-
-
-def _is_readable(conninfo: str) -> bool:
-    try:
-        conninfo_to_dict(conninfo)
-    except psycopg.ProgrammingError:
-        return False
-    return True

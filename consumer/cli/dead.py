@@ -10,7 +10,7 @@ import click
 
 from consumer import dead, deliveries, replay
 from consumer.cli.cells import cell, printable
-from consumer.cli.context import as_operator, pass_settings
+from consumer.cli.context import as_operator, operator_faults, pass_settings_unless
 from consumer.cli.output import console, emit, json_option, table
 from consumer.cli.replay import all_option, amount, refuse_unless_meant, show_replayed, total
 from consumer.database import Access, Connection, transaction
@@ -62,7 +62,7 @@ def command() -> None:
 @type_option
 @click.option("--limit", type=click.IntRange(1), default=GROUPS, show_default=True, help="At most so many groups.")
 @json_option
-@pass_settings
+@pass_settings_unless(operator_faults)
 def list_errors(
     settings: Settings, *, error_code: str | None, event_type: str | None, limit: int, is_json: bool
 ) -> None:
@@ -85,7 +85,7 @@ def list_errors(
 @click.argument("message_id", metavar="ID")
 @click.option("--body", "with_body", is_flag=True, help="The signed body too: it is personal data.")
 @json_option
-@pass_settings
+@pass_settings_unless(operator_faults)
 def show(settings: Settings, *, message_id: str, with_body: bool, is_json: bool) -> None:
     """Tell all that is known of the delivery with this message id, whatever its state."""
 
@@ -113,7 +113,7 @@ def show(settings: Settings, *, message_id: str, with_body: bool, is_json: bool)
 @limit_option
 @all_option
 @json_option
-@pass_settings
+@pass_settings_unless(operator_faults)
 def retry(settings: Settings, *, is_all: bool, is_json: bool, **filters: Unpack[Filters]) -> None:
     """Check dead deliveries again with this release, and put those it can use back to pending.
 
@@ -138,7 +138,7 @@ def retry(settings: Settings, *, is_all: bool, is_json: bool, **filters: Unpack[
 @click.option("--reason", required=True, type=Reason(), help="Why; kept beside the delivery.")
 @click.option("--by", help="Whose decision it is; default this shell's user.")
 @json_option
-@pass_settings
+@pass_settings_unless(operator_faults)
 def discard(
     settings: Settings, *, reason: str, by: str | None, is_all: bool, is_json: bool, **filters: Unpack[Filters]
 ) -> None:

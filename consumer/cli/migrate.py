@@ -7,7 +7,7 @@ import click
 from psycopg import errors as postgres
 
 from consumer import migrations, projection
-from consumer.cli.context import database, pass_settings
+from consumer.cli.context import database, database_faults, pass_settings_unless
 from consumer.cli.output import console, emit, json_option
 from consumer.cli.readiness import missing_migrations
 from consumer.database import connect, operator_access, worker_access
@@ -22,11 +22,15 @@ class Report:
     pending: list[str]
 
 
+def _faults(settings: Settings, **_: object) -> list[str]:
+    return database_faults(settings, "migrate", is_embedded=False)
+
+
 @click.command(name="migrate")
 @click.option("--check", "is_check", is_flag=True, help="Change nothing; exit with 1 when migrations are pending.")
 @click.option("--settings", "is_forced", is_flag=True, help="Record changed settings of those that shape rows.")
 @json_option
-@pass_settings
+@pass_settings_unless(_faults)
 def command(settings: Settings, *, is_check: bool, is_forced: bool, is_json: bool) -> None:
     """Apply the migrations that this release carries; any number of replicas may call this at once.
 

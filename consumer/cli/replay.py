@@ -8,7 +8,7 @@ from uuid import UUID
 import click
 
 from consumer import deliveries, replay
-from consumer.cli.context import as_operator, pass_settings
+from consumer.cli.context import as_operator, operator_faults, pass_settings_unless
 from consumer.cli.moment import Moment, instant
 from consumer.cli.output import console, emit, json_option, table
 from consumer.database import Access, Connection, transaction
@@ -61,7 +61,7 @@ class Filters(TypedDict):
 @all_option
 @click.option("--dry-run", "is_dry_run", is_flag=True, help="Only count what matches.")
 @json_option
-@pass_settings
+@pass_settings_unless(operator_faults)
 def command(
     settings: Settings,
     *,

@@ -10,12 +10,11 @@ from functools import partial
 import click
 
 from consumer import logs
-from consumer.cli.context import database, database_faults, embedded_option, pass_settings, refuse
+from consumer.cli.context import database, database_faults, embedded_option, pass_settings_unless
 from consumer.cli.ops import serve_ops
 from consumer.cli.process import first_of, run, supervised_option
 from consumer.cli.readiness import Readiness
 from consumer.database import open_pool, receiver_access
-from consumer.errors import BadSettings
 from consumer.events import KNOWN_TYPES
 from consumer.intake import COMMITS_MAX, open_intake
 from consumer.metrics import Metrics
@@ -33,36 +32,32 @@ CONNECTION_TIMEOUT = timedelta(seconds=2)
 log = logging.getLogger(__name__)
 
 
+def _faults(settings: Settings, *, is_embedded: bool, **_: object) -> list[str]:
+    unset = [] if settings.stack_webhook_secrets else ["STACK_WEBHOOK_SECRETS is not set: nothing could be verified."]
+    return unset + database_faults(settings, "receiver", is_embedded=is_embedded)
+
+
 @click.command(name="serve")
 @click.option("--host", help="Where to listen; default HOST, else 127.0.0.1.")
 @click.option("--port", type=click.IntRange(0, 65535), help="Default PORT, else 8000; 0 picks a free one.")
 @embedded_option
 @supervised_option
-@pass_settings
+@pass_settings_unless(_faults)
 def command(settings: Settings, *, host: str | None, port: int | None, is_embedded: bool, is_supervised: bool) -> None:
     """Run the receiver: verify, store, acknowledge. It starts, and answers 503, while the database is away."""
     settings = replace(settings, host=host or settings.host, port=settings.port if port is None else port)
-    verifiers, faults = read_secrets(settings)
-    refuse(faults + database_faults(settings, "receiver", is_embedded=is_embedded))
     with database(settings, "receiver", is_embedded=is_embedded) as conninfo:
-        run(partial(_receive, settings, conninfo, verifiers), is_supervised=is_supervised)
+        run(partial(_receive, settings, conninfo, _verifiers(settings)), is_supervised=is_supervised)
 
 
-def read_secrets(settings: Settings) -> tuple[Mapping[str, Verifier], list[str]]:
-    """Return a verifier for each source that has usable secrets, and what is wrong with the others."""
-    verifiers: dict[str, Verifier] = {}
-    faults = [] if settings.stack_webhook_secrets else ["STACK_WEBHOOK_SECRETS is not set: nothing could be verified."]
+def _verifiers(settings: Settings) -> Mapping[str, Verifier]:
+    """Return a verifier for each source that has secrets."""
     tolerance = timedelta(seconds=settings.tolerance_seconds)
-    for source, secrets in (("stack", settings.stack_webhook_secrets), ("app", settings.app_webhook_secrets)):
-        try:
-            if secrets:
-                verifiers[source] = Verifier(secrets, tolerance)
-        except BadSettings as error:
-            faults += [f"{source.upper()}_WEBHOOK_SECRETS: {fault}" for fault in error.faults]
-    return verifiers, faults
+    secrets = {"stack": settings.stack_webhook_secrets, "app": settings.app_webhook_secrets}
+    return {source: Verifier(texts, tolerance) for source, texts in secrets.items() if texts}
 
 
-async def _receive(settings: Settings, conninfo: str, verifiers: Mapping[str, Verifier], stop: asyncio.Event) -> None:
+async def _receive(settings: Settings, conninfo: str, senders: Mapping[str, Verifier], stop: asyncio.Event) -> None:
     """Serve until told to stop; then take nothing new, answer what is in flight and leave."""
     access = receiver_access(settings.role_prefix)
     metrics = Metrics(KNOWN_TYPES)
@@ -75,7 +70,7 @@ async def _receive(settings: Settings, conninfo: str, verifiers: Mapping[str, Ve
         open_pool(conninfo, access, size=CONNECTIONS, wait_timeout=CONNECTION_TIMEOUT) as pool,
         open_intake(pool, access, metrics.received) as intake,
         serve(
-            receiver_app(verifiers, intake.put, probe, metrics),
+            receiver_app(senders, intake.put, probe, metrics),
             settings.host,
             settings.port,
             Limits(body_bytes=settings.max_body_bytes),
@@ -83,7 +78,7 @@ async def _receive(settings: Settings, conninfo: str, verifiers: Mapping[str, Ve
         ) as port,
         serve_ops(settings, probe, metrics, _no_tables),
     ):
-        log.info(logs.RECEIVER_STARTED, extra={"host": settings.host, "port": port, "sources": sorted(verifiers)})
+        log.info(logs.RECEIVER_STARTED, extra={"host": settings.host, "port": port, "sources": sorted(senders)})
         await first_of(stop, readiness.wait(conninfo, access, settings.projection))
         await stop.wait()
     log.info(logs.RECEIVER_STOPPED)

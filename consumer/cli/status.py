@@ -9,7 +9,7 @@ from rich.table import Table
 
 from consumer import deliveries, migrations
 from consumer.cli.cells import cell, duration, size
-from consumer.cli.context import as_operator, pass_settings
+from consumer.cli.context import as_operator, operator_faults, pass_settings_unless
 from consumer.cli.dead import GROUPS, show_errors
 from consumer.cli.output import console, emit, json_option, table
 from consumer.cli.readiness import missing_migrations
@@ -54,7 +54,7 @@ class Status:
 
 @click.command(name="status")
 @json_option
-@pass_settings
+@pass_settings_unless(operator_faults)
 def command(settings: Settings, *, is_json: bool) -> None:
     """Tell the depth by state, the oldest due age, rates, last errors, migrations and the database.
 

@@ -24,7 +24,7 @@ from consumer.cli.context import (
     database_faults,
     embedded_option,
     has_urls,
-    pass_settings,
+    pass_settings_unless,
     refuse,
     said,
     url,
@@ -68,14 +68,27 @@ class Plan:
         return {self.settings.port: self.settings.host, self.ops_port: ops_host, self.ops_port + 1: ops_host}
 
 
+def _faults(settings: Settings, *, is_embedded: bool, **_: object) -> list[str]:
+    faults: list[str] = []
+    if has_urls(settings):
+        for kind in PROCESSES:
+            faults += database_faults(settings, kind, is_embedded=is_embedded)
+        if not settings.stack_webhook_secrets:
+            faults.append("STACK_WEBHOOK_SECRETS is not set; only for the embedded database is one made.")
+    elif not is_embedded and (seen := [name for name in PLATFORMS if name in os.environ]):
+        faults.append(f"DATABASE_URL is not set on a platform ({seen[0]} is); --embedded would use its volatile disk.")
+    if (settings.ops_port or 0) > OPS_PORT_MAX:
+        faults.append(f"OPS_PORT: must be at most {OPS_PORT_MAX}, for the worker's is the next one.")
+    return list(dict.fromkeys(faults))
+
+
 @click.command(name="up")
 @click.option("--host", help="Where the receiver listens; default HOST, else 127.0.0.1.")
 @click.option("--port", type=click.IntRange(0, 65535), help="Default PORT, else 8000; 0 picks a free one.")
 @embedded_option
-@pass_settings
-def command(settings: Settings, *, host: str | None, port: int | None, is_embedded: bool) -> None:
+@pass_settings_unless(_faults)
+def command(settings: Settings, *, host: str | None, port: int | None, **_: bool) -> None:
     """Migrate, then run receiver and worker until SIGTERM or Ctrl-C; either is started again when it dies."""
-    refuse(_faults(settings, os.environ, is_told=is_embedded))
     host, port = host or settings.host, settings.port if port is None else port
     plan = Plan(
         settings=replace(settings, host=host, port=port or free_port(host)),
@@ -86,20 +99,6 @@ def command(settings: Settings, *, host: str | None, port: int | None, is_embedd
     refuse(_port_faults(plan))
     with _embedded(plan) if plan.is_embedded else nullcontext(plan) as settled:
         run(partial(_up, settled))
-
-
-def _faults(settings: Settings, environment: Mapping[str, str], *, is_told: bool) -> list[str]:
-    faults: list[str] = []
-    if has_urls(settings):
-        for kind in PROCESSES:
-            faults += database_faults(settings, kind, is_embedded=is_told)
-        if not settings.stack_webhook_secrets:
-            faults.append("STACK_WEBHOOK_SECRETS is not set; only for the embedded database is one made.")
-    elif not is_told and (seen := [name for name in PLATFORMS if name in environment]):
-        faults.append(f"DATABASE_URL is not set on a platform ({seen[0]} is); --embedded would use its volatile disk.")
-    if (settings.ops_port or 0) > OPS_PORT_MAX:
-        faults.append(f"OPS_PORT: must be at most {OPS_PORT_MAX}, for the worker's is the next one.")
-    return list(dict.fromkeys(faults))
 
 
 def _port_faults(plan: Plan) -> list[str]:

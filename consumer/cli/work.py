@@ -9,7 +9,7 @@ from functools import partial
 import click
 
 from consumer import logs
-from consumer.cli.context import database, embedded_option, pass_settings
+from consumer.cli.context import database, database_faults, embedded_option, pass_settings_unless
 from consumer.cli.ops import read_tables, serve_ops
 from consumer.cli.process import first_of, run, supervised_option
 from consumer.cli.readiness import Readiness, unfit_reason
@@ -28,11 +28,15 @@ TURN_SECONDS_MAX = 15.0
 log = logging.getLogger(__name__)
 
 
+def _faults(settings: Settings, *, is_embedded: bool, **_: object) -> list[str]:
+    return database_faults(settings, "worker", is_embedded=is_embedded)
+
+
 @click.command(name="work")
 @click.option("--drain", "is_draining", is_flag=True, help="Return as soon as nothing is due.")
 @embedded_option
 @supervised_option
-@pass_settings
+@pass_settings_unless(_faults)
 def command(settings: Settings, *, is_draining: bool, is_embedded: bool, is_supervised: bool) -> None:
     """Run the worker: apply stored deliveries. It waits while the database is away or a migration is missing."""
     metrics = Metrics(KNOWN_TYPES)
