@@ -65,6 +65,7 @@ def test_up_answers_a_signed_event_and_leaves_no_process(
     )
     exit_code = group.stop()
 
+    assert '"event":"stop_requested","signal":"SIGTERM"' in group.text
     assert (pasted.returncode, pasted.stdout.split()[0]) == (0, "204")
     assert (exit_code, [member for member in family if member.is_running()]) == (0, [])
     assert stat.S_IMODE((data_dir / "webhook-secret").stat().st_mode) == 0o600
@@ -82,6 +83,14 @@ def test_up_starts_a_killed_process_again(up: tuple[Running, int, int]) -> None:
     secret = Path(until(lambda: group.said("Secret")).removeprefix("kept in ")).read_text().strip()
     assert deliver(port, secret=secret).status == 204
     assert "process_died" in group.text
+
+
+def test_a_second_up_is_told_that_one_is_running(up: tuple[Running, int, int], data_dir: Path, tmp_path: Path) -> None:
+    _, port, ops_port = up
+
+    second = invoke(tmp_path, {"CONSUMER_DATA_DIR": str(data_dir), "PORT": str(port), "OPS_PORT": str(ops_port)}, "up")
+
+    assert (second.exit_code, f"already running on {data_dir}" in second.stderr) == (2, True)
 
 
 def test_a_killed_up_takes_its_processes_with_it(up: tuple[Running, int, int], data_dir: Path) -> None:
@@ -126,11 +135,12 @@ def test_up_waits_for_a_database_that_boots_later(server_url: str, tmp_path: Pat
     late = make_conninfo(server_url, dbname="consumer_up_late")
     with running(tmp_path, on(late, PORT=port, OPS_PORT=ops_port), "up") as group:
         until(lambda: "database_lost" in group.text and ask(port, "/livez")[0] == 200)
+        is_announced_early = bool(group.said("Webhook URL"))
         with scratch_database(server_url, "consumer_up_late"):
-            until(lambda: is_ready(ops_port) and is_ready(ops_port + 1))
+            until(lambda: is_ready(ops_port) and is_ready(ops_port + 1) and group.said("Webhook URL"))
             exit_code = group.stop()
 
-    assert exit_code == 0
+    assert (is_announced_early, exit_code) == (False, 0)
 
 
 def test_up_ends_when_the_database_was_shaped_by_other_settings(server_url: str, tmp_path: Path) -> None:

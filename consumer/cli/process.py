@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import os
 import signal
 import threading
@@ -11,9 +12,13 @@ from typing import TypeVar
 import click
 import uvloop
 
+from consumer import logs
+
 # A process is gone 10 s after SIGTERM (promise P8), even while a silent database holds up its last cancelled call for
 # longer than that. Nothing is lost: what was acknowledged is committed, what is not committed is delivered again.
 EXIT_SECONDS_MAX = 9.5
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 Work = Callable[[asyncio.Event], Coroutine[None, None, T]]
@@ -47,12 +52,13 @@ async def _told(work: Work[T]) -> T:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, _stop, stop)
+        loop.add_signal_handler(number, _stop, stop, number)
     return await work(stop)
 
 
-def _stop(stop: asyncio.Event) -> None:
+def _stop(stop: asyncio.Event, number: signal.Signals) -> None:
     if not stop.is_set():
+        log.info(logs.STOP_REQUESTED, extra={"signal": number.name})
         stop.set()
         deadline = threading.Timer(EXIT_SECONDS_MAX, os._exit, (0,))
         deadline.daemon = True

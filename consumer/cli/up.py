@@ -1,11 +1,12 @@
 """`consumer up`: the whole product as one supervised group, on the embedded database unless another is given."""
 
 import asyncio
+import fcntl
 import logging
 import os
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -33,6 +34,7 @@ from consumer.cli.migrate import migrate
 from consumer.cli.process import first_of, run
 from consumer.cli.readiness import POLL_SECONDS
 from consumer.cli.supervise import Program, supervise
+from consumer.embedded_keeper import hold, try_hold
 from consumer.faults import code
 from consumer.settings import Settings
 
@@ -42,6 +44,8 @@ OPS_PORT = 8001
 OPS_PORT_MAX = 65_534
 # Processes whose supervisor was killed end by themselves, most within a second.
 PREDECESSOR_SECONDS = 3.0
+# Shared by each `up` on a data directory: it tells a second one why the ports are taken.
+RUNNING_LOCK = "up.lock"
 ASK_SECONDS = 0.1
 
 log = logging.getLogger(__name__)
@@ -87,7 +91,7 @@ def _faults(settings: Settings, *, is_embedded: bool, **_: object) -> list[str]:
 @click.option("--port", type=click.IntRange(0, 65535), help="Default PORT, else 8000; 0 picks a free one.")
 @embedded_option
 @pass_settings_unless(_faults)
-def command(settings: Settings, *, host: str | None, port: int | None, **_: bool) -> None:
+def command(settings: Settings, *, host: str | None, port: int | None, is_embedded: bool) -> None:
     """Migrate, then run receiver and worker until SIGTERM or Ctrl-C; either is started again when it dies."""
     host, port = host or settings.host, settings.port if port is None else port
     plan = Plan(
@@ -102,38 +106,48 @@ def command(settings: Settings, *, host: str | None, port: int | None, **_: bool
 
 
 def _port_faults(plan: Plan) -> list[str]:
-    """Return which ports are taken, after waiting for a group that was killed just now to end."""
+    """Return which ports are taken and by whom, after waiting for a group that was stopped just now to end."""
     deadline = time.monotonic() + PREDECESSOR_SECONDS
     while faults := [fault for port, host in plan.ports.items() if (fault := listen_fault(host, port))]:
         if time.monotonic() > deadline:
-            break
+            return [*_other_up(plan), *faults]
         time.sleep(ASK_SECONDS)
-    return faults
+    return []
+
+
+def _other_up(plan: Plan) -> list[str]:
+    """Say so when another `up` runs on this data directory."""
+    folder = data_dir(plan.settings)
+    # Where this user may not look, the ports alone are told.
+    with suppress(OSError):
+        if plan.is_embedded and (folder / RUNNING_LOCK).is_file():
+            if (lock := try_hold(folder / RUNNING_LOCK)) is None:
+                return [
+                    f"`consumer up` is already running on {folder}; another needs its own CONSUMER_DATA_DIR and ports."
+                ]
+            lock.close()
+    return []
 
 
 @contextmanager
 def _embedded(plan: Plan) -> Iterator[Plan]:
     """Run the embedded server, made if there is none, and settle on a secret."""
     folder = data_dir(plan.settings)
-    with embedded.server(folder, create=True) as conninfo:
+    with embedded.server(folder, create=True) as conninfo, hold(folder / RUNNING_LOCK, fcntl.LOCK_SH):
         file = None if plan.settings.stack_webhook_secrets else secret.keep(folder)
         yield replace(plan, migrate_conninfo=conninfo, secret_file=file)
 
 
 async def _up(plan: Plan, stop: asyncio.Event) -> None:
     """Start the processes at once: they wait for the migrations, and receive and apply as soon as they may."""
-    helping = [
-        asyncio.create_task(first_of(stop, _migrate(plan))),
-        asyncio.create_task(first_of(stop, _announce(plan))),
-    ]
-    for helper in helping:
-        helper.add_done_callback(partial(_stop_on_failure, stop))
+    settling = asyncio.create_task(first_of(stop, _settle(plan)))
+    settling.add_done_callback(partial(_stop_on_failure, stop))
     await supervise(_programs(plan), stop)
-    await asyncio.gather(*helping)
+    await settling
 
 
-def _stop_on_failure(stop: asyncio.Event, helper: "asyncio.Task[None]") -> None:
-    if not helper.cancelled() and helper.exception():
+def _stop_on_failure(stop: asyncio.Event, settling: "asyncio.Task[None]") -> None:
+    if not settling.cancelled() and settling.exception():
         stop.set()
 
 
@@ -149,7 +163,9 @@ def _programs(plan: Plan) -> list[Program]:
     ]
 
 
-async def _announce(plan: Plan) -> None:
+async def _settle(plan: Plan) -> None:
+    """Migrate, and only then say that all is there."""
+    await _migrate(plan)
     secret_file, conninfo = plan.secret_file, plan.migrate_conninfo
     await announce(plan.settings, ops_port=plan.ops_port, conninfo=conninfo, secret_file=secret_file)
 
