@@ -132,7 +132,9 @@ def test_every_bad_setting_is_listed_at_once(command: str, tmp_path: Path) -> No
     assert all(name in result.stderr for name in ("PORT", "DELETE_POLICY", "MAX_ATTEMPTS"))
 
 
-@pytest.mark.parametrize("arguments", [["migrate"], ["migrate", "--check"], ["status"]])
+@pytest.mark.parametrize(
+    "arguments", [["migrate"], ["migrate", "--check"], ["status"], ["status", "--json"], ["dead", "list", "--json"]]
+)
 def test_a_database_that_is_away_is_one_sentence_without_the_password(arguments: list[str], tmp_path: Path) -> None:
     result = invoke(tmp_path, URL, *arguments)
 

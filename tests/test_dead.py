@@ -143,7 +143,6 @@ def test_what_a_sender_wrote_cannot_steer_the_terminal(emptied: str) -> None:
         pytest.param(["--error", "23514", "--limit", "1"], {"first"}, 0, id="an error and a limit"),
         pytest.param(["--limit", "2"], {"first", "second"}, 0, id="a limit"),
         pytest.param(["--type", "user.updated"], {"first", "second"}, 1, id="a type"),
-        pytest.param(["--type", "user.created"], set(), 0, id="a type that nothing has"),
         pytest.param(["--all"], {"first", "second"}, 1, id="all"),
     ],
 )
@@ -234,6 +233,19 @@ def test_an_id_that_names_nothing_dead_fails_after_the_others_are_dealt_with(thr
     assert result.exit_code == 1
     assert result.stderr.startswith("Error: 1 delivery of those named")
     assert states(three_dead)["first"] != "dead"
+
+
+@pytest.mark.parametrize("verb", [["retry"], ["discard", "--reason", "a test"]], ids=["retry", "discard"])
+@pytest.mark.parametrize("filters", [["--error", "23415"], ["--type", "user.created", "--limit", "1"]])
+def test_a_filter_that_matches_nothing_dead_fails(three_dead: str, verb: list[str], filters: list[str]) -> None:
+    result = call(three_dead, "dead", *verb, *filters)
+
+    assert (result.exit_code, "Nothing dead matches" in result.stderr) == (1, True)
+
+
+@pytest.mark.parametrize("verb", [["retry"], ["discard", "--reason", "a test"]], ids=["retry", "discard"])
+def test_nothing_dead_at_all_is_no_failure(emptied: str, verb: list[str]) -> None:
+    assert call(emptied, "dead", *verb, "--all").exit_code == 0
 
 
 @pytest.mark.parametrize(

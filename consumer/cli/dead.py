@@ -188,10 +188,12 @@ def _selection(filters: Filters) -> Selection:
 
 
 def _refuse_missing(filters: Filters, found: int) -> None:
-    """Fail when message ids were given that name nothing dead; the others have been dealt with."""
+    """Fail when a filter matches nothing, or message ids name nothing dead; the others have been dealt with."""
     missing = len(set(filters["message_ids"])) - found
     if missing > 0 and filters["limit"] is None:
         raise click.ClickException(f"{amount(missing)} of those named by message id: not dead, or filtered out.")
+    if found == 0 and (filters["message_ids"] or filters["error_code"] or filters["event_type"]):
+        raise click.ClickException("Nothing dead matches; `consumer dead list` shows what there is.")
 
 
 def _document(found: Found) -> dict[str, object]:
