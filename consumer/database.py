@@ -1,12 +1,12 @@
 """Connections, pools and transactions: every one with its role, its limits and its name."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, Self
 
-from psycopg import AsyncConnection
+from psycopg import AsyncConnection, OperationalError
 from psycopg.conninfo import make_conninfo
 from psycopg.rows import TupleRow
 from psycopg_pool import AsyncConnectionPool
@@ -21,6 +21,8 @@ class Connection(AsyncConnection[TupleRow]):
 
 
 Pool = AsyncConnectionPool[Connection]
+# Told how an attempt to connect failed, or None when it did not.
+Attempted = Callable[[OperationalError | None], None]
 
 # How long a lost peer goes unnoticed on an idle connection: 30 s, then three probes 5 s apart (reliability: half-open).
 KEEPALIVE = {"keepalives_idle": "30", "keepalives_interval": "5", "keepalives_count": "3"}
@@ -102,8 +104,10 @@ async def enter(conn: Connection, access: Access) -> bool:
 
 
 @asynccontextmanager
-async def open_pool(conninfo: str, access: Access, *, size: int, wait_timeout: timedelta) -> AsyncIterator[Pool]:
-    """Open a pool of *size* connections; it opens even while the database is away.
+async def open_pool(
+    conninfo: str, access: Access, *, size: int, wait_timeout: timedelta, attempted: Attempted = lambda _: None
+) -> AsyncIterator[Pool]:
+    """Open a pool of *size* connections; it opens even while the database is away, and tells *attempted* of each try.
 
     Connections are not checked before they are lent: psycopg_pool pauses a second after each one that fails, and after
     a restart all of them do. A borrower whose connection turns out to be lost drains the pool and asks again.
@@ -116,7 +120,7 @@ async def open_pool(conninfo: str, access: Access, *, size: int, wait_timeout: t
 
     pool: Pool = AsyncConnectionPool(
         _conninfo(conninfo, access),
-        connection_class=Connection,
+        connection_class=_telling(attempted),
         kwargs=_CONNECTION,
         min_size=size,
         max_size=size,
@@ -133,6 +137,23 @@ async def open_pool(conninfo: str, access: Access, *, size: int, wait_timeout: t
         yield pool
     finally:
         await pool.close(timeout=1)
+
+
+def _telling(attempted: Attempted) -> type[Connection]:
+    """Return the class of a pool's connections: the pool itself only logs that an attempt failed."""
+
+    class Telling(Connection):
+        @classmethod
+        async def connect(cls, conninfo: str = "", **options: Any) -> Self:
+            try:
+                conn = await super().connect(conninfo, **options)
+            except OperationalError as error:
+                attempted(error)
+                raise
+            attempted(None)
+            return conn
+
+    return Telling
 
 
 @asynccontextmanager

@@ -27,6 +27,7 @@ Render = Callable[[datetime, str, list[Fields]], bytes]
 
 # Every event there is; docs/LOGS.md says when each is logged and with which fields.
 BATCH_ROLLED_BACK = "batch_rolled_back"
+DATABASE_BACK = "database_back"
 DATABASE_LOST = "database_lost"
 DATABASE_UNFIT = "database_unfit"
 DELIVERY_APPLIED = "delivery_applied"
@@ -49,6 +50,8 @@ WORKER_PAUSED = "worker_paused"
 WORKER_STARTED = "worker_started"
 WORKER_STOPPED = "worker_stopped"
 
+# What psycopg_pool says once an attempt and a connection during an outage, of which `database_lost` tells.
+LOST_CONNECTION = ("error connecting in", "reconnection attempt in pool", "discarding closed connection")
 # What every record has: whatever else is in one came by `extra`.
 RECORD_ATTRIBUTES = frozenset({*vars(logging.makeLogRecord({})), "message", "asctime", "taskName"})
 # A library's message is cut here: long enough for a sentence, too short for a body.
@@ -76,6 +79,7 @@ def configure(log_format: LogFormat | None, level: str) -> None:
     root.setLevel(max(logging.WARNING, logging.getLevelNamesMapping()[level.upper()]))
     logging.getLogger("consumer").setLevel(level.upper())
     logging.getLogger("uvicorn.access").disabled = True
+    logging.getLogger("psycopg.pool").addFilter(_is_no_lost_connection)
     # No line shows thread, process and place, and looking them up is a quarter of a record's cost
     # (https://docs.python.org/3/howto/logging.html#optimization).
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
@@ -204,6 +208,10 @@ def _plain(value: object) -> str | float:
             return value.total_seconds()
         case _:
             return f"<{type(value).__qualname__}>"
+
+
+def _is_no_lost_connection(record: logging.LogRecord) -> bool:
+    return not str(record.msg).startswith(LOST_CONNECTION)
 
 
 def _log_crash(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:

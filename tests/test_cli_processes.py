@@ -24,6 +24,7 @@ from tests.cli_support import (
     running,
     until,
 )
+from tests.faults.proxy import wire
 from tests.support import scratch_database
 
 NAME = "consumer_cli_test"
@@ -134,6 +135,27 @@ def test_drain_gives_up_on_a_database_that_is_not_migrated(server_url: str, tmp_
         exit_code = worker.process.wait(EXIT_SECONDS)
 
     assert (exit_code, "run `consumer migrate`" in worker.text) == (1, True)
+
+
+def test_an_outage_is_two_lines_of_a_receiver_s_log(url: str, tmp_path: Path) -> None:
+    (port,) = ports(1)
+    with wire(url) as cable, running(tmp_path, on(f"{cable.url} password=hunter2", PORT=port), "serve") as receiver:
+        until(lambda: is_ready(port))
+        cable.cut()
+        for _ in range(3):
+            assert deliver(port).status == 503
+        cable.mend()
+        until(lambda: deliver(port).status == 204)
+        receiver.stop()
+
+    told = [json.loads(line) for line in receiver.text.splitlines() if '"database' in line]
+    assert [line["event"] for line in told] == ["database_lost", "database_back"]
+    assert {line["program"] for line in told} == {"receiver"}
+    assert all(line["database"].endswith(f"/{NAME}") for line in told)
+    assert "connection" in told[0]["error"]
+    assert told[1]["seconds"] > 0
+    assert "library_logged" not in receiver.text
+    assert "hunter2" not in receiver.text
 
 
 def test_a_worker_that_lost_its_database_still_ends_when_told(server_url: str, tmp_path: Path) -> None:

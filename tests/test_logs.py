@@ -337,9 +337,18 @@ def test_an_exception_that_no_task_awaits_is_a_line_without_its_message(start: S
 def test_a_library_that_logs_an_error_is_cut_to_its_type(start: Start) -> None:
     stderr = start("json", "info")
 
-    logging.getLogger("psycopg.pool").warning("error connecting in %r: %s", "pool-1", psycopg.OperationalError(LEAK))
+    logging.getLogger("psycopg.pool").warning("error resetting connection: %s", psycopg.OperationalError(LEAK))
 
-    assert stderr.lines[0]["text"] == "error connecting in 'pool-1': psycopg.OperationalError"
+    assert stderr.lines[0]["text"] == "error resetting connection: psycopg.OperationalError"
+
+
+def test_a_pool_s_attempts_during_an_outage_are_no_lines_of_their_own(start: Start) -> None:
+    stderr = start("json", "info")
+
+    logging.getLogger("psycopg.pool").warning("error connecting in %r: %s", "pool-1", psycopg.OperationalError(LEAK))
+    logging.getLogger("psycopg.pool").warning("rolling back returned connection: %s", "<connection>")
+
+    assert [line["text"] for line in stderr.lines] == ["rolling back returned connection: <connection>"]
 
 
 def test_a_library_is_heard_from_warning_up_and_never_line_after_line(start: Start) -> None:

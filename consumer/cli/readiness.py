@@ -8,6 +8,7 @@ from psycopg import errors as postgres
 
 from consumer import logs, migrations, projection
 from consumer.cli.context import said
+from consumer.cli.outage import Outage
 from consumer.database import Access, Connection, connect, transaction
 from consumer.faults import code
 from consumer.queries import query
@@ -22,25 +23,24 @@ log = logging.getLogger(__name__)
 class Readiness:
     """Why this process can't start its work yet; None once the database was found fit."""
 
-    def __init__(self) -> None:
+    def __init__(self, outage: Outage) -> None:
         self.reason: str | None = "the database has not answered yet"
+        self._outage = outage
 
     async def wait(self, conninfo: str, access: Access, wanted: Projection) -> None:
-        """Return when the database is fit, however long that takes; each new reason for waiting is logged once.
+        """Return when the database is fit, however long that takes; what keeps it waiting is logged once.
 
         Raises SettingsMismatch when it was shaped by other settings: waiting would not help.
         """
         while self.reason is not None:
             try:
                 reason = await unfit_reason(conninfo, access, wanted)
-                fields = {"reason": reason}
-                event = logs.DATABASE_UNFIT
+                self._outage.tell(None)
+                if reason and reason != self.reason:
+                    log.warning(logs.DATABASE_UNFIT, extra={"reason": reason})
             except psycopg.OperationalError as error:
                 reason = f"the database is away: {said(error)}"
-                fields = {"error_code": code(error), "error": said(error)}
-                event = logs.DATABASE_LOST
-            if reason and reason != self.reason:
-                log.warning(event, extra=fields)
+                self._outage.tell(error)
             self.reason = reason
             await asyncio.sleep(POLL_SECONDS if reason else 0)
 

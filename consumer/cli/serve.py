@@ -12,6 +12,7 @@ import click
 from consumer import logs
 from consumer.cli.context import database, database_faults, embedded_option, pass_settings_unless
 from consumer.cli.ops import serve_ops
+from consumer.cli.outage import Outage
 from consumer.cli.process import first_of, run, supervised_option
 from consumer.cli.readiness import Readiness
 from consumer.database import open_pool, receiver_access
@@ -61,13 +62,14 @@ async def _receive(settings: Settings, conninfo: str, senders: Mapping[str, Veri
     """Serve until told to stop; then take nothing new, answer what is in flight and leave."""
     access = receiver_access(settings.role_prefix)
     metrics = Metrics(KNOWN_TYPES)
-    readiness = Readiness()
+    outage = Outage("receiver", conninfo)
+    readiness = Readiness(outage)
 
     async def probe() -> str | None:
         return readiness.reason or await intake.unready_reason()
 
     async with (
-        open_pool(conninfo, access, size=CONNECTIONS, wait_timeout=CONNECTION_TIMEOUT) as pool,
+        open_pool(conninfo, access, size=CONNECTIONS, wait_timeout=CONNECTION_TIMEOUT, attempted=outage.tell) as pool,
         open_intake(pool, access, metrics.received) as intake,
         serve(
             receiver_app(senders, intake.put, probe, metrics),

@@ -27,15 +27,14 @@ from consumer.cli.context import (
     has_urls,
     pass_settings_unless,
     refuse,
-    said,
     url,
 )
 from consumer.cli.migrate import migrate
+from consumer.cli.outage import Outage
 from consumer.cli.process import first_of, run
 from consumer.cli.readiness import POLL_SECONDS
 from consumer.cli.supervise import Program, supervise
 from consumer.embedded_keeper import hold, try_hold
-from consumer.faults import code
 from consumer.settings import Settings
 
 PROCESSES: tuple[Kind, ...] = ("receiver", "worker", "migrate")
@@ -172,15 +171,14 @@ async def _settle(plan: Plan) -> None:
 
 async def _migrate(plan: Plan) -> None:
     """Migrate as soon as the database is there; it may boot more slowly than we do."""
-    is_known = False
+    outage = Outage("migrate", plan.migrate_conninfo)
     while True:
         try:
             applied = await asyncio.to_thread(migrate, plan.migrate_conninfo, plan.settings)
             break
         except psycopg.OperationalError as error:
-            if not is_known:
-                log.warning(logs.DATABASE_LOST, extra={"error_code": code(error), "error": said(error)})
-            is_known = True
+            outage.tell(error)
         await asyncio.sleep(POLL_SECONDS)
+    outage.tell(None)
     if applied:
         log.info(logs.MIGRATIONS_APPLIED, extra={"migrations": applied})

@@ -11,6 +11,7 @@ import click
 from consumer import logs
 from consumer.cli.context import database, database_faults, embedded_option, pass_settings_unless
 from consumer.cli.ops import read_tables, serve_ops
+from consumer.cli.outage import Outage
 from consumer.cli.process import first_of, run, supervised_option
 from consumer.cli.readiness import Readiness, unfit_reason
 from consumer.database import Connection, connect, worker_access
@@ -48,7 +49,7 @@ def command(settings: Settings, *, is_draining: bool, is_embedded: bool, is_supe
 
 async def _work(settings: Settings, metrics: Metrics, conninfo: str, worker: Worker, stop: asyncio.Event) -> None:
     loop = Loop(conninfo, worker, poll_max=timedelta(seconds=settings.poll_max_seconds))
-    readiness = Readiness()
+    readiness = Readiness(Outage("worker", conninfo))
 
     async def probe() -> str | None:
         return readiness.reason or _stall_reason(loop.turned_at, settings.poll_max_seconds + TURN_SECONDS_MAX)
