@@ -18,6 +18,7 @@ from tests.support import rows
 from tests.vectors import NAMES, VECTORS, Vector
 from tests.web_support import APP_SECRET, BODY, NOW, SECRET, TOLERANCE, Site, head, post, request, running
 
+REFUSED = "consumer_deliveries_refused_total"
 NOWHERE = "host=127.0.0.1 port=1 dbname=x user=x"
 SAMPLES = Path(__file__).parent / "data" / "samples"
 INVALID = sorted((SAMPLES.parent / "samples-invalid").glob("*.json"))
@@ -312,6 +313,18 @@ def test_who_hangs_up_before_the_answer_is_stored_without_a_fuss(
     assert all(site.ask(post(message_id=f"msg_{number}")).status == 204 for number in range(20))
     assert len(stored(emptied)) == 21
     assert caplog.records == []
+
+
+def test_a_stranger_s_flood_is_counted_in_full_and_logged_in_part(site: Site, caplog: pytest.LogCaptureFixture) -> None:
+    site.app = site.receiver({"stack": Verifier([SECRET], TOLERANCE)})
+    before = site.metrics.registry.get_sample_value(REFUSED, {"reason": "missing_header"}) or 0
+
+    for _ in range(30):
+        assert site.ask(request(BODY, path="/webhooks/stack")).status == 401
+
+    assert site.metrics.registry.get_sample_value(REFUSED, {"reason": "missing_header"}) == before + 30
+    assert [record.msg for record in caplog.records][-1] == "refusals_muted"
+    assert len(caplog.records) < 30
 
 
 def test_no_log_line_and_no_answer_holds_what_a_sender_sent(site: Site, caplog: pytest.LogCaptureFixture) -> None:

@@ -10,6 +10,7 @@ from consumer.signatures import Verifier
 from consumer.web.health import Health, Probe
 from consumer.web.pages import pages
 from consumer.web.receive import Put, Receiver
+from consumer.web.refusals import Refusals
 
 
 def receiver_app(
@@ -23,7 +24,7 @@ def receiver_app(
     webhooks: dict[str, ASGIApp] = {}
     for source, verifier in verifiers.items():
         path = f"/webhooks/{source}"
-        webhooks[path] = webhooks[f"{path}/"] = Receiver(source, verifier, put, metrics, clock)
+        webhooks[path] = webhooks[f"{path}/"] = Receiver(source, verifier, put, metrics, clock, Refusals(source))
     others = pages(Health(probe, with_reasons=False).routes())
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:

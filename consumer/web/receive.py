@@ -12,11 +12,12 @@ from starlette.types import Receive, Scope, Send
 from consumer.errors import BadPayload, BadSignature, StoreUnavailable
 from consumer.events import check, subject
 from consumer.ids import occurred_at
-from consumer.logs import DELIVERY_NOT_STORED, DELIVERY_REFUSED, DELIVERY_STORED_DEAD
+from consumer.logs import DELIVERY_NOT_STORED, DELIVERY_STORED_DEAD
 from consumer.metrics import Metrics
 from consumer.outbox import Delivery
 from consumer.signatures import Verified, Verifier
 from consumer.web.answers import refusal
+from consumer.web.refusals import Refusals
 
 Headers = Sequence[tuple[bytes, bytes]]
 # Returns once the delivery is committed, or raises StoreUnavailable.
@@ -49,6 +50,7 @@ class Receiver:
     put: Put
     metrics: Metrics
     clock: Callable[[], datetime]
+    refusals: Refusals
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; who hangs up before its end is owed nothing."""
@@ -87,7 +89,7 @@ class Receiver:
 
     def _refuse(self, error: BadSignature) -> Response:
         self.metrics.refused(error.refusal)
-        log.warning(DELIVERY_REFUSED, extra={"source": self.source, "reason": error.refusal})
+        self.refusals.log(error.refusal, self.clock())
         return refusal(400 if error.refusal == BAD_MESSAGE_ID else 401, error.refusal, str(error))
 
     def _delivery(self, verified: Verified, body: bytes) -> Delivery:
