@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from consumer.cli import up
-from consumer.cli.context import PLATFORMS
+from consumer.cli.context import PLATFORMS, looked_in
+from consumer.settings import Settings
 from tests.cli_support import APP_SECRET, HOST, SECRET, invoke, ports
 
 PASSWORD = "hunter2"
@@ -36,7 +37,7 @@ def test_a_process_never_falls_back_to_the_embedded_database(command: str, tmp_p
 def test_a_command_makes_no_embedded_database(arguments: list[str], tmp_path: Path) -> None:
     result = invoke(tmp_path, {**SECRETS, "CONSUMER_DATA_DIR": str(tmp_path / "data")}, *arguments)
 
-    assert (result.exit_code, "consumer up" in result.stderr) == (2, True)
+    assert (result.exit_code, "consumer up" in result.stderr, "CONSUMER_DATA_DIR" in result.stderr) == (2, True, True)
     assert not (tmp_path / "data").exists()
 
 
@@ -205,6 +206,16 @@ def test_send_signs_nothing_without_a_secret(event_type: str, variable: str, tmp
     result = invoke(tmp_path, {"CONSUMER_DATA_DIR": str(tmp_path)}, "send", event_type)
 
     assert (result.exit_code, f"{variable} is not set" in result.stderr) == (2, True)
+
+
+def test_send_says_where_it_looked_for_a_secret(tmp_path: Path) -> None:
+    result = invoke(tmp_path, {"CONSUMER_DATA_DIR": str(tmp_path)}, "send", "user.created")
+
+    assert (result.exit_code, f"{tmp_path} (from CONSUMER_DATA_DIR)" in result.stderr) == (2, True)
+
+
+def test_a_missing_data_directory_names_the_variable_that_would_move_it() -> None:
+    assert "CONSUMER_DATA_DIR names another folder" in looked_in(Settings())
 
 
 @pytest.mark.parametrize("url", ["localhost:8000", "ftp://localhost/", "http://", "http://localhost:port/"])

@@ -57,11 +57,29 @@ def test_send_repeats_one_message_and_a_file_s_exact_bytes(
     file = tmp_path / "body.json"
     file.write_bytes(b'{ "type" : "user.sneezed",\n "data":{} }')
 
-    result = invoke(tmp_path, receiver, "send", "any", "--file", str(file), "--message-id", "msg_file", "--count", "30")
+    result = invoke(
+        tmp_path, receiver, "send", "user.sneezed", "--file", str(file), "--message-id", "msg_file", "--count", "30"
+    )
 
     assert (result.exit_code, "30 × 204" in result.stdout) == (0, True)
     stored = rows(url, "SELECT body, event_type FROM consumer.outbox WHERE message_id = 'msg_file'")
     assert stored == [{"body": file.read_bytes(), "event_type": "user.sneezed"}]
+
+
+def test_send_takes_a_file_that_is_no_event(receiver: Mapping[str, str], tmp_path: Path) -> None:
+    file = tmp_path / "body.json"
+    file.write_text("[not json")
+
+    assert invoke(tmp_path, receiver, "send", "user.created", "--file", str(file)).exit_code == 0
+
+
+def test_send_refuses_a_file_of_another_type(tmp_path: Path) -> None:
+    file = tmp_path / "body.json"
+    file.write_text('{"type": "user.deleted", "data": {}}')
+
+    result = invoke(tmp_path, {}, "send", "user.created", "--file", str(file))
+
+    assert (result.exit_code, "is of type user.deleted, not user.created" in result.stderr) == (2, True)
 
 
 def test_send_fails_when_it_is_refused(receiver: Mapping[str, str], tmp_path: Path) -> None:

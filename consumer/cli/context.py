@@ -148,7 +148,7 @@ def database_faults(settings: Settings, kind: Kind, *, is_embedded: bool) -> lis
     if kind in {"receiver", "worker"} and not is_embedded:
         return ["DATABASE_URL is not set; --embedded would use the embedded database."]
     if not embedded.exists(data_dir(settings)):
-        return [f"DATABASE_URL is not set, and `consumer up` has made no embedded database in {data_dir(settings)}."]
+        return [f"DATABASE_URL is not set, and `consumer up` has made no embedded database in {looked_in(settings)}."]
     return []
 
 
@@ -181,6 +181,12 @@ def as_operator(settings: Settings, work: Callable[[Connection, Access], Awaitab
 
     with database(settings, "operator") as conninfo:
         return asyncio.run(connected(conninfo))
+
+
+def looked_in(settings: Settings) -> str:
+    """Name the data directory and the variable that would name another: a shell may lack what `up` was told."""
+    hint = "from CONSUMER_DATA_DIR" if settings.data_dir else "CONSUMER_DATA_DIR names another folder"
+    return f"{data_dir(settings)} ({hint})"
 
 
 def _named(kind: Kind) -> str:

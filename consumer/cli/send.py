@@ -8,10 +8,12 @@ from urllib.parse import urlsplit
 from uuid import UUID
 
 import click
+import orjson
 
 from consumer.cli import secret as secrets
 from consumer.cli.addresses import webhook_url
-from consumer.cli.context import data_dir, has_urls, pass_settings
+from consumer.cli.cells import printable
+from consumer.cli.context import data_dir, has_urls, looked_in, pass_settings
 from consumer.cli.output import console, emit, json_option
 from consumer.cli.samples import APP_TYPES, DATA, Occasion, body
 from consumer.cli.sender import Answer, Sender, new_message_id
@@ -46,7 +48,11 @@ def _address(_: click.Context, __: click.Parameter, text: str | None) -> str | N
 
 @click.command(name="send")
 @click.argument("event_type", metavar="TYPE")
-@click.option("--file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Send exactly these bytes.")
+@click.option(
+    "--file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Send exactly these bytes, of this TYPE.",
+)
 @click.option("--url", callback=_address, help="Default: this machine's receiver, by HOST and PORT.")
 @click.option("--secret", help="Default: the newest configured one, else the one that `up` made.")
 @click.option("--user", "user_id", type=click.UUID, help="Whom the sample is about; default somebody new each time.")
@@ -57,9 +63,11 @@ def _address(_: click.Context, __: click.Parameter, text: str | None) -> str | N
 def command(
     settings: Settings, *, url: str | None, secret: str | None, count: int, is_json: bool, **message: Unpack[Message]
 ) -> None:
-    """Sign a sample event of TYPE, or the body in a file, and POST it; exit with 1 unless every answer is a 2xx."""
+    """Sign a sample event of TYPE, or a file that holds one, and POST it; exit with 1 unless every answer is a 2xx."""
     event_type = message["event_type"]
-    if message["file"] is None and event_type not in DATA:
+    if file := message["file"]:
+        _refuse_another_type(file, event_type)
+    elif event_type not in DATA:
         raise click.BadParameter(
             f"there is no sample of {event_type}, only of {', '.join(DATA)}; --file takes any body."
         )
@@ -82,9 +90,26 @@ def _secret(settings: Settings, address: str) -> str:
         return known[0]
     if is_app:
         raise BadSettings(["APP_WEBHOOK_SECRETS is not set, and no --secret is given."])
-    if has_urls(settings) or not (kept := secrets.kept(data_dir(settings))):
-        raise BadSettings(["STACK_WEBHOOK_SECRETS is not set, and no --secret is given."])
-    return kept.read_text().strip()
+    unset = "STACK_WEBHOOK_SECRETS is not set, no --secret is given"
+    if has_urls(settings):
+        raise BadSettings([f"{unset}, and only for the embedded database does `consumer up` keep one."])
+    try:
+        if kept := secrets.kept(data_dir(settings)):
+            return kept.read_text().strip()
+    except PermissionError:
+        raise BadSettings([f"{unset}, and the one in {looked_in(settings)} is another user's."]) from None
+    raise BadSettings([f"{unset}, and `consumer up` has kept none in {looked_in(settings)}."])
+
+
+def _refuse_another_type(file: Path, event_type: str) -> None:
+    """Refuse a body that names another type; one that can't be read as an event is the sender's business."""
+    try:
+        document = orjson.loads(file.read_bytes())
+    except orjson.JSONDecodeError:
+        return
+    found = document.get("type") if isinstance(document, dict) else None
+    if isinstance(found, str) and found != event_type:
+        raise click.BadParameter(f"the body in {file} is of type {printable(found)}, not {event_type}.")
 
 
 def _send(sender: Sender, message: Message) -> Answer:
