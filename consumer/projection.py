@@ -52,7 +52,8 @@ async def require(conn: Connection, projection: Projection) -> None:
 def _disagreement(known: Projection, ours: Projection) -> str:
     names = [field.name.upper() for field in fields(ours) if getattr(known, field.name) != getattr(ours, field.name)]
     return (
-        f"{', '.join(names)} differ from what this database was shaped by. Restore the old values, or run "
+        f"{', '.join(names)} {'differs' if len(names) == 1 else 'differ'} from what this database was shaped by. "
+        "Restore the old values, or run "
         "`consumer migrate --settings` and then `consumer rebuild` (to come: until then new settings shape only what "
         "is applied from then on)."
     )

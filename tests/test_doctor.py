@@ -322,6 +322,22 @@ def test_a_login_without_its_role_fails_with_the_grant_that_cures_it(emptied: st
     }
 
 
+def test_a_login_that_all_share_is_first_told_to_be_several(emptied: str, logins: dict[str, str]) -> None:
+    _, checks = examined(logins["operator"])
+
+    assert checks["receiver's login"]["cure"].startswith("Set RECEIVER_DATABASE_URL ")
+    assert checks["worker's login"]["cure"].startswith("Set WORKER_DATABASE_URL ")
+    assert checks["worker's login"]["cure"].endswith("GRANT consumer_worker TO consumer_test_operator;")
+    assert checks["migrator's login"]["cure"].startswith("Set MIGRATE_DATABASE_URL ")
+
+
+def test_behind_a_pooler_nobody_says_that_there_is_no_worker(emptied: str) -> None:
+    with pooled(emptied) as url:
+        _, checks = examined(url, MIGRATE_DATABASE_URL=emptied)
+
+    assert (checks["workers"]["state"], checks["workers"]["finding"]) == ("ok", "unknown behind a pooler")
+
+
 def test_an_operator_without_its_role_still_learns_the_rest(emptied: str, logins: dict[str, str]) -> None:
     exit_code, checks = examined(logins["receiver"], MIGRATE_DATABASE_URL=emptied, WORKER_DATABASE_URL=logins["worker"])
 

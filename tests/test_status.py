@@ -13,6 +13,7 @@ from consumer.database import connect, worker_access
 from tests.cli_support import invoke
 from tests.factories import user_updated
 from tests.operator_cli import arrive, call, facts, set_aside, work
+from tests.pooler import pooled
 from tests.support import scratch_database
 
 
@@ -73,6 +74,14 @@ def test_the_database_is_described_and_its_workers_are_counted(emptied: str) -> 
     assert database["size_bytes"] > 1_000_000
     assert isinstance(database["latency_ms"], float)
     assert facts(emptied, "status")["database"]["workers"] == 0
+
+
+def test_workers_behind_a_pooler_are_unknown_not_none(emptied: str) -> None:
+    with pooled(emptied) as url:
+        found, said = facts(url, "status"), call(url, "status").stdout
+
+    assert found["database"]["workers"] is None
+    assert "unknown behind a pooler" in said
 
 
 def test_a_missing_migration_is_told(server_url: str) -> None:

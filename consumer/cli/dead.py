@@ -142,7 +142,7 @@ def retry(settings: Settings, *, is_all: bool, is_json: bool, **filters: Unpack[
 def discard(
     settings: Settings, *, reason: str, by: str | None, is_all: bool, is_json: bool, **filters: Unpack[Filters]
 ) -> None:
-    """Exclude dead deliveries for good: no replay, rebuild or repeat brings them back."""
+    """Exclude dead deliveries for good: neither a replay nor a repeat brings them back."""
     refuse_unless_meant(filters, is_all=is_all)
     who = by or _user()
 

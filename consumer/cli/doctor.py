@@ -79,9 +79,11 @@ async def _examine_database(settings: Settings, conninfos: Mapping[Kind, str]) -
         checks += judge_room(found, active, unvacuumed=isolated.unvacuumed_tables)
         checks += judge_isolation(isolated)
         for kind, held in _accesses(settings).items():
-            checks.append(await _login(kind, conninfos[kind], held, is_own=has_urls(settings)))
+            is_shared = conninfos[kind] == settings.database_url
+            checks.append(await _login(kind, conninfos[kind], held, is_own=has_urls(settings), is_shared=is_shared))
         checks.append(await _migrator(conninfos["migrate"], access))
-        return checks + await _installation(conn, access, settings, workers=active.workers)
+        workers = None if is_pooled(conn, found) else active.workers
+        return checks + await _installation(conn, access, settings, workers=workers)
 
 
 def _accesses(settings: Settings) -> Mapping[Kind, Access]:
@@ -92,7 +94,7 @@ def _accesses(settings: Settings) -> Mapping[Kind, Access]:
     }
 
 
-async def _login(kind: Kind, conninfo: str, access: Access, *, is_own: bool) -> Check:
+async def _login(kind: Kind, conninfo: str, access: Access, *, is_own: bool, is_shared: bool) -> Check:
     """Try what the process does first; a login that is a superuser is worth a warning on a server of one's own."""
     name = f"{kind}'s login"
     try:
@@ -103,8 +105,8 @@ async def _login(kind: Kind, conninfo: str, access: Access, *, is_own: bool) -> 
     except postgres.InvalidParameterValue:
         return Check(name, "failing", f"the role {access.role} does not exist", "Run `consumer migrate`.")
     except postgres.InsufficientPrivilege:
-        cure = f"GRANT {access.role} TO {found.login};"
-        return Check(name, "failing", f"{found.login} may not act as {access.role}", cure)
+        grant = f"GRANT {access.role} TO {found.login};"
+        return Check(name, "failing", f"{found.login} may not act as {access.role}", _cured(kind, grant, is_shared))
     except psycopg.OperationalError as error:
         return Check(name, "failing", said(error), f"Correct {VARIABLES[kind]}.")
     return warn_unless(
@@ -113,6 +115,13 @@ async def _login(kind: Kind, conninfo: str, access: Access, *, is_own: bool) -> 
         f"{found.login} acts as {access.role}" + (", and is a superuser" if found.is_superuser else ""),
         f"Set {VARIABLES[kind]} to a login of its own that is no superuser: a stolen one would be the whole server.",
     )
+
+
+def _cured(kind: Kind, grant: str, is_shared: bool) -> str:
+    """Return the cure of a login that lacks its role: of one that others use too, first to have one of its own."""
+    if not is_shared or kind == "operator":
+        return grant
+    return f"Set {VARIABLES[kind]} to a login of its own that has the role; or, if one login is to do for all, {grant}"
 
 
 async def _migrator(conninfo: str, access: Access) -> Check:
@@ -133,7 +142,7 @@ async def _migrator(conninfo: str, access: Access) -> Check:
     )
 
 
-async def _installation(conn: Connection, access: Access, settings: Settings, *, workers: int) -> list[Check]:
+async def _installation(conn: Connection, access: Access, settings: Settings, *, workers: int | None) -> list[Check]:
     try:
         async with transaction(conn, access):
             return [
@@ -164,9 +173,7 @@ def _judge_secrets(settings: Settings) -> Check:
 
 def _judge_disk(folder: Path) -> Check:
     free = shutil.disk_usage(folder).free
-    return warn_unless(
-        free >= DISK_FREE_MIN, "disk", f"{size(free)} free", f"Make room on the disk of {folder}, or `consumer prune`."
-    )
+    return warn_unless(free >= DISK_FREE_MIN, "disk", f"{size(free)} free", f"Make room on the disk of {folder}.")
 
 
 def _failing(name: str, findings: list[str], cure: str) -> list[Check]:

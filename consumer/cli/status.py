@@ -15,7 +15,8 @@ from consumer.cli.output import console, emit, json_option, table
 from consumer.cli.readiness import missing_migrations
 from consumer.database import Access, Connection, transaction
 from consumer.deliveries import ErrorGroup, Stats
-from consumer.doctor.server import activity, server
+from consumer.doctor.installation import connected
+from consumer.doctor.server import activity, is_pooled, server
 from consumer.queries import query
 from consumer.settings import Settings
 
@@ -31,7 +32,8 @@ class Database:
     version: str
     size_bytes: int
     latency_ms: float
-    workers: int
+    # None behind a pooler: its sessions say nothing of who is connected.
+    workers: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +88,8 @@ async def _database(conn: Connection) -> Database:
     started = time.perf_counter()
     await conn.execute(query("session/now"))
     seconds = time.perf_counter() - started
-    return Database(found.database, found.version, found.database_bytes, round(1000 * seconds, 3), active.workers)
+    workers = None if is_pooled(conn, found) else active.workers
+    return Database(found.database, found.version, found.database_bytes, round(1000 * seconds, 3), workers)
 
 
 def _show(status: Status) -> None:
@@ -108,7 +111,7 @@ def _show(status: Status) -> None:
     pending = status.migrations.pending
     facts = Table.grid(padding=(0, 2))
     facts.add_row("migrations", f"{len(status.migrations.applied)} applied, {len(pending)} pending {' '.join(pending)}")
-    facts.add_row("workers", f"{database.workers} connected")
+    facts.add_row("workers", connected(database.workers))
     facts.add_row("database", cell(_described(database)))
     out.print(facts)
 

@@ -41,15 +41,15 @@ async def check_settings(conn: Connection, wanted: Projection) -> Check:
     return ok("recorded settings", "the same as here")
 
 
-async def check_queue(conn: Connection, *, workers: int) -> list[Check]:
-    """Look at what waits, what died, and who is there to work."""
+async def check_queue(conn: Connection, *, workers: int | None) -> list[Check]:
+    """Look at what waits, what died, and who is there to work; None where nobody can tell."""
     stats = await deliveries.stats(conn)
     return [
         fail_unless(
-            workers > 0 or not _is_late(stats),
+            workers != 0 or not _is_late(stats),
             "workers",
-            f"{workers} connected",
-            "Start one: `consumer work`. Behind a pooler its connections may go by another name.",
+            connected(workers),
+            "Start one: `consumer work`. If one runs behind a pooler, its connections go by another name: see its log.",
         ),
         warn_unless(
             not _is_late(stats),
@@ -64,6 +64,11 @@ async def check_queue(conn: Connection, *, workers: int) -> list[Check]:
             "`consumer dead list` says why; then `consumer dead retry` or `consumer dead discard`.",
         ),
     ]
+
+
+def connected(workers: int | None) -> str:
+    """Say how many workers are connected."""
+    return "unknown behind a pooler" if workers is None else f"{workers} connected"
 
 
 def _is_late(stats: Stats) -> bool:
