@@ -168,14 +168,22 @@ def test_a_retry_starts_to_count_again(three_dead: str) -> None:
 def test_a_discard_excludes_for_good_and_says_who_and_why(three_dead: str) -> None:
     done = facts(three_dead, "dead", "discard", "first", "broken", "--reason", " a test's ", "--by", "Grace")
 
-    [exclusion] = rows(three_dead, "SELECT DISTINCT excluded_by, reason FROM consumer.exclusions")
+    exclusions = rows(three_dead, "SELECT excluded_by, reason FROM consumer.exclusions ORDER BY seq")
     outcomes = rows(three_dead, "SELECT message_id, state, outcome FROM consumer.deliveries ORDER BY seq")
     assert done == {"discarded": 2}
-    assert exclusion == {"excluded_by": "Grace", "reason": "a test's"}
+    assert {exclusion["excluded_by"] for exclusion in exclusions} == {"Grace"}
+    assert all(exclusion["reason"].startswith("a test's (was dead: ") for exclusion in exclusions)
     assert [tuple(row.values()) for row in outcomes if row["message_id"] != "second"] == [
         ("first", "done", "discarded"),
         ("broken", "done", "discarded"),
     ]
+
+
+def test_what_a_discarded_delivery_died_of_is_still_shown(three_dead: str) -> None:
+    facts(three_dead, "dead", "discard", "broken", "--reason", "a test")
+
+    [shown] = facts(three_dead, "dead", "show", "broken")["deliveries"]
+    assert shown["error"] == "a test (was dead: bad_shape, $.data.id: Required field is missing)"
 
 
 def test_who_discards_is_the_shells_user_unless_told(three_dead: str) -> None:

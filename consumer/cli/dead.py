@@ -135,7 +135,7 @@ def retry(settings: Settings, *, is_all: bool, is_json: bool, **filters: Unpack[
 @type_option
 @limit_option
 @all_option
-@click.option("--reason", required=True, type=Reason(), help="Why; kept beside the delivery.")
+@click.option("--reason", required=True, type=Reason(), help="Why; kept beside the delivery, with its error.")
 @click.option("--by", help="Whose decision it is; default this shell's user.")
 @json_option
 @pass_settings_unless(operator_faults)

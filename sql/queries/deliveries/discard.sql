@@ -1,4 +1,5 @@
 -- Exclude dead deliveries for good; one that is not dead any more stays as it is.
+-- What it died of goes with its failure, so the reason quotes it.
 WITH discarded AS (
     DELETE FROM consumer.failures
     WHERE seq = ANY(ARRAY(
@@ -8,7 +9,10 @@ WITH discarded AS (
         ORDER BY seq
         FOR UPDATE SKIP LOCKED
     ))
-    RETURNING seq
+    RETURNING
+        seq,
+        error_code,
+        error
 ),
 
 finished AS (
@@ -23,5 +27,5 @@ INSERT INTO consumer.exclusions (seq, excluded_by, reason)
 SELECT
     seq,
     coalesce(%(excluded_by)b::text, session_user),
-    %(reason)b::text
+    %(reason)b::text || ' (was dead: ' || error_code || ', ' || error || ')'
 FROM discarded;
