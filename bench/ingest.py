@@ -167,6 +167,10 @@ def _forget_refusal(_: str) -> None:
     """Count nothing."""
 
 
+def _forget_attempt(_: Exception | None) -> None:
+    """Say nothing."""
+
+
 async def _ready() -> None:
     """Be ready."""
 
@@ -176,7 +180,8 @@ def lone_event(key: bytes, url: str) -> dict[str, object]:
     progress("a lone event")
 
     async def measured(port: int) -> list[float]:
-        loop = Loop(url, Worker(WORKER_ACCESS, Metrics(KNOWN_TYPES), attempts_max=12), poll_max=timedelta(seconds=1))
+        worker = Worker(WORKER_ACCESS, Metrics(KNOWN_TYPES), attempts_max=12)
+        loop = Loop(url, worker, _forget_attempt, poll_max=timedelta(seconds=1))
         working = asyncio.create_task(loop.run())
         async with await connect(url, operator_access("consumer")) as conn:
             times = [await _lone(conn, port, request) for request in signed_requests(LONE_EVENTS, 50_000_000, key)]

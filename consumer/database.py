@@ -22,7 +22,7 @@ class Connection(AsyncConnection[TupleRow]):
 
 Pool = AsyncConnectionPool[Connection]
 # Told how an attempt to connect failed, or None when it did not.
-Attempted = Callable[[OperationalError | None], None]
+Attempted = Callable[[Exception | None], None]
 
 # How long a lost peer goes unnoticed on an idle connection: 30 s, then three probes 5 s apart (reliability: half-open).
 KEEPALIVE = {"keepalives_idle": "30", "keepalives_interval": "5", "keepalives_count": "3"}

@@ -9,8 +9,9 @@ from datetime import timedelta
 from psycopg.errors import DeadlockDetected, SerializationFailure
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_random_exponential
 
-from consumer.database import Connection, connect, enter
+from consumer.database import Attempted, Connection, connect, enter
 from consumer.faults import Fault, code, fault, summary
+from consumer.logs import BATCH_ROLLED_BACK, WORKER_PAUSED
 from consumer.queries import query
 from consumer.worker import Worker
 
@@ -28,8 +29,9 @@ FINISH_SECONDS = 2.0
 class Loop:
     """One worker's life: drain, wait, come back after trouble, stop when told."""
 
-    def __init__(self, conninfo: str, worker: Worker, *, poll_max: timedelta) -> None:
+    def __init__(self, conninfo: str, worker: Worker, attempted: Attempted, *, poll_max: timedelta) -> None:
         self._conninfo = conninfo
+        self._attempted = attempted
         self._worker = worker
         self._poll_max_seconds = poll_max.total_seconds()
         self._stop = asyncio.Event()
@@ -65,6 +67,7 @@ class Loop:
 
     async def _drain_until_stopped(self) -> None:
         async with await connect(self._conninfo, self._worker.access) as conn:
+            self._attempted(None)
             # A pooler would keep on listening for whoever gets that backend next.
             if await enter(conn, self._worker.access):
                 await conn.execute(query("session/listen"))
@@ -100,7 +103,11 @@ class Loop:
 
     def _report_trouble(self, state: RetryCallState) -> None:
         error = _error(state)
-        log.error(_event(error), extra={"error_code": code(error), "error": summary(error)})
+        if fault(error) is Fault.TRANSIENT and not isinstance(error, SerializationFailure | DeadlockDetected):
+            self._attempted(error)
+        else:
+            event = WORKER_PAUSED if fault(error) is Fault.OURS else BATCH_ROLLED_BACK
+            log.error(event, extra={"error_code": code(error), "error": summary(error)})
         self._worker.metrics.failed(fault(error).value)
 
 
@@ -110,17 +117,10 @@ async def _hear(conn: Connection, seconds: float) -> bool:
     return False
 
 
-def _error(state: RetryCallState) -> BaseException:
+def _error(state: RetryCallState) -> Exception:
     error = state.outcome.exception() if state.outcome else None
-    assert error is not None, "tenacity pauses only after a failed attempt"
+    assert isinstance(error, Exception), "tenacity pauses only after a failed attempt"
     return error
-
-
-def _event(error: BaseException) -> str:
-    if fault(error) is Fault.OURS:
-        return "worker_paused"
-    is_lost = fault(error) is Fault.TRANSIENT and not isinstance(error, SerializationFailure | DeadlockDetected)
-    return "database_lost" if is_lost else "batch_rolled_back"
 
 
 _RECONNECT_PAUSE = wait_random_exponential(multiplier=0.1, max=RECONNECT_SECONDS_MAX)

@@ -158,6 +158,23 @@ def test_an_outage_is_two_lines_of_a_receiver_s_log(url: str, tmp_path: Path) ->
     assert "hunter2" not in receiver.text
 
 
+def test_an_outage_is_two_lines_of_a_worker_s_log(url: str, tmp_path: Path) -> None:
+    (ops_port,) = ports(1)
+    with wire(url) as cable, running(tmp_path, on(cable.url, OPS_PORT=ops_port), "work") as worker:
+        until(lambda: is_ready(ops_port))
+        cable.cut()
+        until(lambda: "database_lost" in worker.text)
+        cable.mend()
+        until(lambda: "database_back" in worker.text)
+        worker.stop()
+
+    told = [json.loads(line) for line in worker.text.splitlines() if '"database' in line]
+    assert [(line["event"], line["program"]) for line in told] == [
+        ("database_lost", "worker"),
+        ("database_back", "worker"),
+    ]
+
+
 def test_a_worker_that_lost_its_database_still_ends_when_told(server_url: str, tmp_path: Path) -> None:
     (ops_port,) = ports(1)
     with scratch_database(server_url, f"{NAME}_lost") as lost:

@@ -76,7 +76,7 @@ def refusals() -> Iterator[None]:
         raise click.ClickException(f"The database can't be used: {said(error)}") from error
 
 
-def said(error: psycopg.OperationalError) -> str:
+def said(error: Exception) -> str:
     """Return the first line of what libpq or the server said, without any value in it."""
     first = (str(error).strip() or type(error).__name__).splitlines()[0]
     return QUOTED.sub("...", first)

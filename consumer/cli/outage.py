@@ -4,7 +4,6 @@ import logging
 import re
 import time
 
-import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
 from consumer import logs
@@ -24,7 +23,7 @@ class Outage:
         self._fields = {"program": program, "database": where(conninfo)}
         self._lost_at: float | None = None
 
-    def tell(self, error: psycopg.OperationalError | None) -> None:
+    def tell(self, error: Exception | None) -> None:
         """Take note of an attempt that failed, or of one that did not."""
         if error and self._lost_at is None:
             self._lost_at = time.monotonic()

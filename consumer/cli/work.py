@@ -48,8 +48,9 @@ def command(settings: Settings, *, is_draining: bool, is_embedded: bool, is_supe
 
 
 async def _work(settings: Settings, metrics: Metrics, conninfo: str, worker: Worker, stop: asyncio.Event) -> None:
-    loop = Loop(conninfo, worker, poll_max=timedelta(seconds=settings.poll_max_seconds))
-    readiness = Readiness(Outage("worker", conninfo))
+    outage = Outage("worker", conninfo)
+    loop = Loop(conninfo, worker, outage.tell, poll_max=timedelta(seconds=settings.poll_max_seconds))
+    readiness = Readiness(outage)
 
     async def probe() -> str | None:
         return readiness.reason or _stall_reason(loop.turned_at, settings.poll_max_seconds + TURN_SECONDS_MAX)
