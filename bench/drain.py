@@ -25,7 +25,7 @@ import psycopg
 
 from bench.support import EVENT_BYTES, database, progress, server, show, user_event
 from consumer import logs, migrations, outbox, projection
-from consumer.database import connect, operator_access, worker_access
+from consumer.database import connect, enter, operator_access, worker_access
 from consumer.events import KNOWN_TYPES
 from consumer.metrics import Metrics
 from consumer.outbox import Delivery
@@ -120,6 +120,7 @@ def _work(
     async def work() -> int:
         worker = Worker(ACCESS, Metrics(KNOWN_TYPES), attempts_max=12, batch_size=batch_size)
         async with await connect(url, ACCESS) as conn:
+            await enter(conn, ACCESS)
             barrier.wait(timeout=60)
             before = int(psutil.Process().memory_info().rss)
             await drain(conn, worker)
