@@ -67,7 +67,7 @@ def measure(kind: str, key: bytes, requests: int, url: str) -> dict[str, object]
     """Measure one kind of server at full load and at half of it."""
     progress(kind)
     count = requests // 3 if kind == "one insert" else requests
-    with _running(url, kind, key) as (port, process):
+    with running(url, kind, key) as (port, process):
         uvloop.run(at_full_load(port, signed_requests(2000, 0, key), CONNECTIONS))
         before = process.memory_info().rss
         full = uvloop.run(at_full_load(port, signed_requests(count, 10_000, key), CONNECTIONS))
@@ -90,7 +90,7 @@ def _latencies(load: str, outcome: Outcome) -> dict[str, float]:
     return {f"{load} p{share:g} ms": outcome.percentile_ms(share / 100) for share in (50, 99, 99.9)}
 
 
-class _running:  # noqa: N801  # Read as a statement: with _running(…)
+class running:  # noqa: N801  # Read as a statement: with running(…)
     """A server of one kind in a process of its own, for the duration."""
 
     def __init__(self, url: str, kind: str, key: bytes) -> None:
@@ -189,7 +189,7 @@ def lone_event(key: bytes, url: str) -> dict[str, object]:
         await working
         return times
 
-    with _running(url, "ours", key) as (port, _):
+    with running(url, "ours", key) as (port, _):
         return {"median ms": 1000 * statistics.median(uvloop.run(measured(port)))}
 
 
