@@ -1,0 +1,88 @@
+"""One row a subject: the median of its samples, beside ours in the same run."""
+
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from bench.peers.counters import Sample
+from bench.peers.drain import Verdict
+from bench.peers.subjects import OURS_DRAIN, OURS_INGEST, OURS_WHOLE, Subject
+
+
+@dataclass(slots=True)
+class Result:
+    """What was measured of one subject, or why nothing was."""
+
+    subject: Subject
+    version: str
+    samples: list[Sample] = field(default_factory=list)
+    verdicts: list[Verdict] = field(default_factory=list)
+    trouble: str | None = None
+
+    def speed(self) -> float | None:
+        """Return the median of events a second."""
+        return statistics.median(s.events / s.seconds for s in self.samples) if self.samples else None
+
+
+def rows(results: Sequence[Result]) -> list[dict[str, object]]:
+    """Return the table's rows, in the order given."""
+    speeds = {result.subject.key: result.speed() for result in results}
+    return [_row(result, speeds) for result in results]
+
+
+def _row(result: Result, speeds: Mapping[str, float | None]) -> dict[str, object]:
+    subject, speed = result.subject, result.speed()
+    is_ingest = subject.kind == "ingest"
+    ours = speeds.get((OURS_INGEST if is_ingest else OURS_DRAIN).key)
+    whole = None if is_ingest else speeds.get(OURS_WHOLE.key)
+    speeds_seen = [sample.events / sample.seconds for sample in result.samples]
+    return {
+        "kind": subject.kind,
+        "system": f"{subject.name} {result.version}".strip() + f", {subject.way}",
+        "events": result.samples[0].events if result.samples else None,
+        "events/s": speed,
+        "slowest": min(speeds_seen, default=None),
+        "fastest": max(speeds_seen, default=None),
+        "ours / it": _ratio(ours, speed),
+        "whole / it": _ratio(whole, speed),
+        "WAL B/event": _median([sample.wal_bytes / sample.events for sample in result.samples]),
+        "dead/event": _median([sample.dead_rows / sample.events for sample in result.samples]),
+        "one tx": "yes" if subject.is_one_transaction else "no" if subject.kind == "drain" else None,
+        # The worst of the kills: one that does no harm proves nothing.
+        "lost": max((verdict.lost for verdict in result.verdicts), default=None),
+        "doubled": max((verdict.doubled for verdict in result.verdicts), default=None),
+        "stuck": max((verdict.stuck for verdict in result.verdicts), default=None),
+    }
+
+
+def _ratio(ours: float | None, theirs: float | None) -> float | None:
+    return ours / theirs if ours and theirs else None
+
+
+def _median(values: Sequence[float]) -> float | None:
+    return statistics.median(values) if values else None
+
+
+def troubles(results: Sequence[Result]) -> dict[str, object]:
+    """Return what was not measured, and why."""
+    return {result.subject.key: result.trouble for result in results if result.trouble}
+
+
+def bounds(results: Sequence[Result]) -> dict[str, object]:
+    """Return what the project wants to hold, as the smallest ratio of each group of peers that was measured."""
+    speeds = {result.subject.key: result.speed() for result in results}
+
+    def smallest(ours: str, *keys: str) -> float | None:
+        ratios = [ratio for key in keys if (ratio := _ratio(speeds.get(ours), speeds.get(key)))]
+        return min(ratios, default=None)
+
+    return {
+        "ingest / best receiver with an insert a request (>= 3)": smallest(
+            OURS_INGEST.key, "starlette-psycopg", "starlette-asyncpg", "fastify-pg"
+        ),
+        "drain / best peer that applies one event at a time (>= 3)": smallest(
+            OURS_DRAIN.key, "pgboss", "graphile", "pgqueuer", "procrastinate"
+        ),
+        "drain / pg-boss in batches (>= 1)": smallest(OURS_DRAIN.key, "pgboss-set", "pgboss-tx"),
+        "drain / PgQ, its simplest effect (>= 0.8)": smallest(OURS_DRAIN.key, "pgq"),
+    }

@@ -1,0 +1,85 @@
+"""Our worker as it ships: `whole` with its own effect, else with the peers' effect in the place of ours."""
+
+import asyncio
+import os
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from unittest.mock import patch
+from uuid import UUID
+
+from bench.peers.workers.shared import await_shot, batches, decoded, report_drained, sql
+from consumer import effects, logs, migrations, outbox, projection
+from consumer.database import Connection, connect, operator_access, worker_access
+from consumer.events import KNOWN_TYPES
+from consumer.metrics import Metrics
+from consumer.outbox import Claimed, Delivery, Finished
+from consumer.queries import query
+from consumer.settings import Projection
+from consumer.worker import Worker, drain
+
+URL = os.environ["PEERS_URL"]
+ACCESS = worker_access("consumer")
+START = datetime(2026, 11, 22, tzinfo=UTC)
+Apply = Callable[[Connection, Sequence[Claimed]], Awaitable[list[Finished]]]
+
+
+async def fill(file: str) -> None:
+    migrations.apply(URL, "consumer")
+    async with await connect(URL, operator_access("consumer")) as conn:
+        await conn.execute("GRANT USAGE ON SCHEMA bench TO consumer_worker")
+        await conn.execute("GRANT SELECT, INSERT, UPDATE ON ALL TABLES IN SCHEMA bench TO consumer_worker")
+        async with conn.transaction():
+            await projection.record(conn, Projection(), worker_role="consumer_worker", is_forced=False)
+        first = 0
+        for bodies in batches(file):
+            await outbox.put(conn, [_delivery(body, number) for number, body in enumerate(bodies, first)])
+            first += len(bodies)
+
+
+async def work(effect: str) -> None:
+    logs.configure("json", "info")
+    worker = Worker(ACCESS, Metrics(KNOWN_TYPES), attempts_max=12)
+    with patch.object(effects, "apply", _applying(effect)):
+        async with await connect(URL, ACCESS) as conn:
+            await asyncio.to_thread(await_shot)
+            await drain(conn, worker)
+            report_drained()
+
+
+def _applying(effect: str) -> Apply:
+    """Return what stands in for our effects: the transaction, claim, savepoint, outcomes and log around it are ours."""
+    ours = effects.apply
+    statement = sql(f"{effect.removeprefix('whole_')}_outbox").encode() if effect != "whole" else b""
+
+    async def apply(conn: Connection, claimed: Sequence[Claimed]) -> list[Finished]:
+        seqs = [delivery.seq for delivery in claimed]
+        if statement:
+            await conn.execute(statement, {"seqs": seqs})
+        if effect.startswith("whole"):
+            return await ours(conn, claimed)
+        finished = await outbox.finish(conn, seqs, "applied")
+        await conn.execute(query("session/check_constraints"))
+        return finished
+
+    return apply
+
+
+def _delivery(body: str, number: int) -> Delivery:
+    user_id = UUID(str(decoded(body.encode())["data"]["id"]))
+    return Delivery(
+        source="stack",
+        message_id=f"msg_{number:027}",
+        event_type="user.updated",
+        user_id=user_id,
+        team_id=None,
+        occurred_at=START + timedelta(milliseconds=4 * number),
+        verified_by="0123abcd",
+        body=body.encode(),
+    )
+
+
+if __name__ == "__main__":
+    # The usual log, written to a file that nobody reads.
+    with open(os.devnull, "w") as sys.stderr:  # noqa: PTH123
+        asyncio.run({"fill": fill, "work": work}[sys.argv[1]](sys.argv[2]))
