@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,11 +16,15 @@ from bench.peers.report import Result, bounds, rows, troubles
 from bench.peers.subjects import OURS_DRAIN, OURS_INGEST, OURS_WHOLE, SUBJECTS, Subject, chosen
 from bench.support import show
 
+CHEAP = Sample(events=1000, seconds=1, wal_bytes=0, dead_rows=0, cpu_seconds=0.02)
 BY_KEY = {subject.key: subject for subject in SUBJECTS}
 
 
 def result(key: str, *speeds: float, verdicts: Sequence[Verdict] = ()) -> Result:
-    samples = [Sample(events=1000, seconds=1000 / speed, wal_bytes=500_000, dead_rows=1500) for speed in speeds]
+    samples = [
+        Sample(events=1000, seconds=1000 / speed, wal_bytes=500_000, dead_rows=1500, cpu_seconds=0.02)
+        for speed in speeds
+    ]
     return Result(BY_KEY[key], "1.0", samples, list(verdicts))
 
 
@@ -46,7 +51,7 @@ def test_ratios_are_between_medians_and_above_one_where_ours_is_faster() -> None
     assert graphile["ours / it"] == pytest.approx(3)
     assert graphile["whole / it"] == pytest.approx(1.5)
     assert (graphile["slowest"], graphile["fastest"]) == (pytest.approx(500), pytest.approx(9000))
-    assert (graphile["WAL B/event"], graphile["dead/event"]) == (500, 1.5)
+    assert (graphile["WAL B/event"], graphile["dead/event"], graphile["CPU µs/event"]) == (500, 1.5, pytest.approx(20))
 
 
 def test_the_worst_of_several_kills_is_shown() -> None:
@@ -60,7 +65,15 @@ def test_a_bound_is_held_against_the_fastest_peer_of_its_group() -> None:
 
     values = list(bounds(results).values())
 
-    assert values == [None, pytest.approx(2), None, pytest.approx(0.5)]
+    assert values[:4] == [None, pytest.approx(2), None, pytest.approx(0.5)]
+
+
+def test_processor_time_is_compared_like_speed() -> None:
+    results = [Result(BY_KEY["ours"], "", [CHEAP]), Result(BY_KEY["pgq"], "3.5", [replace(CHEAP, cpu_seconds=0.01)])]
+
+    by_processor_time = bounds(results)["drain / PgQ, its simplest effect (>= 0.8), by processor time"]
+
+    assert by_processor_time == pytest.approx(0.5)
 
 
 def test_a_peer_that_is_not_installed_stays_in_the_table_with_its_reason() -> None:
@@ -120,6 +133,7 @@ def test_ours_drains_the_same_events_and_loses_and_doubles_nothing_when_killed(
     verdict = kill_midway(server_url, sys.executable, subject, events)
 
     assert drained.events == 4000
+    assert drained.cpu_seconds
     assert verdict == Verdict(lost=0, doubled=0, stuck=0)
 
 

@@ -29,7 +29,7 @@ DEBIAN = Path("/usr/lib/postgresql/15/bin")
 DEBIAN_PGQ = Path("/usr/share/postgresql/15/extension/pgq.control")
 # Fewer would be done before they can be killed midway.
 EVENTS_MIN = 1000
-TABLE_COLUMNS = 170
+TABLE_COLUMNS = 200
 
 
 class Run:

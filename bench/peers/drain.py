@@ -11,7 +11,7 @@ from uuid import UUID
 import orjson
 import psycopg
 
-from bench.peers.counters import Sample, await_gone, sample, settled
+from bench.peers.counters import DATABASE, Sample, await_gone, sample, settled
 from bench.peers.process import READY_SECONDS_MAX, SubjectFailed, command, crew, environment, finish
 from bench.peers.subjects import Subject
 from bench.support import database, user_event
@@ -80,26 +80,26 @@ def write_events(folder: Path, count: int) -> Events:
 
 def measure(server_url: str, program: str, subject: Subject, events: Events) -> Sample:
     """Drain from an empty database filled with the events, checkpointed and vacuumed."""
-    with database(server_url, "peers") as url:
+    with database(server_url, DATABASE) as url:
         _fill(url, program, subject, events)
         before = settled(url)
         called = command(program, subject, "work", subject.effect)
         with crew(called, environment(url), subject.processes) as workers:
             workers.hear("ready", READY_SECONDS_MAX)
-            started = time.perf_counter()
+            cpu_before, started = workers.cpu_seconds(), time.perf_counter()
             workers.shoot()
             workers.hear("drained", DRAIN_SECONDS_MAX)
-            seconds = time.perf_counter() - started
+            seconds, cpu = time.perf_counter() - started, workers.cpu_seconds() - cpu_before
             workers.terminate()
         after = settled(url)
         _require_newest(url, subject, events)
-    return sample(len(events.numbers), seconds, before, after)
+    return sample(len(events.numbers), seconds, before, after, own_cpu_seconds=cpu)
 
 
 def kill_midway(server_url: str, program: str, subject: Subject, events: Events) -> Verdict:
     """Kill the workers midway, start them again, and judge; a kill that came too late does not count."""
     for _ in range(KILL_ATTEMPTS):
-        with database(server_url, "peers") as url:
+        with database(server_url, DATABASE) as url:
             _fill(url, program, subject, events, PEERS_LEASE_SECONDS=str(LEASE_SECONDS))
             if _killed(url, program, subject, events):
                 return _recovered(url, program, subject, events)

@@ -10,8 +10,10 @@ from tempfile import TemporaryFile
 from typing import IO
 from urllib.parse import urlencode
 
+import psutil
 from psycopg.conninfo import conninfo_to_dict
 
+from bench.peers.counters import own_cpu_seconds
 from bench.peers.subjects import Subject
 
 ROOT = Path(__file__).parent.parent.parent
@@ -66,6 +68,10 @@ class Crew:
             assert process.stdin, "it is a pipe"
             process.stdin.write(b"go\n")
             process.stdin.flush()
+
+    def cpu_seconds(self) -> float:
+        """Return the processor time that they have used."""
+        return sum(own_cpu_seconds(psutil.Process(process.pid)) for process in self._processes)
 
     def is_at_work(self) -> bool:
         """Tell whether one of them has not said anything since it was ready."""
