@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import psutil
 import psycopg
 
 from bench.peers import drain, ingest
@@ -68,7 +69,7 @@ class Run:
         progress(what)
         try:
             act(result, self._environments.programs[result.subject.runtime])
-        except (SubjectFailed, psycopg.Error, OSError, TimeoutError) as error:
+        except (SubjectFailed, psycopg.Error, psutil.Error, OSError) as error:
             result.trouble = f"failed ({what}): {error}"
 
     def _measure(self, result: Result, program: str) -> None:

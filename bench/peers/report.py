@@ -52,7 +52,7 @@ def _row(result: Result, speeds: Mapping[str, float | None]) -> dict[str, object
         "CPU µs/event": 1e6 / thrift if (thrift := result.thrift()) else None,
         "WAL B/event": _median([sample.wal_bytes / sample.events for sample in result.samples]),
         "dead/event": _median([sample.dead_rows / sample.events for sample in result.samples]),
-        "one tx": "yes" if subject.is_one_transaction else "no" if subject.kind == "drain" else None,
+        "one tx": None if is_ingest else "yes" if subject.is_one_transaction else "no",
         # The worst of the kills: one that does no harm proves nothing.
         "lost": max((verdict.lost for verdict in result.verdicts), default=None),
         "doubled": max((verdict.doubled for verdict in result.verdicts), default=None),

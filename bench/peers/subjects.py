@@ -56,7 +56,6 @@ OURS_INGEST = Subject(
     kind="ingest",
     runtime="ours",
     program="",
-    is_one_transaction=True,
 )
 
 SUBJECTS: Sequence[Subject] = (
