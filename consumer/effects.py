@@ -5,32 +5,33 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from uuid import UUID
 
 from psycopg.errors import IntegrityError, RaiseException
-from psycopg.rows import args_row
 
 from consumer import outbox
 from consumer.database import Connection
 from consumer.errors import LostDeliveries
 from consumer.events import KNOWN_TYPES
-from consumer.outbox import Claimed, Finished
+from consumer.outbox import Claimed
 from consumer.queries import query
 
-Effect = Callable[[Connection, Sequence[int]], Awaitable[list[Finished]]]
+# Returns the outcome of each delivery, by its seq.
+Effect = Callable[[Connection, Sequence[int]], Awaitable[dict[int, str]]]
 
 
-async def apply(conn: Connection, claimed: Sequence[Claimed]) -> list[Finished]:
-    """Apply claimed deliveries and mark them done, in the caller's transaction; return what became of each."""
+async def apply(conn: Connection, claimed: Sequence[Claimed]) -> dict[int, str]:
+    """Apply claimed deliveries and mark them done, in the caller's transaction; return the outcome of each
+    by its seq."""
     seqs_by_effect: defaultdict[Effect, list[int]] = defaultdict(list)
     for delivery in claimed:
         seqs_by_effect[_effect(delivery)].append(delivery.seq)
-    finished: list[Finished] = []
+    outcomes: dict[int, str] = {}
     for effect in _ORDER:
         if seqs := seqs_by_effect.get(effect):
-            finished += await effect(conn, seqs)
-    if len(finished) != len(claimed):
+            outcomes |= await effect(conn, seqs)
+    if len(outcomes) != len(claimed):
         raise LostDeliveries
     # An application's deferred constraint would speak up only at the commit, when no culprit can be looked for.
     await conn.execute(query("session/check_constraints"))
-    return finished
+    return outcomes
 
 
 def _effect(delivery: Claimed) -> Effect:
@@ -39,13 +40,13 @@ def _effect(delivery: Claimed) -> Effect:
     return EFFECTS.get(delivery.event_type, _ignore) if kind and delivery.source in kind.sources else _ignore
 
 
-async def _declare_company(conn: Connection, seqs: Sequence[int]) -> list[Finished]:
+async def _declare_company(conn: Connection, seqs: Sequence[int]) -> dict[int, str]:
     """Make the placeholder of a default company."""
     await conn.execute(query("effects/companies"), {"seqs": seqs})
     return await outbox.finish(conn, seqs, "applied")
 
 
-async def _fold_users(conn: Connection, seqs: Sequence[int]) -> list[Finished]:
+async def _fold_users(conn: Connection, seqs: Sequence[int]) -> dict[int, str]:
     """Fold user deliveries into mirror, profiles and audit; the mirror comes first, for its rows are the locks."""
     cursor = await conn.execute(query("effects/mirror"), {"seqs": seqs}, binary=True)
     written, changed, deleted = await cursor.fetchone() or ([], [], [])
@@ -59,9 +60,9 @@ async def _fold_users(conn: Connection, seqs: Sequence[int]) -> list[Finished]:
     audited += await _seqs(conn, "audit/put_sign_ins", {"seqs": seqs})
     if deleted:
         await conn.execute(query("audit/scrub"), {"user_ids": deleted})
-    async with conn.cursor(binary=True, row_factory=args_row(Finished)) as finishing:
-        await finishing.execute(query("outbox/finish_users"), {"seqs": seqs, "changed": changed, "audited": audited})
-        return await finishing.fetchall()
+    values = {"seqs": seqs, "changed": changed, "audited": audited}
+    cursor = await conn.execute(query("outbox/finish_users"), values, binary=True)
+    return dict(await cursor.fetchall())
 
 
 async def _remove_profiles(conn: Connection, seqs: Sequence[int], user_ids: Sequence[UUID]) -> list[int]:
@@ -91,7 +92,7 @@ async def _seqs(conn: Connection, name: str, values: Mapping[str, object]) -> li
     return list(seqs)
 
 
-async def _ignore(conn: Connection, seqs: Sequence[int]) -> list[Finished]:
+async def _ignore(conn: Connection, seqs: Sequence[int]) -> dict[int, str]:
     """Mark done what has no effect in this release; a later one queues it again."""
     return await outbox.finish(conn, seqs, "ignored")
 

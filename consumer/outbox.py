@@ -33,19 +33,10 @@ class Claimed(NamedTuple):
 
     seq: int
     source: str
-    event_type: str
-    user_id: UUID | None
-    attempts: int = 0
-
-
-class Finished(NamedTuple):
-    """What became of a claimed delivery, for the log."""
-
-    seq: int
     message_id: str
     event_type: str
     user_id: UUID | None
-    outcome: str
+    attempts: int = 0
 
 
 async def put(conn: Connection, deliveries: Sequence[Delivery]) -> int:
@@ -96,11 +87,10 @@ async def claim(conn: Connection, *, after_seq: int, batch_size: int) -> list[Cl
         return due + await cursor.fetchall()
 
 
-async def finish(conn: Connection, seqs: Sequence[int], outcome: str) -> list[Finished]:
-    """Mark claimed deliveries done with one outcome."""
-    async with conn.cursor(binary=True, row_factory=args_row(Finished)) as cursor:
-        await cursor.execute(query("outbox/finish"), {"seqs": seqs, "outcome": outcome})
-        return await cursor.fetchall()
+async def finish(conn: Connection, seqs: Sequence[int], outcome: str) -> dict[int, str]:
+    """Mark claimed deliveries done with one outcome, and return it for each."""
+    await conn.execute(query("outbox/finish"), {"seqs": seqs, "outcome": outcome})
+    return dict.fromkeys(seqs, outcome)
 
 
 async def retry(conn: Connection, claimed: Claimed, delay: timedelta, code: str, error: str) -> None:

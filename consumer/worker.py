@@ -14,7 +14,7 @@ from consumer.database import Access, Connection, transaction
 from consumer.errors import WorkerStopped
 from consumer.faults import Fault, code, fault, summary
 from consumer.metrics import Metrics
-from consumer.outbox import Claimed, Finished
+from consumer.outbox import Claimed
 from consumer.queries import query
 
 log = logging.getLogger(__name__)
@@ -41,12 +41,12 @@ BUSY_SECONDS_MAX = 5.0
 class Batch:
     """What one transaction did."""
 
-    finished: list[Finished] = field(default_factory=list)
+    outcomes: dict[int, str] = field(default_factory=dict)
     retried: list[tuple[Claimed, Exception]] = field(default_factory=list)
     buried: list[tuple[Claimed, Exception]] = field(default_factory=list)
 
     def __len__(self) -> int:
-        return len(self.finished) + len(self.retried) + len(self.buried)
+        return len(self.outcomes) + len(self.retried) + len(self.buried)
 
 
 class Worker:
@@ -98,7 +98,7 @@ class Worker:
         """Apply all, or halve until the deliveries that cannot be applied stand alone and are set aside."""
         try:
             async with conn.transaction():
-                batch.finished += await effects.apply(conn, claimed)
+                batch.outcomes |= await effects.apply(conn, claimed)
         # The one place that may catch anything: whatever a delivery's effect raises decides that delivery's fate.
         except Exception as error:
             if fault(error) in {Fault.TRANSIENT, Fault.OURS} or conn.closed:
@@ -135,16 +135,14 @@ class Worker:
             batch.retried.append((claimed, error))
 
     def _report(self, claimed: Sequence[Claimed], batch: Batch, seconds: float) -> None:
-        attempts = {delivery.seq: delivery.attempts for delivery in claimed}
-        logs.log_outcomes(
-            [(d.message_id, d.event_type, d.user_id, d.outcome, attempts[d.seq] + 1) for d in batch.finished]
-        )
+        done = [(delivery, batch.outcomes[delivery.seq]) for delivery in claimed if delivery.seq in batch.outcomes]
+        logs.log_outcomes([(d.message_id, d.event_type, d.user_id, outcome, d.attempts + 1) for d, outcome in done])
         for failed, error in batch.retried:
             log.warning("delivery_retried", extra=_failure(failed, error))
         for failed, error in batch.buried:
             log.error("delivery_buried", extra=_failure(failed, error))
         self.metrics.observe_batch(seconds, len(batch))
-        for (event_type, outcome), n in Counter((d.event_type, d.outcome) for d in batch.finished).items():
+        for (event_type, outcome), n in Counter((d.event_type, outcome) for d, outcome in done).items():
             self.metrics.applied(event_type, outcome, n)
         self.metrics.retried(len(batch.retried))
         self.metrics.buried(len(batch.buried))

@@ -11,7 +11,7 @@ from psycopg.rows import dict_row
 
 from consumer import effects, outbox, projection
 from consumer.database import Connection, connect, operator_access, receiver_access, transaction, worker_access
-from consumer.outbox import Delivery, Finished
+from consumer.outbox import Delivery
 from consumer.settings import Projection
 
 TABLES = (
@@ -78,7 +78,7 @@ async def put(conn: Connection, deliveries: Sequence[Delivery]) -> None:
         await outbox.put(conn, deliveries)
 
 
-async def apply_next(conn: Connection, batch_size: int) -> list[Finished]:
+async def apply_next(conn: Connection, batch_size: int) -> dict[int, str]:
     """Claim and apply one batch as the worker does."""
     async with transaction(conn, worker_access("consumer")):
         claimed = await outbox.claim(conn, after_seq=0, batch_size=batch_size)

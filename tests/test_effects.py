@@ -26,11 +26,11 @@ def applied(url: str, *deliveries: Delivery) -> list[str]:
     """Store and apply deliveries, one batch each, and return their outcomes."""
 
     async def apply() -> list[str]:
-        outcomes = []
+        outcomes: list[str] = []
         async with await connect(url, ACCESS) as conn:
             for each in deliveries:
                 await put(conn, [each])
-                outcomes += [finished.outcome for finished in await apply_next(conn, 10)]
+                outcomes += (await apply_next(conn, 10)).values()
         return outcomes
 
     return asyncio.run(apply())

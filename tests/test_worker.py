@@ -82,7 +82,7 @@ def test_one_poisonous_delivery_in_500_dies_alone_and_the_batch_says_so(poison: 
 
     batch = run_once(poison, worker())
 
-    assert (len(batch.finished), len(batch.retried), len(batch.buried)) == (499, 0, 1)
+    assert (len(batch.outcomes), len(batch.retried), len(batch.buried)) == (499, 0, 1)
     assert len(rows(poison, "SELECT user_id FROM identity.profiles")) == 499
     dead = [row for row in deliveries(poison) if row[0] != "done"]
     assert dead == [("dead", None, 1, "23514")]
@@ -146,7 +146,7 @@ def test_a_row_that_someone_locks_waits_uncounted_and_the_others_go_on(emptied: 
         holder.execute("SELECT FROM identity.stack_user_profiles WHERE stack_user_id = %s FOR UPDATE", [locked])
         batch = run_once(emptied, worker())
 
-    assert (len(batch.finished), len(batch.retried), len(batch.buried)) == (7, 1, 0)
+    assert (len(batch.outcomes), len(batch.retried), len(batch.buried)) == (7, 1, 0)
     assert ("retrying", None, 0, "55P03") in deliveries(emptied)
 
 
@@ -181,7 +181,7 @@ def test_a_claim_skips_what_another_worker_holds(emptied: str) -> None:
         other.execute("SELECT FROM consumer.pending ORDER BY seq LIMIT 2 FOR UPDATE")
         batch = run_once(emptied, worker())
 
-    assert len(batch.finished) == 2
+    assert len(batch.outcomes) == 2
 
 
 def test_a_delivery_that_commits_late_below_the_last_seen_one_is_applied(emptied: str) -> None:
@@ -195,7 +195,7 @@ def test_a_delivery_that_commits_late_below_the_last_seen_one_is_applied(emptied
 
     batch = [run_once(emptied, subject) for _ in range(3)]
 
-    assert [len(b.finished) for b in batch] == [1, 1, 0]
+    assert [len(b.outcomes) for b in batch] == [1, 1, 0]
 
 
 def test_sixteen_workers_on_six_hot_users_apply_each_delivery_once(emptied: str) -> None:
@@ -239,7 +239,7 @@ def test_a_deferred_constraint_of_the_application_sets_its_own_row_aside(emptied
     with schema_change(emptied, unique, "ALTER TABLE identity.profiles DROP CONSTRAINT late"):
         batch = run_once(emptied, worker())
 
-    assert (len(batch.finished), len(batch.retried)) == (2, 1)
+    assert (len(batch.outcomes), len(batch.retried)) == (2, 1)
 
 
 def test_a_delivery_that_no_effect_finished_stays_pending(emptied: str) -> None:
@@ -262,7 +262,7 @@ def test_retries_that_fail_alike_again_do_not_stop_the_worker(foreign_trigger: s
 
     batch = run_once(foreign_trigger, worker())
 
-    assert (len(batch.finished), len(batch.retried)) == (1, 25)
+    assert (len(batch.outcomes), len(batch.retried)) == (1, 25)
 
 
 def test_many_deliveries_of_one_refused_user_do_not_stop_the_worker(foreign_trigger: str) -> None:
@@ -272,7 +272,7 @@ def test_many_deliveries_of_one_refused_user_do_not_stop_the_worker(foreign_trig
 
     batch = run_once(foreign_trigger, worker())
 
-    assert (len(batch.finished), len(batch.retried)) == (1, 30)
+    assert (len(batch.outcomes), len(batch.retried)) == (1, 30)
 
 
 def test_many_deliveries_of_one_locked_user_are_waited_for_once(emptied: str) -> None:
@@ -285,7 +285,7 @@ def test_many_deliveries_of_one_locked_user_are_waited_for_once(emptied: str) ->
         holder.execute("SELECT FROM identity.stack_user_profiles WHERE stack_user_id = %s FOR UPDATE", [locked])
         batch = run_once(emptied, worker())
 
-    assert (len(batch.finished), len(batch.retried)) == (1, 200)
+    assert (len(batch.outcomes), len(batch.retried)) == (1, 200)
     assert {error_code(error) for _, error in batch.retried} == {"55P03"}
 
 
@@ -297,7 +297,7 @@ def test_a_batch_never_runs_while_settings_are_being_replaced(emptied: str) -> N
         with pytest.raises(psycopg.errors.LockNotAvailable):
             run_once(emptied, worker())
 
-    assert len(run_once(emptied, worker()).finished) == 1
+    assert len(run_once(emptied, worker()).outcomes) == 1
 
 
 def test_due_retries_never_starve_new_deliveries(foreign_trigger: str) -> None:
@@ -308,7 +308,7 @@ def test_due_retries_never_starve_new_deliveries(foreign_trigger: str) -> None:
 
     batch = run_once(foreign_trigger, worker(batch_size=8))
 
-    assert len(batch.finished) == 4
+    assert len(batch.outcomes) == 4
 
 
 def make_due(url: str) -> None:

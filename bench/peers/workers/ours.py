@@ -13,7 +13,7 @@ from consumer import effects, logs, migrations, outbox, projection
 from consumer.database import Connection, connect, operator_access, worker_access
 from consumer.events import KNOWN_TYPES
 from consumer.metrics import Metrics
-from consumer.outbox import Claimed, Delivery, Finished
+from consumer.outbox import Claimed, Delivery
 from consumer.queries import query
 from consumer.settings import Projection
 from consumer.worker import Worker, drain
@@ -21,7 +21,7 @@ from consumer.worker import Worker, drain
 URL = os.environ["PEERS_URL"]
 ACCESS = worker_access("consumer")
 START = datetime(2026, 11, 22, tzinfo=UTC)
-Apply = Callable[[Connection, Sequence[Claimed]], Awaitable[list[Finished]]]
+Apply = Callable[[Connection, Sequence[Claimed]], Awaitable[dict[int, str]]]
 
 
 async def fill(file: str) -> None:
@@ -52,15 +52,15 @@ def _applying(effect: str) -> Apply:
     ours = effects.apply
     statement = sql(f"{effect.removeprefix('whole_')}_outbox").encode() if effect != "whole" else b""
 
-    async def apply(conn: Connection, claimed: Sequence[Claimed]) -> list[Finished]:
+    async def apply(conn: Connection, claimed: Sequence[Claimed]) -> dict[int, str]:
         seqs = [delivery.seq for delivery in claimed]
         if statement:
             await conn.execute(statement, {"seqs": seqs})
         if effect.startswith("whole"):
             return await ours(conn, claimed)
-        finished = await outbox.finish(conn, seqs, "applied")
+        outcomes = await outbox.finish(conn, seqs, "applied")
         await conn.execute(query("session/check_constraints"))
-        return finished
+        return outcomes
 
     return apply
 

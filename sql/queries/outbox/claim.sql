@@ -16,6 +16,7 @@ WITH claimed AS (
 SELECT
     c.seq,
     o.source,
+    o.message_id,
     o.event_type,
     o.user_id
 FROM claimed AS c

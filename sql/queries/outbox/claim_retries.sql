@@ -15,6 +15,7 @@ WITH claimed AS (
 SELECT
     c.seq,
     o.source,
+    o.message_id,
     o.event_type,
     o.user_id,
     c.attempts

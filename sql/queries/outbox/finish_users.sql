@@ -1,4 +1,4 @@
--- Mark claimed user deliveries done, each with what it did to its user, and tell so for the log.
+-- Mark claimed user deliveries done, each with what it did to its user, and tell which outcome each had.
 -- The claimed deliveries come first, as a fence: by way of the users the cost would grow with all they ever sent.
 WITH claimed AS MATERIALIZED (
     SELECT
@@ -15,10 +15,6 @@ WITH claimed AS MATERIALIZED (
 finished AS MATERIALIZED (
     SELECT
         o.seq,
-        o.source,
-        o.message_id,
-        o.event_type,
-        o.user_id,
         CASE
             WHEN o.seq = ANY(%(audited)b::bigint[]) THEN 'applied'
             WHEN
@@ -33,22 +29,12 @@ finished AS MATERIALIZED (
         END AS outcome
     FROM claimed AS o
     INNER JOIN identity.stack_user_profiles AS m ON o.user_id = m.stack_user_id
-),
-
-put AS (
-    INSERT INTO consumer.outcomes (seq, outcome)
-    SELECT
-        seq,
-        outcome
-    FROM finished
-    ORDER BY seq
 )
 
+INSERT INTO consumer.outcomes (seq, outcome)
 SELECT
     seq,
-    message_id,
-    event_type,
-    user_id,
     outcome
 FROM finished
-ORDER BY seq;
+ORDER BY seq
+RETURNING seq, outcome;
