@@ -1,6 +1,5 @@
 """Receiver and worker as real processes under a stream of deliveries, while something dies."""
 
-import asyncio
 import os
 import signal
 import time
@@ -14,12 +13,13 @@ from tempfile import TemporaryDirectory
 import psycopg
 import pytest
 
-from consumer import embedded, migrations
-from consumer.settings import Projection
+from consumer import embedded
 from tests.cli_support import Running, is_ready, on, ports, running, until
+from tests.faults.judge import judge
 from tests.faults.proxy import wire
-from tests.faults.storm import judge, storm
-from tests.support import record, rows, scratch_database
+from tests.faults.storm import NO_ANSWER, Attempt, storm
+from tests.faults.world import kill, opened, postmaster, prepare
+from tests.support import rows, scratch_database
 
 AWAY_SECONDS = 20.0
 # Promise P7: a process works again that soon after its database is back; the slack is this machine's.
@@ -33,27 +33,11 @@ def url(server_url: str) -> Iterator[str]:
         yield made
 
 
-def prepare(url: str) -> None:
-    migrations.apply(url, "consumer")
-    asyncio.run(record(url, Projection()))
-
-
 @contextmanager
 def receiving(folder: Path, url: str, port: int) -> Iterator[Running]:
     with running(folder, on(url, PORT=port), "serve") as receiver:
         until(lambda: is_ready(port))
         yield receiver
-
-
-def opened(name: str) -> Path:
-    """Return a data folder that the server's own user can reach."""
-    Path(name).chmod(0o755)
-    return Path(name) / "postgres"
-
-
-def kill(process: Running) -> None:
-    process.process.send_signal(signal.SIGKILL)
-    process.process.wait()
 
 
 def test_a_receiver_killed_under_load_loses_nothing_it_acknowledged(url: str, tmp_path: Path) -> None:
@@ -68,7 +52,7 @@ def test_a_receiver_killed_under_load_loses_nothing_it_acknowledged(url: str, tm
             weather.reach(400)
 
         judge(url, weather)
-    assert any(status == 0 for _, status in weather.answers), "no request met a dead receiver"
+    assert weather.since(0.0, NO_ANSWER), "no request met a dead receiver"
 
 
 def test_a_worker_killed_under_load_applies_everything_once(url: str, tmp_path: Path) -> None:
@@ -87,13 +71,16 @@ def test_a_worker_killed_under_load_applies_everything_once(url: str, tmp_path: 
 def test_a_killed_postmaster_costs_nothing_that_was_acknowledged(tmp_path: Path) -> None:
     """The embedded server's keeper starts it again; both processes come back by themselves."""
     (port,) = ports(1)
-    with TemporaryDirectory(ignore_cleanup_errors=True) as name, embedded.server(opened(name), create=True) as url:
+    with (
+        TemporaryDirectory(ignore_cleanup_errors=True) as name,
+        embedded.server(opened(Path(name)), create=True) as url,
+    ):
         prepare(url)
         with receiving(tmp_path, url, port), running(tmp_path, on(url), "work"):
             with storm(port) as weather:
                 for target in (100, 200, 300):
                     weather.reach(target)
-                    os.kill(until(lambda: postmaster(opened(name))), signal.SIGKILL)
+                    os.kill(until(lambda: postmaster(opened(Path(name)))), signal.SIGKILL)
                     weather.reach(weather.count + 1)
                 weather.reach(400)
 
@@ -115,8 +102,8 @@ def test_a_database_that_is_away_is_said_so_and_survived_without_a_restart(url: 
             weather.reach(weather.count + 50)
 
         judge(url, weather)
-    during = {status for at, status in weather.answers if cut_at + 5 < at < mended_at}
-    first_after = min(at for at, status in weather.answers if status == 204 and at > mended_at)
+    during = {answer.status for answer in weather.since(cut_at + 5) if answer.at < mended_at}
+    first_after = min(answer.at for answer in weather.since(mended_at, 204))
     assert during == {503}
     assert first_after - mended_at < RECOVERY_SECONDS
 
@@ -135,20 +122,14 @@ def test_a_lost_backend_is_not_even_noticed_by_the_sender(url: str, tmp_path: Pa
             weather.reach(300)
 
         judge(url, weather)
-    assert {status for _, status in weather.answers} == {204}
-
-
-def postmaster(data_dir: Path) -> int | None:
-    """Return the server's process id, None while it is starting."""
-    file = data_dir / "cluster" / "postmaster.pid"
-    return int(file.read_text().split()[0]) if file.exists() else None
+    assert {answer.status for answer in weather.answers} == {204}
 
 
 def is_done(url: str, count: int) -> bool:
     return len(rows(url, "SELECT seq FROM consumer.outcomes")) >= count
 
 
-def worst_gap(answers: list[tuple[float, int]]) -> float:
+def worst_gap(answers: list[Attempt]) -> float:
     """Return the longest time without an acknowledgement, in seconds."""
-    acknowledged = sorted(at for at, status in answers if status == 204)
+    acknowledged = sorted(answer.at for answer in answers if answer.status == 204)
     return max(later - earlier for earlier, later in pairwise(acknowledged))

@@ -1,0 +1,121 @@
+"""The judge of a storm: every row is held against what was acknowledged, and against the model."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from itertools import pairwise
+from typing import NamedTuple
+from uuid import UUID
+
+from consumer.outbox import Delivery
+from consumer.settings import Projection
+from tests import model
+from tests.cli_support import until
+from tests.faults.messages import Message, window_of
+from tests.faults.storm import NO_ANSWER, Storm
+from tests.support import rows
+
+COLUMNS = ("source", "message_id", "event_type", "user_id", "team_id", "occurred_at", "verified_by", "body")
+DELIVERIES = """
+SELECT o.*, coalesce(d.outcome, d.state) AS fate
+FROM consumer.outbox AS o LEFT JOIN consumer.deliveries AS d USING (seq)
+"""
+SIGN_INS = """
+SELECT user_id, message_id, count(*) AS copies
+FROM identity.profile_audit WHERE operation LIKE 'signed%' GROUP BY user_id, message_id
+"""
+CHAINS = """
+SELECT user_id, previous_values AS before, new_values AS after
+FROM identity.profile_audit WHERE operation NOT LIKE 'signed%' ORDER BY user_id, id
+"""
+IMAGES = "SELECT user_id, identity.image(p) AS image FROM identity.profiles AS p"
+UNDUE = "SELECT seq FROM consumer.deliveries WHERE state IN ('pending', 'retrying') LIMIT 1"
+
+
+class Flaw(NamedTuple):
+    """Something that must not be, and the window of the storm it belongs to; None where that can't be told."""
+
+    kind: str
+    window: int | None
+    what: str
+
+
+def judge(url: str, weather: Storm) -> None:
+    """Hold the tables to the promise: what is acknowledged is stored once, and what is stored is as the model says."""
+    until(lambda: not rows(url, UNDUE))
+    assert flaws(url, weather) == []
+
+
+def flaws(url: str, weather: Storm) -> list[Flaw]:
+    """Return everything that is wrong once nothing is due."""
+    stored = rows(url, DELIVERIES)
+    usable = [
+        Delivery(**{name: row[name] for name in COLUMNS}) for row in stored if row["fate"] not in ("ignored", "dead")
+    ]
+    return [
+        *_stored_flaws(stored, weather.sent, weather.acknowledged),
+        *_fate_flaws(stored, weather.sent),
+        *_state_flaws(model.fold(usable, Projection()), model.state(url)),
+        *_audit_flaws(url, usable),
+        *_stranger_flaws(weather.strangers),
+    ]
+
+
+def _stored_flaws(
+    stored: list[model.Row], sent: Mapping[str, Message], acknowledged: Mapping[str, Message]
+) -> Iterator[Flaw]:
+    """Every message is acknowledged and stored once; nothing else is stored."""
+    copies = Counter(row["message_id"] for row in stored)
+    for message_id, message in sent.items():
+        if message_id not in acknowledged:
+            yield Flaw("unacknowledged", message.window, message_id)
+        elif copies[message_id] != 1:
+            yield Flaw("double" if copies[message_id] else "lost", message.window, message_id)
+    for message_id in copies.keys() - sent.keys():
+        yield Flaw("stranger", None, message_id)
+
+
+def _fate_flaws(stored: list[model.Row], sent: Mapping[str, Message]) -> Iterator[Flaw]:
+    """Each row holds what was sent, and met the fate it had to."""
+    for row in stored:
+        if (message := sent.get(row["message_id"])) is None:
+            continue
+        if (row["source"], bytes(row["body"])) != (message.source, message.body):
+            yield Flaw("altered", message.window, message.message_id)
+        if row["fate"] in {"pending", "retrying", None}:
+            yield Flaw("pending", message.window, message.message_id)
+        elif (row["fate"] if row["fate"] in {"dead", "ignored"} else "done") != message.fate:
+            yield Flaw("poison", message.window, f"{message.message_id} is {row['fate']}, not {message.fate}")
+
+
+def _state_flaws(wanted: model.State, found: model.State) -> Iterator[Flaw]:
+    for table in ("mirror", "profiles"):
+        ours, theirs = getattr(wanted, table), getattr(found, table)
+        for user_id in sorted(ours.keys() | theirs.keys()):
+            if ours.get(user_id) != theirs.get(user_id):
+                yield Flaw("wrong row", window_of(UUID(user_id)), f"{table} of {user_id}")
+
+
+def _audit_flaws(url: str, usable: list[Delivery]) -> Iterator[Flaw]:
+    wanted = {d.message_id: d.user_id for d in usable if str(d.event_type).startswith("user.signed")}
+    found = {row["message_id"]: row for row in rows(url, SIGN_INS)}
+    for message_id, user_id in wanted.items():
+        if message_id not in found:
+            assert user_id is not None
+            yield Flaw("audit missing", window_of(user_id), message_id)
+    for message_id, row in found.items():
+        if message_id not in wanted or row["copies"] > 1:
+            yield Flaw("audit double", window_of(row["user_id"]), message_id)
+    chains: dict[UUID, list[model.Row]] = {}
+    for row in rows(url, CHAINS):
+        chains.setdefault(row["user_id"], []).append(row)
+    images = {row["user_id"]: row["image"] for row in rows(url, IMAGES)}
+    for user_id in images.keys() | chains.keys():
+        links = [{"after": None}, *chains.get(user_id, []), {"before": images.get(user_id)}]
+        if any(before["after"] != after["before"] for before, after in pairwise(links)):
+            yield Flaw("audit missing", window_of(user_id), f"chain of {user_id}")
+
+
+def _stranger_flaws(statuses: list[int]) -> Iterator[Flaw]:
+    for status, count in Counter(statuses).items():
+        if status not in {401, NO_ANSWER}:
+            yield Flaw("stranger", None, f"{count} hostile requests were answered {status}")
