@@ -1,0 +1,77 @@
+"""Which faults there are, and which of them a seed chooses for the time there is."""
+
+import random
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+from tests.faults import contention, crashes, network, streams
+from tests.faults.world import World
+
+
+class Kind(NamedTuple):
+    """One kind of fault; the seconds are what it takes with the recovery from it, measured on two cores."""
+
+    code: str
+    act: Callable[[World], int]
+    seconds: float
+    # It leaves receivers and their way to the database alone: acknowledgements go on while it lasts.
+    spares_receivers: bool = False
+    # Whoever it makes wait for each other are not only ours.
+    may_deadlock: bool = False
+
+    @property
+    def name(self) -> str:
+        """What it is called in tables."""
+        return f"{self.code} {self.act.__name__.replace('_', ' ')}"
+
+
+KINDS = (
+    Kind("F01", crashes.receiver_killed, 2.5),
+    Kind("F02", crashes.worker_killed, 1.5, spares_receivers=True),
+    Kind("F03", crashes.worker_told_to_go, 2, spares_receivers=True),
+    Kind("F04", crashes.worker_paused, 3.5, spares_receivers=True),
+    Kind("F04b", crashes.worker_forgotten, 13, spares_receivers=True),
+    Kind("F05", crashes.receiver_told_to_go, 3),
+    Kind("F06", crashes.backend_killed, 2.5),
+    Kind("F07", crashes.backends_terminated, 1.5),
+    Kind("F08", crashes.server_stopped, 2.5),
+    Kind("F09", crashes.postmaster_killed, 2.5),
+    Kind("F10", crashes.server_stopped_without_workers, 4),
+    Kind("F15", network.refused, 4.5),
+    Kind("F16", network.torn, 2),
+    Kind("F17", network.receivers_cut_off, 7.5),
+    Kind("F18", network.workers_cut_off, 4.5, spares_receivers=True),
+    Kind("F18b", network.workers_forgotten, 13, spares_receivers=True),
+    Kind("F19", network.receiver_commits_lost, 1.5),
+    Kind("F20", network.worker_commits_lost, 1.5, spares_receivers=True),
+    Kind("F21", network.slow, 5.5),
+    Kind("F28", contention.read_only, 8),
+    Kind("F31", contention.profiles_locked, 6, spares_receivers=True),
+    Kind("F32", contention.outbox_locked, 5.5),
+    Kind("F33", contention.profile_locked, 6, spares_receivers=True),
+    Kind("F34", contention.deadlocked, 7, spares_receivers=True, may_deadlock=True),
+    Kind("F36", contention.serializable, 4.5),
+    Kind("F39", contention.connections_exhausted, 4),
+    Kind("F43", contention.cancelled, 3.5),
+    Kind("F46", streams.repeated_at_once, 1.5, spares_receivers=True),
+    Kind("F47", streams.out_of_order, 2.5, spares_receivers=True),
+    Kind("F48", streams.late_after_deletion, 2.5, spares_receivers=True),
+    Kind("F49", streams.equal_times, 2, spares_receivers=True),
+    Kind("F54", streams.burst, 5),
+)
+
+
+def plan(chance: random.Random, seconds: float, codes: Sequence[str] = ()) -> list[Kind]:
+    """Return the kinds that fit into the time: each once in an order of its own, then again; at least one."""
+    chosen: list[Kind] = []
+    for kind in _rounds(chance, [kind for kind in KINDS if not codes or kind.code in codes]):
+        seconds -= kind.seconds
+        if chosen and seconds < 0:
+            return chosen
+        chosen.append(kind)
+    raise ValueError(f"There is no such kind of fault: {', '.join(codes)}.")
+
+
+def _rounds(chance: random.Random, kinds: Sequence[Kind]) -> Iterator[Kind]:
+    while kinds:
+        yield from chance.sample(kinds, len(kinds))
