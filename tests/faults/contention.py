@@ -77,6 +77,18 @@ def deadlocked(world: World) -> int:
     return world.deadlocks() - before
 
 
+def snapshot_held(world: World) -> int:
+    """F37: a foreign transaction keeps its snapshot, so that no dead row can be cleaned up."""
+    with psycopg.connect(world.url) as foreign:
+        foreign.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        foreign.execute("SELECT FROM consumer.pending")
+        done = world.outcomes()
+        time.sleep(SETTING_SECONDS)
+        struck = world.outcomes() - done
+        foreign.rollback()
+    return struck
+
+
 def read_only(world: World) -> int:
     """F28: transactions become read-only, as after a failover."""
     began = time.monotonic()

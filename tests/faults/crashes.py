@@ -108,6 +108,11 @@ def postmaster_killed(world: World) -> int:
     return int(world.crash(signal.SIGKILL) > 0)
 
 
+def server_restarted(world: World) -> int:
+    """F12: a fast shutdown, which ends all sessions first."""
+    return int(world.crash(signal.SIGINT) > 0)
+
+
 def server_stopped_without_workers(world: World) -> int:
     """F10: an immediate stop while no commit of a worker flushes what the receivers committed."""
     for member in world.workers:

@@ -2,6 +2,7 @@
 
 import time
 
+from tests.faults.pgbouncer import pgbouncer
 from tests.faults.proxy import Wire
 from tests.faults.world import World
 
@@ -16,6 +17,10 @@ ANSWER_SECONDS = 5.0 + 0.5
 IN_FLIGHT_SECONDS = 0.3
 LATENCY_SECONDS = (0.03, 0.3)
 SLOW_SECONDS = 4.0
+POOLED_SECONDS = 2.0
+POOLED_DELIVERIES = 100
+# What PostgreSQL says of a statement that another backend prepared.
+LOST_STATEMENT = '"26000"'
 COMMITS_LOST = 4
 TEARS = 5
 
@@ -82,6 +87,26 @@ def slow(world: World) -> int:
     for wire in (world.to_receivers, world.to_workers):
         wire.delay = None
     return world.to_receivers.delayed - before
+
+
+def pooled(world: World) -> int:
+    """F27: a pooler in transaction mode comes between, and dies."""
+    began, clashes = time.monotonic(), world.said(LOST_STATEMENT)
+    with pgbouncer(world.url, world.data_dir) as url:
+        _lead(world, url)
+        time.sleep(POOLED_SECONDS)
+        done = world.outcomes()
+        world.weather.more(POOLED_DELIVERIES)
+        assert world.sees(lambda: world.outcomes() > done), "workers did not go on behind a pooler"
+    _lead(world, world.url)
+    assert world.said(LOST_STATEMENT) == clashes, "a prepared statement was missed"
+    return len(world.weather.since(began, 204))
+
+
+def _lead(world: World, url: str) -> None:
+    for wire in (world.to_receivers, world.to_workers):
+        wire.lead(url)
+        wire.tear()
 
 
 def _workers_cut_off(world: World, seconds: float) -> int:

@@ -40,8 +40,7 @@ class Wire:
     """Passes bytes on, over TCP on loopback, as long as nothing is done to it; each method undoes no other's work."""
 
     def __init__(self, url: str) -> None:
-        target = conninfo_to_dict(url)
-        self._host, self._port = str(target["host"]), str(target.get("port", 5432))
+        self.lead(url)
         (self._own_port,) = ports(1)
         self.url = make_conninfo(url, host=HOST, port=str(self._own_port), sslmode="disable", gssencmode="disable")
         # Seconds that a packet may take, at least and at most.
@@ -55,6 +54,11 @@ class Wire:
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
         self.mend()
+
+    def lead(self, url: str) -> None:
+        """Connect what comes from now on to this server."""
+        target = conninfo_to_dict(url)
+        self._host, self._port = str(target["host"]), str(target.get("port", 5432))
 
     def cut(self) -> None:
         """Refuse new connections and end those there are."""

@@ -109,6 +109,14 @@ class Storm:
             sender.join(LAST_SECONDS)
         assert not any(sender.is_alive() for sender in senders), "some delivery was never acknowledged"
 
+    def hang_up(self, message: Message) -> None:
+        """Send a message and do not wait for the answer."""
+        self.sent[message.message_id] = self.unknown[message.message_id] = message
+        headers = sign(SECRETS[message.source], message.message_id, datetime.now(UTC), message.body)
+        connection = HTTPConnection(HOST, self.ports[0], timeout=10)
+        connection.request("POST", f"/webhooks/{message.source}", message.body, headers)
+        connection.close()
+
     def _deliver_from(self, messages: Iterator[Message]) -> None:
         with Line(self.ports, random.Random()) as line:
             for message in messages:

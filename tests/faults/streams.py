@@ -3,13 +3,20 @@
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
+from tests.cli_support import PATIENCE_SECONDS, on, running
 from tests.faults.messages import USERS_PER_WINDOW, Message, any_message, deleted, shuffled, updated, user
-from tests.faults.world import World
+from tests.faults.world import World, kill
+from tests.support import rows
 
 COPIES = 50
 SHUFFLED = 400
+HUNG_UP = 100
 BURST = 2_000
 SENDERS_OF_BURST = 12
+REAPPLIED = """
+SELECT count(*) AS n FROM consumer.outcomes AS c JOIN consumer.outbox AS o USING (seq)
+WHERE c.at > '{0}' AND o.received_at < '{0}'::timestamptz - interval '0.5 s'
+"""
 # Beside the users of the storm, so that nothing else decides about them.
 OWN_USERS = range(USERS_PER_WINDOW, USERS_PER_WINDOW + 20)
 
@@ -49,6 +56,27 @@ def equal_times(world: World) -> int:
     return len(same)
 
 
+def hung_up(world: World) -> int:
+    """F29: the sender goes away before the answer, and comes again."""
+    messages = _many(world, HUNG_UP)
+    for message in messages:
+        world.weather.hang_up(message)
+    world.weather.deliver(messages, at_once=4)
+    return HUNG_UP
+
+
+def replayed(world: World) -> int:
+    """F50, F51: everything is replayed under load, first by a command that is killed on the way."""
+    reapplied = _Reapplied(world.url)
+    for is_killed in (True, False):
+        with running(world.folder, on(world.url), "replay", "--all") as replay:
+            if is_killed and world.sees(lambda: reapplied.count):
+                kill(replay)
+            else:
+                assert replay.process.wait(PATIENCE_SECONDS) == 0, "a replay failed"
+    return reapplied.count
+
+
 def burst(world: World) -> int:
     """F54: after an outage everything arrives at once."""
     world.to_receivers.cut()
@@ -56,6 +84,19 @@ def burst(world: World) -> int:
     world.to_receivers.mend()
     world.weather.deliver(messages, at_once=SENDERS_OF_BURST)
     return BURST
+
+
+class _Reapplied:
+    """Tells how many deliveries that were stored a while ago have been applied since."""
+
+    def __init__(self, url: str) -> None:
+        (row,) = rows(url, "SELECT now() AS began")
+        self._url, self._began = url, row["began"]
+
+    @property
+    def count(self) -> int:
+        (row,) = rows(self._url, REAPPLIED.format(self._began))
+        return int(row["n"])
 
 
 def _many(world: World, count: int) -> list[Message]:

@@ -1,4 +1,4 @@
-"""A short torture in the suite; the long one is run by hand (docs/OPERATIONS.md)."""
+"""A short torture in the suite; the long one is run by hand (docs/ARCHITECTURE.md)."""
 
 from tests.faults.torture import torture
 

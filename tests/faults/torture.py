@@ -9,71 +9,26 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from itertools import pairwise
 
 import click
 
-from consumer.cli.output import console, emit, json_option, table
+from consumer.cli.output import emit, json_option
 from tests.cli_support import until
-from tests.faults.judge import UNDUE, Flaw, flaws
+from tests.faults.judge import UNDUE, flaws
 from tests.faults.plan import KINDS, Kind, plan
+from tests.faults.report import Episode, Report, show
 from tests.faults.storm import Storm, blowing
 from tests.faults.world import DRAIN_SECONDS_MAX, World, world
 from tests.support import rows
 
-# Promise P7: a process works again that soon after its database is back.
-GAP_SECONDS_MAX = 3.0
 # Between two faults, at least: what is measured after one must not be the next one's.
 CALM_SECONDS = 1.0
 # A plan whose faults take that much longer than expected is given up.
 OVERRUN = 1.5
 # Acknowledged before a fault strikes, so that it strikes the users of its own window.
 WARM_UP = 40
-WRONG, INVALID = 1, 3
-
-
-@dataclass
-class Episode:
-    """One fault and what came of it."""
-
-    fault: str
-    fired: int = 0
-    seconds: float = 0.0
-    broken: str = ""
-    gap_seconds: float = 0.0
-    drain_seconds: float = 0.0
-    deadlocks: int = 0
-    unknown: int = 0
-    resolved: int = 0
-    flaws: dict[str, int] = field(default_factory=dict)
-
-    @property
-    def survived(self) -> bool:
-        """Nothing is lost or wrong, and the recovery was as quick as promised."""
-        return not self.broken and not self.flaws and self.gap_seconds <= GAP_SECONDS_MAX
-
-
-@dataclass
-class Report:
-    """One run."""
-
-    seed: int
-    receivers: int
-    seconds: float = 0.0
-    deliveries: int = 0
-    acknowledged: int = 0
-    requests: int = 0
-    drain_seconds: float = 0.0
-    episodes: list[Episode] = field(default_factory=list)
-    flaws: list[Flaw] = field(default_factory=list)
-
-    @property
-    def exit_code(self) -> int:
-        """What the process says: what is wrong outweighs what did not happen."""
-        if self.flaws or not all(episode.survived for episode in self.episodes):
-            return WRONG
-        return 0 if all(episode.fired for episode in self.episodes) else INVALID
 
 
 def torture(seed: int, seconds: float, codes: Sequence[str] = ()) -> Report:
@@ -145,62 +100,15 @@ def _conclude(report: Report, made: World) -> None:
 @click.pass_context
 def command(context: click.Context, *, seed: int, seconds: float, kinds: str, is_json: bool) -> None:
     """Let faults strike under load, and judge the tables."""
-    report = torture(seed, seconds, [code for code in kinds.split(",") if code])
+    codes = [code for code in kinds.split(",") if code]
+    if unknown := sorted(set(codes) - {kind.code for kind in KINDS}):
+        raise click.UsageError(f"There is no such kind of fault here: {', '.join(unknown)}.")
+    report = torture(seed, seconds, codes)
     if is_json:
         emit({**asdict(report), "exit_code": report.exit_code})
     else:
-        _print(report)
+        show(report)
     context.exit(report.exit_code)
-
-
-def _print(report: Report) -> None:
-    screen = console()
-    shown = table(
-        "fault",
-        "fired",
-        "survived",
-        "gap s",
-        "lost",
-        "unknown",
-        "wrong rows",
-        "audit",
-        "poison",
-        "deadlocks",
-        "drain s",
-        "all s",
-    )
-    for episode in report.episodes:
-        shown.add_row(*_cells(episode))
-    screen.print(shown)
-    for episode in report.episodes:
-        if episode.broken:
-            screen.print(f"{episode.fault}: {episode.broken}", markup=False)
-    for flaw in report.flaws[:20]:
-        screen.print(f"{flaw.kind}: {flaw.what}", markup=False)
-    screen.print(
-        f"seed {report.seed}: {len(report.episodes)} faults in {report.seconds:.0f} s, {report.receivers} receivers, "
-        f"{report.requests} requests, {report.acknowledged} of {report.deliveries} acknowledged, "
-        f"{len(report.flaws)} flaws, last drain {report.drain_seconds:.1f} s: "
-        + {0: "everything holds", WRONG: "NOT SURVIVED", INVALID: "INVALID, a fault did not strike"}[report.exit_code]
-    )
-
-
-def _cells(episode: Episode) -> list[str]:
-    found = episode.flaws.get
-    return [
-        episode.fault,
-        str(episode.fired or "NO"),
-        "yes" if episode.survived else "NO",
-        f"{episode.gap_seconds:.2f}",
-        str(found("lost", 0) + found("unacknowledged", 0)),
-        f"{episode.resolved}/{episode.unknown}",
-        str(found("wrong row", 0) + found("double", 0) + found("altered", 0) + found("pending", 0)),
-        str(found("audit missing", 0) + found("audit double", 0)),
-        str(found("poison", 0)),
-        str(episode.deadlocks),
-        f"{episode.drain_seconds:.1f}",
-        f"{episode.seconds:.1f}",
-    ]
 
 
 if __name__ == "__main__":

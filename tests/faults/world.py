@@ -110,7 +110,7 @@ class World:
         return int(rows(self.url, "SELECT count(*) AS n FROM consumer.outcomes")[0]["n"])
 
     def crash(self, number: int) -> int:
-        """Send the postmaster a signal that ends it at once; return its id when another one is there and answers."""
+        """Send the postmaster a signal that ends it; return its id when another one is there and answers."""
         pid = until(lambda: postmaster(self.data_dir))
         os.kill(pid, number)
         until(lambda: postmaster(self.data_dir) not in (pid, None))
