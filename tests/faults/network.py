@@ -11,8 +11,6 @@ AWAY_SECONDS = 3.0
 SILENT_SECONDS = 6.0
 # Longer than a worker's idle_in_transaction_session_timeout.
 FORGOTTEN_SECONDS = 11.0
-# What a sender waits for the news at most (promise P10), and what this machine adds.
-ANSWER_SECONDS = 5.0 + 0.5
 # What was on its way when the wire fell silent.
 IN_FLIGHT_SECONDS = 0.3
 LATENCY_SECONDS = (0.03, 0.3)
@@ -53,8 +51,6 @@ def receivers_cut_off(world: World) -> int:
     answers = [answer for answer in world.weather.since(began + IN_FLIGHT_SECONDS) if answer.status]
     world.to_receivers.release()
     assert not [answer for answer in answers if answer.status == 204], "acknowledged while the database was silent"
-    slowest = max((answer.seconds for answer in answers), default=0.0)
-    assert slowest <= ANSWER_SECONDS, f"an answer took {slowest:.1f} s"
     return len([answer for answer in answers if answer.status == 503])
 
 

@@ -8,6 +8,8 @@ from tests.faults.judge import Flaw
 
 # Promise P7: a process works again that soon after its database is back.
 GAP_SECONDS_MAX = 3.0
+# Promise P10: who is refused hears so within 5 s; the rest is this machine's.
+REFUSAL_SECONDS_MAX = 5.0 + 0.5
 WRONG, INVALID = 1, 3
 FLAWS_SHOWN = 20
 VERDICTS = {0: "everything holds", WRONG: "NOT SURVIVED", INVALID: "INVALID: a planned fault did not strike"}
@@ -22,6 +24,7 @@ class Episode:
     seconds: float = 0.0
     broken: str = ""
     gap_seconds: float = 0.0
+    refusal_seconds: float = 0.0
     drain_seconds: float = 0.0
     deadlocks: int = 0
     unknown: int = 0
@@ -30,8 +33,9 @@ class Episode:
 
     @property
     def survived(self) -> bool:
-        """Nothing is lost or wrong, and the recovery was as quick as promised."""
-        return not self.broken and not self.flaws and self.gap_seconds <= GAP_SECONDS_MAX
+        """Nothing is lost or wrong, and everything was as quick as promised."""
+        is_prompt = self.gap_seconds <= GAP_SECONDS_MAX and self.refusal_seconds <= REFUSAL_SECONDS_MAX
+        return is_prompt and not self.broken and not self.flaws
 
     def count(self, *kinds: str) -> int:
         """Count flaws of these kinds."""
@@ -65,6 +69,7 @@ COLUMNS: Mapping[str, Callable[[Episode], object]] = {
     "fired": lambda episode: episode.fired or "NO",
     "survived": lambda episode: "yes" if episode.survived else "NO",
     "gap s": lambda episode: f"{episode.gap_seconds:.2f}",
+    "503 s": lambda episode: f"{episode.refusal_seconds:.1f}",
     "lost": lambda episode: episode.count("lost", "unacknowledged"),
     "unknown": lambda episode: f"{episode.resolved}/{episode.unknown}",
     "wrong rows": lambda episode: episode.count("wrong row", "double", "altered", "pending"),

@@ -69,6 +69,7 @@ def _episode(made: World, kind: Kind) -> Episode:
         assert kind.may_deadlock or not episode.deadlocks, "processes of ours waited for each other"
     except AssertionError as error:
         episode.broken = str(error)
+    episode.refusal_seconds = max((refused.seconds for refused in made.weather.since(started, 503)), default=0.0)
     episode.seconds = time.monotonic() - started
     return episode
 
