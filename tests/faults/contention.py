@@ -14,6 +14,8 @@ from tests.support import rows
 
 # Longer than the lock_timeout of receivers and of workers.
 LOCKED_SECONDS = 4.0
+# Longer than the worker waits for a batch of two and then for one of them.
+PROFILES_LOCKED_SECONDS = 7.0
 SETTING_SECONDS = 3.0
 FULL_SECONDS = 2.0
 CANCEL_SECONDS = 2.0
@@ -21,10 +23,8 @@ DEADLOCK_ROUNDS = 3
 # A deadlock is looked for after one second.
 DEADLOCK_SECONDS = 3.0
 STATISTICS_SECONDS = 1.5
-CANCEL = """
-SELECT count(*) FILTER (WHERE pg_cancel_backend(pid)) AS n
-FROM pg_stat_activity WHERE application_name LIKE 'consumer%' AND state = 'active'
-"""
+# The SQLSTATE, as logs have it.
+CANCELLED = '"57014"'
 BLOCKED = "SELECT pid FROM pg_stat_activity WHERE {} = ANY(pg_blocking_pids(pid))"
 # A lock that only a transaction under serializable takes.
 SERIALIZABLE = "SELECT pid FROM pg_locks WHERE mode = 'SIReadLock'"
@@ -34,7 +34,7 @@ def profiles_locked(world: World) -> int:
     """F31: a foreign transaction locks all profiles."""
     with locked(world, "identity.profiles"):
         struck = world.sees(lambda: world.waiting("worker"))
-        time.sleep(LOCKED_SECONDS)
+        time.sleep(PROFILES_LOCKED_SECONDS)
     return int(struck)
 
 
@@ -123,15 +123,19 @@ def connections_exhausted(world: World) -> int:
     return refused if is_full else 0
 
 
-def cancelled(world: World) -> int:
-    """F43: statements are cancelled as a time-out would."""
-    sent, before, began = 0, world.said("57014"), time.monotonic()
-    with psycopg.connect(world.url, autocommit=True) as conn:
-        while time.monotonic() < began + CANCEL_SECONDS:
-            (count,) = conn.execute(CANCEL).fetchone() or (0,)
-            sent += count
-    seen = world.said("57014") - before + len(world.weather.since(began, 503))
-    return sent if seen else 0
+def receivers_cancelled(world: World) -> int:
+    """F43: statements of receivers are cancelled, as a time-out would."""
+    began = time.monotonic()
+    _cancel(world, "application_name = 'consumer receiver' AND state = 'active'")
+    return len(world.weather.since(began, 503))
+
+
+def workers_cancelled(world: World) -> int:
+    """F43: statements of workers are cancelled in the middle of a batch; no delivery dies of it."""
+    before = world.said(CANCELLED)
+    with locked(world, "identity.profiles"):
+        _cancel(world, "application_name = 'consumer worker' AND wait_event_type = 'Lock'")
+    return world.said(CANCELLED) - before
 
 
 @contextmanager
@@ -154,6 +158,14 @@ def setting(world: World, name: str, value: str) -> Iterator[None]:
         finally:
             conn.execute(f"ALTER SYSTEM RESET {name}")
             conn.execute("SELECT pg_reload_conf()")
+
+
+def _cancel(world: World, whom: str) -> None:
+    """Cancel, as fast as we can, what these connections are at."""
+    deadline = time.monotonic() + CANCEL_SECONDS
+    with psycopg.connect(world.url, autocommit=True) as conn:
+        while time.monotonic() < deadline:
+            conn.execute(f"SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE {whom}")
 
 
 def _lock_one(world: World, foreign: psycopg.Connection) -> object:

@@ -48,9 +48,9 @@ def judge(url: str, weather: Storm) -> None:
 def flaws(url: str, weather: Storm) -> list[Flaw]:
     """Return everything that is wrong once nothing is due."""
     stored = rows(url, DELIVERIES)
-    usable = [
-        Delivery(**{name: row[name] for name in COLUMNS}) for row in stored if row["fate"] not in ("ignored", "dead")
-    ]
+    # What the sender meant to be applied, whatever became of it.
+    meant = {message_id for message_id, message in weather.sent.items() if message.fate == "done"}
+    usable = [Delivery(**{name: row[name] for name in COLUMNS}) for row in stored if row["message_id"] in meant]
     return [
         *_stored_flaws(stored, weather.sent, weather.acknowledged),
         *_fate_flaws(stored, weather.sent),
