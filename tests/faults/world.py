@@ -67,8 +67,7 @@ class Member:
         assert self.now.process.wait(EXIT_SECONDS + 1) == 0, f"{self.command} did not end well after SIGTERM"
 
     def end(self) -> None:
-        """Leave nothing running."""
-        self.now.process.send_signal(signal.SIGCONT)
+        """Leave nothing running, stopped or not."""
         self._life.close()
 
 
@@ -142,8 +141,8 @@ def world(chance: random.Random) -> Iterator[World]:
         receivers = [Member(folder, on(to_receivers.url, PORT=port), "serve", port) for port in listening]
         workers = [Member(folder, on(to_workers.url), "work") for _ in range(WORKERS)]
         for member in (*receivers, *workers):
-            member.start()
             last.callback(member.end)
+            member.start()
         weather = Storm(listening)
         yield World(url, data_dir, folder, receivers, workers, to_receivers, to_workers, weather, chance)
 
