@@ -6,7 +6,7 @@ import logging
 import time
 from datetime import timedelta
 
-from psycopg.errors import DeadlockDetected, SerializationFailure
+from psycopg.errors import DeadlockDetected, ReadOnlySqlTransaction, SerializationFailure
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_random_exponential
 
 from consumer.database import Attempted, Connection, connect, enter
@@ -95,7 +95,10 @@ class Loop:
         """Return the seconds to wait: longer from failure to failure, as from the first when the loop has turned."""
         if self._has_turned:
             state.attempt_number, self._has_turned = 1, False
-        return (_STOPPED_PAUSE if fault(_error(state)) is Fault.OURS else _RECONNECT_PAUSE)(state)
+        error = _error(state)
+        # A failover leaves a server read-only; the next connection may lead to its successor.
+        needs_somebody = fault(error) is Fault.OURS and not isinstance(error, ReadOnlySqlTransaction)
+        return (_STOPPED_PAUSE if needs_somebody else _RECONNECT_PAUSE)(state)
 
     async def _sleep(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):
