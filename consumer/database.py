@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Self
 
-from psycopg import AsyncConnection, OperationalError
+import psycopg
+from psycopg import AsyncConnection, IsolationLevel
 from psycopg.conninfo import make_conninfo
 from psycopg.rows import TupleRow
 from psycopg_pool import AsyncConnectionPool
@@ -83,7 +84,9 @@ def operator_access(role_prefix: str) -> Access:
 
 async def connect(conninfo: str, access: Access) -> Connection:
     """Open an autocommit connection; OperationalError when the server does not answer in time."""
-    return await Connection.connect(_conninfo(conninfo, access), **_CONNECTION)
+    conn = await Connection.connect(_conninfo(conninfo, access), **_CONNECTION)
+    await conn.set_isolation_level(IsolationLevel.READ_COMMITTED)
+    return conn
 
 
 # No prepared statements: PgBouncer before 1.21 in transaction mode loses them (42P05), and a plan made for the batch at
@@ -114,9 +117,15 @@ async def open_pool(
     """
 
     async def prepare(conn: Connection) -> None:
-        # Statements prepared at once save a receiver a fifth of each batch.
-        if await enter(conn, access):
-            conn.prepare_threshold = 0
+        try:
+            await conn.set_isolation_level(IsolationLevel.READ_COMMITTED)
+            # Statements prepared at once save a receiver a fifth of each batch.
+            if await enter(conn, access):
+                conn.prepare_threshold = 0
+        except psycopg.Error as error:
+            attempted(error)
+            raise
+        attempted(None)
 
     pool: Pool = AsyncConnectionPool(
         _conninfo(conninfo, access),
@@ -146,12 +155,10 @@ def _telling(attempted: Attempted) -> type[Connection]:
         @classmethod
         async def connect(cls, conninfo: str = "", **options: Any) -> Self:
             try:
-                conn = await super().connect(conninfo, **options)
-            except OperationalError as error:
+                return await super().connect(conninfo, **options)
+            except psycopg.OperationalError as error:
                 attempted(error)
                 raise
-            attempted(None)
-            return conn
 
     return Telling
 
@@ -175,12 +182,6 @@ async def statement(conn: Connection, access: Access) -> AsyncIterator[None]:
             yield
 
 
-async def is_writable(conn: Connection) -> bool:
-    """Tell whether this connection can store: false on a standby, or when a failover turned its server read-only."""
-    cursor = await conn.execute(query("session/check"))
-    return await cursor.fetchone() == (True,)
-
-
 def _session(access: Access, *, is_local: bool) -> dict[str, object]:
     return {
         "role": access.role,
@@ -196,6 +197,8 @@ def _conninfo(conninfo: str, access: Access) -> str:
     return make_conninfo(
         conninfo,
         application_name=access.name,
+        # A URL, a role or the environment may say otherwise, and event types come in any script.
+        client_encoding="UTF8",
         connect_timeout=str(int(access.connect_timeout.total_seconds())),
         tcp_user_timeout=_milliseconds(access.unacknowledged_timeout),
         **KEEPALIVE,

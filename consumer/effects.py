@@ -42,8 +42,11 @@ def _effect(delivery: Claimed) -> Effect:
 
 async def _declare_company(conn: Connection, seqs: Sequence[int]) -> dict[int, str]:
     """Make the placeholder of a default company."""
-    await conn.execute(query("effects/companies"), {"seqs": seqs})
-    return await outbox.finish(conn, seqs, "applied")
+    made_by = set(await _seqs(conn, "effects/companies", {"seqs": seqs}))
+    return {
+        **await outbox.finish(conn, sorted(made_by), "applied"),
+        **await outbox.finish(conn, sorted(set(seqs) - made_by), "unchanged"),
+    }
 
 
 async def _fold_users(conn: Connection, seqs: Sequence[int]) -> dict[int, str]:

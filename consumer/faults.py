@@ -49,6 +49,10 @@ SQLSTATES = {
 }
 
 
+# Undefined table, insufficient privilege: their messages name a relation, and nothing that a row holds.
+NAMING = ("42P01", "42501")
+
+
 def fault(error: BaseException) -> Fault:
     """Return the class of an error, by its SQLSTATE where it has one."""
     if isinstance(error, psycopg.Error) and error.sqlstate:
@@ -74,5 +78,7 @@ def summary(error: BaseException) -> str:
         return str(error)
     if not isinstance(error, psycopg.Error):
         return type(error).__name__
-    parts = (type(error).__name__, error.diag.schema_name, error.diag.table_name, error.diag.constraint_name)
+    diag = error.diag
+    named = diag.message_primary if error.sqlstate in NAMING else None
+    parts = (type(error).__name__, diag.schema_name, diag.table_name, diag.constraint_name, named)
     return " ".join(part for part in parts if part)

@@ -12,9 +12,10 @@ from psycopg.errors import ReadOnlySqlTransaction
 from psycopg_pool import PoolTimeout, TooManyRequests
 
 from consumer import outbox
-from consumer.database import Access, Connection, Pool, is_writable, statement, transaction
+from consumer.database import Access, Connection, Pool, statement, transaction
+from consumer.deadline import within
 from consumer.errors import IntakeFull, StoreUnavailable
-from consumer.faults import Fault, fault
+from consumer.faults import Fault, code, fault
 from consumer.metrics import Received
 from consumer.outbox import Delivery
 from consumer.queries import query
@@ -30,9 +31,8 @@ BATCH_SIZE = 512
 WAITING_MAX = 8_192
 WAITING_BYTES_MAX = 64 * 1024 * 1024
 # A batch's budget, and what a request may wait before its batch begins: together less than the 5 s within which a
-# sender hears (promise P10). Nobody waits for a commit that overran: a cancelled psycopg call on a silent connection
-# returned only after 12 s.
-COMMIT_SECONDS_MAX = 3.0
+# sender hears (promise P10).
+COMMIT_TIMEOUT = timedelta(seconds=3)
 WAIT_SECONDS_MAX = 1.5
 # Idle workers are told at most this often; what arrives in between they find by polling.
 WAKE_INTERVAL = timedelta(milliseconds=50)
@@ -75,13 +75,19 @@ class Intake:
     async def unready_reason(self) -> str | None:
         """Return why nothing can be stored now, or None."""
         try:
-            async with self._pool.connection() as conn:
-                return None if await is_writable(conn) else "the database is read-only"
+            # Storing nothing needs all that storing something does.
+            async with self._pool.connection() as conn, statement(conn, self._access):
+                await outbox.put(conn, [])
         except (PoolTimeout, TooManyRequests):
             return "the database is away"
-        except (psycopg.Error, OSError):
+        except ReadOnlySqlTransaction:
+            return "the database is read-only"
+        except (psycopg.Error, OSError) as error:
+            if fault(error) is not Fault.TRANSIENT:
+                return f"the database refuses to store ({code(error)}): see `consumer doctor`"
             await self._pool.drain()
             return "the database is away"
+        return None
 
     async def _write(self) -> None:
         """Start commits for what waits, for ever: whatever gathers while one runs is the next batch."""
@@ -122,13 +128,12 @@ class Intake:
 
     async def _store(self, batch: list[_Waiting]) -> None:
         """Commit a batch and answer each of its requests; never raises."""
-        committing = asyncio.create_task(self._commit_any([waiting.delivery for waiting in batch]))
-        await asyncio.wait({committing}, timeout=COMMIT_SECONDS_MAX)
-        if not committing.done():
-            committing.cancel()
-            errors: Sequence[Exception | None] = [StoreUnavailable()] * len(batch)
-        else:
-            errors = committing.result()
+        errors: Sequence[Exception | None]
+        try:
+            errors = await within(COMMIT_TIMEOUT, self._commit_any([waiting.delivery for waiting in batch]))
+        # A fault of ours as much as a database that is silent: whoever waits must hear of it.
+        except Exception as cause:
+            errors = [_unavailable(cause)] * len(batch)
         for waiting, error in zip(batch, errors, strict=True):
             if waiting.stored.done():
                 continue
@@ -144,9 +149,7 @@ class Intake:
         except (psycopg.Error, OSError) as error:
             if fault(error) in {Fault.POISON, Fault.CONSTRAINT} and len(deliveries) > 1:
                 return [(await self._commit_any([delivery]))[0] for delivery in deliveries]
-            unavailable = StoreUnavailable()
-            unavailable.__cause__ = error
-            return [unavailable] * len(deliveries)
+            return [_unavailable(error)] * len(deliveries)
         return [None] * len(deliveries)
 
     async def _commit_twice(self, deliveries: list[Delivery]) -> None:
@@ -169,7 +172,8 @@ class Intake:
 
     async def _commit(self, conn: Connection, deliveries: list[Delivery]) -> None:
         usable = [delivery for delivery in deliveries if delivery.error_code is None]
-        dead = [delivery for delivery in deliveries if delivery.error_code is not None]
+        # In key order, as `put` goes: two writers with the same ids would deadlock otherwise.
+        dead = sorted((d for d in deliveries if d.error_code is not None), key=lambda d: (d.source, d.message_id))
         new_usable = new_dead = 0
         is_waking = self._is_wake_due()
         async with (transaction if dead or is_waking else statement)(conn, self._access):
@@ -189,6 +193,12 @@ class Intake:
             return False
         self._woken_at = now
         return True
+
+
+def _unavailable(cause: Exception) -> StoreUnavailable:
+    unavailable = StoreUnavailable()
+    unavailable.__cause__ = cause
+    return unavailable
 
 
 @asynccontextmanager

@@ -10,10 +10,11 @@ from psycopg.errors import DeadlockDetected, ReadOnlySqlTransaction, Serializati
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_random_exponential
 
 from consumer.database import Attempted, Connection, connect, enter
+from consumer.deadline import within
 from consumer.faults import Fault, code, fault, summary
 from consumer.logs import BATCH_ROLLED_BACK, WORKER_PAUSED
 from consumer.queries import query
-from consumer.worker import Worker
+from consumer.worker import Batch, Worker
 
 log = logging.getLogger(__name__)
 
@@ -22,6 +23,8 @@ POLL_MIN_SECONDS = 0.02
 RECONNECT_SECONDS_MAX = 1.0
 # After a fault of ours there is no hurry: somebody has to look.
 STOPPED_SECONDS_MAX = 30.0
+# A batch takes a second, one with many culprits ten; a connection that is silent but not lost takes for ever.
+TURN_TIMEOUT = timedelta(seconds=60)
 # What SIGTERM leaves a running batch before it is rolled back.
 FINISH_SECONDS = 2.0
 
@@ -37,6 +40,7 @@ class Loop:
         self._stop = asyncio.Event()
         self.turned_at = float("-inf")
         self._has_turned = False
+        self.trouble: str | None = None
 
     def stop(self) -> None:
         """Let the running batch finish for FINISH_SECONDS, roll it back otherwise, and return from `run`."""
@@ -73,12 +77,21 @@ class Loop:
                 await conn.execute(query("session/listen"))
             idle_seconds = POLL_MIN_SECONDS
             while not self._stop.is_set():
-                batch = await self._worker.run_once(conn)
-                self.turned_at, self._has_turned = time.monotonic(), True
+                batch = await self._turn(conn)
                 if len(batch) or await self._is_woken(conn, idle_seconds):
                     idle_seconds = POLL_MIN_SECONDS
                 else:
                     idle_seconds = min(2 * idle_seconds, self._poll_max_seconds)
+
+    async def _turn(self, conn: Connection) -> Batch:
+        try:
+            batch = await within(TURN_TIMEOUT, self._worker.run_once(conn))
+        except TimeoutError:
+            # To leave it politely would be to wait for its server once more.
+            await conn.close()
+            raise
+        self.turned_at, self._has_turned, self.trouble = time.monotonic(), True, None
+        return batch
 
     async def _is_woken(self, conn: Connection, seconds: float) -> bool:
         """Wait that long, or until the intake or a stop says that waiting is over."""
@@ -106,6 +119,7 @@ class Loop:
 
     def _report_trouble(self, state: RetryCallState) -> None:
         error = _error(state)
+        self.trouble = f"the last batch was rolled back ({code(error)}): see the log"
         if fault(error) is Fault.TRANSIENT and not isinstance(error, SerializationFailure | DeadlockDetected):
             self._attempted(error)
         else:

@@ -1,6 +1,6 @@
 """The outbox: every delivery ever accepted, and the queue of those not applied yet."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -29,13 +29,14 @@ class Delivery:
 
 
 class Claimed(NamedTuple):
-    """A delivery this transaction holds."""
+    """A delivery this transaction holds; *has_failed* tells that applying it has failed before."""
 
     seq: int
     source: str
     message_id: str
     event_type: str
     user_id: UUID | None
+    has_failed: bool = False
     attempts: int = 0
 
 
@@ -78,13 +79,19 @@ async def put_dead(conn: Connection, delivery: Delivery) -> int:
 
 
 async def claim(conn: Connection, *, after_seq: int, batch_size: int) -> list[Claimed]:
-    """Lock and take up to *batch_size* pending deliveries above *after_seq*, and the failed ones that are due."""
+    """Lock and take up to *batch_size* pending deliveries above *after_seq*."""
+    return await _claimed(conn, "outbox/claim", {"after_seq": after_seq, "batch_size": batch_size})
+
+
+async def claim_retries(conn: Connection, *, batch_size: int) -> list[Claimed]:
+    """Lock and take up to *batch_size* failed deliveries that are due again."""
+    return await _claimed(conn, "outbox/claim_retries", {"batch_size": batch_size})
+
+
+async def _claimed(conn: Connection, name: str, values: Mapping[str, int]) -> list[Claimed]:
     async with conn.cursor(binary=True, row_factory=args_row(Claimed)) as cursor:
-        # However many are due, new deliveries get half of the batch.
-        await cursor.execute(query("outbox/claim_retries"), {"batch_size": (batch_size + 1) // 2})
-        due = await cursor.fetchall()
-        await cursor.execute(query("outbox/claim"), {"after_seq": after_seq, "batch_size": batch_size - len(due)})
-        return due + await cursor.fetchall()
+        await cursor.execute(query(name), values)
+        return await cursor.fetchall()
 
 
 async def finish(conn: Connection, seqs: Sequence[int], outcome: str) -> dict[int, str]:

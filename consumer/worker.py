@@ -24,11 +24,11 @@ log = logging.getLogger(__name__)
 BATCH_SIZE = 1000
 # From this many users on, half of them failing alike is a fault of ours, not of the deliveries (docs/OPERATIONS.md).
 ALIKE_SUBJECTS_MIN = 20
-# A few users whom others lock are waited for one by one; more mean that a table is locked, and waiting for each would
-# take hours.
-BUSY_USERS_MAX = 3
-# Milliseconds to wait for a lock once one has been waited for in vain: finding the row takes ten such waits.
-BUSY_LOCK_TIMEOUT = "100"
+# So many users whom others lock are looked for in a batch. Then the untried rest waits for its next turn; and where
+# nobody got through, a table is locked, and the whole batch does.
+BUSY_USERS_MAX = 10
+# Milliseconds to wait for a lock once one has been waited for in vain: finding a user takes ten such waits.
+BUSY_LOCK_TIMEOUT = "50"
 # How long a replayed or late delivery may wait while newer ones keep every batch full.
 RESCAN_SECONDS = 1.0
 # Retries: full jitter up to 2^attempts seconds, at most an hour (Brooker, "Exponential Backoff And Jitter", AWS 2015).
@@ -85,17 +85,24 @@ class Worker:
         """
         if time.monotonic() >= self._rescan_at:
             self._after_seq = 0
-        claimed = await outbox.claim(conn, after_seq=self._after_seq, batch_size=self._batch_size)
-        if self._after_seq and len(claimed) < self._batch_size:
-            claimed += await outbox.claim(conn, after_seq=0, batch_size=self._batch_size - len(claimed))
+        # However many are due, new deliveries get half of the batch.
+        due = await outbox.claim_retries(conn, batch_size=(self._batch_size + 1) // 2)
+        size = self._batch_size - len(due)
+        claimed = await outbox.claim(conn, after_seq=self._after_seq, batch_size=size)
+        if self._after_seq and len(claimed) < size:
+            claimed += await outbox.claim(conn, after_seq=0, batch_size=size - len(claimed))
             self._after_seq = 0
         if not self._after_seq:
             self._rescan_at = time.monotonic() + RESCAN_SECONDS
-        self._after_seq = max(c.seq for c in claimed) if len(claimed) == self._batch_size else 0
-        return claimed
+        self._after_seq = max((c.seq for c in claimed), default=0) if len(claimed) == size else 0
+        return due + claimed
 
     async def _apply(self, conn: Connection, claimed: Sequence[Claimed], batch: Batch, tally: "_Tally") -> None:
         """Apply all, or halve until the deliveries that cannot be applied stand alone and are set aside."""
+        if tally.overrun:
+            for delivery in claimed:
+                await self._set_aside(conn, delivery, tally.overrun, batch)
+            return
         try:
             async with conn.transaction():
                 batch.outcomes |= await effects.apply(conn, claimed)
@@ -106,7 +113,7 @@ class Worker:
             subjects = {_subject(delivery) for delivery in claimed}
             # Whoever locks a user locks every delivery of that user: waiting again for each would take minutes.
             if len(claimed) == 1 or (fault(error) is Fault.BUSY and len(subjects) == 1):
-                tally.count(claimed[0], error)
+                tally.count(claimed[0], error, is_alone=not batch.outcomes)
                 for delivery in claimed:
                     await self._set_aside(conn, delivery, error, batch)
                 return
@@ -166,17 +173,23 @@ class _Tally:
     """
 
     def __init__(self, claimed: Sequence[Claimed]) -> None:
-        self._subject_count = len({_subject(delivery) for delivery in claimed if delivery.attempts == 0})
+        self._subject_count = len({_subject(delivery) for delivery in claimed if not delivery.has_failed})
         self._failed: defaultdict[tuple[str, str], set[UUID | int]] = defaultdict(set)
+        # What too many users met; the rest is not tried.
+        self.overrun: Exception | None = None
 
-    def count(self, claimed: Claimed, error: Exception) -> None:
+    def count(self, claimed: Claimed, error: Exception, *, is_alone: bool) -> None:
         is_busy = fault(error) is Fault.BUSY
-        if claimed.attempts and not is_busy:
+        if claimed.has_failed and not is_busy:
             return
         alike = self._failed[code(error), summary(error)]
         alike.add(_subject(claimed))
-        if is_busy and len(alike) > BUSY_USERS_MAX:
-            raise error
+        if is_busy:
+            if len(alike) >= BUSY_USERS_MAX:
+                self.overrun = error
+            if self.overrun and is_alone:
+                raise error
+            return
         if self._subject_count >= ALIKE_SUBJECTS_MIN and len(alike) * 2 >= self._subject_count:
             raise WorkerStopped(f"{len(alike)} of {self._subject_count} failed alike: {summary(error)}") from error
 

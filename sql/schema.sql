@@ -307,7 +307,8 @@ CREATE TABLE consumer.outcomes (
 --
 
 CREATE TABLE consumer.pending (
-    seq bigint NOT NULL
+    seq bigint NOT NULL,
+    has_failed boolean DEFAULT false NOT NULL
 )
 WITH (autovacuum_vacuum_scale_factor='0', autovacuum_vacuum_threshold='10000');
 

@@ -81,7 +81,8 @@ async def put(conn: Connection, deliveries: Sequence[Delivery]) -> None:
 async def apply_next(conn: Connection, batch_size: int) -> dict[int, str]:
     """Claim and apply one batch as the worker does."""
     async with transaction(conn, worker_access("consumer")):
-        claimed = await outbox.claim(conn, after_seq=0, batch_size=batch_size)
+        due = await outbox.claim_retries(conn, batch_size=batch_size)
+        claimed = due + await outbox.claim(conn, after_seq=0, batch_size=batch_size - len(due))
         return await effects.apply(conn, claimed)
 
 

@@ -1,12 +1,18 @@
 import asyncio
+from dataclasses import replace
+from datetime import timedelta
 
 import pytest
+from psycopg.conninfo import make_conninfo
+from psycopg.errors import InvalidParameterValue
+from psycopg_pool import PoolTimeout
 
 from consumer.database import (
     Access,
     Connection,
     connect,
     enter,
+    open_pool,
     operator_access,
     receiver_access,
     statement,
@@ -40,6 +46,39 @@ def test_a_transaction_says_its_role_its_limits_and_that_a_commit_is_durable(dat
 
 
 ROLE = "SELECT current_setting('role'), current_setting('lock_timeout'), current_setting('synchronous_commit')"
+
+
+def test_what_the_server_is_set_to_changes_neither_encoding_nor_isolation(database_url: str) -> None:
+    access = receiver_access("consumer")
+    odd = make_conninfo(database_url, client_encoding="LATIN1", options="-c default_transaction_isolation=serializable")
+    asked = "SELECT current_setting('transaction_isolation'), '\u2603'"
+
+    async def run() -> list[object]:
+        async with await connect(odd, access) as conn:
+            async with transaction(conn, access):
+                alone = await (await conn.execute(asked)).fetchone()
+            await enter(conn, access)
+            async with statement(conn, access):
+                entered = await (await conn.execute(asked)).fetchone()
+        return [alone, entered]
+
+    assert asyncio.run(run()) == [("read committed", "\u2603")] * 2
+
+
+def test_a_connection_that_may_not_take_its_role_is_told_of(database_url: str) -> None:
+    access = replace(receiver_access("consumer"), role="nobody_knows")
+    told: list[Exception | None] = []
+
+    async def run() -> None:
+        wait = timedelta(seconds=1)
+        async with open_pool(database_url, access, size=1, wait_timeout=wait, attempted=told.append) as pool:
+            with pytest.raises(PoolTimeout):
+                async with pool.connection():
+                    pass
+
+    asyncio.run(run())
+
+    assert {type(error) for error in told} == {InvalidParameterValue}
 
 
 async def roles(conn: Connection, access: Access) -> tuple[object, object]:

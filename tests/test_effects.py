@@ -215,6 +215,15 @@ def test_the_default_company_is_everyones_home_until_deleted(emptied: str) -> No
     assert profile(emptied, user_id)["company_id"] is None
 
 
+def test_a_company_that_is_declared_again_is_unchanged(emptied: str) -> None:
+    asyncio.run(record(emptied, Projection(default_company_id=uuid4())))
+    with psycopg.connect(emptied) as conn:
+        conn.execute("DELETE FROM consumer.outcomes")
+        conn.execute("INSERT INTO consumer.pending (seq) SELECT seq FROM consumer.outbox")
+
+    assert applied(emptied, user_updated()) == ["unchanged", "applied"]
+
+
 @pytest.mark.parametrize("name", [path.stem for path in sorted((DATA / "sequences").glob("*.json"))])
 @pytest.mark.parametrize("is_reversed", [False, True])
 def test_a_recorded_sequence_ends_as_expected_in_either_order(emptied: str, name: str, is_reversed: bool) -> None:

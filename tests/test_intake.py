@@ -76,6 +76,29 @@ def test_two_writers_with_the_same_ids_in_another_order_never_deadlock(emptied: 
     assert rows(emptied, "SELECT count(*) FROM consumer.pending") == [{"count": 4000}]
 
 
+def test_two_receivers_with_the_same_dead_ids_in_another_order_never_deadlock(emptied: str) -> None:
+    dead = [replace(user_updated(), error_code="bad_shape", error="$.data.id: missing") for _ in range(300)]
+
+    async def receive_both_ways() -> None:
+        async with opened(emptied) as one, opened(emptied) as two:
+            await asyncio.gather(*map(one.put, dead), *map(two.put, dead[::-1]))
+
+    before = deadlocks(emptied)
+    asyncio.run(receive_both_ways())
+
+    assert rows(emptied, "SELECT count(*) FROM consumer.failures") == [{"count": 300}]
+    assert deadlocks(emptied) == before
+
+
+def deadlocks(url: str) -> int:
+    with psycopg.connect(url, autocommit=True) as conn:
+        conn.execute("SELECT pg_stat_force_next_flush()")
+        [(count,)] = conn.execute(
+            "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
+        ).fetchall()
+    return int(count)
+
+
 def test_an_unusable_delivery_is_stored_dead_with_its_reason(emptied: str) -> None:
     unusable = replace(user_updated(), error_code="bad_shape", error="$.data.id: missing")
 
@@ -107,10 +130,24 @@ def test_a_database_that_is_away_is_told_within_the_budget(emptied: str) -> None
         started = loop.time()
         with pytest.raises(StoreUnavailable):
             await intake.put(user_updated())
-        assert loop.time() - started < intake_module.COMMIT_SECONDS_MAX + intake_module.WAIT_SECONDS_MAX
+        assert loop.time() - started < intake_module.COMMIT_TIMEOUT.total_seconds() + intake_module.WAIT_SECONDS_MAX
         assert await intake.unready_reason() == "the database is away"
 
     run(NOWHERE, act)
+
+
+def test_a_receiver_whose_privilege_is_gone_is_not_ready(emptied: str) -> None:
+    async def act(intake: Intake) -> None:
+        assert await intake.unready_reason() is None
+        with psycopg.connect(emptied, autocommit=True) as conn:
+            conn.execute("REVOKE INSERT ON consumer.outbox FROM consumer_receiver")
+            try:
+                reason = await intake.unready_reason()
+            finally:
+                conn.execute("GRANT INSERT ON consumer.outbox TO consumer_receiver")
+        assert "42501" in str(reason)
+
+    run(emptied, act)
 
 
 def test_a_foreign_lock_on_the_outbox_is_a_refusal_not_a_hang_and_the_intake_recovers(emptied: str) -> None:

@@ -4,11 +4,13 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from datetime import timedelta
 
 import pytest
 
 from consumer.events import KNOWN_TYPES
 from consumer.metrics import Metrics, Tables
+from consumer.web import health
 from consumer.web.guard import Limits
 from consumer.web.ops import ops_app
 from tests.web_support import Site, request, running
@@ -31,6 +33,16 @@ class Process:
 
     async def read_tables(self) -> Tables | None:
         return self.tables
+
+
+@dataclass
+class SilentProcess(Process):
+    """A process whose database neither answers nor hangs up."""
+
+    async def probe(self) -> str | None:
+        self.probes += 1
+        await asyncio.Event().wait()
+        return None
 
 
 @pytest.fixture
@@ -101,3 +113,15 @@ def test_nothing_else_is_served(method: str, path: str, status: int, site: Site)
 
     assert reply.status == status
     assert reply.error in {"method_not_allowed", "not_found"}
+
+
+def test_a_silent_dependency_holds_nobody_who_asks_for_health(server: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(health, "PROBE_TIMEOUT", timedelta(seconds=0.05))
+    silent = SilentProcess()
+    server.app = ops_app(silent.probe, Metrics(KNOWN_TYPES), silent.read_tables)
+
+    replies = [server.ask(request(method="GET", path="/readyz")) for _ in range(2)]
+
+    assert [reply.status for reply in replies] == [503, 503]
+    assert b"does not answer" in replies[0].body
+    assert silent.probes == 2

@@ -3,7 +3,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import psycopg
 import pytest
@@ -19,6 +19,7 @@ from consumer.worker import Batch, Worker, drain
 from tests.factories import user_updated
 from tests.support import put, rows
 
+FAILED = "SELECT seq FROM consumer.failures"
 ACCESS = replace(worker_access("consumer"), lock_timeout=timedelta(milliseconds=100))
 
 
@@ -287,6 +288,73 @@ def test_many_deliveries_of_one_locked_user_are_waited_for_once(emptied: str) ->
 
     assert (len(batch.outcomes), len(batch.retried)) == (1, 200)
     assert {error_code(error) for _, error in batch.retried} == {"55P03"}
+
+
+def test_replayed_failures_that_fail_alike_again_do_not_stop_the_worker(foreign_trigger: str) -> None:
+    for _ in range(5):
+        stored(foreign_trigger, [user_updated(display_name="Mallory") for _ in range(5)])
+        run_once(foreign_trigger, worker(batch_size=5))
+    with psycopg.connect(foreign_trigger) as conn:
+        conn.execute(query("deliveries/replay"), {"seqs": [seq for (seq,) in conn.execute(FAILED)]})
+    stored(foreign_trigger, [user_updated(display_name="Ada")])
+
+    batch = run_once(foreign_trigger, worker())
+
+    assert (len(batch.outcomes), len(batch.retried)) == (1, 25)
+
+
+def test_a_few_locked_users_keep_nobody_else_waiting(emptied: str) -> None:
+    locked, free = sorted(uuid4() for _ in range(6)), UUID(int=2**128 - 1, version=4)
+    stored(emptied, [user_updated(user) for user in (*locked, free)])
+    run_once(emptied, worker())
+    stored(emptied, [user_updated(user, display_name="Later") for user in (*locked, free)])
+
+    with psycopg.connect(emptied) as holder:
+        lock(holder, locked)
+        batch = run_once(emptied, worker())
+
+    assert (len(batch.outcomes), len(batch.retried)) == (1, 6)
+
+
+def test_where_many_users_are_locked_the_rest_waits_and_what_is_done_is_done(emptied: str) -> None:
+    users = sorted(uuid4() for _ in range(40))
+    stored(emptied, [user_updated(user) for user in users])
+    run_once(emptied, worker())
+    stored(emptied, [user_updated(user, display_name="Later") for user in users])
+
+    with psycopg.connect(emptied) as holder:
+        lock(holder, users[10:30])
+        batch = run_once(emptied, worker())
+
+    assert len(batch.outcomes) == 10
+    assert len(batch.retried) == 30
+    assert {row[2] for row in deliveries(emptied) if row[0] == "retrying"} == {0}
+
+
+def lock(holder: "psycopg.Connection[tuple[object, ...]]", users: Sequence[UUID]) -> None:
+    holder.execute("SELECT FROM identity.stack_user_profiles WHERE stack_user_id = ANY(%s) FOR UPDATE", [list(users)])
+
+
+def test_a_due_retry_takes_nobody_s_turn(emptied: str) -> None:
+    subject = worker(batch_size=4)
+    stored(emptied, [user_updated() for _ in range(12)])
+    with psycopg.connect(emptied) as conn:
+        conn.execute("""
+            WITH last AS (
+                DELETE FROM consumer.pending WHERE seq = (SELECT max(seq) FROM consumer.pending) RETURNING seq
+            )
+            INSERT INTO consumer.failures (seq, state, attempts, next_attempt_at, error_code, error)
+            SELECT seq, 'retrying', 1, now(), '23505', 'UniqueViolation' FROM last
+        """)
+
+    done = [sorted(run_once(emptied, subject).outcomes) for _ in range(3)]
+
+    first = done[0][0]
+    assert done == [
+        [first, first + 1, first + 2, first + 11],
+        [*range(first + 3, first + 7)],
+        [*range(first + 7, first + 11)],
+    ]
 
 
 def test_a_batch_never_runs_while_settings_are_being_replaced(emptied: str) -> None:

@@ -53,7 +53,11 @@ async def _work(settings: Settings, metrics: Metrics, conninfo: str, worker: Wor
     readiness = Readiness(outage)
 
     async def probe() -> str | None:
-        return readiness.reason or _stall_reason(loop.turned_at, settings.poll_max_seconds + TURN_SECONDS_MAX)
+        return (
+            readiness.reason
+            or loop.trouble
+            or _stall_reason(loop.turned_at, settings.poll_max_seconds + TURN_SECONDS_MAX)
+        )
 
     async with serve_ops(settings, probe, metrics, partial(read_tables, conninfo, worker.access)):
         await first_of(stop, readiness.wait(conninfo, worker.access, settings.projection))

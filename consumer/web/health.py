@@ -2,13 +2,17 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from datetime import timedelta
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from consumer.deadline import within
 from consumer.web.answers import refusal
 
+# As long as a borrower waits for a connection: whoever asks holds one of the connections that senders need.
+PROBE_TIMEOUT = timedelta(seconds=3)
 # Returns why this process can't do its work now, or None.
 Probe = Callable[[], Coroutine[None, None, str | None]]
 
@@ -40,5 +44,11 @@ class Health:
     async def _reason(self) -> str | None:
         """Probe once for all who ask at the same time: a crowd must not take the database's connections."""
         if self._probing is None or self._probing.done():
-            self._probing = asyncio.create_task(self._probe())
+            self._probing = asyncio.create_task(self._probe_within())
         return await asyncio.shield(self._probing)
+
+    async def _probe_within(self) -> str | None:
+        try:
+            return await within(PROBE_TIMEOUT, self._probe())
+        except TimeoutError:
+            return "what this process depends on does not answer"

@@ -11,6 +11,7 @@ from starlette.types import Receive, Scope, Send
 
 from consumer.errors import BadPayload, BadSignature, StoreUnavailable
 from consumer.events import check, subject
+from consumer.faults import code
 from consumer.ids import occurred_at
 from consumer.logs import DELIVERY_NOT_STORED, DELIVERY_STORED_DEAD
 from consumer.metrics import Metrics
@@ -79,9 +80,9 @@ class Receiver:
         delivery = self._delivery(verified, body)
         try:
             await self.put(delivery)
-        except StoreUnavailable:
+        except StoreUnavailable as error:
             self.metrics.refused("store_unavailable")
-            log.warning(DELIVERY_NOT_STORED, extra=_fields(delivery))
+            log.warning(DELIVERY_NOT_STORED, extra={**_fields(delivery), "error_code": code(error.__cause__ or error)})
             return UNAVAILABLE
         if delivery.error_code is not None:
             log.warning(DELIVERY_STORED_DEAD, extra={**_fields(delivery), "error_code": delivery.error_code})

@@ -65,7 +65,8 @@ CREATE INDEX outbox_received_at ON consumer.outbox USING brin (received_at) WITH
 
 -- Rows come and go at the rate of events: vacuum by count, not by a share of a table that is mostly empty.
 CREATE TABLE consumer.pending (
-    seq bigint PRIMARY KEY
+    seq bigint PRIMARY KEY,
+    has_failed boolean NOT NULL DEFAULT FALSE -- before it was replayed: another failure is no news
 ) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 10000);
 
 CREATE TABLE consumer.failures (

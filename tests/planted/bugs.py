@@ -122,10 +122,7 @@ BUGS = (
     Bug(
         "no retry of a lost delivery below the last seen one",
         "consumer/worker.py",
-        "        if time.monotonic() >= self._rescan_at:\n            self._after_seq = 0\n"
-        "        claimed = await outbox.claim(conn, after_seq=self._after_seq, batch_size=self._batch_size)\n"
-        "        if self._after_seq and len(claimed) < self._batch_size:\n",
-        "        claimed = await outbox.claim(conn, after_seq=self._after_seq, batch_size=self._batch_size)\n"
+        "        if self._after_seq and len(claimed) < size:\n",
         "        if self._after_seq and len(claimed) < 0:\n",
         f"{WORKER_TESTS}::test_a_delivery_that_commits_late_below_the_last_seen_one_is_applied",
     ),

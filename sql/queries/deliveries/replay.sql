@@ -24,7 +24,13 @@ freed AS (
     RETURNING seq
 )
 
-INSERT INTO consumer.pending (seq)
-SELECT seq FROM undone
+INSERT INTO consumer.pending (seq, has_failed)
+SELECT
+    seq,
+    FALSE AS has_failed
+FROM undone
 UNION ALL
-SELECT seq FROM freed;
+SELECT
+    seq,
+    TRUE AS has_failed
+FROM freed;

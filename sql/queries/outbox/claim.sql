@@ -10,7 +10,7 @@ WITH claimed AS (
         LIMIT %(batch_size)b::integer
         FOR UPDATE SKIP LOCKED
     ))
-    RETURNING seq
+    RETURNING seq, has_failed
 )
 
 SELECT
@@ -18,6 +18,7 @@ SELECT
     o.source,
     o.message_id,
     o.event_type,
-    o.user_id
+    o.user_id,
+    c.has_failed
 FROM claimed AS c
 INNER JOIN consumer.outbox AS o ON c.seq = o.seq;

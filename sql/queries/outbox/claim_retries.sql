@@ -18,6 +18,7 @@ SELECT
     o.message_id,
     o.event_type,
     o.user_id,
+    TRUE AS has_failed,
     c.attempts
 FROM claimed AS c
 INNER JOIN consumer.outbox AS o ON c.seq = o.seq;

@@ -1,0 +1,53 @@
+"""A worker's life, through what is neither an error nor an answer."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+
+from consumer import loop as loop_module
+from consumer.database import worker_access
+from consumer.events import KNOWN_TYPES
+from consumer.loop import Loop
+from consumer.metrics import Metrics
+from consumer.worker import Worker
+from tests.factories import user_updated
+from tests.faults.proxy import Wire, wire
+from tests.support import rows
+from tests.test_worker import stored
+
+ACCESS = worker_access("consumer")
+
+
+async def until(holds: Callable[[], object]) -> None:
+    async with asyncio.timeout(15):
+        while not holds():  # noqa: ASYNC110  # Another thread or process makes it hold.
+            await asyncio.sleep(0.01)
+
+
+def test_a_silent_connection_is_given_up(emptied: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loop_module, "TURN_TIMEOUT", timedelta(seconds=0.3))
+    told: list[Exception | None] = []
+
+    async def run(cable: Wire) -> None:
+        loop = Loop(
+            cable.url, Worker(ACCESS, Metrics(KNOWN_TYPES), attempts_max=12), told.append, poll_max=timedelta(0)
+        )
+        working = asyncio.create_task(loop.run())
+        await until(lambda: loop.turned_at > 0)
+        cable.hold()
+        await until(lambda: any(told))
+        trouble = loop.trouble
+        cable.release()
+        await asyncio.to_thread(stored, emptied, [user_updated()])
+        await until(lambda: not rows(emptied, "SELECT FROM consumer.pending"))
+        await until(lambda: loop.trouble is None)
+        loop.stop()
+        await working
+        assert trouble is not None
+
+    with wire(emptied) as cable:
+        asyncio.run(run(cable))
+
+    assert [type(error) for error in told if error] == [TimeoutError]
