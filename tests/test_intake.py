@@ -136,16 +136,16 @@ def test_a_database_that_is_away_is_told_within_the_budget(emptied: str) -> None
     run(NOWHERE, act)
 
 
-def test_a_receiver_whose_privilege_is_gone_is_not_ready(emptied: str) -> None:
+def test_a_receiver_that_could_not_store_is_not_ready(emptied: str) -> None:
     async def act(intake: Intake) -> None:
         assert await intake.unready_reason() is None
         with psycopg.connect(emptied, autocommit=True) as conn:
-            conn.execute("REVOKE INSERT ON consumer.outbox FROM consumer_receiver")
+            conn.execute("ALTER TABLE consumer.outbox RENAME COLUMN verified_by TO vouched_by")
             try:
                 reason = await intake.unready_reason()
             finally:
-                conn.execute("GRANT INSERT ON consumer.outbox TO consumer_receiver")
-        assert "42501" in str(reason)
+                conn.execute("ALTER TABLE consumer.outbox RENAME COLUMN vouched_by TO verified_by")
+        assert "42703" in str(reason)
 
     run(emptied, act)
 
