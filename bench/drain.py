@@ -207,6 +207,7 @@ def main() -> None:
     )
     parser.add_argument("--history", type=int, default=1_000_000)
     parser.add_argument("--repeats", type=int, default=1, help="the best of so many runs of each measure")
+    parser.add_argument("--only", type=lambda text: text.split(","), help="the measures of these names only")
     parser.add_argument("--database-url", help="a server to use instead of an embedded one")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
@@ -217,17 +218,17 @@ def main() -> None:
                 key=lambda row: float(str(row["events/s"])),
             )
             for measure in measures(options.batch_sizes, options.history)
+            if not options.only or measure.name in options.only
         ]
     speeds = {str(row["measure"]): float(str(row["events/s"])) for row in rows}
-    one = speeds["one worker"]
-    facts = {
-        "event bytes": EVENT_BYTES,
-        "one worker / ceiling": one / speeds["ceiling"],
-        "two workers / one": speeds["two workers"] / one,
-        "long history / short": speeds[f"one worker, {options.history // 1000}k behind"]
-        / speeds["one worker, 10k behind"],
-        "xmin held / free": speeds["one worker, xmin held"] / one,
+    compared = {
+        "one worker / ceiling": ("one worker", "ceiling"),
+        "two workers / one": ("two workers", "one worker"),
+        "long history / short": (f"one worker, {options.history // 1000}k behind", "one worker, 10k behind"),
+        "xmin held / free": ("one worker, xmin held", "one worker"),
     }
+    ratios = {name: speeds[a] / speeds[b] for name, (a, b) in compared.items() if {a, b} <= speeds.keys()}
+    facts: dict[str, object] = {"event bytes": EVENT_BYTES, **ratios}
     show("Drain", rows, facts, as_json=options.json)
 
 
