@@ -39,7 +39,9 @@ from tests.support import record, scratch_database
 HEALTHY = Server(
     version="18.6",
     version_number=180_006,
+    started_at=datetime(2026, 11, 1, tzinfo=UTC),
     database="stack",
+    database_oid=16_384,
     login="consumer",
     is_superuser=False,
     encoding="UTF8",
@@ -344,7 +346,7 @@ def test_an_operator_without_its_role_still_learns_the_rest(emptied: str, logins
     assert exit_code == 1
     assert checks["operator's login"]["cure"] == "GRANT consumer_operator TO consumer_test_receiver;"
     assert checks["row-level security"]["state"] == "ok"
-    assert checks["migrations"]["cure"] == "See above."
+    assert checks["migrations"]["cure"] == checks["queue"]["cure"] == "See above."
 
 
 def test_a_read_only_session_fails(emptied: str) -> None:

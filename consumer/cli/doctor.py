@@ -20,7 +20,8 @@ from consumer.database import Access, Connection, connect, operator_access, rece
 from consumer.doctor.check import Check, fail_unless, ok, warn_unless
 from consumer.doctor.installation import check_migrations, check_queue, check_settings
 from consumer.doctor.isolation import isolation, judge_isolation
-from consumer.doctor.server import activity, is_pooled, judge_room, judge_server, server
+from consumer.doctor.rehearsal import rehearse
+from consumer.doctor.server import Server, activity, is_pooled, judge_room, judge_server, server
 from consumer.errors import BadSettings
 from consumer.settings import Settings, from_process
 
@@ -78,10 +79,13 @@ async def _examine_database(settings: Settings, conninfos: Mapping[Kind, str]) -
         active, isolated = await activity(conn), await isolation(conn, settings.role_prefix)
         checks += judge_room(found, active, unvacuumed=isolated.unvacuumed_tables)
         checks += judge_isolation(isolated)
-        for kind, held in _accesses(settings).items():
-            is_shared = conninfos[kind] == settings.database_url
-            checks.append(await _login(kind, conninfos[kind], held, is_own=has_urls(settings), is_shared=is_shared))
-        checks.append(await _migrator(conninfos["migrate"], access))
+        logins = {kind: await _login(settings, kind, conninfos[kind], found) for kind in _accesses(settings)}
+        checks += [*logins.values(), await _migrator(conninfos["migrate"], access, found)]
+        migrated = await _migrations(conn, access)
+        checks.append(migrated)
+        if migrated.state != "failing":
+            usable = {kind: conninfos[kind] for kind, login in logins.items() if login.state != "failing"}
+            checks += [await _rehearsal(settings, kind, conninfo) for kind, conninfo in usable.items()]
         workers = None if is_pooled(conn, found) else active.workers
         return checks + await _installation(conn, access, settings, workers=workers)
 
@@ -94,9 +98,9 @@ def _accesses(settings: Settings) -> Mapping[Kind, Access]:
     }
 
 
-async def _login(kind: Kind, conninfo: str, access: Access, *, is_own: bool, is_shared: bool) -> Check:
+async def _login(settings: Settings, kind: Kind, conninfo: str, home: Server) -> Check:
     """Try what the process does first; a login that is a superuser is worth a warning on a server of one's own."""
-    name = f"{kind}'s login"
+    name, access = f"{kind}'s login", _accesses(settings)[kind]
     try:
         async with await connect(conninfo, access) as conn:
             found = await server(conn)
@@ -106,25 +110,33 @@ async def _login(kind: Kind, conninfo: str, access: Access, *, is_own: bool, is_
         return Check(name, "failing", f"the role {access.role} does not exist", "Run `consumer migrate`.")
     except postgres.InsufficientPrivilege:
         grant = f"GRANT {access.role} TO {found.login};"
-        return Check(name, "failing", f"{found.login} may not act as {access.role}", _cured(kind, grant, is_shared))
+        cure = _cured(kind, grant, is_shared=conninfo == settings.database_url)
+        return Check(name, "failing", f"{found.login} may not act as {access.role}", cure)
     except psycopg.OperationalError as error:
         return Check(name, "failing", said(error), f"Correct {VARIABLES[kind]}.")
+    if found.place != home.place:
+        return _elsewhere(name, kind, found)
     return warn_unless(
-        not (found.is_superuser and is_own),
+        not (found.is_superuser and has_urls(settings)),
         name,
         f"{found.login} acts as {access.role}" + (", and is a superuser" if found.is_superuser else ""),
         f"Set {VARIABLES[kind]} to a login of its own that is no superuser: a stolen one would be the whole server.",
     )
 
 
-def _cured(kind: Kind, grant: str, is_shared: bool) -> str:
+def _elsewhere(name: str, kind: Kind, found: Server) -> Check:
+    finding = f"{found.login} is in another database than DATABASE_URL leads to: {found.database}"
+    return Check(name, "failing", finding, f"Let {VARIABLES[kind]} and DATABASE_URL name one database on one server.")
+
+
+def _cured(kind: Kind, grant: str, *, is_shared: bool) -> str:
     """Return the cure of a login that lacks its role: of one that others use too, first to have one of its own."""
     if not is_shared or kind == "operator":
         return grant
     return f"Set {VARIABLES[kind]} to a login of its own that has the role; or, if one login is to do for all, {grant}"
 
 
-async def _migrator(conninfo: str, access: Access) -> Check:
+async def _migrator(conninfo: str, access: Access, home: Server) -> Check:
     name = "migrator's login"
     try:
         async with await connect(conninfo, access) as conn:
@@ -134,6 +146,8 @@ async def _migrator(conninfo: str, access: Access) -> Check:
                 return Check(name, "failing", "through a pooler", cure)
     except psycopg.OperationalError as error:
         return Check(name, "failing", said(error), "Correct MIGRATE_DATABASE_URL.")
+    if found.place != home.place:
+        return _elsewhere(name, "migrate", found)
     return fail_unless(
         found.may_migrate,
         name,
@@ -142,19 +156,32 @@ async def _migrator(conninfo: str, access: Access) -> Check:
     )
 
 
+async def _migrations(conn: Connection, access: Access) -> Check:
+    try:
+        async with transaction(conn, access):
+            return await check_migrations(conn)
+    except NOT_MIGRATED:
+        return Check("migrations", "failing", "none, or another release's", "Run `consumer migrate`.")
+    except postgres.InsufficientPrivilege as error:
+        return Check("migrations", "failing", f"can't be looked at as {access.role} ({error.sqlstate})", "See above.")
+
+
+async def _rehearsal(settings: Settings, kind: Kind, conninfo: str) -> Check:
+    access = _accesses(settings)[kind]
+    try:
+        async with await connect(conninfo, access) as conn:
+            return await rehearse(conn, access, kind)
+    except psycopg.OperationalError as error:
+        return Check(f"{kind}'s queries", "failing", said(error), "Look for a transaction that locks our tables.")
+
+
 async def _installation(conn: Connection, access: Access, settings: Settings, *, workers: int | None) -> list[Check]:
     try:
         async with transaction(conn, access):
-            return [
-                await check_migrations(conn),
-                await check_settings(conn, settings.projection),
-                *await check_queue(conn, workers=workers),
-            ]
-    except NOT_MIGRATED:
-        return _failing("migrations", ["none, or another release's"], "Run `consumer migrate`.")
-    # What is wrong with the role was told above, with the cure.
-    except (postgres.InvalidParameterValue, postgres.InsufficientPrivilege):
-        return _failing("migrations", [f"can't be looked at without the role {access.role}"], "See above.")
+            return [await check_settings(conn, settings.projection), *await check_queue(conn, workers=workers)]
+    # What is wrong with the migrations, the role or its queries was told above, with the cure.
+    except (*NOT_MIGRATED, postgres.InsufficientPrivilege) as error:
+        return _failing("queue", [f"can't be looked at as {access.role} ({error.sqlstate})"], "See above.")
 
 
 def _judge_settings(settings: Settings) -> list[Check]:

@@ -3,7 +3,9 @@
 SELECT
     current_setting('server_version') AS version,
     current_setting('server_version_num')::integer AS version_number,
+    pg_postmaster_start_time() AS started_at,
     d.datname::text AS database,
+    d.oid::bigint AS database_oid,
     session_user::text AS login,
     l.rolsuper AS is_superuser,
     pg_encoding_to_char(d.encoding)::text AS encoding,

@@ -1,0 +1,79 @@
+"""Could each process do its work? Its queries are planned under its role, and none is run."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from fnmatch import fnmatchcase
+
+import psycopg
+from psycopg import errors as postgres
+
+from consumer.database import Access, Connection, transaction
+from consumer.doctor.check import Check, fail_unless
+from consumer.faults import code
+from consumer.queries import query, sql_root
+
+# What each process runs, by folder or name. The queries of a session, of the doctor, of the demo and of the migrator's
+# own login need no grant of ours.
+QUERIES: Mapping[str, Sequence[str]] = {
+    "receiver": ("migrations/applied", "outbox/put", "outbox/put_dead", "settings/read"),
+    "worker": (
+        "audit/*",
+        "deliveries/stats",
+        "effects/*",
+        "migrations/applied",
+        "outbox/[!p]*",
+        "settings/hold",
+        "settings/read",
+    ),
+    "operator": ("deliveries/*", "migrations/applied", "settings/read"),
+}
+# What is said of these names a relation, column, function or schema, and can hold no value: planning reads no row.
+NAMING = (
+    postgres.InsufficientPrivilege,
+    postgres.InvalidSchemaName,
+    postgres.UndefinedColumn,
+    postgres.UndefinedFunction,
+    postgres.UndefinedTable,
+)
+
+
+def names(duty: str) -> list[str]:
+    """Return the queries of the process with this duty."""
+    found = [
+        f"{folder.name}/{file.name.removesuffix('.sql')}"
+        for folder in (sql_root() / "queries").iterdir()
+        if folder.is_dir()
+        for file in folder.iterdir()
+    ]
+    return sorted(name for name in found if any(fnmatchcase(name, pattern) for pattern in QUERIES[duty]))
+
+
+async def rehearse(conn: Connection, access: Access, duty: str) -> Check:
+    """Plan every query of a duty under its role: relations, columns, functions and privileges must be there.
+
+    Raises OperationalError when a table is locked for too long.
+    """
+    faults: defaultdict[str, list[str]] = defaultdict(list)
+    async with transaction(conn, access):
+        for name in names(duty):
+            if fault := await _fault(conn, name):
+                faults[fault].append(name)
+    return fail_unless(
+        not faults,
+        f"{duty}'s queries",
+        "; ".join(f"{fault} for {', '.join(wanting)}" for fault, wanting in faults.items()) or "all can be run",
+        "Undo what was revoked, renamed or dropped: sql/schema.sql shows each name and grant as `migrate` made it.",
+    )
+
+
+async def _fault(conn: Connection, name: str) -> str | None:
+    """Return why a query can't be planned: the privileges on all it touches are checked when its plan is explained."""
+    try:
+        async with conn.transaction(force_rollback=True):
+            await conn.execute(b"EXPLAIN " + query(name), defaultdict(lambda: None))
+    except psycopg.OperationalError:
+        raise
+    except psycopg.Error as error:
+        said = error.diag.message_primary if isinstance(error, NAMING) else None
+        return f"{said} ({code(error)})" if said else code(error)
+    return None
