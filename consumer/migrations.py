@@ -13,11 +13,12 @@ from typing import Any
 from uuid import uuid1
 
 import psycopg
+from psycopg.rows import dict_row
 from yoyo import read_migrations
 from yoyo.backends.core.postgresql import PostgresqlPsycopgBackend
 
 from consumer.errors import ConsumerError
-from consumer.queries import sql_root
+from consumer.queries import query, sql_root
 
 # Any constant shared by all releases: the migrators of one database take turns under it.
 LOCK_KEY = 7_305_013_982_001
@@ -25,16 +26,29 @@ LOCK_KEY = 7_305_013_982_001
 LOCK_POLL_SECONDS = 0.1
 LOCK_WAIT_SECONDS = 600
 LEDGER = "_yoyo_migration"
-ROLES = re.compile(r"\bconsumer_(receiver|worker|operator|app|tenant|definer)\b")
+SCHEMAS = ("consumer", "identity")
+DUTIES = ("receiver", "worker", "operator", "app", "tenant", "definer")
+ROLES = re.compile(rf"\bconsumer_({'|'.join(DUTIES)})\b")
 
 
 class MigrationsBusy(ConsumerError):
     """Another process has been migrating this database for too long."""
 
 
+class MayNotMigrate(ConsumerError):
+    """The login lacks a right that the migrations need."""
+
+
 def apply(conninfo: str, role_prefix: str) -> list[str]:
-    """Apply what is pending and return its ids; N callers at once take turns and all but one find nothing to do."""
+    """Apply what is pending and return its ids; N callers at once take turns and all but one find nothing to do.
+
+    Raises MayNotMigrate, with nothing changed, when something is pending and the login could not apply all of it.
+    """
     with _migrator(conninfo) as backend, _carried(role_prefix) as carried:
+        if backend.has_ledger() and not backend.to_apply(carried):
+            return []
+        # What half a migration leaves behind belongs to its login, and would be in the right one's way.
+        _require_rights(backend, role_prefix)
         backend.begin_schema()
         pending = backend.to_apply(carried)
         for migration in pending:
@@ -72,6 +86,24 @@ def _migrator(conninfo: str) -> Iterator["_Backend"]:
         yield backend
 
 
+def _require_rights(backend: "_Backend", role_prefix: str) -> None:
+    roles = [f"{role_prefix}_{duty}" for duty in DUTIES]
+    with backend.connection.cursor(row_factory=dict_row) as cursor:
+        cursor.execute(query("migrations/lacks"), {"roles": roles, "schemas": list(SCHEMAS)})
+        found = cursor.fetchone()
+    reasons = {
+        "CREATE on the database, to make the schemas": found["schemas_to_make"],
+        "CREATEROLE, to make the roles": found["roles_to_make"],
+        "membership in the roles, which somebody else made:": found["roles_of_others"],
+        "membership in the owner of the schemas": found["schemas_of_others"],
+    }
+    if lacks := [f"{right} {', '.join(names)}" for right, names in reasons.items() if names]:
+        raise MayNotMigrate(
+            f"The login {found['login']} may not migrate {found['database']}, and nothing was changed; it lacks "
+            f"{'; '.join(lacks)}."
+        )
+
+
 @contextmanager
 def _carried(role_prefix: str) -> Iterator[Any]:
     """Read this release's migrations, their roles under *role_prefix*."""
@@ -101,9 +133,15 @@ class _Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo carries 
         """Return the ledger's tables that exist."""
         return [name for (name,) in self.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'consumer'")]
 
+    def has_ledger(self) -> bool:
+        """Tell whether any migration was ever begun here."""
+        return LEDGER in self.list_tables()
+
     def begin_schema(self) -> None:
         """Make the schema that holds the ledger, and the ledger."""
-        self.execute("CREATE SCHEMA IF NOT EXISTS consumer")
+        # IF NOT EXISTS asks for CREATE on the database even where there is nothing to make.
+        if not self.execute("SELECT 1 FROM pg_namespace WHERE nspname = 'consumer'").fetchone():
+            self.execute("CREATE SCHEMA consumer")
         self.ensure_internal_schema_updated()
 
     def run(self, migration: Any, direction: str) -> None:

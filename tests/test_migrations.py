@@ -4,6 +4,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
 
@@ -122,6 +123,75 @@ def test_an_owner_without_superuser_rights_can_migrate_under_a_prefix_of_its_own
             admin.execute("DROP OWNED BY plain_owner CASCADE")
             admin.execute("ALTER DATABASE consumer_owned OWNER TO CURRENT_USER")
             admin.execute("DROP ROLE plain_owner")
+
+
+@contextmanager
+def login(url: str, rights: str) -> Iterator[str]:
+    """A login with these rights of its own, and its conninfo."""
+    with psycopg.connect(url, autocommit=True) as admin:
+        admin.execute("DROP ROLE IF EXISTS some_login")
+        admin.execute(f"CREATE ROLE some_login LOGIN PASSWORD 'x' {rights}")
+        try:
+            yield make_conninfo(url, user="some_login", password="x")
+        finally:
+            admin.execute("DROP OWNED BY some_login CASCADE")
+            admin.execute("DROP ROLE some_login")
+
+
+def test_a_login_that_could_not_finish_changes_nothing_and_is_told_all_that_it_lacks(bare_url: str) -> None:
+    with login(bare_url, "NOCREATEROLE") as conninfo, pytest.raises(migrations.MayNotMigrate) as refused:
+        migrations.apply(conninfo, "fresh")
+
+    assert "The login some_login may not migrate consumer_bare, and nothing was changed" in str(refused.value)
+    assert "CREATE on the database, to make the schemas consumer, identity;" in str(refused.value)
+    assert "CREATEROLE, to make the roles fresh_app, fresh_definer, " in str(refused.value)
+    assert not rows(bare_url, "SELECT nspname FROM pg_namespace WHERE nspname IN ('consumer', 'identity')")
+
+
+def test_a_login_that_owns_the_database_still_needs_the_roles(bare_url: str) -> None:
+    with login(bare_url, "NOCREATEROLE") as conninfo, psycopg.connect(bare_url, autocommit=True) as admin:
+        admin.execute("GRANT CREATE ON DATABASE consumer_bare TO some_login")
+        with pytest.raises(migrations.MayNotMigrate, match=r"lacks CREATEROLE, to make the roles fresh_app, [^;]*\.$"):
+            migrations.apply(conninfo, "fresh")
+
+    assert not rows(bare_url, "SELECT nspname FROM pg_namespace WHERE nspname IN ('consumer', 'identity')")
+
+
+@pytest.mark.usefixtures("database_url")
+def test_roles_that_somebody_else_made_must_be_granted_first(bare_url: str) -> None:
+    with login(bare_url, "CREATEROLE") as conninfo, psycopg.connect(bare_url, autocommit=True) as admin:
+        admin.execute("GRANT CREATE ON DATABASE consumer_bare TO some_login")
+        # Up to 15 whoever may create roles may grant them too.
+        if admin.info.server_version >= 160_000:
+            with pytest.raises(migrations.MayNotMigrate, match="somebody else made: consumer_app, consumer_definer, "):
+                migrations.apply(conninfo, "consumer")
+            for duty in migrations.DUTIES:
+                admin.execute(f"GRANT consumer_{duty} TO some_login")
+
+        assert migrations.apply(conninfo, "consumer") == migrations.carried_ids()
+
+
+def test_the_schemas_of_another_login_are_named(bare_url: str) -> None:
+    migrations.apply(bare_url, "consumer")
+    with psycopg.connect(bare_url) as admin:
+        admin.execute("DELETE FROM consumer._yoyo_migration")
+
+    with login(bare_url, "SUPERUSER") as conninfo, psycopg.connect(bare_url, autocommit=True) as admin:
+        admin.execute("ALTER ROLE some_login NOSUPERUSER")
+        admin.execute("GRANT USAGE ON SCHEMA consumer TO some_login")
+        admin.execute("GRANT SELECT ON ALL TABLES IN SCHEMA consumer TO some_login")
+        with pytest.raises(migrations.MayNotMigrate, match="the owner of the schemas consumer, identity"):
+            migrations.apply(conninfo, "consumer")
+
+
+def test_with_nothing_pending_no_right_to_create_is_needed(bare_url: str) -> None:
+    with login(bare_url, "CREATEROLE") as conninfo, psycopg.connect(bare_url, autocommit=True) as admin:
+        admin.execute("GRANT CREATE ON DATABASE consumer_bare TO some_login")
+        migrations.apply(conninfo, "other_yet")
+        admin.execute("REVOKE CREATE ON DATABASE consumer_bare FROM some_login")
+        admin.execute("ALTER ROLE some_login NOCREATEROLE")
+
+        assert migrations.apply(conninfo, "other_yet") == []
 
 
 def applied(url: str) -> list[object]:

@@ -6,9 +6,8 @@ from psycopg.rows import class_row
 
 from consumer.database import Connection
 from consumer.doctor.check import Check, fail_unless, ok
+from consumer.migrations import DUTIES
 from consumer.queries import query
-
-DUTIES = ("receiver", "worker", "operator", "app", "tenant", "definer")
 
 
 @dataclass(frozen=True, slots=True)
