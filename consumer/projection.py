@@ -19,16 +19,16 @@ async def recorded(conn: Connection) -> Projection | None:
         return await cursor.fetchone()
 
 
-async def record(conn: Connection, projection: Projection, *, worker_role: str, is_forced: bool) -> None:
+async def record(conn: Connection, projection: Projection, *, worker_role: str, is_forced: bool) -> list[str]:
     """Record the settings and declare the default company, in the caller's transaction, which ends under *worker_role*.
 
-    Waits for running batches: none of them is shaped by two settings. Settings that differ from those recorded raise
-    SettingsMismatch unless forced.
+    Returns the variables whose recorded value changed, at first all of them. Waits for running batches: none of them is
+    shaped by two settings. Settings that differ from those recorded raise SettingsMismatch unless forced.
     """
     await conn.execute(query("settings/replace"))
     known = await recorded(conn)
     if known == projection:
-        return
+        return []
     if known and not is_forced:
         raise SettingsMismatch(_disagreement(known, projection))
     await conn.execute(query("settings/record"), asdict(projection))
@@ -38,6 +38,7 @@ async def record(conn: Connection, projection: Projection, *, worker_role: str, 
         # Row-level security is forced on the owner too: only the worker's policy lets a company in.
         await conn.execute(query("session/become"), {"role": worker_role})
         await effects.apply(conn, declared)
+    return _differing(known, projection)
 
 
 async def require(conn: Connection, projection: Projection) -> None:
@@ -50,10 +51,15 @@ async def require(conn: Connection, projection: Projection) -> None:
 
 
 def _disagreement(known: Projection, ours: Projection) -> str:
-    names = [field.name.upper() for field in fields(ours) if getattr(known, field.name) != getattr(ours, field.name)]
+    names = _differing(known, ours)
     return (
         f"{', '.join(names)} {'differs' if len(names) == 1 else 'differ'} from what this database was shaped by. "
-        "Restore the old values, or run "
-        "`consumer migrate --settings` and then `consumer rebuild` (to come: until then new settings shape only what "
-        "is applied from then on)."
+        "Restore the old values, or run `consumer migrate --settings`: the new ones shape only what is applied from "
+        "then on."
     )
+
+
+def _differing(known: Projection | None, ours: Projection) -> list[str]:
+    """Return the variables of the settings in which the two differ."""
+    names = [field.name for field in fields(ours)]
+    return [name.upper() for name in names if known is None or getattr(known, name) != getattr(ours, name)]

@@ -47,7 +47,7 @@ def test_check_lists_what_is_pending_and_migrate_applies_it_once(server_url: str
 
     assert (pending.exit_code, applied.exit_code, checked.exit_code, again.exit_code) == (1, 0, 0, 0)
     assert json.loads(pending.stdout)["pending"] == json.loads(applied.stdout)["applied"] != []
-    assert json.loads(again.stdout) == {"applied": [], "pending": []}
+    assert json.loads(again.stdout) == {"applied": [], "pending": [], "recorded": []}
 
 
 def test_changed_settings_are_recorded_only_when_told(url: str, tmp_path: Path) -> None:
@@ -60,6 +60,8 @@ def test_changed_settings_are_recorded_only_when_told(url: str, tmp_path: Path) 
 
     assert [result.exit_code for result in (refused, forced, accepted, restored)] == [2, 0, 0, 0]
     assert "DEFAULT_ROLE, ROLE_KEY" in refused.stderr
+    assert forced.stdout == "recorded DEFAULT_ROLE, ROLE_KEY, for what is applied from now on\n"
+    assert accepted.stdout == "The database is up to date.\n"
 
 
 def test_a_receiver_starts_before_its_database_and_connects_when_it_appears(server_url: str, tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ class Report:
 
     applied: list[str]
     pending: list[str]
+    recorded: list[str]
 
 
 def _faults(settings: Settings, **_: object) -> list[str]:
@@ -39,9 +40,9 @@ def command(settings: Settings, *, is_check: bool, is_forced: bool, is_json: boo
     """
     with database(settings, "migrate") as conninfo:
         if is_check:
-            report = Report(applied=[], pending=asyncio.run(_pending(conninfo, settings)))
+            report = Report(applied=[], pending=asyncio.run(_pending(conninfo, settings)), recorded=[])
         else:
-            report = Report(applied=migrate(conninfo, settings, is_forced=is_forced), pending=[])
+            report = migrate(conninfo, settings, is_forced=is_forced)
     if is_json:
         emit(report)
     else:
@@ -50,20 +51,20 @@ def command(settings: Settings, *, is_check: bool, is_forced: bool, is_json: boo
         click.get_current_context().exit(1)
 
 
-def migrate(conninfo: str, settings: Settings, *, is_forced: bool = False) -> list[str]:
-    """Apply what is pending, record the settings, and return the ids of what was applied.
+def migrate(conninfo: str, settings: Settings, *, is_forced: bool = False) -> Report:
+    """Apply what is pending, record the settings, and return what that changed.
 
     Raises SettingsMismatch when rows were shaped by other settings, unless forced. Must not be called in an event loop.
     """
     applied = migrations.apply(conninfo, settings.role_prefix)
-    asyncio.run(_record(conninfo, settings, is_forced=is_forced))
-    return applied
+    recorded = asyncio.run(_record(conninfo, settings, is_forced=is_forced))
+    return Report(applied=applied, pending=[], recorded=recorded)
 
 
-async def _record(conninfo: str, settings: Settings, *, is_forced: bool) -> None:
+async def _record(conninfo: str, settings: Settings, *, is_forced: bool) -> list[str]:
     async with await connect(conninfo, operator_access(settings.role_prefix)) as conn, conn.transaction():
         worker_role = worker_access(settings.role_prefix).role
-        await projection.record(conn, settings.projection, worker_role=worker_role, is_forced=is_forced)
+        return await projection.record(conn, settings.projection, worker_role=worker_role, is_forced=is_forced)
 
 
 async def _pending(conninfo: str, settings: Settings) -> list[str]:
@@ -79,5 +80,7 @@ def _show(report: Report) -> None:
     for verb, names in (("[green]applied[/]", report.applied), ("[yellow]pending[/]", report.pending)):
         for name in names:
             out.print(f"{verb}  {name}")
-    if not report.applied and not report.pending:
+    if report.recorded:
+        out.print(f"[green]recorded[/] {', '.join(report.recorded)}, for what is applied from now on", soft_wrap=True)
+    if not report.applied and not report.pending and not report.recorded:
         out.print("The database is up to date.")

@@ -174,11 +174,11 @@ async def _migrate(plan: Plan) -> None:
     outage = Outage("migrate", plan.migrate_conninfo)
     while True:
         try:
-            applied = await asyncio.to_thread(migrate, plan.migrate_conninfo, plan.settings)
+            report = await asyncio.to_thread(migrate, plan.migrate_conninfo, plan.settings)
             break
         except psycopg.OperationalError as error:
             outage.tell(error)
         await asyncio.sleep(POLL_SECONDS)
     outage.tell(None)
-    if applied:
-        log.info(logs.MIGRATIONS_APPLIED, extra={"migrations": applied})
+    if report.applied:
+        log.info(logs.MIGRATIONS_APPLIED, extra={"migrations": report.applied})

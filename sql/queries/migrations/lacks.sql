@@ -1,61 +1,61 @@
 -- What stands between this login and the migrations; each list is empty where nothing does.
 -- Up to PostgreSQL 15 whoever may create roles may also grant them; later only those it was made an admin of, which
--- pg_has_role calls membership.
+-- pg_has_role calls membership. A role is asked for even where it is there, by the first migration.
 WITH schemas AS (
     SELECT
         s.name,
         n.oid IS NULL AS is_missing,
-        n.nspowner
+        n.oid IS NULL AND NOT has_database_privilege(current_database(), 'CREATE') AS is_to_make,
+        n.oid IS NOT NULL AND NOT pg_has_role(n.nspowner, 'USAGE') AS is_of_others
     FROM unnest(%(schemas)b::text[]) AS s (name)
     LEFT JOIN pg_namespace AS n ON s.name = n.nspname
-),
-
-roles AS (
-    SELECT
-        s.name,
-        r.oid,
-        r.oid IS NULL AS is_missing
-    FROM unnest(%(roles)b::text[]) AS s (name)
-    LEFT JOIN pg_roles AS r ON s.name = r.rolname
 ),
 
 login AS (
     SELECT
         rolname,
         rolsuper OR rolcreaterole AS may_create_roles,
-        rolcreaterole AND current_setting('server_version_num')::integer < 160000 AS may_grant_roles
+        rolcreaterole AND current_setting('server_version_num')::integer < 160000 AS may_grant_roles,
+        (SELECT bool_or(s.is_missing) FROM schemas AS s) AS is_first
     FROM pg_roles
     WHERE rolname = current_user
+),
+
+roles AS (
+    SELECT
+        s.name,
+        (r.oid IS NULL OR login.is_first) AND NOT login.may_create_roles AS is_to_make,
+        r.oid IS NOT NULL AND NOT (login.may_grant_roles OR pg_has_role(r.oid, 'MEMBER')) AS is_of_others
+    FROM unnest(%(roles)b::text[]) AS s (name)
+    CROSS JOIN login
+    LEFT JOIN pg_roles AS r ON s.name = r.rolname
 )
 
 SELECT
     login.rolname AS login,
     current_database() AS database,
     ARRAY(
-        SELECT name
-        FROM schemas
-        WHERE is_missing AND NOT has_database_privilege(current_database(), 'CREATE')
-        ORDER BY name
+        SELECT s.name
+        FROM schemas AS s
+        WHERE s.is_to_make
+        ORDER BY s.name
     ) AS schemas_to_make,
     ARRAY(
-        SELECT name
-        FROM roles
-        WHERE
-            NOT login.may_create_roles
-            -- The first migration asks PostgreSQL for each role, and must be allowed to even where it is there.
-            AND (is_missing OR EXISTS(SELECT FROM schemas AS s WHERE s.is_missing))
-        ORDER BY name
+        SELECT r.name
+        FROM roles AS r
+        WHERE r.is_to_make
+        ORDER BY r.name
     ) AS roles_to_make,
     ARRAY(
-        SELECT name
-        FROM roles
-        WHERE NOT (is_missing OR login.may_grant_roles OR pg_has_role(oid, 'MEMBER'))
-        ORDER BY name
+        SELECT r.name
+        FROM roles AS r
+        WHERE r.is_of_others
+        ORDER BY r.name
     ) AS roles_of_others,
     ARRAY(
-        SELECT name
-        FROM schemas
-        WHERE NOT (is_missing OR pg_has_role(nspowner, 'USAGE'))
-        ORDER BY name
+        SELECT s.name
+        FROM schemas AS s
+        WHERE s.is_of_others
+        ORDER BY s.name
     ) AS schemas_of_others
 FROM login;
