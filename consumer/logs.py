@@ -29,6 +29,7 @@ Render = Callable[[datetime, str, list[Fields]], bytes]
 BATCH_ROLLED_BACK = "batch_rolled_back"
 DATABASE_BACK = "database_back"
 DATABASE_LOST = "database_lost"
+DATABASE_REFUSED = "database_refused"
 DATABASE_UNFIT = "database_unfit"
 DELIVERY_APPLIED = "delivery_applied"
 DELIVERY_BURIED = "delivery_buried"

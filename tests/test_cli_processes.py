@@ -79,7 +79,7 @@ def test_a_receiver_starts_before_its_database_and_connects_when_it_appears(serv
             exit_code = receiver.stop()
 
     assert early[:2] == (503, 503)
-    assert (early[2][0], "the database is away" in early[2][1]) == (503, True)
+    assert (early[2][0], "the server refuses this login or database" in early[2][1]) == (503, True)
     assert (stored, exit_code) == (204, 0)
 
 

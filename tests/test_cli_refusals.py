@@ -140,8 +140,17 @@ def test_a_database_that_is_away_is_one_sentence_without_the_password(arguments:
     result = invoke(tmp_path, URL, *arguments)
 
     assert (result.exit_code, len(result.stderr.splitlines()), result.stdout) == (1, 1, "")
+    assert "The database of DATABASE_URL, 127.0.0.1:1/stack, can't be used: " in result.stderr
     assert "refused" in result.stderr
     assert PASSWORD not in result.stderr
+
+
+def test_a_process_with_a_database_of_its_own_names_that_variable(tmp_path: Path) -> None:
+    own = {"MIGRATE_DATABASE_URL": "postgresql://somebody@127.0.0.1:1/other"}
+
+    result = invoke(tmp_path, {**URL, **own}, "migrate")
+
+    assert "The database of MIGRATE_DATABASE_URL, 127.0.0.1:1/other, can't be used: " in result.stderr
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,13 @@
-"""How a database is named in the log: where it is, and never how to get in."""
+"""How a database is named in the log: where it is, and never how to get in; and that a refusal is no outage."""
 
+import logging
+
+import psycopg
 import pytest
+from psycopg.conninfo import make_conninfo
 
-from consumer.cli.outage import where
+from consumer import logs
+from consumer.cli.outage import Outage, is_refused, where
 
 
 @pytest.mark.parametrize(
@@ -11,9 +16,53 @@ from consumer.cli.outage import where
         ("postgresql://user:hunter2@db.example.com:6432/app?sslmode=require", "db.example.com:6432/app"),
         ("host=/run/postgresql dbname=app password=hunter2", "/run/postgresql:5432/app"),
         ("postgresql:///app", "localhost:5432/app"),
-        ("dbname='postgresql://user:hunter2@h/app'", "localhost:5432/"),
-        ("dbname='host=h password=hunter2'", "localhost:5432/"),
+        ("host=::1,db-2.example.com port=5432,6432 dbname=app", "::1,db-2.example.com:5432,6432/app"),
+        ("postgresql://db.example.com", "db.example.com:5432/"),
+        ("dbname='postgresql://user:hunter2@h/app'", "..."),
+        ("dbname='host=h password=hunter2'", "..."),
+        ("postgresql://user:x@hunter2@h/app", "..."),
+        ("postgresql://user:hunter2/x@h/app", "..."),
+        ("postgresql://user:5432/hunter2@h/app", "..."),
+        ("postgresql://user:x@hun/ter2@h/app", "..."),
     ],
 )
 def test_a_database_is_named_by_where_it_is(conninfo: str, expected: str) -> None:
     assert where(conninfo) == expected
+
+
+def failed(conninfo: str) -> psycopg.OperationalError:
+    with pytest.raises(psycopg.OperationalError) as raised:
+        psycopg.connect(conninfo)
+    return raised.value
+
+
+@pytest.mark.parametrize("wrong", [{"user": "nobody_here"}, {"dbname": "nothing_here"}], ids=["login", "database"])
+def test_a_server_that_answers_and_lets_nobody_in_is_not_away(database_url: str, wrong: dict[str, str]) -> None:
+    assert is_refused(failed(make_conninfo(database_url, **wrong)))
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ('connection failed: FATAL:  password authentication failed for user "x"', True),
+        ('connection failed: FATAL:  no pg_hba.conf entry for host "::1", user "x"', True),
+        ("connection failed: fe_sendauth: no password supplied", True),
+        ("connection failed: FATAL:  the database system is starting up", False),
+        ("connection failed: FATAL:  sorry, too many clients already", False),
+        ("connection failed: Connection refused", False),
+        ("consuming input failed: server closed the connection unexpectedly", False),
+    ],
+)
+def test_only_what_no_waiting_cures_is_a_refusal(said: str, expected: bool) -> None:
+    assert is_refused(psycopg.OperationalError(said)) == expected
+
+
+def test_only_turns_are_logged(caplog: pytest.LogCaptureFixture) -> None:
+    away, refused = psycopg.OperationalError("Connection refused"), psycopg.OperationalError("no password supplied")
+    outage = Outage("worker", "postgresql:///app")
+
+    with caplog.at_level(logging.INFO, "consumer"):
+        for error in (None, away, away, refused, refused, None, None):
+            outage.tell(error)
+
+    assert caplog.messages == [logs.DATABASE_LOST, logs.DATABASE_REFUSED, logs.DATABASE_BACK]

@@ -127,7 +127,7 @@ def test_a_database_that_cannot_be_reached_is_one_sentence_without_the_password(
 
     assert result.exit_code == 1
     assert result.stdout == ""
-    assert result.stderr.startswith("Error: The database can't be used: ")
+    assert result.stderr.startswith(f"Error: The database of DATABASE_URL, {tmp_path}:5432/none, can't be used: ")
     assert result.stderr.count("\n") == 1
     assert "hunter2" not in result.stderr
 

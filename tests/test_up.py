@@ -134,7 +134,7 @@ def test_up_waits_for_a_database_that_boots_later(server_url: str, tmp_path: Pat
     port, ops_port = ports(2)
     late = make_conninfo(server_url, dbname="consumer_up_late")
     with running(tmp_path, on(late, PORT=port, OPS_PORT=ops_port), "up") as group:
-        until(lambda: "database_lost" in group.text and ask(port, "/livez")[0] == 200)
+        until(lambda: "database_refused" in group.text and ask(port, "/livez")[0] == 200)
         is_announced_early = bool(group.said("Webhook URL"))
         with scratch_database(server_url, "consumer_up_late"):
             until(lambda: is_ready(ops_port) and is_ready(ops_port + 1) and group.said("Webhook URL"))

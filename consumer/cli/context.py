@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import re
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import update_wrapper
@@ -14,6 +13,7 @@ import psycopg
 from psycopg import errors as postgres
 
 from consumer import embedded, logs
+from consumer.cli.outage import said, where
 from consumer.database import Access, Connection, connect, operator_access
 from consumer.errors import BadSettings, ConsumerError, NoDatabase, SettingsMismatch
 from consumer.settings import Settings, from_process
@@ -33,8 +33,6 @@ VARIABLES: Mapping[Kind, str] = {
 }
 # A platform's container loses its disk at every deploy; each of these variables is set by one platform.
 PLATFORMS = ("KUBERNETES_SERVICE_HOST", "FLY_APP_NAME", "RENDER", "DYNO", "RAILWAY_ENVIRONMENT")
-# libpq quotes what it could not read: of a mistyped URL, a piece of the password.
-QUOTED = re.compile(r"\"[^\"]*\"|'[^']*'")
 NOT_MIGRATED = (
     postgres.UndefinedTable,
     postgres.UndefinedColumn,
@@ -74,12 +72,6 @@ def refusals() -> Iterator[None]:
         raise click.ClickException("The login may not do this: `consumer doctor` says what it lacks.") from error
     except psycopg.OperationalError as error:
         raise click.ClickException(f"The database can't be used: {said(error)}") from error
-
-
-def said(error: Exception) -> str:
-    """Return the first line of what libpq or the server said, without any value in it."""
-    first = (str(error).strip() or type(error).__name__).splitlines()[0]
-    return QUOTED.sub("...", first)
 
 
 def pass_settings(command: Callable[Concatenate[Settings, P], T]) -> Callable[P, T]:
@@ -160,7 +152,11 @@ def database(settings: Settings, kind: Kind, *, is_embedded: bool = False) -> It
     """
     refuse(database_faults(settings, kind, is_embedded=is_embedded))
     if found := url(settings, kind):
-        yield found
+        try:
+            yield found
+        except psycopg.OperationalError as error:
+            trouble = f"The database of {_variable(settings, kind)}, {where(found)}, can't be used: {said(error)}"
+            raise click.ClickException(trouble) from error
         return
     with embedded.server(data_dir(settings), create=False) as conninfo:
         yield conninfo
@@ -187,6 +183,11 @@ def looked_in(settings: Settings) -> str:
     """Name the data directory and the variable that would name another: a shell may lack what `up` was told."""
     hint = "from CONSUMER_DATA_DIR" if settings.data_dir else "CONSUMER_DATA_DIR names another folder"
     return f"{data_dir(settings)} ({hint})"
+
+
+def _variable(settings: Settings, kind: Kind) -> str:
+    """Return the variable that this kind of process has its database from."""
+    return "DATABASE_URL" if url(settings, kind) == settings.database_url else VARIABLES[kind]
 
 
 def _named(kind: Kind) -> str:

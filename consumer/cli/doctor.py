@@ -14,7 +14,8 @@ from rich.text import Text
 
 from consumer.cli import secret
 from consumer.cli.cells import cell, printable, size
-from consumer.cli.context import NOT_MIGRATED, VARIABLES, Kind, data_dir, database, database_faults, has_urls, said, url
+from consumer.cli.context import NOT_MIGRATED, VARIABLES, Kind, data_dir, database, database_faults, has_urls, url
+from consumer.cli.outage import said, where
 from consumer.cli.output import console, emit, json_option
 from consumer.database import Access, Connection, connect, operator_access, receiver_access, transaction, worker_access
 from consumer.doctor.check import Check, fail_unless, ok, warn_unless
@@ -70,7 +71,8 @@ async def _examine_database(settings: Settings, conninfos: Mapping[Kind, str]) -
     try:
         conn = await connect(conninfos["operator"], access)
     except psycopg.OperationalError as error:
-        return _failing("database", [said(error)], "Start the server, or correct DATABASE_URL.")
+        finding = f"{where(conninfos['operator'])}: {said(error)}"
+        return _failing("database", [finding], "Start the server, or correct DATABASE_URL.")
     async with conn:
         checks = [ok("database", f"answered in {time.perf_counter() - started:.3f} s")]
         # As the login, not in its role: PostgreSQL shows each login its own sessions only.
@@ -113,7 +115,7 @@ async def _login(settings: Settings, kind: Kind, conninfo: str, home: Server) ->
         cure = _cured(kind, grant, is_shared=conninfo == settings.database_url)
         return Check(name, "failing", f"{found.login} may not act as {access.role}", cure)
     except psycopg.OperationalError as error:
-        return Check(name, "failing", said(error), f"Correct {VARIABLES[kind]}.")
+        return Check(name, "failing", f"{where(conninfo)}: {said(error)}", f"Correct {VARIABLES[kind]}.")
     if found.place != home.place:
         return _elsewhere(name, kind, found)
     return warn_unless(
@@ -145,7 +147,7 @@ async def _migrator(conninfo: str, access: Access, home: Server) -> Check:
                 cure = "Set MIGRATE_DATABASE_URL to a direct connection: the lock of `migrate` belongs to a session."
                 return Check(name, "failing", "through a pooler", cure)
     except psycopg.OperationalError as error:
-        return Check(name, "failing", said(error), "Correct MIGRATE_DATABASE_URL.")
+        return Check(name, "failing", f"{where(conninfo)}: {said(error)}", "Correct MIGRATE_DATABASE_URL.")
     if found.place != home.place:
         return _elsewhere(name, "migrate", found)
     return fail_unless(

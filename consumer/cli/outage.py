@@ -7,11 +7,19 @@ import time
 from psycopg.conninfo import conninfo_to_dict
 
 from consumer import logs
-from consumer.cli.context import said
 from consumer.faults import code
 
-# libpq takes a whole connection string for a name too, with a password in it.
-PLAIN_NAME = re.compile(r"[^=:/]+")
+# libpq quotes what it could not read: of a mistyped URL, a piece of the password.
+QUOTED = re.compile(r"\"[^\"]*\"|'[^']*'")
+# A failed connect has no SQLSTATE (28… and 3D000), only these words; where the server speaks another language a refusal
+# is called an outage. Nothing but a name in the log depends on it.
+REFUSED = re.compile(
+    r"FATAL: .*(authentication failed|does not exist|no pg_hba\.conf entry|not permitted to log in|no such user"
+    r"|no such database)|no password supplied"
+)
+# Host, port and name. An @ or / in a password that nobody escaped leaves pieces of it in any of them, and libpq takes
+# a whole connection string for a name.
+PLAIN_ADDRESS = re.compile(r"[\w.,:/-]+:[\d,]*/[^@=:/]*")
 
 log = logging.getLogger(__name__)
 
@@ -21,22 +29,42 @@ class Outage:
 
     def __init__(self, program: str, conninfo: str) -> None:
         self._fields = {"program": program, "database": where(conninfo)}
-        self._lost_at: float | None = None
+        self._lost_at = 0.0
+        self._trouble: str | None = None
 
     def tell(self, error: Exception | None) -> None:
         """Take note of an attempt that failed, or of one that did not."""
-        if error and self._lost_at is None:
-            self._lost_at = time.monotonic()
-            log.error(logs.DATABASE_LOST, extra={**self._fields, "error_code": code(error), "error": said(error)})
-        elif not error and self._lost_at is not None:
+        before, self._trouble = self._trouble, _trouble(error)
+        if self._trouble == before:
+            return
+        if error and self._trouble:
+            self._lost_at = self._lost_at if before else time.monotonic()
+            log.error(self._trouble, extra={**self._fields, "error_code": code(error), "error": said(error)})
+        else:
             seconds = round(time.monotonic() - self._lost_at, 3)
-            self._lost_at = None
             log.info(logs.DATABASE_BACK, extra={**self._fields, "seconds": seconds})
 
 
+def _trouble(error: Exception | None) -> str | None:
+    if error is None:
+        return None
+    return logs.DATABASE_REFUSED if is_refused(error) else logs.DATABASE_LOST
+
+
+def is_refused(error: Exception) -> bool:
+    """Tell a server that answers, but lets this login or database not in, from one that is away."""
+    return bool(REFUSED.search(str(error)))
+
+
+def said(error: Exception) -> str:
+    """Return the first line of what libpq or the server said, without any value in it."""
+    first = (str(error).strip() or type(error).__name__).splitlines()[0]
+    return QUOTED.sub("...", first)
+
+
 def where(conninfo: str) -> str:
-    """Return host, port and name of the database, and nothing else of a connection string."""
+    """Return host, port and name of the database, and nothing else of a connection string; dots for a mistyped one."""
     parts = conninfo_to_dict(conninfo)
-    name = str(parts.get("dbname") or "")
     host = parts.get("host") or parts.get("hostaddr") or "localhost"
-    return f"{host}:{parts.get('port') or 5432}/{name if PLAIN_NAME.fullmatch(name) else ''}"
+    address = f"{host}:{parts.get('port') or 5432}/{parts.get('dbname') or ''}"
+    return address if PLAIN_ADDRESS.fullmatch(address) else "..."

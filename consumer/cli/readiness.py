@@ -7,8 +7,7 @@ import psycopg
 from psycopg import errors as postgres
 
 from consumer import logs, migrations, projection
-from consumer.cli.context import said
-from consumer.cli.outage import Outage
+from consumer.cli.outage import Outage, is_refused, said
 from consumer.database import Access, Connection, connect, transaction
 from consumer.faults import code
 from consumer.queries import query
@@ -39,7 +38,8 @@ class Readiness:
                 if reason and reason != self.reason:
                     log.warning(logs.DATABASE_UNFIT, extra={"reason": reason})
             except psycopg.OperationalError as error:
-                reason = f"the database is away: {said(error)}"
+                trouble = "the server refuses this login or database" if is_refused(error) else "the database is away"
+                reason = f"{trouble}: {said(error)}"
                 self._outage.tell(error)
             self.reason = reason
             await asyncio.sleep(POLL_SECONDS if reason else 0)
