@@ -251,6 +251,20 @@ def test_a_filter_that_matches_nothing_dead_fails(three_dead: str, verb: list[st
     assert (result.exit_code, "Nothing dead matches" in result.stderr) == (1, True)
 
 
+@pytest.mark.parametrize("named", [["--error", "23505"], ["waiting"]], ids=["by an error", "by its id"])
+def test_a_retry_that_finds_only_retrying_ones_says_how_to_hurry_them(emptied: str, named: list[str]) -> None:
+    waiting = replace(user_updated(), message_id="waiting")
+    arrive(emptied, waiting)
+    set_aside(emptied, [waiting], "retrying", "23505")
+
+    result = call(emptied, "dead", "retry", *named)
+
+    assert result.exit_code == 1
+    assert result.stderr.endswith(
+        "; 1 delivery retrying, which `consumer replay --state retrying` would put back at once.\n"
+    )
+
+
 @pytest.mark.parametrize("verb", [["retry"], ["discard", "--reason", "a test"]], ids=["retry", "discard"])
 def test_nothing_dead_at_all_is_no_failure(emptied: str, verb: list[str]) -> None:
     assert call(emptied, "dead", *verb, "--all").exit_code == 0

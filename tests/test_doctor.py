@@ -219,6 +219,28 @@ def test_what_only_needs_a_look_does_not_fail(emptied: str, doing: str, undoing:
     assert (checks[name]["state"], checks[name]["finding"]) == ("warning", finding)
 
 
+def test_retries_need_a_look_and_name_their_error(emptied: str) -> None:
+    waiting = [user_updated(), user_updated()]
+    arrive(emptied, *waiting)
+    set_aside(emptied, waiting, "retrying", "23505")
+
+    exit_code, checks = examined(emptied)
+
+    assert exit_code == 0
+    assert (checks["retries"]["state"], checks["retries"]["finding"]) == ("warning", "2 of 23505, CheckViolation")
+    assert "consumer replay --state retrying --all" in checks["retries"]["cure"]
+
+
+def test_no_worker_needs_a_look_as_soon_as_something_waits(emptied: str) -> None:
+    before = examined(emptied)[1]["workers"]
+    arrive(emptied, user_updated())
+
+    exit_code, checks = examined(emptied)
+
+    assert (before["state"], before["finding"]) == ("ok", "0 connected")
+    assert (exit_code, checks["workers"]["state"], checks["workers"]["finding"]) == (0, "warning", "0 connected")
+
+
 def test_dead_letters_need_a_look(emptied: str) -> None:
     delivery = user_updated()
     arrive(emptied, delivery)
@@ -270,6 +292,7 @@ def test_a_database_that_nobody_migrated_fails(server_url: str) -> None:
 
     assert exit_code == 1
     assert checks["migrations"]["cure"] == "Run `consumer migrate`."
+    assert checks["row-level security"]["finding"] == "there is no table of identity yet"
 
 
 def test_roles_under_a_prefix_that_nobody_migrated_with_fail(emptied: str) -> None:

@@ -133,6 +133,8 @@ def test_a_second_replay_before_a_worker_comes_finds_nothing(emptied: str) -> No
         pytest.param(["--all", "--state", "done"], ["old", "deleted", "new"], id="done ones"),
         pytest.param(["--all", "--state", "dead"], ["dead"], id="dead ones"),
         pytest.param(["--all", "--state", "dead, retrying"], ["dead", "retrying"], id="retrying ones"),
+        pytest.param(["--error", "23505", "--state", "retrying"], ["retrying"], id="an error"),
+        pytest.param(["--error", "23505"], [], id="an error that no dead one has"),
         pytest.param(["--all"], ["old", "deleted", "new", "dead"], id="all, which leaves retrying ones to their time"),
         pytest.param(["--type", "user.updated", "--until", "2026-11-20"], ["old"], id="two filters"),
     ],
@@ -145,7 +147,7 @@ def test_each_filter_takes_exactly_what_it_names(emptied: str, arguments: list[s
     work(emptied)
     arrive(emptied, dead, retrying, replace(user_updated(), message_id="fresh"))
     set_aside(emptied, [dead])
-    set_aside(emptied, [retrying], "retrying")
+    set_aside(emptied, [retrying], "retrying", "23505")
     receive_at(emptied, old="2026-11-19", deleted="2026-11-20 12:00", new="2026-11-22")
     before = states(emptied)
 
@@ -176,6 +178,10 @@ def receive_at(url: str, **times: str) -> None:
         pytest.param(["--since", "yesterday"], "ISO 8601", id="no time"),
         pytest.param(["--since", "5"], "ISO 8601", id="no unit"),
         pytest.param(["--user", "ada"], "UUID", id="no user id"),
+        pytest.param(
+            ["--since", "1d", "--until", "2d"], "--since must lie before --until", id="an end before it begins"
+        ),
+        pytest.param(["--since", "2999-01-01"], "--since must lie before --until", id="a beginning to come"),
     ],
 )
 def test_a_call_that_does_not_say_what_it_means_is_a_usage_error(
@@ -186,6 +192,13 @@ def test_a_call_that_does_not_say_what_it_means_is_a_usage_error(
     assert result.exit_code == 2
     assert complaint in result.stderr
     assert result.stdout == ""
+
+
+def test_a_type_that_this_release_does_not_know_is_doubted(emptied: str) -> None:
+    doubted, known = [call(emptied, "replay", "--type", name) for name in ("user.creatd\x1b", "user.created")]
+
+    assert (doubted.exit_code, known.exit_code, known.stderr) == (0, 0, "")
+    assert doubted.stderr == "Warning: this release knows no event type user.creatd\\x1b.\n"
 
 
 @pytest.mark.parametrize(
@@ -385,14 +398,14 @@ def test_people_read_a_sentence_and_a_pipe_gets_no_colour(emptied: str) -> None:
 
     assert result.exit_code == 0
     assert result.stdout == (
-        "1 delivery put back to pending.\n1 delivery can't be used by this release either and stay dead.\n"
+        "1 delivery put back to pending.\n1 delivery can't be used by this release either and stays dead.\n"
     )
     assert result.stderr == ""
 
 
 def test_a_database_that_cannot_be_reached_is_one_sentence(tmp_path: Path) -> None:
     result = call(f"postgresql://nobody@/none?host={tmp_path}", "replay", "--all")
-
+    assert result.stderr.startswith(f"Error: The database of DATABASE_URL, {tmp_path}:5432/none, can't be used: ")
     assert result.exit_code == 1
     assert result.stderr.startswith("Error: The database can't be used: ")
     assert result.stderr.count("\n") == 1

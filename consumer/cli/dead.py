@@ -2,8 +2,10 @@
 
 import getpass
 from base64 import b64encode
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict
+from functools import partial
 from typing import TypedDict, Unpack
 
 import click
@@ -12,7 +14,15 @@ from consumer import dead, deliveries, replay
 from consumer.cli.cells import cell, printable
 from consumer.cli.context import as_operator, operator_faults, pass_settings_unless
 from consumer.cli.output import console, emit, json_option, table
-from consumer.cli.replay import all_option, amount, refuse_unless_meant, show_replayed, total
+from consumer.cli.replay import (
+    all_option,
+    amount,
+    error_option,
+    refuse_unless_meant,
+    show_replayed,
+    total,
+    type_option,
+)
 from consumer.database import Access, Connection, transaction
 from consumer.deliveries import ErrorGroup, Found, Selection
 from consumer.replay import Replayed
@@ -24,8 +34,6 @@ GROUPS = 100
 # A few sentences; they are kept for as long as the delivery.
 REASON_CHARACTERS_MAX = 1000
 
-error_option = click.option("--error", "error_code", help="With this error code, as `dead list` shows it.")
-type_option = click.option("--type", "event_type", help="Of this event type.")
 limit_option = click.option("--limit", type=click.IntRange(1), help="At most so many, the oldest first.")
 ids_argument = click.argument("message_ids", metavar="[ID]...", nargs=-1)
 
@@ -126,7 +134,7 @@ def retry(settings: Settings, *, is_all: bool, is_json: bool, **filters: Unpack[
 
     done = as_operator(settings, replayed)
     show_replayed(done, is_json=is_json)
-    _refuse_missing(filters, done.queued + done.unusable)
+    _refuse_missing(settings, filters, done.queued + done.unusable)
 
 
 @command.command(name="discard")
@@ -155,7 +163,7 @@ def discard(
         emit({"discarded": done})
     else:
         console().print(f"{amount(done)} excluded for good.")
-    _refuse_missing(filters, done)
+    _refuse_missing(settings, filters, done)
 
 
 def show_errors(groups: list[ErrorGroup]) -> None:
@@ -177,9 +185,9 @@ def show_errors(groups: list[ErrorGroup]) -> None:
     console().print(made)
 
 
-def _selection(filters: Filters) -> Selection:
+def _selection(filters: Filters, states: Sequence[str] = DEAD) -> Selection:
     return Selection(
-        states=DEAD,
+        states=states,
         message_ids=filters["message_ids"] or None,
         error_code=filters["error_code"],
         event_type=filters["event_type"],
@@ -187,13 +195,24 @@ def _selection(filters: Filters) -> Selection:
     )
 
 
-def _refuse_missing(filters: Filters, found: int) -> None:
+def _refuse_missing(settings: Settings, filters: Filters, found: int) -> None:
     """Fail when a filter matches nothing, or message ids name nothing dead; the others have been dealt with."""
     missing = len(set(filters["message_ids"])) - found
     if missing > 0 and filters["limit"] is None:
-        raise click.ClickException(f"{amount(missing)} of those named by message id: not dead, or filtered out.")
-    if found == 0 and (filters["message_ids"] or filters["error_code"] or filters["event_type"]):
-        raise click.ClickException("Nothing dead matches; `consumer dead list` shows what there is.")
+        trouble = f"{amount(missing)} of those named by message id: not dead, or filtered out"
+    elif found == 0 and (filters["message_ids"] or filters["error_code"] or filters["event_type"]):
+        trouble = "Nothing dead matches; `consumer dead list` shows what there is"
+    else:
+        return
+    if retrying := as_operator(settings, partial(_retrying, filters)):
+        trouble += f"; {amount(retrying)} retrying, which `consumer replay --state retrying` would put back at once"
+    raise click.ClickException(f"{trouble}.")
+
+
+async def _retrying(filters: Filters, conn: Connection, access: Access) -> int:
+    """Count what the filters would match among deliveries that are not dead yet."""
+    async with transaction(conn, access):
+        return sum((await deliveries.count(conn, _selection(filters, ("retrying",)))).values())
 
 
 def _document(found: Found) -> dict[str, object]:

@@ -8,17 +8,29 @@ from uuid import UUID
 import click
 
 from consumer import deliveries, replay
+from consumer.cli.cells import printable
 from consumer.cli.context import as_operator, operator_faults, pass_settings_unless
 from consumer.cli.moment import Moment, instant
 from consumer.cli.output import console, emit, json_option, table
 from consumer.database import Access, Connection, transaction
 from consumer.deliveries import Selection
+from consumer.events import KNOWN_TYPES
 from consumer.queries import query
 from consumer.replay import Replayed
 from consumer.settings import Settings
 
 STATES = ("done", "dead", "retrying")
 
+
+def _known_type(_: click.Context, __: click.Parameter, event_type: str | None) -> str | None:
+    """Doubt a type that this release does not know: it may be stored, and more often it is mistyped."""
+    if event_type is not None and event_type not in KNOWN_TYPES:
+        click.echo(f"Warning: this release knows no event type {printable(event_type)}.", err=True)
+    return event_type
+
+
+error_option = click.option("--error", "error_code", help="With this error code, as `dead list` and `status` show it.")
+type_option = click.option("--type", "event_type", callback=_known_type, help="Of this event type, as user.updated.")
 all_option = click.option("--all", "is_all", is_flag=True, help="Instead of a filter: all of them.")
 
 
@@ -45,6 +57,7 @@ class Filters(TypedDict):
     event_type: str | None
     user_id: UUID | None
     message_ids: tuple[str, ...]
+    error_code: str | None
 
 
 @click.command(name="replay")
@@ -52,9 +65,10 @@ class Filters(TypedDict):
     "--since", type=Moment(), help="Received from then on: ISO 8601, in UTC unless it says otherwise, or 2h, 3d ago."
 )
 @click.option("--until", type=Moment(), help="Received before then.")
-@click.option("--type", "event_type", help="Of this event type, as user.updated.")
+@type_option
 @click.option("--user", "user_id", type=click.UUID, help="Concerning this user.")
 @click.option("--message-id", "message_ids", multiple=True, help="With this message id; may be repeated.")
+@error_option
 @click.option(
     "--state", "states", type=States(), default="done,dead", show_default=True, help="Any of done, dead and retrying."
 )
@@ -119,8 +133,9 @@ def show_replayed(replayed: Replayed, *, is_json: bool) -> None:
         return
     out = console()
     out.print(f"{amount(replayed.queued)} put back to pending.")
-    if replayed.unusable:
-        out.print(f"{amount(replayed.unusable)} can't be used by this release either and stay dead.", style="yellow")
+    if n := replayed.unusable:
+        stay = "stays" if n == 1 else "stay"
+        out.print(f"{amount(n)} can't be used by this release either and {stay} dead.", style="yellow")
 
 
 def show_matches(matches: Mapping[str, int], *, is_json: bool) -> None:
@@ -141,14 +156,18 @@ def amount(n: int) -> str:
 
 def _selection(filters: Filters, states: tuple[str, ...], now: datetime) -> Selection:
     """Fix the times; without an end, a replay would run after the deliveries that are done while it runs."""
-    since, until = filters["since"], filters["until"]
+    since = None if filters["since"] is None else instant(filters["since"], now)
+    until = now if filters["until"] is None else instant(filters["until"], now)
+    if since and since >= until:
+        raise click.UsageError("--since must lie before --until, which is now unless told.")
     return Selection(
         states=states,
-        since=None if since is None else instant(since, now),
-        until=now if until is None else instant(until, now),
+        since=since,
+        until=until,
         event_type=filters["event_type"],
         user_id=filters["user_id"],
         message_ids=filters["message_ids"] or None,
+        error_code=filters["error_code"],
     )
 
 

@@ -12,6 +12,8 @@ from consumer.settings import Projection
 
 # Two seconds is what is promised (P6); a minute of them is no burst any more.
 DUE_MAX = timedelta(minutes=1)
+# The most frequent ones: a cause that fails many deliveries is one error.
+ERRORS = 3
 
 
 async def check_migrations(conn: Connection) -> Check:
@@ -42,20 +44,23 @@ async def check_settings(conn: Connection, wanted: Projection) -> Check:
 
 
 async def check_queue(conn: Connection, *, workers: int | None) -> list[Check]:
-    """Look at what waits, what died, and who is there to work; None where nobody can tell."""
+    """Look at what waits, what fails, what died, and who is there to work; None where nobody can tell."""
     stats = await deliveries.stats(conn)
+    retrying = await deliveries.errors(conn, ("retrying",), groups_max=ERRORS)
     return [
-        fail_unless(
-            workers != 0 or not _is_late(stats),
-            "workers",
-            connected(workers),
-            "Start one: `consumer work`. If one runs behind a pooler, its connections go by another name: see its log.",
-        ),
+        _judge_workers(stats, workers),
         warn_unless(
             not _is_late(stats),
             "queue",
             f"{stats.pending:,} pending, {stats.retrying:,} retrying, due for up to {stats.oldest_due_seconds:.0f} s",
             "Read the worker's log; start more workers if it is busy.",
+        ),
+        warn_unless(
+            not retrying,
+            "retries",
+            "; ".join(f"{group.deliveries:,} of {group.error_code}, {group.error}" for group in retrying) or "none",
+            "Mend what the error names, then `consumer replay --state retrying --all`: the next attempt may be an hour "
+            "away.",
         ),
         warn_unless(
             stats.dead == 0,
@@ -64,6 +69,13 @@ async def check_queue(conn: Connection, *, workers: int | None) -> list[Check]:
             "`consumer dead list` says why; then `consumer dead retry` or `consumer dead discard`.",
         ),
     ]
+
+
+def _judge_workers(stats: Stats, workers: int | None) -> Check:
+    cure = "Start one: `consumer work`. If one runs behind a pooler, its connections go by another name: see its log."
+    judge = fail_unless if _is_late(stats) else warn_unless
+    is_wanted = _is_late(stats) or stats.pending > 0
+    return judge(workers != 0 or not is_wanted, "workers", connected(workers), cure)
 
 
 def connected(workers: int | None) -> str:

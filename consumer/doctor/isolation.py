@@ -16,6 +16,7 @@ class Isolation:
 
     missing_roles: list[str]
     privileged_roles: list[str]
+    tables: list[str]
     open_tables: list[str]
     strangers_privileges: list[str]
     unvacuumed_tables: list[str]
@@ -48,12 +49,7 @@ def judge_isolation(found: Isolation) -> list[Check]:
             else "none is a superuser or BYPASSRLS",
             "ALTER ROLE … NOSUPERUSER NOBYPASSRLS: such a role sees every tenant.",
         ),
-        fail_unless(
-            not found.open_tables,
-            "row-level security",
-            f"not forced on {_list(found.open_tables)}" if found.open_tables else "forced on every table of identity",
-            "ALTER TABLE … ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY.",
-        ),
+        _judge_tables(found),
         fail_unless(
             not found.strangers_privileges,
             "grants",
@@ -62,6 +58,17 @@ def judge_isolation(found: Isolation) -> list[Check]:
         ),
         ok("who bypasses row-level security", _list(found.bypassing_roles) or "nobody"),
     ]
+
+
+def _judge_tables(found: Isolation) -> Check:
+    if not found.tables:
+        return Check("row-level security", "warning", "there is no table of identity yet", "Run `consumer migrate`.")
+    return fail_unless(
+        not found.open_tables,
+        "row-level security",
+        f"not forced on {_list(found.open_tables)}" if found.open_tables else "forced on every table of identity",
+        "ALTER TABLE … ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY.",
+    )
 
 
 def _missing(roles: list[str]) -> str:

@@ -1,5 +1,5 @@
--- Who could see or do more in our schemas than they should, and what vacuum leaves out; save for bypassing_roles each
--- list is empty where all is well.
+-- Who could see or do more in our schemas than they should, and what vacuum leaves out; save for tables and
+-- bypassing_roles each list is empty where all is well.
 WITH ours AS (
     SELECT
         oid,
@@ -18,9 +18,8 @@ relations AS (
         c.relacl,
         c.relowner,
         c.reloptions,
-        ours.nspname = 'identity'
-        AND c.relkind IN ('r', 'p')
-        AND NOT (c.relrowsecurity AND c.relforcerowsecurity) AS is_open
+        ours.nspname = 'identity' AND c.relkind IN ('r', 'p') AS is_personal,
+        c.relrowsecurity AND c.relforcerowsecurity AS is_closed
     FROM pg_class AS c
     INNER JOIN ours ON c.relnamespace = ours.oid
 ),
@@ -90,7 +89,13 @@ SELECT
     ARRAY(
         SELECT relation
         FROM relations
-        WHERE is_open
+        WHERE is_personal
+        ORDER BY relation
+    ) AS tables,
+    ARRAY(
+        SELECT relation
+        FROM relations
+        WHERE is_personal AND NOT is_closed
         ORDER BY relation
     ) AS open_tables,
     ARRAY(
