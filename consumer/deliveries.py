@@ -97,6 +97,20 @@ class ErrorGroup:
 
 
 @dataclass(frozen=True, slots=True)
+class Failed:
+    """One delivery that could not be applied, and why."""
+
+    message_id: str
+    state: str
+    error_code: str
+    event_type: str | None
+    user_id: UUID | None
+    attempts: int
+    failed_at: datetime
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
 class Found:
     """All that is known of one delivery; the body only when it was asked for, since it is personal data."""
 
@@ -132,12 +146,22 @@ async def stats(conn: Connection) -> Stats:
 
 
 async def errors(
-    conn: Connection, states: Sequence[str], *, code: str | None = None, event_type: str | None = None, groups_max: int
+    conn: Connection, states: Sequence[str], *, error_code: str | None = None, event_type: str | None = None, limit: int
 ) -> list[ErrorGroup]:
-    """Group what failed by error, the most frequent first."""
-    values = {"states": list(states), "error_code": code, "event_type": event_type, "groups_max": groups_max}
+    """Group what failed by error, the most frequent first; at most *limit* groups."""
+    values = {"states": list(states), "error_code": error_code, "event_type": event_type, "limit": limit}
     async with conn.cursor(binary=True, row_factory=class_row(ErrorGroup)) as cursor:
         await cursor.execute(query("deliveries/errors"), values)
+        return await cursor.fetchall()
+
+
+async def failed(
+    conn: Connection, states: Sequence[str], *, error_code: str | None = None, event_type: str | None = None, limit: int
+) -> list[Failed]:
+    """Return each delivery that failed, the oldest first; at most *limit* of them."""
+    values = {"states": list(states), "error_code": error_code, "event_type": event_type, "limit": limit}
+    async with conn.cursor(binary=True, row_factory=class_row(Failed)) as cursor:
+        await cursor.execute(query("deliveries/failed"), values)
         return await cursor.fetchall()
 
 

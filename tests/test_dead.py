@@ -4,11 +4,14 @@ import getpass
 import tracemalloc
 from base64 import b64decode
 from dataclasses import replace
+from io import StringIO
 from uuid import uuid4
 
 import psycopg
 import pytest
+from rich.console import Console
 
+from consumer.cli.output import table
 from consumer.outbox import Delivery
 from tests.factories import delivery, user_updated
 from tests.operator_cli import arrive, call, facts, set_aside, states, work
@@ -66,6 +69,42 @@ def test_a_list_can_be_narrowed(three_dead: str, arguments: list[str], expected:
     groups = facts(three_dead, "dead", "list", *arguments)["groups"]
 
     assert [group["message_id"] for group in groups] == expected
+
+
+def test_each_dead_delivery_can_be_listed_by_itself(three_dead: str) -> None:
+    listed = facts(three_dead, "dead", "list", "--each")["deliveries"]
+    of_one_error = facts(three_dead, "dead", "list", "--each", "--error", "23514", "--limit", "1")["deliveries"]
+
+    assert [(each["message_id"], each["error_code"], each["attempts"]) for each in listed] == [
+        ("first", "23514", 3),
+        ("second", "23514", 3),
+        ("broken", "bad_shape", 0),
+    ]
+    assert [each["message_id"] for each in of_one_error] == ["first"]
+    assert call(three_dead, "dead", "list", "--each").stdout.count("23514") == 2
+
+
+@pytest.mark.parametrize("arguments", [["dead", "list"], ["dead", "list", "--each"], ["status"]])
+def test_neither_an_id_nor_a_path_is_cut(emptied: str, arguments: list[str]) -> None:
+    path = f"$.data.{'client_metadata.' * 10}id: Required field is missing"
+    long = replace(dead_at_the_door("m" * 256, event_type="project_permission.created"), error=path)
+    arrive(emptied, long)
+
+    printed = call(emptied, *arguments).stdout
+
+    assert f" {long.message_id} " in printed
+    assert path in printed
+
+
+def test_a_narrow_terminal_folds_what_does_not_fit() -> None:
+    made = table("message id", "reason")
+    made.add_row("m" * 100, "$.data.id")
+    printed = StringIO()
+
+    Console(file=printed, width=40).print(made)
+
+    assert printed.getvalue().count("m") == 100 + "message id".count("m")
+    assert "…" not in printed.getvalue()
 
 
 def test_retrying_deliveries_are_not_dead(emptied: str) -> None:

@@ -405,7 +405,7 @@ def test_people_read_a_sentence_and_a_pipe_gets_no_colour(emptied: str) -> None:
 
 def test_a_database_that_cannot_be_reached_is_one_sentence(tmp_path: Path) -> None:
     result = call(f"postgresql://nobody@/none?host={tmp_path}", "replay", "--all")
-    assert result.stderr.startswith(f"Error: The database of DATABASE_URL, {tmp_path}:5432/none, can't be used: ")
+
     assert result.exit_code == 1
-    assert result.stderr.startswith("Error: The database can't be used: ")
+    assert result.stderr.startswith(f"Error: The database of DATABASE_URL, {tmp_path}:5432/none, can't be used: ")
     assert result.stderr.count("\n") == 1

@@ -1,6 +1,8 @@
 """`consumer send` against a receiver that runs."""
 
 import json
+import socket
+import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -8,6 +10,7 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from tests.cli_support import (
+    SECRET,
     invoke,
     is_ready,
     on,
@@ -88,3 +91,31 @@ def test_send_fails_when_it_is_refused(receiver: Mapping[str, str], tmp_path: Pa
     result = invoke(tmp_path, receiver, "send", "user.created", "--secret", stranger)
 
     assert (result.exit_code, "answered 401" in result.stderr) == (1, True)
+
+
+def test_what_was_answered_before_the_receiver_died_is_told(tmp_path: Path) -> None:
+    """A server of three answers, for a real one can't be killed at a chosen delivery."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        answering = threading.Thread(target=answer, args=(listener, 3))
+        answering.start()
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/webhooks/stack"
+        result = invoke(
+            tmp_path, {}, "send", "user.created", "--url", url, "--secret", SECRET, "--count", "9", "--json"
+        )
+        answering.join()
+
+    document = json.loads(result.stdout)
+    assert (result.exit_code, document["statuses"], len(document["answers"])) == (1, {"204": 3}, 3)
+    assert result.stderr.startswith("Error: The receiver did not answer: ")
+    assert result.stderr.endswith(" 3 of 9 were answered before.\n")
+
+
+def answer(listener: socket.socket, times: int) -> None:
+    client, _ = listener.accept()
+    with client:
+        for _ in range(times):
+            head, _, body = client.recv(65_536).partition(b"\r\n\r\n")
+            length = int(head.lower().split(b"content-length: ")[1].split()[0])
+            while len(body) < length:
+                body += client.recv(65_536)
+            client.sendall(b"HTTP/1.1 204 No Content\r\n\r\n")

@@ -2,17 +2,18 @@
 
 import getpass
 from base64 import b64encode
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from functools import partial
-from typing import TypedDict, Unpack
+from typing import TypedDict, TypeVar, Unpack
 
 import click
 
 from consumer import dead, deliveries, replay
 from consumer.cli.cells import cell, printable
 from consumer.cli.context import as_operator, operator_faults, pass_settings_unless
+from consumer.cli.failures import show_each, show_errors
 from consumer.cli.output import console, emit, json_option, table
 from consumer.cli.replay import (
     all_option,
@@ -24,18 +25,28 @@ from consumer.cli.replay import (
     type_option,
 )
 from consumer.database import Access, Connection, transaction
-from consumer.deliveries import ErrorGroup, Found, Selection
+from consumer.deliveries import ErrorGroup, Failed, Found, Selection
 from consumer.replay import Replayed
 from consumer.settings import Settings
 
+T = TypeVar("T")
+
 DEAD = ("dead",)
-# More groups than these nobody reads.
-GROUPS = 100
+# More lines than these nobody reads.
+LISTED = 100
 # A few sentences; they are kept for as long as the delivery.
 REASON_CHARACTERS_MAX = 1000
 
 limit_option = click.option("--limit", type=click.IntRange(1), help="At most so many, the oldest first.")
 ids_argument = click.argument("message_ids", metavar="[ID]...", nargs=-1)
+
+
+class Wanted(TypedDict):
+    """What a list is narrowed to."""
+
+    error_code: str | None
+    event_type: str | None
+    limit: int
 
 
 class Filters(TypedDict):
@@ -68,23 +79,32 @@ def command() -> None:
 @command.command(name="list")
 @error_option
 @type_option
-@click.option("--limit", type=click.IntRange(1), default=GROUPS, show_default=True, help="At most so many groups.")
+@click.option("--each", "is_each", is_flag=True, help="Each delivery by itself, the oldest first.")
+@click.option("--limit", type=click.IntRange(1), default=LISTED, show_default=True, help="At most so many lines.")
 @json_option
 @pass_settings_unless(operator_faults)
-def list_errors(
-    settings: Settings, *, error_code: str | None, event_type: str | None, limit: int, is_json: bool
-) -> None:
+def list_dead(settings: Settings, *, is_each: bool, is_json: bool, **wanted: Unpack[Wanted]) -> None:
     """Group dead deliveries by error and event type, the most frequent first, each with its latest example."""
 
     async def grouped(conn: Connection, access: Access) -> list[ErrorGroup]:
         async with transaction(conn, access):
-            return await deliveries.errors(conn, DEAD, code=error_code, event_type=event_type, groups_max=limit)
+            return await deliveries.errors(conn, DEAD, **wanted)
 
-    groups = as_operator(settings, grouped)
+    async def single(conn: Connection, access: Access) -> list[Failed]:
+        async with transaction(conn, access):
+            return await deliveries.failed(conn, DEAD, **wanted)
+
+    if is_each:
+        _tell("deliveries", as_operator(settings, single), show_each, is_json=is_json)
+    else:
+        _tell("groups", as_operator(settings, grouped), show_errors, is_json=is_json)
+
+
+def _tell(name: str, found: list[T], show: Callable[[list[T]], None], *, is_json: bool) -> None:
     if is_json:
-        emit({"groups": groups})
-    elif groups:
-        show_errors(groups)
+        emit({name: found})
+    elif found:
+        show(found)
     else:
         console().print("Nothing is dead.")
 
@@ -164,25 +184,6 @@ def discard(
     else:
         console().print(f"{amount(done)} excluded for good.")
     _refuse_missing(settings, filters, done)
-
-
-def show_errors(groups: list[ErrorGroup]) -> None:
-    """Print what failed, a line a group."""
-    made = table(
-        "error", "type", "state", "count", "first", "last", "latest message id", "reason", numbers=frozenset({"count"})
-    )
-    for group in groups:
-        made.add_row(
-            cell(group.error_code),
-            cell(group.event_type),
-            group.state,
-            f"{group.deliveries:,}",
-            cell(group.first_at),
-            cell(group.last_at),
-            cell(group.message_id),
-            cell(group.error),
-        )
-    console().print(made)
 
 
 def _selection(filters: Filters, states: Sequence[str] = DEAD) -> Selection:

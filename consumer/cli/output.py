@@ -8,8 +8,8 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-# A pipe has no width: a table in a file or a pager may be this wide before its cells wrap.
-PIPE_COLUMNS = 140
+# A pipe has no width: what a table holds stays on one line there, for grep; only bodies are longer than this.
+PIPE_COLUMNS = 1000
 JSON_OPTIONS = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE | orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS
 
 json_option = click.option("--json", "is_json", is_flag=True, help="Print one JSON document and nothing else.")
@@ -30,5 +30,6 @@ def table(*columns: str, title: str | None = None, numbers: frozenset[str] = fro
     """Return an empty table in the one style of this program; the columns named in *numbers* align right."""
     made = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, header_style="bold")
     for column in columns:
-        made.add_column(column, justify="right" if column in numbers else "left")
+        # Folded, for half an id or half a path in a body is none.
+        made.add_column(column, justify="right" if column in numbers else "left", overflow="fold")
     return made

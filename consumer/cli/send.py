@@ -16,7 +16,7 @@ from consumer.cli.cells import printable
 from consumer.cli.context import data_dir, has_urls, looked_in, pass_settings
 from consumer.cli.output import console, emit, json_option
 from consumer.cli.samples import APP_TYPES, DATA, Occasion, body
-from consumer.cli.sender import Answer, Sender, new_message_id
+from consumer.cli.sender import Answer, NotDelivered, Sender, new_message_id
 from consumer.errors import BadSettings
 from consumer.settings import Settings
 
@@ -73,11 +73,15 @@ def command(
         )
     address = url or webhook_url(settings, "app" if event_type in APP_TYPES else "stack")
     with Sender(address, secret=secret or _secret(settings, address)) as sender:
-        answers = [_send(sender, message) for _ in range(count)]
+        answers, failure = _send_all(sender, message, count)
+    if failure and not answers:
+        raise failure
     if is_json:
         emit({"url": address, "statuses": Counter(answer.status for answer in answers), "answers": answers})
     else:
         _show(event_type, address, answers)
+    if failure:
+        raise click.ClickException(f"{failure} {len(answers):,} of {count:,} were answered before.")
     if refused := next((answer for answer in answers if not answer.is_accepted), None):
         raise click.ClickException(f"The receiver answered {refused.status}: {refused.text[:ERROR_CHARACTERS]}")
 
@@ -110,6 +114,17 @@ def _refuse_another_type(file: Path, event_type: str) -> None:
     found = document.get("type") if isinstance(document, dict) else None
     if isinstance(found, str) and found != event_type:
         raise click.BadParameter(f"the body in {file} is of type {printable(found)}, not {event_type}.")
+
+
+def _send_all(sender: Sender, message: Message, count: int) -> tuple[list[Answer], NotDelivered | None]:
+    """Send until one delivery is not answered; return the answers, and what became of that one."""
+    answers: list[Answer] = []
+    for _ in range(count):
+        try:
+            answers.append(_send(sender, message))
+        except NotDelivered as failure:
+            return answers, failure
+    return answers, None
 
 
 def _send(sender: Sender, message: Message) -> Answer:

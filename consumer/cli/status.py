@@ -10,7 +10,7 @@ from rich.table import Table
 from consumer import deliveries, migrations
 from consumer.cli.cells import cell, duration, size
 from consumer.cli.context import as_operator, operator_faults, pass_settings_unless
-from consumer.cli.dead import GROUPS, show_errors
+from consumer.cli.failures import show_errors
 from consumer.cli.output import console, emit, json_option, table
 from consumer.cli.readiness import missing_migrations
 from consumer.database import Access, Connection, transaction
@@ -20,8 +20,9 @@ from consumer.doctor.server import activity, is_pooled, server
 from consumer.queries import query
 from consumer.settings import Settings
 
-# What fits below the rest on one screen.
+# What fits below the rest on one screen, of the most frequent ones.
 ERRORS = 5
+GROUPS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +74,7 @@ async def _status(conn: Connection, access: Access) -> Status:
     async with transaction(conn, access):
         pending = await missing_migrations(conn)
         stats = await deliveries.stats(conn)
-        failed = await deliveries.errors(conn, ("retrying", "dead"), groups_max=GROUPS)
+        failed = await deliveries.errors(conn, ("retrying", "dead"), limit=GROUPS)
     return Status(
         queue=stats,
         last_errors=sorted(failed, key=attrgetter("last_at"), reverse=True)[:ERRORS],

@@ -46,7 +46,7 @@ async def check_settings(conn: Connection, wanted: Projection) -> Check:
 async def check_queue(conn: Connection, *, workers: int | None) -> list[Check]:
     """Look at what waits, what fails, what died, and who is there to work; None where nobody can tell."""
     stats = await deliveries.stats(conn)
-    retrying = await deliveries.errors(conn, ("retrying",), groups_max=ERRORS)
+    retrying = await deliveries.errors(conn, ("retrying",), limit=ERRORS)
     return [
         _judge_workers(stats, workers),
         warn_unless(

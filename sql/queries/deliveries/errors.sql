@@ -16,7 +16,7 @@ WITH groups AS (
         AND (%(event_type)b::text IS NULL OR o.event_type = %(event_type)b::text)
     GROUP BY f.state, f.error_code, o.event_type
     ORDER BY deliveries DESC, last_seq DESC
-    LIMIT %(groups_max)b::integer
+    LIMIT %(limit)b::integer
 )
 
 SELECT
