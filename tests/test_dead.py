@@ -3,7 +3,9 @@
 import getpass
 import tracemalloc
 from base64 import b64decode
+from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from io import StringIO
 from uuid import uuid4
 
@@ -11,7 +13,9 @@ import psycopg
 import pytest
 from rich.console import Console
 
+from consumer.cli.failures import show_each, show_errors
 from consumer.cli.output import table
+from consumer.deliveries import ErrorGroup, Failed
 from consumer.outbox import Delivery
 from tests.factories import delivery, user_updated
 from tests.operator_cli import arrive, call, facts, set_aside, states, work
@@ -94,6 +98,20 @@ def test_neither_an_id_nor_a_path_is_cut(emptied: str, arguments: list[str]) -> 
 
     assert f" {long.message_id} " in printed
     assert path in printed
+
+
+@pytest.mark.parametrize("show", [show_errors, show_each])
+def test_an_id_of_svix_can_be_pasted_from_a_terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, show: Callable[[list[object]], None]
+) -> None:
+    monkeypatch.setattr("consumer.cli.output.PIPE_COLUMNS", 100)
+    message_id, now = "msg_2xkA8bJcV1nQe7sTgYh4Zr9dPqL", datetime.now(UTC)
+    group = ErrorGroup("dead", "23505", "user.updated", 1, now, now, "UniqueViolation identity profiles", message_id)
+    one = Failed(message_id, "dead", "23505", "user.updated", None, 1, now, "UniqueViolation identity profiles")
+
+    show([group if show is show_errors else one])
+
+    assert f" {message_id} " in capsys.readouterr().out
 
 
 def test_a_narrow_terminal_folds_what_does_not_fit() -> None:

@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -47,6 +48,15 @@ def test_the_commands_work_while_up_runs(data_dir: Path, tmp_path: Path) -> None
 
     assert set(COMMANDS) > ELSEWHERE
     assert not failed
+
+
+def test_the_psql_that_came_along_is_where_the_readme_says(server_url: str) -> None:
+    [place] = re.findall(r"`(\.venv/\S+/psql)`", README)
+    [psql] = ROOT.glob(place)
+
+    said = subprocess.run([psql, "-Atc", "SELECT 1", server_url], capture_output=True, text=True, check=True).stdout
+
+    assert said == "1\n"
 
 
 def test_every_known_type_is_in_the_table_of_effects() -> None:

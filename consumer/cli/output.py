@@ -1,6 +1,7 @@
 """What a command prints: tables for people, one JSON document for machines."""
 
 import sys
+from typing import Literal
 
 import click
 import orjson
@@ -26,10 +27,16 @@ def console(*, is_error: bool = False) -> Console:
     return Console(file=stream, highlight=False, width=None if stream.isatty() else PIPE_COLUMNS)
 
 
-def table(*columns: str, title: str | None = None, numbers: frozenset[str] = frozenset()) -> Table:
-    """Return an empty table in the one style of this program; the columns named in *numbers* align right."""
+def table(
+    *columns: str, title: str | None = None, numbers: frozenset[str] = frozenset(), whole: frozenset[str] = frozenset()
+) -> Table:
+    """Return an empty table in the one style of this program.
+
+    The columns named in *numbers* align right; those in *whole* keep each value on one line while the others fold.
+    """
     made = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, header_style="bold")
     for column in columns:
         # Folded, for half an id or half a path in a body is none.
-        made.add_column(column, justify="right" if column in numbers else "left", overflow="fold")
+        justify: Literal["left", "right"] = "right" if column in numbers else "left"
+        made.add_column(column, justify=justify, overflow="fold", no_wrap=column in whole)
     return made

@@ -1,0 +1,137 @@
+"""What docs/OPERATIONS.md tells an operator to do does what it says there."""
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import psycopg
+import pytest
+from psycopg.conninfo import make_conninfo
+
+from tests.cli_support import ROOT
+from tests.factories import delivery, user_deleted, user_updated
+from tests.operator_cli import arrive, call, facts, set_aside, states, work
+from tests.schema import PG_DUMP
+from tests.support import rows, scratch_database
+
+# However its lines are broken.
+RUNBOOK = " ".join((ROOT / "docs" / "OPERATIONS.md").read_text().split())
+PROFILES = (
+    "SELECT to_jsonb(p) - ARRAY['created_at', 'updated_at'] AS profile FROM identity.profiles AS p ORDER BY user_id"
+)
+IDENTITY = ("profiles", "stack_user_profiles", "profile_audit")
+EMPTY = "TRUNCATE identity.profiles, identity.stack_user_profiles"
+BACKUP_LOGIN = "CREATE ROLE consumer_backup LOGIN BYPASSRLS PASSWORD '…' IN ROLE pg_read_all_data"
+BACKUP = "pg_dump --format=custom --schema=consumer --schema=identity --file=consumer.dump"
+RESTORE = "pg_restore --exit-on-error --dbname"
+
+
+def run(command: str, *arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run a command of PostgreSQL's as the runbook has it."""
+    assert command in RUNBOOK
+    program, *options = command.split()
+    binary = Path(str(PG_DUMP)).with_name(program)
+    return subprocess.run(
+        [binary, *options, *arguments], cwd=folder, capture_output=True, text=True, check=False, timeout=60
+    )
+
+
+@pytest.fixture
+def users(emptied: str) -> str:
+    """A living user who signed in, one without a sign-in, and a deleted one, all applied."""
+    living, deleted = uuid4(), uuid4()
+    arrive(emptied, user_updated(living), user_updated(living, display_name="Grace"), user_updated())
+    arrive(emptied, delivery("user.signed_in", living, "app"), user_updated(deleted), user_deleted(deleted))
+    work(emptied)
+    return emptied
+
+
+@pytest.fixture
+def owner(users: str) -> str:
+    """The login that migrated, no superuser."""
+    return make_conninfo(users, user="plain_test_owner", password="x")
+
+
+def test_profiles_that_somebody_deleted_come_back_with_the_mirror_emptied_too(users: str, owner: str) -> None:
+    before = rows(users, PROFILES)
+    with psycopg.connect(users) as conn:
+        conn.execute("DELETE FROM identity.profiles")
+
+    facts(users, "replay", "--all")
+    work(users)
+    after_replay_alone = rows(users, PROFILES)
+    assert EMPTY in RUNBOOK
+    with psycopg.connect(owner) as conn:
+        conn.execute(EMPTY)
+    facts(users, "replay", "--all")
+    work(users)
+
+    assert len(before) == 3
+    assert after_replay_alone == []
+    assert rows(users, PROFILES) == before
+    assert len(rows(users, "SELECT FROM identity.profile_audit WHERE operation = 'created'")) == 2 * len(before)
+
+
+def test_what_an_application_refused_is_tried_at_once_by_a_replay_of_the_retrying(emptied: str) -> None:
+    refused = user_updated()
+    arrive(emptied, refused)
+    set_aside(emptied, [refused], "retrying", "23505")
+    command = "replay --state retrying --error 23505"
+    assert f"`consumer {command}`" in RUNBOOK
+
+    assert call(emptied, "dead", "retry", "--error", "23505").exit_code == 1
+    facts(emptied, *command.split())
+    work(emptied)
+
+    assert states(emptied) == {refused.message_id: "done"}
+
+
+@pytest.fixture
+def backup(users: str) -> Iterator[str]:
+    """The login that the runbook makes for backups."""
+    assert BACKUP_LOGIN in RUNBOOK
+    with psycopg.connect(users, autocommit=True) as conn:
+        conn.execute("DROP ROLE IF EXISTS consumer_backup")
+        conn.execute(BACKUP_LOGIN)
+        yield make_conninfo(users, user="consumer_backup", password="…")
+        conn.execute("DROP ROLE consumer_backup")
+
+
+def test_a_backup_holds_everything_and_a_restored_one_is_well(
+    users: str, backup: str, server_url: str, tmp_path: Path
+) -> None:
+    dumped = run(BACKUP, backup, folder=tmp_path)
+
+    with scratch_database(server_url, "consumer_restored") as url:
+        restored = run(RESTORE, url, "consumer.dump", folder=tmp_path)
+        profiles, deliveries = rows(url, PROFILES), states(url)
+        examined = call(url, "doctor")
+
+    assert (dumped.returncode, dumped.stderr) == (0, "")
+    assert (restored.returncode, restored.stderr) == (0, "")
+    assert profiles == rows(users, PROFILES) != []
+    assert deliveries == states(users) != {}
+    assert examined.exit_code == 0, examined.output
+
+
+def test_the_owner_can_make_no_backup(owner: str, tmp_path: Path) -> None:
+    dumped = run(BACKUP, owner, folder=tmp_path)
+
+    assert dumped.returncode == 1
+    assert "row-level security" in dumped.stderr
+
+
+@pytest.mark.parametrize("policy", ["anonymise", "hard"])
+def test_a_forgotten_user_is_still_in_the_stored_bodies(emptied: str, policy: str) -> None:
+    assert "stay in `consumer.outbox.body`" in RUNBOOK
+    call(emptied, "migrate", "--settings", DELETE_POLICY=policy)
+    user_id = uuid4()
+    arrive(emptied, user_updated(user_id, primary_email="ada@example.com"), user_deleted(user_id))
+    work(emptied)
+
+    everywhere = [row for table in IDENTITY for row in rows(emptied, f"SELECT t::text FROM identity.{table} AS t")]
+    stored = rows(emptied, "SELECT body FROM consumer.outbox")
+
+    assert not [row for row in everywhere if "ada@example.com" in str(row)]
+    assert [row for row in stored if b"ada@example.com" in row["body"]]
