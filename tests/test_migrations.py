@@ -171,6 +171,16 @@ def test_roles_that_somebody_else_made_must_be_granted_first(bare_url: str) -> N
         assert migrations.apply(conninfo, "consumer") == migrations.carried_ids()
 
 
+@pytest.mark.usefixtures("database_url")
+def test_a_login_that_was_given_the_roles_needs_not_make_any(bare_url: str) -> None:
+    with login(bare_url, "NOCREATEROLE") as conninfo, psycopg.connect(bare_url, autocommit=True) as admin:
+        admin.execute("GRANT CREATE ON DATABASE consumer_bare TO some_login")
+        for duty in migrations.DUTIES:
+            admin.execute(f"GRANT consumer_{duty} TO some_login")
+
+        assert migrations.apply(conninfo, "consumer") == migrations.carried_ids()
+
+
 def test_the_schemas_of_another_login_are_named(bare_url: str) -> None:
     migrations.apply(bare_url, "consumer")
     with psycopg.connect(bare_url) as admin:

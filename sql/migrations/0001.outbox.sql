@@ -9,9 +9,12 @@ BEGIN
         'consumer_receiver', 'consumer_worker', 'consumer_operator', 'consumer_app', 'consumer_tenant', 'consumer_definer'
     ] LOOP
         BEGIN
-            EXECUTE format('CREATE ROLE %I NOLOGIN NOINHERIT', role_name);
+            -- Whoever may not make roles can have them made beforehand: only asking to would be refused.
+            IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = role_name) THEN
+                EXECUTE format('CREATE ROLE %I NOLOGIN NOINHERIT', role_name);
+            END IF;
         EXCEPTION
-            -- Roles are cluster-wide: another database of this cluster made it, or is making it now.
+            -- Roles are cluster-wide: another database of this cluster is making it now.
             WHEN duplicate_object OR unique_violation THEN NULL;
         END;
         BEGIN

@@ -1,10 +1,9 @@
 -- What stands between this login and the migrations; each list is empty where nothing does.
 -- Up to PostgreSQL 15 whoever may create roles may also grant them; later only those it was made an admin of, which
--- pg_has_role calls membership. A role is asked for even where it is there, by the first migration.
+-- pg_has_role calls membership.
 WITH schemas AS (
     SELECT
         s.name,
-        n.oid IS NULL AS is_missing,
         n.oid IS NULL AND NOT has_database_privilege(current_database(), 'CREATE') AS is_to_make,
         n.oid IS NOT NULL AND NOT pg_has_role(n.nspowner, 'USAGE') AS is_of_others
     FROM unnest(%(schemas)b::text[]) AS s (name)
@@ -15,8 +14,7 @@ login AS (
     SELECT
         rolname,
         rolsuper OR rolcreaterole AS may_create_roles,
-        rolcreaterole AND current_setting('server_version_num')::integer < 160000 AS may_grant_roles,
-        (SELECT bool_or(s.is_missing) FROM schemas AS s) AS is_first
+        rolcreaterole AND current_setting('server_version_num')::integer < 160000 AS may_grant_roles
     FROM pg_roles
     WHERE rolname = current_user
 ),
@@ -24,7 +22,7 @@ login AS (
 roles AS (
     SELECT
         s.name,
-        (r.oid IS NULL OR login.is_first) AND NOT login.may_create_roles AS is_to_make,
+        r.oid IS NULL AND NOT login.may_create_roles AS is_to_make,
         r.oid IS NOT NULL AND NOT (login.may_grant_roles OR pg_has_role(r.oid, 'MEMBER')) AS is_of_others
     FROM unnest(%(roles)b::text[]) AS s (name)
     CROSS JOIN login
