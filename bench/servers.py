@@ -1,0 +1,119 @@
+"""The servers that the ingest benchmark measures, each in a process of its own."""
+
+import asyncio
+import multiprocessing
+from base64 import b64encode
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from multiprocessing.connection import Connection as Pipe
+
+import psutil
+import uvloop
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from consumer import outbox
+from consumer.database import open_pool, receiver_access, transaction
+from consumer.events import KNOWN_TYPES
+from consumer.intake import COMMITS_MAX, open_intake
+from consumer.metrics import Metrics
+from consumer.outbox import Delivery
+from consumer.signatures import Verifier
+from consumer.web.app import receiver_app
+from consumer.web.guard import Limits
+from consumer.web.receive import Put
+from consumer.web.server import serve
+
+KINDS = ("bare", "ceiling", "verify", "one insert", "ours")
+ACCESS = receiver_access("consumer")
+# The best of 8, 16 and 32 here: more only queue for the same disk.
+ONE_INSERT_CONNECTIONS = 16
+
+
+class running:  # noqa: N801  # Read as a statement: with running(…)
+    """A server of one kind in a process of its own, for the duration."""
+
+    def __init__(self, url: str, kind: str, key: bytes) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._pipe, theirs = context.Pipe()
+        self._process = context.Process(target=_serve, args=(url, kind, key, theirs))
+
+    def __enter__(self) -> tuple[int, psutil.Process]:
+        self._process.start()
+        return self._pipe.recv(), psutil.Process(self._process.pid)
+
+    def __exit__(self, *_: object) -> None:
+        self._pipe.send("stop")
+        self._process.join(timeout=15)
+
+
+def _serve(url: str, kind: str, key: bytes, pipe: Pipe) -> None:
+    async def run() -> None:
+        async with _app(url, kind, key) as app, serve(app, "127.0.0.1", 0, Limits(), _forget_refusal) as port:
+            pipe.send(port)
+            await asyncio.to_thread(pipe.recv)
+
+    uvloop.run(run())
+
+
+@asynccontextmanager
+async def _app(url: str, kind: str, key: bytes) -> AsyncIterator[ASGIApp]:
+    metrics = Metrics(KNOWN_TYPES)
+    verifier = Verifier([b64encode(key).decode()], timedelta(hours=1))
+
+    def app(put: Put) -> ASGIApp:
+        return receiver_app({"stack": verifier}, put, _ready, metrics)
+
+    if kind == "bare":
+        yield _answer_at_once
+    elif kind == "ceiling":
+        yield Starlette(routes=[Route("/webhooks/stack", _answer_by_starlette, methods=["POST"])])
+    elif kind == "verify":
+        yield app(_forget)
+    elif kind == "one insert":
+        async with open_pool(url, ACCESS, size=ONE_INSERT_CONNECTIONS, wait_timeout=timedelta(seconds=5)) as pool:
+            pool.max_waiting = 0
+
+            async def insert(delivery: Delivery) -> None:
+                async with pool.connection() as conn, transaction(conn, ACCESS):
+                    await outbox.put(conn, [delivery])
+
+            yield app(insert)
+    else:
+        async with (
+            open_pool(url, ACCESS, size=COMMITS_MAX + 1, wait_timeout=timedelta(seconds=2)) as pool,
+            open_intake(pool, ACCESS, metrics.received) as intake,
+        ):
+            yield app(intake.put)
+
+
+async def _answer_at_once(_: Scope, receive: Receive, send: Send) -> None:
+    while (await receive()).get("more_body"):
+        pass
+    await send({"type": "http.response.start", "status": 204, "headers": []})
+    await send({"type": "http.response.body", "body": b""})
+
+
+async def _answer_by_starlette(request: Request) -> Response:
+    await request.body()
+    return Response(status_code=204)
+
+
+async def _forget(_: Delivery) -> None:
+    """Store nothing."""
+
+
+def _forget_refusal(_: str) -> None:
+    """Count nothing."""
+
+
+def forget_attempt(_: Exception | None) -> None:
+    """Say nothing."""
+
+
+async def _ready() -> None:
+    """Be ready."""
