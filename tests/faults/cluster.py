@@ -15,6 +15,8 @@ from tests.faults.namespace import NETWORK
 from tests.faults.world import answers, opened
 
 START_SECONDS_MAX = 20.0
+# What a server that can encrypt asks of OpenSSL.
+TLS_SYMBOL = b"SSL_CTX_new"
 
 
 @dataclass
@@ -25,6 +27,7 @@ class Cluster:
     port: int
     host: str = HOST
     options: Mapping[str, str] = field(default_factory=dict)
+    process: subprocess.Popen[bytes] | None = None
 
     @property
     def url(self) -> str:
@@ -33,8 +36,8 @@ class Cluster:
 
     @property
     def is_running(self) -> bool:
-        """The server has not ended."""
-        return self.process.poll() is None
+        """The server was started and has not ended."""
+        return self.process is not None and self.process.poll() is None
 
     def make(self, *more: str) -> None:
         """Make the data; everybody who gets as far as the port is let in."""
@@ -47,34 +50,49 @@ class Cluster:
 
     def start(self) -> None:
         """Return when the server answers."""
+        assert not self.is_running
         addresses = ",".join(dict.fromkeys((HOST, self.host)))
         own = {"listen_addresses": addresses, "port": str(self.port), "unix_socket_directories": ""}
         settings = keeper.OPTIONS | own | dict(self.options)
         arguments = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
-        self.process: subprocess.Popen[bytes] = keeper.spawn(
-            self.home, "postgres", "-D", str(self.home.cluster), *arguments
-        )
+        self.process = keeper.spawn(self.home, "postgres", "-D", str(self.home.cluster), *arguments)
         until(lambda: not self.is_running or answers(self.url), START_SECONDS_MAX)
         assert self.is_running, keeper.last_words(self.home)
 
+    def reload(self) -> None:
+        """Have the server read its files again."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGHUP)
+
     def end(self) -> None:
         """End the server at once, if it still runs."""
-        if self.is_running:
+        if self.process is not None:
             self.process.send_signal(signal.SIGQUIT)
             self.process.wait()
 
 
+def with_tls() -> Path | None:
+    """Return the programs of a PostgreSQL that can encrypt, None when none here was built so."""
+    folders = (folder for folder in embedded._candidates() if embedded._major(folder) >= embedded.MAJOR_MIN)
+    return next((folder for folder in folders if TLS_SYMBOL in (folder / "postgres").read_bytes()), None)
+
+
 @contextmanager
-def cluster(
-    *more: str, host: str = HOST, options: Mapping[str, str] | None = None, binaries: Path | None = None
-) -> Iterator[Cluster]:
-    """Run a server for the duration; *more* is for initdb."""
+def bare(host: str = HOST, options: Mapping[str, str] | None = None, binaries: Path | None = None) -> Iterator[Cluster]:
+    """Have a server that is not made yet; it ends with the block."""
     with TemporaryDirectory(ignore_cleanup_errors=True) as name:
         home = embedded._home(opened(Path(name)))
         made = Cluster(replace(home, binaries=binaries or home.binaries), ports(1)[0], host, options or {})
-        made.make(*more)
         try:
-            made.start()
             yield made
         finally:
             made.end()
+
+
+@contextmanager
+def cluster(host: str = HOST) -> Iterator[Cluster]:
+    """Run a server for the duration."""
+    with bare(host) as made:
+        made.make()
+        made.start()
+        yield made

@@ -42,14 +42,15 @@ def can_mount() -> bool:
     if os.geteuid() != 0:
         return False
     try:
-        with TemporaryDirectory() as folder, _mounted(Path(folder), ROOM_BYTES):
+        with TemporaryDirectory() as folder, mounted(Path(folder), ROOM_BYTES):
             return True
     except (OSError, subprocess.CalledProcessError):
         return False
 
 
 @contextmanager
-def _mounted(folder: Path, size: int) -> Iterator[None]:
+def mounted(folder: Path, size: int) -> Iterator[None]:
+    """Have a small disk in a folder for the duration."""
     subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", folder], check=True, capture_output=True)
     try:
         yield
@@ -57,14 +58,21 @@ def _mounted(folder: Path, size: int) -> Iterator[None]:
         subprocess.run(["umount", "-l", folder], check=True)
 
 
+def fill(ballast: Path) -> None:
+    """Take all the room there is on a disk."""
+    with suppress(OSError), ballast.open("wb", buffering=0) as file:
+        while True:
+            file.write(bytes(CHUNK_BYTES))
+
+
 @contextmanager
 def _full(world: World, tables: Sequence[str]) -> Iterator[None]:
     """Keep these tables on a full disk for the duration."""
-    with TemporaryDirectory() as name, _mounted(Path(name), _needed_bytes(world, tables)):
+    with TemporaryDirectory() as name, mounted(Path(name), _needed_bytes(world, tables)):
         folder, ballast = Path(name), Path(name) / "ballast"
         folder.chmod(0o755)
         with _moved(world, tables, folder):
-            _fill(ballast)
+            fill(ballast)
             try:
                 yield
             finally:
@@ -95,9 +103,3 @@ def _moved(world: World, tables: Sequence[str], folder: Path) -> Iterator[None]:
 def _needed_bytes(world: World, tables: Sequence[str]) -> int:
     sizes = (rows(world.url, f"SELECT pg_table_size('{table}') AS bytes")[0]["bytes"] for table in tables)
     return sum(map(int, sizes), start=ROOM_BYTES)
-
-
-def _fill(ballast: Path) -> None:
-    with suppress(OSError), ballast.open("wb", buffering=0) as file:
-        while True:
-            file.write(bytes(CHUNK_BYTES))

@@ -158,8 +158,9 @@ class Storm:
     def calm(self, senders: Sequence[threading.Thread]) -> None:
         """Let each sender finish; what is not acknowledged after a while is left so."""
         self._over.set()
+        deadline = time.monotonic() + LAST_SECONDS
         for sender in senders:
-            sender.join(LAST_SECONDS)
+            sender.join(max(0.0, deadline - time.monotonic()))
         self._lost_patience.set()
 
 
