@@ -2,12 +2,14 @@
 
 import os
 import signal
+import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import psycopg
 
+from tests.cli_support import EXIT_SECONDS, HOST
 from tests.faults.contention import locked
 from tests.faults.storm import NO_ANSWER
 from tests.faults.world import WORKERS, World
@@ -19,6 +21,8 @@ BACKENDS = (
 TERMINATE = BACKENDS.replace("SELECT pid", "SELECT pg_terminate_backend(pid)")
 # Less than the second in which PostgreSQL's own writer would have flushed what nobody waited for.
 UNFLUSHED_SECONDS = 0.7
+SLOW_HEAD = b"POST /webhooks/stack HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\nslow"
+TOO_SLOW = b"HTTP/1.1 408"
 PAUSED_SECONDS = 1.5
 # Longer than a worker's idle_in_transaction_session_timeout: the server has ended its transaction.
 FORGOTTEN_SECONDS = 11.0
@@ -45,6 +49,19 @@ def receiver_told_to_go(world: World) -> int:
     member.stop()
     member.start()
     return int(struck)
+
+
+def receiver_told_to_go_beside_a_slow_sender(world: World) -> int:
+    """F05: SIGTERM while somebody's body does not come; he is cut off, and the process ends well."""
+    member = world.chance.choice(world.receivers)
+    assert member.port is not None
+    with socket.create_connection((HOST, member.port), timeout=EXIT_SECONDS) as slow:
+        slow.sendall(SLOW_HEAD)
+        member.signal(signal.SIGTERM)
+        answer = slow.recv(len(TOO_SLOW))
+    member.stop()
+    member.start()
+    return int(answer == TOO_SLOW)
 
 
 def worker_killed(world: World) -> int:

@@ -36,6 +36,7 @@ KINDS = (
     Kind("F04", crashes.worker_paused, 3.5, spares_receivers=True),
     Kind("F04b", crashes.worker_forgotten, 13, spares_receivers=True),
     Kind("F05", crashes.receiver_told_to_go, 3),
+    Kind("F05b", crashes.receiver_told_to_go_beside_a_slow_sender, 8),
     Kind("F06", crashes.backend_killed, 2.5),
     Kind("F07", crashes.backends_terminated, 1.5),
     Kind("F08", crashes.server_stopped, 2.5),

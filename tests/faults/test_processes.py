@@ -18,10 +18,11 @@ from tests.cli_support import Running, is_ready, on, ports, running, until
 from tests.faults.judge import judge
 from tests.faults.proxy import wire
 from tests.faults.storm import NO_ANSWER, Attempt, storm
+from tests.faults.support import IS_LONG
 from tests.faults.world import kill, opened, postmaster, prepare
 from tests.support import rows, scratch_database
 
-AWAY_SECONDS = 20.0
+AWAY_SECONDS = 40.0 if IS_LONG else 20.0
 # Promise P7: a process works again that soon after its database is back; the slack is this machine's.
 RECOVERY_SECONDS = 3.0 + 1.0
 
