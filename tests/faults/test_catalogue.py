@@ -1,0 +1,43 @@
+"""What docs/FAULTS.md names exists."""
+
+import re
+
+from tests.cli_support import ROOT
+from tests.faults.plan import KINDS
+
+TEXT = (ROOT / "docs" / "FAULTS.md").read_text()
+ROWS = dict(re.findall(r"^\| (F\d\d) \| [^|]+ \| (.+) \|$", TEXT, re.MULTILINE))
+TESTS = re.compile(r"`(tests/[\w/]+\.py)::(test_\w+)`")
+# What is written "torture `F40`, `F40b`".
+TORTURES = re.compile(r"torture ((?:`F\d\d\w?`(?:, )?)+)")
+
+
+def test_every_fault_of_the_catalogue_has_one_row() -> None:
+    numbers = re.findall(r"^\| (F\d\d) \|", TEXT, re.MULTILINE)
+
+    assert numbers == [f"F{number:02}" for number in range(1, 79)]
+    assert list(ROWS) == numbers
+
+
+def test_every_row_names_a_proof_or_says_that_there_is_none() -> None:
+    unproven = {number for number, proof in ROWS.items() if not TESTS.search(proof) and not TORTURES.search(proof)}
+
+    assert all(ROWS[number].startswith(("drill: ", "not covered: ")) for number in unproven)
+
+
+def test_every_named_test_exists() -> None:
+    named = TESTS.findall(TEXT)
+    missing = {
+        f"{path}::{name}"
+        for path, name in named
+        if not (ROOT / path).is_file() or not re.search(rf"^def {name}\(", (ROOT / path).read_text(), re.MULTILINE)
+    }
+
+    assert len(named) > 80
+    assert missing == set()
+
+
+def test_the_named_kinds_are_those_of_the_torture() -> None:
+    named = {code for codes in TORTURES.findall(TEXT) for code in re.findall(r"F\d\d\w?", codes)}
+
+    assert named == {kind.code for kind in KINDS}
