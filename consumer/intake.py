@@ -131,7 +131,11 @@ class Intake:
         errors: Sequence[Exception | None]
         try:
             errors = await within(COMMIT_TIMEOUT, self._commit_any([waiting.delivery for waiting in batch]))
-        # A fault of ours as much as a database that is silent: whoever waits must hear of it.
+        except TimeoutError as silence:
+            # Whatever made this connection silent, a router that forgot it or a dead host, did so to the idle ones too.
+            await self._pool.drain()
+            errors = [_unavailable(silence)] * len(batch)
+        # A fault of ours: whoever waits must hear of it all the same.
         except Exception as cause:
             errors = [_unavailable(cause)] * len(batch)
         for waiting, error in zip(batch, errors, strict=True):

@@ -12,10 +12,10 @@ import uvloop
 
 from bench.client import at_full_load, signed_requests
 from bench.ingest import CONNECTIONS
-from bench.servers import running
 from bench.peers.counters import DATABASE, Sample, counters, own_cpu_seconds, sample, settled
 from bench.peers.process import READY_SECONDS_MAX, SubjectFailed, command, crew, environment
 from bench.peers.subjects import Subject
+from bench.servers import running
 from bench.support import database
 from consumer import migrations
 

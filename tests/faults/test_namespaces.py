@@ -127,7 +127,6 @@ def test_the_rows_of_a_worker_whose_host_vanished_are_free_in_time(
     assert [row["user_id"] for row in rows(url, "SELECT user_id FROM identity.profiles")] == [user_id]
 
 
-@pytest.mark.xfail(strict=True, reason="each connection of the pool costs a refusal of three seconds")
 def test_connections_that_a_router_forgot_cost_one_refusal_at_most(
     host: Elsewhere, server: Cluster, url: str, tmp_path: Path
 ) -> None:
