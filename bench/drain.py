@@ -74,7 +74,7 @@ def run(server_url: str, measure: Measure, events: int) -> dict[str, object]:
     progress(measure.name)
     with database(server_url, "drain") as url, ExitStack() as held:
         migrations.apply(url, "consumer")
-        asyncio.run(_fill(url, events, measure.history))
+        asyncio.run(fill(url, events, measure.history))
         if measure.is_xmin_held:
             foreign = held.enter_context(psycopg.connect(url))
             foreign.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
@@ -149,7 +149,7 @@ def _project(
     results.put(0)
 
 
-async def _fill(url: str, events: int, history: int) -> None:
+async def fill(url: str, events: int, history: int) -> None:
     randomness = random.Random(1)
     async with await connect(url, operator_access("consumer")) as conn:
         async with conn.transaction():

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
 
+import psutil
 import psycopg
 import uvloop
 
@@ -47,7 +48,9 @@ def measure(kind: str, key: bytes, requests: int, url: str) -> dict[str, object]
     with running(url, kind, key) as (port, process):
         uvloop.run(at_full_load(port, signed_requests(2000, 0, key), CONNECTIONS))
         before = process.memory_info().rss
+        cpu_before = _cpu_seconds(process)
         full = uvloop.run(at_full_load(port, signed_requests(count, 10_000, key), CONNECTIONS))
+        cpu_seconds = _cpu_seconds(process) - cpu_before
         half_rate = count / full.seconds / 2
         half_requests = signed_requests(count // 4, 10_000 + count, key)
         half = uvloop.run(at_rate(port, half_requests, CONNECTIONS, half_rate))
@@ -55,12 +58,18 @@ def measure(kind: str, key: bytes, requests: int, url: str) -> dict[str, object]
     return {
         "kind": kind,
         "requests/s": count / full.seconds,
+        "CPU us/request": 1e6 * cpu_seconds / count,
         **_latencies("full", full),
         **_latencies("half", half),
         "RSS MB before": before / 2**20,
         "RSS MB after": after / 2**20,
         "refused": full.refused + half.refused,
     }
+
+
+def _cpu_seconds(process: psutil.Process) -> float:
+    times = process.cpu_times()
+    return float(times.user + times.system)
 
 
 def _latencies(load: str, outcome: Outcome) -> dict[str, float]:
