@@ -172,8 +172,8 @@ class _Tally:
     updates nor many retries due together say anything about the rest.
     """
 
-    def __init__(self, claimed: Sequence[Claimed]) -> None:
-        self._subject_count = len({_subject(delivery) for delivery in claimed if not delivery.has_failed})
+    def __init__(self, batch: Sequence[Claimed]) -> None:
+        self._batch = batch
         self._failed: defaultdict[tuple[str, str], set[UUID | int]] = defaultdict(set)
         # What too many users met; the rest is not tried.
         self.overrun: Exception | None = None
@@ -190,8 +190,9 @@ class _Tally:
             if self.overrun and is_alone:
                 raise error
             return
-        if self._subject_count >= ALIKE_SUBJECTS_MIN and len(alike) * 2 >= self._subject_count:
-            raise WorkerStopped(f"{len(alike)} of {self._subject_count} failed alike: {summary(error)}") from error
+        subject_count = len({_subject(delivery) for delivery in self._batch if not delivery.has_failed})
+        if subject_count >= ALIKE_SUBJECTS_MIN and len(alike) * 2 >= subject_count:
+            raise WorkerStopped(f"{len(alike)} of {subject_count} failed alike: {summary(error)}") from error
 
 
 def _subject(claimed: Claimed) -> UUID | int:
