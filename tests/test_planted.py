@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,3 +15,11 @@ def test_a_planted_bug_fits_the_code_and_names_a_test_that_exists(bug: Bug) -> N
 
     assert bug.old in (ROOT / bug.file).read_text()
     assert f"def {function}" in (ROOT / file).read_text()
+
+
+def test_one_command_plants_a_bug_and_tells_that_it_is_caught() -> None:
+    command = [sys.executable, "-m", "tests.planted", "poison kills its neighbours"]
+
+    planting = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+    assert (planting.returncode, planting.stdout.splitlines()[-1]) == (0, "1 of 1 caught")

@@ -14,8 +14,13 @@ from tests.cli_support import APP_SECRET, ROOT, invoke, is_ready, ports, running
 
 README = (ROOT / "README.md").read_text()
 COMMANDS = [line for block in re.findall(r"```sh\n(.*?)```", README, re.DOTALL) for line in block.splitlines()]
-# These two are the whole suite and a test of its own, tests/test_demo.py.
-ELSEWHERE = {"./test", "./run demo"}
+# The whole suite, and what tests of their own run: test_demo.py, faults/test_torture.py, test_planted.py.
+ELSEWHERE = {
+    "./test",
+    "./run demo",
+    ".venv/bin/python -m tests.faults.torture --seed 1 --seconds 120",
+    ".venv/bin/python -m tests.planted",
+}
 README_URL = "http://127.0.0.1:8000"
 
 
