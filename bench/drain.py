@@ -24,12 +24,11 @@ import psutil
 import psycopg
 
 from bench.support import EVENT_BYTES, database, progress, server, show, user_event
-from consumer import logs, migrations, outbox, projection
+from consumer import logs, migrations, outbox, profiles, projection
 from consumer.database import connect, enter, operator_access, worker_access
 from consumer.events import KNOWN_TYPES
 from consumer.metrics import Metrics
 from consumer.outbox import Delivery
-from consumer.queries import query
 from consumer.settings import Projection
 from consumer.worker import BATCH_SIZE, Worker, drain
 
@@ -141,9 +140,8 @@ def _project(
             for seq in range(first, first + events, batch_size):
                 seqs = list(range(seq, min(seq + batch_size, first + events)))
                 async with conn.transaction():
-                    cursor = await conn.execute(query("effects/mirror"), {"seqs": seqs}, binary=True)
-                    written, _, _ = await cursor.fetchone() or ([], [], [])
-                    await conn.execute(query("effects/profiles"), {"seqs": seqs, "written": written})
+                    mirrored = await profiles.mirror(conn, seqs)
+                    await profiles.put(conn, seqs, mirrored.written)
 
     asyncio.run(project())
     results.put(0)

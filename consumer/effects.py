@@ -1,32 +1,84 @@
 """What each event type does to the tables: SQL over the claimed set, so that bodies never leave PostgreSQL."""
 
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
 from uuid import UUID
 
-from psycopg.errors import IntegrityError, RaiseException
-
-from consumer import outbox
+from consumer import companies, members, outbox, profiles
+from consumer.companies import Selected
 from consumer.database import Connection
 from consumer.errors import LostDeliveries
 from consumer.events import KNOWN_TYPES
 from consumer.outbox import Claimed
+from consumer.profiles import Mirrored
 from consumer.queries import query
 
-# Returns the outcome of each delivery, by its seq.
-Effect = Callable[[Connection, Sequence[int]], Awaitable[dict[int, str]]]
+
+class Fact(Enum):
+    """What a delivery tells of."""
+
+    USER = "user"
+    TEAM = "team"
+    MEMBERSHIP = "membership"
+    PERMISSION = "permission"
+    NOTHING = "nothing"
+
+
+EFFECTS: Mapping[str, Fact] = {
+    "user.created": Fact.USER,
+    "user.updated": Fact.USER,
+    "user.deleted": Fact.USER,
+    "user.signed_in": Fact.USER,
+    "user.signed_out": Fact.USER,
+    "team.created": Fact.TEAM,
+    "team.updated": Fact.TEAM,
+    "team.deleted": Fact.TEAM,
+    "company.declared": Fact.TEAM,
+    "team_membership.created": Fact.MEMBERSHIP,
+    "team_membership.deleted": Fact.MEMBERSHIP,
+    "team_permission.created": Fact.PERMISSION,
+    "team_permission.deleted": Fact.PERMISSION,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """Claimed deliveries by what they tell of."""
+
+    seqs: Mapping[Fact, list[int]]
+    user_ids: Mapping[int, UUID]
+
+    def of(self, *facts: Fact) -> list[int]:
+        """Return the deliveries that tell of any of these."""
+        return [seq for fact in facts for seq in self.seqs.get(fact, ())]
+
+    def users_of(self, seqs: Iterable[int]) -> set[UUID]:
+        """Return the users whom these deliveries concern."""
+        return {self.user_ids[seq] for seq in seqs}
+
+
+@dataclass(frozen=True, slots=True)
+class Folded:
+    """The deliveries that changed what is known, those that a newer one outdoes, and the users with another home."""
+
+    applied: Collection[int] = ()
+    stale: Collection[int] = ()
+    moved: Collection[UUID] = ()
 
 
 async def apply(conn: Connection, claimed: Sequence[Claimed]) -> dict[int, str]:
     """Apply claimed deliveries and mark them done, in the caller's transaction; return the outcome of each
     by its seq."""
-    seqs_by_effect: defaultdict[Effect, list[int]] = defaultdict(list)
-    for delivery in claimed:
-        seqs_by_effect[_effect(delivery)].append(delivery.seq)
-    outcomes: dict[int, str] = {}
-    for effect in _ORDER:
-        if seqs := seqs_by_effect.get(effect):
-            outcomes |= await effect(conn, seqs)
+    told = _told(claimed)
+    about_users = told.of(Fact.USER, Fact.MEMBERSHIP, Fact.PERMISSION)
+    # The mirror comes first, for its rows are the locks.
+    mirrored = await profiles.mirror(conn, about_users) if about_users else Mirrored()
+    applied = set(await profiles.forget(conn, about_users, mirrored.deleted) if mirrored.deleted else ())
+    folded = await _fold_teams(conn, told, mirrored)
+    applied |= {*folded.applied, *await _put_profiles(conn, told, mirrored, folded.moved)}
+    outcomes = await _finish(conn, told, mirrored, applied, folded.stale)
     if len(outcomes) != len(claimed):
         raise LostDeliveries
     # An application's deferred constraint would speak up only at the commit, when no culprit can be looked for.
@@ -34,79 +86,66 @@ async def apply(conn: Connection, claimed: Sequence[Claimed]) -> dict[int, str]:
     return outcomes
 
 
-def _effect(delivery: Claimed) -> Effect:
-    """Choose by type; a type from a source that may not send it has none."""
+def _told(claimed: Sequence[Claimed]) -> Told:
+    seqs: defaultdict[Fact, list[int]] = defaultdict(list)
+    for delivery in claimed:
+        seqs[_fact(delivery)].append(delivery.seq)
+    return Told(seqs, {delivery.seq: delivery.user_id for delivery in claimed if delivery.user_id})
+
+
+def _fact(delivery: Claimed) -> Fact:
+    """Choose by type; a type from a source that may not send it tells nothing."""
     kind = KNOWN_TYPES.get(delivery.event_type)
-    return EFFECTS.get(delivery.event_type, _ignore) if kind and delivery.source in kind.sources else _ignore
+    may_tell = kind is not None and delivery.source in kind.sources
+    return EFFECTS.get(delivery.event_type, Fact.NOTHING) if may_tell else Fact.NOTHING
 
 
-async def _declare_company(conn: Connection, seqs: Sequence[int]) -> dict[int, str]:
-    """Make the placeholder of a default company."""
-    made_by = set(await _seqs(conn, "effects/companies", {"seqs": seqs}))
-    return {
-        **await outbox.finish(conn, sorted(made_by), "applied"),
-        **await outbox.finish(conn, sorted(set(seqs) - made_by), "unchanged"),
-    }
+async def _fold_teams(conn: Connection, told: Told, mirrored: Mirrored) -> Folded:
+    """Lock the companies of the batch, and fold what is told of them and their members; users without a team cost
+    nothing."""
+    selected = Selected(mirrored.selecting, mirrored.selected)
+    about_teams = told.of(Fact.TEAM, Fact.MEMBERSHIP)
+    memberships, permissions = told.of(Fact.MEMBERSHIP), told.of(Fact.PERMISSION)
+    concerned = told.users_of([*memberships, *permissions, *selected.seqs]) | {*mirrored.placed, *mirrored.deleted}
+    if not about_teams and not concerned:
+        return Folded()
+    await companies.lock(conn, about_teams, selected, concerned)
+    teams, joins, grants = companies.Folded(), members.Folded(), members.Folded()
+    if about_teams or selected.seqs:
+        teams = await companies.fold(conn, about_teams, selected)
+    if memberships or selected.seqs:
+        joins = await members.fold(conn, memberships, selected)
+    if permissions:
+        grants = await members.fold_permissions(conn, permissions)
+    return Folded(
+        applied={*teams.applied, *joins.applied, *grants.applied},
+        stale={*teams.stale, *joins.stale, *grants.stale},
+        moved=await members.settle(conn, {*mirrored.deleted, *joins.user_ids, *grants.user_ids}, mirrored.placed),
+    )
 
 
-async def _fold_users(conn: Connection, seqs: Sequence[int]) -> dict[int, str]:
-    """Fold user deliveries into mirror, profiles and audit; the mirror comes first, for its rows are the locks."""
-    cursor = await conn.execute(query("effects/mirror"), {"seqs": seqs}, binary=True)
-    written, changed, deleted = await cursor.fetchone() or ([], [], [])
-    audited: list[int] = []
-    if deleted:
-        audited += await _remove_profiles(conn, seqs, deleted)
-        await conn.execute(query("effects/hold"), {"user_ids": deleted})
-        await conn.execute(query("effects/forget"), {"user_ids": deleted})
-    if written:
-        audited += await _seqs(conn, "effects/profiles", {"seqs": seqs, "written": written})
-    audited += await _seqs(conn, "audit/put_sign_ins", {"seqs": seqs})
-    if deleted:
-        await conn.execute(query("audit/scrub"), {"user_ids": deleted})
-    values = {"seqs": seqs, "changed": changed, "audited": audited}
-    cursor = await conn.execute(query("outbox/finish_users"), values, binary=True)
-    return dict(await cursor.fetchall())
+async def _put_profiles(conn: Connection, told: Told, mirrored: Mirrored, moved: Collection[UUID]) -> set[int]:
+    """Bring the profiles in line with the mirror; return the deliveries that the audit names."""
+    audited: set[int] = set()
+    if mirrored.written or moved:
+        about_users = told.of(Fact.USER, Fact.MEMBERSHIP, Fact.PERMISSION)
+        audited.update(await profiles.put(conn, about_users, sorted({*mirrored.written, *moved})))
+    if users := told.of(Fact.USER):
+        audited.update(await profiles.put_sign_ins(conn, users))
+    if mirrored.deleted:
+        await profiles.scrub_audit(conn, mirrored.deleted)
+    return audited
 
 
-async def _remove_profiles(conn: Connection, seqs: Sequence[int], user_ids: Sequence[UUID]) -> list[int]:
-    """Remove hard-deleted profiles but those that an application's constraint or trigger holds; return who did it."""
-    try:
-        async with conn.transaction():
-            removed_by = await _seqs(conn, "effects/remove_profiles", {"seqs": seqs, "user_ids": user_ids})
-            # A deferred foreign key would speak up only at the commit, when nothing can be done about it.
-            await conn.execute(query("session/check_constraints"))
-            return removed_by
-    # 23503, PostgreSQL 18's 23001 for RESTRICT, 23502 of a NOT NULL column that the key would set to null; P0001 of a
-    # trigger.
-    except (IntegrityError, RaiseException):
-        if len(user_ids) == 1:
-            return []
-        half = len(user_ids) // 2
-        return [
-            *await _remove_profiles(conn, seqs, user_ids[:half]),
-            *await _remove_profiles(conn, seqs, user_ids[half:]),
-        ]
-
-
-async def _seqs(conn: Connection, name: str, values: Mapping[str, object]) -> list[int]:
-    """Run a query that returns one array of deliveries."""
-    cursor = await conn.execute(query(name), values, binary=True)
-    (seqs,) = await cursor.fetchone() or ([],)
-    return list(seqs)
-
-
-async def _ignore(conn: Connection, seqs: Sequence[int]) -> dict[int, str]:
-    """Mark done what has no effect in this release; a later one queues it again."""
-    return await outbox.finish(conn, seqs, "ignored")
-
-
-EFFECTS: Mapping[str, Effect] = {
-    "company.declared": _declare_company,
-    "user.created": _fold_users,
-    "user.updated": _fold_users,
-    "user.deleted": _fold_users,
-    "user.signed_in": _fold_users,
-    "user.signed_out": _fold_users,
-}
-# Companies come before the users who refer to them.
-_ORDER: Sequence[Effect] = tuple(dict.fromkeys([*EFFECTS.values(), _ignore]))
+async def _finish(
+    conn: Connection, told: Told, mirrored: Mirrored, applied: Collection[int], stale: Collection[int]
+) -> dict[int, str]:
+    # What has no effect in this release is ignored: a later one queues it again.
+    outcomes = dict.fromkeys(told.of(Fact.NOTHING), "ignored")
+    for seq in told.of(Fact.TEAM, Fact.MEMBERSHIP, Fact.PERMISSION):
+        outcomes[seq] = "applied" if seq in applied else "stale" if seq in stale else "unchanged"
+    if outcomes:
+        await outbox.finish(conn, outcomes)
+    if users := told.of(Fact.USER):
+        outcomes |= await outbox.finish_users(conn, users, changed=mirrored.changed, applied=applied)
+    return outcomes

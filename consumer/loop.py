@@ -78,7 +78,7 @@ class Loop:
             idle_seconds = POLL_MIN_SECONDS
             while not self._stop.is_set():
                 batch = await self._turn(conn)
-                if len(batch) or await self._is_woken(conn, idle_seconds):
+                if not batch.is_idle or await self._is_woken(conn, idle_seconds):
                     idle_seconds = POLL_MIN_SECONDS
                 else:
                     idle_seconds = min(2 * idle_seconds, self._poll_max_seconds)

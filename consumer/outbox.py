@@ -1,6 +1,6 @@
 """The outbox: every delivery ever accepted, and the queue of those not applied yet."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -94,10 +94,19 @@ async def _claimed(conn: Connection, name: str, values: Mapping[str, int]) -> li
         return await cursor.fetchall()
 
 
-async def finish(conn: Connection, seqs: Sequence[int], outcome: str) -> dict[int, str]:
-    """Mark claimed deliveries done with one outcome, and return it for each."""
-    await conn.execute(query("outbox/finish"), {"seqs": seqs, "outcome": outcome})
-    return dict.fromkeys(seqs, outcome)
+async def finish(conn: Connection, outcomes: Mapping[int, str]) -> None:
+    """Mark claimed deliveries done, each, by its seq, with its outcome."""
+    values = {"seqs": list(outcomes), "outcomes": list(outcomes.values())}
+    await conn.execute(query("outbox/finish"), values)
+
+
+async def finish_users(
+    conn: Connection, seqs: Sequence[int], *, changed: Sequence[UUID], applied: Collection[int]
+) -> dict[int, str]:
+    """Mark claimed user deliveries done, each with what it did to its user, and return that by its seq."""
+    values = {"seqs": seqs, "changed": changed, "applied": list(applied)}
+    cursor = await conn.execute(query("outbox/finish_users"), values, binary=True)
+    return dict(await cursor.fetchall())
 
 
 async def retry(conn: Connection, claimed: Claimed, delay: timedelta, code: str, error: str) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from uuid import UUID
 
-from consumer import effects, logs, outbox
+from consumer import effects, logs, outbox, rehome
 from consumer.database import Access, Connection, transaction
 from consumer.errors import WorkerStopped
 from consumer.faults import Fault, code, fault, summary
@@ -44,9 +44,15 @@ class Batch:
     outcomes: dict[int, str] = field(default_factory=dict)
     retried: list[tuple[Claimed, Exception]] = field(default_factory=list)
     buried: list[tuple[Claimed, Exception]] = field(default_factory=list)
+    rehomed: rehome.Turn | None = None
 
     def __len__(self) -> int:
         return len(self.outcomes) + len(self.retried) + len(self.buried)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing was due."""
+        return not len(self) and self.rehomed is None
 
 
 class Worker:
@@ -61,9 +67,9 @@ class Worker:
         self._rescan_at = float("-inf")
 
     async def run_once(self, conn: Connection) -> Batch:
-        """Claim and apply one batch in one transaction; an empty batch means that nothing is due.
+        """Claim and apply one batch in one transaction, then re-home one page of users in another, if any wait.
 
-        Raises what is not the deliveries' fault, after everything has been rolled back.
+        Raises what is not the deliveries' fault, after everything of that transaction has been rolled back.
         """
         batch = Batch()
         started = time.perf_counter()
@@ -73,9 +79,21 @@ class Worker:
             claimed = await self._claim(conn)
             if claimed:
                 await self._apply(conn, claimed, batch, _Tally(claimed))
+            is_rehoming = await rehome.is_due(conn)
         if claimed:
             self._report(claimed, batch, time.perf_counter() - started)
+        if is_rehoming:
+            batch.rehomed = await self._rehome(conn)
         return batch
+
+    async def _rehome(self, conn: Connection) -> rehome.Turn | None:
+        async with transaction(conn, self.access):
+            await conn.execute(query("settings/hold"))
+            turn = await rehome.turn(conn, retry_delay)
+        for user_id, error in turn.postponed if turn else ():
+            fields = {"user_id": user_id, "error_code": code(error), "error": summary(error)}
+            log.warning(logs.REHOMING_POSTPONED, extra=fields)
+        return turn
 
     async def _claim(self, conn: Connection) -> list[Claimed]:
         """Go on behind the last seen delivery; look from the start when that brings too little, and every second.
@@ -205,8 +223,8 @@ def retry_delay(attempts: int) -> timedelta:
 
 
 async def drain(conn: Connection, worker: Worker) -> int:
-    """Apply batches until nothing is due; return how many deliveries were dealt with."""
+    """Apply batches and re-home users until nothing is due; return how many deliveries were dealt with."""
     total = 0
-    while dealt_with := len(await worker.run_once(conn)):
-        total += dealt_with
+    while not (batch := await worker.run_once(conn)).is_idle:
+        total += len(batch)
     return total

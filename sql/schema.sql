@@ -30,12 +30,30 @@ CREATE SCHEMA identity;
 
 
 --
+-- Name: company_stripe(uuid); Type: FUNCTION; Schema: consumer; Owner: -
+--
+
+CREATE FUNCTION consumer.company_stripe(id uuid) RETURNS integer
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN get_byte(uuid_send(id), 15);
+
+
+--
 -- Name: instant(text); Type: FUNCTION; Schema: consumer; Owner: -
 --
 
 CREATE FUNCTION consumer.instant(millis text) RETURNS timestamp with time zone
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN to_timestamp(((millis)::double precision / (1000)::double precision));
+
+
+--
+-- Name: metadata_id(jsonb, text); Type: FUNCTION; Schema: consumer; Owner: -
+--
+
+CREATE FUNCTION consumer.metadata_id(metadata jsonb, key text) RETURNS uuid
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN CASE WHEN ((jsonb_typeof((metadata -> key)) = 'string'::text) AND ((metadata ->> key) ~ '^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$'::text)) THEN ((metadata ->> key))::uuid ELSE NULL::uuid END;
 
 
 --
@@ -144,6 +162,7 @@ CREATE TABLE identity.stack_user_profiles (
     last_synced_at timestamp with time zone,
     sync_version bigint DEFAULT 0 NOT NULL,
     deleted_at timestamp with time zone,
+    source_company_id uuid,
     CONSTRAINT stack_user_profiles_version CHECK (((version = ''::text) = (message_id IS NULL)))
 )
 WITH (fillfactor='80');
@@ -372,6 +391,24 @@ UNION ALL
 
 
 --
+-- Name: memberships; Type: TABLE; Schema: consumer; Owner: -
+--
+
+CREATE TABLE consumer.memberships (
+    user_id uuid NOT NULL,
+    company_id uuid NOT NULL,
+    joined_at timestamp with time zone,
+    join_version text NOT NULL COLLATE pg_catalog."C",
+    removal_version text NOT NULL COLLATE pg_catalog."C",
+    removed_at timestamp with time zone,
+    is_implied boolean NOT NULL,
+    CONSTRAINT memberships_join CHECK (((joined_at IS NOT NULL) OR ((join_version = ''::text) AND (NOT is_implied)))),
+    CONSTRAINT memberships_removal CHECK (((removal_version = ''::text) = (removed_at IS NULL)))
+)
+WITH (fillfactor='90');
+
+
+--
 -- Name: outbox_seq_seq; Type: SEQUENCE; Schema: consumer; Owner: -
 --
 
@@ -386,12 +423,28 @@ ALTER TABLE consumer.outbox ALTER COLUMN seq ADD GENERATED ALWAYS AS IDENTITY (
 
 
 --
+-- Name: rehome; Type: TABLE; Schema: consumer; Owner: -
+--
+
+CREATE TABLE consumer.rehome (
+    id bigint NOT NULL,
+    company_id uuid NOT NULL,
+    next_user_id uuid DEFAULT '00000000-0000-0000-0000-000000000000'::uuid NOT NULL,
+    last_user_id uuid DEFAULT 'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid NOT NULL,
+    attempts integer DEFAULT 0 NOT NULL,
+    due_at timestamp with time zone DEFAULT now() NOT NULL,
+    seq bigint NOT NULL
+);
+
+
+--
 -- Name: queue_stats; Type: VIEW; Schema: consumer; Owner: -
 --
 
 CREATE VIEW consumer.queue_stats WITH (security_invoker='true') AS
- SELECT ( SELECT count(*) AS count
-           FROM consumer.pending) AS pending,
+ SELECT (( SELECT count(*) AS count
+           FROM consumer.pending) + ( SELECT count(*) AS count
+           FROM consumer.rehome)) AS pending,
     ( SELECT count(*) AS count
            FROM consumer.failures
           WHERE (failures.state = 'retrying'::text)) AS retrying,
@@ -405,13 +458,29 @@ CREATE VIEW consumer.queue_stats WITH (security_invoker='true') AS
           WHERE (o.seq = ( SELECT min(p.seq) AS min
                    FROM consumer.pending p))), ( SELECT min(f.next_attempt_at) AS min
            FROM consumer.failures f
-          WHERE ((f.state = 'retrying'::text) AND (f.next_attempt_at <= now())))))))::double precision, (0)::double precision) AS oldest_due_seconds,
+          WHERE ((f.state = 'retrying'::text) AND (f.next_attempt_at <= now()))), ( SELECT min(r.due_at) AS min
+           FROM consumer.rehome r
+          WHERE (r.due_at <= now()))))))::double precision, (0)::double precision) AS oldest_due_seconds,
     ( SELECT count(*) AS count
            FROM consumer.outbox
           WHERE (outbox.received_at > (now() - '00:01:00'::interval))) AS received_last_minute,
     ( SELECT count(*) AS count
            FROM consumer.outcomes
           WHERE ((outcomes.at > (now() - '00:01:00'::interval)) AND (outcomes.outcome = ANY (ARRAY['applied'::text, 'unchanged'::text, 'stale'::text, 'ignored'::text])))) AS applied_last_minute;
+
+
+--
+-- Name: rehome_id_seq; Type: SEQUENCE; Schema: consumer; Owner: -
+--
+
+ALTER TABLE consumer.rehome ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME consumer.rehome_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
 
 
 --
@@ -434,6 +503,19 @@ CREATE TABLE consumer.settings (
 
 
 --
+-- Name: team_permissions; Type: TABLE; Schema: consumer; Owner: -
+--
+
+CREATE TABLE consumer.team_permissions (
+    user_id uuid NOT NULL,
+    company_id uuid NOT NULL,
+    permission_id text NOT NULL COLLATE pg_catalog."C",
+    version text NOT NULL COLLATE pg_catalog."C",
+    is_present boolean NOT NULL
+);
+
+
+--
 -- Name: companies; Type: TABLE; Schema: identity; Owner: -
 --
 
@@ -444,10 +526,27 @@ CREATE TABLE identity.companies (
     settings jsonb DEFAULT '{}'::jsonb NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
-    deleted_at timestamp with time zone
+    deleted_at timestamp with time zone,
+    version text DEFAULT ''::text NOT NULL COLLATE pg_catalog."C"
 );
 
 ALTER TABLE ONLY identity.companies FORCE ROW LEVEL SECURITY;
+
+
+--
+-- Name: company_members; Type: TABLE; Schema: identity; Owner: -
+--
+
+CREATE TABLE identity.company_members (
+    company_id uuid NOT NULL,
+    user_id uuid NOT NULL,
+    joined_at timestamp with time zone,
+    removed_at timestamp with time zone,
+    permissions text[] DEFAULT '{}'::text[] NOT NULL
+)
+WITH (fillfactor='90');
+
+ALTER TABLE ONLY identity.company_members FORCE ROW LEVEL SECURITY;
 
 
 --
@@ -526,6 +625,14 @@ ALTER TABLE ONLY consumer.failures
 
 
 --
+-- Name: memberships memberships_pkey; Type: CONSTRAINT; Schema: consumer; Owner: -
+--
+
+ALTER TABLE ONLY consumer.memberships
+    ADD CONSTRAINT memberships_pkey PRIMARY KEY (user_id, company_id);
+
+
+--
 -- Name: outbox outbox_message_key; Type: CONSTRAINT; Schema: consumer; Owner: -
 --
 
@@ -558,6 +665,14 @@ ALTER TABLE ONLY consumer.pending
 
 
 --
+-- Name: rehome rehome_pkey; Type: CONSTRAINT; Schema: consumer; Owner: -
+--
+
+ALTER TABLE ONLY consumer.rehome
+    ADD CONSTRAINT rehome_pkey PRIMARY KEY (id);
+
+
+--
 -- Name: settings settings_pkey; Type: CONSTRAINT; Schema: consumer; Owner: -
 --
 
@@ -566,11 +681,27 @@ ALTER TABLE ONLY consumer.settings
 
 
 --
+-- Name: team_permissions team_permissions_pkey; Type: CONSTRAINT; Schema: consumer; Owner: -
+--
+
+ALTER TABLE ONLY consumer.team_permissions
+    ADD CONSTRAINT team_permissions_pkey PRIMARY KEY (user_id, company_id, permission_id);
+
+
+--
 -- Name: companies companies_pkey; Type: CONSTRAINT; Schema: identity; Owner: -
 --
 
 ALTER TABLE ONLY identity.companies
     ADD CONSTRAINT companies_pkey PRIMARY KEY (id);
+
+
+--
+-- Name: company_members company_members_pkey; Type: CONSTRAINT; Schema: identity; Owner: -
+--
+
+ALTER TABLE ONLY identity.company_members
+    ADD CONSTRAINT company_members_pkey PRIMARY KEY (company_id, user_id);
 
 
 --
@@ -605,6 +736,13 @@ CREATE INDEX failures_due ON consumer.failures USING btree (next_attempt_at) WHE
 
 
 --
+-- Name: memberships_company_id; Type: INDEX; Schema: consumer; Owner: -
+--
+
+CREATE INDEX memberships_company_id ON consumer.memberships USING btree (company_id, user_id);
+
+
+--
 -- Name: outbox_received_at; Type: INDEX; Schema: consumer; Owner: -
 --
 
@@ -633,10 +771,46 @@ CREATE INDEX outcomes_at ON consumer.outcomes USING brin (at) WITH (pages_per_ra
 
 
 --
+-- Name: company_members_active; Type: INDEX; Schema: identity; Owner: -
+--
+
+CREATE INDEX company_members_active ON identity.company_members USING btree (user_id, joined_at, company_id) WHERE (removed_at IS NULL);
+
+
+--
+-- Name: company_members_user_id; Type: INDEX; Schema: identity; Owner: -
+--
+
+CREATE INDEX company_members_user_id ON identity.company_members USING btree (user_id);
+
+
+--
 -- Name: profile_audit_sign_in; Type: INDEX; Schema: identity; Owner: -
 --
 
 CREATE UNIQUE INDEX profile_audit_sign_in ON identity.profile_audit USING btree (user_id, source, message_id) WHERE (operation = ANY (ARRAY['signed_in'::text, 'signed_out'::text]));
+
+
+--
+-- Name: stack_user_profiles_company_id; Type: INDEX; Schema: identity; Owner: -
+--
+
+CREATE INDEX stack_user_profiles_company_id ON identity.stack_user_profiles USING btree (company_id, stack_user_id) WHERE (company_id IS NOT NULL);
+
+
+--
+-- Name: stack_user_profiles_source_company_id; Type: INDEX; Schema: identity; Owner: -
+--
+
+CREATE INDEX stack_user_profiles_source_company_id ON identity.stack_user_profiles USING btree (source_company_id, stack_user_id) WHERE (source_company_id IS NOT NULL);
+
+
+--
+-- Name: company_members company_members_company_id_fkey; Type: FK CONSTRAINT; Schema: identity; Owner: -
+--
+
+ALTER TABLE ONLY identity.company_members
+    ADD CONSTRAINT company_members_company_id_fkey FOREIGN KEY (company_id) REFERENCES identity.companies(id);
 
 
 --
@@ -660,6 +834,12 @@ ALTER TABLE ONLY identity.stack_user_profiles
 --
 
 ALTER TABLE identity.companies ENABLE ROW LEVEL SECURITY;
+
+--
+-- Name: company_members; Type: ROW SECURITY; Schema: identity; Owner: -
+--
+
+ALTER TABLE identity.company_members ENABLE ROW LEVEL SECURITY;
 
 --
 -- Name: profile_audit definer; Type: POLICY; Schema: identity; Owner: -
@@ -695,6 +875,13 @@ CREATE POLICY readers ON identity.companies FOR SELECT TO consumer_operator, con
 
 
 --
+-- Name: company_members readers; Type: POLICY; Schema: identity; Owner: -
+--
+
+CREATE POLICY readers ON identity.company_members FOR SELECT TO consumer_operator, consumer_app USING (true);
+
+
+--
 -- Name: profile_audit readers; Type: POLICY; Schema: identity; Owner: -
 --
 
@@ -726,6 +913,13 @@ ALTER TABLE identity.stack_user_profiles ENABLE ROW LEVEL SECURITY;
 --
 
 CREATE POLICY worker ON identity.companies TO consumer_worker USING (true) WITH CHECK (true);
+
+
+--
+-- Name: company_members worker; Type: POLICY; Schema: identity; Owner: -
+--
+
+CREATE POLICY worker ON identity.company_members TO consumer_worker USING (true) WITH CHECK (true);
 
 
 --
@@ -770,12 +964,30 @@ GRANT USAGE ON SCHEMA identity TO consumer_definer;
 
 
 --
+-- Name: FUNCTION company_stripe(id uuid); Type: ACL; Schema: consumer; Owner: -
+--
+
+REVOKE ALL ON FUNCTION consumer.company_stripe(id uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION consumer.company_stripe(id uuid) TO consumer_worker;
+GRANT ALL ON FUNCTION consumer.company_stripe(id uuid) TO consumer_operator;
+
+
+--
 -- Name: FUNCTION instant(millis text); Type: ACL; Schema: consumer; Owner: -
 --
 
 REVOKE ALL ON FUNCTION consumer.instant(millis text) FROM PUBLIC;
 GRANT ALL ON FUNCTION consumer.instant(millis text) TO consumer_worker;
 GRANT ALL ON FUNCTION consumer.instant(millis text) TO consumer_operator;
+
+
+--
+-- Name: FUNCTION metadata_id(metadata jsonb, key text); Type: ACL; Schema: consumer; Owner: -
+--
+
+REVOKE ALL ON FUNCTION consumer.metadata_id(metadata jsonb, key text) FROM PUBLIC;
+GRANT ALL ON FUNCTION consumer.metadata_id(metadata jsonb, key text) TO consumer_worker;
+GRANT ALL ON FUNCTION consumer.metadata_id(metadata jsonb, key text) TO consumer_operator;
 
 
 --
@@ -1085,6 +1297,29 @@ GRANT SELECT ON TABLE consumer.deliveries TO consumer_operator;
 
 
 --
+-- Name: TABLE memberships; Type: ACL; Schema: consumer; Owner: -
+--
+
+GRANT SELECT,INSERT,UPDATE ON TABLE consumer.memberships TO consumer_worker;
+GRANT SELECT ON TABLE consumer.memberships TO consumer_operator;
+
+
+--
+-- Name: TABLE rehome; Type: ACL; Schema: consumer; Owner: -
+--
+
+GRANT SELECT,INSERT,DELETE ON TABLE consumer.rehome TO consumer_worker;
+GRANT SELECT ON TABLE consumer.rehome TO consumer_operator;
+
+
+--
+-- Name: COLUMN rehome.next_user_id; Type: ACL; Schema: consumer; Owner: -
+--
+
+GRANT UPDATE(next_user_id) ON TABLE consumer.rehome TO consumer_worker;
+
+
+--
 -- Name: TABLE queue_stats; Type: ACL; Schema: consumer; Owner: -
 --
 
@@ -1102,12 +1337,29 @@ GRANT SELECT ON TABLE consumer.settings TO consumer_operator;
 
 
 --
+-- Name: TABLE team_permissions; Type: ACL; Schema: consumer; Owner: -
+--
+
+GRANT SELECT,INSERT,UPDATE ON TABLE consumer.team_permissions TO consumer_worker;
+GRANT SELECT ON TABLE consumer.team_permissions TO consumer_operator;
+
+
+--
 -- Name: TABLE companies; Type: ACL; Schema: identity; Owner: -
 --
 
 GRANT SELECT,INSERT,UPDATE ON TABLE identity.companies TO consumer_worker;
 GRANT SELECT ON TABLE identity.companies TO consumer_operator;
 GRANT SELECT ON TABLE identity.companies TO consumer_app;
+
+
+--
+-- Name: TABLE company_members; Type: ACL; Schema: identity; Owner: -
+--
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE identity.company_members TO consumer_worker;
+GRANT SELECT ON TABLE identity.company_members TO consumer_operator;
+GRANT SELECT ON TABLE identity.company_members TO consumer_app;
 
 
 --

@@ -3,18 +3,17 @@
 It follows semantics line by line and shares no code with the product.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any
-
-import orjson
+from uuid import UUID
 
 from consumer.outbox import Delivery
 from consumer.settings import Projection
+from tests import model_teams as teams
+from tests.model_facts import Row, data, identifier, instant, is_snapshot, text, version
 from tests.support import rows
-
-Row = dict[str, Any]
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,35 +22,51 @@ class State:
 
     mirror: dict[str, Row]
     profiles: dict[str, Row]
+    companies: dict[str, Row]
+    members: dict[tuple[str, str], Row]
     sign_ins: set[tuple[str, ...]]
 
 
 def fold(deliveries: list[Delivery], settings: Projection) -> State:
     """Return the state that the set of deliveries must end in; their order and repeats are not looked at."""
-    unique = {(d.source, d.message_id): d for d in deliveries}
+    unique = {(d.source, d.message_id): d for d in deliveries}.values()
     by_user: dict[str, list[Delivery]] = {}
-    for delivery in unique.values():
-        by_user.setdefault(str(delivery.user_id), []).append(delivery)
+    for delivery in unique:
+        if delivery.user_id:
+            by_user.setdefault(str(delivery.user_id), []).append(delivery)
     mirror = {user_id: _mirror(user_id, known, settings) for user_id, known in by_user.items()}
-    profiles = {
-        user_id: _profile(mirror[user_id], settings)
-        for user_id, known in by_user.items()
-        if any(not _data(d).get("is_anonymous") for d in known if _is_snapshot(d))
-        and not (mirror[user_id]["deleted_at"] and settings.delete_policy == "hard")
-    }
-    sign_ins: set[tuple[str, ...]] = {
+    gone = {user_id: row["deleted_at"] for user_id, row in mirror.items() if row["deleted_at"]}
+    companies = teams.companies(unique, settings)
+    members = teams.members(unique, companies, gone)
+    for row in mirror.values():
+        row["company_id"] = teams.home(row, members.values(), companies, settings)
+    removed = gone if settings.delete_policy == "hard" else {}
+    return State(
+        mirror=mirror,
+        profiles={
+            user_id: _profile(mirror[user_id], settings)
+            for user_id, known in by_user.items()
+            if user_id not in removed and any(not data(d).get("is_anonymous") for d in known if is_snapshot(d))
+        },
+        sign_ins=_sign_ins(unique),
+        companies=companies,
+        members={pair: row for pair, row in members.items() if row["user_id"] not in removed},
+    )
+
+
+def _sign_ins(known: Collection[Delivery]) -> set[tuple[str, ...]]:
+    return {
         (str(d.user_id), str(d.event_type).removeprefix("user."), d.source, d.message_id)
-        for d in unique.values()
+        for d in known
         if d.event_type in {"user.signed_in", "user.signed_out"}
     }
-    return State(mirror, profiles, sign_ins)
 
 
 def _mirror(user_id: str, known: list[Delivery], settings: Projection) -> Row:
     deleted_at = min((d.occurred_at for d in known if d.event_type == "user.deleted"), default=None)
-    winner = max(filter(_is_snapshot, known), key=_version, default=None)
-    data = _data(winner) if winner else {}
-    stack = data if winner and winner.source != "app" else {}
+    winner = max(filter(is_snapshot, known), key=version, default=None)
+    user = data(winner) if winner else {}
+    stack = user if winner and winner.source != "app" else {}
     metadata = {
         "client": stack.get("client_metadata"),
         "client_read_only": stack.get("client_read_only_metadata"),
@@ -59,18 +74,18 @@ def _mirror(user_id: str, known: list[Delivery], settings: Projection) -> Row:
     }
     row = {
         "stack_user_id": user_id,
-        "company_id": None if deleted_at else settings.default_company_id,
-        "stack_display_name": data.get("display_name"),
-        "stack_primary_email": data.get("primary_email"),
+        "stack_display_name": user.get("display_name"),
+        "stack_primary_email": user.get("primary_email"),
         "stack_primary_email_verified": stack.get("primary_email_verified"),
-        "stack_profile_image_url": data.get("profile_image_url"),
+        "stack_profile_image_url": user.get("profile_image_url"),
         "stack_metadata": metadata if stack else None,
-        "is_anonymous": bool(data.get("is_anonymous")) if winner else None,
+        "is_anonymous": bool(user.get("is_anonymous")) if winner else None,
         "is_restricted": stack.get("is_restricted"),
-        "signed_up_at": _instant(stack.get("signed_up_at_millis")),
-        "source_role": _text(stack.get("server_metadata"), settings.role_key),
-        "source_department": _text(stack.get("server_metadata"), settings.department_key),
-        "last_active_at": _latest(_instant(_data(d).get("last_active_at_millis")) for d in known if _is_snapshot(d)),
+        "signed_up_at": instant(stack.get("signed_up_at_millis")),
+        "source_role": text(stack.get("server_metadata"), settings.role_key),
+        "source_department": text(stack.get("server_metadata"), settings.department_key),
+        "source_company_id": identifier(stack.get("server_metadata"), settings.company_key),
+        "last_active_at": _latest(instant(data(d).get("last_active_at_millis")) for d in known if is_snapshot(d)),
         "last_sign_in_at": _latest(_at(d, "signed_in") for d in known),
         "last_sign_out_at": _latest(_at(d, "signed_out") for d in known),
         "occurred_at": winner.occurred_at if winner else None,
@@ -85,7 +100,7 @@ def _forgotten(policy: str) -> Row:
         return {}
     personal = dict.fromkeys((
         "stack_display_name", "stack_primary_email", "stack_primary_email_verified", "stack_profile_image_url",
-        "stack_metadata", "signed_up_at", "last_active_at", "last_sign_in_at", "last_sign_out_at",
+        "stack_metadata", "signed_up_at", "source_company_id", "last_active_at", "last_sign_in_at", "last_sign_out_at",
     ))  # fmt: skip
     flags = dict.fromkeys(("is_anonymous", "is_restricted", "source_role", "source_department"))
     return personal if policy == "anonymise" else personal | flags
@@ -112,39 +127,14 @@ def _profile(mirror: Row, settings: Projection) -> Row:
     }
 
 
-def _data(delivery: Delivery) -> Row:
-    data = orjson.loads(delivery.body)["data"]
-    assert isinstance(data, dict)
-    return data
-
-
-def _is_snapshot(delivery: Delivery) -> bool:
-    if delivery.event_type in {"user.signed_in", "user.signed_out"}:
-        return "primary_email" in _data(delivery)
-    return delivery.event_type in {"user.created", "user.updated"}
-
-
-def _version(delivery: Delivery) -> tuple[bool, datetime, bytes, str]:
-    return delivery.source != "app", delivery.occurred_at, delivery.message_id.encode(), delivery.source
-
-
 def _at(delivery: Delivery, verb: str) -> datetime | None:
     if delivery.event_type != f"user.{verb}":
         return None
-    return _instant(_data(delivery).get(f"{verb}_at_millis")) or delivery.occurred_at
+    return instant(data(delivery).get(f"{verb}_at_millis")) or delivery.occurred_at
 
 
 def _latest(instants: Any) -> datetime | None:
     return max(filter(None, instants), default=None)
-
-
-def _instant(millis: int | None) -> datetime | None:
-    return None if millis is None else EPOCH + timedelta(milliseconds=millis)
-
-
-def _text(metadata: object, key: str) -> str | None:
-    value = metadata.get(key) if isinstance(metadata, dict) else None
-    return value if isinstance(value, str) and value.strip() else None
 
 
 def state(database_url: str) -> State:
@@ -163,12 +153,22 @@ def state(database_url: str) -> State:
         "SELECT user_id::text, operation, source, message_id FROM identity.profile_audit WHERE operation LIKE 'signed%'"
     )
     return State(
-        mirror=_by_user(rows(database_url, "SELECT * FROM identity.stack_user_profiles"), "stack_user_id", outside),
-        profiles=_by_user(rows(database_url, "SELECT * FROM identity.profiles"), "user_id", outside),
+        mirror=_by_key(rows(database_url, "SELECT * FROM identity.stack_user_profiles"), "stack_user_id", outside),
+        profiles=_by_key(rows(database_url, "SELECT * FROM identity.profiles"), "user_id", outside),
+        companies=_by_key(rows(database_url, "SELECT * FROM identity.companies"), "id", outside),
+        members={
+            (str(row["company_id"]), str(row["user_id"])): _plain(row, set())
+            for row in rows(database_url, "SELECT * FROM identity.company_members")
+        },
         sign_ins={tuple(map(str, row.values())) for row in rows(database_url, sign_in)},
     )
 
 
-def _by_user(table: list[Row], key: str, outside: set[str]) -> dict[str, Row]:
-    plain = [{name: value for name, value in row.items() if name not in outside} for row in table]
-    return {str(row[key]): row | {key: str(row[key])} for row in plain}
+def _by_key(table: list[Row], key: str, outside: set[str]) -> dict[str, Row]:
+    return {str(row[key]): _plain(row, outside) for row in table}
+
+
+def _plain(row: Row, outside: set[str]) -> Row:
+    return {
+        name: str(value) if isinstance(value, UUID) else value for name, value in row.items() if name not in outside
+    }

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from datetime import timedelta
 from typing import Any
 
 import psycopg
@@ -9,12 +10,16 @@ from psycopg.conninfo import make_conninfo
 from psycopg.errors import DuplicateObject
 from psycopg.rows import dict_row
 
-from consumer import effects, outbox, projection
+from consumer import effects, outbox, projection, rehome
 from consumer.database import Connection, connect, operator_access, receiver_access, transaction, worker_access
 from consumer.outbox import Delivery
 from consumer.settings import Projection
 
 TABLES = (
+    "consumer.rehome",
+    "consumer.memberships",
+    "consumer.team_permissions",
+    "identity.company_members",
     "consumer.pending",
     "consumer.failures",
     "consumer.outcomes",
@@ -86,6 +91,12 @@ async def apply_next(conn: Connection, batch_size: int) -> dict[int, str]:
         return await effects.apply(conn, claimed)
 
 
+async def rehome_next(conn: Connection, page_size: int = rehome.PAGE_SIZE) -> bool:
+    """Re-home one page of users as the worker does; return whether any waited."""
+    async with transaction(conn, worker_access("consumer")):
+        return await rehome.turn(conn, lambda _: timedelta(0), page_size) is not None
+
+
 def rows(database_url: str, statement: str) -> list[dict[str, Any]]:
     """Return the rows of a query as dicts."""
     with psycopg.connect(database_url, row_factory=dict_row) as conn:
@@ -98,5 +109,5 @@ async def replay_everything(database_url: str, *, batch_size: int) -> None:
         async with conn.transaction():
             await conn.execute("DELETE FROM consumer.outcomes")
             await conn.execute("INSERT INTO consumer.pending (seq) SELECT seq FROM consumer.outbox")
-        while await apply_next(conn, batch_size):
+        while await apply_next(conn, batch_size) or await rehome_next(conn):
             pass

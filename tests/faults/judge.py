@@ -12,6 +12,7 @@ from tests import model
 from tests.cli_support import until
 from tests.faults.messages import Message, window_of
 from tests.faults.storm import NO_ANSWER, Storm
+from tests.model_facts import Row
 from tests.support import rows
 
 COLUMNS = ("source", "message_id", "event_type", "user_id", "team_id", "occurred_at", "verified_by", "body")
@@ -61,7 +62,7 @@ def flaws(url: str, weather: Storm) -> list[Flaw]:
 
 
 def _stored_flaws(
-    stored: list[model.Row], sent: Mapping[str, Message], acknowledged: Mapping[str, Message]
+    stored: list[Row], sent: Mapping[str, Message], acknowledged: Mapping[str, Message]
 ) -> Iterator[Flaw]:
     """Every message is acknowledged and stored once; nothing else is stored."""
     copies = Counter(row["message_id"] for row in stored)
@@ -74,7 +75,7 @@ def _stored_flaws(
         yield Flaw("stranger", None, message_id)
 
 
-def _fate_flaws(stored: list[model.Row], sent: Mapping[str, Message]) -> Iterator[Flaw]:
+def _fate_flaws(stored: list[Row], sent: Mapping[str, Message]) -> Iterator[Flaw]:
     """Each row holds what was sent, and met the fate it had to."""
     for row in stored:
         if (message := sent.get(row["message_id"])) is None:
@@ -105,7 +106,7 @@ def _audit_flaws(url: str, usable: list[Delivery]) -> Iterator[Flaw]:
     for message_id, row in found.items():
         if message_id not in wanted or row["copies"] > 1:
             yield Flaw("audit double", window_of(row["user_id"]), message_id)
-    chains: dict[UUID, list[model.Row]] = {}
+    chains: dict[UUID, list[Row]] = {}
     for row in rows(url, CHAINS):
         chains.setdefault(row["user_id"], []).append(row)
     images = {row["user_id"]: row["image"] for row in rows(url, IMAGES)}

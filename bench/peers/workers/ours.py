@@ -58,7 +58,8 @@ def _applying(effect: str) -> Apply:
             await conn.execute(statement, {"seqs": seqs})
         if effect.startswith("whole"):
             return await ours(conn, claimed)
-        outcomes = await outbox.finish(conn, seqs, "applied")
+        outcomes = dict.fromkeys(seqs, "applied")
+        await outbox.finish(conn, outcomes)
         await conn.execute(query("session/check_constraints"))
         return outcomes
 

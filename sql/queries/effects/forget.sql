@@ -12,6 +12,7 @@ SET
     signed_up_at = NULL,
     source_role = CASE WHEN s.delete_policy <> 'hard' OR m.is_held THEN m.source_role END,
     source_department = CASE WHEN s.delete_policy <> 'hard' OR m.is_held THEN m.source_department END,
+    source_company_id = NULL,
     last_active_at = NULL,
     last_sign_in_at = NULL,
     last_sign_out_at = NULL,

@@ -1,5 +1,5 @@
--- Note whose profile should have been removed and is still there, because an application's constraint or trigger keeps
--- it: from now on it is anonymised, not removed.
+-- Note whose profile or membership should have been removed and is still there, because an application's constraint or
+-- trigger keeps it: from now on the user is anonymised, not removed.
 UPDATE identity.stack_user_profiles AS m
 SET is_held = TRUE
 FROM consumer.settings AS s
@@ -8,7 +8,13 @@ WHERE
     AND m.deleted_at IS NOT NULL
     AND NOT m.is_held
     AND s.delete_policy = 'hard'
-    AND EXISTS (
-        SELECT FROM identity.profiles AS p
-        WHERE p.user_id = m.stack_user_id
+    AND (
+        EXISTS (
+            SELECT FROM identity.profiles AS p
+            WHERE p.user_id = m.stack_user_id
+        )
+        OR EXISTS (
+            SELECT FROM identity.company_members AS b
+            WHERE b.user_id = m.stack_user_id
+        )
     );

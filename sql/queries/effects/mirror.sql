@@ -1,9 +1,12 @@
--- Fold the claimed user deliveries into the mirror: the newest snapshot by version, the oldest deletion, the latest of
--- each time. This statement comes first and in key order, for a mirror row is its user's lock: every user of the batch
--- gets one and is locked by it even where nothing changes.
--- Returns one row: the users whose row was written, those of them with new content, those of them deleted.
+-- Fold the claimed deliveries about users into the mirror: the newest snapshot by version, the oldest deletion, the
+-- latest of each time. This statement comes first and in key order, for a mirror row is its user's lock: every user of
+-- the batch gets one and is locked by it even where nothing changes.
+-- A new user is at home in the default company until somebody looks under the companies' locks.
+-- Returns one row: the users whose row was written; those of them with new content; those of them deleted; those with
+-- new content who may have another home now; and the deliveries in which Stack names a selected team, with that team.
 WITH delivered AS MATERIALIZED (
     SELECT
+        o.seq,
         o.user_id,
         o.event_type,
         o.source,
@@ -83,6 +86,7 @@ written AS (
         signed_up_at,
         source_role,
         source_department,
+        source_company_id,
         last_active_at,
         last_sign_in_at,
         last_sign_out_at,
@@ -96,7 +100,7 @@ written AS (
     )
     SELECT
         f.user_id,
-        CASE WHEN f.deleted_at IS NULL THEN s.default_company_id END,
+        CASE WHEN f.deleted_at IS NULL THEN c.id END,
         f.data ->> 'display_name',
         f.data ->> 'primary_email',
         CASE WHEN f.is_from_stack THEN (f.data ->> 'primary_email_verified')::boolean END,
@@ -113,6 +117,7 @@ written AS (
         CASE WHEN f.is_from_stack THEN consumer.instant(f.data ->> 'signed_up_at_millis') END,
         CASE WHEN f.is_from_stack THEN consumer.metadata_text(f.data -> 'server_metadata', s.role_key) END,
         CASE WHEN f.is_from_stack THEN consumer.metadata_text(f.data -> 'server_metadata', s.department_key) END,
+        CASE WHEN f.is_from_stack THEN consumer.metadata_id(f.data -> 'server_metadata', s.company_key) END,
         f.last_active_at,
         f.last_sign_in_at,
         f.last_sign_out_at,
@@ -125,10 +130,11 @@ written AS (
         f.deleted_at
     FROM folded AS f
     CROSS JOIN consumer.settings AS s
+    LEFT JOIN identity.companies AS c ON s.default_company_id = c.id AND c.deleted_at IS NULL
     ORDER BY f.user_id
     ON CONFLICT (stack_user_id) DO UPDATE
         SET
-            company_id = CASE WHEN known.deleted_at IS NULL THEN excluded.company_id END,
+            company_id = CASE WHEN least(excluded.deleted_at, known.deleted_at) IS NULL THEN known.company_id END,
             stack_display_name = CASE
                 WHEN excluded.version > known.version THEN excluded.stack_display_name ELSE known.stack_display_name
             END,
@@ -161,6 +167,9 @@ written AS (
             source_department = CASE
                 WHEN excluded.version > known.version THEN excluded.source_department ELSE known.source_department
             END,
+            source_company_id = CASE
+                WHEN excluded.version > known.version THEN excluded.source_company_id ELSE known.source_company_id
+            END,
             occurred_at = CASE
                 WHEN excluded.version > known.version THEN excluded.occurred_at ELSE known.occurred_at
             END,
@@ -181,11 +190,24 @@ written AS (
     RETURNING
         known.stack_user_id,
         known.last_synced_at = statement_timestamp() AS is_changed,
-        known.deleted_at IS NOT NULL AS is_deleted
+        known.deleted_at IS NOT NULL AS is_deleted,
+        -- Who neither had a home nor is given one by metadata has none now: memberships and companies see to theirs.
+        coalesce(known.company_id, known.source_company_id) IS NOT NULL AS is_placed
+),
+
+selecting AS (
+    SELECT
+        seq,
+        (data #>> '{selected_team,id}')::uuid AS company_id
+    FROM snapshots
+    WHERE is_snapshot AND source <> 'app' AND data #>> '{selected_team,id}' IS NOT NULL
 )
 
 SELECT
     coalesce(array_agg(stack_user_id), '{}') AS written,
     coalesce(array_agg(stack_user_id) FILTER (WHERE is_changed), '{}') AS changed,
-    coalesce(array_agg(stack_user_id) FILTER (WHERE is_deleted), '{}') AS deleted
+    coalesce(array_agg(stack_user_id) FILTER (WHERE is_deleted), '{}') AS deleted,
+    coalesce(array_agg(stack_user_id) FILTER (WHERE is_changed AND is_placed), '{}') AS placed,
+    (SELECT coalesce(array_agg(s.seq ORDER BY s.seq), '{}') FROM selecting AS s) AS selecting,
+    (SELECT coalesce(array_agg(s.company_id ORDER BY s.seq), '{}') FROM selecting AS s) AS selected
 FROM written;

@@ -1,5 +1,6 @@
 -- Bring the profiles of the written users in line with their mirror, and audit each one that changes, with its images
--- before and after and the delivery that did it: the deletion that buried the user, else the winning snapshot.
+-- before and after and the delivery that did it: the deletion that buried the user, else the winning snapshot; the one
+-- about the company for those re-homed. A move leaves one row under either company.
 -- Returns the deliveries that the audit names.
 -- The users are locked by their mirror rows, so what is read here is what will be overwritten.
 -- The claimed deliveries come first, as a fence: by way of the users the cost would grow with all they ever sent.
@@ -13,6 +14,17 @@ WITH claimed AS MATERIALIZED (
         message_id
     FROM consumer.outbox
     WHERE seq = ANY(%(seqs)b::bigint[])
+    UNION ALL
+    SELECT
+        o.seq,
+        r.user_id,
+        o.event_type,
+        o.source,
+        o.occurred_at,
+        o.message_id
+    FROM consumer.outbox AS o
+    CROSS JOIN unnest(%(rehomed)b::uuid[]) AS r (user_id)
+    WHERE o.seq = %(rehomed_by)b::bigint
 ),
 
 candidates AS MATERIALIZED (
@@ -147,7 +159,8 @@ written AS (
 imaged AS MATERIALIZED (
     SELECT
         c.user_id,
-        coalesce(c.company_id, (c.known).company_id) AS audited_company_id,
+        (c.known).company_id AS old_company_id,
+        c.company_id,
         c.source,
         c.message_id,
         c.seq,
@@ -172,13 +185,41 @@ imaged AS MATERIALIZED (
     WHERE c.is_changed
 ),
 
+-- Neither company may read which other one it is.
+steps AS (
+    SELECT
+        user_id,
+        1 AS step,
+        old_company_id AS company_id,
+        'company_changed' AS operation,
+        before_image,
+        before_image || '{"company_id": null}' AS after_image,
+        source,
+        message_id,
+        seq
+    FROM imaged
+    WHERE old_company_id <> company_id
+    UNION ALL
+    SELECT
+        user_id,
+        2 AS step,
+        coalesce(company_id, old_company_id),
+        operation,
+        CASE WHEN old_company_id <> company_id THEN before_image || '{"company_id": null}' ELSE before_image END,
+        after_image,
+        source,
+        message_id,
+        seq
+    FROM imaged
+),
+
 audited AS (
     INSERT INTO identity.profile_audit (
         user_id, company_id, operation, changed_fields, previous_values, new_values, source, message_id, seq
     )
     SELECT
         user_id,
-        audited_company_id,
+        company_id,
         operation,
         identity.changed_fields(before_image, after_image),
         before_image,
@@ -186,8 +227,8 @@ audited AS (
         source,
         message_id,
         seq
-    FROM imaged
-    ORDER BY user_id
+    FROM steps
+    ORDER BY user_id, step
     RETURNING seq
 )
 

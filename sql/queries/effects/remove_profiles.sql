@@ -1,4 +1,5 @@
--- Remove the profiles of deleted users where the delete policy is hard, each audited, but those an application holds.
+-- Remove the profiles and the memberships of deleted users where the delete policy is hard, each profile audited, but
+-- those an application holds.
 -- Returns the deliveries that the audit names.
 -- The claimed deliveries come first, as a fence: by way of the users the cost would grow with all they ever sent.
 WITH claimed AS MATERIALIZED (
@@ -23,6 +24,17 @@ removed AS (
         AND NOT m.is_held
         AND s.delete_policy = 'hard'
     RETURNING p.user_id, p.company_id, identity.image(p) AS before_image
+),
+
+left_companies AS (
+    DELETE FROM identity.company_members AS b
+    USING identity.stack_user_profiles AS m, consumer.settings AS s
+    WHERE
+        b.user_id = ANY(%(user_ids)b::uuid[])
+        AND b.user_id = m.stack_user_id
+        AND m.deleted_at IS NOT NULL
+        AND NOT m.is_held
+        AND s.delete_policy = 'hard'
 ),
 
 audited AS (

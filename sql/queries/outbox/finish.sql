@@ -1,7 +1,7 @@
--- Mark claimed deliveries done, all with the same outcome.
+-- Mark claimed deliveries done, each with its outcome.
 INSERT INTO consumer.outcomes (seq, outcome)
 SELECT
     seq,
-    %(outcome)b::text
-FROM unnest(%(seqs)b::bigint[]) AS claimed (seq)
+    outcome
+FROM unnest(%(seqs)b::bigint[], %(outcomes)b::text[]) AS claimed (seq, outcome)
 ORDER BY seq;

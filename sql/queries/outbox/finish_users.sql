@@ -16,7 +16,7 @@ finished AS MATERIALIZED (
     SELECT
         o.seq,
         CASE
-            WHEN o.seq = ANY(%(audited)b::bigint[]) THEN 'applied'
+            WHEN o.seq = ANY(%(applied)b::bigint[]) THEN 'applied'
             WHEN
                 o.event_type = 'user.deleted'
                 AND o.occurred_at = m.deleted_at

@@ -1,0 +1,85 @@
+"""Users: the mirror of what the sender says of them, and the profiles made of it."""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+from uuid import UUID
+
+from psycopg.errors import IntegrityError, RaiseException
+
+from consumer.database import Connection
+from consumer.queries import query
+
+
+class Mirrored(NamedTuple):
+    """Users whose mirror row was written: all, those with new content, those deleted, those with new content who may
+    have another home; and the deliveries in which Stack names a selected team, each with it."""
+
+    written: Sequence[UUID] = ()
+    changed: Sequence[UUID] = ()
+    deleted: Sequence[UUID] = ()
+    placed: Sequence[UUID] = ()
+    selecting: Sequence[int] = ()
+    selected: Sequence[UUID] = ()
+
+
+async def mirror(conn: Connection, seqs: Sequence[int]) -> Mirrored:
+    """Lock the users whom these deliveries concern, and fold what they say of them into the mirror."""
+    cursor = await conn.execute(query("effects/mirror"), {"seqs": seqs}, binary=True)
+    return Mirrored(*await cursor.fetchone() or ())
+
+
+async def forget(conn: Connection, seqs: Sequence[int], deleted: Sequence[UUID]) -> Sequence[int]:
+    """Take from deleted users what the delete policy says; return the deliveries that removed a profile."""
+    removed_by = await _remove(conn, seqs, deleted)
+    await conn.execute(query("effects/hold"), {"user_ids": deleted})
+    await conn.execute(query("effects/forget"), {"user_ids": deleted})
+    return removed_by
+
+
+async def _remove(conn: Connection, seqs: Sequence[int], user_ids: Sequence[UUID]) -> list[int]:
+    """Remove hard-deleted profiles but those that an application's constraint or trigger holds; return who did it."""
+    try:
+        async with conn.transaction():
+            removed_by = await _seqs(conn, "effects/remove_profiles", {"seqs": seqs, "user_ids": user_ids})
+            # A deferred foreign key would speak up only at the commit, when nothing can be done about it.
+            await conn.execute(query("session/check_constraints"))
+            return removed_by
+    # 23503, PostgreSQL 18's 23001 for RESTRICT, 23502 of a NOT NULL column that the key would set to null; P0001 of a
+    # trigger.
+    except (IntegrityError, RaiseException):
+        if len(user_ids) == 1:
+            return []
+        half = len(user_ids) // 2
+        return [
+            *await _remove(conn, seqs, user_ids[:half]),
+            *await _remove(conn, seqs, user_ids[half:]),
+        ]
+
+
+async def put(conn: Connection, seqs: Sequence[int], user_ids: Sequence[UUID]) -> list[int]:
+    """Make the profiles of locked users what their mirror says, and audit that; return the deliveries it names."""
+    values = {"seqs": seqs, "written": user_ids, "rehomed": [], "rehomed_by": None}
+    return await _seqs(conn, "effects/profiles", values)
+
+
+async def put_rehomed(conn: Connection, seq: int, user_ids: Sequence[UUID]) -> None:
+    """Make the profiles of locked users what their mirror says, and audit that in the name of one delivery."""
+    values = {"seqs": [], "written": user_ids, "rehomed": user_ids, "rehomed_by": seq}
+    await _seqs(conn, "effects/profiles", values)
+
+
+async def put_sign_ins(conn: Connection, seqs: Sequence[int]) -> list[int]:
+    """Audit sign-ins and sign-outs, each once for ever; return those that are new."""
+    return await _seqs(conn, "audit/put_sign_ins", {"seqs": seqs})
+
+
+async def scrub_audit(conn: Connection, user_ids: Sequence[UUID]) -> None:
+    """Take the personal values of forgotten users out of the audit."""
+    await conn.execute(query("audit/scrub"), {"user_ids": user_ids})
+
+
+async def _seqs(conn: Connection, name: str, values: Mapping[str, object]) -> list[int]:
+    """Run a query that returns one array of deliveries."""
+    cursor = await conn.execute(query(name), values, binary=True)
+    (seqs,) = await cursor.fetchone() or ([],)
+    return list(seqs)

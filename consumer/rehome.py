@@ -1,0 +1,106 @@
+"""Re-homing: users of a company that was made or deleted look for their home again, page by page."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import NamedTuple
+from uuid import UUID
+
+from psycopg.rows import args_row
+
+from consumer import companies, members, profiles
+from consumer.companies import Selected
+from consumer.database import Connection
+from consumer.faults import Fault, fault
+from consumer.queries import query
+
+# Users a transaction: a page takes about as long as a batch of deliveries, so that neither holds up the other.
+PAGE_SIZE = 500
+# So many users of a page may be locked or refused. More are no accident: a table is locked, or an application's
+# constraint concerns everybody; then the whole page waits for its next turn.
+POSTPONED_MAX = 10
+# Milliseconds to wait for a lock: deliveries wait meanwhile, and re-homing can come back.
+LOCK_TIMEOUT = "50"
+
+
+class Task(NamedTuple):
+    """The users of a company from one id to another, whom the delivery *seq* sends to look for a home."""
+
+    id: int
+    company_id: UUID
+    next_user_id: UUID
+    last_user_id: UUID
+    attempts: int
+    seq: int
+
+
+@dataclass(slots=True)
+class Turn:
+    """What one transaction did."""
+
+    users: int = 0
+    postponed: list[tuple[UUID, Exception]] = field(default_factory=list)
+
+
+async def is_due(conn: Connection) -> bool:
+    """Return whether users of any company wait."""
+    cursor = await conn.execute(query("rehome/is_due"))
+    return await cursor.fetchone() == (True,)
+
+
+async def turn(conn: Connection, delay: Callable[[int], timedelta], page_size: int = PAGE_SIZE) -> Turn | None:
+    """Look after one page of one company's users in the caller's transaction; None when no company waits that no other
+    worker is at.
+
+    A user whom somebody locks, or whom an application's constraint refuses, is tried again after a *delay* by attempts.
+    """
+    if (task := await _claim(conn)) is None:
+        return None
+    await conn.execute(query("session/hurry"), {"lock_timeout": LOCK_TIMEOUT})
+    found = await _page(conn, task, page_size + 1)
+    page, following = found[:page_size], found[page_size:]
+    done = Turn(users=len(page))
+    await _rehome(conn, task.seq, page, done)
+    for user_id, _ in done.postponed:
+        values = {**task._asdict(), "user_id": user_id, "delay": delay(task.attempts + 1)}
+        await conn.execute(query("rehome/postpone"), values)
+    if following:
+        await conn.execute(query("rehome/advance"), {"id": task.id, "next_user_id": following[0]})
+    else:
+        await conn.execute(query("rehome/finish"), {"id": task.id})
+    return done
+
+
+async def _claim(conn: Connection) -> Task | None:
+    async with conn.cursor(binary=True, row_factory=args_row(Task)) as cursor:
+        await cursor.execute(query("rehome/claim"))
+        return await cursor.fetchone()
+
+
+async def _page(conn: Connection, task: Task, page_size: int) -> list[UUID]:
+    cursor = await conn.execute(query("rehome/page"), {**task._asdict(), "page_size": page_size}, binary=True)
+    return [user_id for (user_id,) in await cursor.fetchall()]
+
+
+async def _rehome(conn: Connection, seq: int, user_ids: Sequence[UUID], done: Turn) -> None:
+    """Re-home all, or halve until those who cannot be re-homed now stand alone."""
+    if not user_ids:
+        return
+    try:
+        async with conn.transaction():
+            # The order of locks is that of a batch: users, then companies.
+            await conn.execute(query("rehome/lock"), {"user_ids": user_ids})
+            await companies.lock(conn, [], Selected(), user_ids)
+            if moved := await members.settle(conn, user_ids):
+                await profiles.put_rehomed(conn, seq, moved)
+            await conn.execute(query("session/check_constraints"))
+    # Whatever a user's row raises decides when that user's turn comes again.
+    except Exception as error:
+        if fault(error) in {Fault.TRANSIENT, Fault.OURS} or conn.closed or len(done.postponed) >= POSTPONED_MAX:
+            raise
+        if len(user_ids) == 1:
+            done.postponed.append((user_ids[0], error))
+            return
+        half = len(user_ids) // 2
+        await _rehome(conn, seq, user_ids[:half], done)
+        await _rehome(conn, seq, user_ids[half:], done)

@@ -1,0 +1,129 @@
+-- Teams as companies, who is in them, and the users whose home has to be looked for again.
+-- depends: 0002.identity
+
+-- The id under a key of a metadata object where it is a canonical UUID; null for anything else.
+CREATE FUNCTION consumer.metadata_id(metadata jsonb, key text) RETURNS uuid
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN CASE
+    WHEN
+        jsonb_typeof(metadata -> key) = 'string'
+        AND metadata ->> key ~ '^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$'
+        THEN (metadata ->> key)::uuid
+END;
+-- Which of the 256 advisory locks on companies is a company's: a batch may refer to more companies than the server has
+-- room for locks. The last byte of an id is random.
+CREATE FUNCTION consumer.company_stripe(id uuid) RETURNS integer
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN get_byte(uuid_send(id), 15);
+
+REVOKE EXECUTE ON FUNCTION consumer.metadata_id, consumer.company_stripe FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION consumer.metadata_id, consumer.company_stripe TO consumer_worker, consumer_operator;
+
+-- Of the event that the name and the logo come from. It begins with 1 for one of the team itself, with 0 for a team
+-- inside a user; '': none is known, the company is a placeholder.
+ALTER TABLE identity.companies ADD COLUMN version text NOT NULL DEFAULT '' COLLATE "C";
+
+-- The company that the winning snapshot's server metadata names, whether there is one or not; null: none.
+ALTER TABLE identity.stack_user_profiles ADD COLUMN source_company_id uuid;
+-- rehome/page: those whom metadata put there, those at home there.
+CREATE INDEX stack_user_profiles_source_company_id ON identity.stack_user_profiles (source_company_id, stack_user_id)
+WHERE source_company_id IS NOT NULL;
+CREATE INDEX stack_user_profiles_company_id ON identity.stack_user_profiles (company_id, stack_user_id)
+WHERE company_id IS NOT NULL;
+
+-- All that is known of a user in a team; identity.company_members is made of it.
+CREATE TABLE consumer.memberships (
+    user_id uuid NOT NULL,
+    company_id uuid NOT NULL,
+    joined_at timestamptz, -- the first join, explicit or implied; null: only a removal is known
+    join_version text NOT NULL COLLATE "C", -- of the last explicit join; '': none is known
+    removal_version text NOT NULL COLLATE "C", -- of the last removal; '': none is known
+    removed_at timestamptz, -- of the last removal; null: none is known
+    is_implied boolean NOT NULL, -- a snapshot from Stack named the team as selected
+    PRIMARY KEY (user_id, company_id),
+    CONSTRAINT memberships_join CHECK (joined_at IS NOT NULL OR (join_version = '' AND NOT is_implied)),
+    CONSTRAINT memberships_removal CHECK ((removal_version = '') = (removed_at IS NULL))
+) WITH (fillfactor = 90);
+-- rehome/page: the members.
+CREATE INDEX memberships_company_id ON consumer.memberships (company_id, user_id);
+
+-- The newest of each permission of a user in a team, member or not.
+CREATE TABLE consumer.team_permissions (
+    user_id uuid NOT NULL,
+    company_id uuid NOT NULL,
+    permission_id text NOT NULL COLLATE "C",
+    version text NOT NULL COLLATE "C",
+    is_present boolean NOT NULL,
+    PRIMARY KEY (user_id, company_id, permission_id)
+);
+
+CREATE TABLE identity.company_members (
+    company_id uuid NOT NULL REFERENCES identity.companies (id),
+    user_id uuid NOT NULL,
+    joined_at timestamptz, -- null: only a removal is known
+    removed_at timestamptz, -- null: active
+    permissions text[] NOT NULL DEFAULT '{}',
+    PRIMARY KEY (company_id, user_id)
+) WITH (fillfactor = 90);
+-- members/home.
+CREATE INDEX company_members_active ON identity.company_members (user_id, joined_at, company_id)
+WHERE removed_at IS NULL;
+-- effects/remove_profiles.
+CREATE INDEX company_members_user_id ON identity.company_members (user_id);
+
+-- Companies that were made or deleted, with those of their users who have not been looked through yet. A batch only
+-- adds rows, so that it never waits for a worker that is at one.
+CREATE TABLE consumer.rehome (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    company_id uuid NOT NULL,
+    next_user_id uuid NOT NULL DEFAULT '00000000-0000-0000-0000-000000000000',
+    last_user_id uuid NOT NULL DEFAULT 'ffffffff-ffff-ffff-ffff-ffffffffffff',
+    attempts integer NOT NULL DEFAULT 0,
+    due_at timestamptz NOT NULL DEFAULT now(),
+    seq bigint NOT NULL -- of the delivery that did it
+);
+
+ALTER TABLE identity.company_members ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+CREATE POLICY worker ON identity.company_members TO consumer_worker USING (TRUE) WITH CHECK (TRUE);
+CREATE POLICY readers ON identity.company_members FOR SELECT TO consumer_operator, consumer_app USING (TRUE);
+
+GRANT SELECT, INSERT, UPDATE, DELETE ON identity.company_members TO consumer_worker;
+GRANT SELECT ON identity.company_members TO consumer_operator, consumer_app;
+GRANT SELECT, INSERT, UPDATE ON consumer.memberships, consumer.team_permissions TO consumer_worker;
+GRANT SELECT, INSERT, DELETE, UPDATE (next_user_id) ON consumer.rehome TO consumer_worker;
+GRANT SELECT ON consumer.memberships, consumer.team_permissions, consumer.rehome TO consumer_operator;
+
+CREATE OR REPLACE VIEW consumer.queue_stats WITH (security_invoker = TRUE) AS
+SELECT
+    (SELECT count(*) FROM consumer.pending) + (SELECT count(*) FROM consumer.rehome) AS pending,
+    (
+        SELECT count(*) FROM consumer.failures
+        WHERE state = 'retrying'
+    ) AS retrying,
+    (
+        SELECT count(*) FROM consumer.failures
+        WHERE state = 'dead'
+    ) AS dead,
+    (SELECT count(*) FROM consumer.outcomes) AS done,
+    coalesce(extract(EPOCH FROM now() - least(
+        (
+            SELECT o.received_at FROM consumer.outbox AS o
+            WHERE o.seq = (SELECT min(p.seq) FROM consumer.pending AS p)
+        ),
+        (
+            SELECT min(f.next_attempt_at) FROM consumer.failures AS f
+            WHERE f.state = 'retrying' AND f.next_attempt_at <= now()
+        ),
+        (
+            SELECT min(r.due_at) FROM consumer.rehome AS r
+            WHERE r.due_at <= now()
+        )
+    ))::double precision, 0) AS oldest_due_seconds,
+    (
+        SELECT count(*) FROM consumer.outbox
+        WHERE received_at > now() - interval '1 minute'
+    ) AS received_last_minute,
+    (
+        SELECT count(*) FROM consumer.outcomes
+        WHERE at > now() - interval '1 minute' AND outcome IN ('applied', 'unchanged', 'stale', 'ignored')
+    ) AS applied_last_minute;

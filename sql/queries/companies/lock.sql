@@ -1,0 +1,67 @@
+-- Lock the companies that a batch makes or deletes alone, and those it only refers to together with whoever does no
+-- more either, until the transaction ends. Else one transaction could join a user to a company that it reads as active
+-- while another deletes the company and looks for the members it sees.
+-- Comes after the mirror rows, in the order of the stripes, each once in its strongest mode; what depends on a company
+-- is read by the statements after this one.
+WITH claimed AS MATERIALIZED (
+    SELECT
+        team_id,
+        event_type
+    FROM consumer.outbox
+    WHERE seq = ANY(%(seqs)b::bigint[])
+),
+
+named AS (
+    SELECT
+        team_id AS company_id,
+        event_type = 'team.deleted' AS is_deleted
+    FROM claimed
+    UNION ALL
+    SELECT
+        unnest(%(selected)b::uuid[]) AS company_id,
+        FALSE AS is_deleted
+),
+
+referred AS (
+    SELECT
+        n.company_id,
+        n.is_deleted OR c.id IS NULL AS is_exclusive
+    FROM named AS n
+    LEFT JOIN identity.companies AS c ON n.company_id = c.id
+    UNION ALL
+    SELECT
+        m.source_company_id,
+        FALSE AS is_exclusive
+    FROM identity.stack_user_profiles AS m
+    WHERE m.stack_user_id = ANY(%(user_ids)b::uuid[])
+    UNION ALL
+    SELECT
+        f.company_id,
+        FALSE AS is_exclusive
+    FROM consumer.memberships AS f
+    WHERE f.user_id = ANY(%(user_ids)b::uuid[])
+    UNION ALL
+    SELECT
+        s.default_company_id,
+        FALSE AS is_exclusive
+    FROM consumer.settings AS s
+),
+
+-- OFFSET 0 keeps the locks above the sort.
+stripes AS (
+    SELECT
+        consumer.company_stripe(company_id) AS stripe,
+        bool_or(is_exclusive) AS is_exclusive
+    FROM referred
+    WHERE company_id IS NOT NULL
+    GROUP BY consumer.company_stripe(company_id)
+    ORDER BY stripe
+    OFFSET 0
+)
+
+SELECT
+    CASE
+        WHEN is_exclusive THEN pg_advisory_xact_lock(hashtext('consumer.companies'), stripe)
+        ELSE pg_advisory_xact_lock_shared(hashtext('consumer.companies'), stripe)
+    END AS locked
+FROM stripes;

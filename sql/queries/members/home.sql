@@ -1,0 +1,36 @@
+-- Bring the mirror's home of these users in line: the active company that their metadata names, else that of the active
+-- membership with the oldest first join, else the default one; none for who is deleted. Returns the users who moved.
+WITH homes AS MATERIALIZED (
+    SELECT
+        m.stack_user_id AS user_id,
+        CASE
+            WHEN m.deleted_at IS NULL
+                THEN coalesce(
+                    named.id,
+                    (
+                        SELECT b.company_id
+                        FROM identity.company_members AS b
+                        WHERE b.user_id = m.stack_user_id AND b.removed_at IS NULL
+                        ORDER BY b.joined_at, b.company_id
+                        LIMIT 1
+                    ),
+                    fallback.id
+                )
+        END AS company_id
+    FROM identity.stack_user_profiles AS m
+    CROSS JOIN consumer.settings AS s
+    LEFT JOIN identity.companies AS named ON m.source_company_id = named.id AND named.deleted_at IS NULL
+    LEFT JOIN identity.companies AS fallback ON s.default_company_id = fallback.id AND fallback.deleted_at IS NULL
+    WHERE m.stack_user_id = ANY(%(user_ids)b::uuid[])
+),
+
+moved AS (
+    UPDATE identity.stack_user_profiles AS m
+    SET company_id = h.company_id
+    FROM homes AS h
+    WHERE m.stack_user_id = h.user_id AND m.company_id IS DISTINCT FROM h.company_id
+    RETURNING m.stack_user_id
+)
+
+SELECT coalesce(array_agg(stack_user_id), '{}') AS user_ids
+FROM moved;

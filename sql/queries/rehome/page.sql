@@ -1,0 +1,36 @@
+-- The next users of a company in the order of their ids: who is or was a member, whom metadata put there, who is at
+-- home there. Each branch ends early, so that a page costs the same in a company of any size.
+SELECT user_id
+FROM (
+    (
+        SELECT f.user_id
+        FROM consumer.memberships AS f
+        WHERE
+            f.company_id = %(company_id)b::uuid
+            AND f.user_id BETWEEN %(next_user_id)b::uuid AND %(last_user_id)b::uuid
+        ORDER BY f.user_id
+        LIMIT %(page_size)b::integer
+    )
+    UNION
+    (
+        SELECT m.stack_user_id
+        FROM identity.stack_user_profiles AS m
+        WHERE
+            m.source_company_id = %(company_id)b::uuid
+            AND m.stack_user_id BETWEEN %(next_user_id)b::uuid AND %(last_user_id)b::uuid
+        ORDER BY m.stack_user_id
+        LIMIT %(page_size)b::integer
+    )
+    UNION
+    (
+        SELECT m.stack_user_id
+        FROM identity.stack_user_profiles AS m
+        WHERE
+            m.company_id = %(company_id)b::uuid
+            AND m.stack_user_id BETWEEN %(next_user_id)b::uuid AND %(last_user_id)b::uuid
+        ORDER BY m.stack_user_id
+        LIMIT %(page_size)b::integer
+    )
+) AS found
+ORDER BY user_id
+LIMIT %(page_size)b::integer;

@@ -1,0 +1,10 @@
+-- Put one user of a company aside until the delay is over.
+INSERT INTO consumer.rehome (company_id, next_user_id, last_user_id, attempts, seq, due_at)
+VALUES (
+    %(company_id)b::uuid,
+    %(user_id)b::uuid,
+    %(user_id)b::uuid,
+    %(attempts)b::integer + 1,
+    %(seq)b::bigint,
+    now() + %(delay)b::interval
+);
