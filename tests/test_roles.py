@@ -19,12 +19,17 @@ OURS = "nspname IN ('consumer', 'identity')"
         ("worker", "DELETE FROM consumer.outbox"),
         ("worker", "INSERT INTO consumer.exclusions VALUES (1, 'x', 'y')"),
         ("worker", "UPDATE consumer.settings SET default_role = 'x'"),
+        ("worker", "DELETE FROM consumer.memberships"),
+        ("worker", "UPDATE consumer.rehome SET seq = 0"),
         ("operator", "UPDATE identity.profiles SET full_name = 'x'"),
+        ("operator", "DELETE FROM identity.company_members"),
         ("operator", "INSERT INTO identity.profile_audit (user_id) VALUES (gen_random_uuid())"),
         ("app", "SELECT stack_metadata FROM identity.stack_user_profiles"),
         ("app", "SELECT seq FROM consumer.outbox"),
+        ("app", "SELECT user_id FROM consumer.memberships"),
         ("app", "UPDATE identity.profiles SET full_name = 'x'"),
         ("tenant", "SELECT user_id FROM identity.profiles"),
+        ("tenant", "SELECT user_id FROM identity.company_members"),
         ("definer", "SELECT user_id FROM identity.profiles"),
     ],
 )
@@ -35,7 +40,7 @@ def test_a_role_may_not_do_what_is_not_its_work(database_url: str, role: str, st
             conn.execute(statement)
 
 
-@pytest.mark.parametrize("table", ["companies", "profiles", "stack_user_profiles", "profile_audit"])
+@pytest.mark.parametrize("table", ["companies", "company_members", "profiles", "stack_user_profiles", "profile_audit"])
 def test_the_application_may_read_what_is_its_own(database_url: str, table: str) -> None:
     with psycopg.connect(database_url) as conn:
         conn.execute("SET LOCAL ROLE consumer_app")

@@ -16,7 +16,7 @@ from consumer.outbox import Delivery
 from consumer.settings import Projection
 from consumer.worker import Worker, drain
 from tests import model
-from tests.factories import delivery, snapshot, user_deleted, user_updated
+from tests.factories import delivery, membership, permission, snapshot, team, team_event, user_deleted, user_updated
 from tests.support import put, record, rows
 
 ROOT = Path(__file__).parent.parent.parent
@@ -50,6 +50,7 @@ asyncio.run(work())
 
 
 def history(user_id: UUID) -> list[Delivery]:
+    team_id = uuid4()
     app_event = delivery("user.signed_in", user_id, "app", **snapshot(display_name="From the application"))
     return [
         user_updated(user_id, display_name="Ada", last_active_at_millis=1_795_330_800_123),
@@ -58,7 +59,10 @@ def history(user_id: UUID) -> list[Delivery]:
         delivery("user.signed_out", user_id, "app"),
         user_deleted(user_id),
         user_updated(user_id, display_name="Late"),
-        user_updated(display_name="Somebody else"),
+        user_updated(display_name="Somebody else", selected_team=team(team_id)),
+        membership("created", team_id, user_id),
+        permission("created", team_id, user_id, "read"),
+        team_event("deleted", team_id),
     ]
 
 
@@ -87,8 +91,9 @@ async def arrive(url: str, deliveries: list[Delivery], settings: Projection) -> 
     await record(url, settings)
     async with await connect(url, worker_access("consumer")) as conn:
         await conn.execute(
-            "TRUNCATE consumer.outbox, consumer.outcomes, consumer.pending, identity.profiles, "
-            "identity.stack_user_profiles, identity.profile_audit"
+            "TRUNCATE consumer.outbox, consumer.outcomes, consumer.pending, consumer.memberships, "
+            "consumer.team_permissions, consumer.rehome, identity.profiles, identity.stack_user_profiles, "
+            "identity.company_members, identity.companies, identity.profile_audit"
         )
         await put(conn, deliveries)
 
