@@ -10,7 +10,7 @@ import pytest
 
 from consumer.outbox import Delivery
 from consumer.settings import DeletePolicy, Projection
-from tests.factories import user_deleted, user_updated
+from tests.factories import membership, user_deleted, user_updated
 from tests.support import record, rows
 from tests.test_effects import applied, audit, profile
 
@@ -118,6 +118,23 @@ def test_hard_falls_back_to_anonymise_for_a_profile_that_the_application_holds(e
     assert outcomes == ["applied", "applied"]
     assert kept == [{"user_id": held, "full_name": "Deleted user", "email": None}]
     assert not [value for value in PERSONAL if value in dumped(emptied)]
+
+
+def test_hard_keeps_a_membership_that_the_application_holds(emptied: str) -> None:
+    team_id, user_id = uuid4(), uuid4()
+    applied(under(emptied, "hard"), membership("created", team_id, user_id))
+
+    with psycopg.connect(emptied, autocommit=True) as conn:
+        conn.execute(
+            "CREATE TABLE public.seats (c uuid, u uuid, FOREIGN KEY (c, u) REFERENCES identity.company_members)"
+        )
+        conn.execute("INSERT INTO public.seats VALUES (%s, %s)", [team_id, user_id])
+        outcomes = applied(emptied, user_deleted(user_id))
+        kept = rows(emptied, "SELECT user_id, removed_at IS NULL AS is_active FROM identity.company_members")
+        conn.execute("DROP TABLE public.seats")
+
+    assert outcomes == ["applied"]
+    assert kept == [{"user_id": user_id, "is_active": False}]
 
 
 @pytest.mark.parametrize("is_late", [False, True])

@@ -8,6 +8,7 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 
+from consumer import rehome
 from consumer.database import connect, transaction, worker_access
 from consumer.outbox import Delivery
 from consumer.settings import Projection
@@ -15,7 +16,7 @@ from tests import model
 from tests.factories import membership, team, team_event, user_updated
 from tests.support import apply_next, put, record, rehome_next, rows
 from tests.test_effects import applied, profile
-from tests.test_worker import run_once, stored, worker
+from tests.test_worker import deliveries, run_once, stored, worker
 
 ACCESS = worker_access("consumer")
 MOVES = """
@@ -33,14 +34,14 @@ def home(url: str, user_id: UUID) -> object:
 def rehomed(url: str, page_size: int = 500) -> int:
     """Re-home until nobody waits; return the number of pages."""
 
-    async def rehome() -> int:
+    async def drain() -> int:
         pages = 0
         async with await connect(url, ACCESS) as conn:
             while await rehome_next(conn, page_size):
                 pages += 1
         return pages
 
-    return asyncio.run(rehome())
+    return asyncio.run(drain())
 
 
 def placed_in(team_id: UUID | str, user_id: UUID | None = None) -> Delivery:
@@ -174,10 +175,11 @@ def test_a_worker_rehomes_between_batches_and_is_not_idle_before(emptied: str) -
 
 
 @contextmanager
-def held(url: str, user_id: UUID) -> Iterator[None]:
-    """Hold a user as a foreign transaction would."""
+def held(url: str, *user_ids: UUID) -> Iterator[None]:
+    """Hold users as a foreign transaction would."""
     with psycopg.connect(url) as foreign:
-        foreign.execute("SELECT 1 FROM identity.stack_user_profiles WHERE stack_user_id = %s FOR UPDATE", [user_id])
+        held_ids = [list(user_ids)]
+        foreign.execute("SELECT FROM identity.stack_user_profiles WHERE stack_user_id = ANY(%s) FOR UPDATE", held_ids)
         yield
 
 
@@ -198,6 +200,19 @@ def test_a_user_whom_somebody_locks_waits_and_the_others_are_rehomed(emptied: st
         conn.execute("UPDATE consumer.rehome SET due_at = now()")
     run_once(emptied, worker())
     assert home(emptied, users[1]) is None
+
+
+def test_where_everybody_is_locked_the_page_waits_as_a_whole(emptied: str) -> None:
+    team_id, users = uuid4(), [uuid4() for _ in range(rehome.POSTPONED_MAX + 2)]
+    stored(emptied, [membership("created", team_id, user_id) for user_id in users])
+    run_once(emptied, worker())
+    stored(emptied, [team_event("deleted", team_id)])
+
+    with held(emptied, *users), pytest.raises(psycopg.errors.LockNotAvailable):
+        run_once(emptied, worker())
+
+    assert [state for state, *_ in deliveries(emptied)] == ["done"] * (len(users) + 1)
+    assert rows(emptied, "SELECT attempts FROM consumer.rehome") == [{"attempts": 0}]
 
 
 @pytest.mark.parametrize("is_join_first", [True, False])

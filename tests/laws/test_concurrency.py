@@ -1,0 +1,60 @@
+"""The promise with several workers at once: the same rows, and nobody waits for nobody else."""
+
+import asyncio
+import random
+from uuid import UUID
+
+from consumer.database import connect, worker_access
+from consumer.events import KNOWN_TYPES
+from consumer.metrics import Metrics
+from consumer.outbox import Delivery
+from consumer.settings import Projection
+from consumer.worker import Worker, drain
+from tests import model
+from tests.factories import membership, permission, team, team_event, user_deleted, user_updated
+from tests.support import put
+
+ACCESS = worker_access("consumer")
+USERS = [UUID(int=n) for n in range(1, 31)]
+TEAMS = [UUID(int=n) for n in range(101, 113)]
+DELIVERIES = 900
+WORKERS = 3
+
+
+def any_delivery(chance: random.Random) -> Delivery:
+    user_id, team_id = chance.choice(USERS), chance.choice(TEAMS)
+    verb = chance.choice(("created", "created", "deleted"))
+    return chance.choices(
+        (
+            lambda: user_updated(user_id, server_metadata={"company_id": str(team_id)}),
+            lambda: user_updated(user_id, selected_team=team(team_id)),
+            lambda: membership(verb, team_id, user_id),
+            lambda: permission(verb, team_id, user_id, "read"),
+            lambda: team_event("updated", team_id),
+            lambda: team_event("deleted", team_id),
+            lambda: user_deleted(user_id),
+        ),
+        (20, 30, 30, 10, 8, 1, 1),
+    )[0]()
+
+
+def test_workers_on_the_same_users_and_teams_end_in_the_state_of_the_model(emptied: str) -> None:
+    chance = random.Random(7)
+    deliveries = [any_delivery(chance) for _ in range(DELIVERIES)]
+
+    asyncio.run(apply_at_once(emptied, chance.sample(deliveries, DELIVERIES)))
+
+    assert model.state(emptied) == model.fold(deliveries, Projection())
+
+
+async def apply_at_once(url: str, deliveries: list[Delivery]) -> None:
+    """Raises what any worker does: a deadlock for one."""
+
+    async def work() -> None:
+        async with await connect(url, ACCESS) as conn:
+            await drain(conn, Worker(ACCESS, Metrics(KNOWN_TYPES), attempts_max=12, batch_size=40))
+
+    async with await connect(url, ACCESS) as conn:
+        await put(conn, deliveries)
+    await asyncio.gather(*(work() for _ in range(WORKERS)))
+    await work()
