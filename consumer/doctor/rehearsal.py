@@ -18,10 +18,13 @@ QUERIES: Mapping[str, Sequence[str]] = {
     "receiver": ("migrations/applied", "outbox/put", "outbox/put_dead", "settings/read"),
     "worker": (
         "audit/*",
+        "companies/*",
         "deliveries/stats",
         "effects/*",
+        "members/*",
         "migrations/applied",
         "outbox/[!p]*",
+        "rehome/*",
         "settings/hold",
         "settings/read",
     ),
