@@ -20,6 +20,7 @@ class Fact(Enum):
     """What a delivery tells of."""
 
     USER = "user"
+    SIGN_IN = "sign_in"
     TEAM = "team"
     MEMBERSHIP = "membership"
     PERMISSION = "permission"
@@ -30,8 +31,8 @@ EFFECTS: Mapping[str, Fact] = {
     "user.created": Fact.USER,
     "user.updated": Fact.USER,
     "user.deleted": Fact.USER,
-    "user.signed_in": Fact.USER,
-    "user.signed_out": Fact.USER,
+    "user.signed_in": Fact.SIGN_IN,
+    "user.signed_out": Fact.SIGN_IN,
     "team.created": Fact.TEAM,
     "team.updated": Fact.TEAM,
     "team.deleted": Fact.TEAM,
@@ -41,6 +42,9 @@ EFFECTS: Mapping[str, Fact] = {
     "team_permission.created": Fact.PERMISSION,
     "team_permission.deleted": Fact.PERMISSION,
 }
+
+# Each of these locks its user.
+ABOUT_USERS = (Fact.USER, Fact.SIGN_IN, Fact.MEMBERSHIP, Fact.PERMISSION)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +76,7 @@ async def apply(conn: Connection, claimed: Sequence[Claimed]) -> dict[int, str]:
     """Apply claimed deliveries and mark them done, in the caller's transaction; return the outcome of each
     by its seq."""
     told = _told(claimed)
-    about_users = told.of(Fact.USER, Fact.MEMBERSHIP, Fact.PERMISSION)
+    about_users = told.of(*ABOUT_USERS)
     # The mirror comes first, for its rows are the locks.
     mirrored = await profiles.mirror(conn, about_users) if about_users else Mirrored()
     applied = set(await profiles.forget(conn, about_users, mirrored.deleted) if mirrored.deleted else ())
@@ -128,10 +132,9 @@ async def _put_profiles(conn: Connection, told: Told, mirrored: Mirrored, moved:
     """Bring the profiles in line with the mirror; return the deliveries that the audit names."""
     audited: set[int] = set()
     if mirrored.written or moved:
-        about_users = told.of(Fact.USER, Fact.MEMBERSHIP, Fact.PERMISSION)
-        audited.update(await profiles.put(conn, about_users, sorted({*mirrored.written, *moved})))
-    if users := told.of(Fact.USER):
-        audited.update(await profiles.put_sign_ins(conn, users))
+        audited.update(await profiles.put(conn, told.of(*ABOUT_USERS), sorted({*mirrored.written, *moved})))
+    if sign_ins := told.of(Fact.SIGN_IN):
+        audited.update(await profiles.put_sign_ins(conn, sign_ins))
     if mirrored.deleted:
         await profiles.scrub_audit(conn, mirrored.deleted)
     return audited
@@ -146,6 +149,6 @@ async def _finish(
         outcomes[seq] = "applied" if seq in applied else "stale" if seq in stale else "unchanged"
     if outcomes:
         await outbox.finish(conn, outcomes)
-    if users := told.of(Fact.USER):
+    if users := told.of(Fact.USER, Fact.SIGN_IN):
         outcomes |= await outbox.finish_users(conn, users, changed=mirrored.changed, applied=applied)
     return outcomes
