@@ -73,8 +73,7 @@ class Folded:
 
 
 async def apply(conn: Connection, claimed: Sequence[Claimed]) -> dict[int, str]:
-    """Apply claimed deliveries and mark them done, in the caller's transaction; return the outcome of each
-    by its seq."""
+    """Apply claimed deliveries and mark them done, in the caller's transaction; return outcomes by seq."""
     told = _told(claimed)
     about_users = told.of(*ABOUT_USERS)
     # The mirror comes first, for its rows are the locks.
@@ -105,8 +104,10 @@ def _fact(delivery: Claimed) -> Fact:
 
 
 async def _fold_teams(conn: Connection, told: Told, mirrored: Mirrored) -> Folded:
-    """Lock the companies of the batch, and fold what is told of them and their members; users without a team cost
-    nothing."""
+    """Lock the companies of the batch, and fold what is told of them and their members.
+
+    Users without a team cost nothing.
+    """
     selected = Selected(mirrored.selecting, mirrored.selected)
     about_teams = told.of(Fact.TEAM, Fact.MEMBERSHIP)
     memberships, permissions = told.of(Fact.MEMBERSHIP), told.of(Fact.PERMISSION)
