@@ -196,6 +196,21 @@ def test_the_audit_is_append_only_for_the_worker(emptied: str, statement: str) -
             conn.execute(statement)
 
 
+def test_of_two_deletions_in_one_batch_the_oldest_counts(emptied: str) -> None:
+    user_id = uuid4()
+    older, younger = user_deleted(user_id), user_deleted(user_id)
+
+    async def apply_both() -> None:
+        async with await connect(emptied, ACCESS) as conn:
+            await put(conn, [user_updated(user_id), younger, older])
+            await apply_next(conn, 10)
+
+    asyncio.run(apply_both())
+
+    assert older.occurred_at < younger.occurred_at
+    assert profile(emptied, user_id, "deleted_at") == {"deleted_at": older.occurred_at}
+
+
 def test_events_from_a_source_that_may_not_send_them_change_nothing(emptied: str) -> None:
     outcomes = applied(emptied, delivery("user.updated", uuid4(), "app", **snapshot()))
 

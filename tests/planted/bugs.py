@@ -46,7 +46,7 @@ BUGS = (
         MIRROR,
         "min(f.deleted_at) OVER by_user",
         "max(f.deleted_at) OVER by_user",
-        LAW,
+        "tests/test_effects.py::test_of_two_deletions_in_one_batch_the_oldest_counts",
     ),
     Bug(
         "no version guard",
