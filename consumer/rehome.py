@@ -17,7 +17,7 @@ from consumer.queries import query
 # Users a transaction: a page takes about as long as a batch of deliveries, so that neither holds up the other.
 PAGE_SIZE = 500
 # So many users of a page may be locked or refused. More are no accident: a table is locked, or an application's
-# constraint concerns everybody; then the whole page waits for its next turn.
+# constraint concerns everybody; then all that are left of the company wait for their next turn.
 POSTPONED_MAX = 10
 # Milliseconds to wait for a lock: deliveries wait meanwhile, and re-homing can come back.
 LOCK_TIMEOUT = "50"
@@ -40,6 +40,7 @@ class Turn:
 
     users: int = 0
     postponed: list[tuple[UUID, Exception]] = field(default_factory=list)
+    is_overrun: bool = False
 
 
 async def is_due(conn: Connection) -> bool:
@@ -52,7 +53,8 @@ async def turn(conn: Connection, delay: Callable[[int], timedelta], page_size: i
     """Look after one page of one company's users in the caller's transaction; None when no company waits that no other
     worker is at.
 
-    A user whom somebody locks, or whom an application's constraint refuses, is tried again after a *delay* by attempts.
+    A user whom somebody locks, or whom an application's constraint refuses, is tried again after a *delay* by attempts;
+    where they are too many, all that are left are.
     """
     if (task := await _claim(conn)) is None:
         return None
@@ -61,8 +63,11 @@ async def turn(conn: Connection, delay: Callable[[int], timedelta], page_size: i
     page, following = found[:page_size], found[page_size:]
     done = Turn(users=len(page))
     await _rehome(conn, task.seq, page, done)
-    for user_id, _ in done.postponed:
-        values = {**task._asdict(), "user_id": user_id, "delay": delay(task.attempts + 1)}
+    aside = [(user_id, user_id) for user_id, _ in done.postponed]
+    if done.is_overrun:
+        aside, following = [(task.next_user_id, task.last_user_id)], []
+    for first, last in aside:
+        values = {**task._asdict(), "first_user_id": first, "last_user_id": last, "delay": delay(task.attempts + 1)}
         await conn.execute(query("rehome/postpone"), values)
     if following:
         await conn.execute(query("rehome/advance"), {"id": task.id, "next_user_id": following[0]})
@@ -84,7 +89,7 @@ async def _page(conn: Connection, task: Task, page_size: int) -> list[UUID]:
 
 async def _rehome(conn: Connection, seq: int, user_ids: Sequence[UUID], done: Turn) -> None:
     """Re-home all, or halve until those who cannot be re-homed now stand alone."""
-    if not user_ids:
+    if not user_ids or done.is_overrun:
         return
     try:
         async with conn.transaction():
@@ -96,8 +101,11 @@ async def _rehome(conn: Connection, seq: int, user_ids: Sequence[UUID], done: Tu
             await conn.execute(query("session/check_constraints"))
     # Whatever a user's row raises decides when that user's turn comes again.
     except Exception as error:
-        if fault(error) in {Fault.TRANSIENT, Fault.OURS} or conn.closed or len(done.postponed) >= POSTPONED_MAX:
+        if fault(error) in {Fault.TRANSIENT, Fault.OURS} or conn.closed:
             raise
+        if len(done.postponed) >= POSTPONED_MAX:
+            done.is_overrun = True
+            return
         if len(user_ids) == 1:
             done.postponed.append((user_ids[0], error))
             return

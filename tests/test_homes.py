@@ -16,7 +16,7 @@ from tests import model
 from tests.factories import membership, team, team_event, user_updated
 from tests.support import apply_next, put, record, rehome_next, rows
 from tests.test_effects import applied, profile
-from tests.test_worker import deliveries, run_once, stored, worker
+from tests.test_worker import deliveries, run_once, schema_change, stored, worker
 
 ACCESS = worker_access("consumer")
 MOVES = """
@@ -202,17 +202,39 @@ def test_a_user_whom_somebody_locks_waits_and_the_others_are_rehomed(emptied: st
     assert home(emptied, users[1]) is None
 
 
-def test_where_everybody_is_locked_the_page_waits_as_a_whole(emptied: str) -> None:
+def test_where_everybody_is_locked_all_wait_and_no_delivery_does(emptied: str) -> None:
     team_id, users = uuid4(), [uuid4() for _ in range(rehome.POSTPONED_MAX + 2)]
     stored(emptied, [membership("created", team_id, user_id) for user_id in users])
     run_once(emptied, worker())
     stored(emptied, [team_event("deleted", team_id)])
 
-    with held(emptied, *users), pytest.raises(psycopg.errors.LockNotAvailable):
-        run_once(emptied, worker())
+    with held(emptied, *users):
+        turn = run_once(emptied, worker()).rehomed
 
+    assert turn
+    assert turn.is_overrun
     assert [state for state, *_ in deliveries(emptied)] == ["done"] * (len(users) + 1)
-    assert rows(emptied, "SELECT attempts FROM consumer.rehome") == [{"attempts": 0}]
+    assert rows(emptied, "SELECT attempts FROM consumer.rehome") == [{"attempts": 1}]
+
+
+def test_an_application_that_refuses_every_move_keeps_no_delivery_waiting(emptied: str) -> None:
+    team_id, users = uuid4(), [uuid4() for _ in range(rehome.POSTPONED_MAX + 5)]
+    told = [event for user_id in users for event in (user_updated(user_id), membership("created", team_id, user_id))]
+    stored(emptied, told)
+    run_once(emptied, worker())
+    required = "ALTER TABLE identity.profiles ADD CONSTRAINT at_home CHECK (company_id IS NOT NULL) NOT VALID"
+
+    with schema_change(emptied, required, "ALTER TABLE identity.profiles DROP CONSTRAINT at_home"):
+        stored(emptied, [team_event("deleted", team_id)])
+        refused = run_once(emptied, worker())
+        stored(emptied, [team_event("created", uuid4())])
+        other = run_once(emptied, worker())
+    with psycopg.connect(emptied) as conn:
+        conn.execute("UPDATE consumer.rehome SET due_at = now()")
+
+    assert [len(turn.outcomes) for turn in (refused, other)] == [1, 1]
+    assert rehomed(emptied) == 1
+    assert {home(emptied, user_id) for user_id in users} == {None}
 
 
 @pytest.mark.parametrize("is_join_first", [True, False])

@@ -1,9 +1,9 @@
--- Put one user of a company aside until the delay is over.
+-- Put users of a company, from one id to another, aside until the delay is over.
 INSERT INTO consumer.rehome (company_id, next_user_id, last_user_id, attempts, seq, due_at)
 VALUES (
     %(company_id)b::uuid,
-    %(user_id)b::uuid,
-    %(user_id)b::uuid,
+    %(first_user_id)b::uuid,
+    %(last_user_id)b::uuid,
     %(attempts)b::integer + 1,
     %(seq)b::bigint,
     now() + %(delay)b::interval
