@@ -113,7 +113,7 @@ class Intake:
         """Take the next batch; who has waited too long is told so instead, who has gone is left out."""
         batch: list[_Waiting] = []
         oldest = asyncio.get_running_loop().time() - WAIT_SECONDS_MAX
-        # Half, so that the senders fall into two groups, one working while the other's commit runs: 4 % more requests.
+        # Half, so that the senders fall into two groups, one working while the other's commit runs (bench/ingest.py).
         size = min(BATCH_SIZE, max(COMPANY, len(self._waiting) // 2))
         while self._waiting and len(batch) < size:
             waiting = self._waiting.popleft()
