@@ -87,6 +87,7 @@ class Loop:
         try:
             batch = await within(TURN_TIMEOUT, self._worker.run_once(conn))
         except TimeoutError:
+            self._worker.took_too_long()
             # To leave it politely would be to wait for its server once more.
             await conn.close()
             raise

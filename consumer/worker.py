@@ -62,7 +62,8 @@ class Worker:
         self.access = access
         self.metrics = metrics
         self._attempts_max = attempts_max
-        self._batch_size = batch_size
+        self._batch_size_max = self._batch_size = batch_size
+        self._claimed_count = 0
         self._after_seq = 0
         self._rescan_at = float("-inf")
 
@@ -81,10 +82,15 @@ class Worker:
                 await self._apply(conn, claimed, batch, _Tally(claimed))
             is_rehoming = await rehome.is_due(conn)
         if claimed:
+            self._batch_size = min(2 * self._batch_size, self._batch_size_max)
             self._report(claimed, batch, time.perf_counter() - started)
         if is_rehoming:
             batch.rehomed = await self._rehome(conn)
         return batch
+
+    def took_too_long(self) -> None:
+        """Make the next batch half of the last: it may be the work, not the connection, that took so long."""
+        self._batch_size = max(1, min(self._batch_size, self._claimed_count) // 2)
 
     async def _rehome(self, conn: Connection) -> rehome.Turn | None:
         async with transaction(conn, self.access):
@@ -113,6 +119,7 @@ class Worker:
         if not self._after_seq:
             self._rescan_at = time.monotonic() + RESCAN_SECONDS
         self._after_seq = max((c.seq for c in claimed), default=0) if len(claimed) == size else 0
+        self._claimed_count = len(due) + len(claimed)
         return due + claimed
 
     async def _apply(self, conn: Connection, claimed: Sequence[Claimed], batch: Batch, tally: "_Tally") -> None:

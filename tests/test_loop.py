@@ -15,7 +15,7 @@ from consumer.worker import Worker
 from tests.factories import user_updated
 from tests.faults.proxy import Wire, wire
 from tests.support import rows
-from tests.test_worker import stored
+from tests.test_worker import schema_change, stored
 
 ACCESS = worker_access("consumer")
 
@@ -51,3 +51,29 @@ def test_a_silent_connection_is_given_up(emptied: str, monkeypatch: pytest.Monke
         asyncio.run(run(cable))
 
     assert [type(error) for error in told if error] == [TimeoutError]
+
+
+def test_a_batch_that_is_too_much_for_a_turn_is_done_in_smaller_ones(
+    emptied: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop_module, "TURN_TIMEOUT", timedelta(seconds=0.5))
+    slow = """
+        CREATE FUNCTION public.slow() RETURNS trigger LANGUAGE plpgsql AS
+        $$ BEGIN PERFORM pg_sleep(0.05); RETURN NEW; END $$;
+        CREATE TRIGGER slow BEFORE INSERT ON identity.profiles FOR EACH ROW EXECUTE FUNCTION public.slow();
+    """
+
+    async def run() -> None:
+        loop = Loop(
+            emptied, Worker(ACCESS, Metrics(KNOWN_TYPES), attempts_max=12), lambda _: None, poll_max=timedelta(0)
+        )
+        working = asyncio.create_task(loop.run())
+        await until(lambda: not rows(emptied, "SELECT FROM consumer.pending"))
+        loop.stop()
+        await working
+
+    stored(emptied, [user_updated() for _ in range(30)])
+    with schema_change(emptied, slow, "DROP FUNCTION public.slow CASCADE"):
+        asyncio.run(run())
+
+    assert rows(emptied, "SELECT count(*) FROM identity.profiles") == [{"count": 30}]
