@@ -4,7 +4,6 @@ import argparse
 import asyncio
 import os
 import secrets
-import socket
 import statistics
 import subprocess
 import sys
@@ -17,6 +16,7 @@ import psutil
 from bench.drain import fill
 from bench.support import database, progress, server, show
 from consumer import migrations
+from consumer.cli.addresses import free_port
 
 STARTS = 5
 HOST = "127.0.0.1"
@@ -25,11 +25,11 @@ ASK_SECONDS = 0.005
 
 def started(command: str, url: str) -> tuple[float, float]:
     """Return the seconds from the start of a process to its readiness, and its memory in MB then."""
-    port = free_port()
+    port = free_port(HOST)
     settings = {
         "DATABASE_URL": url,
         "STACK_WEBHOOK_SECRETS": f"whsec_{b64encode(secrets.token_bytes(24)).decode()}",
-        "PORT": str(free_port()),
+        "PORT": str(free_port(HOST)),
         "OPS_PORT": str(port),
         "LOG_LEVEL": "error",
     }
@@ -42,11 +42,6 @@ def started(command: str, url: str) -> tuple[float, float]:
     finally:
         process.terminate()
         process.wait(timeout=15)
-
-
-def free_port() -> int:
-    with socket.create_server((HOST, 0)) as listener:
-        return int(listener.getsockname()[1])
 
 
 def is_ready(port: int) -> bool:

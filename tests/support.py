@@ -103,6 +103,12 @@ def rows(database_url: str, statement: str) -> list[dict[str, Any]]:
         return conn.execute(statement).fetchall()
 
 
+def deadlocks(database_url: str) -> int:
+    """Count deadlocks since the server's last crash; a session that is still open may keep its own to itself."""
+    [row] = rows(database_url, "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()")
+    return int(row["deadlocks"])
+
+
 async def replay_everything(database_url: str, *, batch_size: int) -> None:
     """Queue every delivery again and drain."""
     async with await connect(database_url, worker_access("consumer")) as conn:

@@ -14,7 +14,7 @@ from consumer.errors import IntakeFull, StoreUnavailable
 from consumer.intake import Intake, open_intake
 from consumer.outbox import Delivery
 from tests.factories import user_updated
-from tests.support import put, rows
+from tests.support import deadlocks, put, rows
 
 ACCESS = receiver_access("consumer")
 NOWHERE = "host=127.0.0.1 port=1 dbname=x user=x"
@@ -77,26 +77,21 @@ def test_two_writers_with_the_same_ids_in_another_order_never_deadlock(emptied: 
 
 
 def test_two_receivers_with_the_same_dead_ids_in_another_order_never_deadlock(emptied: str) -> None:
-    dead = [replace(user_updated(), error_code="bad_shape", error="$.data.id: missing") for _ in range(300)]
-
-    async def receive_both_ways() -> None:
+    async def receive_both_ways(rounds: int) -> None:
         async with opened(emptied) as one, opened(emptied) as two:
-            await asyncio.gather(*map(one.put, dead), *map(two.put, dead[::-1]))
+            for _ in range(rounds):
+                # As many as are one batch on either side.
+                dead = [
+                    replace(user_updated(), error_code="bad_shape", error="$.data.id: missing")
+                    for _ in range(intake_module.COMPANY)
+                ]
+                await asyncio.gather(*map(one.put, dead), *map(two.put, dead[::-1]))
 
     before = deadlocks(emptied)
-    asyncio.run(receive_both_ways())
+    asyncio.run(receive_both_ways(10))
 
-    assert rows(emptied, "SELECT count(*) FROM consumer.failures") == [{"count": 300}]
+    assert rows(emptied, "SELECT count(*) FROM consumer.failures") == [{"count": 10 * intake_module.COMPANY}]
     assert deadlocks(emptied) == before
-
-
-def deadlocks(url: str) -> int:
-    with psycopg.connect(url, autocommit=True) as conn:
-        conn.execute("SELECT pg_stat_force_next_flush()")
-        [(count,)] = conn.execute(
-            "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
-        ).fetchall()
-    return int(count)
 
 
 def test_an_unusable_delivery_is_stored_dead_with_its_reason(emptied: str) -> None:

@@ -17,7 +17,7 @@ from consumer.outbox import Delivery
 from consumer.queries import query
 from consumer.worker import Batch, Worker, drain
 from tests.factories import user_updated
-from tests.support import put, rows
+from tests.support import deadlocks, put, rows
 
 FAILED = "SELECT seq FROM consumer.failures"
 ACCESS = replace(worker_access("consumer"), lock_timeout=timedelta(milliseconds=100))
@@ -225,12 +225,9 @@ def test_two_workers_that_both_look_for_a_culprit_never_deadlock(poison: str) ->
         async with await connect(poison, ACCESS) as one, await connect(poison, ACCESS) as two:
             return list(await asyncio.gather(*(drain(conn, worker(batch_size=21)) for conn in (one, two))))
 
-    with psycopg.connect(poison, autocommit=True) as conn:
-        before = conn.execute("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()").fetchone()
-        assert sum(asyncio.run(work())) == 42
-        conn.execute("SELECT pg_stat_force_next_flush()")
-        after = conn.execute("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()").fetchone()
-    assert before == after
+    before = deadlocks(poison)
+    assert sum(asyncio.run(work())) == 42
+    assert deadlocks(poison) == before
 
 
 def test_a_deferred_constraint_of_the_application_sets_its_own_row_aside(emptied: str) -> None:

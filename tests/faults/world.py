@@ -18,7 +18,7 @@ from consumer.settings import Projection
 from tests.cli_support import EXIT_SECONDS, Running, is_ready, on, ports, running, until
 from tests.faults.proxy import Wire, wire
 from tests.faults.storm import Storm
-from tests.support import record, rows
+from tests.support import deadlocks, record, rows
 
 WORKERS = 2
 # How long a fault waits for the sign that it struck.
@@ -101,8 +101,7 @@ class World:
 
     def deadlocks(self) -> int:
         """Count deadlocks since the server's last crash."""
-        (row,) = rows(self.url, "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()")
-        return int(row["deadlocks"])
+        return deadlocks(self.url)
 
     def outcomes(self) -> int:
         """Count the deliveries that are done."""
