@@ -293,11 +293,11 @@ def test_replayed_failures_that_fail_alike_again_do_not_stop_the_worker(foreign_
         run_once(foreign_trigger, worker(batch_size=5))
     with psycopg.connect(foreign_trigger) as conn:
         conn.execute(query("deliveries/replay"), {"seqs": [seq for (seq,) in conn.execute(FAILED)]})
-    stored(foreign_trigger, [user_updated(display_name="Ada")])
+    stored(foreign_trigger, [user_updated(display_name="Ada") for _ in range(25)])
 
     batch = run_once(foreign_trigger, worker())
 
-    assert (len(batch.outcomes), len(batch.retried)) == (1, 25)
+    assert (len(batch.outcomes), len(batch.retried)) == (25, 25)
 
 
 def test_a_few_locked_users_keep_nobody_else_waiting(emptied: str) -> None:
@@ -337,20 +337,20 @@ def test_a_due_retry_takes_nobody_s_turn(emptied: str) -> None:
     stored(emptied, [user_updated() for _ in range(12)])
     with psycopg.connect(emptied) as conn:
         conn.execute("""
-            WITH last AS (
-                DELETE FROM consumer.pending WHERE seq = (SELECT max(seq) FROM consumer.pending) RETURNING seq
+            WITH failed AS (
+                DELETE FROM consumer.pending WHERE seq = (SELECT min(seq) + 7 FROM consumer.pending) RETURNING seq
             )
             INSERT INTO consumer.failures (seq, state, attempts, next_attempt_at, error_code, error)
-            SELECT seq, 'retrying', 1, now(), '23505', 'UniqueViolation' FROM last
+            SELECT seq, 'retrying', 1, now(), '23505', 'UniqueViolation' FROM failed
         """)
 
     done = [sorted(run_once(emptied, subject).outcomes) for _ in range(3)]
 
     first = done[0][0]
     assert done == [
-        [first, first + 1, first + 2, first + 11],
-        [*range(first + 3, first + 7)],
-        [*range(first + 7, first + 11)],
+        [first, first + 1, first + 2, first + 7],
+        [first + 3, first + 4, first + 5, first + 6],
+        [first + 8, first + 9, first + 10, first + 11],
     ]
 
 
