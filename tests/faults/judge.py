@@ -29,7 +29,10 @@ SELECT user_id, previous_values AS before, new_values AS after
 FROM identity.profile_audit WHERE operation NOT LIKE 'signed%' ORDER BY user_id, id
 """
 IMAGES = "SELECT user_id, identity.image(p) AS image FROM identity.profiles AS p"
-UNDUE = "SELECT seq FROM consumer.deliveries WHERE state IN ('pending', 'retrying') LIMIT 1"
+UNDUE = """
+(SELECT seq FROM consumer.deliveries WHERE state IN ('pending', 'retrying') LIMIT 1)
+UNION ALL (SELECT seq FROM consumer.rehome LIMIT 1)
+"""
 
 
 class Flaw(NamedTuple):
@@ -89,11 +92,12 @@ def _fate_flaws(stored: list[Row], sent: Mapping[str, Message]) -> Iterator[Flaw
 
 
 def _state_flaws(wanted: model.State, found: model.State) -> Iterator[Flaw]:
-    for table in ("mirror", "profiles"):
+    for table in ("mirror", "profiles", "companies", "members"):
         ours, theirs = getattr(wanted, table), getattr(found, table)
-        for user_id in sorted(ours.keys() | theirs.keys()):
-            if ours.get(user_id) != theirs.get(user_id):
-                yield Flaw("wrong row", window_of(UUID(user_id)), f"{table} of {user_id}")
+        for key in sorted(ours.keys() | theirs.keys()):
+            if ours.get(key) != theirs.get(key):
+                # A member's key ends in the user; both its ids tell the window.
+                yield Flaw("wrong row", window_of(UUID(key if isinstance(key, str) else key[-1])), f"{table} of {key}")
 
 
 def _audit_flaws(url: str, usable: list[Delivery]) -> Iterator[Flaw]:

@@ -10,16 +10,22 @@ from uuid import UUID
 import orjson
 
 from consumer.ids import RANDOM_BYTES, compose
-from tests.factories import snapshot
+from tests.factories import snapshot, team
 
 Fate = Literal["done", "ignored", "dead"]
 
 USERS_PER_WINDOW = 60
 # Room for more users than a window has; the window stands above it in a user's id.
 WINDOW_BITS = 12
+TEAMS_PER_WINDOW = 4
+# Teams are numbered above all users of their window.
+TEAM_NUMBER_MIN = (1 << WINDOW_BITS) - TEAMS_PER_WINDOW
 # An event reaches its sender's queue up to so long after it happened, hence before older ones.
 DISORDER_SECONDS = 2.0
 KINDS = {"updated": 790, "signed_in": 120, "signed_out": 40, "deleted": 5, "poison": 25, "unknown": 20}
+TEAM_KINDS = {"member": 80, "placed": 80, "team": 20}
+# A team that is deleted stays so: most outlive their window.
+TEAM_VERBS = {"created": 45, "updated": 50, "deleted": 5}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,15 +49,22 @@ def window_of(user_id: UUID) -> int:
     return (user_id.int & 0xFFFFFFFFFFFF) >> WINDOW_BITS
 
 
-def any_message(chance: random.Random, window: int) -> Message:
-    """Return a message of any kind about any user of a window."""
-    kind = chance.choices(list(KINDS), list(KINDS.values()))[0]
+def any_message(chance: random.Random, window: int, *, has_teams: bool = False) -> Message:
+    """Return a message of any kind about any user of a window, and about its teams where there are any."""
+    kinds = KINDS | TEAM_KINDS if has_teams else KINDS
+    kind = chance.choices(list(kinds), list(kinds.values()))[0]
     at = datetime.now(UTC) - timedelta(seconds=chance.uniform(0, DISORDER_SECONDS))
     user_id = user(window, chance.randrange(USERS_PER_WINDOW))
     if kind == "updated":
         return updated(chance, window, user_id, at)
     if kind == "deleted":
         return deleted(chance, window, user_id, at)
+    if kind == "placed":
+        return _placed(chance, window, user_id, at)
+    if kind == "member":
+        return _member(chance, window, user_id, at)
+    if kind == "team":
+        return _team(chance, window, at)
     if kind == "poison":
         return _message(chance, window, at, _poison(chance, user_id), fate="dead")
     if kind == "unknown":
@@ -71,6 +84,29 @@ def updated(chance: random.Random, window: int, user_id: UUID, at: datetime) -> 
 def deleted(chance: random.Random, window: int, user_id: UUID, at: datetime) -> Message:
     """Return the deletion of a user at a time."""
     return _message(chance, window, at, _body("user.deleted", user_id))
+
+
+def _placed(chance: random.Random, window: int, user_id: UUID, at: datetime) -> Message:
+    selected = team(_any_team(chance, window))
+    company = {"company_id": str(_any_team(chance, window))}
+    data = snapshot(selected_team=selected, selected_team_id=selected["id"], server_metadata=company)
+    return _message(chance, window, at, _body("user.updated", user_id, **data))
+
+
+def _member(chance: random.Random, window: int, user_id: UUID, at: datetime) -> Message:
+    data = {"team_id": str(_any_team(chance, window)), "user_id": str(user_id)}
+    event_type = f"team_membership.{chance.choice(('created', 'deleted'))}"
+    return _message(chance, window, at, orjson.dumps({"type": event_type, "data": data}))
+
+
+def _team(chance: random.Random, window: int, at: datetime) -> Message:
+    verb = chance.choices(list(TEAM_VERBS), list(TEAM_VERBS.values()))[0]
+    data = team(_any_team(chance, window), display_name=f"Crew {chance.randrange(1000)}")
+    return _message(chance, window, at, orjson.dumps({"type": f"team.{verb}", "data": data}))
+
+
+def _any_team(chance: random.Random, window: int) -> UUID:
+    return user(window, TEAM_NUMBER_MIN + chance.randrange(TEAMS_PER_WINDOW))
 
 
 def shuffled(chance: random.Random, messages: Sequence[Message]) -> list[Message]:

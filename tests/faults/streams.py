@@ -17,6 +17,7 @@ REAPPLIED = """
 SELECT count(*) AS n FROM consumer.outcomes AS c JOIN consumer.outbox AS o USING (seq)
 WHERE c.at > '{0}' AND o.received_at < '{0}'::timestamptz - interval '0.5 s'
 """
+SOME_OLD = "SELECT seq FROM consumer.outbox WHERE received_at < now() - interval '1 s' LIMIT 1"
 # Beside the users of the storm, so that nothing else decides about them.
 OWN_USERS = range(USERS_PER_WINDOW, USERS_PER_WINDOW + 20)
 
@@ -67,6 +68,7 @@ def hung_up(world: World) -> int:
 
 def replayed(world: World) -> int:
     """F50, F51: everything is replayed under load, first by a command that is killed on the way."""
+    world.sees(lambda: rows(world.url, SOME_OLD))
     reapplied = _Reapplied(world.url)
     for is_killed in (True, False):
         with running(world.folder, on(world.url), "replay", "--all") as replay:
@@ -100,4 +102,5 @@ class _Reapplied:
 
 
 def _many(world: World, count: int) -> list[Message]:
-    return [any_message(world.chance, world.weather.window) for _ in range(count)]
+    weather = world.weather
+    return [any_message(world.chance, weather.window, has_teams=weather.has_teams) for _ in range(count)]
