@@ -24,7 +24,7 @@ import psutil
 import psycopg
 
 from bench.support import EVENT_BYTES, database, progress, server, show, user_event
-from consumer import logs, migrations, outbox, profiles, projection
+from consumer import logs, migrations, outbox, projection, users
 from consumer.database import connect, enter, operator_access, worker_access
 from consumer.events import KNOWN_TYPES
 from consumer.metrics import Metrics
@@ -140,8 +140,8 @@ def _project(
             for seq in range(first, first + events, batch_size):
                 seqs = list(range(seq, min(seq + batch_size, first + events)))
                 async with conn.transaction():
-                    mirrored = await profiles.mirror(conn, seqs)
-                    await profiles.put(conn, seqs, mirrored.written)
+                    mirrored = await users.mirror(conn, seqs)
+                    await users.put(conn, seqs, mirrored.written)
 
     asyncio.run(project())
     results.put(0)

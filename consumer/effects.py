@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from enum import Enum
 from uuid import UUID
 
-from consumer import companies, members, outbox, profiles
+from consumer import companies, members, outbox, users
 from consumer.companies import Selected
 from consumer.database import Connection
 from consumer.errors import LostDeliveries
 from consumer.events import KNOWN_TYPES
 from consumer.outbox import Claimed
-from consumer.profiles import Mirrored
+from consumer.users import Mirrored
 from consumer.queries import query
 
 
@@ -77,8 +77,8 @@ async def apply(conn: Connection, claimed: Sequence[Claimed]) -> dict[int, str]:
     told = _told(claimed)
     about_users = told.of(*ABOUT_USERS)
     # The mirror comes first, for its rows are the locks.
-    mirrored = await profiles.mirror(conn, about_users) if about_users else Mirrored()
-    applied = set(await profiles.forget(conn, about_users, mirrored.deleted) if mirrored.deleted else ())
+    mirrored = await users.mirror(conn, about_users) if about_users else Mirrored()
+    applied = set(await users.forget(conn, about_users, mirrored.deleted) if mirrored.deleted else ())
     folded = await _fold_teams(conn, told, mirrored)
     applied |= {*folded.applied, *await _put_profiles(conn, told, mirrored, folded.moved)}
     outcomes = await _finish(conn, told, mirrored, applied, folded.stale)
@@ -133,11 +133,11 @@ async def _put_profiles(conn: Connection, told: Told, mirrored: Mirrored, moved:
     """Bring the profiles in line with the mirror; return the deliveries that the audit names."""
     audited: set[int] = set()
     if mirrored.written or moved:
-        audited.update(await profiles.put(conn, told.of(*ABOUT_USERS), sorted({*mirrored.written, *moved})))
+        audited.update(await users.put(conn, told.of(*ABOUT_USERS), sorted({*mirrored.written, *moved})))
     if sign_ins := told.of(Fact.SIGN_IN):
-        audited.update(await profiles.put_sign_ins(conn, sign_ins))
+        audited.update(await users.put_sign_ins(conn, sign_ins))
     if mirrored.deleted:
-        await profiles.scrub_audit(conn, mirrored.deleted)
+        await users.scrub_audit(conn, mirrored.deleted)
     return audited
 
 

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from psycopg.rows import args_row
 
-from consumer import companies, members, profiles
+from consumer import companies, members, users
 from consumer.companies import Selected
 from consumer.database import Connection
 from consumer.faults import Fault, fault
@@ -97,7 +97,7 @@ async def _rehome(conn: Connection, seq: int, user_ids: Sequence[UUID], done: Tu
             await conn.execute(query("rehome/lock"), {"user_ids": user_ids})
             await companies.lock(conn, [], Selected(), user_ids)
             if moved := await members.settle(conn, user_ids):
-                await profiles.put_rehomed(conn, seq, moved)
+                await users.put_rehomed(conn, seq, moved)
             await conn.execute(query("session/check_constraints"))
     # Whatever a user's row raises decides when that user's turn comes again.
     except Exception as error:
