@@ -12,8 +12,8 @@ from consumer.database import Connection
 from consumer.errors import LostDeliveries
 from consumer.events import KNOWN_TYPES
 from consumer.outbox import Claimed
-from consumer.users import Mirrored
 from consumer.queries import query
+from consumer.users import Mirrored
 
 
 class Fact(Enum):
