@@ -16,15 +16,12 @@ from bench.peers.report import Result, bounds, rows, troubles
 from bench.peers.subjects import OURS_DRAIN, OURS_INGEST, OURS_WHOLE, SUBJECTS, Subject, chosen
 from bench.support import show
 
-CHEAP = Sample(events=1000, seconds=1, wal_bytes=0, dead_rows=0, cpu_seconds=0.02)
+CHEAP = Sample(events=1000, seconds=1, wal_bytes=0, dead_rows=0, own_cpu_seconds=0.004, cpu_seconds=0.02)
 BY_KEY = {subject.key: subject for subject in SUBJECTS}
 
 
 def result(key: str, *speeds: float, verdicts: Sequence[Verdict] = ()) -> Result:
-    samples = [
-        Sample(events=1000, seconds=1000 / speed, wal_bytes=500_000, dead_rows=1500, cpu_seconds=0.02)
-        for speed in speeds
-    ]
+    samples = [replace(CHEAP, seconds=1000 / speed, wal_bytes=500_000, dead_rows=1500) for speed in speeds]
     return Result(BY_KEY[key], "1.0", samples, list(verdicts))
 
 
@@ -52,6 +49,7 @@ def test_ratios_are_between_medians_and_above_one_where_ours_is_faster() -> None
     assert graphile["whole / it"] == pytest.approx(1.5)
     assert (graphile["slowest"], graphile["fastest"]) == (pytest.approx(500), pytest.approx(9000))
     assert (graphile["WAL B/event"], graphile["dead/event"], graphile["CPU µs/event"]) == (500, 1.5, pytest.approx(20))
+    assert graphile["own"] == pytest.approx(4)
 
 
 def test_the_worst_of_several_kills_is_shown() -> None:

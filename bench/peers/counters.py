@@ -30,7 +30,9 @@ class Sample:
     seconds: float
     wal_bytes: int
     dead_rows: int
-    # Of the server's sessions and the subject's processes; None when the server runs elsewhere.
+    # Of the subject's processes.
+    own_cpu_seconds: float
+    # Of these and of the server's sessions; None when the server runs elsewhere.
     cpu_seconds: float | None
 
 
@@ -57,6 +59,7 @@ def sample(events: int, seconds: float, before: Counters, after: Counters, *, ow
         seconds,
         after.wal_bytes - before.wal_bytes,
         after.dead_rows - before.dead_rows,
+        own_cpu_seconds,
         server_cpu_seconds + own_cpu_seconds if after.cpu_seconds else None,
     )
 

@@ -50,6 +50,7 @@ def _row(result: Result, speeds: Mapping[str, float | None]) -> dict[str, object
         "ours / it": _ratio(ours, speed),
         "whole / it": _ratio(whole, speed),
         "CPU µs/event": 1e6 / thrift if (thrift := result.thrift()) else None,
+        "own": _median([1e6 * sample.own_cpu_seconds / sample.events for sample in result.samples]),
         "WAL B/event": _median([sample.wal_bytes / sample.events for sample in result.samples]),
         "dead/event": _median([sample.dead_rows / sample.events for sample in result.samples]),
         "one tx": None if is_ingest else "yes" if subject.is_one_transaction else "no",
