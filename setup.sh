@@ -50,6 +50,8 @@ find_python() {
     fail "This needs Python 3.11 or newer. On Debian or Ubuntu: sudo apt-get install python3 python3-venv"
 }
 
+# A lock names everything, so there is nothing to resolve: asked to, pip refuses "coverage[toml]>=7" beside a pinned
+# coverage as soon as a newer one is published.
 install() {
     printf 'Setting up %s from %s; this happens again only when that file changes.\n' "$venv" "$lock" >&2
     is_sound || rm -rf "$venv"
@@ -62,13 +64,13 @@ install() {
 install_with_uv() {
     command -v uv >/dev/null 2>&1 || return 1
     [ -x "$venv/bin/python" ] || uv venv --quiet --python "$python" "$venv" || return 1
-    uv pip install --quiet --python "$venv/bin/python" --require-hashes --requirement "$here/$lock" &&
+    uv pip install --quiet --python "$venv/bin/python" --no-deps --require-hashes --requirement "$here/$lock" &&
         uv pip install --quiet --python "$venv/bin/python" --no-deps --no-build-isolation --editable "$here"
 }
 
 install_with_pip() {
     [ -x "$venv/bin/python" ] || make_venv
-    pip_install --require-hashes --requirement "$here/$lock" &&
+    pip_install --no-deps --require-hashes --requirement "$here/$lock" &&
         pip_install --no-deps --no-build-isolation --editable "$here"
 }
 

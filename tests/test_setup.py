@@ -111,11 +111,11 @@ def test_the_set_up_is_done_once(machine: Machine) -> None:
     assert machine.installed() == ["requirements.lock"]
 
 
-def test_the_installed_versions_are_those_whose_hashes_are_locked(machine: Machine) -> None:
+def test_what_is_installed_is_what_is_locked_and_nothing_is_resolved(machine: Machine) -> None:
     machine.call("run", "status")
 
     (line,) = [line for line in machine.calls.read_text().splitlines() if "--requirement" in line]
-    assert "--require-hashes" in line
+    assert {"--require-hashes", "--no-deps"} <= set(line.split())
 
 
 @pytest.mark.parametrize("name", ["requirements.lock", "pyproject.toml"])
