@@ -62,5 +62,9 @@ class LostDeliveries(ConsumerError):
     """An effect left claimed deliveries without an outcome."""
 
 
+class Inseparable(ConsumerError):
+    """Each of what fails together can be applied on its own."""
+
+
 class EmbeddedServerError(ConsumerError):
     """The embedded PostgreSQL could not be started."""

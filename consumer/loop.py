@@ -87,7 +87,8 @@ class Loop:
         try:
             batch = await within(TURN_TIMEOUT, self._worker.run_once(conn))
         except TimeoutError:
-            self._worker.took_too_long()
+            # It may be the work, not the connection, that took so long.
+            self._worker.was_too_much()
             # To leave it politely would be to wait for its server once more.
             await conn.close()
             raise

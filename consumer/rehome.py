@@ -1,7 +1,6 @@
 """Re-homing: users of a company that was made or deleted look for their home again, page by page."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import NamedTuple
 from uuid import UUID
@@ -10,8 +9,9 @@ from psycopg.rows import args_row
 
 from consumer import companies, members, users
 from consumer.companies import Selected
+from consumer.culprits import Culprits, apply_around
 from consumer.database import Connection
-from consumer.faults import Fault, fault
+from consumer.errors import Inseparable
 from consumer.queries import query
 
 # Users a transaction: a page takes about as long as a batch of deliveries, so that neither holds up the other.
@@ -34,13 +34,15 @@ class Task(NamedTuple):
     seq: int
 
 
-@dataclass(slots=True)
-class Turn:
-    """What one transaction did."""
+class Turn(NamedTuple):
+    """What one transaction did: how many users it looked after, and some of those it postponed, each with why.
 
-    users: int = 0
-    postponed: list[tuple[UUID, Exception]] = field(default_factory=list)
-    is_overrun: bool = False
+    *is_overrun* tells that all who are left of the company are postponed.
+    """
+
+    users: int
+    postponed: Sequence[tuple[UUID, Exception]]
+    is_overrun: bool
 
 
 async def is_due(conn: Connection) -> bool:
@@ -59,12 +61,13 @@ async def turn(conn: Connection, delay: Callable[[int], timedelta], page_size: i
     if (task := await _claim(conn)) is None:
         return None
     await conn.execute(query("session/hurry"), {"lock_timeout": LOCK_TIMEOUT})
-    found = await _page(conn, task, page_size + 1)
-    page, following = found[:page_size], found[page_size:]
-    done = Turn(users=len(page))
-    await _rehome(conn, task.seq, page, done)
-    aside = [(user_id, user_id) for user_id, _ in done.postponed]
-    if done.is_overrun:
+    # What was too much together comes in smaller pages.
+    size = max(1, page_size >> task.attempts)
+    found = await _page(conn, task, size + 1)
+    page, following = found[:size], found[size:]
+    postponed, is_overrun = await _settle_around(conn, task.seq, page)
+    aside = [(user_id, user_id) for user_id, _ in postponed]
+    if is_overrun:
         aside, following = [(task.next_user_id, task.last_user_id)], []
     for first, last in aside:
         values = {**task._asdict(), "first_user_id": first, "last_user_id": last, "delay": delay(task.attempts + 1)}
@@ -73,7 +76,7 @@ async def turn(conn: Connection, delay: Callable[[int], timedelta], page_size: i
         await conn.execute(query("rehome/advance"), {"id": task.id, "next_user_id": following[0]})
     else:
         await conn.execute(query("rehome/finish"), {"id": task.id})
-    return done
+    return Turn(len(page), postponed[:POSTPONED_MAX], is_overrun)
 
 
 async def _claim(conn: Connection) -> Task | None:
@@ -87,28 +90,33 @@ async def _page(conn: Connection, task: Task, page_size: int) -> list[UUID]:
     return [user_id for (user_id,) in await cursor.fetchall()]
 
 
-async def _rehome(conn: Connection, seq: int, user_ids: Sequence[UUID], done: Turn) -> None:
-    """Re-home all, or halve until those who cannot be re-homed now stand alone."""
-    if not user_ids or done.is_overrun:
-        return
+async def _settle_around(conn: Connection, seq: int, page: Sequence[UUID]) -> tuple[Culprits[UUID], bool]:
+    """Re-home all but those who can't be now; return them, and whether nobody else is to be tried either."""
+    tally = _Tally()
     try:
-        async with conn.transaction():
-            # The order of locks is that of a batch: users, then companies.
-            await conn.execute(query("rehome/lock"), {"user_ids": user_ids})
-            await companies.lock(conn, [], Selected(), user_ids)
-            if moved := await members.settle(conn, user_ids):
-                await users.put_rehomed(conn, seq, moved)
-            await conn.execute(query("session/check_constraints"))
-    # Whatever a user's row raises decides when that user's turn comes again.
-    except Exception as error:
-        if fault(error) in {Fault.TRANSIENT, Fault.OURS} or conn.closed:
-            raise
-        if len(done.postponed) >= POSTPONED_MAX:
-            done.is_overrun = True
-            return
-        if len(user_ids) == 1:
-            done.postponed.append((user_ids[0], error))
-            return
-        half = len(user_ids) // 2
-        await _rehome(conn, seq, user_ids[:half], done)
-        await _rehome(conn, seq, user_ids[half:], done)
+        _, culprits = await apply_around(conn, page, lambda user_ids: _settle(conn, seq, user_ids), tally)
+    except Inseparable as error:
+        return [(page[0], error)], True
+    return culprits, tally.overrun is not None
+
+
+async def _settle(conn: Connection, seq: int, user_ids: Sequence[UUID]) -> None:
+    # The order of locks is that of a batch: users, then companies.
+    await conn.execute(query("rehome/lock"), {"user_ids": user_ids})
+    await companies.lock(conn, [], Selected(), user_ids)
+    if moved := await members.settle(conn, user_ids):
+        await users.put_rehomed(conn, seq, moved)
+    await conn.execute(query("session/check_constraints"))
+
+
+class _Tally:
+    """Gives up a page when so many of its users can't be at fault themselves."""
+
+    def __init__(self) -> None:
+        self.overrun: Exception | None = None
+        self._count = 0
+
+    def count(self, _user_id: UUID, error: Exception, *, is_alone: bool) -> None:
+        self._count += 1
+        if self._count > POSTPONED_MAX:
+            self.overrun = error

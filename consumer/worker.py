@@ -10,8 +10,9 @@ from datetime import timedelta
 from uuid import UUID
 
 from consumer import effects, logs, outbox, rehome
+from consumer.culprits import apply_around
 from consumer.database import Access, Connection, transaction
-from consumer.errors import WorkerStopped
+from consumer.errors import Inseparable, WorkerStopped
 from consumer.faults import Fault, code, fault, summary
 from consumer.metrics import Metrics
 from consumer.outbox import Claimed
@@ -27,8 +28,6 @@ ALIKE_SUBJECTS_MIN = 20
 # So many users whom others lock are looked for in a batch. Then the untried rest waits for its next turn; and where
 # nobody got through, a table is locked, and the whole batch does.
 BUSY_USERS_MAX = 10
-# Milliseconds to wait for a lock once one has been waited for in vain: finding a user takes ten such waits.
-BUSY_LOCK_TIMEOUT = "50"
 # How long a replayed or late delivery may wait while newer ones keep every batch full.
 RESCAN_SECONDS = 1.0
 # Retries: full jitter up to 2^attempts seconds, at most an hour (Brooker, "Exponential Backoff And Jitter", AWS 2015).
@@ -72,6 +71,17 @@ class Worker:
 
         Raises what is not the deliveries' fault, after everything of that transaction has been rolled back.
         """
+        try:
+            batch, is_rehoming = await self._drain_one(conn)
+        except Inseparable:
+            self.was_too_much()
+            return await self.run_once(conn)
+        if is_rehoming:
+            batch.rehomed = await self._rehome(conn)
+        return batch
+
+    async def _drain_one(self, conn: Connection) -> tuple[Batch, bool]:
+        """Return what one batch did, and whether users wait to be re-homed."""
         batch = Batch()
         started = time.perf_counter()
         async with transaction(conn, self.access):
@@ -79,17 +89,15 @@ class Worker:
             await conn.execute(query("settings/hold"))
             claimed = await self._claim(conn)
             if claimed:
-                await self._apply(conn, claimed, batch, _Tally(claimed))
+                await self._apply(conn, claimed, batch)
             is_rehoming = await rehome.is_due(conn)
         if claimed:
             self._batch_size = min(2 * self._batch_size, self._batch_size_max)
             self._report(claimed, batch, time.perf_counter() - started)
-        if is_rehoming:
-            batch.rehomed = await self._rehome(conn)
-        return batch
+        return batch, is_rehoming
 
-    def took_too_long(self) -> None:
-        """Make the next batch half of the last: it may be the work, not the connection, that took so long."""
+    def was_too_much(self) -> None:
+        """Make the next batch half of the last, which could not be applied in one go or not in time."""
         self._batch_size = max(1, min(self._batch_size, self._claimed_count) // 2)
 
     async def _rehome(self, conn: Connection) -> rehome.Turn | None:
@@ -122,34 +130,14 @@ class Worker:
         self._claimed_count = len(due) + len(claimed)
         return due + claimed
 
-    async def _apply(self, conn: Connection, claimed: Sequence[Claimed], batch: Batch, tally: "_Tally") -> None:
-        """Apply all, or halve until the deliveries that cannot be applied stand alone and are set aside."""
-        if tally.overrun:
-            for delivery in claimed:
-                await self._set_aside(conn, delivery, tally.overrun, batch)
-            return
-        try:
-            async with conn.transaction():
-                batch.outcomes |= await effects.apply(conn, claimed)
-        # The one place that may catch anything: whatever a delivery's effect raises decides that delivery's fate.
-        except Exception as error:
-            if fault(error) in {Fault.TRANSIENT, Fault.OURS} or conn.closed:
-                raise
-            subjects = {_subject(delivery) for delivery in claimed}
-            # Whoever locks a user locks every delivery of that user: waiting again for each would take minutes.
-            if len(claimed) == 1 or (fault(error) is Fault.BUSY and len(subjects) == 1):
-                tally.count(claimed[0], error, is_alone=not batch.outcomes)
-                for delivery in claimed:
-                    await self._set_aside(conn, delivery, error, batch)
-                return
-            if fault(error) is Fault.BUSY:
-                await conn.execute(query("session/hurry"), {"lock_timeout": BUSY_LOCK_TIMEOUT})
-            # The halves lock their users one after the other: in key order over both, as one batch does, which also
-            # puts companies before users.
-            ordered = sorted(claimed, key=lambda delivery: (str(delivery.user_id or ""), delivery.seq))
-            half = len(ordered) // 2
-            await self._apply(conn, ordered[:half], batch, tally)
-            await self._apply(conn, ordered[half:], batch, tally)
+    async def _apply(self, conn: Connection, claimed: Sequence[Claimed], batch: Batch) -> None:
+        """Apply all but the deliveries that cannot be applied, which are set aside."""
+        outcomes, culprits = await apply_around(
+            conn, claimed, lambda deliveries: effects.apply(conn, deliveries), _Tally(claimed), subject=_subject
+        )
+        batch.outcomes = outcomes or {}
+        for delivery, error in culprits:
+            await self._set_aside(conn, delivery, error, batch)
 
     async def _set_aside(self, conn: Connection, claimed: Claimed, error: Exception, batch: Batch) -> None:
         kind = fault(error)

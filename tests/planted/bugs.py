@@ -78,10 +78,10 @@ BUGS = (
         f"{INTAKE_TESTS}::test_two_writers_with_the_same_ids_in_another_order_never_deadlock",
     ),
     Bug(
-        "unordered halves of a batch",
-        "consumer/worker.py",
-        'key=lambda delivery: (str(delivery.user_id or ""), delivery.seq)',
-        "key=lambda delivery: delivery.seq",
+        "a lock outlives its try",
+        "consumer/culprits.py",
+        "transaction(force_rollback=True)",
+        "transaction()",
         f"{WORKER_TESTS}::test_two_workers_that_both_look_for_a_culprit_never_deadlock",
     ),
     Bug(
@@ -107,9 +107,9 @@ BUGS = (
     ),
     Bug(
         "poison kills its neighbours",
-        "consumer/worker.py",
-        "            if len(claimed) == 1 or (",
-        "            if len(claimed) <= 8 or (",
+        "consumer/culprits.py",
+        "        if len(items) == 1 or (",
+        "        if len(items) <= 8 or (",
         f"{WORKER_TESTS}::test_one_poisonous_delivery_in_500_dies_alone_and_the_batch_says_so",
     ),
     Bug(
@@ -150,8 +150,8 @@ BUGS = (
     Bug(
         "only the first page of a company's users is re-homed",
         "consumer/rehome.py",
-        "following = found[:page_size], found[page_size:]",
-        "following = found[:page_size], []",
+        "following = found[:size], found[size:]",
+        "following = found[:size], []",
         "tests/test_homes.py::test_a_deleted_company_sends_its_users_to_the_next_one",
     ),
     Bug(
