@@ -22,8 +22,17 @@ TEAMS_PER_WINDOW = 4
 TEAM_NUMBER_MIN = (1 << WINDOW_BITS) - TEAMS_PER_WINDOW
 # An event reaches its sender's queue up to so long after it happened, hence before older ones.
 DISORDER_SECONDS = 2.0
-KINDS = {"updated": 790, "signed_in": 120, "signed_out": 40, "deleted": 5, "poison": 25, "unknown": 20}
-TEAM_KINDS = {"member": 80, "placed": 80, "team": 20}
+KINDS = {
+    "updated": 790,
+    "signed_in": 120,
+    "signed_out": 40,
+    "deleted": 5,
+    "poison": 25,
+    "unknown": 20,
+    "member": 80,
+    "placed": 80,
+    "team": 20,
+}
 # A team that is deleted stays so: most outlive their window.
 TEAM_VERBS = {"created": 45, "updated": 50, "deleted": 5}
 
@@ -49,10 +58,9 @@ def window_of(user_id: UUID) -> int:
     return (user_id.int & 0xFFFFFFFFFFFF) >> WINDOW_BITS
 
 
-def any_message(chance: random.Random, window: int, *, has_teams: bool = False) -> Message:
-    """Return a message of any kind about any user of a window, and about its teams where there are any."""
-    kinds = KINDS | TEAM_KINDS if has_teams else KINDS
-    kind = chance.choices(list(kinds), list(kinds.values()))[0]
+def any_message(chance: random.Random, window: int) -> Message:
+    """Return a message of any kind about any user or team of a window."""
+    kind = chance.choices(list(KINDS), list(KINDS.values()))[0]
     at = datetime.now(UTC) - timedelta(seconds=chance.uniform(0, DISORDER_SECONDS))
     user_id = user(window, chance.randrange(USERS_PER_WINDOW))
     if kind == "updated":

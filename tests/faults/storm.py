@@ -71,7 +71,6 @@ class Storm:
     """Deliveries of every kind, and what was answered to them."""
 
     ports: Sequence[int]
-    has_teams: bool = False
     window: int = 0
     sent: dict[str, Message] = field(default_factory=dict)
     # In the order of the first acknowledgements.
@@ -128,7 +127,7 @@ class Storm:
         chance = random.Random(seed)
         with Line(self.ports, chance) as line:
             while not self._over.wait(PAUSE_SECONDS):
-                self._deliver(line, any_message(chance, self.window, has_teams=self.has_teams))
+                self._deliver(line, any_message(chance, self.window))
                 if chance.random() < REPEATED_SHARE and self.acknowledged:
                     self._deliver(line, chance.choice(tuple(self.acknowledged.values())))
 

@@ -103,4 +103,4 @@ class _Reapplied:
 
 def _many(world: World, count: int) -> list[Message]:
     weather = world.weather
-    return [any_message(world.chance, weather.window, has_teams=weather.has_teams) for _ in range(count)]
+    return [any_message(world.chance, weather.window) for _ in range(count)]

@@ -31,12 +31,11 @@ OVERRUN = 1.5
 WARM_UP = 40
 
 
-def torture(seed: int, seconds: float, codes: Sequence[str] = (), *, has_teams: bool = False) -> Report:
+def torture(seed: int, seconds: float, codes: Sequence[str] = ()) -> Report:
     """Run the plan of a seed and judge what is left."""
     chance = random.Random(seed)
     planned = plan(chance, seconds, codes)
     with world(chance) as made:
-        made.weather.has_teams = has_teams
         report = Report(seed, receivers=len(made.receivers))
         began = time.monotonic()
         with blowing(made.weather):
@@ -98,15 +97,14 @@ def _conclude(report: Report, made: World) -> None:
 @click.option("--seed", type=int, default=1, show_default=True, help="What decides on the plan.")
 @click.option("--seconds", type=float, default=120.0, show_default=True, help="About how long the storm takes.")
 @click.option("--kinds", default="", help=f"Only these, with commas: {', '.join(kind.code for kind in KINDS)}.")
-@click.option("--teams", "has_teams", is_flag=True, help="Teams and members, too.")
 @json_option
 @click.pass_context
-def command(context: click.Context, *, seed: int, seconds: float, kinds: str, has_teams: bool, is_json: bool) -> None:
+def command(context: click.Context, *, seed: int, seconds: float, kinds: str, is_json: bool) -> None:
     """Let faults strike under load, and judge the tables."""
     codes = [code for code in kinds.split(",") if code]
     if unknown := sorted(set(codes) - {kind.code for kind in KINDS}):
         raise click.UsageError(f"There is no such kind of fault here: {', '.join(unknown)}.")
-    report = torture(seed, seconds, codes, has_teams=has_teams)
+    report = torture(seed, seconds, codes)
     if is_json:
         emit({**asdict(report), "exit_code": report.exit_code})
     else:
