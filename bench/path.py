@@ -15,13 +15,13 @@ from datetime import UTC, datetime, timedelta
 import orjson
 
 from bench.client import signed_requests
-from bench.support import EVENT_BYTES, show
+from bench.support import EVENT_BYTES, show, unfollowed
 from consumer import ids, json_limits
 from consumer.events import KNOWN_TYPES, check
 from consumer.metrics import Metrics
 from consumer.outbox import Delivery
 from consumer.signatures import Verifier
-from consumer.web.receive import Receiver
+from consumer.web.receive import Receiver, Store
 from consumer.web.refusals import Refusals
 
 REQUESTS = 2_000
@@ -95,7 +95,8 @@ def main() -> None:
         "  of it: what PostgreSQL can't store": best(requests, lambda _, body: json_limits.refuse_unstorable(body)),
         "read the time in the id": best(requests, lambda *_: ids.occurred_at(MESSAGE_ID, now, tolerance)),
         "everything between protocol and intake": whole(
-            requests, Receiver("stack", verifier, _put, metrics, lambda: datetime.now(UTC), Refusals("stack"))
+            requests,
+            Receiver("stack", verifier, Store(_put, unfollowed), metrics, lambda: datetime.now(UTC), Refusals("stack")),
         ),
     }
     rows = [{"piece": name, "us/request": microseconds} for name, microseconds in pieces.items()]

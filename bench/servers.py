@@ -16,6 +16,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from bench.support import unfollowed
 from consumer import outbox
 from consumer.database import open_pool, receiver_access, transaction
 from consumer.events import KNOWN_TYPES
@@ -25,7 +26,7 @@ from consumer.outbox import Delivery
 from consumer.signatures import Verifier
 from consumer.web.app import receiver_app
 from consumer.web.guard import Limits
-from consumer.web.receive import Put
+from consumer.web.receive import Put, Store
 from consumer.web.server import serve
 
 KINDS = ("bare", "ceiling", "verify", "one insert", "ours")
@@ -66,7 +67,7 @@ async def _app(url: str, kind: str, key: bytes) -> AsyncIterator[ASGIApp]:
     verifier = Verifier([b64encode(key).decode()], timedelta(hours=1))
 
     def app(put: Put) -> ASGIApp:
-        return receiver_app({"stack": verifier}, put, _ready, metrics)
+        return receiver_app({"stack": verifier}, Store(put, unfollowed), _ready, metrics)
 
     if kind == "bare":
         yield _answer_at_once

@@ -4,6 +4,7 @@ import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from uuid import UUID
@@ -101,6 +102,10 @@ def show(title: str, rows: Sequence[Mapping[str, object]], facts: Mapping[str, o
 def progress(text: str) -> None:
     """Tell on stderr what is being measured now."""
     print(text, file=sys.stderr, flush=True)
+
+
+async def unfollowed(_message_id: str, _patience: timedelta) -> None:
+    """Stand in for who follows deliveries: nobody asks."""
 
 
 def _shown(value: object) -> str:

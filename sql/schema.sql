@@ -30,6 +30,45 @@ CREATE SCHEMA identity;
 
 
 --
+-- Name: app_deliveries(text[]); Type: FUNCTION; Schema: consumer; Owner: -
+--
+
+CREATE FUNCTION consumer.app_deliveries(message_ids text[]) RETURNS TABLE(message_id text, state text, profile jsonb)
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET "TimeZone" TO 'UTC'
+    AS $$
+    SELECT
+        o.message_id,
+        CASE WHEN d.seq IS NOT NULL THEN 'done' ELSE coalesce(f.state, 'pending') END AS state,
+        CASE
+            WHEN p.user_id IS NOT NULL THEN jsonb_build_object(
+                'user_id', p.user_id,
+                'company_id', p.company_id,
+                'full_name', p.full_name,
+                'email', p.email,
+                'email_verified', p.email_verified,
+                'avatar_url', p.avatar_url,
+                'role_type', p.role_type,
+                'department', p.department,
+                'is_restricted', p.is_restricted,
+                'last_active_at', p.last_active_at,
+                'last_sign_in_at', p.last_sign_in_at,
+                'last_sign_out_at', p.last_sign_out_at,
+                'created_at', p.created_at,
+                'updated_at', p.updated_at,
+                'deleted_at', p.deleted_at
+            )
+        END AS profile
+    FROM consumer.outbox AS o
+    LEFT JOIN consumer.outcomes AS d ON o.seq = d.seq
+    LEFT JOIN consumer.failures AS f ON o.seq = f.seq
+    LEFT JOIN identity.profiles AS p ON o.user_id = p.user_id
+    WHERE o.source = 'app' AND o.message_id = ANY(message_ids)
+$$;
+
+
+--
 -- Name: company_stripe(uuid); Type: FUNCTION; Schema: consumer; Owner: -
 --
 
@@ -849,6 +888,13 @@ CREATE POLICY definer ON identity.profile_audit TO consumer_definer USING (true)
 
 
 --
+-- Name: profiles definer; Type: POLICY; Schema: identity; Owner: -
+--
+
+CREATE POLICY definer ON identity.profiles FOR SELECT TO consumer_definer USING (true);
+
+
+--
 -- Name: stack_user_profiles definer; Type: POLICY; Schema: identity; Owner: -
 --
 
@@ -950,6 +996,7 @@ CREATE POLICY worker ON identity.stack_user_profiles TO consumer_worker USING (t
 GRANT USAGE ON SCHEMA consumer TO consumer_receiver;
 GRANT USAGE ON SCHEMA consumer TO consumer_worker;
 GRANT USAGE ON SCHEMA consumer TO consumer_operator;
+GRANT USAGE ON SCHEMA consumer TO consumer_definer;
 
 
 --
@@ -961,6 +1008,14 @@ GRANT USAGE ON SCHEMA identity TO consumer_operator;
 GRANT USAGE ON SCHEMA identity TO consumer_app;
 GRANT USAGE ON SCHEMA identity TO consumer_tenant;
 GRANT USAGE ON SCHEMA identity TO consumer_definer;
+
+
+--
+-- Name: FUNCTION app_deliveries(message_ids text[]); Type: ACL; Schema: consumer; Owner: -
+--
+
+REVOKE ALL ON FUNCTION consumer.app_deliveries(message_ids text[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION consumer.app_deliveries(message_ids text[]) TO consumer_receiver;
 
 
 --
@@ -1032,6 +1087,7 @@ GRANT ALL ON FUNCTION identity.changed_fields(before_image jsonb, after_image js
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE identity.profiles TO consumer_worker;
 GRANT SELECT ON TABLE identity.profiles TO consumer_operator;
 GRANT SELECT ON TABLE identity.profiles TO consumer_app;
+GRANT SELECT ON TABLE identity.profiles TO consumer_definer;
 
 
 --
@@ -1232,6 +1288,14 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE consumer.failures TO consumer_operato
 --
 
 GRANT UPDATE(seq) ON TABLE consumer.failures TO consumer_worker;
+GRANT SELECT(seq) ON TABLE consumer.failures TO consumer_definer;
+
+
+--
+-- Name: COLUMN failures.state; Type: ACL; Schema: consumer; Owner: -
+--
+
+GRANT SELECT(state) ON TABLE consumer.failures TO consumer_definer;
 
 
 --
@@ -1248,6 +1312,7 @@ GRANT SELECT,INSERT ON TABLE consumer.outbox TO consumer_operator;
 --
 
 GRANT SELECT(seq) ON TABLE consumer.outbox TO consumer_receiver;
+GRANT SELECT(seq) ON TABLE consumer.outbox TO consumer_definer;
 
 
 --
@@ -1255,6 +1320,7 @@ GRANT SELECT(seq) ON TABLE consumer.outbox TO consumer_receiver;
 --
 
 GRANT SELECT(source) ON TABLE consumer.outbox TO consumer_receiver;
+GRANT SELECT(source) ON TABLE consumer.outbox TO consumer_definer;
 
 
 --
@@ -1262,6 +1328,14 @@ GRANT SELECT(source) ON TABLE consumer.outbox TO consumer_receiver;
 --
 
 GRANT SELECT(message_id) ON TABLE consumer.outbox TO consumer_receiver;
+GRANT SELECT(message_id) ON TABLE consumer.outbox TO consumer_definer;
+
+
+--
+-- Name: COLUMN outbox.user_id; Type: ACL; Schema: consumer; Owner: -
+--
+
+GRANT SELECT(user_id) ON TABLE consumer.outbox TO consumer_definer;
 
 
 --
@@ -1270,6 +1344,13 @@ GRANT SELECT(message_id) ON TABLE consumer.outbox TO consumer_receiver;
 
 GRANT SELECT,INSERT ON TABLE consumer.outcomes TO consumer_worker;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE consumer.outcomes TO consumer_operator;
+
+
+--
+-- Name: COLUMN outcomes.seq; Type: ACL; Schema: consumer; Owner: -
+--
+
+GRANT SELECT(seq) ON TABLE consumer.outcomes TO consumer_definer;
 
 
 --

@@ -103,6 +103,17 @@ def rows(database_url: str, statement: str) -> list[dict[str, Any]]:
         return conn.execute(statement).fetchall()
 
 
+@contextmanager
+def schema_change(url: str, change: str, undo: str) -> Iterator[None]:
+    """Change the schema for the duration."""
+    with psycopg.connect(url, autocommit=True) as conn:
+        conn.execute(change)
+        try:
+            yield
+        finally:
+            conn.execute(undo)
+
+
 def deadlocks(database_url: str) -> int:
     """Count deadlocks since the server's last crash; a session that is still open may keep its own to itself."""
     [row] = rows(database_url, "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()")

@@ -14,9 +14,9 @@ from consumer.outbox import Delivery
 from consumer.settings import Projection
 from tests import model
 from tests.factories import membership, team, team_event, user_updated
-from tests.support import apply_next, put, record, rehome_next, rows
+from tests.support import apply_next, put, record, rehome_next, rows, schema_change
 from tests.test_effects import applied, profile
-from tests.test_worker import deliveries, run_once, schema_change, stored, worker
+from tests.test_worker import deliveries, run_once, stored, worker
 
 ACCESS = worker_access("consumer")
 MOVES = """

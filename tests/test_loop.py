@@ -14,8 +14,8 @@ from consumer.metrics import Metrics
 from consumer.worker import Worker
 from tests.factories import user_updated
 from tests.faults.proxy import Wire, wire
-from tests.support import rows
-from tests.test_worker import schema_change, stored
+from tests.support import rows, schema_change
+from tests.test_worker import stored
 
 ACCESS = worker_access("consumer")
 

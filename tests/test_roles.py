@@ -30,7 +30,12 @@ OURS = "nspname IN ('consumer', 'identity')"
         ("app", "UPDATE identity.profiles SET full_name = 'x'"),
         ("tenant", "SELECT user_id FROM identity.profiles"),
         ("tenant", "SELECT user_id FROM identity.company_members"),
-        ("definer", "SELECT user_id FROM identity.profiles"),
+        ("definer", "SELECT user_id FROM identity.company_members"),
+        ("definer", "SELECT body FROM consumer.outbox"),
+        ("definer", "UPDATE identity.profiles SET full_name = 'x'"),
+        ("worker", "SELECT consumer.app_deliveries('{}')"),
+        ("app", "SELECT consumer.app_deliveries('{}')"),
+        ("tenant", "SELECT consumer.app_deliveries('{}')"),
     ],
 )
 def test_a_role_may_not_do_what_is_not_its_work(database_url: str, role: str, statement: str) -> None:

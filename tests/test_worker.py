@@ -1,6 +1,5 @@
 import asyncio
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID, uuid4
@@ -17,7 +16,7 @@ from consumer.outbox import Delivery
 from consumer.queries import query
 from consumer.worker import Batch, Worker, drain
 from tests.factories import user_updated
-from tests.support import deadlocks, put, rows
+from tests.support import deadlocks, put, rows, schema_change
 
 FAILED = "SELECT seq FROM consumer.failures"
 ACCESS = replace(worker_access("consumer"), lock_timeout=timedelta(milliseconds=100))
@@ -53,16 +52,6 @@ def drain_all(url: str, subject: Worker) -> int:
 
 def deliveries(url: str, columns: str = "state, outcome, attempts, error_code") -> list[tuple[object, ...]]:
     return [tuple(row.values()) for row in rows(url, f"SELECT {columns} FROM consumer.deliveries ORDER BY seq")]
-
-
-@contextmanager
-def schema_change(url: str, change: str, undo: str) -> Iterator[None]:
-    with psycopg.connect(url, autocommit=True) as conn:
-        conn.execute(change)
-        try:
-            yield
-        finally:
-            conn.execute(undo)
 
 
 @pytest.fixture

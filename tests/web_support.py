@@ -19,12 +19,14 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from consumer.database import open_pool, receiver_access
 from consumer.events import KNOWN_TYPES
+from consumer.following import Following, open_following
 from consumer.intake import Intake, open_intake
 from consumer.logs import DELIVERY_REFUSED, REFUSALS_MUTED
 from consumer.metrics import Metrics
 from consumer.signatures import Verifier, sign
 from consumer.web.app import receiver_app
 from consumer.web.guard import Limits
+from consumer.web.receive import Store
 from consumer.web.server import serve
 from tests.support import rows
 
@@ -46,6 +48,7 @@ class Site:
     """A running receiver; a test may replace the application on its port."""
 
     intake: Intake
+    following: Following
     metrics: Metrics
     app: ASGIApp
     port: int = 0
@@ -56,7 +59,13 @@ class Site:
 
     def receiver(self, verifiers: Mapping[str, Verifier], now: datetime = NOW) -> ASGIApp:
         """Return the real application over this site's intake, at a moment that stands still."""
-        return receiver_app(verifiers, self.intake.put, self.intake.unready_reason, self.metrics, lambda: now)
+        return receiver_app(
+            verifiers,
+            Store(self.intake.put, self.following.follow),
+            self.intake.unready_reason,
+            self.metrics,
+            lambda: now,
+        )
 
     def connect(self) -> "Wire":
         """Open a connection."""
@@ -186,8 +195,9 @@ async def _run(database_url: str, limits: Limits, started: Started) -> None:
     async with (
         open_pool(database_url, access, size=2, wait_timeout=timedelta(seconds=1)) as pool,
         open_intake(pool, access, lambda _outcome, _number: None) as intake,
+        open_following(pool, access) as following,
     ):
-        site = Site(intake, Metrics(KNOWN_TYPES), _nothing)
+        site = Site(intake, following, Metrics(KNOWN_TYPES), _nothing)
         site.app = site.receiver({"stack": Verifier([SECRET], TOLERANCE), "app": Verifier([APP_SECRET], TOLERANCE)})
         async with serve(site, "127.0.0.1", 0, limits, site.refused.append) as port:
             site.port = port

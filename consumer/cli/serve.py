@@ -17,15 +17,17 @@ from consumer.cli.process import first_of, run, supervised_option
 from consumer.cli.readiness import Readiness
 from consumer.database import open_pool, receiver_access
 from consumer.events import KNOWN_TYPES
+from consumer.following import open_following
 from consumer.intake import COMMITS_MAX, open_intake
 from consumer.metrics import Metrics
 from consumer.settings import Settings
 from consumer.signatures import Verifier
 from consumer.web.app import receiver_app
 from consumer.web.guard import Limits
+from consumer.web.receive import Store
 from consumer.web.server import serve
 
-# One connection a writer, and one more for the health check, which must not wait behind a batch.
+# One connection a writer, and one more for who only asks: the health check must not wait behind a batch.
 CONNECTIONS = COMMITS_MAX + 1
 # How long a writer waits for a connection: with the commit it stays below the 5 s in which a sender hears of overload.
 CONNECTION_TIMEOUT = timedelta(seconds=2)
@@ -71,8 +73,9 @@ async def _receive(settings: Settings, conninfo: str, senders: Mapping[str, Veri
     async with (
         open_pool(conninfo, access, size=CONNECTIONS, wait_timeout=CONNECTION_TIMEOUT, attempted=outage.tell) as pool,
         open_intake(pool, access, metrics.received) as intake,
+        open_following(pool, access) as following,
         serve(
-            receiver_app(senders, intake.put, probe, metrics),
+            receiver_app(senders, Store(intake.put, following.follow), probe, metrics),
             settings.host,
             settings.port,
             Limits(body_bytes=settings.max_body_bytes),

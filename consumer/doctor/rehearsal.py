@@ -15,7 +15,7 @@ from consumer.queries import query, sql_root
 # What each process runs, by folder or name. The queries of a session, of the doctor, of the demo and of the migrator's
 # own login need no grant of ours.
 QUERIES: Mapping[str, Sequence[str]] = {
-    "receiver": ("migrations/applied", "outbox/put", "outbox/put_dead", "settings/read"),
+    "receiver": ("following/*", "migrations/applied", "outbox/put", "outbox/put_dead", "settings/read"),
     "worker": (
         "audit/*",
         "companies/*",

@@ -9,13 +9,13 @@ from consumer.metrics import Metrics
 from consumer.signatures import Verifier
 from consumer.web.health import Health, Probe
 from consumer.web.pages import pages
-from consumer.web.receive import Put, Receiver
+from consumer.web.receive import Receiver, Store
 from consumer.web.refusals import Refusals
 
 
 def receiver_app(
     verifiers: Mapping[str, Verifier],
-    put: Put,
+    store: Store,
     probe: Probe,
     metrics: Metrics,
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
@@ -24,7 +24,7 @@ def receiver_app(
     webhooks: dict[str, ASGIApp] = {}
     for source, verifier in verifiers.items():
         path = f"/webhooks/{source}"
-        webhooks[path] = webhooks[f"{path}/"] = Receiver(source, verifier, put, metrics, clock, Refusals(source))
+        webhooks[path] = webhooks[f"{path}/"] = Receiver(source, verifier, store, metrics, clock, Refusals(source))
     others = pages(Health(probe, with_reasons=False).routes())
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:

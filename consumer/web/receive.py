@@ -18,6 +18,7 @@ from consumer.metrics import Metrics
 from consumer.outbox import Delivery
 from consumer.signatures import Verified, Verifier
 from consumer.web.answers import refusal
+from consumer.web.patience import Follow, answer, wait_asked_for
 from consumer.web.refusals import Refusals
 
 Headers = Sequence[tuple[bytes, bytes]]
@@ -28,6 +29,9 @@ Put = Callable[[Delivery], Awaitable[None]]
 RETRY_AFTER_SECONDS = 5
 # The one signature fault that the contract calls malformed, not unauthorized.
 BAD_MESSAGE_ID = "bad_message_id"
+
+# Only the customer's own backend has a callback that needs the row; Stack would not look at it.
+PATIENT_SOURCE = "app"
 
 STORED = Response(status_code=204)
 METHOD_NOT_ALLOWED = refusal(405, "method_not_allowed", "Deliveries are sent by POST.", {"allow": "POST"})
@@ -43,12 +47,20 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
+class Store:
+    """Where deliveries go, and where to learn what became of them."""
+
+    put: Put
+    follow: Follow
+
+
+@dataclass(frozen=True, slots=True)
 class Receiver:
     """The webhook endpoint of one sender: an ASGI application."""
 
     source: str
     verifier: Verifier
-    put: Put
+    store: Store
     metrics: Metrics
     clock: Callable[[], datetime]
     refusals: Refusals
@@ -68,25 +80,32 @@ class Receiver:
         if body is None:
             return
         began = time.perf_counter()
-        response = await self._accept(headers, body)
-        await response(scope, receive, send)
+        accepted = await self._accept(headers, body)
         self.metrics.observe_receive(time.perf_counter() - began)
+        response = accepted if isinstance(accepted, Response) else await self._acknowledge(accepted, headers)
+        await response(scope, receive, send)
 
-    async def _accept(self, headers: Headers, body: bytes) -> Response:
+    async def _acknowledge(self, delivery: Delivery, headers: Headers) -> Response:
+        if self.source == PATIENT_SOURCE and (asked := wait_asked_for(headers)):
+            return await answer(self.store.follow, delivery.message_id, asked)
+        return STORED
+
+    async def _accept(self, headers: Headers, body: bytes) -> Delivery | Response:
+        """Return the delivery once it is committed, or the refusal."""
         try:
             verified = self.verifier.verify(headers, body, self.clock())
         except BadSignature as error:
             return self._refuse(error)
         delivery = self._delivery(verified, body)
         try:
-            await self.put(delivery)
+            await self.store.put(delivery)
         except StoreUnavailable as error:
             self.metrics.refused("store_unavailable")
             log.warning(DELIVERY_NOT_STORED, extra={**_fields(delivery), "error_code": code(error.__cause__ or error)})
             return UNAVAILABLE
         if delivery.error_code is not None:
             log.warning(DELIVERY_STORED_DEAD, extra={**_fields(delivery), "error_code": delivery.error_code})
-        return STORED
+        return delivery
 
     def _refuse(self, error: BadSignature) -> Response:
         self.metrics.refused(error.refusal)
