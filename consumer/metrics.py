@@ -35,6 +35,7 @@ REFUSALS = (
     "method_not_allowed",
     "missing_header",
     "no_match",
+    "out_of_memory",
     "store_unavailable",
     "too_many_connections",
     "too_many_pipelined",

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from starlette.types import Message, Receive, Scope, Send
 
 from consumer.errors import BadSettings
 from consumer.signatures import Verifier, sign
@@ -286,6 +287,22 @@ def test_a_database_that_is_away_means_unavailable_and_not_ready(caplog: pytest.
         "delivery_not_stored",
         "delivery_refused",
     ]
+
+
+def test_a_delivery_that_there_is_no_memory_for_is_to_come_again(site: Site, emptied: str) -> None:
+    receiver = site.app
+
+    async def no_memory() -> Message:
+        raise MemoryError
+
+    async def short_of_memory(scope: Scope, _: Receive, send: Send) -> None:
+        await receiver(scope, no_memory, send)
+
+    site.app = short_of_memory
+    reply = site.ask(post())
+
+    assert (reply.status, reply.error, stored(emptied)) == (503, "out_of_memory", [])
+    assert int(reply.headers["retry-after"]) > 0
 
 
 def test_who_hangs_up_before_the_end_leaves_no_trace(

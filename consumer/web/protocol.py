@@ -11,7 +11,7 @@ from uvicorn import Config
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from consumer.web.answers import refusal
+from consumer.web.answers import OUT_OF_MEMORY, refusal
 from consumer.web.guard import Guard
 
 # A delivery has about ten headers in less than 1 kB; a chain of proxies adds as much again.
@@ -30,6 +30,7 @@ REFUSALS = {
     "body_too_slow": refusal(408, "body_too_slow", "The body did not arrive in time."),
     "body_too_large": refusal(413, "body_too_large", "The body is larger than this receiver takes."),
     "headers_too_large": refusal(431, "headers_too_large", "The request line and the headers are too large."),
+    "out_of_memory": OUT_OF_MEMORY,
 }
 
 
@@ -91,8 +92,9 @@ class GuardedProtocol(HttpToolsProtocol):
         self.received_bytes += len(data)
         try:
             self.parser.feed_data(data)
-        except (HttpParserError, HttpParserUpgrade):
-            self._refuse(self.fault)
+        except (HttpParserError, HttpParserUpgrade) as error:
+            # The parser puts an error of its own around whatever a callback raises.
+            self._refuse("out_of_memory" if isinstance(error.__context__, MemoryError) else self.fault)
             return
         if self.stage is not Stage.NONE:
             self._expect_more()

@@ -17,7 +17,7 @@ from consumer.logs import DELIVERY_NOT_STORED, DELIVERY_STORED_DEAD
 from consumer.metrics import Metrics
 from consumer.outbox import Delivery
 from consumer.signatures import Verified, Verifier
-from consumer.web.answers import refusal
+from consumer.web.answers import OUT_OF_MEMORY, RETRY_AFTER, refusal
 from consumer.web.patience import Follow, answer, wait_asked_for
 from consumer.web.refusals import Refusals
 
@@ -25,8 +25,6 @@ Headers = Sequence[tuple[bytes, bytes]]
 # Returns once the delivery is committed, or raises StoreUnavailable.
 Put = Callable[[Delivery], Awaitable[None]]
 
-# About one failover of a database. Svix repeats by its own schedule.
-RETRY_AFTER_SECONDS = 5
 # The one signature fault that the contract calls malformed, not unauthorized.
 BAD_MESSAGE_ID = "bad_message_id"
 
@@ -36,12 +34,7 @@ PATIENT_SOURCE = "app"
 STORED = Response(status_code=204)
 METHOD_NOT_ALLOWED = refusal(405, "method_not_allowed", "Deliveries are sent by POST.", {"allow": "POST"})
 ENCODED_BODY = refusal(415, "encoded_body", "Send the body as it was signed, without a Content-Encoding.")
-UNAVAILABLE = refusal(
-    503,
-    "store_unavailable",
-    "The delivery could not be stored now; send it again.",
-    {"retry-after": str(RETRY_AFTER_SECONDS)},
-)
+UNAVAILABLE = refusal(503, "store_unavailable", "The delivery could not be stored now; send it again.", RETRY_AFTER)
 
 log = logging.getLogger(__name__)
 
@@ -76,18 +69,25 @@ class Receiver:
             self.metrics.refused("encoded_body")
             await ENCODED_BODY(scope, receive, send)
             return
-        body = await _body(receive)
-        if body is None:
-            return
+        try:
+            body = await _body(receive)
+            if body is None:
+                return
+            response = await self._answer(headers, body)
+        except MemoryError:
+            # No fault of the sender's. Should the delivery be stored after all, the unique key absorbs the repeat.
+            self.metrics.refused("out_of_memory")
+            response = OUT_OF_MEMORY
+        await response(scope, receive, send)
+
+    async def _answer(self, headers: Headers, body: bytes) -> Response:
         began = time.perf_counter()
         accepted = await self._accept(headers, body)
         self.metrics.observe_receive(time.perf_counter() - began)
-        response = accepted if isinstance(accepted, Response) else await self._acknowledge(accepted, headers)
-        await response(scope, receive, send)
-
-    async def _acknowledge(self, delivery: Delivery, headers: Headers) -> Response:
+        if isinstance(accepted, Response):
+            return accepted
         if self.source == PATIENT_SOURCE and (asked := wait_asked_for(headers)):
-            return await answer(self.store.follow, delivery.message_id, asked)
+            return await answer(self.store.follow, accepted.message_id, asked)
         return STORED
 
     async def _accept(self, headers: Headers, body: bytes) -> Delivery | Response:
