@@ -79,7 +79,7 @@ def test_a_receiver_starts_before_its_database_and_connects_when_it_appears(serv
             exit_code = receiver.stop()
 
     assert early[:2] == (503, 503)
-    assert (early[2][0], "the server refuses this login or database" in early[2][1]) == (503, True)
+    assert (early[2][0], "the server refuses this login" in early[2][1]) == (503, True)
     assert (stored, exit_code) == (204, 0)
 
 
@@ -137,6 +137,44 @@ def test_drain_gives_up_on_a_database_that_is_not_migrated(server_url: str, tmp_
         exit_code = worker.process.wait(EXIT_SECONDS)
 
     assert (exit_code, "run `consumer migrate`" in worker.text) == (1, True)
+
+
+@pytest.fixture
+def login(url: str) -> Iterator[str]:
+    """A login that may be receiver and worker, until a test takes that away."""
+    with psycopg.connect(url, autocommit=True) as conn:
+        conn.execute("DROP ROLE IF EXISTS consumer_test_login")
+        conn.execute("CREATE ROLE consumer_test_login LOGIN NOINHERIT IN ROLE consumer_receiver, consumer_worker")
+        try:
+            yield make_conninfo(url, user="consumer_test_login")
+        finally:
+            conn.execute("DROP ROLE consumer_test_login")
+
+
+@pytest.mark.parametrize(
+    ("command", "sabotage", "said"),
+    [
+        ("serve", "ALTER ROLE consumer_test_login NOLOGIN", "is not permitted to log in"),
+        ("serve", "REVOKE consumer_receiver FROM consumer_test_login", "permission denied to set role"),
+        ("work", "ALTER ROLE consumer_test_login NOLOGIN", "is not permitted to log in"),
+    ],
+    ids=["receiver locked out", "receiver without its role", "worker locked out"],
+)
+def test_a_process_that_is_refused_later_on_does_not_call_the_database_away(
+    command: str, sabotage: str, said: str, url: str, login: str, tmp_path: Path
+) -> None:
+    port, ops_port = ports(2)
+    with running(tmp_path, on(login, PORT=port, OPS_PORT=ops_port), command) as process:
+        until(lambda: is_ready(ops_port))
+        with psycopg.connect(url, autocommit=True) as conn:
+            conn.execute(sabotage)
+            conn.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'consumer_test_login'")
+        until(lambda: "refuses this login" in ask(ops_port, "/readyz")[1])
+        reason = ask(ops_port, "/readyz")[1]
+        until(lambda: "database_refused" in process.text)
+        exit_code = process.stop()
+
+    assert (exit_code, said in reason, "away" in reason) == (0, True, False)
 
 
 def test_an_outage_is_two_lines_of_a_receiver_s_log(url: str, tmp_path: Path) -> None:

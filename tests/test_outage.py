@@ -57,6 +57,13 @@ def test_only_what_no_waiting_cures_is_a_refusal(said: str, expected: bool) -> N
     assert is_refused(psycopg.OperationalError(said)) == expected
 
 
+def test_a_login_that_may_not_enter_its_role_is_refused(database_url: str) -> None:
+    with psycopg.connect(database_url) as conn, pytest.raises(psycopg.Error) as raised:
+        conn.execute("SELECT set_config('role', 'nobody_here', TRUE)")
+
+    assert is_refused(raised.value)
+
+
 def test_only_turns_are_logged(caplog: pytest.LogCaptureFixture) -> None:
     away, refused = psycopg.OperationalError("Connection refused"), psycopg.OperationalError("no password supplied")
     outage = Outage("worker", "postgresql:///app")

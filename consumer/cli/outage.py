@@ -4,6 +4,7 @@ import logging
 import re
 import time
 
+import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
 from consumer import logs
@@ -17,6 +18,8 @@ REFUSED = re.compile(
     r"FATAL: .*(authentication failed|does not exist|no pg_hba\.conf entry|not permitted to log in|no such user"
     r"|no such database)|no password supplied"
 )
+# The session was begun but may not enter its role: there is none of that name, or the login is no member of it.
+ROLE_REFUSED = ("22023", "42501")
 # Host, port and name. An @ or / in a password that nobody escaped leaves pieces of it in any of them, and libpq takes
 # a whole connection string for a name.
 PLAIN_ADDRESS = re.compile(r"[\w.,:/-]+:[\d,]*/[^@=:/]*")
@@ -31,10 +34,13 @@ class Outage:
         self._fields = {"program": program, "database": where(conninfo)}
         self._lost_at = 0.0
         self._trouble: str | None = None
+        # What the last attempt ran into, for people; None since one did not.
+        self.reason: str | None = None
 
     def tell(self, error: Exception | None) -> None:
         """Take note of an attempt that failed, or of one that did not."""
         before, self._trouble = self._trouble, _trouble(error)
+        self.reason = _reason(error)
         if self._trouble == before:
             return
         if error and self._trouble:
@@ -51,8 +57,17 @@ def _trouble(error: Exception | None) -> str | None:
     return logs.DATABASE_REFUSED if is_refused(error) else logs.DATABASE_LOST
 
 
+def _reason(error: Exception | None) -> str | None:
+    if error is None:
+        return None
+    trouble = "the server refuses this login, its role or database" if is_refused(error) else "the database is away"
+    return f"{trouble}: {said(error)}"
+
+
 def is_refused(error: Exception) -> bool:
-    """Tell a server that answers, but lets this login or database not in, from one that is away."""
+    """Tell a server that answers, but lets this login, role or database not in, from one that is away."""
+    if isinstance(error, psycopg.Error) and error.sqlstate in ROLE_REFUSED:
+        return True
     return bool(REFUSED.search(str(error)))
 
 

@@ -7,7 +7,7 @@ import psycopg
 from psycopg import errors as postgres
 
 from consumer import logs, migrations, projection
-from consumer.cli.outage import Outage, is_refused, said
+from consumer.cli.outage import Outage
 from consumer.database import Access, Connection, connect, transaction
 from consumer.faults import code
 from consumer.queries import query
@@ -38,9 +38,8 @@ class Readiness:
                 if reason and reason != self.reason:
                     log.warning(logs.DATABASE_UNFIT, extra={"reason": reason})
             except psycopg.OperationalError as error:
-                trouble = "the server refuses this login or database" if is_refused(error) else "the database is away"
-                reason = f"{trouble}: {said(error)}"
                 self._outage.tell(error)
+                reason = self._outage.reason
             self.reason = reason
             await asyncio.sleep(POLL_SECONDS if reason else 0)
 

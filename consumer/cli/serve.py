@@ -68,7 +68,9 @@ async def _receive(settings: Settings, conninfo: str, senders: Mapping[str, Veri
     readiness = Readiness(outage)
 
     async def probe() -> str | None:
-        return readiness.reason or await intake.unready_reason()
+        reason = readiness.reason or await intake.unready_reason()
+        # A pool that lends no connection does not know why; the last attempt to make one does.
+        return reason and (outage.reason or reason)
 
     async with (
         open_pool(conninfo, access, size=CONNECTIONS, wait_timeout=CONNECTION_TIMEOUT, attempted=outage.tell) as pool,

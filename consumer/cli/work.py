@@ -55,6 +55,7 @@ async def _work(settings: Settings, metrics: Metrics, conninfo: str, worker: Wor
     async def probe() -> str | None:
         return (
             readiness.reason
+            or outage.reason
             or loop.trouble
             or _stall_reason(loop.turned_at, settings.poll_max_seconds + TURN_SECONDS_MAX)
         )
