@@ -123,7 +123,6 @@ def test_a_second_replay_before_a_worker_comes_finds_nothing(emptied: str) -> No
         pytest.param(["--user", str(USER).upper()], ["old", "deleted"], id="user in upper case"),
         pytest.param(["--message-id", "old"], ["old"], id="message id"),
         pytest.param(["--message-id", "old", "--message-id", "dead"], ["old", "dead"], id="two message ids"),
-        pytest.param(["--message-id", "nothing"], [], id="unknown message id"),
         pytest.param(["--since", "2026-11-21"], ["new", "dead"], id="since a day"),
         pytest.param(["--since", "2026-11-20T12:00:00+00:00"], ["deleted", "new", "dead"], id="since is inclusive"),
         pytest.param(["--until", "2026-11-20T12:00:00Z"], ["old"], id="until is exclusive"),
@@ -134,7 +133,6 @@ def test_a_second_replay_before_a_worker_comes_finds_nothing(emptied: str) -> No
         pytest.param(["--all", "--state", "dead"], ["dead"], id="dead ones"),
         pytest.param(["--all", "--state", "dead, retrying"], ["dead", "retrying"], id="retrying ones"),
         pytest.param(["--error", "23505", "--state", "retrying"], ["retrying"], id="an error"),
-        pytest.param(["--error", "23505"], [], id="an error that no dead one has"),
         pytest.param(["--all"], ["old", "deleted", "new", "dead"], id="all, which leaves retrying ones to their time"),
         pytest.param(["--type", "user.updated", "--until", "2026-11-20"], ["old"], id="two filters"),
     ],
@@ -192,6 +190,28 @@ def test_a_call_that_does_not_say_what_it_means_is_a_usage_error(
     assert result.exit_code == 2
     assert complaint in result.stderr
     assert result.stdout == ""
+
+
+@pytest.mark.parametrize(
+    "named",
+    [["--message-id", "msg_typo"], ["--error", "23505"]],
+    ids=["an unknown id", "an error that only a retrying one has"],
+)
+@pytest.mark.parametrize("more", [[], ["--dry-run"]], ids=["replay", "dry run"])
+def test_what_is_named_and_not_there_is_a_failure(emptied: str, named: list[str], more: list[str]) -> None:
+    done, retrying = user_updated(), user_updated()
+    arrive(emptied, done, retrying)
+    set_aside(emptied, [retrying], "retrying", "23505")
+    work(emptied)
+
+    result = call(emptied, "replay", *named, *more)
+
+    assert states(emptied) == {done.message_id: "done", retrying.message_id: "retrying"}
+    assert (result.exit_code, result.stderr.startswith("Error: Nothing that is done or dead matches")) == (1, True)
+
+
+def test_an_empty_time_is_none(emptied: str) -> None:
+    assert call(emptied, "replay", "--since", "1h").exit_code == 0
 
 
 def test_a_type_that_this_release_does_not_know_is_doubted(emptied: str) -> None:
@@ -274,7 +294,7 @@ def test_a_discarded_delivery_is_never_replayed(emptied: str) -> None:
     call(emptied, "dead", "discard", given_up.message_id, "--reason", "nonsense")
 
     assert facts(emptied, "replay", "--all", "--dry-run") == {"matches": {"done": 0, "dead": 0}}
-    assert facts(emptied, "replay", "--message-id", given_up.message_id) == {"queued": 0, "unusable": 0}
+    assert call(emptied, "replay", "--message-id", given_up.message_id).exit_code == 1
     assert states(emptied) == {given_up.message_id: "done"}
 
 

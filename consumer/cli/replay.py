@@ -102,9 +102,16 @@ def command(
         return await total(replay.replay(conn, access, _selection(filters, states, await _now(conn))))
 
     if is_dry_run:
-        show_matches(dict.fromkeys(states, 0) | as_operator(settings, counted), is_json=is_json)
+        matches = dict.fromkeys(states, 0) | as_operator(settings, counted)
+        show_matches(matches, is_json=is_json)
+        found = sum(matches.values())
     else:
-        show_replayed(as_operator(settings, replayed), is_json=is_json)
+        done = as_operator(settings, replayed)
+        show_replayed(done, is_json=is_json)
+        found = done.queued + done.unusable
+    # Nothing may have come in a time or of a type; who names an id or an error expects that it is there.
+    if not found and (filters["message_ids"] or filters["error_code"]):
+        raise click.ClickException(f"Nothing that is {' or '.join(states)} matches; what is pending is due anyway.")
 
 
 def refuse_unless_meant(filters: Mapping[str, object], *, is_all: bool) -> None:
