@@ -134,7 +134,18 @@ def test_every_bad_setting_is_listed_at_once(command: str, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(
-    "arguments", [["migrate"], ["migrate", "--check"], ["status"], ["status", "--json"], ["dead", "list", "--json"]]
+    "arguments",
+    [
+        ["migrate"],
+        ["migrate", "--check", "--json"],
+        ["status"],
+        ["status", "--json"],
+        ["dead", "list", "--json"],
+        ["dead", "show", "msg_1", "--json"],
+        ["dead", "retry", "--all", "--json"],
+        ["dead", "discard", "--all", "--reason", "x", "--json"],
+        ["replay", "--all", "--json"],
+    ],
 )
 def test_a_database_that_is_away_is_one_sentence_without_the_password(arguments: list[str], tmp_path: Path) -> None:
     result = invoke(tmp_path, URL, *arguments)

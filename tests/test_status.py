@@ -10,6 +10,7 @@ import pytest
 from consumer import migrations
 from consumer.cli.cells import duration, size
 from consumer.database import connect, worker_access
+from consumer.outbox import Delivery
 from tests.cli_support import invoke
 from tests.factories import user_updated
 from tests.operator_cli import arrive, call, facts, set_aside, work
@@ -36,6 +37,51 @@ def test_the_depth_by_state_and_the_rates_are_the_tables(emptied: str) -> None:
         "received_last_minute": 6,
         "applied_last_minute": 3,
     }
+
+
+def age(url: str, delivery: Delivery, hours: int) -> None:
+    with psycopg.connect(url) as conn:
+        conn.execute(
+            "UPDATE consumer.outbox SET received_at = received_at - %s * interval '1 hour' WHERE message_id = %s",
+            (hours, delivery.message_id),
+        )
+
+
+def test_what_nobody_takes_is_due_since_it_came(emptied: str) -> None:
+    old, new = user_updated(), user_updated()
+    arrive(emptied, old, new)
+    age(emptied, old, hours=2)
+
+    assert facts(emptied, "status")["queue"]["oldest_due_seconds"] == pytest.approx(7200, abs=60)
+
+
+def test_what_waits_for_its_next_attempt_is_not_due_and_then_since_that_moment(emptied: str) -> None:
+    retrying = user_updated()
+    arrive(emptied, retrying)
+    age(emptied, retrying, hours=48)
+    set_aside(emptied, [retrying], "retrying")
+    early = facts(emptied, "status")["queue"]["oldest_due_seconds"]
+    with psycopg.connect(emptied) as conn:
+        conn.execute("UPDATE consumer.failures SET next_attempt_at = now() - interval '1 hour'")
+
+    late = facts(emptied, "status")["queue"]["oldest_due_seconds"]
+
+    assert (early, late) == (0, pytest.approx(3600, abs=60))
+
+
+def test_what_is_replayed_is_due_since_it_came_and_only_until_a_worker_took_it(emptied: str) -> None:
+    """The thin queue keeps no time of its own: METRICS.md says so beside the alarm."""
+    old = user_updated()
+    arrive(emptied, old)
+    age(emptied, old, hours=48)
+    work(emptied)
+    replayed = facts(emptied, "replay", "--message-id", old.message_id)
+    waiting = facts(emptied, "status")["queue"]["oldest_due_seconds"]
+
+    work(emptied)
+
+    assert (replayed["queued"], waiting) == (1, pytest.approx(48 * 3600, abs=60))
+    assert facts(emptied, "status")["queue"]["oldest_due_seconds"] == 0
 
 
 def test_the_last_errors_come_first_and_are_few(emptied: str) -> None:
