@@ -6,6 +6,7 @@ from uuid import UUID, uuid4
 
 import psycopg
 import pytest
+from psycopg.conninfo import make_conninfo
 
 from consumer.database import connect, worker_access
 from consumer.errors import LostDeliveries, WorkerStopped
@@ -15,10 +16,13 @@ from consumer.metrics import Metrics
 from consumer.outbox import Delivery
 from consumer.queries import query
 from consumer.worker import Batch, Worker, drain
+from tests.cli_support import until
 from tests.factories import user_updated
 from tests.support import deadlocks, put, rows, schema_change
 
 FAILED = "SELECT seq FROM consumer.failures"
+LOCK = "SELECT FROM identity.stack_user_profiles WHERE stack_user_id = ANY(%s) FOR UPDATE"
+WAITING = "SELECT FROM pg_stat_activity WHERE application_name = 'consumer worker' AND wait_event_type = 'Lock'"
 ACCESS = replace(worker_access("consumer"), lock_timeout=timedelta(milliseconds=100))
 
 
@@ -146,6 +150,32 @@ def test_a_row_that_someone_locks_waits_uncounted_and_the_others_go_on(emptied: 
 
     assert (len(batch.outcomes), len(batch.retried), len(batch.buried)) == (7, 1, 0)
     assert ("retrying", None, 0, "55P03") in deliveries(emptied)
+
+
+def test_a_deadlock_with_a_stranger_is_no_delivery_s_fault(emptied: str) -> None:
+    """PostgreSQL ends whose patience is over first: the worker's."""
+    first, second = sorted(uuid4() for _ in range(2))
+    stored(emptied, [user_updated(first), user_updated(second)])
+    run_once(emptied, worker())
+    stored(emptied, [user_updated(first), user_updated(second)])
+
+    async def cross() -> None:
+        impatient = make_conninfo(emptied, options="-c deadlock_timeout=500ms")
+        stranger = await psycopg.AsyncConnection.connect(emptied, options="-c deadlock_timeout=1min")
+        subject = Worker(worker_access("consumer"), Metrics(KNOWN_TYPES), attempts_max=12)
+        async with stranger, await connect(impatient, subject.access) as conn:
+            await stranger.execute(LOCK, [[second]])
+            working = asyncio.create_task(subject.run_once(conn))
+            await asyncio.to_thread(until, lambda: rows(emptied, WAITING))
+            crossing = asyncio.create_task(stranger.execute(LOCK, [[first]]))
+            with pytest.raises(psycopg.errors.DeadlockDetected):
+                await working
+            await crossing
+
+    asyncio.run(cross())
+
+    assert deliveries(emptied)[2:] == [("pending", None, 0, None)] * 2
+    assert drain_all(emptied, worker()) == 2
 
 
 def test_a_locked_table_never_makes_a_dead_letter(emptied: str) -> None:
@@ -326,7 +356,7 @@ def test_where_many_users_are_locked_the_rest_waits_and_what_is_done_is_done(emp
 
 
 def lock(holder: "psycopg.Connection[tuple[object, ...]]", users: Sequence[UUID]) -> None:
-    holder.execute("SELECT FROM identity.stack_user_profiles WHERE stack_user_id = ANY(%s) FOR UPDATE", [list(users)])
+    holder.execute(LOCK, [list(users)])
 
 
 def test_a_due_retry_takes_nobody_s_turn(emptied: str) -> None:

@@ -99,6 +99,13 @@ BUGS = (
         f"{WORKER_TESTS}::test_a_row_that_someone_locks_waits_uncounted_and_the_others_go_on",
     ),
     Bug(
+        "a deadlock is the delivery's fault",
+        "consumer/faults.py",
+        '"40P01": Fault.TRANSIENT',
+        '"40P01": Fault.POISON',
+        f"{WORKER_TESTS}::test_a_deadlock_with_a_stranger_is_no_delivery_s_fault",
+    ),
+    Bug(
         "an unknown error is the delivery's fault",
         "consumer/faults.py",
         "SQLSTATES.get(state[:2]) or Fault.OURS",
