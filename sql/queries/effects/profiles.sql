@@ -101,7 +101,7 @@ compared AS MATERIALIZED (
 ),
 
 written AS (
-    INSERT INTO identity.profiles (
+    INSERT INTO identity.profiles AS p (
         user_id,
         company_id,
         full_name,
@@ -140,22 +140,25 @@ written AS (
         OR row((c.known).last_active_at, (c.known).last_sign_in_at, (c.known).last_sign_out_at)
         IS DISTINCT FROM row(c.last_active_at, c.last_sign_in_at, c.last_sign_out_at)
     ORDER BY c.user_id
-    ON CONFLICT (user_id) DO UPDATE SET
-        company_id = excluded.company_id,
-        full_name = excluded.full_name,
-        email = excluded.email,
-        email_verified = excluded.email_verified,
-        avatar_url = excluded.avatar_url,
-        role_type = excluded.role_type,
-        department = excluded.department,
-        is_restricted = excluded.is_restricted,
-        last_active_at = excluded.last_active_at,
-        last_sign_in_at = excluded.last_sign_in_at,
-        last_sign_out_at = excluded.last_sign_out_at,
-        updated_at = excluded.updated_at,
-        deleted_at = excluded.deleted_at
+    ON CONFLICT (user_id) DO UPDATE
+        SET
+            company_id = excluded.company_id,
+            full_name = excluded.full_name,
+            email = excluded.email,
+            email_verified = excluded.email_verified,
+            avatar_url = excluded.avatar_url,
+            role_type = excluded.role_type,
+            department = excluded.department,
+            is_restricted = excluded.is_restricted,
+            last_active_at = excluded.last_active_at,
+            last_sign_in_at = excluded.last_sign_in_at,
+            last_sign_out_at = excluded.last_sign_out_at,
+            updated_at = excluded.updated_at,
+            deleted_at = excluded.deleted_at
+    RETURNING p.user_id, identity.image(p) AS after_image
 ),
 
+-- The image is of the row as it was stored: an application's trigger may have changed it, or kept it out.
 imaged AS MATERIALIZED (
     SELECT
         c.user_id,
@@ -170,19 +173,10 @@ imaged AS MATERIALIZED (
             ELSE 'updated'
         END AS operation,
         CASE WHEN (c.known).user_id IS NOT NULL THEN identity.image(c.known) END AS before_image,
-        jsonb_build_object(
-            'company_id', c.company_id,
-            'full_name', c.full_name,
-            'email', c.email,
-            'email_verified', c.email_verified,
-            'avatar_url', c.avatar_url,
-            'role_type', c.role_type,
-            'department', c.department,
-            'is_restricted', c.is_restricted,
-            'deleted_at', c.deleted_at
-        ) AS after_image
+        w.after_image
     FROM compared AS c
-    WHERE c.is_changed
+    INNER JOIN written AS w ON c.user_id = w.user_id
+    WHERE c.is_changed AND (identity.image(c.known) IS DISTINCT FROM w.after_image)
 ),
 
 -- Neither company may read which other one it is.
