@@ -7,9 +7,9 @@ import pytest
 
 from consumer.settings import Projection
 from tests.factories import user_deleted, user_updated
-from tests.support import record, rows
+from tests.support import record, rows, schema_change
 from tests.test_effects import applied, audit
-from tests.test_worker import run_once, schema_change, stored, worker
+from tests.test_worker import run_once, stored, worker
 
 TRIGGER = """
     CREATE FUNCTION public.meddle() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {body} END $$;
