@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Hashable, Sequence
 from typing import Generic, Protocol, TypeVar
 
 from consumer.database import Connection
-from consumer.errors import Inseparable
+from consumer.errors import Inseparable, UsersRefused
 from consumer.faults import Fault, fault
 from consumer.queries import query
 
@@ -48,6 +48,10 @@ async def apply_around(
         try:
             async with conn.transaction():
                 return await attempt(items), culprits
+        except UsersRefused as error:
+            found = [(item, error.reasons[subject(item)]) for item in items if subject(item) in error.reasons]
+            for item, reason in found:
+                tally.count(item, reason, is_alone=False)
         # The one place that may catch anything: whatever an item raises decides that item's fate.
         except Exception as error:
             _raise_what_is_no_items_fault(conn, error)
@@ -96,6 +100,9 @@ class _Search(Generic[Item]):
         try:
             async with self._conn.transaction(force_rollback=True):
                 await self._attempt(items)
+        # They have come as far as the application's statement; whom it refuses is told when the others are attempted.
+        except (UsersRefused, Inseparable):
+            pass
         except Exception as error:
             _raise_what_is_no_items_fault(self._conn, error)
             return error

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from enum import Enum
 from uuid import UUID
 
-from consumer import companies, members, outbox, users
+from consumer import application, companies, members, outbox, users
 from consumer.companies import Selected
 from consumer.database import Connection
 from consumer.errors import LostDeliveries
 from consumer.events import KNOWN_TYPES
 from consumer.outbox import Claimed
 from consumer.queries import query
-from consumer.users import Mirrored
+from consumer.users import Changed, Mirrored
 
 
 class Fact(Enum):
@@ -72,16 +72,20 @@ class Folded:
     moved: Collection[UUID] = ()
 
 
-async def apply(conn: Connection, claimed: Sequence[Claimed]) -> dict[int, str]:
-    """Apply claimed deliveries and mark them done, in the caller's transaction; return outcomes by seq."""
+async def apply(conn: Connection, claimed: Sequence[Claimed], projection_sql: bytes | None = None) -> dict[int, str]:
+    """Apply claimed deliveries and mark them done, in the caller's transaction; return outcomes by seq.
+
+    The application's statement, if there is one, follows whose profile changed.
+    """
     told = _told(claimed)
     about_users = told.of(*ABOUT_USERS)
     # The mirror comes first, for its rows are the locks.
     mirrored = await users.mirror(conn, about_users) if about_users else Mirrored()
-    applied = set(await users.forget(conn, about_users, mirrored.deleted) if mirrored.deleted else ())
+    removed = await users.forget(conn, about_users, mirrored.deleted) if mirrored.deleted else Changed()
     folded = await _fold_teams(conn, told, mirrored)
-    applied |= {*folded.applied, *await _put_profiles(conn, told, mirrored, folded.moved)}
-    outcomes = await _finish(conn, told, mirrored, applied, folded.stale)
+    changed = removed | await _put_profiles(conn, told, mirrored, folded.moved)
+    await application.follow(conn, projection_sql, changed.user_ids)
+    outcomes = await _finish(conn, told, mirrored, {*folded.applied, *changed.seqs}, folded.stale)
     if len(outcomes) != len(claimed):
         raise LostDeliveries
     # An application's deferred constraint would speak up only at the commit, when no culprit can be looked for.
@@ -129,16 +133,16 @@ async def _fold_teams(conn: Connection, told: Told, mirrored: Mirrored) -> Folde
     )
 
 
-async def _put_profiles(conn: Connection, told: Told, mirrored: Mirrored, moved: Collection[UUID]) -> set[int]:
-    """Bring the profiles in line with the mirror; return the deliveries that the audit names."""
-    audited: set[int] = set()
+async def _put_profiles(conn: Connection, told: Told, mirrored: Mirrored, moved: Collection[UUID]) -> Changed:
+    """Bring the profiles in line with the mirror; return what the audit names, and whose profile was written."""
+    changed = Changed()
     if mirrored.written or moved:
-        audited.update(await users.put(conn, told.of(*ABOUT_USERS), sorted({*mirrored.written, *moved})))
+        changed = await users.put(conn, told.of(*ABOUT_USERS), sorted({*mirrored.written, *moved}))
     if sign_ins := told.of(Fact.SIGN_IN):
-        audited.update(await users.put_sign_ins(conn, sign_ins))
+        changed |= Changed(seqs=await users.put_sign_ins(conn, sign_ins))
     if mirrored.deleted:
         await users.scrub_audit(conn, mirrored.deleted)
-    return audited
+    return changed
 
 
 async def _finish(

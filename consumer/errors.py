@@ -1,5 +1,7 @@
 """Every error this package raises on purpose."""
 
+from collections.abc import Hashable, Mapping
+
 
 class ConsumerError(Exception):
     """The operation could not be done."""
@@ -64,6 +66,22 @@ class LostDeliveries(ConsumerError):
 
 class Inseparable(ConsumerError):
     """Each of what fails together can be applied on its own."""
+
+
+class StatementRefused(ConsumerError):
+    """The statement of CONSUMER_PROJECTION_SQL failed; *reason* is the server's error."""
+
+    def __init__(self, reason: Exception) -> None:
+        super().__init__()
+        self.reason = reason
+
+
+class UsersRefused(ConsumerError):
+    """The statement of CONSUMER_PROJECTION_SQL refuses some users; *reasons* by user id."""
+
+    def __init__(self, reasons: Mapping[Hashable, Exception]) -> None:
+        super().__init__()
+        self.reasons = reasons
 
 
 class EmbeddedServerError(ConsumerError):

@@ -5,7 +5,7 @@ from enum import Enum
 import psycopg
 from psycopg_pool import PoolTimeout, TooManyRequests
 
-from consumer.errors import BadPayload
+from consumer.errors import BadPayload, StatementRefused
 
 
 class Fault(Enum):
@@ -55,6 +55,8 @@ NAMING = ("42P01", "42501")
 
 def fault(error: BaseException) -> Fault:
     """Return the class of an error, by its SQLSTATE where it has one."""
+    if isinstance(error, StatementRefused):
+        return Fault.CONSTRAINT
     if isinstance(error, psycopg.Error) and error.sqlstate:
         state = error.sqlstate
         return SQLSTATES.get(state) or SQLSTATES.get(state[:2]) or Fault.OURS
@@ -69,6 +71,8 @@ def code(error: BaseException) -> str:
     """Return a short name of an error for logs, metrics and dead letters: the SQLSTATE, else the type."""
     if isinstance(error, BadPayload):
         return error.code
+    if isinstance(error, StatementRefused):
+        return code(error.reason)
     return (error.sqlstate if isinstance(error, psycopg.Error) else None) or type(error).__name__
 
 
@@ -76,6 +80,8 @@ def summary(error: BaseException) -> str:
     """Return what may be stored and logged of an error; PostgreSQL's own messages carry personal data."""
     if isinstance(error, BadPayload):
         return str(error)
+    if isinstance(error, StatementRefused):
+        return f"CONSUMER_PROJECTION_SQL: {summary(error.reason)}"
     if not isinstance(error, psycopg.Error):
         return type(error).__name__
     diag = error.diag

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from psycopg.rows import args_row
 
-from consumer import companies, members, users
+from consumer import application, companies, members, users
 from consumer.companies import Selected
 from consumer.culprits import Culprits, apply_around
 from consumer.database import Connection
@@ -51,12 +51,17 @@ async def is_due(conn: Connection) -> bool:
     return await cursor.fetchone() == (True,)
 
 
-async def turn(conn: Connection, delay: Callable[[int], timedelta], page_size: int = PAGE_SIZE) -> Turn | None:
+async def turn(
+    conn: Connection,
+    delay: Callable[[int], timedelta],
+    page_size: int = PAGE_SIZE,
+    projection_sql: bytes | None = None,
+) -> Turn | None:
     """Look after one page of one company's users in the caller's transaction; None when no company waits that no other
     worker is at.
 
-    A user whom somebody locks, or whom an application's constraint refuses, is tried again after a *delay* by attempts;
-    where they are too many, all that are left are.
+    A user whom somebody locks, or whom an application's constraint or statement refuses, is tried again after a *delay*
+    by attempts; where they are too many, all that are left are.
     """
     if (task := await _claim(conn)) is None:
         return None
@@ -65,7 +70,7 @@ async def turn(conn: Connection, delay: Callable[[int], timedelta], page_size: i
     size = max(1, page_size >> task.attempts)
     found = await _page(conn, task, size + 1)
     page, following = found[:size], found[size:]
-    postponed, is_overrun = await _settle_around(conn, task.seq, page)
+    postponed, is_overrun = await _settle_around(conn, task.seq, page, projection_sql)
     aside = [(user_id, user_id) for user_id, _ in postponed]
     if is_overrun:
         aside, following = [(task.next_user_id, task.last_user_id)], []
@@ -90,22 +95,27 @@ async def _page(conn: Connection, task: Task, page_size: int) -> list[UUID]:
     return [user_id for (user_id,) in await cursor.fetchall()]
 
 
-async def _settle_around(conn: Connection, seq: int, page: Sequence[UUID]) -> tuple[Culprits[UUID], bool]:
+async def _settle_around(
+    conn: Connection, seq: int, page: Sequence[UUID], projection_sql: bytes | None
+) -> tuple[Culprits[UUID], bool]:
     """Re-home all but those who can't be now; return them, and whether nobody else is to be tried either."""
     tally = _Tally()
     try:
-        _, culprits = await apply_around(conn, page, lambda user_ids: _settle(conn, seq, user_ids), tally)
+        _, culprits = await apply_around(
+            conn, page, lambda user_ids: _settle(conn, seq, user_ids, projection_sql), tally
+        )
     except Inseparable as error:
         return [(page[0], error)], True
     return culprits, tally.overrun is not None
 
 
-async def _settle(conn: Connection, seq: int, user_ids: Sequence[UUID]) -> None:
+async def _settle(conn: Connection, seq: int, user_ids: Sequence[UUID], projection_sql: bytes | None) -> None:
     # The order of locks is that of a batch: users, then companies.
     await conn.execute(query("rehome/lock"), {"user_ids": user_ids})
     await companies.lock(conn, [], Selected(), user_ids)
     if moved := await members.settle(conn, user_ids):
-        await users.put_rehomed(conn, seq, moved)
+        changed = await users.put_rehomed(conn, seq, moved)
+        await application.follow(conn, projection_sql, changed.user_ids)
     await conn.execute(query("session/check_constraints"))
 
 

@@ -11,6 +11,7 @@ from uuid import UUID
 
 from dotenv import dotenv_values
 
+from consumer import projection_sql
 from consumer.environment import Reader
 from consumer.errors import BadSettings
 
@@ -77,6 +78,7 @@ class Settings:
     poll_max_seconds: float = 1.0
     retention_days: int = 90
     role_prefix: str = "consumer"
+    projection_sql: bytes | None = field(default=None, repr=False)
     stack_api_url: str = "https://api.stack-auth.com"
     stack_project_id: str | None = None
     stack_secret_server_key: str | None = field(default=None, repr=False)
@@ -118,6 +120,7 @@ def read(environment: Mapping[str, str]) -> tuple[Settings, list[str]]:
         ),
         retention_days=reader.integer("RETENTION_DAYS", default.retention_days, 1, RETENTION_DAYS_MAX),
         role_prefix=reader.parse("ROLE_PREFIX", _role_prefix, default.role_prefix),
+        projection_sql=reader.parse("CONSUMER_PROJECTION_SQL", projection_sql.read, None),
         stack_api_url=reader.parse("STACK_API_URL", _http_url, default.stack_api_url),
         stack_project_id=reader.value("STACK_PROJECT_ID"),
         stack_secret_server_key=reader.value("STACK_SECRET_SERVER_KEY"),

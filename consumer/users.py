@@ -10,6 +10,16 @@ from consumer.database import Connection
 from consumer.queries import query
 
 
+class Changed(NamedTuple):
+    """The deliveries that the audit names, and the users whose profile was written or removed."""
+
+    seqs: Sequence[int] = ()
+    user_ids: Sequence[UUID] = ()
+
+    def __or__(self, other: "Changed") -> "Changed":
+        return Changed([*self.seqs, *other.seqs], [*self.user_ids, *other.user_ids])
+
+
 class Mirrored(NamedTuple):
     """Users whose mirror row was written: all, those with new content, those deleted, those with new content who may
     have another home; and the deliveries in which Stack names a selected team, each with it."""
@@ -28,49 +38,48 @@ async def mirror(conn: Connection, seqs: Sequence[int]) -> Mirrored:
     return Mirrored(*await cursor.fetchone() or ())
 
 
-async def forget(conn: Connection, seqs: Sequence[int], deleted: Sequence[UUID]) -> Sequence[int]:
-    """Take from deleted users what the delete policy says; return the deliveries that removed a profile."""
-    removed_by = await _remove(conn, seqs, deleted)
+async def forget(conn: Connection, seqs: Sequence[int], deleted: Sequence[UUID]) -> Changed:
+    """Take from deleted users what the delete policy says; return whose profile was removed, and by what."""
+    removed = await _remove(conn, seqs, deleted)
     await conn.execute(query("effects/hold"), {"user_ids": deleted})
     await conn.execute(query("effects/forget"), {"user_ids": deleted})
-    return removed_by
+    return removed
 
 
-async def _remove(conn: Connection, seqs: Sequence[int], user_ids: Sequence[UUID]) -> list[int]:
-    """Remove hard-deleted profiles but those that an application's constraint or trigger holds; return who did it."""
+async def _remove(conn: Connection, seqs: Sequence[int], user_ids: Sequence[UUID]) -> Changed:
+    """Remove hard-deleted profiles but those that an application's constraint or trigger holds; return the rest."""
     try:
         async with conn.transaction():
-            removed_by = await _seqs(conn, "effects/remove_profiles", {"seqs": seqs, "user_ids": user_ids})
+            removed = await _changed(conn, "effects/remove_profiles", {"seqs": seqs, "user_ids": user_ids})
             # A deferred foreign key would speak up only at the commit, when nothing can be done about it.
             await conn.execute(query("session/check_constraints"))
-            return removed_by
+            return removed
     # 23503, PostgreSQL 18's 23001 for RESTRICT, 23502 of a NOT NULL column that the key would set to null; P0001 of a
     # trigger.
     except (IntegrityError, RaiseException):
         if len(user_ids) == 1:
-            return []
+            return Changed()
         half = len(user_ids) // 2
-        return [
-            *await _remove(conn, seqs, user_ids[:half]),
-            *await _remove(conn, seqs, user_ids[half:]),
-        ]
+        return await _remove(conn, seqs, user_ids[:half]) | await _remove(conn, seqs, user_ids[half:])
 
 
-async def put(conn: Connection, seqs: Sequence[int], user_ids: Sequence[UUID]) -> list[int]:
-    """Make the profiles of locked users what their mirror says, and audit that; return the deliveries it names."""
+async def put(conn: Connection, seqs: Sequence[int], user_ids: Sequence[UUID]) -> Changed:
+    """Make the profiles of locked users what their mirror says, and audit that."""
     values = {"seqs": seqs, "written": user_ids, "rehomed": [], "rehomed_by": None}
-    return await _seqs(conn, "effects/profiles", values)
+    return await _changed(conn, "effects/profiles", values)
 
 
-async def put_rehomed(conn: Connection, seq: int, user_ids: Sequence[UUID]) -> None:
+async def put_rehomed(conn: Connection, seq: int, user_ids: Sequence[UUID]) -> Changed:
     """Make the profiles of locked users what their mirror says, and audit that in the name of one delivery."""
     values = {"seqs": [], "written": user_ids, "rehomed": user_ids, "rehomed_by": seq}
-    await _seqs(conn, "effects/profiles", values)
+    return await _changed(conn, "effects/profiles", values)
 
 
 async def put_sign_ins(conn: Connection, seqs: Sequence[int]) -> list[int]:
     """Audit sign-ins and sign-outs, each once for ever; return those that are new."""
-    return await _seqs(conn, "audit/put_sign_ins", {"seqs": seqs})
+    cursor = await conn.execute(query("audit/put_sign_ins"), {"seqs": seqs}, binary=True)
+    (new,) = await cursor.fetchone() or ([],)
+    return list(new)
 
 
 async def scrub_audit(conn: Connection, user_ids: Sequence[UUID]) -> None:
@@ -78,8 +87,6 @@ async def scrub_audit(conn: Connection, user_ids: Sequence[UUID]) -> None:
     await conn.execute(query("audit/scrub"), {"user_ids": user_ids})
 
 
-async def _seqs(conn: Connection, name: str, values: Mapping[str, object]) -> list[int]:
-    """Run a query that returns one array of deliveries."""
+async def _changed(conn: Connection, name: str, values: Mapping[str, object]) -> Changed:
     cursor = await conn.execute(query(name), values, binary=True)
-    (seqs,) = await cursor.fetchone() or ([],)
-    return list(seqs)
+    return Changed(*await cursor.fetchone() or ())

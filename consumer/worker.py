@@ -12,7 +12,7 @@ from uuid import UUID
 from consumer import effects, logs, outbox, rehome
 from consumer.culprits import apply_around
 from consumer.database import Access, Connection, transaction
-from consumer.errors import Inseparable, WorkerStopped
+from consumer.errors import Inseparable, StatementRefused, WorkerStopped
 from consumer.faults import Fault, code, fault, summary
 from consumer.metrics import Metrics
 from consumer.outbox import Claimed
@@ -57,10 +57,19 @@ class Batch:
 class Worker:
     """Drains the outbox over one connection."""
 
-    def __init__(self, access: Access, metrics: Metrics, *, attempts_max: int, batch_size: int = BATCH_SIZE) -> None:
+    def __init__(
+        self,
+        access: Access,
+        metrics: Metrics,
+        *,
+        attempts_max: int,
+        batch_size: int = BATCH_SIZE,
+        projection_sql: bytes | None = None,
+    ) -> None:
         self.access = access
         self.metrics = metrics
         self._attempts_max = attempts_max
+        self._projection_sql = projection_sql
         self._batch_size_max = self._batch_size = batch_size
         self._claimed_count = 0
         self._after_seq = 0
@@ -103,7 +112,7 @@ class Worker:
     async def _rehome(self, conn: Connection) -> rehome.Turn | None:
         async with transaction(conn, self.access):
             await conn.execute(query("settings/hold"))
-            turn = await rehome.turn(conn, retry_delay)
+            turn = await rehome.turn(conn, retry_delay, projection_sql=self._projection_sql)
         for user_id, error in turn.postponed if turn else ():
             fields = {"user_id": user_id, "error_code": code(error), "error": summary(error)}
             log.warning(logs.REHOMING_POSTPONED, extra=fields)
@@ -132,9 +141,11 @@ class Worker:
 
     async def _apply(self, conn: Connection, claimed: Sequence[Claimed], batch: Batch) -> None:
         """Apply all but the deliveries that cannot be applied, which are set aside."""
-        outcomes, culprits = await apply_around(
-            conn, claimed, lambda deliveries: effects.apply(conn, deliveries), _Tally(claimed), subject=_subject
-        )
+
+        async def attempt(deliveries: Sequence[Claimed]) -> dict[int, str]:
+            return await effects.apply(conn, deliveries, self._projection_sql)
+
+        outcomes, culprits = await apply_around(conn, claimed, attempt, _Tally(claimed), subject=_subject)
         batch.outcomes = outcomes or {}
         for delivery, error in culprits:
             await self._set_aside(conn, delivery, error, batch)
@@ -182,7 +193,8 @@ class _Tally:
     """Counts subjects that fail alike, and stops the worker when so many can't be at fault themselves.
 
     A subject counts once however many deliveries it has, and a known failure not at all: neither one user's many
-    updates nor many retries due together say anything about the rest.
+    updates nor many retries due together say anything about the rest. Whom the application's statement refuses does
+    not count either: what is wrong there is for its owner to mend, and ours goes on.
     """
 
     def __init__(self, batch: Sequence[Claimed]) -> None:
@@ -192,6 +204,8 @@ class _Tally:
         self.overrun: Exception | None = None
 
     def count(self, claimed: Claimed, error: Exception, *, is_alone: bool) -> None:
+        if isinstance(error, StatementRefused):
+            return
         is_busy = fault(error) is Fault.BUSY
         if claimed.has_failed and not is_busy:
             return

@@ -21,7 +21,7 @@ from consumer.database import Access, Connection, connect, operator_access, rece
 from consumer.doctor.check import Check, fail_unless, ok, warn_unless
 from consumer.doctor.installation import check_migrations, check_queue, check_settings
 from consumer.doctor.isolation import isolation, judge_isolation
-from consumer.doctor.rehearsal import rehearse
+from consumer.doctor.rehearsal import rehearse, rehearse_statement
 from consumer.doctor.server import Server, activity, is_pooled, judge_room, judge_server, server
 from consumer.errors import BadSettings
 from consumer.settings import Settings, from_process
@@ -87,7 +87,8 @@ async def _examine_database(settings: Settings, conninfos: Mapping[Kind, str]) -
         checks.append(migrated)
         if migrated.state != "failing":
             usable = {kind: conninfos[kind] for kind, login in logins.items() if login.state != "failing"}
-            checks += [await _rehearsal(settings, kind, conninfo) for kind, conninfo in usable.items()]
+            for kind, conninfo in usable.items():
+                checks += await _rehearsals(settings, kind, conninfo)
         workers = None if is_pooled(conn, found) else active.workers
         return checks + await _installation(conn, access, settings, workers=workers)
 
@@ -168,13 +169,18 @@ async def _migrations(conn: Connection, access: Access) -> Check:
         return Check("migrations", "failing", f"can't be looked at as {access.role} ({error.sqlstate})", "See above.")
 
 
-async def _rehearsal(settings: Settings, kind: Kind, conninfo: str) -> Check:
+async def _rehearsals(settings: Settings, kind: Kind, conninfo: str) -> list[Check]:
     access = _accesses(settings)[kind]
+    checks: list[Check] = []
     try:
         async with await connect(conninfo, access) as conn:
-            return await rehearse(conn, access, kind)
+            checks.append(await rehearse(conn, access, kind))
+            if kind == "worker" and settings.projection_sql:
+                checks.append(await rehearse_statement(conn, access, settings.projection_sql))
     except psycopg.OperationalError as error:
-        return Check(f"{kind}'s queries", "failing", said(error), "Look for a transaction that locks our tables.")
+        name = "application's statement" if checks else f"{kind}'s queries"
+        checks.append(Check(name, "failing", said(error), "Look for a transaction that locks the tables."))
+    return checks
 
 
 async def _installation(conn: Connection, access: Access, settings: Settings, *, workers: int | None) -> list[Check]:

@@ -41,7 +41,12 @@ def _faults(settings: Settings, *, is_embedded: bool, **_: object) -> list[str]:
 def command(settings: Settings, *, is_draining: bool, is_embedded: bool, is_supervised: bool) -> None:
     """Run the worker: apply stored deliveries. It waits while the database is away or a migration is missing."""
     metrics = Metrics(KNOWN_TYPES)
-    worker = Worker(worker_access(settings.role_prefix), metrics, attempts_max=settings.max_attempts)
+    worker = Worker(
+        worker_access(settings.role_prefix),
+        metrics,
+        attempts_max=settings.max_attempts,
+        projection_sql=settings.projection_sql,
+    )
     work = partial(_drain, settings) if is_draining else partial(_work, settings, metrics)
     with database(settings, "worker", is_embedded=is_embedded) as conninfo:
         run(partial(work, conninfo, worker), is_supervised=is_supervised)

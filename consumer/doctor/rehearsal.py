@@ -59,7 +59,7 @@ async def rehearse(conn: Connection, access: Access, duty: str) -> Check:
     faults: defaultdict[str, list[str]] = defaultdict(list)
     async with transaction(conn, access):
         for name in names(duty):
-            if fault := await _fault(conn, name):
+            if fault := await _fault(conn, query(name)):
                 faults[fault].append(name)
     return fail_unless(
         not faults,
@@ -69,11 +69,24 @@ async def rehearse(conn: Connection, access: Access, duty: str) -> Check:
     )
 
 
-async def _fault(conn: Connection, name: str) -> str | None:
-    """Return why a query can't be planned: the privileges on all it touches are checked when its plan is explained."""
+async def rehearse_statement(conn: Connection, access: Access, statement: bytes) -> Check:
+    """Plan the application's statement as the worker that will run it."""
+    async with transaction(conn, access):
+        fault = await _fault(conn, statement)
+    return fail_unless(
+        fault is None,
+        "application's statement",
+        fault or "can be run",
+        f"Correct the file of CONSUMER_PROJECTION_SQL, or grant {access.role} what it touches: until then no profile "
+        "changes.",
+    )
+
+
+async def _fault(conn: Connection, statement: bytes) -> str | None:
+    """Return why a statement can't be planned: privileges on all it touches are checked when its plan is explained."""
     try:
         async with conn.transaction(force_rollback=True):
-            await conn.execute(b"EXPLAIN " + query(name), defaultdict(lambda: None))
+            await conn.execute(b"EXPLAIN " + statement, defaultdict(lambda: None))
     except psycopg.OperationalError:
         raise
     except psycopg.Error as error:

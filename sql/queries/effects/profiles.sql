@@ -1,7 +1,7 @@
 -- Bring the profiles of the written users in line with their mirror, and audit each one that changes, with its images
 -- before and after and the delivery that did it: the deletion that buried the user, else the winning snapshot; the one
 -- about the company for those re-homed. A move leaves one row under either company.
--- Returns the deliveries that the audit names.
+-- Returns one row: the deliveries that the audit names, and the users whose profile was written.
 -- The users are locked by their mirror rows, so what is read here is what will be overwritten.
 -- The claimed deliveries come first, as a fence: by way of the users the cost would grow with all they ever sent.
 WITH claimed AS MATERIALIZED (
@@ -226,5 +226,6 @@ audited AS (
     RETURNING seq
 )
 
-SELECT coalesce(array_agg(seq), '{}') AS seqs
-FROM audited;
+SELECT
+    (SELECT coalesce(array_agg(seq), '{}') FROM audited) AS seqs,
+    (SELECT coalesce(array_agg(user_id), '{}') FROM written) AS user_ids;

@@ -1,6 +1,6 @@
 -- Remove the profiles and the memberships of deleted users where the delete policy is hard, each profile audited, but
 -- those an application holds.
--- Returns the deliveries that the audit names.
+-- Returns one row: the deliveries that the audit names, and the users whose profile was removed.
 -- The claimed deliveries come first, as a fence: by way of the users the cost would grow with all they ever sent.
 WITH claimed AS MATERIALIZED (
     SELECT
@@ -57,5 +57,6 @@ audited AS (
     RETURNING seq
 )
 
-SELECT coalesce(array_agg(seq), '{}') AS seqs
-FROM audited;
+SELECT
+    (SELECT coalesce(array_agg(seq), '{}') FROM audited) AS seqs,
+    (SELECT coalesce(array_agg(user_id), '{}') FROM removed) AS user_ids;

@@ -1,0 +1,68 @@
+"""The file of CONSUMER_PROJECTION_SQL holds one statement that the worker can run, or is refused with the reason."""
+
+from pathlib import Path
+
+import pytest
+
+from consumer import projection_sql
+from consumer.errors import BadSettings
+from consumer.settings import load
+from tests.application_support import STATEMENT
+
+PARAMETER = "%(user_ids)b::uuid[]"
+
+
+def written(folder: Path, text: str) -> str:
+    file = folder / "projection.sql"
+    file.write_text(text, encoding="utf-8")
+    return str(file)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        STATEMENT.decode(),
+        f"SELECT public.project({PARAMETER});\n",
+        f"-- Ours; and theirs.\n/* one; */ UPDATE t SET a = ';', b = 'it''s;' WHERE id = ANY({PARAMETER})",
+        f'merge INTO "odd;name" USING unnest({PARAMETER}) AS u ON TRUE WHEN MATCHED THEN DO NOTHING -- ;',
+        f"DELETE FROM t WHERE a = E'\\';' AND b = $tag$ ; ' $tag$ AND c LIKE '%%x' AND id = ANY({PARAMETER})",
+    ],
+    ids=["with", "function", "comments", "identifier", "escapes"],
+)
+def test_one_statement_is_taken_as_it_is(tmp_path: Path, text: str) -> None:
+    assert projection_sql.read(written(tmp_path, text)) == text.encode()
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("", "holds no statement"),
+        ("-- only words\n;", "holds no statement"),
+        (f"DELETE FROM t WHERE id = ANY({PARAMETER}); DELETE FROM u", "more than one statement"),
+        (f"SET ROLE postgres -- {PARAMETER}", "begins with SET"),
+        (f"(SELECT {PARAMETER})", r"begins with \("),
+        ("DELETE FROM t", "does not use"),
+        (f"DELETE FROM t -- {PARAMETER}", "does not use"),
+        (f"DELETE FROM t WHERE a LIKE 'x%' AND id = ANY({PARAMETER})", "write %% for one"),
+        (f"DELETE FROM t WHERE a = %(name)b AND id = ANY({PARAMETER})", "write %% for one"),
+        (f"SELECT {PARAMETER} -- " + "x" * projection_sql.BYTES_MAX, "is larger than 256 kB"),
+    ],
+    ids=["empty", "comment", "two", "verb", "bracket", "unused", "in a comment", "percent", "parameter", "large"],
+)
+def test_what_the_worker_could_not_run_is_refused_at_the_door(tmp_path: Path, text: str, reason: str) -> None:
+    with pytest.raises(BadSettings, match=f"^CONSUMER_PROJECTION_SQL: .*projection.sql .*{reason}"):
+        load({"CONSUMER_PROJECTION_SQL": written(tmp_path, text)})
+
+
+@pytest.mark.parametrize("path", ["/nowhere/projection.sql", "/", "~nobody-here/projection.sql"])
+def test_a_file_that_cannot_be_read_is_refused(path: str) -> None:
+    with pytest.raises(BadSettings, match=f"^CONSUMER_PROJECTION_SQL: {path} cannot be read"):
+        load({"CONSUMER_PROJECTION_SQL": path})
+
+
+def test_bytes_that_are_no_text_are_refused(tmp_path: Path) -> None:
+    file = tmp_path / "projection.sql"
+    file.write_bytes(b"\xff\xfe")
+
+    with pytest.raises(BadSettings, match="UnicodeDecodeError"):
+        load({"CONSUMER_PROJECTION_SQL": str(file)})
