@@ -1,8 +1,10 @@
 """Faults of processes: ours and PostgreSQL's own die, stand still or are told to go. Each tells how often it struck."""
 
 import os
+import shutil
 import signal
 import socket
+import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +21,9 @@ BACKENDS = (
     "SELECT pid FROM pg_stat_activity WHERE application_name LIKE 'consumer%' AND backend_type = 'client backend'"
 )
 TERMINATE = BACKENDS.replace("SELECT pid", "SELECT pg_terminate_backend(pid)")
+# In the processes that it is attached to, the first fdatasync fails, and is not done.
+STRACE = shutil.which("strace")
+FAILING = ("--quiet=all", "--trace=fdatasync", "--inject=fdatasync:error=EIO:when=1", "--output=/dev/null")
 # Less than the second in which PostgreSQL's own writer would have flushed what nobody waited for.
 UNFLUSHED_SECONDS = 0.7
 SLOW_HEAD = b"POST /webhooks/stack HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\nslow"
@@ -106,6 +111,22 @@ def backend_killed(world: World) -> int:
     return int(struck)
 
 
+def sync_failed(world: World) -> int:
+    """F42: one fdatasync of the log fails, upon which PostgreSQL panics and recovers from what is on the disk."""
+    before = _panics(world)
+    processes = [f"--attach={row['pid']}" for row in rows(world.url, BACKENDS)]
+    with subprocess.Popen([STRACE or "strace", *FAILING, *processes], stderr=subprocess.DEVNULL) as tracer:
+        struck = world.sees(lambda: _panics(world) > before)
+        tracer.terminate()
+    world.is_back()
+    return int(struck)
+
+
+def can_trace() -> bool:
+    """Tell whether a failing system call can be put into a process that runs already."""
+    return STRACE is not None and os.geteuid() == 0
+
+
 def backends_terminated(world: World) -> int:
     """F07: five times all backends of ours are terminated."""
     struck = 0
@@ -157,6 +178,11 @@ def _mid_batch(world: World) -> Iterator[int]:
     """Hold every worker in a batch, with the mirror rows of its users locked and its profiles not yet written."""
     with locked(world, "identity.profiles"):
         yield int(world.sees(lambda: world.waiting("worker") >= WORKERS))
+
+
+def _panics(world: World) -> int:
+    """Count the log's failures that PostgreSQL would not go on after."""
+    return (world.data_dir / "postgres.log").read_text(errors="replace").count("PANIC:  could not fdatasync")
 
 
 def _is_lost(witness: psycopg.Connection) -> bool:

@@ -63,6 +63,7 @@ KINDS = (
     Kind("F39", contention.connections_exhausted, 4),
     Kind("F40", disk.receivers_disk_full, 5, is_possible=disk.can_mount),
     Kind("F40b", disk.workers_disk_full, 12, spares_receivers=True, is_possible=disk.can_mount),
+    Kind("F42", crashes.sync_failed, 3.5, is_possible=crashes.can_trace),
     Kind("F43", contention.receivers_cancelled, 3.5),
     Kind("F43b", contention.workers_cancelled, 4, spares_receivers=True),
     Kind("F46", streams.repeated_at_once, 1.5, spares_receivers=True),

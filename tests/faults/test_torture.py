@@ -1,5 +1,8 @@
 """A short torture in the suite; the long one is run by hand (docs/ARCHITECTURE.md)."""
 
+import pytest
+
+from tests.faults.crashes import can_trace
 from tests.faults.torture import torture
 
 SECONDS = 46
@@ -14,3 +17,10 @@ def test_faults_of_many_kinds_lose_nothing_and_end_in_the_state_of_the_model() -
     assert [episode for episode in report.episodes if not episode.survived] == []
     assert [episode for episode in report.episodes if not episode.fired] == []
     assert {episode.fault.split()[0] for episode in report.episodes} == set(KINDS.split())
+
+
+@pytest.mark.skipif(not can_trace(), reason="a system call is made to fail by strace, for root")
+def test_a_log_that_a_disk_refuses_to_keep_loses_nothing_that_was_acknowledged() -> None:
+    report = torture(7, 4, ["F42"])
+
+    assert (report.exit_code, report.flaws) == (0, [])
