@@ -231,6 +231,19 @@ def test_a_worker_that_lost_its_database_still_ends_when_told(server_url: str, t
     assert exit_code == 0
 
 
+def test_no_process_of_ours_forks(url: str, tmp_path: Path) -> None:
+    """A pool that is open when its process forks is shared by two who do not know of each other."""
+    (port,) = ports(1)
+    with running(tmp_path, on(url, PORT=port), "serve") as receiver, running(tmp_path, on(url), "work") as worker:
+        until(lambda: is_ready(port))
+        assert deliver(port).status == 204
+        until(lambda: deliveries(url, "pending") == 0)
+
+        family = [*receiver.family(), *worker.family()]
+
+    assert [process.pid for process in family] == [receiver.process.pid, worker.process.pid]
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_both_signals_end_a_process_in_order(number: int, url: str, tmp_path: Path) -> None:
     (ops_port,) = ports(1)
