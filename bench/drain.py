@@ -141,7 +141,7 @@ def _project(
                 seqs = list(range(seq, min(seq + batch_size, first + events)))
                 async with conn.transaction():
                     mirrored = await users.mirror(conn, seqs)
-                    await users.put(conn, seqs, mirrored.written)
+                    await users.put(conn, seqs, mirrored.written, changed=mirrored.changed, applied=())
 
     asyncio.run(project())
     results.put(0)

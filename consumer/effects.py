@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import Enum
 from uuid import UUID
 
-from consumer import application, companies, members, outbox, users
+from consumer import application, companies, edits, members, outbox, users
 from consumer.companies import Selected
 from consumer.database import Connection
 from consumer.errors import LostDeliveries
@@ -21,6 +21,7 @@ class Fact(Enum):
 
     USER = "user"
     SIGN_IN = "sign_in"
+    EDIT = "edit"
     TEAM = "team"
     MEMBERSHIP = "membership"
     PERMISSION = "permission"
@@ -33,6 +34,7 @@ EFFECTS: Mapping[str, Fact] = {
     "user.deleted": Fact.USER,
     "user.signed_in": Fact.SIGN_IN,
     "user.signed_out": Fact.SIGN_IN,
+    "profile.edited": Fact.EDIT,
     "team.created": Fact.TEAM,
     "team.updated": Fact.TEAM,
     "team.deleted": Fact.TEAM,
@@ -44,7 +46,7 @@ EFFECTS: Mapping[str, Fact] = {
 }
 
 # Each of these locks its user.
-ABOUT_USERS = (Fact.USER, Fact.SIGN_IN, Fact.MEMBERSHIP, Fact.PERMISSION)
+ABOUT_USERS = (Fact.USER, Fact.SIGN_IN, Fact.EDIT, Fact.MEMBERSHIP, Fact.PERMISSION)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +83,14 @@ async def apply(conn: Connection, claimed: Sequence[Claimed], projection_sql: by
     about_users = told.of(*ABOUT_USERS)
     # The mirror comes first, for its rows are the locks.
     mirrored = await users.mirror(conn, about_users) if about_users else Mirrored()
-    removed = await users.forget(conn, about_users, mirrored.deleted) if mirrored.deleted else Changed()
+    removed = await _forget(conn, about_users, mirrored.deleted) if mirrored.deleted else Changed()
+    edited = await edits.fold(conn, told.of(Fact.EDIT)) if told.of(Fact.EDIT) else edits.Folded()
     folded = await _fold_teams(conn, told, mirrored)
-    changed = removed | await _put_profiles(conn, told, mirrored, folded.moved)
+    applied = {*edited.applied, *folded.applied}
+    changed = removed | await _put_profiles(conn, told, mirrored, folded.moved, applied)
     await application.follow(conn, projection_sql, changed.user_ids)
-    outcomes = await _finish(conn, told, mirrored, {*folded.applied, *changed.seqs}, folded.stale)
+    stale = {*edited.stale, *folded.stale}
+    outcomes = await _finish(conn, told, mirrored, {*applied, *changed.seqs}, stale)
     if len(outcomes) != len(claimed):
         raise LostDeliveries
     # An application's deferred constraint would speak up only at the commit, when no culprit can be looked for.
@@ -107,6 +112,12 @@ def _fact(delivery: Claimed) -> Fact:
     return EFFECTS.get(delivery.event_type, Fact.NOTHING) if may_tell else Fact.NOTHING
 
 
+async def _forget(conn: Connection, seqs: Sequence[int], deleted: Sequence[UUID]) -> Changed:
+    removed = await users.forget(conn, seqs, deleted)
+    await edits.forget(conn, deleted)
+    return removed
+
+
 async def _fold_teams(conn: Connection, told: Told, mirrored: Mirrored) -> Folded:
     """Lock the companies of the batch, and fold what is told of them and their members.
 
@@ -115,7 +126,8 @@ async def _fold_teams(conn: Connection, told: Told, mirrored: Mirrored) -> Folde
     selected = Selected(mirrored.selecting, mirrored.selected)
     about_teams = told.of(Fact.TEAM, Fact.MEMBERSHIP)
     memberships, permissions = told.of(Fact.MEMBERSHIP), told.of(Fact.PERMISSION)
-    concerned = told.users_of([*memberships, *permissions, *selected.seqs]) | {*mirrored.placed, *mirrored.deleted}
+    placed = {*mirrored.placed, *told.users_of(told.of(Fact.EDIT))}
+    concerned = told.users_of([*memberships, *permissions, *selected.seqs]) | {*placed, *mirrored.deleted}
     if not about_teams and not concerned:
         return Folded()
     await companies.lock(conn, about_teams, selected, concerned)
@@ -129,19 +141,23 @@ async def _fold_teams(conn: Connection, told: Told, mirrored: Mirrored) -> Folde
     return Folded(
         applied={*teams.applied, *joins.applied, *grants.applied},
         stale={*teams.stale, *joins.stale, *grants.stale},
-        moved=await members.settle(conn, {*mirrored.deleted, *joins.user_ids, *grants.user_ids}, mirrored.placed),
+        moved=await members.settle(conn, {*mirrored.deleted, *joins.user_ids, *grants.user_ids}, placed),
     )
 
 
-async def _put_profiles(conn: Connection, told: Told, mirrored: Mirrored, moved: Collection[UUID]) -> Changed:
-    """Bring the profiles in line with the mirror; return what the audit names, and whose profile was written."""
+async def _put_profiles(
+    conn: Connection, told: Told, mirrored: Mirrored, moved: Collection[UUID], applied: Collection[int]
+) -> Changed:
+    """Bring the profiles in line with edits and mirror; return what the audit names, and whose profile was written."""
     changed = Changed()
-    if mirrored.written or moved:
-        changed = await users.put(conn, told.of(*ABOUT_USERS), sorted({*mirrored.written, *moved}))
+    edited = told.users_of(told.of(Fact.EDIT))
+    if user_ids := {*mirrored.written, *moved, *edited}:
+        seqs = told.of(*ABOUT_USERS)
+        changed = await users.put(conn, seqs, sorted(user_ids), changed=mirrored.changed, applied=applied)
     if sign_ins := told.of(Fact.SIGN_IN):
         changed |= Changed(seqs=await users.put_sign_ins(conn, sign_ins))
-    if mirrored.deleted:
-        await users.scrub_audit(conn, mirrored.deleted)
+    if mirrored.deleted or edited:
+        await users.scrub_audit(conn, sorted({*mirrored.deleted, *edited}))
     return changed
 
 
@@ -150,7 +166,7 @@ async def _finish(
 ) -> dict[int, str]:
     # What has no effect in this release is ignored: a later one queues it again.
     outcomes = dict.fromkeys(told.of(Fact.NOTHING), "ignored")
-    for seq in told.of(Fact.TEAM, Fact.MEMBERSHIP, Fact.PERMISSION):
+    for seq in told.of(Fact.EDIT, Fact.TEAM, Fact.MEMBERSHIP, Fact.PERMISSION):
         outcomes[seq] = "applied" if seq in applied else "stale" if seq in stale else "unchanged"
     if outcomes:
         await outbox.finish(conn, outcomes)

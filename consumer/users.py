@@ -1,6 +1,6 @@
 """Users: the mirror of what the sender says of them, and the profiles made of it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 from uuid import UUID
 
@@ -63,16 +63,26 @@ async def _remove(conn: Connection, seqs: Sequence[int], user_ids: Sequence[UUID
         return await _remove(conn, seqs, user_ids[:half]) | await _remove(conn, seqs, user_ids[half:])
 
 
-async def put(conn: Connection, seqs: Sequence[int], user_ids: Sequence[UUID]) -> Changed:
-    """Make the profiles of locked users what their mirror says, and audit that."""
-    values = {"seqs": seqs, "written": user_ids, "rehomed": [], "rehomed_by": None}
-    return await _changed(conn, "effects/profiles", values)
+async def put(
+    conn: Connection,
+    seqs: Sequence[int],
+    user_ids: Sequence[UUID],
+    *,
+    changed: Sequence[UUID],
+    applied: Collection[int],
+) -> Changed:
+    """Make the profiles of locked users what edits and mirror say, and audit that.
+
+    The audit names winning snapshots of *changed* users and *applied* deliveries before others.
+    """
+    values = {"seqs": seqs, "written": user_ids, "changed": changed, "applied": list(applied)}
+    return await _changed(conn, "effects/profiles", values | {"rehomed": [], "rehomed_by": None})
 
 
 async def put_rehomed(conn: Connection, seq: int, user_ids: Sequence[UUID]) -> Changed:
-    """Make the profiles of locked users what their mirror says, and audit that in the name of one delivery."""
-    values = {"seqs": [], "written": user_ids, "rehomed": user_ids, "rehomed_by": seq}
-    return await _changed(conn, "effects/profiles", values)
+    """Make the profiles of locked users what edits and mirror say, and audit that in the name of one delivery."""
+    values = {"seqs": [], "written": user_ids, "changed": [], "applied": []}
+    return await _changed(conn, "effects/profiles", values | {"rehomed": user_ids, "rehomed_by": seq})
 
 
 async def put_sign_ins(conn: Connection, seqs: Sequence[int]) -> list[int]:

@@ -133,6 +133,65 @@ CREATE FUNCTION identity.changed_fields(before_image jsonb, after_image jsonb) R
     RETURN array_remove(ARRAY[CASE WHEN ((before_image ->> 'avatar_url'::text) IS DISTINCT FROM (after_image ->> 'avatar_url'::text)) THEN 'avatar_url'::text ELSE NULL::text END, CASE WHEN ((before_image ->> 'company_id'::text) IS DISTINCT FROM (after_image ->> 'company_id'::text)) THEN 'company_id'::text ELSE NULL::text END, CASE WHEN ((before_image ->> 'deleted_at'::text) IS DISTINCT FROM (after_image ->> 'deleted_at'::text)) THEN 'deleted_at'::text ELSE NULL::text END, CASE WHEN ((before_image ->> 'department'::text) IS DISTINCT FROM (after_image ->> 'department'::text)) THEN 'department'::text ELSE NULL::text END, CASE WHEN ((before_image ->> 'email'::text) IS DISTINCT FROM (after_image ->> 'email'::text)) THEN 'email'::text ELSE NULL::text END, CASE WHEN ((before_image ->> 'email_verified'::text) IS DISTINCT FROM (after_image ->> 'email_verified'::text)) THEN 'email_verified'::text ELSE NULL::text END, CASE WHEN ((before_image ->> 'full_name'::text) IS DISTINCT FROM (after_image ->> 'full_name'::text)) THEN 'full_name'::text ELSE NULL::text END, CASE WHEN ((before_image ->> 'is_restricted'::text) IS DISTINCT FROM (after_image ->> 'is_restricted'::text)) THEN 'is_restricted'::text ELSE NULL::text END, CASE WHEN ((before_image ->> 'role_type'::text) IS DISTINCT FROM (after_image ->> 'role_type'::text)) THEN 'role_type'::text ELSE NULL::text END], NULL::text);
 
 
+--
+-- Name: edit_profile(uuid, jsonb); Type: FUNCTION; Schema: identity; Owner: -
+--
+
+CREATE FUNCTION identity.edit_profile(user_id uuid, edits jsonb) RETURNS text
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    edited_at CONSTANT timestamptz := clock_timestamp();
+    edit_id CONSTANT text := 'edit_' || to_char(edited_at AT TIME ZONE 'UTC', 'YYYYMMDDHH24MISSUS')
+        || '_' || lpad(nextval('consumer.edit_number')::text, 19, '0');
+    -- The limit that a signed event has (payloads.TEXT_MAX).
+    text_max CONSTANT integer := 1000000;
+    refused text;
+BEGIN
+    IF user_id IS NULL OR jsonb_typeof(edits) IS DISTINCT FROM 'object' THEN
+        RAISE EXCEPTION 'an edit needs a user id and a JSON object' USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+
+    SELECT string_agg(e.key, ', ') INTO refused
+    FROM jsonb_each(edits) AS e
+    WHERE CASE
+        WHEN e.key NOT IN ('company_id', 'department', 'role_type') THEN TRUE
+        WHEN e.value = 'null' THEN FALSE
+        WHEN e.key = 'company_id' THEN consumer.metadata_id(edits, e.key) IS NULL
+        ELSE coalesce(length(consumer.metadata_text(edits, e.key)), text_max + 1) > text_max
+    END;
+    IF refused IS NOT NULL THEN
+        RAISE EXCEPTION 'not an edit: %', refused USING
+            ERRCODE = 'invalid_parameter_value',
+            HINT = 'role_type and department are text that is not blank, company_id is a UUID; null withdraws.';
+    END IF;
+
+    WITH stored AS (
+        INSERT INTO consumer.outbox (source, message_id, event_type, user_id, occurred_at, body)
+        VALUES (
+            'app',
+            edit_id,
+            'profile.edited',
+            edit_profile.user_id,
+            edited_at,
+            convert_to(
+                jsonb_build_object(
+                    'type', 'profile.edited', 'data', jsonb_build_object('id', edit_profile.user_id) || edits
+                )::text,
+                'UTF8'
+            )
+        )
+        RETURNING seq
+    )
+
+    INSERT INTO consumer.pending (seq)
+    SELECT seq FROM stored;
+    RETURN edit_id;
+END
+$$;
+
+
 SET default_tablespace = '';
 
 SET default_table_access_method = heap;
@@ -430,6 +489,32 @@ UNION ALL
 
 
 --
+-- Name: edit_number; Type: SEQUENCE; Schema: consumer; Owner: -
+--
+
+CREATE SEQUENCE consumer.edit_number
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1;
+
+
+--
+-- Name: edits; Type: TABLE; Schema: consumer; Owner: -
+--
+
+CREATE TABLE consumer.edits (
+    user_id uuid NOT NULL,
+    field text NOT NULL,
+    value text,
+    version text NOT NULL COLLATE pg_catalog."C",
+    CONSTRAINT edits_field CHECK ((field = ANY (ARRAY['company_id'::text, 'department'::text, 'role_type'::text])))
+)
+WITH (fillfactor='90');
+
+
+--
 -- Name: memberships; Type: TABLE; Schema: consumer; Owner: -
 --
 
@@ -648,6 +733,14 @@ ALTER TABLE ONLY consumer._yoyo_version
 
 
 --
+-- Name: edits edits_pkey; Type: CONSTRAINT; Schema: consumer; Owner: -
+--
+
+ALTER TABLE ONLY consumer.edits
+    ADD CONSTRAINT edits_pkey PRIMARY KEY (user_id, field);
+
+
+--
 -- Name: exclusions exclusions_pkey; Type: CONSTRAINT; Schema: consumer; Owner: -
 --
 
@@ -765,6 +858,13 @@ ALTER TABLE ONLY identity.profiles
 
 ALTER TABLE ONLY identity.stack_user_profiles
     ADD CONSTRAINT stack_user_profiles_pkey PRIMARY KEY (stack_user_id);
+
+
+--
+-- Name: edits_company_id; Type: INDEX; Schema: consumer; Owner: -
+--
+
+CREATE INDEX edits_company_id ON consumer.edits USING btree (value, user_id) WHERE (field = 'company_id'::text);
 
 
 --
@@ -1043,6 +1143,7 @@ GRANT ALL ON FUNCTION consumer.instant(millis text) TO consumer_operator;
 REVOKE ALL ON FUNCTION consumer.metadata_id(metadata jsonb, key text) FROM PUBLIC;
 GRANT ALL ON FUNCTION consumer.metadata_id(metadata jsonb, key text) TO consumer_worker;
 GRANT ALL ON FUNCTION consumer.metadata_id(metadata jsonb, key text) TO consumer_operator;
+GRANT ALL ON FUNCTION consumer.metadata_id(metadata jsonb, key text) TO consumer_definer;
 
 
 --
@@ -1052,6 +1153,7 @@ GRANT ALL ON FUNCTION consumer.metadata_id(metadata jsonb, key text) TO consumer
 REVOKE ALL ON FUNCTION consumer.trimmed(value text) FROM PUBLIC;
 GRANT ALL ON FUNCTION consumer.trimmed(value text) TO consumer_worker;
 GRANT ALL ON FUNCTION consumer.trimmed(value text) TO consumer_operator;
+GRANT ALL ON FUNCTION consumer.trimmed(value text) TO consumer_definer;
 
 
 --
@@ -1061,6 +1163,7 @@ GRANT ALL ON FUNCTION consumer.trimmed(value text) TO consumer_operator;
 REVOKE ALL ON FUNCTION consumer.metadata_text(metadata jsonb, key text) FROM PUBLIC;
 GRANT ALL ON FUNCTION consumer.metadata_text(metadata jsonb, key text) TO consumer_worker;
 GRANT ALL ON FUNCTION consumer.metadata_text(metadata jsonb, key text) TO consumer_operator;
+GRANT ALL ON FUNCTION consumer.metadata_text(metadata jsonb, key text) TO consumer_definer;
 
 
 --
@@ -1078,6 +1181,14 @@ GRANT ALL ON FUNCTION consumer.version(source text, occurred_at timestamp with t
 
 REVOKE ALL ON FUNCTION identity.changed_fields(before_image jsonb, after_image jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION identity.changed_fields(before_image jsonb, after_image jsonb) TO consumer_worker;
+
+
+--
+-- Name: FUNCTION edit_profile(user_id uuid, edits jsonb); Type: ACL; Schema: identity; Owner: -
+--
+
+REVOKE ALL ON FUNCTION identity.edit_profile(user_id uuid, edits jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION identity.edit_profile(user_id uuid, edits jsonb) TO consumer_app;
 
 
 --
@@ -1320,7 +1431,7 @@ GRANT SELECT(seq) ON TABLE consumer.outbox TO consumer_definer;
 --
 
 GRANT SELECT(source) ON TABLE consumer.outbox TO consumer_receiver;
-GRANT SELECT(source) ON TABLE consumer.outbox TO consumer_definer;
+GRANT SELECT(source),INSERT(source) ON TABLE consumer.outbox TO consumer_definer;
 
 
 --
@@ -1328,14 +1439,35 @@ GRANT SELECT(source) ON TABLE consumer.outbox TO consumer_definer;
 --
 
 GRANT SELECT(message_id) ON TABLE consumer.outbox TO consumer_receiver;
-GRANT SELECT(message_id) ON TABLE consumer.outbox TO consumer_definer;
+GRANT SELECT(message_id),INSERT(message_id) ON TABLE consumer.outbox TO consumer_definer;
+
+
+--
+-- Name: COLUMN outbox.event_type; Type: ACL; Schema: consumer; Owner: -
+--
+
+GRANT INSERT(event_type) ON TABLE consumer.outbox TO consumer_definer;
 
 
 --
 -- Name: COLUMN outbox.user_id; Type: ACL; Schema: consumer; Owner: -
 --
 
-GRANT SELECT(user_id) ON TABLE consumer.outbox TO consumer_definer;
+GRANT SELECT(user_id),INSERT(user_id) ON TABLE consumer.outbox TO consumer_definer;
+
+
+--
+-- Name: COLUMN outbox.occurred_at; Type: ACL; Schema: consumer; Owner: -
+--
+
+GRANT INSERT(occurred_at) ON TABLE consumer.outbox TO consumer_definer;
+
+
+--
+-- Name: COLUMN outbox.body; Type: ACL; Schema: consumer; Owner: -
+--
+
+GRANT INSERT(body) ON TABLE consumer.outbox TO consumer_definer;
 
 
 --
@@ -1367,6 +1499,7 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE consumer.pending TO consumer_operator
 --
 
 GRANT UPDATE(seq) ON TABLE consumer.pending TO consumer_worker;
+GRANT INSERT(seq) ON TABLE consumer.pending TO consumer_definer;
 
 
 --
@@ -1375,6 +1508,21 @@ GRANT UPDATE(seq) ON TABLE consumer.pending TO consumer_worker;
 
 GRANT SELECT ON TABLE consumer.deliveries TO consumer_worker;
 GRANT SELECT ON TABLE consumer.deliveries TO consumer_operator;
+
+
+--
+-- Name: SEQUENCE edit_number; Type: ACL; Schema: consumer; Owner: -
+--
+
+GRANT USAGE ON SEQUENCE consumer.edit_number TO consumer_definer;
+
+
+--
+-- Name: TABLE edits; Type: ACL; Schema: consumer; Owner: -
+--
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE consumer.edits TO consumer_worker;
+GRANT SELECT ON TABLE consumer.edits TO consumer_operator;
 
 
 --

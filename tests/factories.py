@@ -23,6 +23,11 @@ def user_deleted(user_id: UUID) -> Delivery:
     return delivery("user.deleted", user_id)
 
 
+def edited(user_id: UUID, **fields: object) -> Delivery:
+    """An edit by the application, newer than every delivery made before it."""
+    return delivery("profile.edited", user_id, "app", **fields)
+
+
 def snapshot(**data: object) -> dict[str, object]:
     """The fields of a user object that every sender has."""
     return {

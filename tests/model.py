@@ -12,7 +12,7 @@ from uuid import UUID
 from consumer.outbox import Delivery
 from consumer.settings import Projection
 from tests import model_teams as teams
-from tests.model_facts import Row, data, identifier, instant, is_snapshot, text, version
+from tests.model_facts import Row, data, edited, identifier, instant, is_snapshot, text, version
 from tests.support import rows
 
 
@@ -39,12 +39,12 @@ def fold(deliveries: list[Delivery], settings: Projection) -> State:
     companies = teams.companies(unique, settings)
     members = teams.members(unique, companies, gone)
     for row in mirror.values():
-        row["company_id"] = teams.home(row, members.values(), companies, settings)
+        row["company_id"] = teams.home(row, unique, members.values(), companies, settings)
     removed = gone if settings.delete_policy == "hard" else {}
     return State(
         mirror=mirror,
         profiles={
-            user_id: _profile(mirror[user_id], settings)
+            user_id: _profile(mirror[user_id], known, settings)
             for user_id, known in by_user.items()
             if user_id not in removed and any(not data(d).get("is_anonymous") for d in known if is_snapshot(d))
         },
@@ -106,10 +106,11 @@ def _forgotten(policy: str) -> Row:
     return personal if policy == "anonymise" else personal | flags
 
 
-def _profile(mirror: Row, settings: Projection) -> Row:
+def _profile(mirror: Row, known: list[Delivery], settings: Projection) -> Row:
+    user_id = mirror["stack_user_id"]
     is_anonymised = bool(mirror["deleted_at"]) and settings.delete_policy == "anonymise"
     return {
-        "user_id": mirror["stack_user_id"],
+        "user_id": user_id,
         "company_id": mirror["company_id"],
         "full_name": "Deleted user"
         if is_anonymised
@@ -117,8 +118,10 @@ def _profile(mirror: Row, settings: Projection) -> Row:
         "email": mirror["stack_primary_email"],
         "email_verified": mirror["stack_primary_email_verified"],
         "avatar_url": mirror["stack_profile_image_url"],
-        "role_type": mirror["source_role"] or settings.default_role,
-        "department": mirror["source_department"] or settings.default_department,
+        "role_type": edited(user_id, known, "role_type") or mirror["source_role"] or settings.default_role,
+        "department": edited(user_id, known, "department")
+        or mirror["source_department"]
+        or settings.default_department,
         "is_restricted": mirror["is_restricted"],
         "last_active_at": mirror["last_active_at"],
         "last_sign_in_at": mirror["last_sign_in_at"],

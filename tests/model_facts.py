@@ -1,5 +1,6 @@
 """What the judge reads in a delivery."""
 
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -27,6 +28,12 @@ def is_snapshot(delivery: Delivery) -> bool:
 
 def version(delivery: Delivery) -> Version:
     return delivery.source != "app", delivery.occurred_at, delivery.message_id.encode(), delivery.source
+
+
+def edited(user_id: str, known: Iterable[Delivery], field: str) -> str | None:
+    """Return the newest edit of a field; None where it is a withdrawal, or there is none."""
+    edits = [d for d in known if d.event_type == "profile.edited" and str(d.user_id) == user_id and field in data(d)]
+    return data(max(edits, key=version))[field] if edits else None
 
 
 def instant(millis: int | None) -> datetime | None:

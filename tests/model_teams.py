@@ -5,7 +5,7 @@ from datetime import datetime
 
 from consumer.outbox import Delivery
 from consumer.settings import Projection
-from tests.model_facts import Row, data, is_snapshot, version
+from tests.model_facts import Row, data, edited, is_snapshot, version
 
 
 def companies(known: Collection[Delivery], settings: Projection) -> dict[str, Row]:
@@ -80,7 +80,9 @@ def _permissions(team_id: str, user_id: str, known: Collection[Delivery]) -> lis
     return sorted(name for name, d in newest.items() if d.event_type == "team_permission.created")
 
 
-def home(user: Row, members: Iterable[Row], companies: dict[str, Row], settings: Projection) -> str | None:
+def home(
+    user: Row, known: Iterable[Delivery], members: Iterable[Row], companies: dict[str, Row], settings: Projection
+) -> str | None:
     """Return the home company of a user by the mirror row."""
     if user["deleted_at"]:
         return None
@@ -90,6 +92,7 @@ def home(user: Row, members: Iterable[Row], companies: dict[str, Row], settings:
         for member in members
         if member["user_id"] == user["stack_user_id"] and not member["removed_at"]
     ]
-    candidates = [user["source_company_id"], *(team_id for _, team_id in sorted(joined))]
+    edit = edited(user["stack_user_id"], known, "company_id")
+    candidates = [edit and edit.lower(), user["source_company_id"], *(team_id for _, team_id in sorted(joined))]
     candidates.append(str(settings.default_company_id))
     return next((team_id for team_id in candidates if team_id in active), None)

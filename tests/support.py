@@ -17,6 +17,7 @@ from consumer.settings import Projection
 
 TABLES = (
     "consumer.rehome",
+    "consumer.edits",
     "consumer.memberships",
     "consumer.team_permissions",
     "identity.company_members",

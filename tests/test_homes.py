@@ -237,25 +237,31 @@ def test_an_application_that_refuses_every_move_keeps_no_delivery_waiting(emptie
     assert {home(emptied, user_id) for user_id in users} == {None}
 
 
+async def held_apart(url: str, first: Delivery, second: Delivery) -> bool:
+    """Apply both at once, and return whether the second waited for the first.
+
+    Either transaction has done its work when the other begins, and commits only when the other waits or is done.
+    """
+    async with await connect(url, ACCESS) as one, await connect(url, ACCESS) as other:
+        await put(one, [first])
+        async with transaction(one, ACCESS):
+            await apply_next(one, 10)
+            await put(other, [second])
+            following = asyncio.create_task(apply_next(other, 10))
+            is_waiting = not (await asyncio.wait({following}, timeout=0.3))[0]
+        await following
+        return is_waiting
+
+
 @pytest.mark.parametrize("is_join_first", [True, False])
 def test_who_joins_while_the_company_is_being_deleted_is_not_left_in_it(emptied: str, is_join_first: bool) -> None:
-    """Either transaction has done its work when the other begins, and commits only when the other waits or is done."""
     team_id, user_id = uuid4(), uuid4()
     applied(emptied, team_event("created", team_id), user_updated(user_id))
     join, deletion = membership("created", team_id, user_id), team_event("deleted", team_id)
     first, second = (join, deletion) if is_join_first else (deletion, join)
 
-    async def race() -> bool:
-        async with await connect(emptied, ACCESS) as one, await connect(emptied, ACCESS) as other:
-            await put(one, [first])
-            async with transaction(one, ACCESS):
-                await apply_next(one, 10)
-                await put(other, [second])
-                following = asyncio.create_task(apply_next(other, 10))
-                is_waiting = not (await asyncio.wait({following}, timeout=0.3))[0]
-            await following
-            return is_waiting
-
-    assert asyncio.run(race()), "nothing kept the second transaction from deciding by what it could not see"
+    assert asyncio.run(held_apart(emptied, first, second)), (
+        "nothing kept the second transaction from deciding by what it could not see"
+    )
     rehomed(emptied)
     assert home(emptied, user_id) is None

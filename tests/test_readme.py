@@ -6,11 +6,16 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from uuid import UUID
 
+import psycopg
 import pytest
 
 from consumer.events import KNOWN_TYPES
 from tests.cli_support import APP_SECRET, ROOT, invoke, is_ready, ports, running, until
+from tests.factories import user_updated
+from tests.operator_cli import work
+from tests.test_effects import applied, profile
 
 README = (ROOT / "README.md").read_text()
 COMMANDS = [line for block in re.findall(r"```sh\n(.*?)```", README, re.DOTALL) for line in block.splitlines()]
@@ -62,6 +67,19 @@ def test_the_psql_that_came_along_is_where_the_readme_says(server_url: str) -> N
     said = subprocess.run([psql, "-Atc", "SELECT 1", server_url], capture_output=True, text=True, check=True).stdout
 
     assert said == "1\n"
+
+
+def test_the_edit_in_sql_does_what_the_readme_says(emptied: str) -> None:
+    [statement] = re.findall(r"```sql\n(.*?)```", README, re.DOTALL)
+    user_id = UUID(*re.findall(r"'([0-9a-f-]{36})'", statement))
+    applied(emptied, user_updated(user_id, server_metadata={"role": "viewer", "department": "Sales"}))
+
+    with psycopg.connect(emptied) as conn:
+        conn.execute("SET LOCAL ROLE consumer_app")
+        conn.execute(statement)
+    work(emptied)
+
+    assert profile(emptied, user_id, "role_type, department") == {"role_type": "owner", "department": "Sales"}
 
 
 def test_every_known_type_is_in_the_table_of_effects() -> None:

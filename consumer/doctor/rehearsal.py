@@ -20,6 +20,7 @@ QUERIES: Mapping[str, Sequence[str]] = {
         "audit/*",
         "companies/*",
         "deliveries/stats",
+        "edits/*",
         "effects/*",
         "members/*",
         "migrations/applied",

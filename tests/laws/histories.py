@@ -1,6 +1,6 @@
 """Sets of deliveries and ways in which they may arrive, as hypothesis draws them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -107,6 +107,22 @@ def membership_deliveries(draw: st.DrawFn) -> Delivery:
     return delivered(draw, "stack", event_type, data, team_id=team_id, user_id=user_id)
 
 
+VALUES = {"role_type": ["admin", " Owner "], "department": ["R&D", "\u200b"]}
+EDITS = st.fixed_dictionaries(
+    {},
+    optional={
+        **{field: st.sampled_from([None, *texts]) for field, texts in VALUES.items()},
+        "company_id": st.sampled_from([None, *map(str, COMPANIES), str(COMPANIES[1]).upper()]),
+    },
+)
+
+
+@st.composite
+def edit_deliveries(draw: st.DrawFn, users: Sequence[UUID] = USERS) -> Delivery:
+    user_id = draw(st.sampled_from(users))
+    return delivered(draw, "app", "profile.edited", draw(EDITS) | {"id": str(user_id)}, user_id=user_id)
+
+
 @st.composite
 def user_deliveries(draw: st.DrawFn) -> Delivery:
     user_id = draw(st.sampled_from(USERS))
@@ -140,9 +156,11 @@ def crowded_deliveries(draw: st.DrawFn) -> Delivery:
     user_id, team_id = USERS[0], draw(st.sampled_from(COMPANIES[:2]))
     ids = {"user_id": str(user_id), "team_id": str(team_id)}
     kind = draw(
-        st.sampled_from(["user", "user", "user", "membership", "membership", "permission", "permission", "team"])
+        st.sampled_from(["user", "user", "user", "membership", "membership", "permission", "team", "edit", "edit"])
     )
     verb = draw(st.sampled_from(["created", "deleted"]))
+    if kind == "edit":
+        return draw(edit_deliveries(USERS[:1]))
     if kind == "user":
         data = draw(SNAPSHOTS) | {"id": str(user_id), "server_metadata": draw(st.sampled_from(HOMES))}
         return delivered(draw, "stack", "user.updated", data, user_id=user_id)
@@ -152,7 +170,7 @@ def crowded_deliveries(draw: st.DrawFn) -> Delivery:
     return delivered(draw, "stack", f"team_{kind}.{verb}", ids | {"id": "$read"}, user_id=user_id, team_id=team_id)
 
 
-DELIVERIES = user_deliveries() | user_deliveries() | team_deliveries() | membership_deliveries()
+DELIVERIES = user_deliveries() | user_deliveries() | team_deliveries() | membership_deliveries() | edit_deliveries()
 
 
 @st.composite

@@ -11,7 +11,7 @@ from consumer.outbox import Delivery
 from consumer.settings import Projection
 from consumer.worker import Worker, drain
 from tests import model
-from tests.factories import membership, permission, team, team_event, user_deleted, user_updated
+from tests.factories import edited, membership, permission, team, team_event, user_deleted, user_updated
 from tests.support import put
 
 ACCESS = worker_access("consumer")
@@ -29,12 +29,13 @@ def any_delivery(chance: random.Random) -> Delivery:
             lambda: user_updated(user_id, server_metadata={"company_id": str(team_id)}),
             lambda: user_updated(user_id, selected_team=team(team_id)),
             lambda: membership(verb, team_id, user_id),
+            lambda: edited(user_id, company_id=str(team_id)),
             lambda: permission(verb, team_id, user_id, "read"),
             lambda: team_event("updated", team_id),
             lambda: team_event("deleted", team_id),
             lambda: user_deleted(user_id),
         ),
-        (20, 30, 30, 10, 8, 1, 1),
+        (20, 30, 20, 10, 10, 8, 1, 1),
     )[0]()
 
 

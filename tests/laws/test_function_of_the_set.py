@@ -79,5 +79,6 @@ def written(database_url: str) -> list[object]:
         "consumer.memberships",
         "consumer.team_permissions",
         "consumer.rehome",
+        "consumer.edits",
     )
     return [rows(database_url, f"SELECT xmin::text, t.* FROM {table} AS t ORDER BY 2, 3, 4") for table in tables]

@@ -36,6 +36,12 @@ referred AS (
     WHERE m.stack_user_id = ANY(%(user_ids)b::uuid[])
     UNION ALL
     SELECT
+        e.value::uuid AS company_id,
+        FALSE AS is_exclusive
+    FROM consumer.edits AS e
+    WHERE e.user_id = ANY(%(user_ids)b::uuid[]) AND e.field = 'company_id'
+    UNION ALL
+    SELECT
         f.company_id,
         FALSE AS is_exclusive
     FROM consumer.memberships AS f

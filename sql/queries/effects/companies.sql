@@ -1,7 +1,7 @@
 -- Fold the claimed deliveries about teams into the companies: name and logo from the newest event of the team, else
 -- from the newest selected team in a user from Stack; deleted at the oldest deletion. What names a team makes its row.
 -- A selected team does not touch a company that has an event of its own: it would lock a row that every batch wants.
--- A company that was deleted, or made after a user's metadata named it, sends its users to be looked for a home again.
+-- A company that was deleted, or made after an edit or metadata named it, sends its users to look for a home again.
 -- Returns one row: the deliveries that changed a company, and those that a newer one outdoes.
 WITH selecting AS MATERIALIZED (
     SELECT
@@ -124,9 +124,15 @@ queued AS (
         (o.is_deletion AND NOT o.is_new)
         OR (
             o.is_new
-            AND EXISTS (
-                SELECT FROM identity.stack_user_profiles AS m
-                WHERE m.source_company_id = o.company_id
+            AND (
+                EXISTS (
+                    SELECT FROM identity.stack_user_profiles AS m
+                    WHERE m.source_company_id = o.company_id
+                )
+                OR EXISTS (
+                    SELECT FROM consumer.edits AS e
+                    WHERE e.field = 'company_id' AND e.value = o.company_id::text
+                )
             )
         )
     ORDER BY o.company_id

@@ -1,6 +1,7 @@
--- Bring the profiles of the written users in line with their mirror, and audit each one that changes, with its images
--- before and after and the delivery that did it: the deletion that buried the user, else the winning snapshot; the one
--- about the company for those re-homed. A move leaves one row under either company.
+-- Bring the profiles of the written users in line with their edits and their mirror, and audit each one that changes,
+-- with its images before and after and the delivery that did it: the deletion that buried the user, else the winning
+-- snapshot if it brought news, else what else did; the one about the company for those re-homed. A move leaves one row
+-- under either company.
 -- Returns one row: the deliveries that the audit names, and the users whose profile was written.
 -- The users are locked by their mirror rows, so what is read here is what will be overwritten.
 -- The claimed deliveries come first, as a fence: by way of the users the cost would grow with all they ever sent.
@@ -38,8 +39,8 @@ candidates AS MATERIALIZED (
         m.stack_primary_email AS email,
         m.stack_primary_email_verified AS email_verified,
         m.stack_profile_image_url AS avatar_url,
-        coalesce(m.source_role, s.default_role) AS role_type,
-        coalesce(m.source_department, s.default_department) AS department,
+        coalesce(r.value, m.source_role, s.default_role) AS role_type,
+        coalesce(d.value, m.source_department, s.default_department) AS department,
         m.is_restricted,
         m.last_active_at,
         m.last_sign_in_at,
@@ -52,6 +53,8 @@ candidates AS MATERIALIZED (
     FROM claimed AS o
     INNER JOIN identity.stack_user_profiles AS m ON o.user_id = m.stack_user_id
     LEFT JOIN identity.profiles AS p ON m.stack_user_id = p.user_id
+    LEFT JOIN consumer.edits AS r ON m.stack_user_id = r.user_id AND r.field = 'role_type'
+    LEFT JOIN consumer.edits AS d ON m.stack_user_id = d.user_id AND d.field = 'department'
     CROSS JOIN consumer.settings AS s
     WHERE
         m.stack_user_id = ANY(%(written)b::uuid[])
@@ -64,7 +67,11 @@ candidates AS MATERIALIZED (
             AND o.occurred_at = m.deleted_at
             AND (p.deleted_at IS DISTINCT FROM m.deleted_at)
         ) DESC,
-        (consumer.version(o.source, o.occurred_at, o.message_id) = m.version) DESC,
+        (
+            consumer.version(o.source, o.occurred_at, o.message_id) = m.version
+            AND m.stack_user_id = ANY(%(changed)b::uuid[])
+        ) DESC,
+        (o.seq = ANY(%(applied)b::bigint[])) DESC,
         o.occurred_at DESC,
         o.seq DESC
 ),

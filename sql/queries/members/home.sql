@@ -1,11 +1,13 @@
--- Bring the mirror's home of these users in line: the active company that their metadata names, else that of the active
--- membership with the oldest first join, else the default one; none for who is deleted. Returns the users who moved.
+-- Bring the mirror's home of these users in line: the company that their newest edit names, else the one that their
+-- metadata names, where it is active, else that of the active membership with the oldest first join, else the default
+-- one; none for who is deleted. Returns the users who moved.
 WITH homes AS MATERIALIZED (
     SELECT
         m.stack_user_id AS user_id,
         CASE
             WHEN m.deleted_at IS NULL
                 THEN coalesce(
+                    edited.id,
                     named.id,
                     (
                         SELECT b.company_id
@@ -19,6 +21,8 @@ WITH homes AS MATERIALIZED (
         END AS company_id
     FROM identity.stack_user_profiles AS m
     CROSS JOIN consumer.settings AS s
+    LEFT JOIN consumer.edits AS e ON m.stack_user_id = e.user_id AND e.field = 'company_id'
+    LEFT JOIN identity.companies AS edited ON e.value::uuid = edited.id AND edited.deleted_at IS NULL
     LEFT JOIN identity.companies AS named ON m.source_company_id = named.id AND named.deleted_at IS NULL
     LEFT JOIN identity.companies AS fallback ON s.default_company_id = fallback.id AND fallback.deleted_at IS NULL
     WHERE m.stack_user_id = ANY(%(user_ids)b::uuid[])

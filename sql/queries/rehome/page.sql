@@ -1,5 +1,5 @@
--- The next users of a company in the order of their ids: who is or was a member, whom metadata put there, who is at
--- home there. Each branch ends early, so that a page costs the same in a company of any size.
+-- The next users of a company in the order of their ids: who is or was a member, whom an edit or metadata put there,
+-- who is at home there. Each branch ends early, so that a page costs the same in a company of any size.
 SELECT user_id
 FROM (
     (
@@ -9,6 +9,17 @@ FROM (
             f.company_id = %(company_id)b::uuid
             AND f.user_id BETWEEN %(next_user_id)b::uuid AND %(last_user_id)b::uuid
         ORDER BY f.user_id
+        LIMIT %(page_size)b::integer
+    )
+    UNION
+    (
+        SELECT e.user_id
+        FROM consumer.edits AS e
+        WHERE
+            e.field = 'company_id'
+            AND e.value = %(company_id)b::uuid::text
+            AND e.user_id BETWEEN %(next_user_id)b::uuid AND %(last_user_id)b::uuid
+        ORDER BY e.user_id
         LIMIT %(page_size)b::integer
     )
     UNION

@@ -1,0 +1,75 @@
+-- Fold the claimed edits into what is known: of each user and field the newest counts, a withdrawal like any other.
+-- Of who is forgotten nothing is kept that edits/forget takes.
+-- Returns one row: the deliveries that changed what is known, and those that a newer one outdoes.
+-- The users are locked by their mirror rows, so what is known is settled.
+WITH claimed AS MATERIALIZED (
+    SELECT
+        o.seq,
+        o.user_id,
+        consumer.version(o.source, o.occurred_at, o.message_id) COLLATE "C" AS version,
+        convert_from(o.body, 'UTF8')::jsonb -> 'data' AS data
+    FROM consumer.outbox AS o
+    WHERE o.seq = ANY(%(seqs)b::bigint[])
+),
+
+facts AS MATERIALIZED (
+    SELECT
+        c.seq,
+        c.user_id,
+        e.field,
+        CASE WHEN e.field = 'company_id' THEN lower(c.data ->> e.field) ELSE c.data ->> e.field END AS value,
+        c.version
+    FROM claimed AS c
+    INNER JOIN identity.stack_user_profiles AS m ON c.user_id = m.stack_user_id
+    CROSS JOIN consumer.settings AS s
+    CROSS JOIN unnest(ARRAY['company_id', 'department', 'role_type']) AS e (field)
+    WHERE
+        c.data ? e.field
+        AND (NOT m.is_forgotten OR (e.field <> 'company_id' AND (s.delete_policy <> 'hard' OR m.is_held)))
+),
+
+newest AS MATERIALIZED (
+    SELECT DISTINCT ON (f.user_id, f.field)
+        f.user_id,
+        f.field,
+        f.value,
+        f.version
+    FROM facts AS f
+    ORDER BY f.user_id ASC, f.field ASC, f.version DESC
+),
+
+written AS (
+    INSERT INTO consumer.edits AS known (user_id, field, value, version)
+    SELECT
+        user_id,
+        field,
+        value,
+        version
+    FROM newest
+    ORDER BY user_id, field
+    ON CONFLICT (user_id, field) DO UPDATE
+        SET
+            value = excluded.value,
+            version = excluded.version
+        WHERE excluded.version > known.version
+),
+
+judged AS (
+    SELECT
+        f.seq,
+        bool_or(
+            f.version = n.version
+            AND n.version > coalesce(known.version, '')
+            AND n.value IS DISTINCT FROM known.value
+        ) AS is_applied,
+        bool_or(f.version < greatest(n.version, known.version)) AS is_outdone
+    FROM facts AS f
+    INNER JOIN newest AS n ON f.user_id = n.user_id AND f.field = n.field
+    LEFT JOIN consumer.edits AS known ON f.user_id = known.user_id AND f.field = known.field
+    GROUP BY f.seq
+)
+
+SELECT
+    coalesce(array_agg(seq) FILTER (WHERE is_applied), '{}') AS applied,
+    coalesce(array_agg(seq) FILTER (WHERE is_outdone AND NOT is_applied), '{}') AS stale
+FROM judged;
