@@ -9,8 +9,9 @@ from consumer.queries import sql_root
 from tests.support import scratch_database
 from tests.test_doctor import change, examined
 
-# What a session, the doctor, the demo and the migrator's own login ask.
+# What a session, the doctor, the demo, the migrator's own login and a plan to adopt ask.
 ELSEWHERE = (
+    "adopt/[!p]*",
     "demo/*",
     "doctor/*",
     "migrations/lacks",

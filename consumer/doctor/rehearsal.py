@@ -13,10 +13,11 @@ from consumer.faults import code
 from consumer.queries import query, sql_root
 
 # What each process runs, by folder or name. The queries of a session, of the doctor, of the demo and of the migrator's
-# own login need no grant of ours.
+# own login need no grant of ours, nor do those of the catalogue.
 QUERIES: Mapping[str, Sequence[str]] = {
     "receiver": ("following/*", "migrations/applied", "outbox/put", "outbox/put_dead", "settings/read"),
     "worker": (
+        "adopt/page",
         "audit/*",
         "companies/*",
         "deliveries/stats",
@@ -78,8 +79,8 @@ async def rehearse_statement(conn: Connection, access: Access, statement: bytes)
         fault is None,
         "application's statement",
         fault or "can be run",
-        f"Correct the file of CONSUMER_PROJECTION_SQL, or grant {access.role} what it touches: until then no profile "
-        "changes.",
+        f"Correct the file of CONSUMER_PROJECTION_SQL, or grant {access.role} what it touches: `consumer adopt --plan` "
+        "prints how. Until then no profile changes.",
     )
 
 

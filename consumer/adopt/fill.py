@@ -1,0 +1,76 @@
+"""Filling an adopted table: the statement for everybody who has or had a profile, page by page."""
+
+from collections.abc import AsyncIterator, Sequence
+from typing import NamedTuple
+from uuid import UUID
+
+from consumer import application
+from consumer.culprits import Culprits, apply_around
+from consumer.database import Access, Connection, transaction
+from consumer.errors import ConsumerError, Inseparable
+from consumer.faults import summary
+from consumer.queries import query
+
+# A worker that wants one of the page's users waits for as long as a page takes: about as long as for another worker.
+PAGE_SIZE = 500
+FIRST = UUID(int=0)
+
+
+class Page(NamedTuple):
+    """What one transaction did: for how many users up to which, and whom the statement or a lock kept out."""
+
+    users: int
+    last_user_id: UUID
+    refused: Culprits[UUID]
+
+
+async def fill(conn: Connection, access: Access, statement: bytes, after: UUID = FIRST) -> AsyncIterator[Page]:
+    """Run the statement for everybody whose id comes after that one, a transaction a page; repeating it is harmless.
+
+    Raises ConsumerError where it refuses everybody for the same reason.
+    """
+    size = PAGE_SIZE
+    while True:
+        try:
+            async with transaction(conn, access):
+                page = await _page(conn, after, size)
+                refused = await _fill_around(conn, statement, page)
+        except Inseparable:
+            # Alone each would be accepted: so the second of them is told to be the one at fault.
+            size = max(1, size // 2)
+            continue
+        if not page:
+            return
+        _raise_if_general(page, refused)
+        after, size = page[-1], PAGE_SIZE
+        yield Page(len(page), after, refused)
+
+
+async def _page(conn: Connection, after: UUID, size: int) -> list[UUID]:
+    cursor = await conn.execute(query("adopt/page"), {"after": after, "page_size": size}, binary=True)
+    return [user_id for (user_id,) in await cursor.fetchall()]
+
+
+async def _fill_around(conn: Connection, statement: bytes, page: Sequence[UUID]) -> Culprits[UUID]:
+    async def attempt(user_ids: Sequence[UUID]) -> None:
+        # As in a batch, a user's row is settled before it is read.
+        await conn.execute(query("rehome/lock"), {"user_ids": user_ids})
+        await application.follow(conn, statement, user_ids)
+
+    _, refused = await apply_around(conn, page, attempt, _Tally())
+    return refused
+
+
+def _raise_if_general(page: Sequence[UUID], refused: Culprits[UUID]) -> None:
+    reasons = {summary(error) for _, error in refused}
+    if len(refused) == len(page) > 1 and len(reasons) == 1:
+        raise ConsumerError(f"Nobody can be filled in: {reasons.pop()}.")
+
+
+class _Tally:
+    """Sets no limit: whoever is refused is told, and the others are filled in."""
+
+    overrun: Exception | None = None
+
+    def count(self, _user_id: UUID, error: Exception, *, is_alone: bool) -> None:
+        """Go on."""

@@ -1,0 +1,60 @@
+-- The columns of a table: what each can hold, whether it must, and what fills it unasked. A generated one can't be
+-- written; one is_unique whose values alone tell rows apart; sequence: what a serial default needs.
+WITH sequences AS (
+    SELECT
+        p.refobjsubid AS attnum,
+        quote_ident(n.nspname) || '.' || quote_ident(c.relname) AS sequence
+    FROM pg_depend AS p
+    INNER JOIN pg_class AS c ON p.objid = c.oid AND c.relkind = 'S'
+    INNER JOIN pg_namespace AS n ON c.relnamespace = n.oid
+    WHERE p.refobjid = %(oid)b::bigint::oid AND p.deptype = 'a'
+),
+
+enums AS (
+    SELECT
+        enumtypid,
+        array_agg(enumlabel::text ORDER BY enumsortorder) AS labels
+    FROM pg_enum
+    GROUP BY enumtypid
+),
+
+uniques AS (
+    SELECT DISTINCT i.indkey[0] AS attnum
+    FROM pg_index AS i
+    WHERE
+        i.indrelid = %(oid)b::bigint::oid
+        AND i.indisunique
+        AND i.indisvalid
+        AND i.indpred IS NULL
+        AND i.indexprs IS NULL
+        AND i.indnkeyatts = 1
+)
+
+SELECT
+    a.attname::text AS name,
+    quote_ident(a.attname) AS sql_name,
+    CASE
+        WHEN t.typtype = 'e' THEN 'enum'
+        WHEN t.typname IN ('uuid', 'json', 'jsonb') THEN t.typname::text
+        ELSE coalesce(
+            '{"S": "text", "B": "boolean", "D": "time", "N": "number", "A": "array"}'::jsonb ->> t.typcategory::text,
+            'other'
+        )
+    END AS kind,
+    quote_ident(tn.nspname) || '.' || quote_ident(t.typname) AS type_name,
+    CASE WHEN t.typname IN ('varchar', 'bpchar') AND a.atttypmod > 4 THEN a.atttypmod - 4 END AS characters_max,
+    a.attnotnull AS is_required,
+    CASE WHEN a.attgenerated = '' THEN pg_get_expr(d.adbin, d.adrelid) END AS default_value,
+    a.attgenerated <> '' OR a.attidentity <> '' AS is_generated,
+    u.attnum IS NOT NULL AS is_unique,
+    coalesce(e.labels, '{}') AS labels,
+    s.sequence
+FROM pg_attribute AS a
+INNER JOIN pg_type AS t ON a.atttypid = t.oid
+INNER JOIN pg_namespace AS tn ON t.typnamespace = tn.oid
+LEFT JOIN enums AS e ON a.atttypid = e.enumtypid
+LEFT JOIN uniques AS u ON a.attnum = u.attnum
+LEFT JOIN sequences AS s ON a.attnum = s.attnum
+LEFT JOIN pg_attrdef AS d ON a.attrelid = d.adrelid AND a.attnum = d.adnum
+WHERE a.attrelid = %(oid)b::bigint::oid AND a.attnum > 0 AND NOT a.attisdropped
+ORDER BY a.attnum;

@@ -1,0 +1,6 @@
+-- The next users who have or had a profile, in the order of their ids.
+SELECT stack_user_id AS user_id
+FROM identity.stack_user_profiles
+WHERE has_profile AND stack_user_id > %(after)b::uuid
+ORDER BY stack_user_id
+LIMIT %(page_size)b::integer;

@@ -1,0 +1,202 @@
+"""The plan: which tables are taken, what it says of them, and what it refuses."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import psycopg
+import pytest
+from psycopg.conninfo import make_conninfo
+
+from consumer import projection_sql
+from tests.application_support import tables
+from tests.factories import user_updated
+from tests.operator_cli import arrive, call, facts
+from tests.support import rows
+
+DATA = Path(__file__).parent / "data" / "adopt"
+TABLE = "CREATE SCHEMA app; CREATE TABLE app.{}"
+DROP = "DROP SCHEMA IF EXISTS app, shape_a, shape_b CASCADE"
+
+
+@pytest.fixture
+def shapes(emptied: str) -> Iterator[str]:
+    both = "".join(file.read_text() for file in sorted(DATA.glob("*.sql")))
+    with tables(emptied, both, DROP) as url:
+        yield url
+
+
+def test_the_plan_names_what_a_write_meets(shapes: str) -> None:
+    plan = facts(shapes, "adopt", "--plan", "--table", "shape_a.profiles")
+
+    assert (plan["key"], plan["companies"]) == ("user_id", "shape_a.companies")
+    assert plan["decide"] == ["shape_a.profiles.locale: must not be null, and we know nothing of it: ''"]
+    assert plan["triggers"] == ["touch calls touch as the worker"]
+    assert plan["referrers"] == ["shape_a.orders, FOREIGN KEY (user_id) REFERENCES shape_a.profiles(user_id)"]
+    assert any("no_secrets" in check for check in plan["checks"])
+    assert {step["column"]: step["when"] for step in plan["steps"] if step["table"] == "shape_a.profiles"} == {
+        "company_id": "once Stack or an edit names one",
+        "full_name": "always",
+        "role_type": "once Stack or an edit names one",
+        "department": "once Stack or an edit names one",
+        "locale": "new rows",
+    }
+
+
+def test_names_that_must_be_quoted_are(shapes: str) -> None:
+    plan = facts(shapes, "adopt", "--plan", "--table", "shape_b.user")
+
+    assert plan["table"] == "shape_b.user"
+    assert 'INSERT INTO shape_b."user" AS theirs (id, "displayName"' in plan["statement"]
+    assert any('ON shape_b."user"' in index and "lower(email)" in index for index in plan["unique_indexes"])
+    assert "GRANT USAGE ON SEQUENCE shape_b.user_number_seq TO consumer_worker;" in plan["grants"]
+    assert any(grant.startswith("CREATE POLICY") for grant in plan["grants"])
+
+
+def test_the_table_that_looks_most_like_users_is_found(shapes: str) -> None:
+    assert facts(shapes, "adopt", "--plan")["table"] == "shape_b.user"
+
+
+def test_the_plan_for_people_says_the_same(shapes: str) -> None:
+    said = call(shapes, "adopt", "--plan", "--table", "shape_a.profiles").stdout
+
+    assert "shape_a.profiles follows, by user_id" in said
+    assert "To decide" in said
+    assert "INSERT INTO shape_a.profiles AS theirs" in said
+
+
+def test_a_written_statement_is_one_that_the_worker_takes_and_is_never_overwritten(shapes: str, tmp_path: Path) -> None:
+    file = tmp_path / "projection.sql"
+    command = ("adopt", "--plan", "--table", "shape_a.profiles", "--write", str(file))
+
+    first, text = call(shapes, *command), file.read_text()
+    second = call(shapes, *command)
+
+    assert first.exit_code == 0
+    assert projection_sql.read(str(file)) == text.encode()
+    assert (second.exit_code, "is there already" in second.stderr) == (1, True)
+    assert file.read_text() == text
+
+
+@pytest.mark.parametrize(
+    ("create", "reason"),
+    [
+        ("users (name text)", "No table looks like one of users"),
+        ("users (id bigint PRIMARY KEY, email text)", "app.users has no column for Stack's id"),
+        ("users (id uuid, email text)", "CREATE UNIQUE INDEX CONCURRENTLY ON app.users (id);"),
+        (
+            "users (id uuid PRIMARY KEY, email text); CREATE TABLE app.profiles (id uuid PRIMARY KEY, email text)",
+            "app.profiles, app.users look alike; --table says which is meant.",
+        ),
+    ],
+    ids=["none", "no key", "no index", "two"],
+)
+def test_what_cannot_be_adopted_is_said(emptied: str, create: str, reason: str) -> None:
+    with tables(emptied, TABLE.format(create), DROP):
+        result = call(emptied, "adopt", "--plan")
+
+    assert (result.exit_code, reason in result.stderr) == (1, True), result.output
+
+
+def test_a_table_that_is_not_there_is_said(emptied: str) -> None:
+    result = call(emptied, "adopt", "--plan", "--table", "missing")
+
+    assert (result.exit_code, result.stderr) == (1, "Error: There is no table public.missing.\n")
+
+
+def test_companies_that_go_by_another_id_are_left_out_with_the_column(emptied: str) -> None:
+    create = TABLE.format(
+        "companies (id bigint PRIMARY KEY); CREATE TABLE app.users "
+        "(id uuid PRIMARY KEY, email text, company_id bigint REFERENCES app.companies)"
+    )
+    with tables(emptied, create, DROP):
+        plan = facts(emptied, "adopt", "--plan")
+
+    assert plan["companies"] is None
+    assert [step["column"] for step in plan["steps"]] == ["email"]
+    assert "Until then nobody's company is written." in plan["decide"][0]
+
+
+def test_a_company_that_must_not_be_null_keeps_those_without_one_out(emptied: str, tmp_path: Path) -> None:
+    create = TABLE.format("users (id uuid PRIMARY KEY, email text, company_id uuid NOT NULL)")
+    file = tmp_path / "projection.sql"
+    with tables(emptied, create, DROP):
+        plan = facts(emptied, "adopt", "--plan", "--write", str(file))
+        call(emptied, "adopt", "--grant")
+        arrive(emptied, user_updated())
+        call(emptied, "work", "--drain", CONSUMER_PROJECTION_SQL=str(file))
+        written = rows(emptied, "SELECT id FROM app.users")
+
+    assert plan["decide"] == ["app.users.company_id: who has none is not written"]
+    assert written == []
+    assert len(rows(emptied, "SELECT user_id FROM identity.profiles")) == 1
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("active boolean NOT NULL", True),
+        ("is_deleted boolean NOT NULL", False),
+        ("last_login timestamptz NOT NULL", None),
+        ("avatar varchar(5) NOT NULL", ""),
+        ("flags jsonb NOT NULL", {}),
+        ("score int NOT NULL", 0),
+        ("tags text[] NOT NULL", []),
+        ("token uuid NOT NULL", None),
+        ("born date NOT NULL", None),
+        ("made_at timestamptz NOT NULL", None),
+        ("mood app.mood NOT NULL", "calm"),
+    ],
+    ids=lambda part: str(part).partition(" ")[0],
+)
+def test_a_column_that_must_not_be_null_gets_a_value_of_its_type(
+    emptied: str, tmp_path: Path, column: str, value: object
+) -> None:
+    name, file, user_id = column.partition(" ")[0], tmp_path / "projection.sql", uuid4()
+    create = (
+        "CREATE SCHEMA app; CREATE TYPE app.mood AS ENUM ('wild', 'calm'); "
+        f"CREATE TABLE app.users (id uuid PRIMARY KEY, {column})"
+    )
+    with tables(emptied, create, DROP):
+        call(emptied, "adopt", "--plan", "--write", str(file))
+        call(emptied, "adopt", "--grant")
+        arrive(emptied, user_updated(user_id))
+        call(emptied, "work", "--drain", CONSUMER_PROJECTION_SQL=str(file))
+        [row] = rows(emptied, "SELECT * FROM app.users")
+
+    assert row["id"] == user_id
+    assert row[name] == value if value is not None else row[name] is not None
+
+
+def test_a_login_that_does_not_own_the_tables_is_told_what_their_owner_should_run(emptied: str) -> None:
+    create = TABLE.format("users (id uuid PRIMARY KEY, email text)")
+    with tables(emptied, create, DROP):
+        plain = make_conninfo(emptied, user="plain_test_owner", password="x")
+        result = call(emptied, "adopt", "--grant", MIGRATE_DATABASE_URL=plain)
+
+    assert result.exit_code == 1
+    assert "let their owner run:\nGRANT USAGE ON SCHEMA app TO consumer_worker;" in result.stderr
+
+
+def test_a_policy_waits_a_second_at_most_for_its_table(shapes: str) -> None:
+    with psycopg.connect(shapes) as conn:
+        conn.execute('SELECT FROM shape_b."user"')
+        result = call(shapes, "adopt", "--grant", "--table", "shape_b.user")
+
+    assert result.exit_code == 1
+    assert rows(shapes, "SELECT policyname FROM pg_policies WHERE schemaname = 'shape_b'") == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        ((), "Say what to do"),
+        (("--fill",), "CONSUMER_PROJECTION_SQL is not set"),
+        (("--grant", "--write", "x.sql"), "--write goes with --plan"),
+    ],
+    ids=["nothing", "no statement", "write"],
+)
+def test_a_call_that_makes_no_sense_is_refused(emptied: str, arguments: tuple[str, ...], reason: str) -> None:
+    result = call(emptied, "adopt", *arguments)
+
+    assert (result.exit_code, reason in result.stderr) == (2, True)
