@@ -134,6 +134,34 @@ CREATE FUNCTION identity.changed_fields(before_image jsonb, after_image jsonb) R
 
 
 --
+-- Name: current_company_id(); Type: FUNCTION; Schema: identity; Owner: -
+--
+
+CREATE FUNCTION identity.current_company_id() RETURNS uuid
+    LANGUAGE plpgsql STABLE SECURITY DEFINER PARALLEL SAFE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $_$
+DECLARE
+    named CONSTANT text := current_setting('app.company_id', TRUE);
+BEGIN
+    IF named ~ '^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$' THEN
+        RETURN (SELECT c.id FROM identity.companies AS c WHERE c.id = named::uuid AND c.deleted_at IS NULL);
+    END IF;
+    RETURN NULL;
+END
+$_$;
+
+
+--
+-- Name: current_user_id(); Type: FUNCTION; Schema: identity; Owner: -
+--
+
+CREATE FUNCTION identity.current_user_id() RETURNS uuid
+    LANGUAGE sql STABLE PARALLEL SAFE
+    RETURN CASE WHEN (current_setting('app.user_id'::text, true) ~ '^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$'::text) THEN (current_setting('app.user_id'::text, true))::uuid ELSE NULL::uuid END;
+
+
+--
 -- Name: edit_profile(uuid, jsonb); Type: FUNCTION; Schema: identity; Owner: -
 --
 
@@ -192,6 +220,15 @@ END
 $$;
 
 
+--
+-- Name: folded(text); Type: FUNCTION; Schema: identity; Owner: -
+--
+
+CREATE FUNCTION identity.folded(name text) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN "left"(CASE WHEN (octet_length(name) = length(name)) THEN lower(name) ELSE replace(translate(lower(regexp_replace(NORMALIZE(name, NFKD), '[\u0300-\u036f]'::text, ''::text, 'g'::text)), 'łøđħŧı'::text, 'lodhti'::text), 'ß'::text, 'ss'::text) END, 256);
+
+
 SET default_tablespace = '';
 
 SET default_table_access_method = heap;
@@ -215,7 +252,8 @@ CREATE TABLE identity.profiles (
     last_sign_out_at timestamp with time zone,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
-    deleted_at timestamp with time zone
+    deleted_at timestamp with time zone,
+    search_name text GENERATED ALWAYS AS (identity.folded(full_name)) STORED NOT NULL COLLATE pg_catalog."C"
 )
 WITH (fillfactor='80');
 
@@ -316,6 +354,55 @@ BEGIN
     IF changed_count < found_count THEN
         RAISE EXCEPTION 'scrubbed % of % audit rows', changed_count, found_count USING ERRCODE = 'insufficient_privilege';
     END IF;
+END
+$$;
+
+
+--
+-- Name: search_profiles(text, integer); Type: FUNCTION; Schema: identity; Owner: -
+--
+
+CREATE FUNCTION identity.search_profiles(name text, page_size integer DEFAULT 50) RETURNS SETOF identity.profiles
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    wanted_id CONSTANT uuid := identity.current_company_id();
+    wanted CONSTANT text COLLATE "C" := identity.folded(name);
+    -- U+10FFFF is the last code point.
+    wanted_end CONSTANT text COLLATE "C" := wanted || chr(1114111);
+    found_count integer;
+BEGIN
+    RETURN QUERY
+    SELECT p.*
+    FROM identity.profiles AS p
+    WHERE p.company_id = wanted_id AND p.deleted_at IS NULL AND p.search_name >= wanted AND p.search_name < wanted_end
+    UNION ALL
+    SELECT p.*
+    FROM identity.company_members AS b
+    INNER JOIN identity.profiles AS p ON b.user_id = p.user_id
+    WHERE
+        b.company_id = wanted_id AND b.is_guest AND p.deleted_at IS NULL
+        AND p.search_name >= wanted AND p.search_name < wanted_end
+    ORDER BY search_name, user_id
+    LIMIT page_size;
+    GET DIAGNOSTICS found_count = ROW_COUNT;
+    IF found_count >= page_size THEN
+        RETURN;
+    END IF;
+
+    RETURN QUERY
+    SELECT p.*
+    FROM identity.profiles AS p
+    WHERE p.company_id = wanted_id AND p.deleted_at IS NULL AND position(wanted IN p.search_name) > 1
+    UNION ALL
+    SELECT p.*
+    FROM identity.company_members AS b
+    INNER JOIN identity.profiles AS p ON b.user_id = p.user_id
+    WHERE
+        b.company_id = wanted_id AND b.is_guest AND p.deleted_at IS NULL AND position(wanted IN p.search_name) > 1
+    ORDER BY search_name, user_id
+    LIMIT page_size - found_count;
 END
 $$;
 
@@ -666,7 +753,8 @@ CREATE TABLE identity.company_members (
     user_id uuid NOT NULL,
     joined_at timestamp with time zone,
     removed_at timestamp with time zone,
-    permissions text[] DEFAULT '{}'::text[] NOT NULL
+    permissions text[] DEFAULT '{}'::text[] NOT NULL,
+    is_guest boolean DEFAULT false NOT NULL
 )
 WITH (fillfactor='90');
 
@@ -917,6 +1005,13 @@ CREATE INDEX company_members_active ON identity.company_members USING btree (use
 
 
 --
+-- Name: company_members_guests; Type: INDEX; Schema: identity; Owner: -
+--
+
+CREATE INDEX company_members_guests ON identity.company_members USING btree (company_id, user_id) WHERE is_guest;
+
+
+--
 -- Name: company_members_user_id; Type: INDEX; Schema: identity; Owner: -
 --
 
@@ -928,6 +1023,41 @@ CREATE INDEX company_members_user_id ON identity.company_members USING btree (us
 --
 
 CREATE UNIQUE INDEX profile_audit_sign_in ON identity.profile_audit USING btree (user_id, source, message_id) WHERE (operation = ANY (ARRAY['signed_in'::text, 'signed_out'::text]));
+
+
+--
+-- Name: profiles_company_id; Type: INDEX; Schema: identity; Owner: -
+--
+
+CREATE INDEX profiles_company_id ON identity.profiles USING btree (company_id, user_id) WHERE (company_id IS NOT NULL);
+
+
+--
+-- Name: profiles_department; Type: INDEX; Schema: identity; Owner: -
+--
+
+CREATE INDEX profiles_department ON identity.profiles USING btree (company_id, department, user_id) WHERE ((company_id IS NOT NULL) AND (octet_length(department) <= 256));
+
+
+--
+-- Name: profiles_role_type; Type: INDEX; Schema: identity; Owner: -
+--
+
+CREATE INDEX profiles_role_type ON identity.profiles USING btree (company_id, role_type, user_id) WHERE ((company_id IS NOT NULL) AND (octet_length(role_type) <= 256));
+
+
+--
+-- Name: profiles_search_name; Type: INDEX; Schema: identity; Owner: -
+--
+
+CREATE INDEX profiles_search_name ON identity.profiles USING btree (company_id, search_name, user_id) WHERE (company_id IS NOT NULL);
+
+
+--
+-- Name: profiles_updated_at; Type: INDEX; Schema: identity; Owner: -
+--
+
+CREATE INDEX profiles_updated_at ON identity.profiles USING btree (company_id, updated_at, user_id) WHERE (company_id IS NOT NULL);
 
 
 --
@@ -979,6 +1109,13 @@ ALTER TABLE identity.companies ENABLE ROW LEVEL SECURITY;
 --
 
 ALTER TABLE identity.company_members ENABLE ROW LEVEL SECURITY;
+
+--
+-- Name: companies definer; Type: POLICY; Schema: identity; Owner: -
+--
+
+CREATE POLICY definer ON identity.companies FOR SELECT TO consumer_definer USING (true);
+
 
 --
 -- Name: profile_audit definer; Type: POLICY; Schema: identity; Owner: -
@@ -1053,6 +1190,49 @@ CREATE POLICY readers ON identity.stack_user_profiles FOR SELECT TO consumer_ope
 --
 
 ALTER TABLE identity.stack_user_profiles ENABLE ROW LEVEL SECURITY;
+
+--
+-- Name: companies tenant; Type: POLICY; Schema: identity; Owner: -
+--
+
+CREATE POLICY tenant ON identity.companies FOR SELECT TO consumer_tenant USING (((deleted_at IS NULL) AND ((id = ( SELECT identity.current_company_id() AS current_company_id)) OR (id = ANY (ARRAY( SELECT b.company_id
+   FROM identity.company_members b
+  WHERE ((b.user_id = ( SELECT identity.current_user_id() AS current_user_id)) AND (b.removed_at IS NULL))))))));
+
+
+--
+-- Name: company_members tenant; Type: POLICY; Schema: identity; Owner: -
+--
+
+CREATE POLICY tenant ON identity.company_members FOR SELECT TO consumer_tenant USING (((removed_at IS NULL) AND ((company_id = ( SELECT identity.current_company_id() AS current_company_id)) OR (user_id = ( SELECT identity.current_user_id() AS current_user_id)))));
+
+
+--
+-- Name: profile_audit tenant; Type: POLICY; Schema: identity; Owner: -
+--
+
+CREATE POLICY tenant ON identity.profile_audit FOR SELECT TO consumer_tenant USING (((company_id = ( SELECT identity.current_company_id() AS current_company_id)) AND (EXISTS ( SELECT
+   FROM identity.profiles p
+  WHERE (p.user_id = profile_audit.user_id)))));
+
+
+--
+-- Name: profiles tenant; Type: POLICY; Schema: identity; Owner: -
+--
+
+CREATE POLICY tenant ON identity.profiles FOR SELECT TO consumer_tenant USING (((deleted_at IS NULL) AND ((company_id = ( SELECT identity.current_company_id() AS current_company_id)) OR (user_id = ( SELECT identity.current_user_id() AS current_user_id)) OR (user_id = ANY (ARRAY( SELECT b.user_id
+   FROM identity.company_members b
+  WHERE ((b.company_id = ( SELECT identity.current_company_id() AS current_company_id)) AND b.is_guest)))))));
+
+
+--
+-- Name: stack_user_profiles tenant; Type: POLICY; Schema: identity; Owner: -
+--
+
+CREATE POLICY tenant ON identity.stack_user_profiles FOR SELECT TO consumer_tenant USING (((deleted_at IS NULL) AND has_profile AND ((company_id = ( SELECT identity.current_company_id() AS current_company_id)) OR (stack_user_id = ( SELECT identity.current_user_id() AS current_user_id)) OR (stack_user_id = ANY (ARRAY( SELECT b.user_id
+   FROM identity.company_members b
+  WHERE ((b.company_id = ( SELECT identity.current_company_id() AS current_company_id)) AND b.is_guest)))))));
+
 
 --
 -- Name: companies worker; Type: POLICY; Schema: identity; Owner: -
@@ -1184,11 +1364,39 @@ GRANT ALL ON FUNCTION identity.changed_fields(before_image jsonb, after_image js
 
 
 --
+-- Name: FUNCTION current_company_id(); Type: ACL; Schema: identity; Owner: -
+--
+
+REVOKE ALL ON FUNCTION identity.current_company_id() FROM PUBLIC;
+GRANT ALL ON FUNCTION identity.current_company_id() TO consumer_tenant;
+GRANT ALL ON FUNCTION identity.current_company_id() TO consumer_app;
+
+
+--
+-- Name: FUNCTION current_user_id(); Type: ACL; Schema: identity; Owner: -
+--
+
+REVOKE ALL ON FUNCTION identity.current_user_id() FROM PUBLIC;
+GRANT ALL ON FUNCTION identity.current_user_id() TO consumer_tenant;
+GRANT ALL ON FUNCTION identity.current_user_id() TO consumer_app;
+
+
+--
 -- Name: FUNCTION edit_profile(user_id uuid, edits jsonb); Type: ACL; Schema: identity; Owner: -
 --
 
 REVOKE ALL ON FUNCTION identity.edit_profile(user_id uuid, edits jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION identity.edit_profile(user_id uuid, edits jsonb) TO consumer_app;
+
+
+--
+-- Name: FUNCTION folded(name text); Type: ACL; Schema: identity; Owner: -
+--
+
+REVOKE ALL ON FUNCTION identity.folded(name text) FROM PUBLIC;
+GRANT ALL ON FUNCTION identity.folded(name text) TO consumer_worker;
+GRANT ALL ON FUNCTION identity.folded(name text) TO consumer_app;
+GRANT ALL ON FUNCTION identity.folded(name text) TO consumer_tenant;
 
 
 --
@@ -1198,6 +1406,7 @@ GRANT ALL ON FUNCTION identity.edit_profile(user_id uuid, edits jsonb) TO consum
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE identity.profiles TO consumer_worker;
 GRANT SELECT ON TABLE identity.profiles TO consumer_operator;
 GRANT SELECT ON TABLE identity.profiles TO consumer_app;
+GRANT SELECT ON TABLE identity.profiles TO consumer_tenant;
 GRANT SELECT ON TABLE identity.profiles TO consumer_definer;
 
 
@@ -1223,6 +1432,7 @@ GRANT SELECT ON TABLE identity.stack_user_profiles TO consumer_operator;
 
 GRANT SELECT(stack_user_id) ON TABLE identity.stack_user_profiles TO consumer_app;
 GRANT SELECT(stack_user_id) ON TABLE identity.stack_user_profiles TO consumer_definer;
+GRANT SELECT(stack_user_id) ON TABLE identity.stack_user_profiles TO consumer_tenant;
 
 
 --
@@ -1230,6 +1440,7 @@ GRANT SELECT(stack_user_id) ON TABLE identity.stack_user_profiles TO consumer_de
 --
 
 GRANT SELECT(company_id) ON TABLE identity.stack_user_profiles TO consumer_app;
+GRANT SELECT(company_id) ON TABLE identity.stack_user_profiles TO consumer_tenant;
 
 
 --
@@ -1237,6 +1448,7 @@ GRANT SELECT(company_id) ON TABLE identity.stack_user_profiles TO consumer_app;
 --
 
 GRANT SELECT(stack_display_name) ON TABLE identity.stack_user_profiles TO consumer_app;
+GRANT SELECT(stack_display_name) ON TABLE identity.stack_user_profiles TO consumer_tenant;
 
 
 --
@@ -1244,6 +1456,7 @@ GRANT SELECT(stack_display_name) ON TABLE identity.stack_user_profiles TO consum
 --
 
 GRANT SELECT(stack_primary_email) ON TABLE identity.stack_user_profiles TO consumer_app;
+GRANT SELECT(stack_primary_email) ON TABLE identity.stack_user_profiles TO consumer_tenant;
 
 
 --
@@ -1251,6 +1464,7 @@ GRANT SELECT(stack_primary_email) ON TABLE identity.stack_user_profiles TO consu
 --
 
 GRANT SELECT(stack_primary_email_verified) ON TABLE identity.stack_user_profiles TO consumer_app;
+GRANT SELECT(stack_primary_email_verified) ON TABLE identity.stack_user_profiles TO consumer_tenant;
 
 
 --
@@ -1258,6 +1472,7 @@ GRANT SELECT(stack_primary_email_verified) ON TABLE identity.stack_user_profiles
 --
 
 GRANT SELECT(stack_profile_image_url) ON TABLE identity.stack_user_profiles TO consumer_app;
+GRANT SELECT(stack_profile_image_url) ON TABLE identity.stack_user_profiles TO consumer_tenant;
 
 
 --
@@ -1265,6 +1480,7 @@ GRANT SELECT(stack_profile_image_url) ON TABLE identity.stack_user_profiles TO c
 --
 
 GRANT SELECT(is_anonymous) ON TABLE identity.stack_user_profiles TO consumer_app;
+GRANT SELECT(is_anonymous) ON TABLE identity.stack_user_profiles TO consumer_tenant;
 
 
 --
@@ -1272,6 +1488,7 @@ GRANT SELECT(is_anonymous) ON TABLE identity.stack_user_profiles TO consumer_app
 --
 
 GRANT SELECT(is_restricted) ON TABLE identity.stack_user_profiles TO consumer_app;
+GRANT SELECT(is_restricted) ON TABLE identity.stack_user_profiles TO consumer_tenant;
 
 
 --
@@ -1279,6 +1496,7 @@ GRANT SELECT(is_restricted) ON TABLE identity.stack_user_profiles TO consumer_ap
 --
 
 GRANT SELECT(signed_up_at) ON TABLE identity.stack_user_profiles TO consumer_app;
+GRANT SELECT(signed_up_at) ON TABLE identity.stack_user_profiles TO consumer_tenant;
 
 
 --
@@ -1286,6 +1504,7 @@ GRANT SELECT(signed_up_at) ON TABLE identity.stack_user_profiles TO consumer_app
 --
 
 GRANT SELECT(last_active_at) ON TABLE identity.stack_user_profiles TO consumer_app;
+GRANT SELECT(last_active_at) ON TABLE identity.stack_user_profiles TO consumer_tenant;
 
 
 --
@@ -1293,6 +1512,7 @@ GRANT SELECT(last_active_at) ON TABLE identity.stack_user_profiles TO consumer_a
 --
 
 GRANT SELECT(last_sign_in_at) ON TABLE identity.stack_user_profiles TO consumer_app;
+GRANT SELECT(last_sign_in_at) ON TABLE identity.stack_user_profiles TO consumer_tenant;
 
 
 --
@@ -1300,6 +1520,7 @@ GRANT SELECT(last_sign_in_at) ON TABLE identity.stack_user_profiles TO consumer_
 --
 
 GRANT SELECT(last_sign_out_at) ON TABLE identity.stack_user_profiles TO consumer_app;
+GRANT SELECT(last_sign_out_at) ON TABLE identity.stack_user_profiles TO consumer_tenant;
 
 
 --
@@ -1310,10 +1531,19 @@ GRANT SELECT(is_forgotten) ON TABLE identity.stack_user_profiles TO consumer_def
 
 
 --
+-- Name: COLUMN stack_user_profiles.version; Type: ACL; Schema: identity; Owner: -
+--
+
+GRANT SELECT(version) ON TABLE identity.stack_user_profiles TO consumer_tenant;
+GRANT SELECT(version) ON TABLE identity.stack_user_profiles TO consumer_app;
+
+
+--
 -- Name: COLUMN stack_user_profiles.occurred_at; Type: ACL; Schema: identity; Owner: -
 --
 
 GRANT SELECT(occurred_at) ON TABLE identity.stack_user_profiles TO consumer_app;
+GRANT SELECT(occurred_at) ON TABLE identity.stack_user_profiles TO consumer_tenant;
 
 
 --
@@ -1321,6 +1551,7 @@ GRANT SELECT(occurred_at) ON TABLE identity.stack_user_profiles TO consumer_app;
 --
 
 GRANT SELECT(message_id) ON TABLE identity.stack_user_profiles TO consumer_app;
+GRANT SELECT(message_id) ON TABLE identity.stack_user_profiles TO consumer_tenant;
 
 
 --
@@ -1328,6 +1559,7 @@ GRANT SELECT(message_id) ON TABLE identity.stack_user_profiles TO consumer_app;
 --
 
 GRANT SELECT(last_synced_at) ON TABLE identity.stack_user_profiles TO consumer_app;
+GRANT SELECT(last_synced_at) ON TABLE identity.stack_user_profiles TO consumer_tenant;
 
 
 --
@@ -1335,6 +1567,7 @@ GRANT SELECT(last_synced_at) ON TABLE identity.stack_user_profiles TO consumer_a
 --
 
 GRANT SELECT(sync_version) ON TABLE identity.stack_user_profiles TO consumer_app;
+GRANT SELECT(sync_version) ON TABLE identity.stack_user_profiles TO consumer_tenant;
 
 
 --
@@ -1342,6 +1575,7 @@ GRANT SELECT(sync_version) ON TABLE identity.stack_user_profiles TO consumer_app
 --
 
 GRANT SELECT(deleted_at) ON TABLE identity.stack_user_profiles TO consumer_app;
+GRANT SELECT(deleted_at) ON TABLE identity.stack_user_profiles TO consumer_tenant;
 
 
 --
@@ -1366,6 +1600,15 @@ GRANT ALL ON FUNCTION identity.is_news(offered identity.stack_user_profiles, kno
 
 REVOKE ALL ON FUNCTION identity.scrub_audit(user_ids uuid[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION identity.scrub_audit(user_ids uuid[]) TO consumer_worker;
+
+
+--
+-- Name: FUNCTION search_profiles(name text, page_size integer); Type: ACL; Schema: identity; Owner: -
+--
+
+REVOKE ALL ON FUNCTION identity.search_profiles(name text, page_size integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION identity.search_profiles(name text, page_size integer) TO consumer_tenant;
+GRANT ALL ON FUNCTION identity.search_profiles(name text, page_size integer) TO consumer_app;
 
 
 --
@@ -1583,12 +1826,64 @@ GRANT SELECT ON TABLE identity.companies TO consumer_app;
 
 
 --
+-- Name: COLUMN companies.id; Type: ACL; Schema: identity; Owner: -
+--
+
+GRANT SELECT(id) ON TABLE identity.companies TO consumer_tenant;
+GRANT SELECT(id) ON TABLE identity.companies TO consumer_definer;
+
+
+--
+-- Name: COLUMN companies.name; Type: ACL; Schema: identity; Owner: -
+--
+
+GRANT SELECT(name) ON TABLE identity.companies TO consumer_tenant;
+
+
+--
+-- Name: COLUMN companies.logo_url; Type: ACL; Schema: identity; Owner: -
+--
+
+GRANT SELECT(logo_url) ON TABLE identity.companies TO consumer_tenant;
+
+
+--
+-- Name: COLUMN companies.settings; Type: ACL; Schema: identity; Owner: -
+--
+
+GRANT SELECT(settings) ON TABLE identity.companies TO consumer_tenant;
+
+
+--
+-- Name: COLUMN companies.created_at; Type: ACL; Schema: identity; Owner: -
+--
+
+GRANT SELECT(created_at) ON TABLE identity.companies TO consumer_tenant;
+
+
+--
+-- Name: COLUMN companies.updated_at; Type: ACL; Schema: identity; Owner: -
+--
+
+GRANT SELECT(updated_at) ON TABLE identity.companies TO consumer_tenant;
+
+
+--
+-- Name: COLUMN companies.deleted_at; Type: ACL; Schema: identity; Owner: -
+--
+
+GRANT SELECT(deleted_at) ON TABLE identity.companies TO consumer_tenant;
+GRANT SELECT(deleted_at) ON TABLE identity.companies TO consumer_definer;
+
+
+--
 -- Name: TABLE company_members; Type: ACL; Schema: identity; Owner: -
 --
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE identity.company_members TO consumer_worker;
 GRANT SELECT ON TABLE identity.company_members TO consumer_operator;
 GRANT SELECT ON TABLE identity.company_members TO consumer_app;
+GRANT SELECT ON TABLE identity.company_members TO consumer_tenant;
 
 
 --
@@ -1598,6 +1893,7 @@ GRANT SELECT ON TABLE identity.company_members TO consumer_app;
 GRANT SELECT,INSERT ON TABLE identity.profile_audit TO consumer_worker;
 GRANT SELECT ON TABLE identity.profile_audit TO consumer_operator;
 GRANT SELECT ON TABLE identity.profile_audit TO consumer_app;
+GRANT SELECT ON TABLE identity.profile_audit TO consumer_tenant;
 
 
 --

@@ -40,6 +40,9 @@ def fold(deliveries: list[Delivery], settings: Projection) -> State:
     members = teams.members(unique, companies, gone)
     for row in mirror.values():
         row["company_id"] = teams.home(row, unique, members.values(), companies, settings)
+    for member in members.values():
+        is_at_home = member["company_id"] == mirror[member["user_id"]]["company_id"]
+        member["is_guest"] = not member["removed_at"] and not is_at_home
     removed = gone if settings.delete_policy == "hard" else {}
     return State(
         mirror=mirror,
@@ -146,6 +149,7 @@ def state(database_url: str) -> State:
         "last_synced_at",
         "sync_version",
         "has_profile",
+        "search_name",
         "is_forgotten",
         "is_held",
         "version",

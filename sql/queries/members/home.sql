@@ -1,6 +1,6 @@
 -- Bring the mirror's home of these users in line: the company that their newest edit names, else the one that their
 -- metadata names, where it is active, else that of the active membership with the oldest first join, else the default
--- one; none for who is deleted. Returns the users who moved.
+-- one; none for who is deleted. Note where else they are members. Returns the users who moved.
 WITH homes AS MATERIALIZED (
     SELECT
         m.stack_user_id AS user_id,
@@ -34,6 +34,15 @@ moved AS (
     FROM homes AS h
     WHERE m.stack_user_id = h.user_id AND m.company_id IS DISTINCT FROM h.company_id
     RETURNING m.stack_user_id
+),
+
+guests AS (
+    UPDATE identity.company_members AS b
+    SET is_guest = NOT b.is_guest
+    FROM homes AS h
+    WHERE
+        b.user_id = h.user_id
+        AND b.is_guest <> (b.removed_at IS NULL AND b.company_id IS DISTINCT FROM h.company_id)
 )
 
 SELECT coalesce(array_agg(stack_user_id), '{}') AS user_ids

@@ -39,4 +39,6 @@ ON CONFLICT (company_id, user_id) DO UPDATE
         joined_at = excluded.joined_at,
         removed_at = excluded.removed_at,
         permissions = excluded.permissions
-    WHERE excluded IS DISTINCT FROM known;
+    WHERE
+        row(excluded.joined_at, excluded.removed_at, excluded.permissions)
+        IS DISTINCT FROM row(known.joined_at, known.removed_at, known.permissions);

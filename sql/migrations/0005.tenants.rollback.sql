@@ -1,0 +1,26 @@
+DROP FUNCTION identity.search_profiles;
+DROP INDEX
+identity.profiles_company_id,
+identity.profiles_role_type,
+identity.profiles_department,
+identity.profiles_updated_at,
+identity.profiles_search_name;
+REVOKE SELECT (id, deleted_at) ON identity.companies FROM consumer_definer;
+REVOKE SELECT (version) ON identity.stack_user_profiles FROM consumer_app;
+REVOKE SELECT ON identity.company_members, identity.profiles, identity.profile_audit FROM consumer_tenant;
+REVOKE SELECT (id, name, logo_url, settings, created_at, updated_at, deleted_at) ON identity.companies
+FROM consumer_tenant;
+REVOKE SELECT (
+    stack_user_id, company_id, stack_display_name, stack_primary_email, stack_primary_email_verified,
+    stack_profile_image_url, is_anonymous, is_restricted, signed_up_at, last_active_at, last_sign_in_at,
+    last_sign_out_at, version, occurred_at, message_id, last_synced_at, sync_version, deleted_at
+) ON identity.stack_user_profiles FROM consumer_tenant;
+DROP POLICY definer ON identity.companies;
+DROP POLICY tenant ON identity.profile_audit;
+DROP POLICY tenant ON identity.stack_user_profiles;
+DROP POLICY tenant ON identity.profiles;
+DROP POLICY tenant ON identity.company_members;
+DROP POLICY tenant ON identity.companies;
+ALTER TABLE identity.company_members DROP COLUMN is_guest;
+ALTER TABLE identity.profiles DROP COLUMN search_name;
+DROP FUNCTION identity.folded, identity.current_user_id, identity.current_company_id;
