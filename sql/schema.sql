@@ -138,18 +138,45 @@ CREATE FUNCTION identity.changed_fields(before_image jsonb, after_image jsonb) R
 --
 
 CREATE FUNCTION identity.current_company_id() RETURNS uuid
+    LANGUAGE sql STABLE PARALLEL SAFE
+    RETURN CASE WHEN (current_setting('app.company_id'::text, true) ~ '^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$'::text) THEN (current_setting('app.company_id'::text, true))::uuid ELSE NULL::uuid END;
+
+
+--
+-- Name: current_guests(); Type: FUNCTION; Schema: identity; Owner: -
+--
+
+CREATE FUNCTION identity.current_guests() RETURNS uuid[]
     LANGUAGE plpgsql STABLE SECURITY DEFINER PARALLEL SAFE
     SET search_path TO 'pg_catalog', 'pg_temp'
-    AS $_$
-DECLARE
-    named CONSTANT text := current_setting('app.company_id', TRUE);
+    AS $$
 BEGIN
-    IF named ~ '^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$' THEN
-        RETURN (SELECT c.id FROM identity.companies AS c WHERE c.id = named::uuid AND c.deleted_at IS NULL);
-    END IF;
-    RETURN NULL;
+    RETURN ARRAY(
+        SELECT b.user_id
+        FROM identity.company_members AS b
+        INNER JOIN identity.companies AS c ON b.company_id = c.id
+        WHERE b.company_id = identity.current_company_id() AND b.is_guest AND c.deleted_at IS NULL
+    );
 END
-$_$;
+$$;
+
+
+--
+-- Name: current_memberships(); Type: FUNCTION; Schema: identity; Owner: -
+--
+
+CREATE FUNCTION identity.current_memberships() RETURNS uuid[]
+    LANGUAGE plpgsql STABLE SECURITY DEFINER PARALLEL SAFE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    RETURN ARRAY(
+        SELECT b.company_id
+        FROM identity.company_members AS b
+        WHERE b.user_id = identity.current_user_id() AND b.removed_at IS NULL
+    );
+END
+$$;
 
 
 --
@@ -229,6 +256,21 @@ CREATE FUNCTION identity.folded(name text) RETURNS text
     RETURN "left"(CASE WHEN (octet_length(name) = length(name)) THEN lower(name) ELSE replace(translate(lower(regexp_replace(NORMALIZE(name, NFKD), '[\u0300-\u036f]'::text, ''::text, 'g'::text)), 'łøđħŧı'::text, 'lodhti'::text), 'ß'::text, 'ss'::text) END, 256);
 
 
+--
+-- Name: has_api_key(); Type: FUNCTION; Schema: identity; Owner: -
+--
+
+CREATE FUNCTION identity.has_api_key() RETURNS boolean
+    LANGUAGE plpgsql STABLE SECURITY DEFINER PARALLEL SAFE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    RETURN EXISTS (SELECT FROM consumer.outbox WHERE source = 'backfill')
+        OR EXISTS (SELECT FROM consumer.outbox WHERE source = 'reconcile');
+END
+$$;
+
+
 SET default_tablespace = '';
 
 SET default_table_access_method = heap;
@@ -267,6 +309,23 @@ ALTER TABLE ONLY identity.profiles FORCE ROW LEVEL SECURITY;
 CREATE FUNCTION identity.image(profile identity.profiles) RETURNS jsonb
     LANGUAGE sql STABLE PARALLEL SAFE
     RETURN jsonb_build_object('company_id', (profile).company_id, 'full_name', (profile).full_name, 'email', (profile).email, 'email_verified', (profile).email_verified, 'avatar_url', (profile).avatar_url, 'role_type', (profile).role_type, 'department', (profile).department, 'is_restricted', (profile).is_restricted, 'deleted_at', (profile).deleted_at);
+
+
+--
+-- Name: is_current_company_active(); Type: FUNCTION; Schema: identity; Owner: -
+--
+
+CREATE FUNCTION identity.is_current_company_active() RETURNS boolean
+    LANGUAGE plpgsql STABLE SECURITY DEFINER PARALLEL SAFE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    RETURN EXISTS (
+        SELECT FROM identity.companies AS c
+        WHERE c.id = identity.current_company_id() AND c.deleted_at IS NULL
+    );
+END
+$$;
 
 
 --
@@ -368,39 +427,43 @@ CREATE FUNCTION identity.search_profiles(name text, page_size integer DEFAULT 50
     AS $$
 DECLARE
     wanted_id CONSTANT uuid := identity.current_company_id();
+    guests CONSTANT uuid[] := identity.current_guests();
     wanted CONSTANT text COLLATE "C" := identity.folded(name);
     -- U+10FFFF is the last code point.
     wanted_end CONSTANT text COLLATE "C" := wanted || chr(1114111);
     found_count integer;
 BEGIN
     RETURN QUERY
-    SELECT p.*
-    FROM identity.profiles AS p
-    WHERE p.company_id = wanted_id AND p.deleted_at IS NULL AND p.search_name >= wanted AND p.search_name < wanted_end
+    (
+        SELECT p.*
+        FROM identity.profiles AS p
+        WHERE p.company_id = wanted_id AND p.search_name >= wanted AND p.search_name < wanted_end
+        ORDER BY p.search_name, p.user_id
+        LIMIT page_size
+    )
     UNION ALL
     SELECT p.*
-    FROM identity.company_members AS b
-    INNER JOIN identity.profiles AS p ON b.user_id = p.user_id
-    WHERE
-        b.company_id = wanted_id AND b.is_guest AND p.deleted_at IS NULL
-        AND p.search_name >= wanted AND p.search_name < wanted_end
+    FROM identity.profiles AS p
+    WHERE p.user_id = ANY(guests) AND p.search_name >= wanted AND p.search_name < wanted_end
     ORDER BY search_name, user_id
     LIMIT page_size;
     GET DIAGNOSTICS found_count = ROW_COUNT;
-    IF found_count >= page_size THEN
+    IF found_count = page_size THEN
         RETURN;
     END IF;
 
     RETURN QUERY
-    SELECT p.*
-    FROM identity.profiles AS p
-    WHERE p.company_id = wanted_id AND p.deleted_at IS NULL AND position(wanted IN p.search_name) > 1
+    (
+        SELECT p.*
+        FROM identity.profiles AS p
+        WHERE p.company_id = wanted_id AND position(wanted IN p.search_name) > 1
+        ORDER BY p.search_name, p.user_id
+        LIMIT page_size - found_count
+    )
     UNION ALL
     SELECT p.*
-    FROM identity.company_members AS b
-    INNER JOIN identity.profiles AS p ON b.user_id = p.user_id
-    WHERE
-        b.company_id = wanted_id AND b.is_guest AND p.deleted_at IS NULL AND position(wanted IN p.search_name) > 1
+    FROM identity.profiles AS p
+    WHERE p.user_id = ANY(guests) AND position(wanted IN p.search_name) > 1
     ORDER BY search_name, user_id
     LIMIT page_size - found_count;
 END
@@ -797,6 +860,44 @@ ALTER TABLE identity.profile_audit ALTER COLUMN id ADD GENERATED ALWAYS AS IDENT
 
 
 --
+-- Name: profiles_needing_sync; Type: VIEW; Schema: identity; Owner: -
+--
+
+CREATE VIEW identity.profiles_needing_sync WITH (security_invoker='true') AS
+ SELECT p.user_id,
+    p.full_name,
+    p.company_id,
+    c.name AS company_name,
+    p.updated_at AS profile_updated_at,
+    m.last_synced_at,
+    ((EXTRACT(epoch FROM (now() - m.occurred_at)) / (3600)::numeric))::double precision AS hours_since_sync
+   FROM ((identity.profiles p
+     LEFT JOIN identity.companies c ON ((p.company_id = c.id)))
+     LEFT JOIN identity.stack_user_profiles m ON (((p.user_id = m.stack_user_id) AND (m.version >= '1'::text))))
+  WHERE ((p.deleted_at IS NULL) AND ((m.stack_user_id IS NULL) OR ((m.occurred_at < (now() - '24:00:00'::interval)) AND ( SELECT identity.has_api_key() AS has_api_key))));
+
+
+--
+-- Name: stack_integration_stats; Type: VIEW; Schema: identity; Owner: -
+--
+
+CREATE VIEW identity.stack_integration_stats WITH (security_invoker='true') AS
+ SELECT c.id AS company_id,
+    c.name AS company_name,
+    count(p.user_id) AS total_profiles,
+    count(m.stack_user_id) AS synced_profiles,
+    round(((100.0 * (count(m.stack_user_id))::numeric) / (NULLIF(count(p.user_id), 0))::numeric), 2) AS sync_percentage,
+    min(p.created_at) AS first_profile_created,
+    max(p.updated_at) AS last_profile_updated,
+    round(avg(m.sync_version), 2) AS avg_sync_version
+   FROM ((identity.companies c
+     LEFT JOIN identity.profiles p ON (((c.id = p.company_id) AND (p.deleted_at IS NULL))))
+     LEFT JOIN identity.stack_user_profiles m ON (((p.user_id = m.stack_user_id) AND (m.version >= '1'::text))))
+  WHERE (c.deleted_at IS NULL)
+  GROUP BY c.id, c.name;
+
+
+--
 -- Name: _yoyo_log _yoyo_log_pkey; Type: CONSTRAINT; Schema: consumer; Owner: -
 --
 
@@ -1118,6 +1219,13 @@ CREATE POLICY definer ON identity.companies FOR SELECT TO consumer_definer USING
 
 
 --
+-- Name: company_members definer; Type: POLICY; Schema: identity; Owner: -
+--
+
+CREATE POLICY definer ON identity.company_members FOR SELECT TO consumer_definer USING (true);
+
+
+--
 -- Name: profile_audit definer; Type: POLICY; Schema: identity; Owner: -
 --
 
@@ -1195,23 +1303,21 @@ ALTER TABLE identity.stack_user_profiles ENABLE ROW LEVEL SECURITY;
 -- Name: companies tenant; Type: POLICY; Schema: identity; Owner: -
 --
 
-CREATE POLICY tenant ON identity.companies FOR SELECT TO consumer_tenant USING (((deleted_at IS NULL) AND ((id = ( SELECT identity.current_company_id() AS current_company_id)) OR (id = ANY (ARRAY( SELECT b.company_id
-   FROM identity.company_members b
-  WHERE ((b.user_id = ( SELECT identity.current_user_id() AS current_user_id)) AND (b.removed_at IS NULL))))))));
+CREATE POLICY tenant ON identity.companies FOR SELECT TO consumer_tenant USING (((deleted_at IS NULL) AND ((id = ( SELECT identity.current_company_id() AS current_company_id)) OR (id = ANY (( SELECT identity.current_memberships() AS current_memberships)::uuid[])))));
 
 
 --
 -- Name: company_members tenant; Type: POLICY; Schema: identity; Owner: -
 --
 
-CREATE POLICY tenant ON identity.company_members FOR SELECT TO consumer_tenant USING (((removed_at IS NULL) AND ((company_id = ( SELECT identity.current_company_id() AS current_company_id)) OR (user_id = ( SELECT identity.current_user_id() AS current_user_id)))));
+CREATE POLICY tenant ON identity.company_members FOR SELECT TO consumer_tenant USING (((removed_at IS NULL) AND ((((company_id = ( SELECT identity.current_company_id() AS current_company_id)) OR (company_id = identity.current_company_id())) AND ( SELECT identity.is_current_company_active() AS is_current_company_active)) OR (user_id = ( SELECT identity.current_user_id() AS current_user_id)))));
 
 
 --
 -- Name: profile_audit tenant; Type: POLICY; Schema: identity; Owner: -
 --
 
-CREATE POLICY tenant ON identity.profile_audit FOR SELECT TO consumer_tenant USING (((company_id = ( SELECT identity.current_company_id() AS current_company_id)) AND (EXISTS ( SELECT
+CREATE POLICY tenant ON identity.profile_audit FOR SELECT TO consumer_tenant USING (((company_id = identity.current_company_id()) AND (EXISTS ( SELECT
    FROM identity.profiles p
   WHERE (p.user_id = profile_audit.user_id)))));
 
@@ -1220,18 +1326,14 @@ CREATE POLICY tenant ON identity.profile_audit FOR SELECT TO consumer_tenant USI
 -- Name: profiles tenant; Type: POLICY; Schema: identity; Owner: -
 --
 
-CREATE POLICY tenant ON identity.profiles FOR SELECT TO consumer_tenant USING (((deleted_at IS NULL) AND ((company_id = ( SELECT identity.current_company_id() AS current_company_id)) OR (user_id = ( SELECT identity.current_user_id() AS current_user_id)) OR (user_id = ANY (ARRAY( SELECT b.user_id
-   FROM identity.company_members b
-  WHERE ((b.company_id = ( SELECT identity.current_company_id() AS current_company_id)) AND b.is_guest)))))));
+CREATE POLICY tenant ON identity.profiles FOR SELECT TO consumer_tenant USING (((deleted_at IS NULL) AND ((((company_id = ( SELECT identity.current_company_id() AS current_company_id)) OR (company_id = identity.current_company_id())) AND ( SELECT identity.is_current_company_active() AS is_current_company_active)) OR (user_id = ( SELECT identity.current_user_id() AS current_user_id)) OR (user_id = ANY (( SELECT identity.current_guests() AS current_guests)::uuid[])))));
 
 
 --
 -- Name: stack_user_profiles tenant; Type: POLICY; Schema: identity; Owner: -
 --
 
-CREATE POLICY tenant ON identity.stack_user_profiles FOR SELECT TO consumer_tenant USING (((deleted_at IS NULL) AND has_profile AND ((company_id = ( SELECT identity.current_company_id() AS current_company_id)) OR (stack_user_id = ( SELECT identity.current_user_id() AS current_user_id)) OR (stack_user_id = ANY (ARRAY( SELECT b.user_id
-   FROM identity.company_members b
-  WHERE ((b.company_id = ( SELECT identity.current_company_id() AS current_company_id)) AND b.is_guest)))))));
+CREATE POLICY tenant ON identity.stack_user_profiles FOR SELECT TO consumer_tenant USING (((deleted_at IS NULL) AND has_profile AND ((((company_id = ( SELECT identity.current_company_id() AS current_company_id)) OR (company_id = identity.current_company_id())) AND ( SELECT identity.is_current_company_active() AS is_current_company_active)) OR (stack_user_id = ( SELECT identity.current_user_id() AS current_user_id)) OR (stack_user_id = ANY (( SELECT identity.current_guests() AS current_guests)::uuid[])))));
 
 
 --
@@ -1370,6 +1472,24 @@ GRANT ALL ON FUNCTION identity.changed_fields(before_image jsonb, after_image js
 REVOKE ALL ON FUNCTION identity.current_company_id() FROM PUBLIC;
 GRANT ALL ON FUNCTION identity.current_company_id() TO consumer_tenant;
 GRANT ALL ON FUNCTION identity.current_company_id() TO consumer_app;
+GRANT ALL ON FUNCTION identity.current_company_id() TO consumer_definer;
+
+
+--
+-- Name: FUNCTION current_guests(); Type: ACL; Schema: identity; Owner: -
+--
+
+REVOKE ALL ON FUNCTION identity.current_guests() FROM PUBLIC;
+GRANT ALL ON FUNCTION identity.current_guests() TO consumer_tenant;
+GRANT ALL ON FUNCTION identity.current_guests() TO consumer_app;
+
+
+--
+-- Name: FUNCTION current_memberships(); Type: ACL; Schema: identity; Owner: -
+--
+
+REVOKE ALL ON FUNCTION identity.current_memberships() FROM PUBLIC;
+GRANT ALL ON FUNCTION identity.current_memberships() TO consumer_tenant;
 
 
 --
@@ -1379,6 +1499,7 @@ GRANT ALL ON FUNCTION identity.current_company_id() TO consumer_app;
 REVOKE ALL ON FUNCTION identity.current_user_id() FROM PUBLIC;
 GRANT ALL ON FUNCTION identity.current_user_id() TO consumer_tenant;
 GRANT ALL ON FUNCTION identity.current_user_id() TO consumer_app;
+GRANT ALL ON FUNCTION identity.current_user_id() TO consumer_definer;
 
 
 --
@@ -1400,6 +1521,16 @@ GRANT ALL ON FUNCTION identity.folded(name text) TO consumer_tenant;
 
 
 --
+-- Name: FUNCTION has_api_key(); Type: ACL; Schema: identity; Owner: -
+--
+
+REVOKE ALL ON FUNCTION identity.has_api_key() FROM PUBLIC;
+GRANT ALL ON FUNCTION identity.has_api_key() TO consumer_app;
+GRANT ALL ON FUNCTION identity.has_api_key() TO consumer_tenant;
+GRANT ALL ON FUNCTION identity.has_api_key() TO consumer_operator;
+
+
+--
 -- Name: TABLE profiles; Type: ACL; Schema: identity; Owner: -
 --
 
@@ -1416,6 +1547,14 @@ GRANT SELECT ON TABLE identity.profiles TO consumer_definer;
 
 REVOKE ALL ON FUNCTION identity.image(profile identity.profiles) FROM PUBLIC;
 GRANT ALL ON FUNCTION identity.image(profile identity.profiles) TO consumer_worker;
+
+
+--
+-- Name: FUNCTION is_current_company_active(); Type: ACL; Schema: identity; Owner: -
+--
+
+REVOKE ALL ON FUNCTION identity.is_current_company_active() FROM PUBLIC;
+GRANT ALL ON FUNCTION identity.is_current_company_active() TO consumer_tenant;
 
 
 --
@@ -1887,6 +2026,34 @@ GRANT SELECT ON TABLE identity.company_members TO consumer_tenant;
 
 
 --
+-- Name: COLUMN company_members.company_id; Type: ACL; Schema: identity; Owner: -
+--
+
+GRANT SELECT(company_id) ON TABLE identity.company_members TO consumer_definer;
+
+
+--
+-- Name: COLUMN company_members.user_id; Type: ACL; Schema: identity; Owner: -
+--
+
+GRANT SELECT(user_id) ON TABLE identity.company_members TO consumer_definer;
+
+
+--
+-- Name: COLUMN company_members.removed_at; Type: ACL; Schema: identity; Owner: -
+--
+
+GRANT SELECT(removed_at) ON TABLE identity.company_members TO consumer_definer;
+
+
+--
+-- Name: COLUMN company_members.is_guest; Type: ACL; Schema: identity; Owner: -
+--
+
+GRANT SELECT(is_guest) ON TABLE identity.company_members TO consumer_definer;
+
+
+--
 -- Name: TABLE profile_audit; Type: ACL; Schema: identity; Owner: -
 --
 
@@ -1915,6 +2082,24 @@ GRANT SELECT(previous_values),UPDATE(previous_values) ON TABLE identity.profile_
 --
 
 GRANT SELECT(new_values),UPDATE(new_values) ON TABLE identity.profile_audit TO consumer_definer;
+
+
+--
+-- Name: TABLE profiles_needing_sync; Type: ACL; Schema: identity; Owner: -
+--
+
+GRANT SELECT ON TABLE identity.profiles_needing_sync TO consumer_app;
+GRANT SELECT ON TABLE identity.profiles_needing_sync TO consumer_tenant;
+GRANT SELECT ON TABLE identity.profiles_needing_sync TO consumer_operator;
+
+
+--
+-- Name: TABLE stack_integration_stats; Type: ACL; Schema: identity; Owner: -
+--
+
+GRANT SELECT ON TABLE identity.stack_integration_stats TO consumer_app;
+GRANT SELECT ON TABLE identity.stack_integration_stats TO consumer_tenant;
+GRANT SELECT ON TABLE identity.stack_integration_stats TO consumer_operator;
 
 
 --

@@ -1,3 +1,4 @@
+DROP VIEW identity.profiles_needing_sync, identity.stack_integration_stats;
 DROP FUNCTION identity.search_profiles;
 DROP INDEX
 identity.profiles_company_id,
@@ -5,7 +6,10 @@ identity.profiles_role_type,
 identity.profiles_department,
 identity.profiles_updated_at,
 identity.profiles_search_name;
+REVOKE SELECT (source) ON consumer.outbox FROM consumer_definer;
+REVOKE USAGE ON SCHEMA consumer FROM consumer_definer;
 REVOKE SELECT (id, deleted_at) ON identity.companies FROM consumer_definer;
+REVOKE SELECT (company_id, user_id, removed_at, is_guest) ON identity.company_members FROM consumer_definer;
 REVOKE SELECT (version) ON identity.stack_user_profiles FROM consumer_app;
 REVOKE SELECT ON identity.company_members, identity.profiles, identity.profile_audit FROM consumer_tenant;
 REVOKE SELECT (id, name, logo_url, settings, created_at, updated_at, deleted_at) ON identity.companies
@@ -16,6 +20,7 @@ REVOKE SELECT (
     last_sign_out_at, version, occurred_at, message_id, last_synced_at, sync_version, deleted_at
 ) ON identity.stack_user_profiles FROM consumer_tenant;
 DROP POLICY definer ON identity.companies;
+DROP POLICY definer ON identity.company_members;
 DROP POLICY tenant ON identity.profile_audit;
 DROP POLICY tenant ON identity.stack_user_profiles;
 DROP POLICY tenant ON identity.profiles;
@@ -23,4 +28,11 @@ DROP POLICY tenant ON identity.company_members;
 DROP POLICY tenant ON identity.companies;
 ALTER TABLE identity.company_members DROP COLUMN is_guest;
 ALTER TABLE identity.profiles DROP COLUMN search_name;
-DROP FUNCTION identity.folded, identity.current_user_id, identity.current_company_id;
+DROP FUNCTION
+identity.has_api_key,
+identity.current_memberships,
+identity.current_guests,
+identity.is_current_company_active,
+identity.folded,
+identity.current_user_id,
+identity.current_company_id;

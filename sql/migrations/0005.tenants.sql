@@ -1,21 +1,15 @@
 -- What a tenant sees, what an application asks for, and the indexes that serve both.
 -- depends: 0003.companies
 
--- The company that a transaction is for: the one that app.company_id names, while it is active. Null, which equals
--- nothing, where the setting is absent or no UUID. As the definer, for policies on companies that read companies would
--- not end.
+-- The company and the person that a transaction is for: those that app.company_id and app.user_id name. Null, which
+-- equals nothing, where the setting is absent or no UUID.
 CREATE FUNCTION identity.current_company_id() RETURNS uuid
-LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-    named CONSTANT text := current_setting('app.company_id', TRUE);
-BEGIN
-    IF named ~ '^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$' THEN
-        RETURN (SELECT c.id FROM identity.companies AS c WHERE c.id = named::uuid AND c.deleted_at IS NULL);
-    END IF;
-    RETURN NULL;
-END
-$$;
--- The person that a transaction is for: the one that app.user_id names; null where the setting is absent or no UUID.
+LANGUAGE sql STABLE PARALLEL SAFE
+RETURN CASE
+    WHEN
+        current_setting('app.company_id', TRUE) ~ '^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$'
+        THEN current_setting('app.company_id', TRUE)::uuid
+END;
 CREATE FUNCTION identity.current_user_id() RETURNS uuid
 LANGUAGE sql STABLE PARALLEL SAFE
 RETURN CASE
@@ -23,8 +17,52 @@ RETURN CASE
         current_setting('app.user_id', TRUE) ~ '^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$'
         THEN current_setting('app.user_id', TRUE)::uuid
 END;
-REVOKE EXECUTE ON FUNCTION identity.current_company_id, identity.current_user_id FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION identity.current_company_id, identity.current_user_id TO consumer_tenant, consumer_app;
+-- Whether the company that a transaction is for is active. As the definer, like the next two: a policy that reads
+-- another table is planned with that one's policies, which costs more than a lookup and must not lead back.
+CREATE FUNCTION identity.is_current_company_active() RETURNS boolean
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN EXISTS (
+        SELECT FROM identity.companies AS c
+        WHERE c.id = identity.current_company_id() AND c.deleted_at IS NULL
+    );
+END
+$$;
+-- The guests of the company that a transaction is for.
+CREATE FUNCTION identity.current_guests() RETURNS uuid[]
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN ARRAY(
+        SELECT b.user_id
+        FROM identity.company_members AS b
+        INNER JOIN identity.companies AS c ON b.company_id = c.id
+        WHERE b.company_id = identity.current_company_id() AND b.is_guest AND c.deleted_at IS NULL
+    );
+END
+$$;
+-- The companies in which the person that a transaction is for is an active member.
+CREATE FUNCTION identity.current_memberships() RETURNS uuid[]
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN ARRAY(
+        SELECT b.company_id
+        FROM identity.company_members AS b
+        WHERE b.user_id = identity.current_user_id() AND b.removed_at IS NULL
+    );
+END
+$$;
+REVOKE EXECUTE ON FUNCTION
+identity.current_company_id,
+identity.current_user_id,
+identity.is_current_company_active,
+identity.current_guests,
+identity.current_memberships
+FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION
+identity.current_company_id, identity.current_user_id TO consumer_tenant, consumer_app, consumer_definer;
+GRANT EXECUTE ON FUNCTION identity.current_guests TO consumer_tenant, consumer_app;
+GRANT EXECUTE ON FUNCTION
+identity.is_current_company_active, identity.current_memberships TO consumer_tenant;
 
 -- A name as a search compares it: compatibility forms, accents and case aside, and cut to what an index entry
 -- may hold. Which letters have a lower case is for the database's LC_CTYPE to say.
@@ -64,59 +102,110 @@ WHERE b.user_id = m.stack_user_id AND b.removed_at IS NULL AND b.company_id IS D
 ALTER TABLE identity.company_members FORCE ROW LEVEL SECURITY;
 ALTER TABLE identity.stack_user_profiles FORCE ROW LEVEL SECURITY;
 
--- Each context is a sub-select, which is run once, not once a row. No policy reads a table whose policies read its own.
+-- A sub-select is run once, not once a row, and only where what stands before it does not decide. The company is asked
+-- for twice: the sub-select answers for most rows, and through the bare call the planner sees which company it is and
+-- how large. Of an average one it would expect so little that it read a large one whole for one page.
 CREATE POLICY tenant ON identity.companies FOR SELECT TO consumer_tenant USING (
     deleted_at IS NULL
-    AND (
-        id = (SELECT identity.current_company_id())
-        OR id = ANY(ARRAY(
-            SELECT b.company_id
-            FROM identity.company_members AS b
-            WHERE b.user_id = (SELECT identity.current_user_id()) AND b.removed_at IS NULL
-        ))
-    )
+    AND (id = (SELECT identity.current_company_id()) OR id = ANY((SELECT identity.current_memberships())::uuid[]))
 );
 CREATE POLICY tenant ON identity.company_members FOR SELECT TO consumer_tenant USING (
     removed_at IS NULL
     AND (
-        company_id = (SELECT identity.current_company_id())
+        (
+            (company_id = (SELECT identity.current_company_id()) OR company_id = identity.current_company_id())
+            AND (SELECT identity.is_current_company_active())
+        )
         OR user_id = (SELECT identity.current_user_id())
     )
 );
 CREATE POLICY tenant ON identity.profiles FOR SELECT TO consumer_tenant USING (
     deleted_at IS NULL
     AND (
-        company_id = (SELECT identity.current_company_id())
+        (
+            (company_id = (SELECT identity.current_company_id()) OR company_id = identity.current_company_id())
+            AND (SELECT identity.is_current_company_active())
+        )
         OR user_id = (SELECT identity.current_user_id())
-        OR user_id = ANY(ARRAY(
-            SELECT b.user_id
-            FROM identity.company_members AS b
-            WHERE b.company_id = (SELECT identity.current_company_id()) AND b.is_guest
-        ))
+        OR user_id = ANY((SELECT identity.current_guests())::uuid[])
     )
 );
 CREATE POLICY tenant ON identity.stack_user_profiles FOR SELECT TO consumer_tenant USING (
     deleted_at IS NULL
     AND has_profile
     AND (
-        company_id = (SELECT identity.current_company_id())
+        (
+            (company_id = (SELECT identity.current_company_id()) OR company_id = identity.current_company_id())
+            AND (SELECT identity.is_current_company_active())
+        )
         OR stack_user_id = (SELECT identity.current_user_id())
-        OR stack_user_id = ANY(ARRAY(
-            SELECT b.user_id
-            FROM identity.company_members AS b
-            WHERE b.company_id = (SELECT identity.current_company_id()) AND b.is_guest
-        ))
+        OR stack_user_id = ANY((SELECT identity.current_guests())::uuid[])
     )
 );
 -- What happened to whom the company sees, while it was theirs; another company's rows of the same person stay its own.
 CREATE POLICY tenant ON identity.profile_audit FOR SELECT TO consumer_tenant USING (
-    company_id = (SELECT identity.current_company_id())
+    company_id = identity.current_company_id()
     AND EXISTS (
         SELECT FROM identity.profiles AS p
         WHERE p.user_id = profile_audit.user_id
     )
 );
 CREATE POLICY definer ON identity.companies FOR SELECT TO consumer_definer USING (TRUE);
+CREATE POLICY definer ON identity.company_members FOR SELECT TO consumer_definer USING (TRUE);
+
+-- Whether an API key was ever put to use: what it brought in is in the outbox. Where there is none, nothing can confirm
+-- what the webhooks told.
+CREATE FUNCTION identity.has_api_key() RETURNS boolean
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN EXISTS (SELECT FROM consumer.outbox WHERE source = 'backfill')
+        OR EXISTS (SELECT FROM consumer.outbox WHERE source = 'reconcile');
+END
+$$;
+REVOKE EXECUTE ON FUNCTION identity.has_api_key FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION identity.has_api_key TO consumer_app, consumer_tenant, consumer_operator;
+
+-- Each active company's living profiles, counted where they are at home. A profile is synced when Stack itself sent a
+-- snapshot: such a version begins with 1. Without profiles the percentage is null.
+CREATE VIEW identity.stack_integration_stats WITH (security_invoker = TRUE) AS
+SELECT
+    c.id AS company_id,
+    c.name AS company_name,
+    count(p.user_id) AS total_profiles,
+    count(m.stack_user_id) AS synced_profiles,
+    round(100.0 * count(m.stack_user_id) / nullif(count(p.user_id), 0), 2) AS sync_percentage,
+    min(p.created_at) AS first_profile_created,
+    max(p.updated_at) AS last_profile_updated,
+    round(avg(m.sync_version), 2) AS avg_sync_version
+FROM identity.companies AS c
+LEFT JOIN identity.profiles AS p ON c.id = p.company_id AND p.deleted_at IS NULL
+LEFT JOIN identity.stack_user_profiles AS m ON p.user_id = m.stack_user_id AND m.version >= '1'
+WHERE c.deleted_at IS NULL
+GROUP BY c.id, c.name;
+
+-- Living profiles of which Stack itself sent no snapshot, or, once an API key could bring one, none of the last 24
+-- hours. The hours are those since Stack's newest snapshot, whatever it changed; last_synced_at is when one last
+-- changed something.
+CREATE VIEW identity.profiles_needing_sync WITH (security_invoker = TRUE) AS
+SELECT
+    p.user_id,
+    p.full_name,
+    p.company_id,
+    c.name AS company_name,
+    p.updated_at AS profile_updated_at,
+    m.last_synced_at,
+    (extract(EPOCH FROM now() - m.occurred_at) / 3600)::double precision AS hours_since_sync
+FROM identity.profiles AS p
+LEFT JOIN identity.companies AS c ON p.company_id = c.id
+LEFT JOIN identity.stack_user_profiles AS m ON p.user_id = m.stack_user_id AND m.version >= '1'
+WHERE
+    p.deleted_at IS NULL
+    AND (
+        m.stack_user_id IS NULL
+        OR (m.occurred_at < now() - interval '24 hours' AND (SELECT identity.has_api_key()))
+    );
+GRANT SELECT ON
+identity.stack_integration_stats, identity.profiles_needing_sync TO consumer_app, consumer_tenant, consumer_operator;
 
 GRANT SELECT (id, name, logo_url, settings, created_at, updated_at, deleted_at)
 ON identity.companies TO consumer_tenant;
@@ -127,7 +216,10 @@ GRANT SELECT (
     last_sign_out_at, version, occurred_at, message_id, last_synced_at, sync_version, deleted_at
 ) ON identity.stack_user_profiles TO consumer_tenant;
 GRANT SELECT (version) ON identity.stack_user_profiles TO consumer_app;
+GRANT USAGE ON SCHEMA consumer TO consumer_definer;
+GRANT SELECT (source) ON consumer.outbox TO consumer_definer;
 GRANT SELECT (id, deleted_at) ON identity.companies TO consumer_definer;
+GRANT SELECT (company_id, user_id, removed_at, is_guest) ON identity.company_members TO consumer_definer;
 
 -- A page of a company in the order of the users' ids.
 CREATE INDEX profiles_company_id ON identity.profiles (company_id, user_id) WHERE company_id IS NOT NULL;
@@ -150,39 +242,43 @@ CREATE FUNCTION identity.search_profiles(name text, page_size integer DEFAULT 50
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     wanted_id CONSTANT uuid := identity.current_company_id();
+    guests CONSTANT uuid[] := identity.current_guests();
     wanted CONSTANT text COLLATE "C" := identity.folded(name);
     -- U+10FFFF is the last code point.
     wanted_end CONSTANT text COLLATE "C" := wanted || chr(1114111);
     found_count integer;
 BEGIN
     RETURN QUERY
-    SELECT p.*
-    FROM identity.profiles AS p
-    WHERE p.company_id = wanted_id AND p.deleted_at IS NULL AND p.search_name >= wanted AND p.search_name < wanted_end
+    (
+        SELECT p.*
+        FROM identity.profiles AS p
+        WHERE p.company_id = wanted_id AND p.search_name >= wanted AND p.search_name < wanted_end
+        ORDER BY p.search_name, p.user_id
+        LIMIT page_size
+    )
     UNION ALL
     SELECT p.*
-    FROM identity.company_members AS b
-    INNER JOIN identity.profiles AS p ON b.user_id = p.user_id
-    WHERE
-        b.company_id = wanted_id AND b.is_guest AND p.deleted_at IS NULL
-        AND p.search_name >= wanted AND p.search_name < wanted_end
+    FROM identity.profiles AS p
+    WHERE p.user_id = ANY(guests) AND p.search_name >= wanted AND p.search_name < wanted_end
     ORDER BY search_name, user_id
     LIMIT page_size;
     GET DIAGNOSTICS found_count = ROW_COUNT;
-    IF found_count >= page_size THEN
+    IF found_count = page_size THEN
         RETURN;
     END IF;
 
     RETURN QUERY
-    SELECT p.*
-    FROM identity.profiles AS p
-    WHERE p.company_id = wanted_id AND p.deleted_at IS NULL AND position(wanted IN p.search_name) > 1
+    (
+        SELECT p.*
+        FROM identity.profiles AS p
+        WHERE p.company_id = wanted_id AND position(wanted IN p.search_name) > 1
+        ORDER BY p.search_name, p.user_id
+        LIMIT page_size - found_count
+    )
     UNION ALL
     SELECT p.*
-    FROM identity.company_members AS b
-    INNER JOIN identity.profiles AS p ON b.user_id = p.user_id
-    WHERE
-        b.company_id = wanted_id AND b.is_guest AND p.deleted_at IS NULL AND position(wanted IN p.search_name) > 1
+    FROM identity.profiles AS p
+    WHERE p.user_id = ANY(guests) AND position(wanted IN p.search_name) > 1
     ORDER BY search_name, user_id
     LIMIT page_size - found_count;
 END
@@ -192,5 +288,8 @@ GRANT EXECUTE ON FUNCTION identity.search_profiles TO consumer_tenant, consumer_
 
 -- The new owner must be able to create in the schema at the moment it becomes the owner, and only then.
 GRANT CREATE ON SCHEMA identity TO consumer_definer;
-ALTER FUNCTION identity.current_company_id OWNER TO consumer_definer;
+ALTER FUNCTION identity.is_current_company_active OWNER TO consumer_definer;
+ALTER FUNCTION identity.current_guests OWNER TO consumer_definer;
+ALTER FUNCTION identity.current_memberships OWNER TO consumer_definer;
+ALTER FUNCTION identity.has_api_key OWNER TO consumer_definer;
 REVOKE CREATE ON SCHEMA identity FROM consumer_definer;

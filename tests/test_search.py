@@ -1,0 +1,95 @@
+"""Names are found within a company by any part, whatever their case and accents; the rest of I1 and I2 is in plans."""
+
+from uuid import UUID, uuid4
+
+import pytest
+
+from tests.factories import membership, team_event, user_updated
+from tests.support import rows
+from tests.tenants import join, seen
+from tests.test_effects import applied
+
+
+def named(url: str, *names: str) -> UUID:
+    """Make a company with people of these names."""
+    company_id = uuid4()
+    people = [(uuid4(), name) for name in names]
+    applied(
+        url,
+        team_event("created", company_id),
+        *(user_updated(user_id, display_name=name) for user_id, name in people),
+        *(membership("created", company_id, user_id) for user_id, _ in people),
+    )
+    return company_id
+
+
+def found(url: str, company_id: UUID, name: str, role: str = "tenant", size: int = 50) -> list[str]:
+    return seen(url, f"SELECT full_name FROM identity.search_profiles('{name}', {size})", role, company=company_id)
+
+
+@pytest.mark.parametrize(
+    ("full_name", "name"),
+    [
+        ("José", "jos"),
+        ("José", "JOSÉ"),
+        ("Jose\u0301", "josé"),
+        ("María José", "jose"),
+        ("Łukasz Żółć", "lukasz zolc"),
+        ("Straße", "STRASSE"),
+        ("Ångström", "angs"),
+        ("Ｗｉｄｅ", "wide"),
+        ("ﬁona", "fiona"),
+        ("İpek", "ipek"),
+        ("Иван", "ИВА"),
+        ("김철수", "김철"),
+        ("100%_a\\b", "%_a\\b"),
+        ("🦊 Fox", "🦊"),
+    ],
+)
+@pytest.mark.parametrize("role", ["tenant", "app"])
+def test_a_name_is_found_by_a_part_of_it(emptied: str, full_name: str, name: str, role: str) -> None:
+    company_id = named(emptied, full_name, "Nobody")
+
+    assert found(emptied, company_id, name, role) == [full_name]
+
+
+def test_those_that_begin_with_it_come_first_and_a_page_is_no_longer_than_asked(emptied: str) -> None:
+    company_id = named(emptied, "Cora Ann", "Zoe Ann", "Anna", "Ann", "Bo")
+
+    assert found(emptied, company_id, "ann") == ["Ann", "Anna", "Cora Ann", "Zoe Ann"]
+    assert found(emptied, company_id, "ann", size=3) == ["Ann", "Anna", "Cora Ann"]
+    assert found(emptied, company_id, "ann", size=1) == ["Ann"]
+    assert found(emptied, company_id, "") == ["Ann", "Anna", "Bo", "Cora Ann", "Zoe Ann"]
+    assert found(emptied, company_id, "x") == []
+
+
+def test_a_guest_is_found_and_another_companys_people_are_not(emptied: str) -> None:
+    ours, theirs, guest = uuid4(), named(emptied, "Ada of theirs"), uuid4()
+    join(emptied, ours, uuid4())
+    join(emptied, theirs, guest)
+    applied(emptied, user_updated(guest, display_name="Ada Guest"), membership("created", ours, guest))
+
+    assert found(emptied, ours, "ada") == ["Ada", "Ada Guest"]
+    assert found(emptied, ours, "gue") == ["Ada Guest"]
+    assert found(emptied, theirs, "ada") == ["Ada Guest", "Ada of theirs"]
+
+
+@pytest.mark.parametrize("role", ["tenant", "app"])
+def test_without_a_company_nobody_is_found(emptied: str, role: str) -> None:
+    named(emptied, "Ada")
+
+    assert seen(emptied, "SELECT user_id FROM identity.search_profiles('ada')", role) == []
+
+
+def test_no_length_of_a_name_role_or_department_refuses_a_delivery(emptied: str) -> None:
+    """Text that does not compress, three times what an index entry may hold."""
+    long = "".join(str(uuid4()) for _ in range(250))
+    user_id, company_id = uuid4(), uuid4()
+    metadata = {"role": long, "department": long, "company_id": str(company_id)}
+
+    outcomes = applied(emptied, team_event("created", company_id), user_updated(user_id, server_metadata=metadata))
+    applied(emptied, user_updated(user_id, display_name="é" * 256, server_metadata=metadata))
+
+    assert outcomes == ["applied", "applied"]
+    assert rows(emptied, "SELECT length(role_type) AS n FROM identity.profiles") == [{"n": len(long)}]
+    assert found(emptied, company_id, "e" * 300) == ["é" * 256]
