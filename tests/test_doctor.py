@@ -124,11 +124,39 @@ def test_each_check_is_one_line_without_colour_in_a_pipe(emptied: str) -> None:
             id="not forced",
         ),
         pytest.param(
-            "CREATE TABLE identity.forgotten ()",
-            "DROP TABLE identity.forgotten",
+            "ALTER TABLE identity.companies DISABLE ROW LEVEL SECURITY",
+            "ALTER TABLE identity.companies ENABLE ROW LEVEL SECURITY",
             "row-level security",
-            "not forced on identity.forgotten",
-            id="a new table",
+            "not forced on identity.companies",
+            id="switched off",
+        ),
+        pytest.param(
+            "ALTER POLICY tenant ON identity.profiles TO consumer_definer",
+            "ALTER POLICY tenant ON identity.profiles TO consumer_tenant",
+            "policies",
+            "none on identity.profiles for consumer_tenant",
+            id="a policy that is gone",
+        ),
+        pytest.param(
+            "CREATE POLICY handy ON identity.profiles USING (TRUE)",
+            "DROP POLICY handy ON identity.profiles",
+            "policies",
+            "not ours: handy on identity.profiles for PUBLIC",
+            id="a policy for everybody",
+        ),
+        pytest.param(
+            "CREATE ROLE shop LOGIN BYPASSRLS IN ROLE consumer_tenant",
+            "DROP ROLE shop",
+            "application's logins",
+            "pass row-level security: shop",
+            id="an application that passes the policies",
+        ),
+        pytest.param(
+            "CREATE ROLE shops IN ROLE consumer_app; CREATE ROLE shop LOGIN SUPERUSER IN ROLE shops",
+            "DROP ROLE shop; DROP ROLE shops",
+            "application's logins",
+            "pass row-level security: shop",
+            id="an application that is a superuser",
         ),
         pytest.param(
             "GRANT SELECT ON consumer.outbox TO PUBLIC",
@@ -217,6 +245,15 @@ def test_what_only_needs_a_look_does_not_fail(emptied: str, doing: str, undoing:
 
     assert exit_code == 0
     assert (checks[name]["state"], checks[name]["finding"]) == ("warning", finding)
+
+
+def test_a_table_that_somebody_added_to_the_users_data_fails_for_its_rows_and_its_policies(emptied: str) -> None:
+    with change(emptied, "CREATE TABLE identity.forgotten ()", "DROP TABLE identity.forgotten"):
+        exit_code, checks = examined(emptied)
+
+    assert exit_code == 1
+    assert checks["row-level security"]["finding"] == "not forced on identity.forgotten"
+    assert "none on identity.forgotten for consumer_tenant" in checks["policies"]["finding"]
 
 
 def test_retries_need_a_look_and_name_their_error(emptied: str) -> None:

@@ -9,6 +9,10 @@ from consumer.doctor.check import Check, fail_unless, ok
 from consumer.migrations import DUTIES
 from consumer.queries import query
 
+# Who passes by a policy on every table of identity, and whose members an application's logins are.
+READERS = ("worker", "operator", "app", "tenant")
+APPLICATIONS = ("app", "tenant")
+
 
 @dataclass(frozen=True, slots=True)
 class Isolation:
@@ -18,6 +22,9 @@ class Isolation:
     privileged_roles: list[str]
     tables: list[str]
     open_tables: list[str]
+    unguarded_tables: list[str]
+    added_policies: list[str]
+    bypassing_applications: list[str]
     strangers_privileges: list[str]
     unvacuumed_tables: list[str]
     bypassing_roles: list[str]
@@ -25,8 +32,10 @@ class Isolation:
 
 async def isolation(conn: Connection, role_prefix: str) -> Isolation:
     """Read the catalogue; any login may."""
+    named = {"roles": DUTIES, "readers": READERS, "applications": APPLICATIONS}
+    values = {name: [f"{role_prefix}_{duty}" for duty in duties] for name, duties in named.items()}
     async with conn.cursor(binary=True, row_factory=class_row(Isolation)) as cursor:
-        await cursor.execute(query("doctor/isolation"), {"roles": [f"{role_prefix}_{duty}" for duty in DUTIES]})
+        await cursor.execute(query("doctor/isolation"), values)
         found = await cursor.fetchone()
     assert found is not None, "lists always have a row"
     return found
@@ -50,6 +59,16 @@ def judge_isolation(found: Isolation) -> list[Check]:
             "ALTER ROLE … NOSUPERUSER NOBYPASSRLS: such a role sees every tenant.",
         ),
         _judge_tables(found),
+        _judge_policies(found),
+        fail_unless(
+            not found.bypassing_applications,
+            "application's logins",
+            f"pass row-level security: {_list(found.bypassing_applications)}"
+            if found.bypassing_applications
+            else "none passes row-level security",
+            "ALTER ROLE … NOSUPERUSER NOBYPASSRLS, or let the application have another login: where it once forgets to "
+            "take its role, it sees every tenant.",
+        ),
         fail_unless(
             not found.strangers_privileges,
             "grants",
@@ -68,6 +87,20 @@ def _judge_tables(found: Isolation) -> Check:
         "row-level security",
         f"not forced on {_list(found.open_tables)}" if found.open_tables else "forced on every table of identity",
         "ALTER TABLE … ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY.",
+    )
+
+
+def _judge_policies(found: Isolation) -> Check:
+    wrong = [
+        *(f"none on {missing}" for missing in found.unguarded_tables),
+        *(f"not ours: {policy}" for policy in found.added_policies),
+    ]
+    return fail_unless(
+        not wrong,
+        "policies",
+        "; ".join(wrong) or "every reader has its own on every table of identity",
+        "CREATE POLICY as sql/schema.sql shows it, or DROP POLICY: without its own a role sees no row, and through one "
+        "that is not ours may come every tenant's.",
     )
 
 

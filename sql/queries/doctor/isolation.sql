@@ -1,6 +1,7 @@
 -- Who could see or do more in our schemas than they should, and what vacuum leaves out; save for tables and
--- bypassing_roles each list is empty where all is well.
-WITH ours AS (
+-- bypassing_roles each list is empty where all is well. Left out among the application's logins: the superuser that the
+-- cluster was made with, whose powers nobody can take, and the logins that own the schemas or ask this, judged elsewhere.
+WITH RECURSIVE ours AS (
     SELECT
         oid,
         nspname,
@@ -64,6 +65,39 @@ unvacuumed AS (
     WHERE o.option_name = 'autovacuum_enabled' AND NOT o.option_value::boolean
 ),
 
+-- Without a policy its readers see no row; with one for somebody else, somebody else does.
+unguarded AS (
+    SELECT r.relation || ' for ' || s.role_name AS relation
+    FROM relations AS r
+    CROSS JOIN unnest(%(readers)b::text[]) AS s (role_name)
+    WHERE
+        r.is_personal
+        AND NOT EXISTS (
+            SELECT FROM pg_policy AS p
+            INNER JOIN pg_roles AS o ON o.oid = ANY(p.polroles)
+            WHERE p.polrelid = r.oid AND o.rolname = s.role_name AND p.polpermissive
+        )
+),
+
+added AS (
+    SELECT DISTINCT p.polname || ' on ' || r.relation || ' for ' || coalesce(o.rolname, 'PUBLIC') AS policy
+    FROM pg_policy AS p
+    INNER JOIN relations AS r ON p.polrelid = r.oid
+    CROSS JOIN unnest(p.polroles) AS g (role_oid)
+    LEFT JOIN pg_roles AS o ON g.role_oid = o.oid
+    WHERE r.is_personal AND NOT coalesce(o.rolname = ANY(%(roles)b::text[]), FALSE)
+),
+
+applications AS (
+    SELECT oid
+    FROM pg_roles
+    WHERE rolname = ANY(%(applications)b::text[])
+    UNION
+    SELECT m.member AS oid
+    FROM pg_auth_members AS m
+    INNER JOIN applications AS a ON m.roleid = a.oid
+),
+
 expected AS (
     SELECT
         s.role_name,
@@ -98,6 +132,31 @@ SELECT
         WHERE is_personal AND NOT is_closed
         ORDER BY relation
     ) AS open_tables,
+    ARRAY(
+        SELECT relation
+        FROM unguarded
+        ORDER BY relation
+    ) AS unguarded_tables,
+    ARRAY(
+        SELECT policy
+        FROM added
+        ORDER BY policy
+    ) AS added_policies,
+    ARRAY(
+        SELECT r.rolname::text
+        FROM pg_roles AS r
+        INNER JOIN applications AS a ON r.oid = a.oid
+        WHERE
+            r.rolcanlogin
+            AND (r.rolsuper OR r.rolbypassrls)
+            AND r.oid <> 10
+            AND r.rolname <> session_user
+            AND NOT EXISTS (
+                SELECT FROM ours
+                WHERE ours.nspowner = r.oid
+            )
+        ORDER BY r.rolname
+    ) AS bypassing_applications,
     ARRAY(
         SELECT privilege
         FROM strangers
