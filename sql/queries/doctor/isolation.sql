@@ -1,6 +1,6 @@
 -- Who could see or do more in our schemas than they should, and what vacuum leaves out; save for tables and
--- bypassing_roles each list is empty where all is well. Left out among the application's logins: the superuser that the
--- cluster was made with, whose powers nobody can take, and the logins that own the schemas or ask this, judged elsewhere.
+-- bypassing_roles each list is empty where all is well. Left out among the application's logins: the superuser that
+-- the cluster was made with, whose powers nobody can take, and who owns the schemas or asks this, judged elsewhere.
 WITH RECURSIVE ours AS (
     SELECT
         oid,

@@ -1,0 +1,75 @@
+"""Every statement on the page about tenants runs as it stands there, and shows what the page says."""
+
+import re
+from uuid import UUID, uuid4
+
+import psycopg
+import pytest
+from psycopg.conninfo import make_conninfo
+
+from tests.cli_support import ROOT
+from tests.tenants import join, reader, seen
+
+PAGE = (ROOT / "docs" / "TENANTS.md").read_text()
+LOGIN, BY_HAND, QUERIES = re.findall(r"```sql\n(.*?)```", PAGE, re.DOTALL)
+# What stands in a call of an ORM's, with its parameters.
+SNIPPETS = {
+    "SQLAlchemy": re.findall(r'text\("(.*?)"\)', PAGE),
+    "Drizzle": re.findall(r"sql`(.*?)`", PAGE),
+    "Prisma": re.findall(r"\$queryRaw`(.*?)`", PAGE),
+}
+PARAMETER = re.compile(r"\$\{(\w+)\}|(?<!:):(\w+)")
+
+
+def statements(text: str) -> list[str]:
+    return [each.strip() for each in re.sub(r"--.*", "", text).split(";") if each.strip()]
+
+
+def test_the_login_of_the_page_reads_under_its_role_only(emptied: str) -> None:
+    company_id, user_id = UUID(re.findall(r"app.company_id = '(.*?)'", BY_HAND)[0]), uuid4()
+    join(emptied, company_id, user_id)
+    with psycopg.connect(emptied, autocommit=True) as admin:
+        admin.execute(LOGIN.encode())
+        try:
+            url = make_conninfo(emptied, user="shop", password="…")
+            with psycopg.connect(url, autocommit=True) as conn:
+                results = [conn.execute(each.encode()) for each in statements(BY_HAND)]
+                with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                    conn.execute("SELECT user_id FROM identity.profiles")
+        finally:
+            admin.execute("DROP ROLE shop")
+
+    assert [row for result in results if result.description for row in result.fetchall()] == [(user_id, "Ada")]
+
+
+@pytest.mark.parametrize("library", SNIPPETS)
+def test_the_statements_of_a_snippet_enter_and_read(emptied: str, library: str) -> None:
+    company_id, user_id = uuid4(), uuid4()
+    join(emptied, company_id, user_id)
+    join(emptied, uuid4(), uuid4())
+    values = {"company_id": company_id, "companyId": company_id, "userId": user_id, "name": "ad"}
+
+    enter, read = (PARAMETER.sub(r"%(\1\2)s", text) for text in SNIPPETS[library])
+    with psycopg.connect(emptied) as conn:
+        conn.execute(enter.encode(), {name: str(value) for name, value in values.items()})
+        found = conn.execute(read.encode(), values).fetchall()
+
+    assert len(found) == 1
+    assert found[0][0] in {user_id, company_id}
+
+
+@pytest.mark.parametrize("statement", statements(QUERIES))
+@pytest.mark.parametrize("role", ["tenant", "app"])
+def test_a_query_of_the_page_runs(emptied: str, statement: str, role: str) -> None:
+    with reader(emptied, role, company=uuid4()) as conn:
+        assert conn.execute(statement.encode()).fetchall() == []
+
+
+def test_every_relation_and_function_of_the_table_exists(emptied: str) -> None:
+    table = PAGE[PAGE.index("|---") : PAGE.index("A guest is")]
+    relations = set(
+        re.findall(r"`([a-z_]+)`", "\n".join(line.split("|")[1] for line in table.splitlines() if "|" in line))
+    )
+
+    stored = seen(emptied, "SELECT relname::text FROM pg_class WHERE relnamespace = 'identity'::regnamespace", "app")
+    assert relations - {"stack_metadata", "consumer"} <= set(stored)
