@@ -28,6 +28,10 @@ class BadPayload(ConsumerError):
         self.reason = reason
 
 
+class BadQuery(ConsumerError):
+    """The question cannot be answered."""
+
+
 class BadSignature(ConsumerError):
     """The delivery is not proved to come from its sender."""
 

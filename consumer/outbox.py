@@ -3,9 +3,10 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
+from psycopg import AsyncConnection
 from psycopg.rows import args_row
 
 from consumer.database import Connection
@@ -40,7 +41,7 @@ class Claimed(NamedTuple):
     attempts: int = 0
 
 
-async def put(conn: Connection, deliveries: Sequence[Delivery]) -> int:
+async def put(conn: AsyncConnection[Any], deliveries: Sequence[Delivery]) -> int:
     """Store and queue usable deliveries; return how many were new. A repeat of a stored id changes nothing."""
     cursor = await conn.execute(
         query("outbox/put"),

@@ -15,6 +15,7 @@ ELSEWHERE = (
     "demo/*",
     "doctor/*",
     "migrations/lacks",
+    "profiles/*",
     "session/*",
     "settings/declare_company",
     "settings/is_shaping",

@@ -4,4 +4,3 @@ REVOKE SELECT ON identity.profiles FROM consumer_definer;
 REVOKE SELECT (seq) ON consumer.outcomes FROM consumer_definer;
 REVOKE SELECT (seq, state) ON consumer.failures FROM consumer_definer;
 REVOKE SELECT (seq, source, message_id, user_id) ON consumer.outbox FROM consumer_definer;
-REVOKE USAGE ON SCHEMA consumer FROM consumer_definer;

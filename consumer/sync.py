@@ -1,0 +1,115 @@
+"""The library's way in: sign-ins, sign-outs and users that an application in Python hands over.
+
+Each becomes a row of the outbox, in the caller's transaction and as the caller's role, which needs what
+`consumer_receiver` may. Workers apply it once that transaction commits.
+"""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+from uuid import UUID, uuid4
+
+import orjson
+from psycopg import AsyncConnection
+from psycopg.rows import scalar_row
+
+from consumer import outbox
+from consumer.errors import BadPayload
+from consumer.events import check
+from consumer.outbox import Delivery
+from consumer.queries import query
+
+# How far Stack's replicas may be behind: a webhook about the same moment must win.
+REPLICA_LAG = timedelta(seconds=60)
+
+
+class Stored(NamedTuple):
+    """An event is in the outbox under this id; *is_new* is False where one was before, which changes nothing."""
+
+    message_id: str
+    is_new: bool
+
+
+class Synced(NamedTuple):
+    """A user is in the outbox under this id, or *error* says why nothing of it can be used and nothing was stored."""
+
+    message_id: str
+    error: str | None
+
+
+async def handle_sign_in(
+    conn: AsyncConnection[Any],
+    user: UUID | Mapping[str, Any],
+    *,
+    at: datetime | None = None,
+    message_id: str | None = None,
+) -> Stored:
+    """Queue a sign-in of a user, by id or as the whole user object that the application has.
+
+    *at* is the database's time by default. Give a *message_id* of your own, the session's say, and repeats are told.
+    Raises BadPayload for what is no user object.
+    """
+    return await _handle(conn, "in", user, at, message_id)
+
+
+async def handle_sign_out(
+    conn: AsyncConnection[Any],
+    user: UUID | Mapping[str, Any],
+    *,
+    at: datetime | None = None,
+    message_id: str | None = None,
+) -> Stored:
+    """Queue a sign-out, as `handle_sign_in` does a sign-in."""
+    return await _handle(conn, "out", user, at, message_id)
+
+
+async def sync_users(
+    conn: AsyncConnection[Any], users: Iterable[Mapping[str, Any]], *, requested_at: datetime
+) -> list[Synced]:
+    """Queue users as Stack's REST API returned them to a request that began at *requested_at*.
+
+    Return what became of each, in their order. They count as Stack's own word of that moment: a newer webhook wins.
+    """
+    run, at = uuid4(), requested_at - REPLICA_LAG
+    results, deliveries = [], []
+    for number, user in enumerate(users):
+        message_id = f"{run}:user:{user.get('id', number)}"
+        try:
+            deliveries.append(_delivery("backfill", message_id, at, {"type": "user.updated", "data": user}))
+        except BadPayload as error:
+            results.append(Synced(message_id, str(error)))
+        else:
+            results.append(Synced(message_id, None))
+    await _put(conn, deliveries)
+    return results
+
+
+async def _handle(
+    conn: AsyncConnection[Any], verb: str, user: UUID | Mapping[str, Any], at: datetime | None, message_id: str | None
+) -> Stored:
+    occurred_at = at or await _now(conn)
+    data: dict[str, Any] = {"id": str(user)} if isinstance(user, UUID) else dict(user)
+    data[f"signed_{verb}_at_millis"] = int(occurred_at.timestamp() * 1000)
+    chosen_id = message_id or f"signed_{verb}_{uuid4()}"
+    delivery = _delivery("app", chosen_id, occurred_at, {"type": f"user.signed_{verb}", "data": data})
+    return Stored(chosen_id, await _put(conn, [delivery]) == 1)
+
+
+def _delivery(source: str, message_id: str, at: datetime, event: Mapping[str, object]) -> Delivery:
+    body = orjson.dumps(event)
+    checked = check(body, source)
+    return Delivery(source, message_id, checked.type, checked.user_id, checked.team_id, at, None, body)
+
+
+async def _put(conn: AsyncConnection[Any], deliveries: list[Delivery]) -> int:
+    count = await outbox.put(conn, deliveries)
+    await conn.execute(query("session/wake"))
+    return count
+
+
+async def _now(conn: AsyncConnection[Any]) -> datetime:
+    async with conn.cursor(row_factory=scalar_row) as cursor:
+        await cursor.execute(query("session/now"))
+        now = await cursor.fetchone()
+    assert isinstance(now, datetime)
+    return now

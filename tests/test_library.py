@@ -1,0 +1,123 @@
+"""The examples of docs/LIBRARY.md work as they stand there."""
+
+import asyncio
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from shutil import which
+from typing import TypeVar
+from uuid import UUID
+
+import psycopg
+import pytest
+from psycopg.conninfo import make_conninfo
+
+from consumer.signatures import Verifier
+from consumer.web.guard import Limits
+from tests.cli_support import ROOT
+from tests.factories import team, team_event, user_updated
+from tests.support import rows
+from tests.test_patience import work
+from tests.test_worker import drain_all, stored, worker
+from tests.web_support import APP_SECRET, TOLERANCE, Site, running
+
+PAGE = (ROOT / "docs" / "LIBRARY.md").read_text()
+ADA = "6f1c2f0e-9d3b-4a57-8c21-0b7d5e9a4f10"
+APPLICATION = "my_application"
+# Since 22.6 Node runs TypeScript by leaving its types out.
+NODE = ["node", "--experimental-strip-types", "--no-warnings", "--input-type=module-typescript", "--eval"]
+T = TypeVar("T")
+
+
+def examples(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", PAGE, re.DOTALL)
+
+
+def while_working(url: str, call: Callable[[], T]) -> T:
+    """Call, and apply what is due until the call returns."""
+    with ThreadPoolExecutor(1) as pool:
+        called = pool.submit(call)
+        while not called.done():
+            asyncio.run(work(url))
+        return called.result()
+
+
+def run(command: list[str], **settings: str) -> str:
+    result = subprocess.run(
+        command, capture_output=True, text=True, check=False, env={**os.environ, **settings}, cwd=ROOT
+    )
+    assert result.returncode == 0, result.stderr
+    return result.stdout
+
+
+@pytest.fixture
+def site(emptied: str) -> Iterator[Site]:
+    with running(emptied, Limits()) as site:
+        site.app = site.receiver({"app": Verifier([APP_SECRET], TOLERANCE)}, datetime.now(UTC))
+        yield site
+
+
+@pytest.fixture
+def application(emptied: str) -> Iterator[str]:
+    """The login of an application, with what the page grants it."""
+    [grant] = examples("sql")
+    with psycopg.connect(emptied, autocommit=True) as conn:
+        conn.execute(f"CREATE ROLE {APPLICATION} LOGIN PASSWORD 'x'")
+        try:
+            conn.execute(grant)
+            yield make_conninfo(emptied, user=APPLICATION, password="x")
+        finally:
+            conn.execute(f"DROP ROLE {APPLICATION}")
+
+
+def asking(site: Site) -> dict[str, str]:
+    return {"APP_WEBHOOK_SECRET": APP_SECRET, "APP_WEBHOOK_URL": f"http://127.0.0.1:{site.port}/webhooks/app"}
+
+
+def test_a_callback_in_python_gets_its_row(site: Site, emptied: str) -> None:
+    [callback] = [example for example in examples("python") if "def signed_in" in example]
+    script = f"{callback}\nprint(json.dumps(signed_in('{ADA}', 'Ada', None)))"
+
+    profile = json.loads(while_working(emptied, lambda: run([sys.executable, "-c", script], **asking(site))))
+
+    assert (profile["user_id"], profile["full_name"], profile["email"]) == (ADA, "Ada", None)
+
+
+def test_a_callback_in_typescript_gets_its_row(site: Site, emptied: str) -> None:
+    [callback] = examples("typescript")
+    user = {"id": ADA, "displayName": "Ada", "primaryEmail": "ada@example.com", "profileImageUrl": None}
+    script = f"{callback}\nconsole.log(JSON.stringify(await signedIn({json.dumps(user)})));"
+    if subprocess.run([*NODE, ""], capture_output=True, check=False).returncode if which("node") else True:
+        pytest.skip("no Node.js of version 22.6 or newer, which runs TypeScript")
+
+    profile = json.loads(while_working(emptied, lambda: run([*NODE, script], **asking(site))))
+
+    assert (profile["user_id"], profile["full_name"], profile["email"]) == (ADA, "Ada", "ada@example.com")
+
+
+def test_the_library_does_for_an_applications_login_what_the_page_shows(application: str, emptied: str) -> None:
+    [example] = [example for example in examples("python") if "from consumer import profiles" in example]
+    [company] = re.findall(r'CREW = UUID\("(.*)"\)', example)
+    crew = UUID(company)
+    selected = {"selected_team": team(crew), "selected_team_id": company}
+    stored(
+        emptied,
+        [
+            team_event("created", crew),
+            user_updated(UUID(ADA), server_metadata={"role": "admin", "company_id": company}),
+            user_updated(display_name="José", **selected),
+        ],
+    )
+    drain_all(emptied, worker())
+
+    said = run([sys.executable, "-c", example], DATABASE_URL=application).splitlines()
+
+    assert [line.count("Profile(") for line in said] == [2, 1, 1, 1, 1, 0, 0, 0, 0, 0]
+    assert "José" in said[2]
+    assert said[7] == "Stored(message_id='session_1', is_new=True)"
+    assert len(rows(emptied, "SELECT seq FROM consumer.pending")) == 4
