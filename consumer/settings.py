@@ -77,6 +77,7 @@ class Settings:
     max_attempts: int = 12
     poll_max_seconds: float = 1.0
     retention_days: int = 90
+    audit_retention_days: int | None = None
     role_prefix: str = "consumer"
     projection_sql: bytes | None = field(default=None, repr=False)
     stack_api_url: str = "https://api.stack-auth.com"
@@ -119,6 +120,7 @@ def read(environment: Mapping[str, str]) -> tuple[Settings, list[str]]:
             "POLL_MAX_SECONDS", default.poll_max_seconds, POLL_SECONDS_MIN, POLL_SECONDS_MAX
         ),
         retention_days=reader.integer("RETENTION_DAYS", default.retention_days, 1, RETENTION_DAYS_MAX),
+        audit_retention_days=reader.integer("AUDIT_RETENTION_DAYS", None, 1, RETENTION_DAYS_MAX),
         role_prefix=reader.parse("ROLE_PREFIX", _role_prefix, default.role_prefix),
         projection_sql=reader.parse("CONSUMER_PROJECTION_SQL", projection_sql.read, None),
         stack_api_url=reader.parse("STACK_API_URL", _http_url, default.stack_api_url),

@@ -384,6 +384,35 @@ CREATE FUNCTION identity.is_news(offered identity.stack_user_profiles, known ide
 
 
 --
+-- Name: prune_audit(timestamp with time zone, interval); Type: FUNCTION; Schema: identity; Owner: -
+--
+
+CREATE FUNCTION identity.prune_audit(before timestamp with time zone, step interval, OUT removed bigint, OUT reached timestamp with time zone) RETURNS record
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    since timestamptz;
+    found_count bigint;
+BEGIN
+    SELECT audited_since INTO STRICT since FROM consumer.settings FOR UPDATE;
+    IF since IS NULL THEN
+        SELECT min(a.at) INTO since FROM identity.profile_audit AS a;
+    END IF;
+    reached := greatest(since, least(before, since + step));
+
+    SELECT count(*) INTO found_count FROM identity.profile_audit WHERE at >= since AND at < reached;
+    DELETE FROM identity.profile_audit WHERE at >= since AND at < reached;
+    GET DIAGNOSTICS removed = ROW_COUNT;
+    IF removed < found_count THEN
+        RAISE EXCEPTION 'removed % of % audit rows', removed, found_count USING ERRCODE = 'insufficient_privilege';
+    END IF;
+    UPDATE consumer.settings SET audited_since = reached;
+END
+$$;
+
+
+--
 -- Name: scrub_audit(uuid[]); Type: FUNCTION; Schema: identity; Owner: -
 --
 
@@ -771,6 +800,7 @@ CREATE TABLE consumer.settings (
     company_key text NOT NULL,
     delete_policy text NOT NULL,
     recorded_at timestamp with time zone DEFAULT now() NOT NULL,
+    audited_since timestamp with time zone,
     CONSTRAINT settings_delete_policy CHECK ((delete_policy = ANY (ARRAY['soft'::text, 'anonymise'::text, 'hard'::text]))),
     CONSTRAINT settings_is_one_row CHECK (id)
 );
@@ -1117,6 +1147,13 @@ CREATE INDEX company_members_guests ON identity.company_members USING btree (com
 --
 
 CREATE INDEX company_members_user_id ON identity.company_members USING btree (user_id);
+
+
+--
+-- Name: profile_audit_at; Type: INDEX; Schema: identity; Owner: -
+--
+
+CREATE INDEX profile_audit_at ON identity.profile_audit USING brin (at) WITH (pages_per_range='16');
 
 
 --
@@ -1734,6 +1771,14 @@ GRANT ALL ON FUNCTION identity.is_news(offered identity.stack_user_profiles, kno
 
 
 --
+-- Name: FUNCTION prune_audit(before timestamp with time zone, step interval, OUT removed bigint, OUT reached timestamp with time zone); Type: ACL; Schema: identity; Owner: -
+--
+
+REVOKE ALL ON FUNCTION identity.prune_audit(before timestamp with time zone, step interval, OUT removed bigint, OUT reached timestamp with time zone) FROM PUBLIC;
+GRANT ALL ON FUNCTION identity.prune_audit(before timestamp with time zone, step interval, OUT removed bigint, OUT reached timestamp with time zone) TO consumer_operator;
+
+
+--
 -- Name: FUNCTION scrub_audit(user_ids uuid[]); Type: ACL; Schema: identity; Owner: -
 --
 
@@ -1948,6 +1993,13 @@ GRANT SELECT ON TABLE consumer.settings TO consumer_operator;
 
 
 --
+-- Name: COLUMN settings.audited_since; Type: ACL; Schema: consumer; Owner: -
+--
+
+GRANT SELECT(audited_since),UPDATE(audited_since) ON TABLE consumer.settings TO consumer_definer;
+
+
+--
 -- Name: TABLE team_permissions; Type: ACL; Schema: consumer; Owner: -
 --
 
@@ -2061,6 +2113,14 @@ GRANT SELECT,INSERT ON TABLE identity.profile_audit TO consumer_worker;
 GRANT SELECT ON TABLE identity.profile_audit TO consumer_operator;
 GRANT SELECT ON TABLE identity.profile_audit TO consumer_app;
 GRANT SELECT ON TABLE identity.profile_audit TO consumer_tenant;
+GRANT DELETE ON TABLE identity.profile_audit TO consumer_definer;
+
+
+--
+-- Name: COLUMN profile_audit.at; Type: ACL; Schema: identity; Owner: -
+--
+
+GRANT SELECT(at) ON TABLE identity.profile_audit TO consumer_definer;
 
 
 --

@@ -8,7 +8,7 @@ import click
 from consumer.cli.context import refusals
 
 # In the order of an installation's life. The module consumer.cli.<name> holds each as `command`.
-COMMANDS = ("up", "serve", "work", "migrate", "send", "demo", "status", "dead", "replay", "adopt", "doctor")
+COMMANDS = ("up", "serve", "work", "migrate", "send", "demo", "status", "dead", "replay", "prune", "adopt", "doctor")
 
 
 class LazyGroup(click.Group):

@@ -13,12 +13,13 @@ from consumer.faults import code
 from consumer.queries import query, sql_root
 
 # What each process runs, by folder or name. The queries of a session, of the doctor, of the demo and of the migrator's
-# own login need no grant of ours, nor do those of the catalogue.
+# own login need no grant of ours, nor do those of the catalogue; those of `profiles` run as an application's login.
 QUERIES: Mapping[str, Sequence[str]] = {
     "receiver": ("following/*", "migrations/applied", "outbox/put", "outbox/put_dead", "settings/read"),
     "worker": (
         "adopt/page",
-        "audit/*",
+        "audit/put_sign_ins",
+        "audit/scrub",
         "companies/*",
         "deliveries/stats",
         "edits/*",
@@ -30,7 +31,7 @@ QUERIES: Mapping[str, Sequence[str]] = {
         "settings/hold",
         "settings/read",
     ),
-    "operator": ("deliveries/*", "migrations/applied", "settings/read"),
+    "operator": ("audit/prune", "deliveries/*", "migrations/applied", "settings/read"),
 }
 # What is said of these names a relation, column, function or schema, and can hold no value: planning reads no row.
 NAMING = (

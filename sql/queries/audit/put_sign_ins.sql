@@ -1,4 +1,5 @@
--- Audit the claimed sign-ins and sign-outs, each once for ever; returns the deliveries that were not audited before.
+-- Audit the claimed sign-ins and sign-outs, each once for ever, but for those older than the audit; returns the
+-- deliveries that were not audited before.
 -- The claimed deliveries come first, as a fence: by way of the users the cost would grow with all they ever sent.
 WITH claimed AS MATERIALIZED (
     SELECT
@@ -8,7 +9,10 @@ WITH claimed AS MATERIALIZED (
         source,
         message_id
     FROM consumer.outbox
-    WHERE seq = ANY(%(seqs)b::bigint[]) AND event_type IN ('user.signed_in', 'user.signed_out')
+    WHERE
+        seq = ANY(%(seqs)b::bigint[])
+        AND event_type IN ('user.signed_in', 'user.signed_out')
+        AND received_at >= coalesce((SELECT s.audited_since FROM consumer.settings AS s), '-infinity')
 ),
 
 audited AS (

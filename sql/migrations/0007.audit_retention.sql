@@ -1,0 +1,39 @@
+-- A retention of the audit's own: what is older is removed, a slice of time in each transaction.
+-- depends: 0004.edits
+
+-- Where the audit begins. A replay of older sign-ins does not write again what was removed.
+ALTER TABLE consumer.settings ADD COLUMN audited_since timestamptz; -- null: nothing was removed
+
+-- identity.prune_audit: rows lie in the order of their time.
+CREATE INDEX profile_audit_at ON identity.profile_audit USING brin (at) WITH (pages_per_range = 16);
+
+-- Remove the next slice of the audit that is older than an instant; returns how many rows it had, and where the audit
+-- begins now. The one way to remove any; two who prune take turns.
+CREATE FUNCTION identity.prune_audit(before timestamptz, step interval, OUT removed bigint, OUT reached timestamptz)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    since timestamptz;
+    found_count bigint;
+BEGIN
+    SELECT audited_since INTO STRICT since FROM consumer.settings FOR UPDATE;
+    IF since IS NULL THEN
+        SELECT min(a.at) INTO since FROM identity.profile_audit AS a;
+    END IF;
+    reached := greatest(since, least(before, since + step));
+
+    SELECT count(*) INTO found_count FROM identity.profile_audit WHERE at >= since AND at < reached;
+    DELETE FROM identity.profile_audit WHERE at >= since AND at < reached;
+    GET DIAGNOSTICS removed = ROW_COUNT;
+    IF removed < found_count THEN
+        RAISE EXCEPTION 'removed % of % audit rows', removed, found_count USING ERRCODE = 'insufficient_privilege';
+    END IF;
+    UPDATE consumer.settings SET audited_since = reached;
+END
+$$;
+REVOKE EXECUTE ON FUNCTION identity.prune_audit FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION identity.prune_audit TO consumer_operator;
+GRANT SELECT (at), DELETE ON identity.profile_audit TO consumer_definer;
+GRANT SELECT (audited_since), UPDATE (audited_since) ON consumer.settings TO consumer_definer;
+GRANT CREATE ON SCHEMA identity TO consumer_definer;
+ALTER FUNCTION identity.prune_audit OWNER TO consumer_definer;
+REVOKE CREATE ON SCHEMA identity FROM consumer_definer;

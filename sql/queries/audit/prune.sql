@@ -1,0 +1,5 @@
+-- Remove the next slice of what the audit no longer keeps; returns how many rows it had, and whether more may follow.
+SELECT
+    removed,
+    coalesce(reached < now() - %(kept)b::interval, FALSE) AS is_more
+FROM identity.prune_audit(now() - %(kept)b::interval, %(step)b::interval);

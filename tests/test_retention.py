@@ -1,0 +1,114 @@
+"""What the retention removes of the audit, and that nothing but age decides."""
+
+import asyncio
+from datetime import timedelta
+from uuid import uuid4
+
+import psycopg
+import pytest
+
+from consumer.database import connect, operator_access
+from consumer.retention import prune_audit
+from tests.factories import delivery, user_updated
+from tests.operator_cli import arrive, call, facts, work
+from tests.support import replay_everything, rows
+
+ACCESS = operator_access("consumer")
+DAY = timedelta(days=1)
+# Between the young and the old, and no whole number of steps from either.
+KEPT = 15.5 * DAY
+AUDITED = "SELECT operation, at < now() - interval '15 days' AS is_old FROM identity.profile_audit ORDER BY id"
+
+
+@pytest.fixture
+def aged(emptied: str) -> str:
+    """A database with a profile and a sign-in of a month ago, and another profile of today."""
+    user = uuid4()
+    arrive(emptied, user_updated(user), delivery("user.signed_in", user))
+    work(emptied)
+    with psycopg.connect(emptied, autocommit=True) as conn:
+        conn.execute("UPDATE identity.profile_audit SET at = at - interval '30 days'")
+        conn.execute("UPDATE consumer.outbox SET received_at = received_at - interval '30 days'")
+    arrive(emptied, user_updated())
+    work(emptied)
+    return emptied
+
+
+def pruned(url: str, kept: timedelta, step: timedelta = DAY) -> list[int]:
+    async def prune() -> list[int]:
+        async with await connect(url, ACCESS) as conn:
+            return [removed async for removed in prune_audit(conn, ACCESS, kept, step)]
+
+    return asyncio.run(prune())
+
+
+def audited(url: str) -> list[tuple[object, object]]:
+    return [(row["operation"], row["is_old"]) for row in rows(url, AUDITED)]
+
+
+def test_what_is_older_is_removed_and_what_is_younger_stays(aged: str) -> None:
+    before = audited(aged)
+
+    assert sum(pruned(aged, KEPT)) == 2
+    assert sorted(before) == [("created", False), ("created", True), ("signed_in", True)]
+    assert audited(aged) == [("created", False)]
+
+
+def test_it_goes_in_bounded_steps_and_a_second_call_finds_nothing(aged: str) -> None:
+    assert len(pruned(aged, KEPT)) == 15
+    assert pruned(aged, KEPT) == [0]
+
+
+def test_one_that_was_stopped_is_finished_by_the_next(aged: str) -> None:
+    async def begin() -> None:
+        async with await connect(aged, ACCESS) as conn:
+            async for _ in prune_audit(conn, ACCESS, KEPT, DAY):
+                return
+
+    asyncio.run(begin())
+
+    assert len(pruned(aged, KEPT)) == 14
+    assert audited(aged) == [("created", False)]
+
+
+def test_a_longer_retention_than_before_removes_nothing_and_takes_nothing_back(aged: str) -> None:
+    pruned(aged, KEPT)
+
+    assert pruned(aged, 25 * DAY) == [0]
+    [row] = rows(aged, "SELECT now() - audited_since AS kept FROM consumer.settings")
+    assert row["kept"] < 16 * DAY
+
+
+def test_a_replay_does_not_write_again_what_was_removed(aged: str) -> None:
+    pruned(aged, KEPT)
+
+    asyncio.run(replay_everything(aged, batch_size=500))
+
+    assert audited(aged) == [("created", False)]
+
+
+def test_an_empty_audit_is_pruned_without_a_word(emptied: str) -> None:
+    assert pruned(emptied, DAY) == [0]
+
+
+@pytest.mark.parametrize("role", ["worker", "operator", "app", "receiver", "tenant"])
+def test_nobody_removes_from_the_audit_by_himself(role: str, database_url: str) -> None:
+    with psycopg.connect(database_url) as conn:
+        conn.execute(f"SET LOCAL ROLE consumer_{role}")
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            conn.execute("DELETE FROM identity.profile_audit")
+
+
+def test_the_command_keeps_for_as_many_days_as_it_is_told(aged: str) -> None:
+    assert facts(aged, "prune", AUDIT_RETENTION_DAYS="29") == {"audit_rows_removed": 2}
+    assert call(aged, "prune", AUDIT_RETENTION_DAYS="29").output == "0 audit rows older than 29 days removed.\n"
+
+
+def test_without_a_retention_the_command_removes_nothing(aged: str) -> None:
+    result = call(aged, "prune")
+
+    assert (result.exit_code, result.output) == (
+        0,
+        "Nothing to do: AUDIT_RETENTION_DAYS is not set, and the audit is kept for ever.\n",
+    )
+    assert len(audited(aged)) == 3
