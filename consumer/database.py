@@ -28,6 +28,9 @@ Attempted = Callable[[Exception | None], None]
 # How long a lost peer goes unnoticed on an idle connection: 30 s, then three probes 5 s apart (reliability: half-open).
 KEEPALIVE = {"keepalives_idle": "30", "keepalives_interval": "5", "keepalives_count": "3"}
 
+# How long a pool goes on with one round of attempts; the attempts are as far apart.
+RECONNECT_SECONDS = 1.0
+
 
 @dataclass(frozen=True, slots=True)
 class Access:
@@ -135,7 +138,10 @@ async def open_pool(
         max_size=size,
         timeout=wait_timeout.total_seconds(),
         # The default of 300 s backs off so far that recovery came 18.5 s late.
-        reconnect_timeout=5,
+        reconnect_timeout=RECONNECT_SECONDS,
+        # After the last round only a borrower would begin another, and the pool turns all of them away once those who
+        # gave up have filled its queue: an outage of 40 s never ended (psycopg_pool 3.3.3).
+        reconnect_failed=_try_again,
         max_waiting=4 * size,
         configure=prepare,
         name=access.name,
@@ -146,6 +152,11 @@ async def open_pool(
         yield pool
     finally:
         await pool.close(timeout=1)
+
+
+async def _try_again(pool: Pool) -> None:
+    """Begin another round of attempts to connect; what connections there are is looked at on the way."""
+    await pool.check()
 
 
 def _telling(attempted: Attempted) -> type[Connection]:

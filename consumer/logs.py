@@ -54,7 +54,12 @@ WORKER_STARTED = "worker_started"
 WORKER_STOPPED = "worker_stopped"
 
 # What psycopg_pool says once an attempt and a connection during an outage, of which `database_lost` tells.
-LOST_CONNECTION = ("error connecting in", "reconnection attempt in pool", "discarding closed connection")
+LOST_CONNECTION = (
+    "error connecting in",
+    "reconnection attempt in pool",
+    "discarding closed connection",
+    "discarding broken connection",
+)
 # What every record has: whatever else is in one came by `extra`.
 RECORD_ATTRIBUTES = frozenset({*vars(logging.makeLogRecord({})), "message", "asctime", "taskName"})
 # A library's message is cut here: long enough for a sentence, too short for a body.

@@ -3,13 +3,15 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from psycopg import OperationalError
 from psycopg.conninfo import make_conninfo
 from psycopg.errors import InvalidParameterValue
-from psycopg_pool import PoolTimeout
+from psycopg_pool import PoolTimeout, TooManyRequests
 
 from consumer.database import (
     Access,
     Connection,
+    Pool,
     connect,
     enter,
     open_pool,
@@ -19,8 +21,12 @@ from consumer.database import (
     transaction,
     worker_access,
 )
+from tests.faults.proxy import wire
 from tests.pooler import pooled
+from tests.test_loop import until
 
+# More than one round of attempts makes before it is given up.
+ATTEMPTS = 5
 ALL = [make("consumer") for make in (receiver_access, worker_access, operator_access)]
 
 
@@ -79,6 +85,36 @@ def test_a_connection_that_may_not_take_its_role_is_told_of(database_url: str) -
     asyncio.run(run())
 
     assert {type(error) for error in told} == {InvalidParameterValue}
+
+
+def test_a_pool_tries_to_connect_for_as_long_as_its_database_is_away(database_url: str) -> None:
+    """Also when borrowers who gave up have filled the queue, so that none gets as far as asking for a connection."""
+    told: list[Exception | None] = []
+
+    async def run() -> OperationalError | None:
+        wait, access = timedelta(seconds=0.05), receiver_access("consumer")
+        with wire(database_url) as cable:
+            async with open_pool(cable.url, access, size=1, wait_timeout=wait, attempted=told.append) as pool:
+                await pool.wait()
+                cable.cut()
+                while not isinstance(await failure(pool), TooManyRequests):
+                    pass
+                await until(lambda: sum(error is not None for error in told) > ATTEMPTS)
+                cable.mend()
+                await until(lambda: told[-1] is None)
+                return await failure(pool)
+
+    assert asyncio.run(run()) is None
+
+
+async def failure(pool: Pool) -> OperationalError | None:
+    """Return what came of borrowing a connection and using it."""
+    try:
+        async with pool.connection() as conn:
+            await conn.execute("SELECT 1")
+    except OperationalError as error:
+        return error
+    return None
 
 
 async def roles(conn: Connection, access: Access) -> tuple[object, object]:

@@ -127,6 +127,13 @@ BUGS = (
         f"{INTAKE_TESTS}::test_connections_that_the_server_ended_are_replaced",
     ),
     Bug(
+        "a pool tires of trying to connect",
+        "consumer/database.py",
+        "        reconnect_failed=_try_again,\n",
+        "",
+        "tests/test_database.py::test_a_pool_tries_to_connect_for_as_long_as_its_database_is_away",
+    ),
+    Bug(
         "no retry of a lost delivery below the last seen one",
         "consumer/worker.py",
         "        if self._after_seq and len(claimed) < size:\n",
