@@ -32,6 +32,7 @@ KINDS = {
     "member": 80,
     "placed": 80,
     "team": 20,
+    "edited": 80,
 }
 # A team that is deleted stays so: most outlive their window.
 TEAM_VERBS = {"created": 45, "updated": 50, "deleted": 5}
@@ -73,6 +74,8 @@ def any_message(chance: random.Random, window: int) -> Message:
         return _member(chance, window, user_id, at)
     if kind == "team":
         return _team(chance, window, at)
+    if kind == "edited":
+        return _edited(chance, window, user_id, at)
     if kind == "poison":
         return _message(chance, window, at, _poison(chance, user_id), fate="dead")
     if kind == "unknown":
@@ -111,6 +114,12 @@ def _team(chance: random.Random, window: int, at: datetime) -> Message:
     verb = chance.choices(list(TEAM_VERBS), list(TEAM_VERBS.values()))[0]
     data = team(_any_team(chance, window), display_name=f"Crew {chance.randrange(1000)}")
     return _message(chance, window, at, orjson.dumps({"type": f"team.{verb}", "data": data}))
+
+
+def _edited(chance: random.Random, window: int, user_id: UUID, at: datetime) -> Message:
+    offered = {"role_type": "owner", "department": "R&D", "company_id": str(_any_team(chance, window))}
+    fields = {name: chance.choice((value, value, None)) for name, value in offered.items() if chance.random() < 0.5}
+    return _message(chance, window, at, _body("profile.edited", user_id, **fields), source="app")
 
 
 def _any_team(chance: random.Random, window: int) -> UUID:

@@ -183,6 +183,35 @@ BUGS = (
         "tests/test_homes.py::test_a_move_leaves_a_row_under_either_company_and_none_names_both",
     ),
     Bug(
+        "a withdrawn edit stays",
+        "sql/queries/edits/fold.sql",
+        "value = excluded.value,",
+        "value = coalesce(excluded.value, known.value),",
+        "tests/test_edits.py::test_what_is_withdrawn_is_the_sources_again",
+    ),
+    Bug(
+        "an older edit is tried where the newest names no company",
+        "sql/queries/edits/fold.sql",
+        "        WHERE excluded.version > known.version\n",
+        "        WHERE excluded.version > known.version AND (excluded.field <> 'company_id' OR excluded.value IS NULL "
+        "OR EXISTS (SELECT FROM identity.companies AS c WHERE c.id::text = excluded.value AND c.deleted_at IS NULL))\n",
+        "tests/test_edits.py::test_home_is_what_the_newest_edit_names_before_metadata_and_membership",
+    ),
+    Bug(
+        "an edit's company is not locked",
+        "sql/queries/companies/lock.sql",
+        "    FROM consumer.edits AS e\n    WHERE e.user_id",
+        "    FROM consumer.edits AS e\n    WHERE FALSE AND e.user_id",
+        "tests/test_edits.py::test_an_edit_and_what_makes_or_ends_its_company_never_miss_each_other",
+    ),
+    Bug(
+        "an edit of a forgotten user is kept when it is late",
+        "sql/queries/edits/fold.sql",
+        "        AND (NOT m.is_forgotten OR (",
+        "        AND (TRUE OR (",
+        "tests/test_edits.py::test_of_a_deleted_user_only_edits_that_a_row_is_made_of_are_kept",
+    ),
+    Bug(
         "the length of a chunked body is not counted",
         "consumer/web/protocol.py",
         "        if self.body_bytes > self.guard.limits.body_bytes:\n",
