@@ -220,6 +220,33 @@ def test_an_unknown_type_is_stored_to_be_ignored_later(site: Site, emptied: str)
     assert states(emptied) == [("pending", None)]
 
 
+@pytest.mark.parametrize(
+    ("source", "edit", "state", "error"),
+    [
+        pytest.param("app", '{"id":"%s","role_type":"owner","company_id":null}', "pending", None, id="an edit"),
+        pytest.param(
+            "app",
+            '{"id":"%s","role_type":" "}',
+            "dead",
+            "$.data.role_type: Expected a `str` that is not blank",
+            id="a blank",
+        ),
+        pytest.param("stack", '{"id":"%s","role_type":" "}', "pending", None, id="an unknown type of Stack's"),
+    ],
+)
+def test_an_edit_comes_from_the_application_alone(
+    site: Site, emptied: str, source: str, edit: str, state: str, error: str | None
+) -> None:
+    site.app = site.receiver({"stack": Verifier([SECRET], TOLERANCE), "app": Verifier([APP_SECRET], TOLERANCE)})
+    body = '{"type":"profile.edited","data":%s}' % (edit % "6f1c2f0e-9d3b-4a57-8c21-0b7d5e9a4f10")
+    secret = {"stack": SECRET, "app": APP_SECRET}[source]
+
+    assert site.ask(post(body.encode(), path=f"/webhooks/{source}", secret=secret)).status == 204
+
+    [row] = rows(emptied, "SELECT source, state, error FROM consumer.deliveries")
+    assert row == {"source": source, "state": state, "error": error}
+
+
 def test_a_dead_delivery_tells_whom_it_concerned(site: Site, emptied: str) -> None:
     site.ask(post(b'{"type":"user.updated","data":{"id":"6f1c2f0e-9d3b-4a57-8c21-0b7d5e9a4f10"}}'))
 
