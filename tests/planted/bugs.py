@@ -15,6 +15,8 @@ class Bug:
 
 
 MIRROR = "sql/queries/effects/mirror.sql"
+TENANTS = "sql/migrations/0005.tenants.sql"
+TENANT_TESTS = "tests/test_tenants.py"
 WORKER_TESTS = "tests/test_worker.py"
 INTAKE_TESTS = "tests/test_intake.py"
 LAW = "tests/laws/test_function_of_the_set.py::test_any_order_repeats_and_batches_end_in_the_state_of_the_model"
@@ -224,5 +226,35 @@ BUGS = (
         '    if b"\\\\" in body and NUL_ESCAPE.search(body):\n',
         '    if b"\\\\" in body and NUL_ESCAPE.fullmatch(body):\n',
         "tests/test_receive.py::test_a_signed_body_that_cannot_be_used_is_stored_as_dead",
+    ),
+    Bug(
+        "a tenant sees who is deleted",
+        TENANTS,
+        """    deleted_at IS NULL
+    AND has_profile
+""",
+        "    has_profile\n",
+        f"{TENANT_TESTS}::test_a_deleted_user_is_seen_by_nobody",
+    ),
+    Bug(
+        "a deleted company still sees its people",
+        TENANTS,
+        "WHERE c.id = identity.current_company_id() AND c.deleted_at IS NULL",
+        "WHERE c.id = identity.current_company_id()",
+        f"{TENANT_TESTS}::test_a_deleted_company_sees_nothing_at_once_and_before_its_users_have_another_home",
+    ),
+    Bug(
+        "a guest stays one for ever",
+        "sql/queries/members/home.sql",
+        "(b.removed_at IS NULL AND b.company_id IS DISTINCT FROM h.company_id)",
+        "(b.is_guest OR (b.removed_at IS NULL AND b.company_id IS DISTINCT FROM h.company_id))",
+        f"{TENANT_TESTS}::test_a_removal_ends_what_is_seen_and_a_late_snapshot_does_not_restore_it",
+    ),
+    Bug(
+        "the audit shows every company's rows of a person",
+        TENANTS,
+        "    company_id = identity.current_company_id()\n    AND EXISTS (",
+        "    EXISTS (",
+        f"{TENANT_TESTS}::test_the_audit_shows_a_company_its_own_rows_of_whom_it_sees",
     ),
 )
