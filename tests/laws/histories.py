@@ -1,5 +1,6 @@
 """Sets of deliveries and ways in which they may arrive, as hypothesis draws them."""
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -11,6 +12,8 @@ from hypothesis import strategies as st
 from consumer.outbox import Delivery
 from consumer.settings import Projection
 
+# `HISTORIES=2000 ./test tests/laws` is the nightly run.
+HISTORIES = int(os.environ.get("HISTORIES", "200"))
 USERS = [UUID(int=n) for n in (1, 2, 3)]
 # The first is the default company, where there is one.
 COMPANIES = [UUID(int=n) for n in (77, 78, 79)]

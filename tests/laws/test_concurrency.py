@@ -4,6 +4,8 @@ import asyncio
 import random
 from uuid import UUID
 
+import pytest
+
 from consumer.database import connect, worker_access
 from consumer.events import KNOWN_TYPES
 from consumer.metrics import Metrics
@@ -11,7 +13,8 @@ from consumer.outbox import Delivery
 from consumer.settings import Projection
 from consumer.worker import Worker, drain
 from tests import model
-from tests.factories import edited, membership, permission, team, team_event, user_deleted, user_updated
+from tests.factories import delivery, edited, membership, permission, team, team_event, user_deleted, user_updated
+from tests.laws.histories import HISTORIES
 from tests.support import put
 
 ACCESS = worker_access("consumer")
@@ -34,13 +37,16 @@ def any_delivery(chance: random.Random) -> Delivery:
             lambda: team_event("updated", team_id),
             lambda: team_event("deleted", team_id),
             lambda: user_deleted(user_id),
+            lambda: user_updated(user_id, is_anonymous=True),
+            lambda: delivery("user.signed_in", user_id, "app"),
         ),
-        (20, 30, 20, 10, 10, 8, 1, 1),
+        (20, 30, 20, 10, 10, 8, 1, 1, 5, 5),
     )[0]()
 
 
-def test_workers_on_the_same_users_and_teams_end_in_the_state_of_the_model(emptied: str) -> None:
-    chance = random.Random(7)
+@pytest.mark.parametrize("seed", range(max(1, HISTORIES // 100)))
+def test_workers_on_the_same_users_and_teams_end_in_the_state_of_the_model(emptied: str, seed: int) -> None:
+    chance = random.Random(seed)
     deliveries = [any_delivery(chance) for _ in range(DELIVERIES)]
 
     asyncio.run(apply_at_once(emptied, chance.sample(deliveries, DELIVERIES)))

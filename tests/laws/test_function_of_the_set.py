@@ -7,11 +7,11 @@ from hypothesis import HealthCheck, given, settings
 from consumer.database import connect, worker_access
 from consumer.settings import Projection
 from tests import model
-from tests.laws.histories import History, histories
+from tests.laws.histories import HISTORIES, History, histories
 from tests.support import apply_next, empty, put, record, rehome_next, replay_everything, rows
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=HISTORIES, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(history=histories())
 def test_any_order_repeats_and_batches_end_in_the_state_of_the_model(database_url: str, history: History) -> None:
     empty(database_url)
@@ -21,7 +21,7 @@ def test_any_order_repeats_and_batches_end_in_the_state_of_the_model(database_ur
     assert model.state(database_url) == model.fold(history.deliveries, history.projection)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=HISTORIES * 3 // 10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(history=histories())
 def test_replaying_what_was_applied_writes_nothing(database_url: str, history: History) -> None:
     empty(database_url)
@@ -33,7 +33,7 @@ def test_replaying_what_was_applied_writes_nothing(database_url: str, history: H
     assert written(database_url) == before
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=HISTORIES * 3 // 10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(history=histories())
 def test_the_audit_is_a_chain_of_images_that_ends_in_the_profile(database_url: str, history: History) -> None:
     empty(database_url)

@@ -14,7 +14,8 @@ from tempfile import TemporaryDirectory
 from rich.console import Console
 from rich.table import Table
 
-from tests.planted.bugs import BUGS, Bug
+from tests.planted.bug import Bug
+from tests.planted.bugs import BUGS
 
 ROOT = Path(__file__).parents[2]
 COPIED = ("consumer", "sql", "tests", "pyproject.toml", "README.md", "docs")

@@ -1,0 +1,116 @@
+"""Bugs of what deliveries mean: users, companies, edits, tenants."""
+
+from tests.planted.bug import Bug
+
+MIRROR = "sql/queries/effects/mirror.sql"
+TENANT_TESTS = "tests/test_tenants.py"
+LAW = "tests/laws/test_function_of_the_set.py::test_any_order_repeats_and_batches_end_in_the_state_of_the_model"
+
+DOMAIN = (
+    Bug(
+        "no tombstone",
+        MIRROR,
+        "deleted_at = least(excluded.deleted_at, known.deleted_at)",
+        "deleted_at = excluded.deleted_at",
+        LAW,
+    ),
+    Bug(
+        "the youngest deletion instead of the oldest",
+        MIRROR,
+        "min(f.deleted_at) OVER by_user",
+        "max(f.deleted_at) OVER by_user",
+        "tests/test_effects.py::test_of_two_deletions_in_one_batch_the_oldest_counts",
+    ),
+    Bug(
+        "no version guard",
+        MIRROR,
+        "WHEN excluded.version > known.version THEN excluded.stack_primary_email ELSE",
+        "WHEN excluded.version <> '' THEN excluded.stack_primary_email ELSE",
+        LAW,
+    ),
+    Bug(
+        "the application outranks Stack",
+        "sql/migrations/0002.identity.sql",
+        "(source <> 'app')::integer::text",
+        "(source = 'app')::integer::text",
+        LAW,
+    ),
+    Bug(
+        "a sign-in is audited whenever it is applied",
+        "sql/queries/audit/put_sign_ins.sql",
+        "    ON CONFLICT (user_id, source, message_id) WHERE operation IN ('signed_in', 'signed_out') DO NOTHING\n",
+        "    ON CONFLICT (user_id, id) DO NOTHING\n",
+        "tests/laws/test_function_of_the_set.py::test_replaying_what_was_applied_writes_nothing",
+    ),
+    Bug(
+        "a company is deleted beside those who join it",
+        "sql/queries/companies/lock.sql",
+        "pg_advisory_xact_lock(hashtext",
+        "pg_advisory_xact_lock_shared(hashtext",
+        "tests/test_homes.py::test_who_joins_while_the_company_is_being_deleted_is_not_left_in_it",
+    ),
+    Bug(
+        "an implied join undoes a removal",
+        "sql/queries/members/put.sql",
+        "WHEN f.removal_version > f.join_version THEN",
+        "WHEN f.removal_version > f.join_version AND NOT f.is_implied THEN",
+        LAW,
+    ),
+    Bug(
+        "only the first page of a company's users is re-homed",
+        "consumer/rehome.py",
+        "following = found[:size], found[size:]",
+        "following = found[:size], []",
+        "tests/test_homes.py::test_a_deleted_company_sends_its_users_to_the_next_one",
+    ),
+    Bug(
+        "who is no longer placed by metadata stays",
+        MIRROR,
+        "coalesce(known.company_id, known.source_company_id) IS NOT NULL AS is_placed",
+        "known.source_company_id IS NOT NULL AS is_placed",
+        "tests/test_homes.py::test_who_is_no_longer_placed_by_metadata_goes_back",
+    ),
+    Bug(
+        "a move shows either company the other",
+        "sql/queries/effects/profiles.sql",
+        "    WHERE old_company_id <> company_id\n",
+        "    WHERE FALSE\n",
+        "tests/test_homes.py::test_a_move_leaves_a_row_under_either_company_and_none_names_both",
+    ),
+    Bug(
+        "a withdrawn edit stays",
+        "sql/queries/edits/fold.sql",
+        "value = excluded.value,",
+        "value = coalesce(excluded.value, known.value),",
+        "tests/test_edits.py::test_what_is_withdrawn_is_the_sources_again",
+    ),
+    Bug(
+        "an older edit is tried where the newest names no company",
+        "sql/queries/edits/fold.sql",
+        "        WHERE excluded.version > known.version\n",
+        "        WHERE excluded.version > known.version AND (excluded.field <> 'company_id' OR excluded.value IS NULL "
+        "OR EXISTS (SELECT FROM identity.companies AS c WHERE c.id::text = excluded.value AND c.deleted_at IS NULL))\n",
+        "tests/test_edits.py::test_home_is_what_the_newest_edit_names_before_metadata_and_membership",
+    ),
+    Bug(
+        "an edit's company is not locked",
+        "sql/queries/companies/lock.sql",
+        "    FROM consumer.edits AS e\n    WHERE e.user_id",
+        "    FROM consumer.edits AS e\n    WHERE FALSE AND e.user_id",
+        "tests/test_edits.py::test_an_edit_and_what_makes_or_ends_its_company_never_miss_each_other",
+    ),
+    Bug(
+        "an edit of a forgotten user is kept when it is late",
+        "sql/queries/edits/fold.sql",
+        "        AND (NOT m.is_forgotten OR (",
+        "        AND (TRUE OR (",
+        "tests/test_edits.py::test_of_a_deleted_user_only_edits_that_a_row_is_made_of_are_kept",
+    ),
+    Bug(
+        "a guest stays one for ever",
+        "sql/queries/members/home.sql",
+        "(b.removed_at IS NULL AND b.company_id IS DISTINCT FROM h.company_id)",
+        "(b.is_guest OR (b.removed_at IS NULL AND b.company_id IS DISTINCT FROM h.company_id))",
+        f"{TENANT_TESTS}::test_a_removal_ends_what_is_seen_and_a_late_snapshot_does_not_restore_it",
+    ),
+)

@@ -1,0 +1,140 @@
+"""Bugs of what takes deliveries in, queues and applies them."""
+
+from tests.planted.bug import Bug
+
+TENANTS = "sql/migrations/0005.tenants.sql"
+TENANT_TESTS = "tests/test_tenants.py"
+WORKER_TESTS = "tests/test_worker.py"
+INTAKE_TESTS = "tests/test_intake.py"
+
+MACHINERY = (
+    Bug(
+        "acknowledge before the commit",
+        "consumer/intake.py",
+        "        await stored\n",
+        "        await asyncio.sleep(0)\n",
+        f"{INTAKE_TESTS}::test_a_put_that_returns_is_committed_and_pending",
+    ),
+    Bug(
+        "synchronous_commit off",
+        "consumer/database.py",
+        'synchronous_commit: str = "on"',
+        'synchronous_commit: str = "off"',
+        "tests/test_database.py",
+    ),
+    Bug(
+        "done-mark outside the transaction",
+        "consumer/worker.py",
+        "            claimed = await self._claim(conn)\n            if claimed:\n",
+        "            claimed = await self._claim(conn)\n        async with transaction(conn, self.access):\n"
+        "            if claimed:\n",
+        "tests/faults/test_worker_killed.py",
+    ),
+    Bug(
+        "unordered batch of the intake",
+        "sql/queries/outbox/put.sql",
+        '    ORDER BY source, message_id COLLATE "C"\n',
+        "",
+        f"{INTAKE_TESTS}::test_two_writers_with_the_same_ids_in_another_order_never_deadlock",
+    ),
+    Bug(
+        "a lock outlives its try",
+        "consumer/culprits.py",
+        "transaction(force_rollback=True)",
+        "transaction()",
+        f"{WORKER_TESTS}::test_two_workers_that_both_look_for_a_culprit_never_deadlock",
+    ),
+    Bug(
+        "the first of two signature headers counts",
+        "consumer/signatures.py",
+        "            if name in found:\n",
+        "            if name in found and False:\n",
+        "tests/test_receive.py::test_every_vector_gets_its_verdict_over_http",
+    ),
+    Bug(
+        "an outage counts as an attempt",
+        "consumer/faults.py",
+        '"55P03": Fault.BUSY',
+        '"55P03": Fault.CONSTRAINT',
+        f"{WORKER_TESTS}::test_a_row_that_someone_locks_waits_uncounted_and_the_others_go_on",
+    ),
+    Bug(
+        "a deadlock is the delivery's fault",
+        "consumer/faults.py",
+        '"40P01": Fault.TRANSIENT',
+        '"40P01": Fault.POISON',
+        f"{WORKER_TESTS}::test_a_deadlock_with_a_stranger_is_no_delivery_s_fault",
+    ),
+    Bug(
+        "an unknown error is the delivery's fault",
+        "consumer/faults.py",
+        "SQLSTATES.get(state[:2]) or Fault.OURS",
+        "SQLSTATES.get(state[:2]) or Fault.POISON",
+        f"{WORKER_TESTS}::test_a_missing_column_stops_the_worker_and_kills_nothing",
+    ),
+    Bug(
+        "poison kills its neighbours",
+        "consumer/culprits.py",
+        "        if len(items) == 1 or (",
+        "        if len(items) <= 8 or (",
+        f"{WORKER_TESTS}::test_one_poisonous_delivery_in_500_dies_alone_and_the_batch_says_so",
+    ),
+    Bug(
+        "no second commit on new connections",
+        "consumer/intake.py",
+        "            await self._pool.drain()\n            await self._commit_once(deliveries)\n",
+        "            raise\n",
+        f"{INTAKE_TESTS}::test_connections_that_the_server_ended_are_replaced",
+    ),
+    Bug(
+        "a pool tires of trying to connect",
+        "consumer/database.py",
+        "        reconnect_failed=_try_again,\n",
+        "",
+        "tests/test_database.py::test_a_pool_tries_to_connect_for_as_long_as_its_database_is_away",
+    ),
+    Bug(
+        "no retry of a lost delivery below the last seen one",
+        "consumer/worker.py",
+        "        if self._after_seq and len(claimed) < size:\n",
+        "        if self._after_seq and len(claimed) < 0:\n",
+        f"{WORKER_TESTS}::test_a_delivery_that_commits_late_below_the_last_seen_one_is_applied",
+    ),
+    Bug(
+        "the length of a chunked body is not counted",
+        "consumer/web/protocol.py",
+        "        if self.body_bytes > self.guard.limits.body_bytes:\n",
+        "        if self.body_bytes > 64 * self.guard.limits.body_bytes:\n",
+        "tests/test_http_guard.py::test_a_body_in_one_chunk_is_judged_by_the_same_limit",
+    ),
+    Bug(
+        "NUL reaches the database",
+        "consumer/json_limits.py",
+        '    if b"\\\\" in body and NUL_ESCAPE.search(body):\n',
+        '    if b"\\\\" in body and NUL_ESCAPE.fullmatch(body):\n',
+        "tests/test_receive.py::test_a_signed_body_that_cannot_be_used_is_stored_as_dead",
+    ),
+    Bug(
+        "a tenant sees who is deleted",
+        TENANTS,
+        """    deleted_at IS NULL
+    AND has_profile
+""",
+        "    has_profile\n",
+        f"{TENANT_TESTS}::test_a_deleted_user_is_seen_by_nobody",
+    ),
+    Bug(
+        "a deleted company still sees its people",
+        TENANTS,
+        "WHERE c.id = identity.current_company_id() AND c.deleted_at IS NULL",
+        "WHERE c.id = identity.current_company_id()",
+        f"{TENANT_TESTS}::test_a_deleted_company_sees_nothing_at_once_and_before_its_users_have_another_home",
+    ),
+    Bug(
+        "the audit shows every company's rows of a person",
+        TENANTS,
+        "    company_id = identity.current_company_id()\n    AND EXISTS (",
+        "    EXISTS (",
+        f"{TENANT_TESTS}::test_the_audit_shows_a_company_its_own_rows_of_whom_it_sees",
+    ),
+)
