@@ -41,9 +41,12 @@ def batch(conn: "psycopg.Connection[Any]") -> dict[str, dict[str, float]]:
         ("outbox/claim_retries", {"batch_size": BATCH_SIZE // 2}),
         ("outbox/claim", {"after_seq": seqs[0] - 1, "batch_size": BATCH_SIZE}),
         ("effects/mirror", {"seqs": seqs}),
-        ("effects/profiles", {"seqs": seqs, "written": users}),
+        (
+            "effects/profiles",
+            {"seqs": seqs, "written": users, "changed": users, "applied": [], "rehomed": [], "rehomed_by": None},
+        ),
         ("audit/put_sign_ins", {"seqs": seqs}),
-        ("outbox/finish_users", {"seqs": seqs, "changed": users, "audited": []}),
+        ("outbox/finish_users", {"seqs": seqs, "changed": users, "applied": []}),
     ]
     with conn.transaction():
         conn.execute("SET LOCAL ROLE consumer_worker")

@@ -14,6 +14,7 @@ SERVED = {
     "company_members_active": "members/home",
     "company_members_guests": "the tenants' policies, identity.search_profiles",
     "company_members_user_id": "effects/remove_profiles",
+    "profile_audit_at": "identity.prune_audit",
     "profile_audit_sign_in": "audit/put_sign_ins",
     "profiles_company_id": "a page of a company",
     "profiles_department": "a company's people of one department",

@@ -15,7 +15,7 @@ PASSWORD = "hunter2"
 NOBODY_LISTENS = f"postgresql://somebody:{PASSWORD}@127.0.0.1:1/stack"
 URL = {"DATABASE_URL": NOBODY_LISTENS}
 SECRETS = {"STACK_WEBHOOK_SECRETS": SECRET}
-COMMANDS = ("up", "serve", "work", "migrate", "send", "demo", "status", "dead", "replay", "adopt", "doctor")
+COMMANDS = ("up", "serve", "work", "migrate", "send", "demo", "status", "dead", "replay", "prune", "adopt", "doctor")
 
 
 @pytest.mark.parametrize("variable", PLATFORMS)

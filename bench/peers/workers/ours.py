@@ -21,7 +21,7 @@ from consumer.worker import Worker, drain
 URL = os.environ["PEERS_URL"]
 ACCESS = worker_access("consumer")
 START = datetime(2026, 11, 22, tzinfo=UTC)
-Apply = Callable[[Connection, Sequence[Claimed]], Awaitable[dict[int, str]]]
+Apply = Callable[[Connection, Sequence[Claimed], bytes | None], Awaitable[dict[int, str]]]
 
 
 async def fill(file: str) -> None:
@@ -52,12 +52,12 @@ def _applying(effect: str) -> Apply:
     ours = effects.apply
     statement = sql(f"{effect.removeprefix('whole_')}_outbox").encode() if effect != "whole" else b""
 
-    async def apply(conn: Connection, claimed: Sequence[Claimed]) -> dict[int, str]:
+    async def apply(conn: Connection, claimed: Sequence[Claimed], projection_sql: bytes | None) -> dict[int, str]:
         seqs = [delivery.seq for delivery in claimed]
         if statement:
             await conn.execute(statement, {"seqs": seqs})
         if effect.startswith("whole"):
-            return await ours(conn, claimed)
+            return await ours(conn, claimed, projection_sql)
         outcomes = dict.fromkeys(seqs, "applied")
         await outbox.finish(conn, outcomes)
         await conn.execute(query("session/check_constraints"))
