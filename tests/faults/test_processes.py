@@ -3,7 +3,7 @@
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from itertools import pairwise
@@ -16,9 +16,9 @@ import pytest
 from consumer import embedded
 from tests.cli_support import Running, is_ready, on, ports, running, until
 from tests.faults.judge import judge
-from tests.faults.proxy import wire
+from tests.faults.proxy import Wire, wire
 from tests.faults.storm import NO_ANSWER, Attempt, storm
-from tests.faults.support import IS_LONG
+from tests.faults.support import IS_LONG, takes_long
 from tests.faults.world import kill, opened, postmaster, prepare
 from tests.support import rows, scratch_database
 
@@ -89,16 +89,25 @@ def test_a_killed_postmaster_costs_nothing_that_was_acknowledged(tmp_path: Path)
     assert worst_gap(weather.answers) < RECOVERY_SECONDS
 
 
-def test_a_database_that_is_away_is_said_so_and_survived_without_a_restart(url: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("fail", "mend"),
+    [
+        pytest.param(Wire.cut, Wire.mend, id="refuses"),
+        pytest.param(Wire.hold, Wire.release, id="is silent", marks=takes_long),
+    ],
+)
+def test_a_database_that_is_away_is_said_so_and_survived_without_a_restart(
+    url: str, tmp_path: Path, fail: Callable[[Wire], None], mend: Callable[[Wire], None]
+) -> None:
     (port,) = ports(1)
     with wire(url) as line, receiving(tmp_path, line.url, port), running(tmp_path, on(line.url), "work"):
         with storm(port) as weather:
             weather.reach(50)
-            line.cut()
+            fail(line)
             cut_at = time.monotonic()
             # The length of the outage is what is tested.
             time.sleep(AWAY_SECONDS)
-            line.mend()
+            mend(line)
             mended_at = time.monotonic()
             weather.reach(weather.count + 50)
 
