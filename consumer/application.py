@@ -30,6 +30,11 @@ async def follow(conn: Connection, statement: bytes | None, user_ids: Collection
         raise UsersRefused(await search.refused(together, refusal)) from refusal
 
 
+async def refusal_of_all(conn: Connection, statement: bytes) -> StatementRefused | None:
+    """Return why the statement can be run for nobody, None when it can."""
+    return await _Search(conn, statement).refusal([])
+
+
 class _Search:
     """Finds whom the statement refuses: all at once, for it is cheap beside the batch around it."""
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
+import orjson
 import psycopg
 import pytest
 
@@ -140,6 +141,46 @@ def test_a_role_follows_once_stack_names_one_and_a_company_ends_with_the_members
     assert shape.people()[user_id][shape.company] is None
 
 
+def test_whom_the_application_barred_stays_barred_until_deleted(shape: Shape) -> None:
+    if shape.key != "id":
+        pytest.skip("no column of theirs tells")
+    user_id = uuid4()
+    put(shape, user_id)
+    change(shape.url, f"UPDATE {shape.table} SET is_active = FALSE")
+    shape.adopted()
+
+    arrive(shape.url, user_updated(user_id, display_name="Grace"))
+    shape.work()
+
+    person = shape.people()[user_id]
+    assert (person["displayName"], person["is_active"]) == ("Grace", False)
+
+
+def test_who_was_deleted_before_gets_no_row_when_filled_in(shape: Shape) -> None:
+    user_id = uuid4()
+    arrive(shape.url, user_updated(user_id), user_deleted(user_id))
+    call(shape.url, "work", "--drain")
+    shape.adopted()
+
+    filled = shape.fill()
+
+    assert (filled["users"], shape.people()) == (1, {})
+
+
+def test_two_users_with_one_address_cost_the_second_of_them(shape: Shape) -> None:
+    if shape.key != "id":
+        pytest.skip("no unique index of theirs can refuse")
+    first, second = sorted(uuid4() for _ in range(2))
+    arrive(shape.url, user_updated(first), user_updated(second))
+    call(shape.url, "work", "--drain")
+    shape.adopted()
+
+    result = call(shape.url, "adopt", "--fill", CONSUMER_PROJECTION_SQL=str(shape.file))
+
+    assert shape.people().keys() == {first}
+    assert f"{second}  23505  CONSUMER_PROJECTION_SQL: UniqueViolation shape_b user user_email" in result.stdout
+
+
 def test_a_replay_leaves_their_rows_untouched(shape: Shape) -> None:
     arrive(shape.url, *(user_updated(primary_email=None) for _ in range(5)))
     shape.adopted()
@@ -194,6 +235,23 @@ def test_filling_in_tells_whom_their_constraint_refuses_and_fills_in_the_others(
     assert "7 users gone through, 1 refused" in result.stdout
     assert f"{refused}  23514  CONSUMER_PROJECTION_SQL: CheckViolation" in result.stdout
     assert shape.people().keys() == set(others)
+
+
+def test_a_user_whom_somebody_locks_is_left_out_and_told(shape: Shape) -> None:
+    """What a worker is about to write would otherwise be overwritten by what was read before."""
+    locked, other = uuid4(), uuid4()
+    arrive(shape.url, *(user_updated(user_id, primary_email=None) for user_id in (locked, other)))
+    call(shape.url, "work", "--drain")
+    shape.adopted()
+
+    with psycopg.connect(shape.url) as conn:
+        conn.execute("SELECT FROM identity.stack_user_profiles WHERE stack_user_id = %s FOR UPDATE", [locked])
+        result = call(shape.url, "adopt", "--fill", "--json", CONSUMER_PROJECTION_SQL=str(shape.file))
+
+    assert result.exit_code == 1
+    refused = orjson.loads(result.stdout)["refused"]
+    assert [(row["user_id"], row["error_code"]) for row in refused] == [(str(locked), "55P03")]
+    assert shape.people().keys() == {other}
 
 
 def test_filling_in_stops_at_once_where_nobody_can_be(shape: Shape) -> None:

@@ -27,8 +27,11 @@ class Page(NamedTuple):
 async def fill(conn: Connection, access: Access, statement: bytes, after: UUID = FIRST) -> AsyncIterator[Page]:
     """Run the statement for everybody whose id comes after that one, a transaction a page; repeating it is harmless.
 
-    Raises ConsumerError where it refuses everybody for the same reason.
+    Raises ConsumerError where it can be run for nobody.
     """
+    async with transaction(conn, access):
+        if refusal := await application.refusal_of_all(conn, statement):
+            raise ConsumerError(f"Nobody can be filled in: {summary(refusal)}.")
     size = PAGE_SIZE
     while True:
         try:
@@ -36,12 +39,11 @@ async def fill(conn: Connection, access: Access, statement: bytes, after: UUID =
                 page = await _page(conn, after, size)
                 refused = await _fill_around(conn, statement, page)
         except Inseparable:
-            # Alone each would be accepted: so the second of them is told to be the one at fault.
+            # Who is refused only together with somebody is refused alone once the other is written.
             size = max(1, size // 2)
             continue
         if not page:
             return
-        _raise_if_general(page, refused)
         after, size = page[-1], PAGE_SIZE
         yield Page(len(page), after, refused)
 
@@ -59,12 +61,6 @@ async def _fill_around(conn: Connection, statement: bytes, page: Sequence[UUID])
 
     _, refused = await apply_around(conn, page, attempt, _Tally())
     return refused
-
-
-def _raise_if_general(page: Sequence[UUID], refused: Culprits[UUID]) -> None:
-    reasons = {summary(error) for _, error in refused}
-    if len(refused) == len(page) > 1 and len(reasons) == 1:
-        raise ConsumerError(f"Nobody can be filled in: {reasons.pop()}.")
 
 
 class _Tally:

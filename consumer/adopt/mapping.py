@@ -24,16 +24,19 @@ HUMBLE = ("member", "user", "viewer", "guest", "reader", "employee", "staff")
 # Never delivered to (RFC 2606), and unique as an index on addresses may ask.
 NO_EMAIL = "p.user_id || '@no-email.invalid'"
 USER_KEYS = ("stack_user_id", "stack_id", "auth_user_id", "auth_id", "external_id", "user_id", "id")
+ACTIVE = ("is_active", "active", "is_enabled", "enabled")
 COMPANY_KEYS = ("id", "company_id", "team_id", "organization_id", "org_id")
+
+
+When = Literal["always", "new"]
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
     """Something that we know, the names under which applications keep it, and what a column for it can hold.
 
-    *gone* is what is left of it when the profile is removed; None: whatever it was. *theirs_if*: all of these, in SQL,
-    say that neither Stack nor an edit ever named one, so that the application's own value stands. What *may_lack* keeps
-    its user out of a table where it must not be null.
+    *gone* is what is left of it when the profile is removed; None: whatever it was. The application's own value stands
+    where all of *theirs_if* hold, in SQL. What *may_lack* keeps its user out of a table where it must not be null.
     """
 
     names: tuple[str, ...]
@@ -43,8 +46,10 @@ class Source:
     gone: str | None = "NULL"
     theirs_if: tuple[str, ...] = ()
     may_lack: bool = False
+    when: When = "always"
 
 
+# Neither Stack nor an edit has ever named one: what the application has may be all there is.
 NAMES_NO_ROLE = ("m.source_role IS NULL", "p.role_type = s.default_role")
 NAMES_NO_DEPARTMENT = ("m.source_department IS NULL", "p.department = s.default_department")
 NAMES_NO_COMPANY = (
@@ -52,6 +57,8 @@ NAMES_NO_COMPANY = (
     "p.company_id IS NOT DISTINCT FROM s.default_company_id",
     "NOT EXISTS (SELECT FROM identity.company_members AS b WHERE b.user_id = p.user_id)",
 )
+# An application may have barred somebody whom Stack knows as living.
+LIVES = ("p.deleted_at IS NULL",)
 
 USER = (
     Source(("full_name", "display_name", "name"), ("text",), "p.full_name", gone="'Deleted user'"),
@@ -67,18 +74,16 @@ USER = (
         theirs_if=NAMES_NO_COMPANY,
         may_lack=True,
     ),
-    Source(("is_active", "active", "is_enabled", "enabled"), ("boolean",), "p.deleted_at IS NULL", gone="FALSE"),
-    Source(("is_deleted", "deleted"), ("boolean",), "p.deleted_at IS NOT NULL", gone="TRUE"),
-    Source(("deleted_at",), ("time",), "p.deleted_at", gone="m.deleted_at"),
+    Source(ACTIVE, ("boolean",), "p.deleted_at IS NULL", gone="FALSE", theirs_if=LIVES),
+    Source(("is_deleted", "deleted"), ("boolean",), "p.deleted_at IS NOT NULL", gone="TRUE", theirs_if=LIVES),
+    Source(("deleted_at",), ("time",), "p.deleted_at", gone="m.deleted_at", theirs_if=LIVES),
     Source(("last_sign_in_at", "last_login_at", "last_login"), ("time",), "p.last_sign_in_at", "p.created_at", None),
     Source(("last_active_at", "last_seen_at"), ("time",), "p.last_active_at", "p.created_at", None),
 )
 COMPANY = (
     Source(("name", "display_name", "company_name", "title"), ("text",), "p.name"),
     Source(("logo_url", "logo", "avatar_url", "image_url"), ("text",), "p.logo_url", "''"),
-    Source(("is_active", "active", "is_enabled", "enabled"), ("boolean",), "p.deleted_at IS NULL"),
-    Source(("is_deleted", "deleted"), ("boolean",), "p.deleted_at IS NOT NULL"),
-    Source(("deleted_at",), ("time",), "p.deleted_at"),
+    Source(ACTIVE, ("boolean",), "p.deleted_at IS NULL", when="new"),
 )
 
 
@@ -92,7 +97,7 @@ class Written:
 
     column: Column
     value: str
-    when: Literal["always", "new"]
+    when: When
     theirs_if: tuple[str, ...] = ()
     gone: str | None = None
     may_lack: bool = False
@@ -145,16 +150,16 @@ def _from(source: Source, column: Column) -> Written:
     gone = source.gone
     if column.is_required and source.unknown:
         value = f"coalesce({value}, {source.unknown})"
-        gone = _gone(column, source)
+        gone = _gone(source)
     elif column.is_required and gone == "NULL":
         gone = None
     may_lack = column.is_required and source.may_lack
     if may_lack:
         doubt = "who has none is not written"
-    return Written(column, value, "always", source.theirs_if, gone, may_lack, doubt)
+    return Written(column, value, source.when, source.theirs_if, gone, may_lack, doubt)
 
 
-def _gone(column: Column, source: Source) -> str | None:
+def _gone(source: Source) -> str | None:
     """Return what stands for nothing where nothing may not stand."""
     if source.gone != "NULL":
         return source.gone
@@ -186,4 +191,4 @@ def _filled(column: Column) -> Written:
 
 
 def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "''").replace("%", "%%") + "'"
+    return "'" + text.replace("'", "''") + "'"

@@ -73,6 +73,8 @@ def plan(people: Inspected, firms: Inspected | None, worker_role: str) -> Plan:
             decide.append(f"{error} Until then nobody's company is written.")
             kept = [w for w in users.written if snake(w.column.name) not in _COMPANY.names]
             users = adopted[0] = Adopted(users.inspected, users.key, kept)
+    if not any(w.theirs_if == mapping.LIVES for w in users.written):
+        decide.append(f"{people.table.name} has no column that tells a deleted user, as is_active or deleted_at would.")
     companies = adopted[1] if len(adopted) > 1 else None
     around = people.surroundings
     granted = [(each.inspected, each.key, each.written) for each in adopted]
@@ -149,7 +151,7 @@ def _companies_of(tables: Sequence[Table], people: Inspected, name: str | None) 
 def _step(adopted: Adopted, written: Written) -> Step:
     when = "new rows" if written.when == "new" else "always"
     if written.theirs_if:
-        when = "once Stack or an edit names one"
+        when = "once the user is deleted" if written.theirs_if == mapping.LIVES else "once Stack or an edit names one"
     return Step(adopted.inspected.table.name, written.column.name, written.value, when)
 
 

@@ -4,11 +4,12 @@ from collections.abc import Iterable, Sequence
 
 from consumer.adopt.catalogue import Column, Table
 from consumer.adopt.mapping import Written
+from consumer.projection_sql import PARAMETER
 
 HEADER = """\
--- What `consumer adopt` made for {table}: a first version, yours to change.
+-- A first version by `consumer adopt`, yours to change.
 -- The worker runs it with the users whose profile changed, in the same transaction. It is run again for the same users,
--- so it must come to the same. A percent sign that is no parameter is written twice.
+-- so it must come to the same. A sign for per cent is written twice.
 WITH changed AS (
     SELECT
         user_id,
@@ -34,15 +35,16 @@ companies AS (
 )"""
 KNOWN = """,
 
--- Theirs as they stand, locked: a value that neither Stack nor an edit has ever named stays the application's.
+-- Theirs as they stand{locked}: what Stack and edits have never named stays the application's.
 known AS MATERIALIZED (
     SELECT
         {columns}
     FROM {table} AS t
-    WHERE t.{key} IN (SELECT their_key FROM changed)
-    ORDER BY t.{key}
-    FOR NO KEY UPDATE
+    WHERE t.{key} IN (SELECT their_key FROM changed){lock}
 )"""
+LOCK = """
+    ORDER BY t.{key}
+    FOR NO KEY UPDATE"""
 REMOVED = """,
 
 -- Whose profile is gone (DELETE_POLICY=hard): the row stays, for others may refer to it, without the person.
@@ -59,13 +61,16 @@ removed AS (
 )"""
 OURS = """,
 
+-- Who was deleted before gets no row any more.
 ours AS (
     SELECT
         {values}
     FROM changed
     INNER JOIN identity.profiles AS p ON changed.user_id = p.user_id
     INNER JOIN identity.stack_user_profiles AS m ON p.user_id = m.stack_user_id
-    CROSS JOIN consumer.settings AS s{known}
+    CROSS JOIN consumer.settings AS s
+    LEFT JOIN known ON changed.their_key = known.{key}
+    WHERE p.deleted_at IS NULL OR known.{key} IS NOT NULL
 )
 """
 INSERT = """
@@ -95,20 +100,27 @@ def statement(
 ) -> str:
     """Return the text of the file; each part of it stands there because the table has a column for it."""
     changed_key = "user_id" if key.kind == "uuid" else "user_id::text"
-    parts = [HEADER.format(table=table.name, changed_key=changed_key)]
+    parts = [HEADER.format(changed_key=changed_key)]
     if companies:
         parts.append(_companies(*companies))
-    kept = [w for w in written if w.theirs_if]
-    if kept:
-        columns = _lines(f"t.{name}" for name in (key.sql_name, *(w.column.sql_name for w in kept)))
-        parts.append(KNOWN.format(table=table.sql_name, key=key.sql_name, columns=columns))
+    parts.append(_known(table, key, [w for w in written if w.theirs_if]))
     if gone := [w for w in written if w.gone is not None]:
         assignments = _lines(f"{w.column.sql_name} = {w.gone}" for w in gone)
         parts.append(REMOVED.format(table=table.sql_name, key=key.sql_name, assignments=assignments))
     values = _lines([f"changed.their_key AS {key.sql_name}", *(f"{_value(w)} AS {w.column.sql_name}" for w in written)])
-    join = f"\n    LEFT JOIN known ON changed.their_key = known.{key.sql_name}" if kept else ""
-    parts += [OURS.format(values=values, known=join), _insert(table, key, written)]
-    return "".join(parts)
+    parts += [OURS.format(values=values, key=key.sql_name), _insert(table, key, written)]
+    # Names and defaults of theirs may hold one.
+    return "".join(parts).replace("%", "%%").replace(f"%{PARAMETER}", PARAMETER)
+
+
+def _known(table: Table, key: Column, kept: Sequence[Written]) -> str:
+    return KNOWN.format(
+        table=table.sql_name,
+        key=key.sql_name,
+        columns=_lines(f"t.{name}" for name in (key.sql_name, *(w.column.sql_name for w in kept))),
+        locked=", locked" if kept else "",
+        lock=LOCK.format(key=key.sql_name) if kept else "",
+    )
 
 
 def _companies(table: Table, key: Column, written: Sequence[Written]) -> str:

@@ -1,6 +1,7 @@
 """Bugs that somebody could write, each with the test that must notice."""
 
+from tests.planted.application import APPLICATION
 from tests.planted.domain import DOMAIN
 from tests.planted.machinery import MACHINERY
 
-BUGS = (*MACHINERY, *DOMAIN)
+BUGS = (*MACHINERY, *DOMAIN, *APPLICATION)

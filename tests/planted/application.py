@@ -1,0 +1,44 @@
+"""Bugs of what follows ours in an application's own tables."""
+
+from tests.planted.bug import Bug
+
+ADOPT_TESTS = "tests/test_adopt.py"
+APPLICATION_TESTS = "tests/test_application.py"
+
+APPLICATION = (
+    Bug(
+        "many users refused by the application stop the worker",
+        "consumer/worker.py",
+        "        if isinstance(error, StatementRefused):\n            return\n",
+        "",
+        f"{APPLICATION_TESTS}::test_most_of_a_batch_refused_alike_does_not_stop_the_worker",
+    ),
+    Bug(
+        "the application's refusal is the delivery's fault",
+        "consumer/faults.py",
+        "        return Fault.CONSTRAINT\n",
+        "        return Fault.POISON\n",
+        f"{APPLICATION_TESTS}::test_a_user_whom_their_check_refuses_waits_alone_and_dies_in_the_end",
+    ),
+    Bug(
+        "users who are re-homed are not followed",
+        "consumer/rehome.py",
+        "        await application.follow(conn, projection_sql, changed.user_ids)\n",
+        "",
+        f"{APPLICATION_TESTS}::test_users_who_lose_their_company_are_followed",
+    ),
+    Bug(
+        "filling in without the user's lock",
+        "consumer/adopt/fill.py",
+        '        await conn.execute(query("rehome/lock"), {"user_ids": user_ids})\n',
+        "",
+        f"{ADOPT_TESTS}::test_a_user_whom_somebody_locks_is_left_out_and_told",
+    ),
+    Bug(
+        "our default over a role of the application's",
+        "consumer/adopt/mapping.py",
+        "gone=None, theirs_if=NAMES_NO_ROLE",
+        "gone=None",
+        f"{ADOPT_TESTS}::test_a_row_that_was_there_keeps_what_stack_never_named",
+    ),
+)
