@@ -77,7 +77,8 @@ class Folded:
 async def apply(conn: Connection, claimed: Sequence[Claimed], projection_sql: bytes | None = None) -> dict[int, str]:
     """Apply claimed deliveries and mark them done, in the caller's transaction; return outcomes by seq.
 
-    The application's statement, if there is one, follows whose profile changed.
+    The application's statement, if there is one, follows everybody of whom anything new is known, whether a profile
+    shows it or not: an edit may name the very role that it had by default.
     """
     told = _told(claimed)
     about_users = told.of(*ABOUT_USERS)
@@ -88,7 +89,8 @@ async def apply(conn: Connection, claimed: Sequence[Claimed], projection_sql: by
     folded = await _fold_teams(conn, told, mirrored)
     applied = {*edited.applied, *folded.applied}
     changed = removed | await _put_profiles(conn, told, mirrored, folded.moved, applied)
-    await application.follow(conn, projection_sql, changed.user_ids)
+    known = {told.user_ids[seq] for seq in applied if seq in told.user_ids}
+    await application.follow(conn, projection_sql, {*changed.user_ids, *mirrored.changed, *known})
     stale = {*edited.stale, *folded.stale}
     outcomes = await _finish(conn, told, mirrored, {*applied, *changed.seqs}, stale)
     if len(outcomes) != len(claimed):

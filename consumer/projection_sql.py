@@ -36,7 +36,7 @@ def _fault(text: str) -> str | None:
     if (verb := re.split(r"\W", bare, maxsplit=1)[0].upper()) not in VERBS:
         return f"begins with {verb or bare[0]}; it must with one of {', '.join(VERBS)}."
     if PARAMETER not in bare:
-        return f"does not use {PARAMETER}::uuid[], the users whose profile changed."
+        return f"does not use {PARAMETER}::uuid[], the users of whom something is new."
     if "%" in text.replace("%%", "").replace(PARAMETER, ""):
         return f"holds a percent sign that is no {PARAMETER}; write %% for one, in comments too."
     return None

@@ -141,6 +141,21 @@ def test_a_role_follows_once_stack_names_one_and_a_company_ends_with_the_members
     assert shape.people()[user_id][shape.company] is None
 
 
+def test_an_edit_takes_a_role_away_even_where_ours_is_that_already(shape: Shape) -> None:
+    user_id = uuid4()
+    put(shape, user_id)
+    shape.adopted()
+    arrive(shape.url, user_updated(user_id))
+    shape.work()
+    before = shape.people()[user_id][shape.role]
+
+    change(shape.url, f"SELECT identity.edit_profile('{user_id}', '{{\"role_type\": \"member\"}}')")
+    shape.work()
+
+    assert before.lower() in {"chief", "owner"}
+    assert shape.people()[user_id][shape.role].lower() == "member"
+
+
 def test_whom_the_application_barred_stays_barred_until_deleted(shape: Shape) -> None:
     if shape.key != "id":
         pytest.skip("no column of theirs tells")

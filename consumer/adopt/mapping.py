@@ -50,11 +50,12 @@ class Source:
 
 
 # Neither Stack nor an edit has ever named one: what the application has may be all there is.
-NAMES_NO_ROLE = ("m.source_role IS NULL", "p.role_type = s.default_role")
-NAMES_NO_DEPARTMENT = ("m.source_department IS NULL", "p.department = s.default_department")
+EDITED = "EXISTS (SELECT FROM consumer.edits AS e WHERE e.user_id = p.user_id AND e.field = '{}')"
+NAMES_NO_ROLE = ("m.source_role IS NULL", f"NOT {EDITED.format('role_type')}")
+NAMES_NO_DEPARTMENT = ("m.source_department IS NULL", f"NOT {EDITED.format('department')}")
 NAMES_NO_COMPANY = (
     "m.source_company_id IS NULL",
-    "p.company_id IS NOT DISTINCT FROM s.default_company_id",
+    f"NOT {EDITED.format('company_id')}",
     "NOT EXISTS (SELECT FROM identity.company_members AS b WHERE b.user_id = p.user_id)",
 )
 # An application may have barred somebody whom Stack knows as living.

@@ -8,8 +8,8 @@ from consumer.projection_sql import PARAMETER
 
 HEADER = """\
 -- A first version by `consumer adopt`, yours to change.
--- The worker runs it with the users whose profile changed, in the same transaction. It is run again for the same users,
--- so it must come to the same. A sign for per cent is written twice.
+-- The worker runs it with the users of whom something is new, in the same transaction. It is run again for the same
+-- users, so it must come to the same. A sign for per cent is written twice.
 WITH changed AS (
     SELECT
         user_id,
@@ -68,7 +68,6 @@ ours AS (
     FROM changed
     INNER JOIN identity.profiles AS p ON changed.user_id = p.user_id
     INNER JOIN identity.stack_user_profiles AS m ON p.user_id = m.stack_user_id
-    CROSS JOIN consumer.settings AS s
     LEFT JOIN known ON changed.their_key = known.{key}
     WHERE p.deleted_at IS NULL OR known.{key} IS NOT NULL
 )
