@@ -3,38 +3,35 @@
 `python -m bench.drain` prints one table; `--json` one document. Every measure starts from an empty database with the
 same events: each user is created and then updated, 1.3 kB an event. `ceiling` is our own projection (the mirror and the
 profile statement, audit included) over slices of the same size, one transaction each: no claim, no outcomes, no
-savepoint, no limits, no log.
+savepoint, no limits, no log. `everything` is the mix of bench/events.py, which has all effects; its ceiling is these
+effects over slices, with as little around them.
 """
 
 import argparse
 import asyncio
 import multiprocessing
 import os
-import random
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from multiprocessing.synchronize import Barrier
-from uuid import UUID
+from unittest.mock import patch
 
 import psutil
 import psycopg
 
-from bench.support import EVENT_BYTES, database, progress, server, show, user_event
-from consumer import logs, migrations, outbox, projection, users
-from consumer.database import connect, enter, operator_access, worker_access
+from bench.events import everything, fill, updates
+from bench.support import EVENT_BYTES, database, progress, server, show
+from consumer import effects, logs, migrations, outbox, rehome, users
+from consumer.database import Connection, connect, enter, worker_access
 from consumer.events import KNOWN_TYPES
 from consumer.metrics import Metrics
-from consumer.outbox import Delivery
-from consumer.settings import Projection
-from consumer.worker import BATCH_SIZE, Worker, drain
+from consumer.outbox import Claimed
+from consumer.worker import BATCH_SIZE, Worker, drain, retry_delay
 
 ACCESS = worker_access("consumer")
-START = datetime(2026, 11, 22, tzinfo=UTC)
-FILL_BATCH = 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +44,7 @@ class Measure:
     batch_size: int = BATCH_SIZE
     history: int = 0
     is_xmin_held: bool = False
+    is_mix: bool = False
 
 
 def measures(batch_sizes: list[int], history: int) -> list[Measure]:
@@ -66,6 +64,8 @@ def measures(batch_sizes: list[int], history: int) -> list[Measure]:
         Measure("one worker, 10k behind", history=10_000),
         Measure(f"one worker, {history // 1000}k behind", history=history),
         Measure("one worker, xmin held", is_xmin_held=True),
+        Measure("everything: ceiling", is_ceiling=True, is_mix=True),
+        Measure("everything: one worker", is_mix=True),
     ]
 
 
@@ -73,7 +73,7 @@ def run(server_url: str, measure: Measure, events: int) -> dict[str, object]:
     progress(measure.name)
     with database(server_url, "drain") as url, ExitStack() as held:
         migrations.apply(url, "consumer")
-        asyncio.run(fill(url, events, measure.history))
+        asyncio.run(fill(url, everything(events) if measure.is_mix else updates(events), measure.history))
         if measure.is_xmin_held:
             foreign = held.enter_context(psycopg.connect(url))
             foreign.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
@@ -95,7 +95,9 @@ def _timed(url: str, measure: Measure, events: int) -> tuple[float, int]:
     context = multiprocessing.get_context("spawn")
     barrier = context.Barrier(measure.workers + 1)
     results = context.SimpleQueue()
-    target: Callable[..., None] = _project if measure.is_ceiling else _work
+    target: Callable[..., None] = _work
+    if measure.is_ceiling:
+        target = _project_mix if measure.is_mix else _project
     arguments = (url, measure.batch_size, events, barrier, results)
     processes = [context.Process(target=target, args=arguments) for _ in range(measure.workers)]
     for process in processes:
@@ -147,44 +149,34 @@ def _project(
     results.put(0)
 
 
-async def fill(url: str, events: int, history: int) -> None:
-    randomness = random.Random(1)
-    async with await connect(url, operator_access("consumer")) as conn:
-        async with conn.transaction():
-            await projection.record(conn, Projection(), worker_role="consumer_worker", is_forced=False)
-        if history:
-            await conn.execute(_HISTORY, {"body": user_event(UUID(int=1), 1), "rows": history})
-        users = [UUID(int=randomness.getrandbits(128), version=4) for _ in range(events // 2)]
-        deliveries = [_delivery(users[n % len(users)], n) for n in range(events)]
-        for start in range(0, events, FILL_BATCH):
-            await outbox.put(conn, deliveries[start : start + FILL_BATCH])
-        await conn.execute("VACUUM ANALYZE")
-        await conn.execute("CHECKPOINT")
+def _project_mix(
+    url: str, batch_size: int, _events: int, barrier: Barrier, results: "multiprocessing.SimpleQueue[int]"
+) -> None:
+    """Be the ceiling of everything: all effects over slices of the outbox, their outcomes thrown away."""
 
+    async def finish(_: Connection, outcomes: Mapping[int, str]) -> None:
+        pass
 
-# What lies behind: stored, done, and none of the measure's business.
-_HISTORY = b"""
-WITH stored AS (
-    INSERT INTO consumer.outbox (source, message_id, event_type, user_id, occurred_at, body)
-    SELECT 'stack', 'old_' || n, 'user.updated', md5(n::text)::uuid, now() - interval '1 day', %(body)b
-    FROM generate_series(1, %(rows)b::integer) AS n
-    RETURNING seq
-)
-INSERT INTO consumer.outcomes (seq, outcome) SELECT seq, 'applied' FROM stored
-"""
+    async def finish_users(_: Connection, seqs: Sequence[int], **__: object) -> dict[int, str]:
+        return dict.fromkeys(seqs, "applied")
 
+    async def project() -> None:
+        async with await connect(url, ACCESS) as conn:
+            columns = "seq, source, message_id, event_type, user_id"
+            stored = await (await conn.execute(f"SELECT {columns} FROM consumer.outbox ORDER BY seq")).fetchall()
+            claimed = [Claimed(*row) for row in stored]
+            barrier.wait(timeout=60)
+            for first in range(0, len(claimed), batch_size):
+                async with conn.transaction():
+                    await effects.apply(conn, claimed[first : first + batch_size])
+            is_rehoming = True
+            while is_rehoming:
+                async with conn.transaction():
+                    is_rehoming = await rehome.turn(conn, retry_delay) is not None
 
-def _delivery(user_id: UUID, number: int) -> Delivery:
-    return Delivery(
-        source="stack",
-        message_id=f"msg_{number:027}",
-        event_type="user.updated",
-        user_id=user_id,
-        team_id=None,
-        occurred_at=START + timedelta(milliseconds=4 * number),
-        verified_by="0123abcd",
-        body=user_event(user_id, number),
-    )
+    with patch.multiple(outbox, finish=finish, finish_users=finish_users):
+        asyncio.run(project())
+    results.put(0)
 
 
 def _counters(url: str) -> tuple[int, int]:
@@ -223,6 +215,7 @@ def main() -> None:
         "one worker / ceiling": ("one worker", "ceiling"),
         "two workers / one": ("two workers", "one worker"),
         "long history / short": (f"one worker, {options.history // 1000}k behind", "one worker, 10k behind"),
+        "everything: one worker / ceiling": ("everything: one worker", "everything: ceiling"),
         "xmin held / free": ("one worker, xmin held", "one worker"),
     }
     ratios = {name: speeds[a] / speeds[b] for name, (a, b) in compared.items() if {a, b} <= speeds.keys()}

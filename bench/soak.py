@@ -21,7 +21,7 @@ import psycopg
 import uvloop
 
 from bench.client import at_full_load, signed_requests
-from bench.drain import fill
+from bench.events import fill
 from bench.startup import ASK_SECONDS, HOST, is_ready
 from bench.support import EVENT_BYTES, database, progress, server, show
 from consumer import migrations
@@ -104,7 +104,7 @@ def main() -> None:
     options = parser.parse_args()
     with server(options.database_url) as server_url, database(server_url, "soak") as url:
         migrations.apply(url, "consumer")
-        asyncio.run(fill(url, 0, 0))
+        asyncio.run(fill(url, [], 0))
         looks, refused = soak(url, options.events)
         with psycopg.connect(url) as conn:
             [(done,)] = conn.execute("SELECT count(*) FROM consumer.outcomes").fetchall()

@@ -13,7 +13,7 @@ from http.client import HTTPConnection
 
 import psutil
 
-from bench.drain import fill
+from bench.events import fill
 from bench.support import database, progress, server, show
 from consumer import migrations
 from consumer.cli.addresses import free_port
@@ -63,7 +63,7 @@ def main() -> None:
     rows = []
     with server(options.database_url) as server_url, database(server_url, "startup") as url:
         migrations.apply(url, "consumer")
-        asyncio.run(fill(url, 0, 0))
+        asyncio.run(fill(url, [], 0))
         for command in ("serve", "work"):
             progress(command)
             seconds, megabytes = zip(*(started(command, url) for _ in range(STARTS)), strict=True)

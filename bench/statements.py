@@ -11,7 +11,7 @@ from typing import Any
 
 import psycopg
 
-from bench.drain import fill
+from bench.events import fill, updates
 from bench.support import EVENT_BYTES, database, progress, server, show
 from consumer import migrations
 from consumer.queries import query
@@ -61,7 +61,7 @@ def measure(server_url: str, history: int) -> list[dict[str, object]]:
     progress(f"{history:,} behind")
     with database(server_url, "statements") as url:
         migrations.apply(url, "consumer")
-        asyncio.run(fill(url, BATCHES * BATCH_SIZE, history))
+        asyncio.run(fill(url, updates(BATCHES * BATCH_SIZE), history))
         with psycopg.connect(url, autocommit=True) as conn:
             batches = [batch(conn) for _ in range(BATCHES)]
     best = {name: min((each[name] for each in batches), key=_milliseconds) for name in batches[0]}

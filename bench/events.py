@@ -1,0 +1,115 @@
+"""What the benches drain: stored in an empty database, always the same."""
+
+import random
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import orjson
+
+from bench.support import user_event
+from consumer import outbox, projection
+from consumer.database import connect, operator_access
+from consumer.outbox import Delivery
+from consumer.settings import Projection
+
+FILL_BATCH = 2000
+START = datetime(2026, 11, 22, tzinfo=UTC)
+# Of a hundred events; each user comes twice on the average, with a selected team and a company in the metadata.
+SHARES = {"user": 50, "sign_in": 20, "membership": 15, "permission": 8, "edit": 5, "team": 1, "deleted": 1}
+USERS_PER_TEAM = 20
+
+
+async def fill(url: str, deliveries: Sequence[Delivery], history: int) -> None:
+    """Store deliveries behind as many old ones."""
+    async with await connect(url, operator_access("consumer")) as conn:
+        async with conn.transaction():
+            await projection.record(conn, Projection(), worker_role="consumer_worker", is_forced=False)
+        if history:
+            await conn.execute(_HISTORY, {"body": user_event(UUID(int=1), 1), "rows": history})
+        for start in range(0, len(deliveries), FILL_BATCH):
+            await outbox.put(conn, deliveries[start : start + FILL_BATCH])
+        await conn.execute("VACUUM ANALYZE")
+        await conn.execute("CHECKPOINT")
+
+
+def updates(events: int) -> list[Delivery]:
+    """Return updates of half as many users, each of whom comes twice."""
+    randomness = random.Random(1)
+    users = [UUID(int=randomness.getrandbits(128), version=4) for _ in range(events // 2)]
+    return [_update(users[n % len(users)], n) for n in range(events)]
+
+
+def everything(events: int) -> list[Delivery]:
+    """Return the deliveries of a customer with teams: all that has an effect, mixed as applications bring it."""
+    chance = random.Random(1)
+    users = [UUID(int=chance.getrandbits(128), version=4) for _ in range(events * SHARES["user"] // 200)]
+    teams = [UUID(int=chance.getrandbits(128), version=4) for _ in range(len(users) // USERS_PER_TEAM)]
+    kinds = chance.choices(list(SHARES), list(SHARES.values()), k=events)
+    return [_of_kind(kind, number, chance.choice(users), chance.choice(teams)) for number, kind in enumerate(kinds)]
+
+
+def _of_kind(kind: str, number: int, user_id: UUID, team_id: UUID) -> Delivery:
+    ids = {"user_id": str(user_id), "team_id": str(team_id)}
+    user = {"id": str(user_id)}
+    team: dict[str, object] = {
+        "id": str(team_id),
+        "display_name": f"Team {number}",
+        "profile_image_url": None,
+        "created_at_millis": 1_795_330_800_123,
+    }
+    types: dict[str, tuple[str, dict[str, object]]] = {
+        "user": ("user.updated", _user(user_id, number, team)),
+        "sign_in": ("user.signed_in", {**user}),
+        "membership": ("team_membership.created", {**ids}),
+        "permission": ("team_permission.created", {**ids, "id": "$read_members"}),
+        "edit": ("profile.edited", {**user, "role_type": f"role {number % 7}", "company_id": str(team_id)}),
+        "team": ("team.updated", {**team}),
+        "deleted": ("user.deleted", {**user}),
+    }
+    event_type, data = types[kind]
+    return Delivery(
+        source="app" if kind in {"sign_in", "edit"} else "stack",
+        message_id=f"msg_{number:027}",
+        event_type=event_type,
+        user_id=None if kind == "team" else user_id,
+        team_id=team_id if kind in {"team", "membership", "permission"} else None,
+        occurred_at=START + timedelta(milliseconds=4 * number),
+        verified_by="0123abcd",
+        body=orjson.dumps({"type": event_type, "data": data}),
+    )
+
+
+def _user(user_id: UUID, number: int, team: dict[str, object]) -> dict[str, object]:
+    data: dict[str, object] = orjson.loads(user_event(user_id, number))["data"]
+    return {
+        **data,
+        "selected_team_id": team["id"],
+        "selected_team": team,
+        "server_metadata": {"company_id": team["id"]},
+    }
+
+
+def _update(user_id: UUID, number: int) -> Delivery:
+    return Delivery(
+        source="stack",
+        message_id=f"msg_{number:027}",
+        event_type="user.updated",
+        user_id=user_id,
+        team_id=None,
+        occurred_at=START + timedelta(milliseconds=4 * number),
+        verified_by="0123abcd",
+        body=user_event(user_id, number),
+    )
+
+
+# What lies behind: stored, done, and none of the measure's business.
+_HISTORY = b"""
+WITH stored AS (
+    INSERT INTO consumer.outbox (source, message_id, event_type, user_id, occurred_at, body)
+    SELECT 'stack', 'old_' || n, 'user.updated', md5(n::text)::uuid, now() - interval '1 day', %(body)b
+    FROM generate_series(1, %(rows)b::integer) AS n
+    RETURNING seq
+)
+INSERT INTO consumer.outcomes (seq, outcome) SELECT seq, 'applied' FROM stored
+"""
