@@ -2,10 +2,12 @@
 
 A million profiles in 50,000 companies, one of which has half of them. `lookup` is one person of a company by both ids,
 the whole transaction as an application sends it: role, context, query, commit. Readers take turns, so that the machine
-drifts under both. Then each query of a tenant's runs under EXPLAIN ANALYZE, in a company of ten and in the large one.
+drifts under both. Then each query of a tenant's runs under EXPLAIN ANALYZE, in a company of ten, in the large one, and
+in one where nobody is at home and every fifth person is a guest.
 """
 
 import argparse
+import hashlib
 import statistics
 import time
 from collections.abc import Mapping
@@ -23,7 +25,7 @@ Connection = psycopg.Connection[Any]
 # thousand is found by a part of the name.
 FILL = """
 INSERT INTO identity.companies (id, name)
-SELECT md5('company' || n)::uuid, 'Company ' || n FROM generate_series(0, {companies} - 1) AS n;
+SELECT md5('company' || n)::uuid, 'Company ' || n FROM generate_series(0, {companies}) AS n;
 
 INSERT INTO identity.profiles (user_id, company_id, full_name, email, role_type, department, updated_at)
 SELECT
@@ -42,11 +44,27 @@ SELECT user_id, company_id, '1', 'x', TRUE FROM identity.profiles;
 INSERT INTO identity.company_members (company_id, user_id, joined_at)
 SELECT company_id, user_id, now() FROM identity.profiles;
 
--- Every twentieth person is a guest of another company.
+-- Every twentieth person is a guest of another company, and every fifth one of the last, where nobody is at home.
 INSERT INTO identity.company_members (company_id, user_id, joined_at, is_guest)
 SELECT md5('company' || 1 + n % ({companies} - 1))::uuid, md5(n::text)::uuid, now(), TRUE
 FROM generate_series(20, {profiles}, 20) AS n
+UNION ALL
+SELECT md5('company' || {companies})::uuid, md5(n::text)::uuid, now(), TRUE
+FROM generate_series(5, {profiles}, 5) AS n
 ON CONFLICT DO NOTHING;
+
+UPDATE identity.stack_user_profiles AS m
+SET guest_keys = g.guest_keys
+FROM (
+    SELECT b.user_id, array_agg(c.guest_key ORDER BY c.guest_key) AS guest_keys
+    FROM identity.company_members AS b JOIN identity.companies AS c ON b.company_id = c.id
+    WHERE b.is_guest
+    GROUP BY b.user_id
+) AS g
+WHERE m.stack_user_id = g.user_id;
+UPDATE identity.profiles AS p SET guest_keys = m.guest_keys
+FROM identity.stack_user_profiles AS m
+WHERE p.user_id = m.stack_user_id AND m.guest_keys IS NOT NULL;
 """
 LOOKUP = "SELECT full_name, email, role_type FROM identity.profiles WHERE company_id = %s AND user_id = %s"
 COLUMNS = "SELECT user_id, full_name FROM identity.profiles"
@@ -154,10 +172,9 @@ def main() -> None:
         with psycopg.connect(url) as conn:
             fill(conn, profiles=options.profiles, companies=options.companies)
             rows = compared(url, options.rounds)
-            [(small,), (large,)] = conn.execute(
-                "SELECT md5('company' || n)::uuid FROM generate_series(1, 0, -1) AS n"
-            ).fetchall()
-            plans = planned(conn, {"ten people": small, f"{options.profiles // 2:,}": large})
+            numbers = {"ten people": 1, f"{options.profiles // 2:,}": 0, "guests": options.companies}
+            companies = {size: UUID(hashlib.md5(f"company{n}".encode()).hexdigest()) for size, n in numbers.items()}
+            plans = planned(conn, companies)
     show("Lookups under row-level security", rows, {}, as_json=options.json)
     show("A tenant's queries", plans, {}, as_json=options.json)
 

@@ -143,19 +143,18 @@ CREATE FUNCTION identity.current_company_id() RETURNS uuid
 
 
 --
--- Name: current_guests(); Type: FUNCTION; Schema: identity; Owner: -
+-- Name: current_guest_key(); Type: FUNCTION; Schema: identity; Owner: -
 --
 
-CREATE FUNCTION identity.current_guests() RETURNS uuid[]
+CREATE FUNCTION identity.current_guest_key() RETURNS uuid
     LANGUAGE plpgsql STABLE SECURITY DEFINER PARALLEL SAFE
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 BEGIN
-    RETURN ARRAY(
-        SELECT b.user_id
-        FROM identity.company_members AS b
-        INNER JOIN identity.companies AS c ON b.company_id = c.id
-        WHERE b.company_id = identity.current_company_id() AND b.is_guest AND c.deleted_at IS NULL
+    RETURN (
+        SELECT c.guest_key
+        FROM identity.companies AS c
+        WHERE c.id = identity.current_company_id() AND c.deleted_at IS NULL
     );
 END
 $$;
@@ -295,7 +294,8 @@ CREATE TABLE identity.profiles (
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
     deleted_at timestamp with time zone,
-    search_name text GENERATED ALWAYS AS (identity.folded(full_name)) STORED NOT NULL COLLATE pg_catalog."C"
+    search_name text GENERATED ALWAYS AS (identity.folded(full_name)) STORED NOT NULL COLLATE pg_catalog."C",
+    guest_keys uuid[]
 )
 WITH (fillfactor='80');
 
@@ -358,6 +358,7 @@ CREATE TABLE identity.stack_user_profiles (
     sync_version bigint DEFAULT 0 NOT NULL,
     deleted_at timestamp with time zone,
     source_company_id uuid,
+    guest_keys uuid[],
     CONSTRAINT stack_user_profiles_version CHECK (((version = ''::text) = (message_id IS NULL)))
 )
 WITH (fillfactor='80');
@@ -456,7 +457,10 @@ CREATE FUNCTION identity.search_profiles(name text, page_size integer DEFAULT 50
     AS $$
 DECLARE
     wanted_id CONSTANT uuid := identity.current_company_id();
-    guests CONSTANT uuid[] := identity.current_guests();
+    -- Fetched first, for the planner expects as many guests of a large company as it has people.
+    guest_ids CONSTANT uuid[] := ARRAY(
+        SELECT b.user_id FROM identity.company_members AS b WHERE b.company_id = wanted_id AND b.is_guest
+    );
     wanted CONSTANT text COLLATE "C" := identity.folded(name);
     -- U+10FFFF is the last code point.
     wanted_end CONSTANT text COLLATE "C" := wanted || chr(1114111);
@@ -472,8 +476,9 @@ BEGIN
     )
     UNION ALL
     SELECT p.*
-    FROM identity.profiles AS p
-    WHERE p.user_id = ANY(guests) AND p.search_name >= wanted AND p.search_name < wanted_end
+    FROM unnest(guest_ids) AS g (user_id)
+    INNER JOIN identity.profiles AS p ON g.user_id = p.user_id
+    WHERE p.search_name >= wanted AND p.search_name < wanted_end
     ORDER BY search_name, user_id
     LIMIT page_size;
     GET DIAGNOSTICS found_count = ROW_COUNT;
@@ -491,8 +496,9 @@ BEGIN
     )
     UNION ALL
     SELECT p.*
-    FROM identity.profiles AS p
-    WHERE p.user_id = ANY(guests) AND position(wanted IN p.search_name) > 1
+    FROM unnest(guest_ids) AS g (user_id)
+    INNER JOIN identity.profiles AS p ON g.user_id = p.user_id
+    WHERE position(wanted IN p.search_name) > 1
     ORDER BY search_name, user_id
     LIMIT page_size - found_count;
 END
@@ -831,7 +837,8 @@ CREATE TABLE identity.companies (
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
     deleted_at timestamp with time zone,
-    version text DEFAULT ''::text NOT NULL COLLATE pg_catalog."C"
+    version text DEFAULT ''::text NOT NULL COLLATE pg_catalog."C",
+    guest_key uuid DEFAULT gen_random_uuid() NOT NULL
 );
 
 ALTER TABLE ONLY identity.companies FORCE ROW LEVEL SECURITY;
@@ -1178,6 +1185,13 @@ CREATE INDEX profiles_department ON identity.profiles USING btree (company_id, d
 
 
 --
+-- Name: profiles_guest_keys; Type: INDEX; Schema: identity; Owner: -
+--
+
+CREATE INDEX profiles_guest_keys ON identity.profiles USING gin (guest_keys) WITH (fastupdate='false') WHERE (guest_keys IS NOT NULL);
+
+
+--
 -- Name: profiles_role_type; Type: INDEX; Schema: identity; Owner: -
 --
 
@@ -1203,6 +1217,13 @@ CREATE INDEX profiles_updated_at ON identity.profiles USING btree (company_id, u
 --
 
 CREATE INDEX stack_user_profiles_company_id ON identity.stack_user_profiles USING btree (company_id, stack_user_id) WHERE (company_id IS NOT NULL);
+
+
+--
+-- Name: stack_user_profiles_guest_keys; Type: INDEX; Schema: identity; Owner: -
+--
+
+CREATE INDEX stack_user_profiles_guest_keys ON identity.stack_user_profiles USING gin (guest_keys) WITH (fastupdate='false') WHERE (guest_keys IS NOT NULL);
 
 
 --
@@ -1363,14 +1384,14 @@ CREATE POLICY tenant ON identity.profile_audit FOR SELECT TO consumer_tenant USI
 -- Name: profiles tenant; Type: POLICY; Schema: identity; Owner: -
 --
 
-CREATE POLICY tenant ON identity.profiles FOR SELECT TO consumer_tenant USING (((deleted_at IS NULL) AND ((((company_id = ( SELECT identity.current_company_id() AS current_company_id)) OR (company_id = identity.current_company_id())) AND ( SELECT identity.is_current_company_active() AS is_current_company_active)) OR (user_id = ( SELECT identity.current_user_id() AS current_user_id)) OR (user_id = ANY (( SELECT identity.current_guests() AS current_guests)::uuid[])))));
+CREATE POLICY tenant ON identity.profiles FOR SELECT TO consumer_tenant USING (((deleted_at IS NULL) AND ((((company_id = ( SELECT identity.current_company_id() AS current_company_id)) OR (company_id = identity.current_company_id())) AND ( SELECT identity.is_current_company_active() AS is_current_company_active)) OR (user_id = ( SELECT identity.current_user_id() AS current_user_id)) OR (guest_keys @> ARRAY[( SELECT identity.current_guest_key() AS current_guest_key)]))));
 
 
 --
 -- Name: stack_user_profiles tenant; Type: POLICY; Schema: identity; Owner: -
 --
 
-CREATE POLICY tenant ON identity.stack_user_profiles FOR SELECT TO consumer_tenant USING (((deleted_at IS NULL) AND has_profile AND ((((company_id = ( SELECT identity.current_company_id() AS current_company_id)) OR (company_id = identity.current_company_id())) AND ( SELECT identity.is_current_company_active() AS is_current_company_active)) OR (stack_user_id = ( SELECT identity.current_user_id() AS current_user_id)) OR (stack_user_id = ANY (( SELECT identity.current_guests() AS current_guests)::uuid[])))));
+CREATE POLICY tenant ON identity.stack_user_profiles FOR SELECT TO consumer_tenant USING (((deleted_at IS NULL) AND has_profile AND ((((company_id = ( SELECT identity.current_company_id() AS current_company_id)) OR (company_id = identity.current_company_id())) AND ( SELECT identity.is_current_company_active() AS is_current_company_active)) OR (stack_user_id = ( SELECT identity.current_user_id() AS current_user_id)) OR (guest_keys @> ARRAY[( SELECT identity.current_guest_key() AS current_guest_key)]))));
 
 
 --
@@ -1513,12 +1534,11 @@ GRANT ALL ON FUNCTION identity.current_company_id() TO consumer_definer;
 
 
 --
--- Name: FUNCTION current_guests(); Type: ACL; Schema: identity; Owner: -
+-- Name: FUNCTION current_guest_key(); Type: ACL; Schema: identity; Owner: -
 --
 
-REVOKE ALL ON FUNCTION identity.current_guests() FROM PUBLIC;
-GRANT ALL ON FUNCTION identity.current_guests() TO consumer_tenant;
-GRANT ALL ON FUNCTION identity.current_guests() TO consumer_app;
+REVOKE ALL ON FUNCTION identity.current_guest_key() FROM PUBLIC;
+GRANT ALL ON FUNCTION identity.current_guest_key() TO consumer_tenant;
 
 
 --
@@ -2068,6 +2088,13 @@ GRANT SELECT(deleted_at) ON TABLE identity.companies TO consumer_definer;
 
 
 --
+-- Name: COLUMN companies.guest_key; Type: ACL; Schema: identity; Owner: -
+--
+
+GRANT SELECT(guest_key) ON TABLE identity.companies TO consumer_definer;
+
+
+--
 -- Name: TABLE company_members; Type: ACL; Schema: identity; Owner: -
 --
 
@@ -2096,13 +2123,6 @@ GRANT SELECT(user_id) ON TABLE identity.company_members TO consumer_definer;
 --
 
 GRANT SELECT(removed_at) ON TABLE identity.company_members TO consumer_definer;
-
-
---
--- Name: COLUMN company_members.is_guest; Type: ACL; Schema: identity; Owner: -
---
-
-GRANT SELECT(is_guest) ON TABLE identity.company_members TO consumer_definer;
 
 
 --

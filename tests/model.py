@@ -43,6 +43,9 @@ def fold(deliveries: list[Delivery], settings: Projection) -> State:
     for member in members.values():
         is_at_home = member["company_id"] == mirror[member["user_id"]]["company_id"]
         member["is_guest"] = not member["removed_at"] and not is_at_home
+    for user_id, row in mirror.items():
+        visited = {m["company_id"] for m in members.values() if m["user_id"] == user_id and m["is_guest"]}
+        row["guest_of"] = sorted(visited)
     removed = gone if settings.delete_policy == "hard" else {}
     return State(
         mirror=mirror,
@@ -115,6 +118,7 @@ def _profile(mirror: Row, known: list[Delivery], settings: Projection) -> Row:
     return {
         "user_id": user_id,
         "company_id": mirror["company_id"],
+        "guest_of": mirror["guest_of"],
         "full_name": "Deleted user"
         if is_anonymised
         else (mirror["stack_display_name"] or "").strip() or "Unknown User",
@@ -150,6 +154,8 @@ def state(database_url: str) -> State:
         "sync_version",
         "has_profile",
         "search_name",
+        "guest_key",
+        "guest_keys",
         "is_forgotten",
         "is_held",
         "version",
@@ -159,9 +165,13 @@ def state(database_url: str) -> State:
     sign_in = (
         "SELECT user_id::text, operation, source, message_id FROM identity.profile_audit WHERE operation LIKE 'signed%'"
     )
+    visited = "SELECT c.id::text FROM identity.companies AS c WHERE c.guest_key = ANY(guest_keys) ORDER BY 1"
+    columns = f"*, ARRAY({visited}) AS guest_of"
     return State(
-        mirror=_by_key(rows(database_url, "SELECT * FROM identity.stack_user_profiles"), "stack_user_id", outside),
-        profiles=_by_key(rows(database_url, "SELECT * FROM identity.profiles"), "user_id", outside),
+        mirror=_by_key(
+            rows(database_url, f"SELECT {columns} FROM identity.stack_user_profiles"), "stack_user_id", outside
+        ),
+        profiles=_by_key(rows(database_url, f"SELECT {columns} FROM identity.profiles"), "user_id", outside),
         companies=_by_key(rows(database_url, "SELECT * FROM identity.companies"), "id", outside),
         members={
             (str(row["company_id"]), str(row["user_id"])): _plain(row, set())

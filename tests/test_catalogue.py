@@ -12,16 +12,18 @@ READERS = {"consumer_app", "consumer_operator", "consumer_tenant", "consumer_wor
 # What each index of identity serves, beside primary keys.
 SERVED = {
     "company_members_active": "members/home",
-    "company_members_guests": "the tenants' policies, identity.search_profiles",
+    "company_members_guests": "profiles/page, profiles/by_role, identity.search_profiles",
     "company_members_user_id": "effects/remove_profiles",
     "profile_audit_at": "identity.prune_audit",
     "profile_audit_sign_in": "audit/put_sign_ins",
     "profiles_company_id": "a page of a company",
+    "profiles_guest_keys": "the tenants' policies",
     "profiles_department": "a company's people of one department",
     "profiles_role_type": "a company's people of one role",
     "profiles_search_name": "identity.search_profiles",
     "profiles_updated_at": "what changed last in a company",
     "stack_user_profiles_company_id": "rehome/page",
+    "stack_user_profiles_guest_keys": "the tenants' policies",
     "stack_user_profiles_source_company_id": "rehome/page",
 }
 

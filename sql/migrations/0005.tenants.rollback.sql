@@ -8,8 +8,8 @@ identity.profiles_updated_at,
 identity.profiles_search_name;
 REVOKE SELECT (source) ON consumer.outbox FROM consumer_definer;
 REVOKE USAGE ON SCHEMA consumer FROM consumer_definer;
-REVOKE SELECT (id, deleted_at) ON identity.companies FROM consumer_definer;
-REVOKE SELECT (company_id, user_id, removed_at, is_guest) ON identity.company_members FROM consumer_definer;
+REVOKE SELECT (id, guest_key, deleted_at) ON identity.companies FROM consumer_definer;
+REVOKE SELECT (company_id, user_id, removed_at) ON identity.company_members FROM consumer_definer;
 REVOKE SELECT (version) ON identity.stack_user_profiles FROM consumer_app;
 REVOKE SELECT ON identity.company_members, identity.profiles, identity.profile_audit FROM consumer_tenant;
 REVOKE SELECT (id, name, logo_url, settings, created_at, updated_at, deleted_at) ON identity.companies
@@ -26,12 +26,14 @@ DROP POLICY tenant ON identity.stack_user_profiles;
 DROP POLICY tenant ON identity.profiles;
 DROP POLICY tenant ON identity.company_members;
 DROP POLICY tenant ON identity.companies;
+ALTER TABLE identity.companies DROP COLUMN guest_key;
 ALTER TABLE identity.company_members DROP COLUMN is_guest;
-ALTER TABLE identity.profiles DROP COLUMN search_name;
+ALTER TABLE identity.stack_user_profiles DROP COLUMN guest_keys;
+ALTER TABLE identity.profiles DROP COLUMN guest_keys, DROP COLUMN search_name;
 DROP FUNCTION
 identity.has_api_key,
 identity.current_memberships,
-identity.current_guests,
+identity.current_guest_key,
 identity.is_current_company_active,
 identity.folded,
 identity.current_user_id,

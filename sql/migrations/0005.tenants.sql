@@ -28,15 +28,14 @@ BEGIN
     );
 END
 $$;
--- The guests of the company that a transaction is for.
-CREATE FUNCTION identity.current_guests() RETURNS uuid[]
+-- The mark of the guests of the company that a transaction is for; null where that is not active.
+CREATE FUNCTION identity.current_guest_key() RETURNS uuid
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    RETURN ARRAY(
-        SELECT b.user_id
-        FROM identity.company_members AS b
-        INNER JOIN identity.companies AS c ON b.company_id = c.id
-        WHERE b.company_id = identity.current_company_id() AND b.is_guest AND c.deleted_at IS NULL
+    RETURN (
+        SELECT c.guest_key
+        FROM identity.companies AS c
+        WHERE c.id = identity.current_company_id() AND c.deleted_at IS NULL
     );
 END
 $$;
@@ -55,12 +54,12 @@ REVOKE EXECUTE ON FUNCTION
 identity.current_company_id,
 identity.current_user_id,
 identity.is_current_company_active,
-identity.current_guests,
+identity.current_guest_key,
 identity.current_memberships
 FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION
 identity.current_company_id, identity.current_user_id TO consumer_tenant, consumer_app, consumer_definer;
-GRANT EXECUTE ON FUNCTION identity.current_guests TO consumer_tenant, consumer_app;
+GRANT EXECUTE ON FUNCTION identity.current_guest_key TO consumer_tenant;
 GRANT EXECUTE ON FUNCTION
 identity.is_current_company_active, identity.current_memberships TO consumer_tenant;
 
@@ -87,20 +86,45 @@ GRANT EXECUTE ON FUNCTION identity.folded TO consumer_worker, consumer_app, cons
 ALTER TABLE identity.profiles
 ADD COLUMN search_name text COLLATE "C" NOT NULL GENERATED ALWAYS AS (identity.folded(full_name)) STORED;
 
--- Whether an active member's home is elsewhere: with those at home in a company, these are all it sees. Policies find
--- both by an index.
+-- Who is an active member elsewhere than at home is a guest there. Those at home in a company and its guests are all
+-- that it sees. Profiles, and the mirror that they are made of, bear the marks of the companies where they are guests,
+-- for a policy must find them by an index: compared with a list of a company's guests, 200,000 of them took a minute. A
+-- mark is no id: who sees a profile must not learn where else its user is a member.
+ALTER TABLE identity.companies ADD COLUMN guest_key uuid NOT NULL DEFAULT gen_random_uuid();
 ALTER TABLE identity.company_members ADD COLUMN is_guest boolean NOT NULL DEFAULT FALSE;
+ALTER TABLE identity.stack_user_profiles ADD COLUMN guest_keys uuid[]; -- ascending; null: nowhere
+ALTER TABLE identity.profiles ADD COLUMN guest_keys uuid[]; -- ascending; null: nowhere
 CREATE INDEX company_members_guests ON identity.company_members (company_id, user_id) WHERE is_guest;
 
 -- An owner that is no superuser sees no row while row-level security is forced on it.
+ALTER TABLE identity.companies NO FORCE ROW LEVEL SECURITY;
 ALTER TABLE identity.company_members NO FORCE ROW LEVEL SECURITY;
 ALTER TABLE identity.stack_user_profiles NO FORCE ROW LEVEL SECURITY;
+ALTER TABLE identity.profiles NO FORCE ROW LEVEL SECURITY;
 UPDATE identity.company_members AS b
 SET is_guest = TRUE
 FROM identity.stack_user_profiles AS m
 WHERE b.user_id = m.stack_user_id AND b.removed_at IS NULL AND b.company_id IS DISTINCT FROM m.company_id;
+UPDATE identity.stack_user_profiles AS m
+SET guest_keys = g.guest_keys
+FROM (
+    SELECT
+        b.user_id,
+        array_agg(c.guest_key ORDER BY c.guest_key) AS guest_keys
+    FROM identity.company_members AS b
+    INNER JOIN identity.companies AS c ON b.company_id = c.id
+    WHERE b.is_guest
+    GROUP BY b.user_id
+) AS g
+WHERE m.stack_user_id = g.user_id;
+UPDATE identity.profiles AS p
+SET guest_keys = m.guest_keys
+FROM identity.stack_user_profiles AS m
+WHERE p.user_id = m.stack_user_id AND m.guest_keys IS NOT NULL;
+ALTER TABLE identity.companies FORCE ROW LEVEL SECURITY;
 ALTER TABLE identity.company_members FORCE ROW LEVEL SECURITY;
 ALTER TABLE identity.stack_user_profiles FORCE ROW LEVEL SECURITY;
+ALTER TABLE identity.profiles FORCE ROW LEVEL SECURITY;
 
 -- A sub-select is run once, not once a row, and only where what stands before it does not decide. The company is asked
 -- for twice: the sub-select answers for most rows, and through the bare call the planner sees which company it is and
@@ -127,7 +151,7 @@ CREATE POLICY tenant ON identity.profiles FOR SELECT TO consumer_tenant USING (
             AND (SELECT identity.is_current_company_active())
         )
         OR user_id = (SELECT identity.current_user_id())
-        OR user_id = ANY((SELECT identity.current_guests())::uuid[])
+        OR guest_keys @> ARRAY[(SELECT identity.current_guest_key())]
     )
 );
 CREATE POLICY tenant ON identity.stack_user_profiles FOR SELECT TO consumer_tenant USING (
@@ -139,7 +163,7 @@ CREATE POLICY tenant ON identity.stack_user_profiles FOR SELECT TO consumer_tena
             AND (SELECT identity.is_current_company_active())
         )
         OR stack_user_id = (SELECT identity.current_user_id())
-        OR stack_user_id = ANY((SELECT identity.current_guests())::uuid[])
+        OR guest_keys @> ARRAY[(SELECT identity.current_guest_key())]
     )
 );
 -- What happened to whom the company sees, while it was theirs; another company's rows of the same person stay its own.
@@ -218,8 +242,8 @@ GRANT SELECT (
 GRANT SELECT (version) ON identity.stack_user_profiles TO consumer_app;
 GRANT USAGE ON SCHEMA consumer TO consumer_definer;
 GRANT SELECT (source) ON consumer.outbox TO consumer_definer;
-GRANT SELECT (id, deleted_at) ON identity.companies TO consumer_definer;
-GRANT SELECT (company_id, user_id, removed_at, is_guest) ON identity.company_members TO consumer_definer;
+GRANT SELECT (id, guest_key, deleted_at) ON identity.companies TO consumer_definer;
+GRANT SELECT (company_id, user_id, removed_at) ON identity.company_members TO consumer_definer;
 
 -- A page of a company in the order of the users' ids.
 CREATE INDEX profiles_company_id ON identity.profiles (company_id, user_id) WHERE company_id IS NOT NULL;
@@ -231,6 +255,12 @@ CREATE INDEX profiles_department ON identity.profiles (company_id, department, u
 WHERE company_id IS NOT NULL AND octet_length(department) <= 256;
 -- What changed last in a company.
 CREATE INDEX profiles_updated_at ON identity.profiles (company_id, updated_at, user_id) WHERE company_id IS NOT NULL;
+-- The tenants' policies: a company's guests. Without fastupdate, or each query would read
+-- what waits to be sorted in.
+CREATE INDEX profiles_guest_keys ON identity.profiles USING gin (guest_keys) WITH (fastupdate = FALSE)
+WHERE guest_keys IS NOT NULL;
+CREATE INDEX stack_user_profiles_guest_keys ON identity.stack_user_profiles USING gin (guest_keys)
+WITH (fastupdate = FALSE) WHERE guest_keys IS NOT NULL;
 -- identity.search_profiles.
 CREATE INDEX profiles_search_name ON identity.profiles (company_id, search_name, user_id) WHERE company_id IS NOT NULL;
 
@@ -242,7 +272,10 @@ CREATE FUNCTION identity.search_profiles(name text, page_size integer DEFAULT 50
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     wanted_id CONSTANT uuid := identity.current_company_id();
-    guests CONSTANT uuid[] := identity.current_guests();
+    -- Fetched first, for the planner expects as many guests of a large company as it has people.
+    guest_ids CONSTANT uuid[] := ARRAY(
+        SELECT b.user_id FROM identity.company_members AS b WHERE b.company_id = wanted_id AND b.is_guest
+    );
     wanted CONSTANT text COLLATE "C" := identity.folded(name);
     -- U+10FFFF is the last code point.
     wanted_end CONSTANT text COLLATE "C" := wanted || chr(1114111);
@@ -258,8 +291,9 @@ BEGIN
     )
     UNION ALL
     SELECT p.*
-    FROM identity.profiles AS p
-    WHERE p.user_id = ANY(guests) AND p.search_name >= wanted AND p.search_name < wanted_end
+    FROM unnest(guest_ids) AS g (user_id)
+    INNER JOIN identity.profiles AS p ON g.user_id = p.user_id
+    WHERE p.search_name >= wanted AND p.search_name < wanted_end
     ORDER BY search_name, user_id
     LIMIT page_size;
     GET DIAGNOSTICS found_count = ROW_COUNT;
@@ -277,8 +311,9 @@ BEGIN
     )
     UNION ALL
     SELECT p.*
-    FROM identity.profiles AS p
-    WHERE p.user_id = ANY(guests) AND position(wanted IN p.search_name) > 1
+    FROM unnest(guest_ids) AS g (user_id)
+    INNER JOIN identity.profiles AS p ON g.user_id = p.user_id
+    WHERE position(wanted IN p.search_name) > 1
     ORDER BY search_name, user_id
     LIMIT page_size - found_count;
 END
@@ -289,7 +324,7 @@ GRANT EXECUTE ON FUNCTION identity.search_profiles TO consumer_tenant, consumer_
 -- The new owner must be able to create in the schema at the moment it becomes the owner, and only then.
 GRANT CREATE ON SCHEMA identity TO consumer_definer;
 ALTER FUNCTION identity.is_current_company_active OWNER TO consumer_definer;
-ALTER FUNCTION identity.current_guests OWNER TO consumer_definer;
+ALTER FUNCTION identity.current_guest_key OWNER TO consumer_definer;
 ALTER FUNCTION identity.current_memberships OWNER TO consumer_definer;
 ALTER FUNCTION identity.has_api_key OWNER TO consumer_definer;
 REVOKE CREATE ON SCHEMA identity FROM consumer_definer;

@@ -32,6 +32,7 @@ candidates AS MATERIALIZED (
     SELECT DISTINCT ON (m.stack_user_id)
         m.stack_user_id AS user_id,
         m.company_id,
+        m.guest_keys,
         CASE
             WHEN m.is_forgotten THEN 'Deleted user'
             ELSE coalesce(nullif(consumer.trimmed(m.stack_display_name), ''), 'Unknown User')
@@ -111,6 +112,7 @@ written AS (
     INSERT INTO identity.profiles AS p (
         user_id,
         company_id,
+        guest_keys,
         full_name,
         email,
         email_verified,
@@ -128,6 +130,7 @@ written AS (
     SELECT
         c.user_id,
         c.company_id,
+        c.guest_keys,
         c.full_name,
         c.email,
         c.email_verified,
@@ -144,12 +147,14 @@ written AS (
     FROM compared AS c
     WHERE
         c.is_changed
-        OR row((c.known).last_active_at, (c.known).last_sign_in_at, (c.known).last_sign_out_at)
-        IS DISTINCT FROM row(c.last_active_at, c.last_sign_in_at, c.last_sign_out_at)
+        OR row(
+            (c.known).guest_keys, (c.known).last_active_at, (c.known).last_sign_in_at, (c.known).last_sign_out_at
+        ) IS DISTINCT FROM row(c.guest_keys, c.last_active_at, c.last_sign_in_at, c.last_sign_out_at)
     ORDER BY c.user_id
     ON CONFLICT (user_id) DO UPDATE
         SET
             company_id = excluded.company_id,
+            guest_keys = excluded.guest_keys,
             full_name = excluded.full_name,
             email = excluded.email,
             email_verified = excluded.email_verified,

@@ -1,6 +1,7 @@
 -- Bring the mirror's home of these users in line: the company that their newest edit names, else the one that their
 -- metadata names, where it is active, else that of the active membership with the oldest first join, else the default
--- one; none for who is deleted. Note where else they are members. Returns the users who moved.
+-- one; none for who is deleted. Note where else they are members, as guests. Returns the users of whom
+-- either changed.
 WITH homes AS MATERIALIZED (
     SELECT
         m.stack_user_id AS user_id,
@@ -28,15 +29,32 @@ WITH homes AS MATERIALIZED (
     WHERE m.stack_user_id = ANY(%(user_ids)b::uuid[])
 ),
 
+visits AS MATERIALIZED (
+    SELECT
+        h.user_id,
+        h.company_id,
+        (
+            SELECT array_agg(c.guest_key ORDER BY c.guest_key)
+            FROM identity.company_members AS b
+            INNER JOIN identity.companies AS c ON b.company_id = c.id
+            WHERE b.user_id = h.user_id AND b.removed_at IS NULL AND b.company_id IS DISTINCT FROM h.company_id
+        ) AS guest_keys
+    FROM homes AS h
+),
+
 moved AS (
     UPDATE identity.stack_user_profiles AS m
-    SET company_id = h.company_id
-    FROM homes AS h
-    WHERE m.stack_user_id = h.user_id AND m.company_id IS DISTINCT FROM h.company_id
+    SET
+        company_id = v.company_id,
+        guest_keys = v.guest_keys
+    FROM visits AS v
+    WHERE
+        m.stack_user_id = v.user_id
+        AND row(m.company_id, m.guest_keys) IS DISTINCT FROM row(v.company_id, v.guest_keys)
     RETURNING m.stack_user_id
 ),
 
-guests AS (
+marked AS (
     UPDATE identity.company_members AS b
     SET is_guest = NOT b.is_guest
     FROM homes AS h
