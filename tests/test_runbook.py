@@ -10,7 +10,7 @@ import pytest
 from psycopg.conninfo import make_conninfo
 
 from tests.cli_support import ROOT
-from tests.factories import delivery, user_deleted, user_updated
+from tests.factories import delivery, edited, membership, permission, team, team_event, user_deleted, user_updated
 from tests.operator_cli import arrive, call, facts, set_aside, states, work
 from tests.schema import PG_DUMP
 from tests.support import rows, scratch_database
@@ -21,7 +21,8 @@ PROFILES = (
     "SELECT to_jsonb(p) - ARRAY['created_at', 'updated_at'] AS profile FROM identity.profiles AS p ORDER BY user_id"
 )
 IDENTITY = ("profiles", "stack_user_profiles", "profile_audit")
-EMPTY = "TRUNCATE identity.profiles, identity.stack_user_profiles"
+MEMBERS = "SELECT * FROM identity.company_members ORDER BY company_id, user_id"
+EMPTY = "TRUNCATE identity.profiles, identity.stack_user_profiles, identity.company_members, consumer.memberships"
 BACKUP_LOGIN = "CREATE ROLE consumer_backup LOGIN BYPASSRLS PASSWORD '…' IN ROLE pg_read_all_data"
 BACKUP = "pg_dump --format=custom --schema=consumer --schema=identity --file=consumer.dump"
 RESTORE = "pg_restore --exit-on-error --dbname"
@@ -71,6 +72,29 @@ def test_profiles_that_somebody_deleted_come_back_with_the_mirror_emptied_too(us
     assert after_replay_alone == []
     assert rows(users, PROFILES) == before
     assert len(rows(users, "SELECT FROM identity.profile_audit WHERE operation = 'created'")) == 2 * len(before)
+
+
+def test_homes_and_members_come_back_too(emptied: str) -> None:
+    team_id, other_id, member, guest, edited_one = (uuid4() for _ in range(5))
+    arrive(
+        emptied,
+        user_updated(member),
+        membership("created", team_id, member),
+        permission("created", team_id, member, "read"),
+    )
+    arrive(emptied, user_updated(guest, selected_team=team(other_id)), membership("created", team_id, guest))
+    arrive(emptied, user_updated(edited_one), edited(edited_one, company_id=str(team_id), role_type="owner"))
+    arrive(emptied, team_event("deleted", other_id))
+    work(emptied)
+    before = rows(emptied, PROFILES), rows(emptied, MEMBERS)
+
+    with psycopg.connect(emptied) as conn:
+        conn.execute(EMPTY)
+    facts(emptied, "replay", "--all")
+    work(emptied)
+
+    assert {row["profile"]["company_id"] for row in before[0]} == {str(team_id)}
+    assert (rows(emptied, PROFILES), rows(emptied, MEMBERS)) == before
 
 
 def test_what_an_application_refused_is_tried_at_once_by_a_replay_of_the_retrying(emptied: str) -> None:
