@@ -46,7 +46,7 @@ class _Search:
         """Return whom of these, refused together, it refuses one by one."""
         # A missing table or privilege is the same for everybody.
         if general := await self.refusal([]):
-            return dict.fromkeys(user_ids, general)
+            return dict.fromkeys(user_ids, StatementRefused(general.reason, is_for_all=True))
         if not (found := await self._among(user_ids, refusal)):
             raise Inseparable from refusal
         return found

@@ -73,11 +73,15 @@ class Inseparable(ConsumerError):
 
 
 class StatementRefused(ConsumerError):
-    """The statement of CONSUMER_PROJECTION_SQL failed; *reason* is the server's error."""
+    """The statement of CONSUMER_PROJECTION_SQL failed; *reason* is the server's error.
 
-    def __init__(self, reason: Exception) -> None:
+    *is_for_all* tells that it fails for everybody, whoever they are.
+    """
+
+    def __init__(self, reason: Exception, *, is_for_all: bool = False) -> None:
         super().__init__()
         self.reason = reason
+        self.is_for_all = is_for_all
 
 
 class UsersRefused(ConsumerError):

@@ -32,6 +32,8 @@ BUSY_USERS_MAX = 10
 RESCAN_SECONDS = 1.0
 # Retries: full jitter up to 2^attempts seconds, at most an hour (Brooker, "Exponential Backoff And Jitter", AWS 2015).
 RETRY_SECONDS_MAX = 3600.0
+# Some are tried for ever, and 2^1024 is no float.
+RETRY_EXPONENT_MAX = 12
 # A row that someone held is tried again after up to this long; such attempts are not counted.
 BUSY_SECONDS_MAX = 5.0
 
@@ -158,7 +160,9 @@ class Worker:
             batch.retried.append((claimed, error))
             return
         claimed = claimed._replace(attempts=claimed.attempts + 1)
-        if kind is Fault.POISON or claimed.attempts >= self._attempts_max:
+        # What a deploy broke for everybody is mended by another, and costs nobody a delivery.
+        is_for_all = isinstance(error, StatementRefused) and error.is_for_all
+        if kind is Fault.POISON or (claimed.attempts >= self._attempts_max and not is_for_all):
             await outbox.bury(conn, claimed, code(error), summary(error))
             batch.buried.append((claimed, error))
         else:
@@ -228,7 +232,7 @@ def _subject(claimed: Claimed) -> UUID | int:
 
 def retry_delay(attempts: int) -> timedelta:
     """Return how long to wait after that many attempts: anything from nothing to 2^attempts seconds."""
-    return timedelta(seconds=random.uniform(0, min(RETRY_SECONDS_MAX, 2.0**attempts)))
+    return timedelta(seconds=random.uniform(0, min(RETRY_SECONDS_MAX, 2.0 ** min(attempts, RETRY_EXPONENT_MAX))))
 
 
 async def drain(conn: Connection, worker: Worker) -> int:

@@ -253,6 +253,22 @@ def test_a_broken_table_makes_the_users_wait_and_nothing_else(
     assert profiles(application) == {}
 
 
+def test_nobody_dies_of_a_statement_that_fails_for_everybody(application: str) -> None:
+    user_id = uuid4()
+    change(application, "ALTER TABLE public.people RENAME TO others")
+    arrive(application, user_updated(user_id))
+
+    for _ in range(3):
+        run_once(application, worker(attempts_max=2))
+        make_due(application)
+    broken = failures(application)
+    change(application, "ALTER TABLE public.others RENAME TO people")
+    work(application)
+
+    assert [row[:3] for row in broken] == [("retrying", 3, "42P01")]
+    assert people(application) == {user_id: "Ada"}
+
+
 def test_a_trigger_that_raises_concerns_its_user_only(application: str) -> None:
     with tables(
         application,

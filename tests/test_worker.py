@@ -15,7 +15,7 @@ from consumer.faults import code as error_code
 from consumer.metrics import Metrics
 from consumer.outbox import Delivery
 from consumer.queries import query
-from consumer.worker import Batch, Worker, drain
+from consumer.worker import Batch, Worker, drain, retry_delay
 from tests.cli_support import until
 from tests.factories import user_updated
 from tests.support import deadlocks, put, rows, schema_change
@@ -119,6 +119,12 @@ def test_a_constraint_of_the_application_is_retried_then_dead(foreign_trigger: s
 
     assert sorted(after_one) == [("done", "applied", 0, None), ("retrying", None, 1, "P0001")]
     assert sorted(deliveries(foreign_trigger)) == [("dead", None, 2, "P0001"), ("done", "applied", 0, None)]
+
+
+def test_what_is_tried_for_ever_is_tried_within_an_hour_each_time() -> None:
+    delays = [retry_delay(attempts) for attempts in (12, 1_023, 1_024, 100_000)]
+
+    assert all(timedelta(0) <= delay <= timedelta(hours=1) for delay in delays)
 
 
 def test_a_retry_that_succeeds_is_done(emptied: str) -> None:
