@@ -114,8 +114,9 @@ async def _settle(conn: Connection, seq: int, user_ids: Sequence[UUID], projecti
     await conn.execute(query("rehome/lock"), {"user_ids": user_ids})
     await companies.lock(conn, [], Selected(), user_ids)
     if moved := await members.settle(conn, user_ids):
-        changed = await users.put_rehomed(conn, seq, moved)
-        await application.follow(conn, projection_sql, changed.user_ids)
+        await users.put_rehomed(conn, seq, moved)
+    # Who is at home elsewhere has lost a membership.
+    await application.follow(conn, projection_sql, user_ids)
     await conn.execute(query("session/check_constraints"))
 
 

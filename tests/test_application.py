@@ -172,6 +172,21 @@ def test_users_who_lose_their_company_are_followed(application: str) -> None:
     assert rows(application, "SELECT company_id FROM public.people") == [{"company_id": None}]
 
 
+def test_members_who_are_at_home_elsewhere_are_followed_when_a_company_ends(application: str) -> None:
+    home_id, team_id, user_id = uuid4(), uuid4(), uuid4()
+    arrive(
+        application, user_updated(user_id), *(membership("created", joined, user_id) for joined in (home_id, team_id))
+    )
+    work(application)
+    before = calls(application)
+
+    arrive(application, team_event("deleted", team_id))
+    work(application)
+
+    assert rows(application, "SELECT company_id FROM public.people") == [{"company_id": home_id}]
+    assert calls(application) == [*before, [user_id]]
+
+
 def test_ours_and_theirs_commit_together_or_not_at_all(application: str) -> None:
     """A delivery that is lost after the statement has run takes its rows along."""
     arrive(application, user_updated())
