@@ -396,11 +396,15 @@ DECLARE
     since timestamptz;
     found_count bigint;
 BEGIN
+    IF before IS NULL OR step IS NULL THEN
+        RAISE EXCEPTION 'a slice of the audit needs an instant and a length' USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+
     SELECT audited_since INTO STRICT since FROM consumer.settings FOR UPDATE;
     IF since IS NULL THEN
         SELECT min(a.at) INTO since FROM identity.profile_audit AS a;
     END IF;
-    reached := greatest(since, least(before, since + step));
+    reached := greatest(since, least(before, now(), since + step));
 
     SELECT count(*) INTO found_count FROM identity.profile_audit WHERE at >= since AND at < reached;
     DELETE FROM identity.profile_audit WHERE at >= since AND at < reached;

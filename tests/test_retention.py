@@ -91,6 +91,21 @@ def test_an_empty_audit_is_pruned_without_a_word(emptied: str) -> None:
     assert pruned(emptied, DAY) == [0]
 
 
+@pytest.mark.parametrize(("before", "step"), [("NULL", "'1 hour'"), ("now()", "NULL")])
+def test_a_slice_without_bounds_is_refused(aged: str, before: str, step: str) -> None:
+    with psycopg.connect(aged) as conn, pytest.raises(psycopg.errors.InvalidParameterValue):
+        conn.execute(f"SELECT identity.prune_audit({before}, {step})")
+
+
+def test_the_audit_never_begins_in_the_future(aged: str) -> None:
+    with psycopg.connect(aged) as conn:
+        conn.execute("SELECT identity.prune_audit(now() + interval '1 year', '10 years')")
+    arrive(aged, delivery("user.signed_in", uuid4()))
+    work(aged)
+
+    assert ("signed_in", False) in audited(aged)
+
+
 @pytest.mark.parametrize("role", ["worker", "operator", "app", "receiver", "tenant"])
 def test_nobody_removes_from_the_audit_by_himself(role: str, database_url: str) -> None:
     with psycopg.connect(database_url) as conn:

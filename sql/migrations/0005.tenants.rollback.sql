@@ -7,7 +7,6 @@ identity.profiles_department,
 identity.profiles_updated_at,
 identity.profiles_search_name;
 REVOKE SELECT (source) ON consumer.outbox FROM consumer_definer;
-REVOKE USAGE ON SCHEMA consumer FROM consumer_definer;
 REVOKE SELECT (id, guest_key, deleted_at) ON identity.companies FROM consumer_definer;
 REVOKE SELECT (company_id, user_id, removed_at) ON identity.company_members FROM consumer_definer;
 REVOKE SELECT (version) ON identity.stack_user_profiles FROM consumer_app;

@@ -1,5 +1,5 @@
 -- What a tenant sees, what an application asks for, and the indexes that serve both.
--- depends: 0003.companies
+-- depends: 0004.edits
 
 -- The company and the person that a transaction is for: those that app.company_id and app.user_id name. Null, which
 -- equals nothing, where the setting is absent or no UUID.
@@ -240,7 +240,6 @@ GRANT SELECT (
     last_sign_out_at, version, occurred_at, message_id, last_synced_at, sync_version, deleted_at
 ) ON identity.stack_user_profiles TO consumer_tenant;
 GRANT SELECT (version) ON identity.stack_user_profiles TO consumer_app;
-GRANT USAGE ON SCHEMA consumer TO consumer_definer;
 GRANT SELECT (source) ON consumer.outbox TO consumer_definer;
 GRANT SELECT (id, guest_key, deleted_at) ON identity.companies TO consumer_definer;
 GRANT SELECT (company_id, user_id, removed_at) ON identity.company_members TO consumer_definer;

@@ -3,4 +3,4 @@ DROP POLICY definer ON identity.profiles;
 REVOKE SELECT ON identity.profiles FROM consumer_definer;
 REVOKE SELECT (seq) ON consumer.outcomes FROM consumer_definer;
 REVOKE SELECT (seq, state) ON consumer.failures FROM consumer_definer;
-REVOKE SELECT (seq, source, message_id, user_id) ON consumer.outbox FROM consumer_definer;
+REVOKE SELECT (message_id, user_id) ON consumer.outbox FROM consumer_definer;

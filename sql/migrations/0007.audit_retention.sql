@@ -1,5 +1,5 @@
 -- A retention of the audit's own: what is older is removed, a slice of time in each transaction.
--- depends: 0004.edits
+-- depends: 0006.following
 
 -- Where the audit begins. A replay of older sign-ins does not write again what was removed.
 ALTER TABLE consumer.settings ADD COLUMN audited_since timestamptz; -- null: nothing was removed
@@ -8,18 +8,23 @@ ALTER TABLE consumer.settings ADD COLUMN audited_since timestamptz; -- null: not
 CREATE INDEX profile_audit_at ON identity.profile_audit USING brin (at) WITH (pages_per_range = 16);
 
 -- Remove the next slice of the audit that is older than an instant; returns how many rows it had, and where the audit
--- begins now. The one way to remove any; two who prune take turns.
+-- begins now. The one way to remove any; two who prune take turns. The audit never begins in the future: what comes
+-- until then would not be audited.
 CREATE FUNCTION identity.prune_audit(before timestamptz, step interval, OUT removed bigint, OUT reached timestamptz)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     since timestamptz;
     found_count bigint;
 BEGIN
+    IF before IS NULL OR step IS NULL THEN
+        RAISE EXCEPTION 'a slice of the audit needs an instant and a length' USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+
     SELECT audited_since INTO STRICT since FROM consumer.settings FOR UPDATE;
     IF since IS NULL THEN
         SELECT min(a.at) INTO since FROM identity.profile_audit AS a;
     END IF;
-    reached := greatest(since, least(before, since + step));
+    reached := greatest(since, least(before, now(), since + step));
 
     SELECT count(*) INTO found_count FROM identity.profile_audit WHERE at >= since AND at < reached;
     DELETE FROM identity.profile_audit WHERE at >= since AND at < reached;
