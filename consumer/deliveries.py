@@ -148,7 +148,7 @@ async def stats(conn: Connection) -> Stats:
 async def errors(
     conn: Connection, states: Sequence[str], *, error_code: str | None = None, event_type: str | None = None, limit: int
 ) -> list[ErrorGroup]:
-    """Group what failed by error, the most frequent first; at most *limit* groups."""
+    """Group what failed by error and its reason, the most frequent first; at most *limit* groups."""
     values = {"states": list(states), "error_code": error_code, "event_type": event_type, "limit": limit}
     async with conn.cursor(binary=True, row_factory=class_row(ErrorGroup)) as cursor:
         await cursor.execute(query("deliveries/errors"), values)

@@ -60,6 +60,18 @@ def test_dead_deliveries_are_grouped_by_error_and_type_with_an_example(three_dea
     assert groups[2]["error"] == "$.data.id: Required field is missing"
 
 
+def test_one_code_for_two_reasons_makes_two_groups(emptied: str) -> None:
+    missing, other = dead_at_the_door("missing"), replace(dead_at_the_door("other"), error="$.data.id: Expected `str`")
+    arrive(emptied, missing, replace(missing, message_id="missing too"), other)
+
+    groups = facts(emptied, "dead", "list")["groups"]
+
+    assert [(group["deliveries"], group["error"], group["message_id"]) for group in groups] == [
+        (2, "$.data.id: Required field is missing", "missing too"),
+        (1, "$.data.id: Expected `str`", "other"),
+    ]
+
+
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [

@@ -1,8 +1,9 @@
--- What could not be applied, the most frequent error first, each with its latest example.
+-- What could not be applied, the most frequent error and reason first, each with its latest example.
 WITH groups AS (
     SELECT
         f.state,
         f.error_code,
+        f.error,
         o.event_type,
         count(*) AS deliveries,
         min(f.failed_at) AS first_at,
@@ -14,7 +15,7 @@ WITH groups AS (
         f.state = ANY(%(states)b::text[])
         AND (%(error_code)b::text IS NULL OR f.error_code = %(error_code)b::text)
         AND (%(event_type)b::text IS NULL OR o.event_type = %(event_type)b::text)
-    GROUP BY f.state, f.error_code, o.event_type
+    GROUP BY f.state, f.error_code, f.error, o.event_type
     ORDER BY deliveries DESC, last_seq DESC
     LIMIT %(limit)b::integer
 )
@@ -26,9 +27,8 @@ SELECT
     g.deliveries,
     g.first_at,
     g.last_at,
-    f.error,
+    g.error,
     o.message_id
 FROM groups AS g
-INNER JOIN consumer.failures AS f ON g.last_seq = f.seq
 INNER JOIN consumer.outbox AS o ON g.last_seq = o.seq
 ORDER BY g.deliveries DESC, g.last_seq DESC;
