@@ -45,8 +45,18 @@ def everything(events: int) -> list[Delivery]:
     chance = random.Random(1)
     users = [UUID(int=chance.getrandbits(128), version=4) for _ in range(events * SHARES["user"] // 200)]
     teams = [UUID(int=chance.getrandbits(128), version=4) for _ in range(len(users) // USERS_PER_TEAM)]
-    kinds = chance.choices(list(SHARES), list(SHARES.values()), k=events)
-    return [_of_kind(kind, number, chance.choice(users), chance.choice(teams)) for number, kind in enumerate(kinds)]
+    return mixed(events, users, teams)
+
+
+def mixed(events: int, users: Sequence[UUID], teams: Sequence[UUID]) -> list[Delivery]:
+    """Return the same of users and teams of one's own, and at the end the deletion of the first of the teams."""
+    chance = random.Random(1)
+    kinds = [*chance.choices(list(SHARES), list(SHARES.values()), k=events - 1), "ended"]
+    ended = len(kinds) - 1
+    return [
+        _of_kind(kind, number, chance.choice(users), teams[0] if number == ended else chance.choice(teams))
+        for number, kind in enumerate(kinds)
+    ]
 
 
 def _of_kind(kind: str, number: int, user_id: UUID, team_id: UUID) -> Delivery:
@@ -65,6 +75,7 @@ def _of_kind(kind: str, number: int, user_id: UUID, team_id: UUID) -> Delivery:
         "permission": ("team_permission.created", {**ids, "id": "$read_members"}),
         "edit": ("profile.edited", {**user, "role_type": f"role {number % 7}", "company_id": str(team_id)}),
         "team": ("team.updated", {**team}),
+        "ended": ("team.deleted", {"id": str(team_id)}),
         "deleted": ("user.deleted", {**user}),
     }
     event_type, data = types[kind]
@@ -72,8 +83,8 @@ def _of_kind(kind: str, number: int, user_id: UUID, team_id: UUID) -> Delivery:
         source="app" if kind in {"sign_in", "edit"} else "stack",
         message_id=f"msg_{number:027}",
         event_type=event_type,
-        user_id=None if kind == "team" else user_id,
-        team_id=team_id if kind in {"team", "membership", "permission"} else None,
+        user_id=None if kind in {"team", "ended"} else user_id,
+        team_id=team_id if kind in {"team", "ended", "membership", "permission"} else None,
         occurred_at=START + timedelta(milliseconds=4 * number),
         verified_by="0123abcd",
         body=orjson.dumps({"type": event_type, "data": data}),
