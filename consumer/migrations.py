@@ -39,12 +39,18 @@ class MayNotMigrate(ConsumerError):
     """The login lacks a right that the migrations need."""
 
 
+class MigratedOtherwise(ConsumerError):
+    """The database was migrated under another ROLE_PREFIX."""
+
+
 def apply(conninfo: str, role_prefix: str) -> list[str]:
     """Apply what is pending and return its ids; N callers at once take turns and all but one find nothing to do.
 
-    Raises MayNotMigrate, with nothing changed, when something is pending and the login could not apply all of it.
+    Raises, with nothing changed, MigratedOtherwise when the roles here have another prefix, and MayNotMigrate when
+    something is pending and the login could not apply all of it.
     """
     with _migrator(conninfo) as backend, _carried(role_prefix) as carried:
+        _require_prefix(backend, role_prefix)
         if backend.has_ledger() and not backend.to_apply(carried):
             return []
         # What half a migration leaves behind belongs to its login, and would be in the right one's way.
@@ -84,6 +90,14 @@ def _migrator(conninfo: str) -> Iterator["_Backend"]:
                 raise MigrationsBusy
             time.sleep(LOCK_POLL_SECONDS)
         yield backend
+
+
+def _require_prefix(backend: "_Backend", role_prefix: str) -> None:
+    found = [prefix for (prefix,) in backend.connection.execute(query("migrations/prefixes"))]
+    if found and role_prefix not in found:
+        raise MigratedOtherwise(
+            f"The database was migrated under ROLE_PREFIX {' or '.join(found)}, not {role_prefix}: correct it."
+        )
 
 
 def _require_rights(backend: "_Backend", role_prefix: str) -> None:

@@ -337,6 +337,8 @@ def test_roles_under_a_prefix_that_nobody_migrated_with_fail(emptied: str) -> No
 
     assert exit_code == 1
     assert checks["roles"]["finding"].startswith("missing: other_app, ")
+    assert checks["roles"]["cure"].startswith("Correct ROLE_PREFIX, or run `consumer migrate`")
+    assert checks["policies"]["finding"] == "whose they are can't be told without the roles"
     assert checks["worker's login"]["finding"] == "the role other_worker does not exist"
     assert checks["migrations"]["state"] == "failing"
 

@@ -206,6 +206,24 @@ def test_with_nothing_pending_no_right_to_create_is_needed(bare_url: str) -> Non
         assert migrations.apply(conninfo, "other_yet") == []
 
 
+@pytest.mark.parametrize("pending", [0, 1], ids=["nothing pending", "a release behind"])
+def test_a_database_migrated_under_another_prefix_is_refused_and_unchanged(bare_url: str, pending: int) -> None:
+    migrations.apply(bare_url, "consumer")
+    with psycopg.connect(bare_url) as admin:
+        admin.execute("DELETE FROM consumer._yoyo_migration WHERE migration_id = ANY(%s)", [_newest(pending)])
+    before = applied(bare_url)
+
+    with pytest.raises(migrations.MigratedOtherwise, match="under ROLE_PREFIX consumer, not forgotten: correct it"):
+        migrations.apply(bare_url, "forgotten")
+
+    assert applied(bare_url) == before
+    assert not rows(bare_url, "SELECT rolname FROM pg_roles WHERE rolname LIKE 'forgotten%'")
+
+
+def _newest(count: int) -> list[str]:
+    return migrations.carried_ids()[len(migrations.carried_ids()) - count :]
+
+
 def applied(url: str) -> list[object]:
     return [
         row["migration_id"]

@@ -14,7 +14,7 @@ ELSEWHERE = (
     "adopt/[!p]*",
     "demo/*",
     "doctor/*",
-    "migrations/lacks",
+    "migrations/[!a]*",
     "profiles/*",
     "session/*",
     "settings/declare_company",

@@ -48,7 +48,7 @@ def judge_isolation(found: Isolation) -> list[Check]:
             not found.missing_roles,
             "roles",
             _missing(found.missing_roles),
-            "Run `consumer migrate` with this ROLE_PREFIX, as a login that may create roles.",
+            "Correct ROLE_PREFIX, or run `consumer migrate` as a login that may create roles: it tells a wrong prefix.",
         ),
         fail_unless(
             not found.privileged_roles,
@@ -91,6 +91,9 @@ def _judge_tables(found: Isolation) -> Check:
 
 
 def _judge_policies(found: Isolation) -> Check:
+    # Under a wrong ROLE_PREFIX every policy would seem to be somebody else's, and the cure would drop them.
+    if found.missing_roles:
+        return Check("policies", "failing", "whose they are can't be told without the roles", "See above.")
     wrong = [
         *(f"none on {missing}" for missing in found.unguarded_tables),
         *(f"not ours: {policy}" for policy in found.added_policies),
