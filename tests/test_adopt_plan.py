@@ -75,7 +75,7 @@ def test_a_written_statement_is_one_that_the_worker_takes_and_is_never_overwritt
     first, text = call(shapes, *command), file.read_text()
     second = call(shapes, *command)
 
-    assert first.exit_code == 0
+    assert (first.exit_code, f"The statement is in {file}" in first.stdout) == (0, True)
     assert projection_sql.read(str(file)) == text.encode()
     assert (second.exit_code, "is there already" in second.stderr) == (1, True)
     assert file.read_text() == text
@@ -170,6 +170,26 @@ def test_a_column_that_must_not_be_null_gets_a_value_of_its_type(
 
     assert row["id"] == user_id
     assert row[name] == value if value is not None else row[name] is not None
+
+
+@pytest.mark.parametrize("kind", ["text", "varchar(12)"])
+def test_text_that_must_be_unique_differs_in_each_new_row_and_stays(emptied: str, tmp_path: Path, kind: str) -> None:
+    create = TABLE.format(f"users (id uuid PRIMARY KEY, name text, handle {kind} NOT NULL UNIQUE)")
+    file, first, second = tmp_path / "projection.sql", uuid4(), uuid4()
+    with tables(emptied, create, DROP):
+        plan = facts(emptied, "adopt", "--plan", "--write", str(file))
+        call(emptied, "adopt", "--grant")
+        arrive(emptied, user_updated(first), user_updated(second))
+        call(emptied, "work", "--drain", CONSUMER_PROJECTION_SQL=str(file))
+        before = rows(emptied, "SELECT handle FROM app.users ORDER BY id")
+        arrive(emptied, user_updated(first, display_name="Renamed"))
+        call(emptied, "work", "--drain", CONSUMER_PROJECTION_SQL=str(file))
+        renamed = rows(emptied, "SELECT id FROM app.users WHERE name = 'Renamed'")
+        after = rows(emptied, "SELECT handle FROM app.users ORDER BY id")
+
+    assert any("handle: must not be null and must be unique, and we know nothing of" in line for line in plan["decide"])
+    assert len({row["handle"] for row in before}) == 2
+    assert (renamed, after) == ([{"id": first}], before)
 
 
 def test_a_login_that_does_not_own_the_tables_is_told_what_their_owner_should_run(emptied: str) -> None:

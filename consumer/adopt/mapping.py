@@ -21,6 +21,7 @@ FILLERS: Mapping[Kind, str] = {
 }
 # Of an enum's labels, who may least; the first of these that there is.
 HUMBLE = ("member", "user", "viewer", "guest", "reader", "employee", "staff")
+UNIQUE_TEXT = "gen_random_uuid()::text"
 # Never delivered to (RFC 2606), and unique as an index on addresses may ask.
 NO_EMAIL = "p.user_id || '@no-email.invalid'"
 USER_KEYS = ("stack_user_id", "stack_id", "auth_user_id", "auth_id", "external_id", "user_id", "id")
@@ -182,13 +183,21 @@ def _label(column: Column, value: str) -> tuple[str, str | None]:
 
 
 def _filled(column: Column) -> Written:
+    filler, demand = _filler(column), "must not be null"
+    if column.is_unique:
+        demand = f"{demand} and must be unique"
+    return Written(column, filler, "new", doubt=f"{demand}, and we know nothing of it: {filler}")
+
+
+def _filler(column: Column) -> str:
     if column.kind == "enum":
-        label = f"{_quoted(column.labels[-1])}::{column.type_name}"
-        return Written(column, label, "new", doubt=f"must not be null, and we know nothing of it: {label}")
-    filler = FILLERS.get(column.kind, "NULL")
+        return f"{_quoted(column.labels[-1])}::{column.type_name}"
     if column.kind == "array":
-        filler = f"{filler}::{column.type_name}"
-    return Written(column, filler, "new", doubt=f"must not be null, and we know nothing of it: {filler}")
+        return f"{FILLERS['array']}::{column.type_name}"
+    if column.kind == "text" and column.is_unique:
+        # As a slug or a handle must be: the second empty one would be refused, and its users with it.
+        return f"left({UNIQUE_TEXT}, {column.characters_max})" if column.characters_max else UNIQUE_TEXT
+    return FILLERS.get(column.kind, "NULL")
 
 
 def _quoted(text: str) -> str:

@@ -113,7 +113,9 @@ def _tell(plan: Plan, target: Path | None, *, is_json: bool) -> None:
         emit(plan)
         return
     _show(plan)
-    if not target:
+    if target:
+        click.echo(f"\nThe statement is in {target}: read it, and change what it should not do.")
+    else:
         click.echo(plan.statement, nl=False)
 
 
@@ -136,7 +138,7 @@ def _show(plan: Plan) -> None:
     out.print(made)
     for title, lines in (
         ("To decide", plan.decide),
-        ("Triggers that fire", plan.triggers),
+        ("Triggers that fire; as the worker, each needs a grant for what else it touches", plan.triggers),
         ("What refers to their rows", plan.referrers),
         ("Unique, so a user may be refused", plan.unique_indexes),
         ("Checked, so a user may be refused", plan.checks),
