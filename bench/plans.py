@@ -1,8 +1,8 @@
 """What a worker's statements cost beside many rows: `python -m bench.plans` compares two sizes of the same database.
 
-A thousand deliveries of bench/events.py about people who are there already, one of whose companies has half of all. The
-last deletes that company; pages of its users are re-homed. Each statement's slowest run, in ms, by auto_explain, and the
-tables that it reads whole.
+A thousand deliveries of bench/events.py about people who are there already, one of whose companies has half of all.
+The last deletes that company; pages of its users are re-homed. Each statement's slowest run, in ms, by auto_explain,
+and the tables that it reads whole.
 """
 
 import argparse
