@@ -145,6 +145,20 @@ def test_each_check_is_one_line_without_colour_in_a_pipe(emptied: str) -> None:
             id="a policy for everybody",
         ),
         pytest.param(
+            "CREATE POLICY handy ON identity.profiles TO consumer_tenant USING (TRUE)",
+            "DROP POLICY handy ON identity.profiles",
+            "policies",
+            "not ours: handy on identity.profiles for consumer_tenant",
+            id="a policy that shows a tenant everybody",
+        ),
+        pytest.param(
+            "ALTER POLICY definer ON identity.company_members TO consumer_operator",
+            "ALTER POLICY definer ON identity.company_members TO consumer_definer",
+            "policies",
+            "none on identity.company_members for consumer_definer",
+            id="a policy that functions need",
+        ),
+        pytest.param(
             "CREATE ROLE shop LOGIN BYPASSRLS IN ROLE consumer_tenant",
             "DROP ROLE shop",
             "application's logins",

@@ -9,8 +9,10 @@ from consumer.doctor.check import Check, fail_unless, ok
 from consumer.migrations import DUTIES
 from consumer.queries import query
 
-# Who passes by a policy on every table of identity, and whose members an application's logins are.
-READERS = ("worker", "operator", "app", "tenant")
+# Who passes by a policy on every table of identity, by what names these go, and whose members an application's logins
+# are.
+READERS = ("worker", "operator", "app", "tenant", "definer")
+POLICIES = ["worker", "readers", "tenant", "definer"]
 APPLICATIONS = ("app", "tenant")
 
 
@@ -34,6 +36,7 @@ async def isolation(conn: Connection, role_prefix: str) -> Isolation:
     """Read the catalogue; any login may."""
     named = {"roles": DUTIES, "readers": READERS, "applications": APPLICATIONS}
     values = {name: [f"{role_prefix}_{duty}" for duty in duties] for name, duties in named.items()}
+    values["policies"] = POLICIES
     async with conn.cursor(binary=True, row_factory=class_row(Isolation)) as cursor:
         await cursor.execute(query("doctor/isolation"), values)
         found = await cursor.fetchone()

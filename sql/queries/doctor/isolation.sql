@@ -85,7 +85,9 @@ added AS (
     INNER JOIN relations AS r ON p.polrelid = r.oid
     CROSS JOIN unnest(p.polroles) AS g (role_oid)
     LEFT JOIN pg_roles AS o ON g.role_oid = o.oid
-    WHERE r.is_personal AND NOT coalesce(o.rolname = ANY(%(roles)b::text[]), FALSE)
+    WHERE
+        r.is_personal
+        AND NOT (p.polname = ANY(%(policies)b::text[]) AND coalesce(o.rolname = ANY(%(roles)b::text[]), FALSE))
 ),
 
 applications AS (
