@@ -17,6 +17,8 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
+from consumer import events
+from consumer.events import KNOWN_TYPES
 from consumer.signatures import Verifier
 from consumer.web.guard import Limits
 from tests.cli_support import ROOT
@@ -73,6 +75,15 @@ def application(emptied: str) -> Iterator[str]:
             yield make_conninfo(emptied, user=APPLICATION, password="x")
         finally:
             conn.execute(f"DROP ROLE {APPLICATION}")
+
+
+def test_the_bodies_that_a_backend_sends_are_events_with_an_effect() -> None:
+    events_shown = [events.check(body.encode(), "app") for body in examples("json")]
+
+    assert {event.type for event in events_shown} == {
+        name for name, kind in KNOWN_TYPES.items() if "app" in kind.sources
+    }
+    assert {event.user_id for event in events_shown} == {UUID(ADA)}
 
 
 def asking(site: Site) -> dict[str, str]:

@@ -8,6 +8,7 @@ import pytest
 from psycopg.conninfo import make_conninfo
 
 from tests.cli_support import ROOT
+from tests.support import rows
 from tests.tenants import join, reader, seen
 
 PAGE = (ROOT / "docs" / "TENANTS.md").read_text()
@@ -73,3 +74,22 @@ def test_every_relation_and_function_of_the_table_exists(emptied: str) -> None:
 
     stored = seen(emptied, "SELECT relname::text FROM pg_class WHERE relnamespace = 'identity'::regnamespace", "app")
     assert relations - {"stack_metadata", "consumer"} <= set(stored)
+
+
+def test_the_columns_that_no_application_reads_are_those_of_the_page(database_url: str) -> None:
+    refused = rows(
+        database_url,
+        "SELECT c.relname, a.attname, array_agg(r.role ORDER BY r.role) AS roles "
+        "FROM pg_class AS c INNER JOIN pg_attribute AS a ON c.oid = a.attrelid AND a.attnum > 0 AND NOT a.attisdropped "
+        "CROSS JOIN unnest(ARRAY['consumer_app', 'consumer_tenant']) AS r (role) "
+        "WHERE c.relnamespace = 'identity'::regnamespace AND c.relkind IN ('r', 'p', 'v') "
+        "AND NOT has_column_privilege(r.role, c.oid, a.attnum, 'SELECT') GROUP BY c.relname, a.attname",
+    )
+    [said] = re.findall(r"These are (.*?)\n\n", PAGE, re.DOTALL)
+    of_companies, of_mirror = said.split("of `companies`")
+    both = ["consumer_app", "consumer_tenant"]
+
+    assert {(row["relname"], row["attname"]): row["roles"] for row in refused} == {
+        **{("companies", name): ["consumer_tenant"] for name in re.findall(r"`(\w+)`", of_companies)},
+        **{("stack_user_profiles", name): both for name in re.findall(r"`(\w+)` ?(?=,|and|of)", of_mirror)},
+    }
