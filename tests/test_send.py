@@ -98,7 +98,8 @@ def test_what_was_answered_before_the_receiver_died_is_told(tmp_path: Path) -> N
     with socket.create_server(("127.0.0.1", 0)) as listener:
         answering = threading.Thread(target=answer, args=(listener, 3))
         answering.start()
-        url = f"http://127.0.0.1:{listener.getsockname()[1]}/webhooks/stack"
+        where = f"127.0.0.1:{listener.getsockname()[1]}"
+        url = f"http://{where}/webhooks/stack"
         result = invoke(
             tmp_path, {}, "send", "user.created", "--url", url, "--secret", SECRET, "--count", "9", "--json"
         )
@@ -106,7 +107,7 @@ def test_what_was_answered_before_the_receiver_died_is_told(tmp_path: Path) -> N
 
     document = json.loads(result.stdout)
     assert (result.exit_code, document["statuses"], len(document["answers"])) == (1, {"204": 3}, 3)
-    assert result.stderr.startswith("Error: The receiver did not answer: ")
+    assert result.stderr.startswith(f"Error: The receiver at {where} did not answer: ")
     assert result.stderr.endswith(" 3 of 9 were answered before.\n")
 
 

@@ -31,12 +31,15 @@ class Readiness:
 
         Raises SettingsMismatch when it was shaped by other settings: waiting would not help.
         """
+        logged: str | None = None
         while self.reason is not None:
             try:
                 reason = await unfit_reason(conninfo, access, wanted)
                 self._outage.tell(None)
-                if reason and reason != self.reason:
+                # Found a second time: `up` migrates beside its processes, and asks nobody to run `consumer migrate`.
+                if reason and reason == self.reason != logged:
                     log.warning(logs.DATABASE_UNFIT, extra={"reason": reason})
+                    logged = reason
             except psycopg.OperationalError as error:
                 self._outage.tell(error)
                 reason = self._outage.reason

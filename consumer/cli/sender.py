@@ -62,7 +62,8 @@ class Sender:
         # ValueError: a message id that no header can hold.
         except (OSError, HTTPException, ValueError) as error:
             self._connection.close()
-            raise NotDelivered(f"The receiver did not answer: {error}.") from error
+            where = f"{self._connection.host}:{self._connection.port}"
+            raise NotDelivered(f"The receiver at {where} did not answer: {error}.") from error
         return Answer(message_id, response.status, time.perf_counter() - began, text)
 
 
