@@ -23,7 +23,7 @@ APPLICATION = (
     Bug(
         "users who are re-homed are not followed",
         "consumer/rehome.py",
-        "        await application.follow(conn, projection_sql, changed.user_ids)\n",
+        "    await application.follow(conn, projection_sql, user_ids)\n",
         "",
         f"{APPLICATION_TESTS}::test_users_who_lose_their_company_are_followed",
     ),
