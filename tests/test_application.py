@@ -421,6 +421,26 @@ def test_the_command_line_worker_runs_the_file_that_the_variable_names(applicati
     assert list(people(application).values()) == ["Ada"]
 
 
+@pytest.mark.parametrize(
+    ("written", "finding"),
+    [
+        ("SELECT 1\nFROM unnest(%(user_ids)b::uuid[])\nWHEN", "SyntaxError (42601) in line 3"),
+        ("SELECT 1 / 0\nFROM unnest(%(user_ids)b::uuid[])", "DivisionByZero (22012)"),
+        ("SELECT 'secret'::uuid\nFROM unnest(%(user_ids)b::uuid[])", "InvalidTextRepresentation (22P02) in line 1"),
+    ],
+    ids=["syntax", "division", "a value"],
+)
+def test_the_doctor_names_the_error_of_a_statement_and_its_line_but_no_value(
+    application: str, tmp_path: Path, written: str, finding: str
+) -> None:
+    file = tmp_path / "people.sql"
+    file.write_text(written)
+
+    exit_code, checks = examined(application, CONSUMER_PROJECTION_SQL=str(file))
+
+    assert (exit_code, checks["application's statement"]["finding"]) == (1, finding)
+
+
 def test_the_doctor_plans_the_statement_as_the_worker(application: str, tmp_path: Path) -> None:
     file = tmp_path / "people.sql"
     file.write_bytes(STATEMENT)

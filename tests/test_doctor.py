@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+from uuid import uuid4
 
 import orjson
 import psycopg
@@ -31,7 +32,7 @@ from consumer.doctor.server import (
     judge_server,
 )
 from consumer.settings import Projection
-from tests.factories import user_updated
+from tests.factories import edited, user_updated
 from tests.operator_cli import arrive, call, set_aside
 from tests.pooler import pooled
 from tests.support import record, scratch_database
@@ -280,6 +281,20 @@ def test_retries_need_a_look_and_name_their_error(emptied: str) -> None:
     assert exit_code == 0
     assert (checks["retries"]["state"], checks["retries"]["finding"]) == ("warning", "2 of 23505, CheckViolation")
     assert "consumer replay --state retrying --all" in checks["retries"]["cure"]
+
+
+def test_retries_are_counted_by_error_whatever_their_types_and_the_rest_is_summed_up(emptied: str) -> None:
+    user_id = uuid4()
+    codes = {"23505": [user_updated(user_id), edited(user_id, role_type="owner"), user_updated()]}
+    codes |= {code: [user_updated()] for code in ("22012", "23503", "23514")}
+    for code, waiting in codes.items():
+        arrive(emptied, *waiting)
+        set_aside(emptied, waiting, "retrying", code)
+
+    finding = examined(emptied)[1]["retries"]["finding"].split("; ")
+
+    assert finding[0] == "3 of 23505, CheckViolation"
+    assert (len(finding), finding[3]) == (4, "1 other error")
 
 
 def test_no_worker_needs_a_look_as_soon_as_something_waits(emptied: str) -> None:

@@ -1,10 +1,12 @@
 """Is the database this release's, shaped by these settings, and does its queue move?"""
 
+from collections import Counter
+from collections.abc import Sequence
 from datetime import timedelta
 
 from consumer import deliveries, migrations, projection
 from consumer.database import Connection
-from consumer.deliveries import Stats
+from consumer.deliveries import ErrorGroup, Stats
 from consumer.doctor.check import Check, fail_unless, ok, warn_unless
 from consumer.errors import SettingsMismatch
 from consumer.queries import query
@@ -12,8 +14,10 @@ from consumer.settings import Projection
 
 # Two seconds is what is promised (P6); a minute of them is no burst any more.
 DUE_MAX = timedelta(minutes=1)
-# The most frequent ones: a cause that fails many deliveries is one error.
+# The most frequent ones: a cause that fails many deliveries is one error, whatever their types.
 ERRORS = 3
+# Of each error there may be as many groups as there are types.
+GROUPS_MAX = 100
 
 
 async def check_migrations(conn: Connection) -> Check:
@@ -46,7 +50,7 @@ async def check_settings(conn: Connection, wanted: Projection) -> Check:
 async def check_queue(conn: Connection, *, workers: int | None) -> list[Check]:
     """Look at what waits, what fails, what died, and who is there to work; None where nobody can tell."""
     stats = await deliveries.stats(conn)
-    retrying = await deliveries.errors(conn, ("retrying",), limit=ERRORS)
+    retrying = await deliveries.errors(conn, ("retrying",), limit=GROUPS_MAX)
     return [
         _judge_workers(stats, workers),
         warn_unless(
@@ -58,7 +62,7 @@ async def check_queue(conn: Connection, *, workers: int | None) -> list[Check]:
         warn_unless(
             not retrying,
             "retries",
-            "; ".join(f"{group.deliveries:,} of {group.error_code}, {group.error}" for group in retrying) or "none",
+            _errors(retrying) or "none",
             "Mend what the error names, then `consumer replay --state retrying --all`: the next attempt may be an hour "
             "away.",
         ),
@@ -69,6 +73,17 @@ async def check_queue(conn: Connection, *, workers: int | None) -> list[Check]:
             "`consumer dead list` says why; then `consumer dead retry` or `consumer dead discard`.",
         ),
     ]
+
+
+def _errors(groups: Sequence[ErrorGroup]) -> str:
+    counts: Counter[str] = Counter()
+    for group in groups:
+        counts[f"{group.error_code}, {group.error}"] += group.deliveries
+    told = [f"{count:,} of {error}" for error, count in counts.most_common(ERRORS)]
+    others = len(counts) - ERRORS
+    if others > 0:
+        told.append(f"{others:,} other error{'s' if others > 1 else ''}")
+    return "; ".join(told)
 
 
 def _judge_workers(stats: Stats, workers: int | None) -> Check:

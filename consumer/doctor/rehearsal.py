@@ -1,5 +1,6 @@
 """Could each process do its work? Its queries are planned under its role, and none is run."""
 
+import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
@@ -33,6 +34,7 @@ QUERIES: Mapping[str, Sequence[str]] = {
     ),
     "operator": ("audit/prune", "deliveries/*", "migrations/applied", "settings/read"),
 }
+LINE = re.compile(r"^LINE (\d+):", re.MULTILINE)
 # What is said of these names a relation, column, function or schema, and can hold no value: planning reads no row.
 NAMING = (
     postgres.InsufficientPrivilege,
@@ -62,8 +64,8 @@ async def rehearse(conn: Connection, access: Access, duty: str) -> Check:
     faults: defaultdict[str, list[str]] = defaultdict(list)
     async with transaction(conn, access):
         for name in names(duty):
-            if fault := await _fault(conn, query(name)):
-                faults[fault].append(name)
+            if error := await _refusal(conn, query(name)):
+                faults[_said(error)].append(name)
     return fail_unless(
         not faults,
         f"{duty}'s queries",
@@ -75,17 +77,17 @@ async def rehearse(conn: Connection, access: Access, duty: str) -> Check:
 async def rehearse_statement(conn: Connection, access: Access, statement: bytes) -> Check:
     """Plan the application's statement as the worker that will run it."""
     async with transaction(conn, access):
-        fault = await _fault(conn, statement)
+        error = await _refusal(conn, statement)
     return fail_unless(
-        fault is None,
+        error is None,
         "application's statement",
-        fault or "can be run",
+        f"{_said(error)}{_line(error)}" if error else "can be run",
         f"Correct the file of CONSUMER_PROJECTION_SQL, or grant {access.role} what it touches: `consumer adopt --plan` "
         "prints how. Until then no profile changes.",
     )
 
 
-async def _fault(conn: Connection, statement: bytes) -> str | None:
+async def _refusal(conn: Connection, statement: bytes) -> psycopg.Error | None:
     """Return why a statement can't be planned: privileges on all it touches are checked when its plan is explained."""
     try:
         async with conn.transaction(force_rollback=True):
@@ -93,6 +95,16 @@ async def _fault(conn: Connection, statement: bytes) -> str | None:
     except psycopg.OperationalError:
         raise
     except psycopg.Error as error:
-        said = error.diag.message_primary if isinstance(error, NAMING) else None
-        return f"{said} ({code(error)})" if said else code(error)
+        return error
     return None
+
+
+def _said(error: psycopg.Error) -> str:
+    said = error.diag.message_primary if isinstance(error, NAMING) else None
+    return f"{said or type(error).__name__} ({code(error)})"
+
+
+def _line(error: psycopg.Error) -> str:
+    """Return where in a file it is, as far as libpq says; the line itself may hold a value."""
+    found = LINE.search(str(error))
+    return f" in line {found[1]}" if found else ""
