@@ -12,6 +12,7 @@ from consumer.errors import BadPayload
 from consumer.json_limits import NOT_JSON, NUL, NUMBER_OUT_OF_RANGE, TOO_DEEP
 from consumer.payloads import (
     BAD_SHAPE,
+    UUID_PATTERN,
     DeletedUser,
     Edit,
     Issue,
@@ -35,6 +36,8 @@ CODES = (NOT_JSON, NOT_AN_OBJECT, BAD_TYPE, BAD_SHAPE, NUL, TOO_DEEP, NUMBER_OUT
 TYPE_MAX = 256
 # msgspec also takes 32 digits without hyphens; only the canonical form is an id here.
 UUID_LENGTH = 36
+# msgspec shows the pattern, which says to nobody what it is.
+NO_UUID = f"Expected `str` matching regex {UUID_PATTERN!r}"
 MISSING_FIELD = re.compile(r"Object missing required field `(\w+)`")
 
 
@@ -165,4 +168,6 @@ def _bad_shape(message: str) -> BadPayload:
     path = f"$.data{path.rstrip('`')}"
     if missing := MISSING_FIELD.fullmatch(reason):
         return BadPayload(BAD_SHAPE, f"{path}.{missing[1]}", "Required field is missing")
+    if reason == NO_UUID:
+        return BadPayload(BAD_SHAPE, path, "Expected a UUID with its hyphens")
     return BadPayload(BAD_SHAPE, path, reason)

@@ -22,9 +22,11 @@ PERMISSION_ID_MAX = 1_024
 MILLIS_MIN = 946_684_800_000
 MILLIS_MAX = 4_102_444_800_000
 
+UUID_PATTERN = r"\A[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\Z"
+
 T = TypeVar("T")
 Maybe: TypeAlias = T | UnsetType
-Id: TypeAlias = Annotated[str, Meta(pattern=r"\A[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\Z")]
+Id: TypeAlias = Annotated[str, Meta(pattern=UUID_PATTERN)]
 PermissionId: TypeAlias = Annotated[str, Meta(pattern=r"\A\$?[a-z0-9_:]+\Z", max_length=PERMISSION_ID_MAX)]
 DisplayName: TypeAlias = Annotated[str, Meta(max_length=DISPLAY_NAME_MAX)]
 Email: TypeAlias = Annotated[str, Meta(max_length=EMAIL_MAX)]

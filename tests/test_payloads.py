@@ -86,6 +86,17 @@ def test_the_verdict_on_a_changed_field_is_the_schemas(event_type: str) -> None:
     assert {True, False} <= set(ours)
 
 
+@pytest.mark.parametrize(
+    ("event_type", "field"),
+    [("user.updated", "id"), ("user.updated", "selected_team_id"), ("profile.edited", "company_id")],
+)
+def test_what_is_no_uuid_is_called_so_instead_of_by_a_pattern(event_type: str, field: str) -> None:
+    error = fault(event_type, payload(event_type, **{field: "six of seven"}))
+
+    assert error
+    assert (error.path, error.reason) == (f"$.data.{field}", "Expected a UUID with its hyphens")
+
+
 @pytest.mark.parametrize("event_type", KNOWN_TYPES)
 def test_every_required_field_is_missed_by_its_path(event_type: str) -> None:
     schema = SCHEMAS.get(event_type, {"properties": {"data": {"required": ["id"]}}})
