@@ -25,6 +25,7 @@ class Fact(Enum):
     TEAM = "team"
     MEMBERSHIP = "membership"
     PERMISSION = "permission"
+    OWN = "own"
     NOTHING = "nothing"
 
 
@@ -45,8 +46,8 @@ EFFECTS: Mapping[str, Fact] = {
     "team_permission.deleted": Fact.PERMISSION,
 }
 
-# Each of these locks its user.
-ABOUT_USERS = (Fact.USER, Fact.SIGN_IN, Fact.EDIT, Fact.MEMBERSHIP, Fact.PERMISSION)
+# Each of these locks its user, if it has one.
+ABOUT_USERS = (Fact.USER, Fact.SIGN_IN, Fact.EDIT, Fact.MEMBERSHIP, Fact.PERMISSION, Fact.OWN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,7 @@ class Told:
 
     seqs: Mapping[Fact, list[int]]
     user_ids: Mapping[int, UUID]
+    own: Mapping[str, list[int]]
 
     def of(self, *facts: Fact) -> list[int]:
         """Return the deliveries that tell of any of these."""
@@ -81,7 +83,7 @@ async def apply(conn: Connection, claimed: Sequence[Claimed], projection_sql: by
     shows it or not: an edit may name the very role that it had by default.
     """
     told = _told(claimed)
-    about_users = told.of(*ABOUT_USERS)
+    about_users = [seq for seq in told.of(*ABOUT_USERS) if seq in told.user_ids]
     # The mirror comes first, for its rows are the locks.
     mirrored = await users.mirror(conn, about_users) if about_users else Mirrored()
     removed = await _forget(conn, about_users, mirrored.deleted) if mirrored.deleted else Changed()
@@ -91,8 +93,9 @@ async def apply(conn: Connection, claimed: Sequence[Claimed], projection_sql: by
     changed = removed | await _put_profiles(conn, told, mirrored, folded.moved, applied)
     known = {told.user_ids[seq] for seq in applied if seq in told.user_ids}
     await application.follow(conn, projection_sql, {*changed.user_ids, *mirrored.changed, *known})
+    own = await _apply_own(conn, told.own)
     stale = {*edited.stale, *folded.stale}
-    outcomes = await _finish(conn, told, mirrored, {*applied, *changed.seqs}, stale)
+    outcomes = await _finish(conn, told, mirrored, {*applied, *changed.seqs, *own}, stale)
     if len(outcomes) != len(claimed):
         raise LostDeliveries
     # An application's deferred constraint would speak up only at the commit, when no culprit can be looked for.
@@ -102,16 +105,21 @@ async def apply(conn: Connection, claimed: Sequence[Claimed], projection_sql: by
 
 def _told(claimed: Sequence[Claimed]) -> Told:
     seqs: defaultdict[Fact, list[int]] = defaultdict(list)
+    own: defaultdict[str, list[int]] = defaultdict(list)
     for delivery in claimed:
-        seqs[_fact(delivery)].append(delivery.seq)
-    return Told(seqs, {delivery.seq: delivery.user_id for delivery in claimed if delivery.user_id})
+        fact = _fact(delivery)
+        seqs[fact].append(delivery.seq)
+        if fact is Fact.OWN:
+            own[KNOWN_TYPES[delivery.event_type].effect or ""].append(delivery.seq)
+    return Told(seqs, {delivery.seq: delivery.user_id for delivery in claimed if delivery.user_id}, own)
 
 
 def _fact(delivery: Claimed) -> Fact:
     """Choose by type; a type from a source that may not send it tells nothing."""
     kind = KNOWN_TYPES.get(delivery.event_type)
-    may_tell = kind is not None and delivery.source in kind.sources
-    return EFFECTS.get(delivery.event_type, Fact.NOTHING) if may_tell else Fact.NOTHING
+    if kind is None or delivery.source not in kind.sources:
+        return Fact.NOTHING
+    return Fact.OWN if kind.effect else EFFECTS.get(delivery.event_type, Fact.NOTHING)
 
 
 async def _forget(conn: Connection, seqs: Sequence[int], deleted: Sequence[UUID]) -> Changed:
@@ -163,12 +171,22 @@ async def _put_profiles(
     return changed
 
 
+async def _apply_own(conn: Connection, own: Mapping[str, Sequence[int]]) -> set[int]:
+    """Run the SQL of types of one's own, in the order of their names; return the deliveries that changed something."""
+    applied: set[int] = set()
+    for name in sorted(own):
+        cursor = await conn.execute(query(f"effects/{name}"), {"seqs": own[name]}, binary=True)
+        (changed,) = await cursor.fetchone() or ([],)
+        applied.update(changed)
+    return applied
+
+
 async def _finish(
     conn: Connection, told: Told, mirrored: Mirrored, applied: Collection[int], stale: Collection[int]
 ) -> dict[int, str]:
     # What has no effect in this release is ignored: a later one queues it again.
     outcomes = dict.fromkeys(told.of(Fact.NOTHING), "ignored")
-    for seq in told.of(Fact.EDIT, Fact.TEAM, Fact.MEMBERSHIP, Fact.PERMISSION):
+    for seq in told.of(Fact.EDIT, Fact.TEAM, Fact.MEMBERSHIP, Fact.PERMISSION, Fact.OWN):
         outcomes[seq] = "applied" if seq in applied else "stale" if seq in stale else "unchanged"
     if outcomes:
         await outbox.finish(conn, outcomes)

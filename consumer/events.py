@@ -53,12 +53,17 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """How a type is read: what `data` holds, from which sources, under which keys it names whom it concerns."""
+    """How a type is read: what `data` holds, from which sources, under which keys it names whom it concerns.
+
+    *effect* names the SQL of a type of one's own: a file under sql/queries/effects, run with its claimed `seqs`, that
+    returns one array of those which changed something.
+    """
 
     payload: type[Payload]
     sources: frozenset[str]
     user: str | None = None
     team: str | None = None
+    effect: str | None = None
 
 
 STACK = frozenset({"stack", "backfill", "reconcile"})

@@ -1,0 +1,96 @@
+"""An event type of one's own takes one model, one SQL file and one line."""
+
+import shutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import orjson
+import psycopg
+import pytest
+
+from consumer import effects, events, queries
+from consumer.errors import BadPayload
+from consumer.events import KNOWN_TYPES, Kind, check
+from consumer.outbox import Delivery
+from consumer.payloads import Payload
+from tests.factories import delivery, user_updated
+from tests.support import rows
+from tests.test_worker import deliveries, drain_all, stored, worker
+
+USER = UUID("6f1c2f0e-9d3b-4a57-8c21-0b7d5e9a4f10")
+# The newest order of a user by its number: a join, like every effect.
+EFFECT = """
+-- Keep the highest order of each user; returns the deliveries that raised it.
+WITH told AS (
+    SELECT DISTINCT ON (o.user_id) o.user_id, o.seq, (d.body -> 'data' ->> 'number')::bigint AS number
+    FROM consumer.outbox AS o
+    CROSS JOIN LATERAL (SELECT convert_from(o.body, 'UTF8')::jsonb AS body) AS d
+    WHERE o.seq = ANY(%(seqs)b::bigint[])
+    ORDER BY o.user_id, number DESC
+),
+
+written AS (
+    INSERT INTO public.orders AS known (user_id, number)
+    SELECT user_id, number FROM told ORDER BY user_id
+    ON CONFLICT (user_id) DO UPDATE SET number = excluded.number WHERE excluded.number > known.number
+    RETURNING known.user_id
+)
+
+SELECT coalesce(array_agg(t.seq), '{}') FROM told AS t INNER JOIN written AS w ON t.user_id = w.user_id;
+"""
+
+
+class OrderPlaced(Payload):
+    """An order of a user's."""
+
+    id: str
+    number: int
+
+
+LINE: Mapping[str, Kind] = {"order.placed": Kind(OrderPlaced, frozenset({"app"}), user="id", effect="order_placed")}
+
+
+@pytest.fixture
+def shop(emptied: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    root = tmp_path / "sql"
+    shutil.copytree(str(queries.sql_root()), root)
+    (root / "queries" / "effects" / "order_placed.sql").write_text(EFFECT)
+    monkeypatch.setattr(queries, "sql_root", lambda: root)
+    for module in (effects, events):
+        monkeypatch.setattr(module, "KNOWN_TYPES", {**KNOWN_TYPES, **LINE})
+    with psycopg.connect(emptied, autocommit=True) as conn:
+        conn.execute("CREATE TABLE public.orders (user_id uuid PRIMARY KEY, number bigint NOT NULL)")
+        conn.execute("GRANT SELECT, INSERT, UPDATE ON public.orders TO consumer_worker")
+        try:
+            yield emptied
+        finally:
+            conn.execute("DROP TABLE public.orders")
+            queries.query.cache_clear()
+
+
+def ordered(number: int, source: str = "app") -> Delivery:
+    return delivery("order.placed", USER, source, number=number)
+
+
+def test_its_effect_is_applied_in_any_order_beside_the_others(shop: str) -> None:
+    for number in (3, 1, 4):
+        stored(shop, [ordered(number), user_updated(USER)])
+        drain_all(shop, worker())
+
+    assert rows(shop, "SELECT * FROM public.orders") == [{"user_id": USER, "number": 4}]
+    outcomes = rows(shop, "SELECT outcome FROM consumer.deliveries WHERE event_type = 'order.placed' ORDER BY seq")
+    assert [row["outcome"] for row in outcomes] == ["applied", "unchanged", "applied"]
+
+
+def test_from_a_source_that_may_not_send_it_it_is_unknown(shop: str) -> None:
+    stored(shop, [ordered(1, "stack")])
+    drain_all(shop, worker())
+
+    assert deliveries(shop, "outcome") == [("ignored",)]
+    assert rows(shop, "SELECT * FROM public.orders") == []
+
+
+def test_its_model_is_checked_at_the_door(shop: str) -> None:
+    with pytest.raises(BadPayload, match=r"^\$\.data\.number: "):
+        check(orjson.dumps({"type": "order.placed", "data": {"id": str(uuid4())}}), "app")
