@@ -104,7 +104,7 @@ async def page(conn: AsyncConnection[Any], *, after: UUID | None = None, size: i
 
     *after* is the last user id of the page before.
     """
-    return await _profiles(conn, "page", {"after": after, "size": _size(size)})
+    return await _profiles(conn, "page", {"role_type": None, "after": after, "size": _size(size)})
 
 
 async def by_role(
@@ -113,7 +113,7 @@ async def by_role(
     """Return the next of the company's profiles that have a role, as `page` does."""
     if len(role_type.encode()) > ROLE_BYTES_MAX:
         raise BadQuery(f"A role of more than {ROLE_BYTES_MAX} bytes can't be looked for.")
-    return await _profiles(conn, "by_role", {"role_type": role_type, "after": after, "size": _size(size)})
+    return await _profiles(conn, "page", {"role_type": role_type, "after": after, "size": _size(size)})
 
 
 async def search(conn: AsyncConnection[Any], name: str, *, size: int = PAGE_SIZE) -> list[Profile]:

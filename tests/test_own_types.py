@@ -83,6 +83,13 @@ def test_its_effect_is_applied_in_any_order_beside_the_others(shop: str) -> None
     assert [row["outcome"] for row in outcomes] == ["applied", "unchanged", "applied"]
 
 
+def test_its_user_is_locked_by_a_row_of_the_mirror(shop: str) -> None:
+    stored(shop, [ordered(1)])
+    drain_all(shop, worker())
+
+    assert rows(shop, "SELECT stack_user_id FROM identity.stack_user_profiles") == [{"stack_user_id": USER}]
+
+
 def test_from_a_source_that_may_not_send_it_it_is_unknown(shop: str) -> None:
     stored(shop, [ordered(1, "stack")])
     drain_all(shop, worker())

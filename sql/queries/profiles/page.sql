@@ -1,5 +1,6 @@
--- The next profiles, in the order of the ids, of those that the company in app.company_id sees: at home there, or its
--- guests.
+-- The next living profiles, in the order of the ids, of those that the company in app.company_id sees, at home there or
+-- its guests; those with a role, where one is asked for.
+-- Each part brings no more than a page: sorted together they would grow with the company.
 SELECT
     p.user_id,
     p.company_id,
@@ -17,33 +18,36 @@ SELECT
     p.updated_at,
     p.deleted_at
 FROM identity.profiles AS p
-WHERE
-    p.company_id = identity.current_company_id()
-    AND p.deleted_at IS NULL
-    AND (%(after)b::uuid IS NULL OR p.user_id > %(after)b::uuid)
-UNION ALL
-SELECT
-    p.user_id,
-    p.company_id,
-    p.full_name,
-    p.email,
-    p.email_verified,
-    p.avatar_url,
-    p.role_type,
-    p.department,
-    p.is_restricted,
-    p.last_active_at,
-    p.last_sign_in_at,
-    p.last_sign_out_at,
-    p.created_at,
-    p.updated_at,
-    p.deleted_at
-FROM identity.company_members AS b
-INNER JOIN identity.profiles AS p ON b.user_id = p.user_id
-WHERE
-    b.company_id = identity.current_company_id()
-    AND b.is_guest
-    AND p.deleted_at IS NULL
-    AND (%(after)b::uuid IS NULL OR b.user_id > %(after)b::uuid)
-ORDER BY user_id
-LIMIT %(size)b::integer;
+WHERE p.user_id = ANY(ARRAY(
+    (
+        SELECT h.user_id
+        FROM identity.profiles AS h
+        WHERE
+            h.company_id = identity.current_company_id()
+            AND h.deleted_at IS NULL
+            AND (%(after)b::uuid IS NULL OR h.user_id > %(after)b::uuid)
+            AND (
+                %(role_type)b::text IS NULL
+                OR (h.role_type = %(role_type)b::text AND octet_length(h.role_type) <= 256)
+            )
+        ORDER BY h.user_id
+        LIMIT %(size)b::integer
+    )
+    UNION ALL
+    (
+        SELECT g.user_id
+        FROM identity.company_members AS b
+        INNER JOIN identity.profiles AS g ON b.user_id = g.user_id
+        WHERE
+            b.company_id = identity.current_company_id()
+            AND b.is_guest
+            AND g.deleted_at IS NULL
+            AND (%(after)b::uuid IS NULL OR b.user_id > %(after)b::uuid)
+            AND (%(role_type)b::text IS NULL OR g.role_type = %(role_type)b::text)
+        ORDER BY b.user_id
+        LIMIT %(size)b::integer
+    )
+    ORDER BY user_id
+    LIMIT %(size)b::integer
+))
+ORDER BY p.user_id;
