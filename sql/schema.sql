@@ -161,6 +161,33 @@ $$;
 
 
 --
+-- Name: current_guests(uuid, text, integer); Type: FUNCTION; Schema: identity; Owner: -
+--
+
+CREATE FUNCTION identity.current_guests(after uuid, role_name text, size integer) RETURNS SETOF uuid
+    LANGUAGE plpgsql STABLE SECURITY DEFINER PARALLEL SAFE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    wanted_id CONSTANT uuid := identity.current_company_id();
+BEGIN
+    IF EXISTS (SELECT FROM identity.companies AS c WHERE c.id = wanted_id AND c.deleted_at IS NULL) THEN
+        RETURN QUERY
+        SELECT b.user_id
+        FROM identity.company_members AS b
+        INNER JOIN identity.profiles AS p ON b.user_id = p.user_id
+        WHERE
+            b.company_id = wanted_id AND b.is_guest AND p.deleted_at IS NULL
+            AND (after IS NULL OR b.user_id > after)
+            AND (role_name IS NULL OR p.role_type = role_name)
+        ORDER BY b.user_id
+        LIMIT size;
+    END IF;
+END
+$$;
+
+
+--
 -- Name: current_memberships(); Type: FUNCTION; Schema: identity; Owner: -
 --
 
@@ -1546,6 +1573,15 @@ GRANT ALL ON FUNCTION identity.current_guest_key() TO consumer_tenant;
 
 
 --
+-- Name: FUNCTION current_guests(after uuid, role_name text, size integer); Type: ACL; Schema: identity; Owner: -
+--
+
+REVOKE ALL ON FUNCTION identity.current_guests(after uuid, role_name text, size integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION identity.current_guests(after uuid, role_name text, size integer) TO consumer_tenant;
+GRANT ALL ON FUNCTION identity.current_guests(after uuid, role_name text, size integer) TO consumer_app;
+
+
+--
 -- Name: FUNCTION current_memberships(); Type: ACL; Schema: identity; Owner: -
 --
 
@@ -2127,6 +2163,13 @@ GRANT SELECT(user_id) ON TABLE identity.company_members TO consumer_definer;
 --
 
 GRANT SELECT(removed_at) ON TABLE identity.company_members TO consumer_definer;
+
+
+--
+-- Name: COLUMN company_members.is_guest; Type: ACL; Schema: identity; Owner: -
+--
+
+GRANT SELECT(is_guest) ON TABLE identity.company_members TO consumer_definer;
 
 
 --

@@ -12,7 +12,7 @@ READERS = {"consumer_app", "consumer_operator", "consumer_tenant", "consumer_wor
 # What each index of identity serves, beside primary keys.
 SERVED = {
     "company_members_active": "members/home",
-    "company_members_guests": "profiles/page, identity.search_profiles",
+    "company_members_guests": "identity.current_guests, identity.search_profiles",
     "company_members_user_id": "effects/remove_profiles",
     "profile_audit_at": "identity.prune_audit",
     "profile_audit_sign_in": "audit/put_sign_ins",

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import psycopg
 import pytest
@@ -11,6 +11,7 @@ from psycopg import Connection
 
 from bench.tenants import QUERIES, fill
 from consumer import migrations
+from consumer.queries import query
 from tests.support import scratch_database
 from tests.tenants import reader
 
@@ -106,3 +107,17 @@ def test_a_search_reads_the_indexes_and_no_table_whole(crowded: str, role: str, 
     assert ["José" in full_name for (full_name,) in found] == [True]
     assert "profiles_search_name" in used
     assert not [node for plan in plans for node in plan if node["Node Type"] == "Seq Scan"]
+
+
+@pytest.mark.parametrize("number", [0, 1, 5_000], ids=["large", "small", "guests"])
+@pytest.mark.parametrize("role", ["tenant", "app"])
+def test_a_page_reads_no_more_than_pages(crowded: str, role: str, number: int) -> None:
+    """In the last company nobody is at home, and every fifth person is a guest."""
+    size = 20
+    values = {"role_type": None, "after": UUID(int=1 << 126), "size": size}
+
+    with reader(crowded, role, company=company(crowded, number)) as conn:
+        [(plan,)] = conn.execute(b"EXPLAIN (ANALYZE, FORMAT JSON) " + query("profiles/page"), values).fetchall()
+
+    read = {node["Node Type"]: node["Actual Rows"] * node["Actual Loops"] for node in nodes(plan[0]["Plan"])}
+    assert max(read.values()) <= 10 * size

@@ -8,7 +8,9 @@ identity.profiles_updated_at,
 identity.profiles_search_name;
 REVOKE SELECT (source) ON consumer.outbox FROM consumer_definer;
 REVOKE SELECT (id, guest_key, deleted_at) ON identity.companies FROM consumer_definer;
-REVOKE SELECT (company_id, user_id, removed_at) ON identity.company_members FROM consumer_definer;
+REVOKE SELECT (company_id, user_id, removed_at, is_guest) ON identity.company_members FROM consumer_definer;
+REVOKE SELECT ON identity.profiles FROM consumer_definer;
+DROP POLICY definer ON identity.profiles;
 REVOKE SELECT (version) ON identity.stack_user_profiles FROM consumer_app;
 REVOKE SELECT ON identity.company_members, identity.profiles, identity.profile_audit FROM consumer_tenant;
 REVOKE SELECT (id, name, logo_url, settings, created_at, updated_at, deleted_at) ON identity.companies
@@ -33,6 +35,7 @@ DROP FUNCTION
 identity.has_api_key,
 identity.current_memberships,
 identity.current_guest_key,
+identity.current_guests,
 identity.is_current_company_active,
 identity.folded,
 identity.current_user_id,

@@ -39,6 +39,27 @@ BEGIN
     );
 END
 $$;
+-- The next guests of that company with a living profile, in the order of their ids; those with a role, where one is
+-- asked for. As the definer: under the policies the planner expects few of them, and sorts all for each page.
+CREATE FUNCTION identity.current_guests(after uuid, role_name text, size integer) RETURNS SETOF uuid
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    wanted_id CONSTANT uuid := identity.current_company_id();
+BEGIN
+    IF EXISTS (SELECT FROM identity.companies AS c WHERE c.id = wanted_id AND c.deleted_at IS NULL) THEN
+        RETURN QUERY
+        SELECT b.user_id
+        FROM identity.company_members AS b
+        INNER JOIN identity.profiles AS p ON b.user_id = p.user_id
+        WHERE
+            b.company_id = wanted_id AND b.is_guest AND p.deleted_at IS NULL
+            AND (after IS NULL OR b.user_id > after)
+            AND (role_name IS NULL OR p.role_type = role_name)
+        ORDER BY b.user_id
+        LIMIT size;
+    END IF;
+END
+$$;
 -- The companies in which the person that a transaction is for is an active member.
 CREATE FUNCTION identity.current_memberships() RETURNS uuid[]
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -55,11 +76,13 @@ identity.current_company_id,
 identity.current_user_id,
 identity.is_current_company_active,
 identity.current_guest_key,
+identity.current_guests,
 identity.current_memberships
 FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION
 identity.current_company_id, identity.current_user_id TO consumer_tenant, consumer_app, consumer_definer;
 GRANT EXECUTE ON FUNCTION identity.current_guest_key TO consumer_tenant;
+GRANT EXECUTE ON FUNCTION identity.current_guests TO consumer_tenant, consumer_app;
 GRANT EXECUTE ON FUNCTION
 identity.is_current_company_active, identity.current_memberships TO consumer_tenant;
 
@@ -242,7 +265,9 @@ GRANT SELECT (
 GRANT SELECT (version) ON identity.stack_user_profiles TO consumer_app;
 GRANT SELECT (source) ON consumer.outbox TO consumer_definer;
 GRANT SELECT (id, guest_key, deleted_at) ON identity.companies TO consumer_definer;
-GRANT SELECT (company_id, user_id, removed_at) ON identity.company_members TO consumer_definer;
+GRANT SELECT (company_id, user_id, removed_at, is_guest) ON identity.company_members TO consumer_definer;
+GRANT SELECT ON identity.profiles TO consumer_definer;
+CREATE POLICY definer ON identity.profiles FOR SELECT TO consumer_definer USING (TRUE);
 
 -- A page of a company in the order of the users' ids.
 CREATE INDEX profiles_company_id ON identity.profiles (company_id, user_id) WHERE company_id IS NOT NULL;
@@ -324,6 +349,7 @@ GRANT EXECUTE ON FUNCTION identity.search_profiles TO consumer_tenant, consumer_
 GRANT CREATE ON SCHEMA identity TO consumer_definer;
 ALTER FUNCTION identity.is_current_company_active OWNER TO consumer_definer;
 ALTER FUNCTION identity.current_guest_key OWNER TO consumer_definer;
+ALTER FUNCTION identity.current_guests OWNER TO consumer_definer;
 ALTER FUNCTION identity.current_memberships OWNER TO consumer_definer;
 ALTER FUNCTION identity.has_api_key OWNER TO consumer_definer;
 REVOKE CREATE ON SCHEMA identity FROM consumer_definer;

@@ -1,6 +1,4 @@
 DROP FUNCTION consumer.app_deliveries;
-DROP POLICY definer ON identity.profiles;
-REVOKE SELECT ON identity.profiles FROM consumer_definer;
 REVOKE SELECT (seq) ON consumer.outcomes FROM consumer_definer;
 REVOKE SELECT (seq, state) ON consumer.failures FROM consumer_definer;
 REVOKE SELECT (message_id, user_id) ON consumer.outbox FROM consumer_definer;

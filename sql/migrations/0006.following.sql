@@ -1,8 +1,6 @@
 -- What became of the application's deliveries: a sign-in callback waits for the row (`Prefer: wait=N`).
 -- depends: 0005.tenants
 
-CREATE POLICY definer ON identity.profiles FOR SELECT TO consumer_definer USING (TRUE);
-GRANT SELECT ON identity.profiles TO consumer_definer;
 GRANT SELECT (message_id, user_id) ON consumer.outbox TO consumer_definer;
 GRANT SELECT (seq, state) ON consumer.failures TO consumer_definer;
 GRANT SELECT (seq) ON consumer.outcomes TO consumer_definer;

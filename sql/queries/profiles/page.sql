@@ -34,19 +34,8 @@ WHERE p.user_id = ANY(ARRAY(
         LIMIT %(size)b::integer
     )
     UNION ALL
-    (
-        SELECT g.user_id
-        FROM identity.company_members AS b
-        INNER JOIN identity.profiles AS g ON b.user_id = g.user_id
-        WHERE
-            b.company_id = identity.current_company_id()
-            AND b.is_guest
-            AND g.deleted_at IS NULL
-            AND (%(after)b::uuid IS NULL OR b.user_id > %(after)b::uuid)
-            AND (%(role_type)b::text IS NULL OR g.role_type = %(role_type)b::text)
-        ORDER BY b.user_id
-        LIMIT %(size)b::integer
-    )
+    SELECT g.user_id
+    FROM identity.current_guests(%(after)b::uuid, %(role_type)b::text, %(size)b::integer) AS g (user_id)
     ORDER BY user_id
     LIMIT %(size)b::integer
 ))
