@@ -146,6 +146,7 @@ def test_more_who_wait_than_there_is_room_for_are_told_at_once(emptied: str) -> 
         (["wait=1.5"], 0),
         (["wait=" + "9" * 40], 0),
         (["await=3"], 0),
+        (["handling=strict; wait=3"], 0),
         (["wait"], 0),
         ([""], 0),
         ([], 0),

@@ -10,7 +10,7 @@ from consumer.following import Followed
 
 # A person waits for the sign-in behind it; whoever asks for longer is told so by `Preference-Applied`.
 WAIT_SECONDS_MAX = 5
-WAIT = re.compile(rb'(?:^|[,;])\s*wait\s*=\s*"?(\d{1,9})"?\s*(?:$|[,;])', re.IGNORECASE)
+WAIT = re.compile(rb'(?:^|,)\s*wait\s*=\s*"?(\d{1,9})"?\s*(?:$|[,;])', re.IGNORECASE)
 
 # Returns what became of a stored delivery, or None when that is not known in time.
 Follow = Callable[[str, timedelta], Awaitable[Followed | None]]
