@@ -24,12 +24,17 @@ import psycopg
 
 from bench.events import everything, fill, updates
 from bench.support import EVENT_BYTES, database, progress, server, show
-from consumer import effects, logs, migrations, outbox, rehome, users
-from consumer.database import Connection, connect, enter, worker_access
-from consumer.events import KNOWN_TYPES
+from consumer import logs
+from consumer.effects import users
+from consumer.effects.apply import apply
+from consumer.events.check import KNOWN_TYPES
 from consumer.metrics import Metrics
-from consumer.outbox import Claimed
-from consumer.worker import BATCH_SIZE, Worker, drain, retry_delay
+from consumer.outbox import queue as outbox_queue
+from consumer.outbox.queue import Claimed
+from consumer.postgres import migrations
+from consumer.postgres.connections import Connection, connect, enter, worker_access
+from consumer.worker import rehome
+from consumer.worker.batch import BATCH_SIZE, Worker, drain, retry_delay
 
 ACCESS = worker_access("consumer")
 
@@ -168,13 +173,13 @@ def _project_mix(
             barrier.wait(timeout=60)
             for first in range(0, len(claimed), batch_size):
                 async with conn.transaction():
-                    await effects.apply(conn, claimed[first : first + batch_size])
+                    await apply(conn, claimed[first : first + batch_size])
             is_rehoming = True
             while is_rehoming:
                 async with conn.transaction():
                     is_rehoming = await rehome.turn(conn, retry_delay) is not None
 
-    with patch.multiple(outbox, finish=finish, finish_users=finish_users):
+    with patch.multiple(outbox_queue, finish=finish, finish_users=finish_users):
         asyncio.run(project())
     results.put(0)
 

@@ -8,10 +8,11 @@ from uuid import UUID
 import orjson
 
 from bench.support import user_event
-from consumer import outbox, projection
-from consumer.database import connect, operator_access
-from consumer.outbox import Delivery
-from consumer.settings import Projection
+from consumer.effects import recorded_settings
+from consumer.outbox import storage
+from consumer.outbox.storage import Delivery
+from consumer.postgres.connections import connect, operator_access
+from consumer.settings.settings import Projection
 
 FILL_BATCH = 2000
 START = datetime(2026, 11, 22, tzinfo=UTC)
@@ -24,11 +25,11 @@ async def fill(url: str, deliveries: Sequence[Delivery], history: int) -> None:
     """Store deliveries behind as many old ones."""
     async with await connect(url, operator_access("consumer")) as conn:
         async with conn.transaction():
-            await projection.record(conn, Projection(), worker_role="consumer_worker", is_forced=False)
+            await recorded_settings.record(conn, Projection(), worker_role="consumer_worker", is_forced=False)
         if history:
             await conn.execute(_HISTORY, {"body": user_event(UUID(int=1), 1), "rows": history})
         for start in range(0, len(deliveries), FILL_BATCH):
-            await outbox.put(conn, deliveries[start : start + FILL_BATCH])
+            await storage.put(conn, deliveries[start : start + FILL_BATCH])
         await conn.execute("VACUUM ANALYZE")
         await conn.execute("CHECKPOINT")
 

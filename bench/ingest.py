@@ -23,18 +23,14 @@ import uvloop
 from bench.client import Outcome, at_full_load, at_rate, signed_requests
 from bench.servers import KINDS, forget_attempt, running
 from bench.support import EVENT_BYTES, database, progress, server, show
-from consumer import migrations, projection
-from consumer.database import (
-    Connection,
-    connect,
-    operator_access,
-    worker_access,
-)
-from consumer.events import KNOWN_TYPES
-from consumer.loop import Loop
+from consumer.effects import recorded_settings
+from consumer.events.check import KNOWN_TYPES
 from consumer.metrics import Metrics
-from consumer.settings import Projection
-from consumer.worker import Worker
+from consumer.postgres import migrations
+from consumer.postgres.connections import Connection, connect, operator_access, worker_access
+from consumer.settings.settings import Projection
+from consumer.worker.batch import Worker
+from consumer.worker.loop import Loop
 
 CONNECTIONS = 64
 WORKER_ACCESS = worker_access("consumer")
@@ -109,7 +105,7 @@ async def _lone(conn: Connection, port: int, request: bytes) -> float:
 
 async def _prepare(url: str) -> None:
     async with await connect(url, operator_access("consumer")) as conn, conn.transaction():
-        await projection.record(conn, Projection(), worker_role="consumer_worker", is_forced=False)
+        await recorded_settings.record(conn, Projection(), worker_role="consumer_worker", is_forced=False)
 
 
 def _in_new_database(server_url: str, act: Callable[[str], dict[str, object]]) -> dict[str, object]:

@@ -16,13 +16,14 @@ import orjson
 
 from bench.client import signed_requests
 from bench.support import EVENT_BYTES, show, unfollowed
-from consumer import ids, json_limits
-from consumer.events import KNOWN_TYPES, check
+from consumer.events import json_limits
+from consumer.events.check import KNOWN_TYPES, check
 from consumer.metrics import Metrics
-from consumer.outbox import Delivery
-from consumer.signatures import Verifier
-from consumer.web.receive import Receiver, Store
-from consumer.web.refusals import Refusals
+from consumer.outbox.storage import Delivery
+from consumer.providers.stack import message_ids
+from consumer.providers.standard_webhooks import Verifier
+from consumer.receiver.endpoint import Receiver, Store
+from consumer.receiver.refusals import Refusals
 
 REQUESTS = 2_000
 PASSES = 5
@@ -93,7 +94,7 @@ def main() -> None:
         "check the body": best(requests, lambda _, body: check(body, "stack")),
         "  of it: parse": best(requests, lambda _, body: orjson.loads(body)),
         "  of it: what PostgreSQL can't store": best(requests, lambda _, body: json_limits.refuse_unstorable(body)),
-        "read the time in the id": best(requests, lambda *_: ids.occurred_at(MESSAGE_ID, now, tolerance)),
+        "read the time in the id": best(requests, lambda *_: message_ids.occurred_at(MESSAGE_ID, now, tolerance)),
         "everything between protocol and intake": whole(
             requests,
             Receiver("stack", verifier, Store(_put, unfollowed), metrics, lambda: datetime.now(UTC), Refusals("stack")),

@@ -20,12 +20,12 @@ from psycopg.errors import Diagnostic
 from bench import tenants
 from bench.events import fill, mixed
 from bench.support import database, progress, server, show
-from consumer import migrations
-from consumer.database import connect, worker_access
-from consumer.events import KNOWN_TYPES
+from consumer.events.check import KNOWN_TYPES
 from consumer.metrics import Metrics
-from consumer.queries import sql_root
-from consumer.worker import Worker
+from consumer.postgres import migrations
+from consumer.postgres.connections import connect, worker_access
+from consumer.postgres.queries import sql_root
+from consumer.worker.batch import Worker
 
 ACCESS = worker_access("consumer")
 EVENTS = 1_000

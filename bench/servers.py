@@ -17,16 +17,16 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from bench.support import unfollowed
-from consumer import outbox
-from consumer.database import open_pool, receiver_access, transaction
-from consumer.events import KNOWN_TYPES
-from consumer.intake import COMMITS_MAX, open_intake
+from consumer.events.check import KNOWN_TYPES
 from consumer.metrics import Metrics
-from consumer.outbox import Delivery
-from consumer.signatures import Verifier
-from consumer.web.app import receiver_app
-from consumer.web.guard import Limits
-from consumer.web.receive import Put, Store
+from consumer.outbox import storage
+from consumer.outbox.storage import Delivery
+from consumer.postgres.connections import open_pool, receiver_access, transaction
+from consumer.providers.standard_webhooks import Verifier
+from consumer.receiver.app import receiver_app
+from consumer.receiver.endpoint import Put, Store
+from consumer.receiver.intake import COMMITS_MAX, open_intake
+from consumer.web.connection_limits import Limits
 from consumer.web.server import serve
 
 KINDS = ("bare", "ceiling", "verify", "one insert", "ours")
@@ -81,7 +81,7 @@ async def _app(url: str, kind: str, key: bytes) -> AsyncIterator[ASGIApp]:
 
             async def insert(delivery: Delivery) -> None:
                 async with pool.connection() as conn, transaction(conn, ACCESS):
-                    await outbox.put(conn, [delivery])
+                    await storage.put(conn, [delivery])
 
             yield app(insert)
     else:

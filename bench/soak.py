@@ -24,8 +24,8 @@ from bench.client import at_full_load, signed_requests
 from bench.events import fill
 from bench.startup import ASK_SECONDS, HOST, is_ready
 from bench.support import EVENT_BYTES, database, progress, server, show
-from consumer import migrations
 from consumer.cli.addresses import free_port
+from consumer.postgres import migrations
 
 SLICE = 10_000
 CONNECTIONS = 64

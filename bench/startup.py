@@ -15,8 +15,8 @@ import psutil
 
 from bench.events import fill
 from bench.support import database, progress, server, show
-from consumer import migrations
 from consumer.cli.addresses import free_port
+from consumer.postgres import migrations
 
 STARTS = 5
 HOST = "127.0.0.1"

@@ -13,8 +13,8 @@ import psycopg
 
 from bench.events import fill, updates
 from bench.support import EVENT_BYTES, database, progress, server, show
-from consumer import migrations
-from consumer.queries import query
+from consumer.postgres import migrations
+from consumer.postgres.queries import query
 
 BATCHES = 5
 BATCH_SIZE = 1000
@@ -38,15 +38,15 @@ def batch(conn: "psycopg.Connection[Any]") -> dict[str, dict[str, float]]:
     seqs = _column(conn, "SELECT seq FROM consumer.pending ORDER BY seq LIMIT %s", BATCH_SIZE)
     users = _column(conn, "SELECT DISTINCT user_id FROM consumer.outbox WHERE seq = ANY(%s)", seqs)
     statements: Sequence[tuple[str, Mapping[str, object]]] = [
-        ("outbox/claim_retries", {"batch_size": BATCH_SIZE // 2}),
-        ("outbox/claim", {"after_seq": seqs[0] - 1, "batch_size": BATCH_SIZE}),
-        ("effects/mirror", {"seqs": seqs}),
+        ("queue/claim_retries", {"batch_size": BATCH_SIZE // 2}),
+        ("queue/claim", {"after_seq": seqs[0] - 1, "batch_size": BATCH_SIZE}),
+        ("users/mirror", {"seqs": seqs}),
         (
-            "effects/profiles",
+            "users/put_profiles",
             {"seqs": seqs, "written": users, "changed": users, "applied": [], "rehomed": [], "rehomed_by": None},
         ),
-        ("audit/put_sign_ins", {"seqs": seqs}),
-        ("outbox/finish_users", {"seqs": seqs, "changed": users, "applied": []}),
+        ("users/put_sign_ins", {"seqs": seqs}),
+        ("queue/finish_users", {"seqs": seqs, "changed": users, "applied": []}),
     ]
     with conn.transaction():
         conn.execute("SET LOCAL ROLE consumer_worker")

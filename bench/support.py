@@ -15,7 +15,7 @@ from psycopg.conninfo import make_conninfo
 from rich.console import Console
 from rich.table import Table
 
-from consumer import embedded
+from consumer.embedded import server as embedded
 
 # A user event as a current sender writes it, with the metadata of an ordinary application.
 EVENT_BYTES = 1300

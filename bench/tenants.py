@@ -17,7 +17,7 @@ from uuid import UUID
 import psycopg
 
 from bench.support import database, progress, server, show
-from consumer import migrations
+from consumer.postgres import migrations
 
 Connection = psycopg.Connection[Any]
 

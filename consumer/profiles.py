@@ -12,7 +12,7 @@ from psycopg.rows import args_row, scalar_row
 from psycopg.types.json import Jsonb
 
 from consumer.errors import BadQuery
-from consumer.queries import query
+from consumer.postgres.queries import query
 
 # A page is held in memory as a whole.
 PAGE_SIZE = 50

@@ -13,11 +13,11 @@ import orjson
 from psycopg import AsyncConnection
 from psycopg.rows import scalar_row
 
-from consumer import outbox
 from consumer.errors import BadPayload
-from consumer.events import check
-from consumer.outbox import Delivery
-from consumer.queries import query
+from consumer.events.check import check
+from consumer.outbox import storage
+from consumer.outbox.storage import Delivery
+from consumer.postgres.queries import query
 
 # How far Stack's replicas may be behind: a webhook about the same moment must win.
 REPLICA_LAG = timedelta(seconds=60)
@@ -102,7 +102,7 @@ def _delivery(source: str, message_id: str, at: datetime, event: Mapping[str, ob
 
 
 async def _put(conn: AsyncConnection[Any], deliveries: list[Delivery]) -> int:
-    count = await outbox.put(conn, deliveries)
+    count = await storage.put(conn, deliveries)
     await conn.execute(query("session/wake"))
     return count
 

@@ -20,8 +20,8 @@ from click.testing import CliRunner, Result
 
 from consumer.cli.addresses import free_port
 from consumer.cli.main import consumer
-from consumer.cli.samples import Occasion, body
-from consumer.cli.sender import Answer, Sender, new_message_id
+from consumer.simulator.samples import Occasion, body
+from consumer.simulator.sender import Answer, Sender, new_message_id
 from tests.support import rows
 
 T = TypeVar("T")

@@ -8,8 +8,9 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from consumer import embedded, migrations
-from consumer.settings import Projection
+from consumer.embedded import server as embedded
+from consumer.postgres import migrations
+from consumer.settings.settings import Projection
 from tests.support import empty, plain_owner, record, scratch_database
 
 

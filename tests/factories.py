@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 
 import orjson
 
-from consumer.outbox import Delivery
+from consumer.outbox.storage import Delivery
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 _numbers = count(1)

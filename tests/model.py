@@ -9,8 +9,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from consumer.outbox import Delivery
-from consumer.settings import Projection
+from consumer.outbox.storage import Delivery
+from consumer.settings.settings import Projection
 from tests import model_teams as teams
 from tests.model_facts import Row, data, edited, identifier, instant, is_snapshot, text, version
 from tests.support import rows

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import orjson
 
-from consumer.outbox import Delivery
+from consumer.outbox.storage import Delivery
 
 Row = dict[str, Any]
 Version = tuple[bool, datetime, bytes, str]

@@ -3,8 +3,8 @@
 from collections.abc import Collection, Iterable
 from datetime import datetime
 
-from consumer.outbox import Delivery
-from consumer.settings import Projection
+from consumer.outbox.storage import Delivery
+from consumer.settings.settings import Projection
 from tests.model_facts import Row, data, edited, is_snapshot, version
 
 

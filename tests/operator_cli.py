@@ -13,13 +13,13 @@ import orjson
 import psycopg
 from click.testing import CliRunner, Result
 
-from consumer import outbox
 from consumer.cli.main import consumer
-from consumer.database import connect, receiver_access, transaction, worker_access
-from consumer.events import KNOWN_TYPES
+from consumer.events.check import KNOWN_TYPES
 from consumer.metrics import Metrics
-from consumer.outbox import Delivery
-from consumer.worker import Worker, drain
+from consumer.outbox import storage
+from consumer.outbox.storage import Delivery
+from consumer.postgres.connections import connect, receiver_access, transaction, worker_access
+from consumer.worker.batch import Worker, drain
 from tests.support import put, rows
 
 SECRET = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"
@@ -70,7 +70,7 @@ def arrive(database_url: str, *deliveries: Delivery) -> None:
             async with transaction(conn, receiver_access("consumer")):
                 for delivery in deliveries:
                     if delivery.error_code:
-                        await outbox.put_dead(conn, delivery)
+                        await storage.put_dead(conn, delivery)
 
     asyncio.run(store())
 

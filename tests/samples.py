@@ -5,7 +5,7 @@ from pathlib import Path
 
 import orjson
 
-from consumer.events import KNOWN_TYPES
+from consumer.events.check import KNOWN_TYPES
 
 DATA = Path(__file__).parent / "data"
 USER_ID = "6f1c2f0e-9d3b-4a57-8c21-0b7d5e9a4f10"

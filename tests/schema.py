@@ -6,7 +6,8 @@ from importlib.metadata import files
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from consumer import embedded, migrations
+from consumer.embedded import server as embedded
+from consumer.postgres import migrations
 from tests.support import scratch_database
 
 SCHEMA_FILE = Path(__file__).parent.parent / "sql" / "schema.sql"

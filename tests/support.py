@@ -10,10 +10,20 @@ from psycopg.conninfo import make_conninfo
 from psycopg.errors import DuplicateObject
 from psycopg.rows import dict_row
 
-from consumer import effects, outbox, projection, rehome
-from consumer.database import Connection, connect, operator_access, receiver_access, transaction, worker_access
-from consumer.outbox import Delivery
-from consumer.settings import Projection
+from consumer.effects import recorded_settings
+from consumer.effects.apply import apply
+from consumer.outbox import queue, storage
+from consumer.outbox.storage import Delivery
+from consumer.postgres.connections import (
+    Connection,
+    connect,
+    operator_access,
+    receiver_access,
+    transaction,
+    worker_access,
+)
+from consumer.settings.settings import Projection
+from consumer.worker import rehome
 
 TABLES = (
     "consumer.rehome",
@@ -75,21 +85,21 @@ async def record(database_url: str, settings: Projection, role_prefix: str = "co
     """Record projection settings as `migrate --settings` does."""
     worker_role = f"{role_prefix}_worker"
     async with await connect(database_url, operator_access(role_prefix)) as conn, conn.transaction():
-        await projection.record(conn, settings, worker_role=worker_role, is_forced=True)
+        await recorded_settings.record(conn, settings, worker_role=worker_role, is_forced=True)
 
 
 async def put(conn: Connection, deliveries: Sequence[Delivery]) -> None:
     """Store deliveries as the receiver does."""
     async with transaction(conn, receiver_access("consumer")):
-        await outbox.put(conn, deliveries)
+        await storage.put(conn, deliveries)
 
 
 async def apply_next(conn: Connection, batch_size: int) -> dict[int, str]:
     """Claim and apply one batch as the worker does."""
     async with transaction(conn, worker_access("consumer")):
-        due = await outbox.claim_retries(conn, batch_size=batch_size)
-        claimed = due + await outbox.claim(conn, after_seq=0, batch_size=batch_size - len(due))
-        return await effects.apply(conn, claimed)
+        due = await queue.claim_retries(conn, batch_size=batch_size)
+        claimed = due + await queue.claim(conn, after_seq=0, batch_size=batch_size - len(due))
+        return await apply(conn, claimed)
 
 
 async def rehome_next(conn: Connection, page_size: int = rehome.PAGE_SIZE) -> bool:

@@ -8,7 +8,7 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
-from consumer import projection_sql
+from consumer.settings import app_statement
 from tests.application_support import tables
 from tests.factories import user_updated
 from tests.operator_cli import arrive, call, facts
@@ -76,7 +76,7 @@ def test_a_written_statement_is_one_that_the_worker_takes_and_is_never_overwritt
     second = call(shapes, *command)
 
     assert (first.exit_code, f"The statement is in {file}" in first.stdout) == (0, True)
-    assert projection_sql.read(str(file)) == text.encode()
+    assert app_statement.read(str(file)) == text.encode()
     assert (second.exit_code, "is there already" in second.stderr) == (1, True)
     assert file.read_text() == text
 

@@ -11,13 +11,13 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 
-from consumer.database import connect, worker_access
 from consumer.errors import LostDeliveries
-from consumer.events import KNOWN_TYPES
-from consumer.faults import code, fault
+from consumer.events.check import KNOWN_TYPES
 from consumer.metrics import Metrics
-from consumer.settings import DeletePolicy, Projection
-from consumer.worker import Batch, Worker, drain
+from consumer.postgres.connections import connect, worker_access
+from consumer.postgres.error_classes import code, fault
+from consumer.settings.settings import DeletePolicy, Projection
+from consumer.worker.batch import Batch, Worker, drain
 from tests.application_support import SCHEMA, STATEMENT, tables
 from tests.factories import delivery, membership, permission, team_event, user_deleted, user_updated
 from tests.operator_cli import arrive, call, facts, states

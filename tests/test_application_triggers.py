@@ -5,7 +5,7 @@ from uuid import uuid4
 
 import pytest
 
-from consumer.settings import Projection
+from consumer.settings.settings import Projection
 from tests.factories import user_deleted, user_updated
 from tests.support import record, rows, schema_change
 from tests.test_effects import applied, audit

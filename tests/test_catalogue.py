@@ -3,7 +3,7 @@
 import psycopg
 import pytest
 
-from consumer.migrations import DUTIES
+from consumer.postgres.migrations import DUTIES
 from tests.support import rows
 
 OURS = "nspname IN ('consumer', 'identity')"
@@ -13,9 +13,9 @@ READERS = {"consumer_app", "consumer_operator", "consumer_tenant", "consumer_wor
 SERVED = {
     "company_members_active": "members/home",
     "company_members_guests": "identity.current_guests, identity.search_profiles",
-    "company_members_user_id": "effects/remove_profiles",
+    "company_members_user_id": "users/remove_profiles",
     "profile_audit_at": "identity.prune_audit",
-    "profile_audit_sign_in": "audit/put_sign_ins",
+    "profile_audit_sign_in": "users/put_sign_ins",
     "profiles_company_id": "a page of a company",
     "profiles_guest_keys": "the tenants' policies",
     "profiles_department": "a company's people of one department",

@@ -8,7 +8,7 @@ import pytest
 
 from consumer.cli import up
 from consumer.cli.context import PLATFORMS, looked_in
-from consumer.settings import Settings
+from consumer.settings.settings import Settings
 from tests.cli_support import APP_SECRET, HOST, SECRET, invoke, ports
 
 PASSWORD = "hunter2"

@@ -8,14 +8,14 @@ import psutil
 import psycopg
 from starlette.types import Receive, Scope, Send
 
-from consumer.database import open_pool, receiver_access, worker_access
-from consumer.events import KNOWN_TYPES
-from consumer.intake import open_intake
-from consumer.loop import Loop
+from consumer.events.check import KNOWN_TYPES
 from consumer.metrics import Metrics
-from consumer.web.guard import Limits
+from consumer.postgres.connections import open_pool, receiver_access, worker_access
+from consumer.receiver.intake import open_intake
+from consumer.web.connection_limits import Limits
 from consumer.web.server import serve
-from consumer.worker import Worker
+from consumer.worker.batch import Worker
+from consumer.worker.loop import Loop
 from tests.factories import user_updated
 from tests.support import rows
 

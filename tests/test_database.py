@@ -8,7 +8,7 @@ from psycopg.conninfo import make_conninfo
 from psycopg.errors import InvalidParameterValue
 from psycopg_pool import PoolTimeout, TooManyRequests
 
-from consumer.database import (
+from consumer.postgres.connections import (
     Access,
     Connection,
     Pool,

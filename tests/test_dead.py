@@ -15,8 +15,8 @@ from rich.console import Console
 
 from consumer.cli.failures import show_each, show_errors
 from consumer.cli.output import table
-from consumer.deliveries import ErrorGroup, Failed
-from consumer.outbox import Delivery
+from consumer.outbox.deliveries import ErrorGroup, Failed
+from consumer.outbox.storage import Delivery
 from tests.factories import delivery, user_updated
 from tests.operator_cli import arrive, call, facts, set_aside, states, work
 from tests.support import rows

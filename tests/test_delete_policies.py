@@ -8,8 +8,8 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 
-from consumer.outbox import Delivery
-from consumer.settings import DeletePolicy, Projection
+from consumer.outbox.storage import Delivery
+from consumer.settings.settings import DeletePolicy, Projection
 from tests.factories import membership, user_deleted, user_updated
 from tests.support import record, rows
 from tests.test_effects import applied, audit, profile

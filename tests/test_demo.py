@@ -12,10 +12,10 @@ from uuid import UUID
 import psutil
 import pytest
 
-from consumer import events
-from consumer.cli.samples import APP_TYPES, DATA, Occasion, body
-from consumer.cli.scenario import KINDS, Profile, Scenario, write
-from consumer.cli.verdict import Answered, Found, Outcome, judge
+from consumer.cli.demo_report import Answered, Found, Outcome, judge
+from consumer.events.check import KNOWN_TYPES, check
+from consumer.simulator.samples import APP_TYPES, DATA, Occasion, body
+from consumer.simulator.scenario import KINDS, Profile, Scenario, write
 from tests.cli_support import running
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
@@ -153,10 +153,10 @@ def test_every_sample_is_an_event_that_can_be_used(event_type: str) -> None:
     user_id = UUID(int=7, version=4)
     source = "app" if event_type in APP_TYPES else "stack"
 
-    event = events.check(body(event_type, Occasion.now(user_id)), source)
+    event = check(body(event_type, Occasion.now(user_id)), source)
 
     assert (event.type, event.user_id in {None, user_id}, event.warnings) == (event_type, True, ())
 
 
 def test_every_known_type_that_a_sender_may_send_has_a_sample() -> None:
-    assert set(DATA) == {name for name, kind in events.KNOWN_TYPES.items() if kind.sources & {"stack", "app"}}
+    assert set(DATA) == {name for name, kind in KNOWN_TYPES.items() if kind.sources & {"stack", "app"}}

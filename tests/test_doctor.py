@@ -16,10 +16,8 @@ import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from consumer import embedded, migrations
 from consumer.cli import secret
 from consumer.cli.doctor import DISK_FREE_MIN
-from consumer.database import connect, worker_access
 from consumer.doctor.check import Check
 from consumer.doctor.server import (
     CONNECTIONS_SHARE_MAX,
@@ -31,7 +29,10 @@ from consumer.doctor.server import (
     judge_room,
     judge_server,
 )
-from consumer.settings import Projection
+from consumer.embedded import server as embedded
+from consumer.postgres import migrations
+from consumer.postgres.connections import connect, worker_access
+from consumer.settings.settings import Projection
 from tests.factories import edited, user_updated
 from tests.operator_cli import arrive, call, set_aside
 from tests.pooler import pooled

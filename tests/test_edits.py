@@ -9,9 +9,9 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 
-from consumer.database import connect, worker_access
-from consumer.outbox import Delivery
-from consumer.settings import DeletePolicy, Projection
+from consumer.outbox.storage import Delivery
+from consumer.postgres.connections import connect, worker_access
+from consumer.settings.settings import DeletePolicy, Projection
 from tests import model
 from tests.factories import delivery, edited, membership, snapshot, team_event, user_deleted, user_updated
 from tests.support import apply_next, put, record, replay_everything, rows

@@ -10,11 +10,11 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 
-from consumer.database import connect, worker_access
-from consumer.events import check
-from consumer.ids import occurred_at
-from consumer.outbox import Delivery
-from consumer.settings import Projection
+from consumer.events.check import check
+from consumer.outbox.storage import Delivery
+from consumer.postgres.connections import connect, worker_access
+from consumer.providers.stack.message_ids import occurred_at
+from consumer.settings.settings import Projection
 from tests.factories import delivery, snapshot, user_deleted, user_updated
 from tests.support import apply_next, put, record, rows
 

@@ -17,8 +17,8 @@ import psutil
 import psycopg
 import pytest
 
-from consumer import embedded_keeper as keeper
-from consumer.embedded import _account, _major, _wheel, default_data_dir, exists, server
+from consumer.embedded import keeper
+from consumer.embedded.server import _account, _major, _wheel, default_data_dir, exists, server
 from consumer.errors import EmbeddedServerError, NoDatabase
 
 ROOT = Path(__file__).parent.parent
@@ -28,7 +28,7 @@ EMAIL = "ada@example.org"
 USE = """
 import sys
 from pathlib import Path
-from consumer.embedded import server
+from consumer.embedded.server import server
 
 with server(Path(sys.argv[1]), create=True) as uri:
     print(uri, flush=True)
@@ -115,7 +115,7 @@ def processes(data_dir: Path, program: str = "") -> list[psutil.Process]:
     for process in psutil.process_iter():
         with suppress(psutil.Error, IndexError):
             line = process.cmdline()
-            name = "keeper" if "consumer.embedded_keeper" in line else Path(line[0]).name
+            name = "keeper" if "consumer.embedded.keeper" in line else Path(line[0]).name
             of_folder = any(word.startswith((str(data_dir), f"--pgdata={data_dir}")) for word in line)
             is_child = (parent := process.parent()) is not None and parent.cmdline() == line
             if of_folder and not is_child and name in ("keeper", "postgres", "initdb") and program in name:

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from psycopg import sql
 
 from consumer.errors import BadPayload
-from consumer.events import BAD_TYPE, CODES, KNOWN_TYPES, NOT_AN_OBJECT, TYPE_MAX, Event, check, subject
-from consumer.json_limits import NOT_JSON, NUL, NUMBER_OUT_OF_RANGE, TOO_DEEP
-from consumer.payloads import BAD_SHAPE, MISSING_EMAIL, MISSING_NAME, Id, Millis
+from consumer.events.check import BAD_TYPE, CODES, KNOWN_TYPES, NOT_AN_OBJECT, TYPE_MAX, Event, check, subject
+from consumer.events.json_limits import NOT_JSON, NUL, NUMBER_OUT_OF_RANGE, TOO_DEEP
+from consumer.providers.stack.payloads import BAD_SHAPE, MISSING_EMAIL, MISSING_NAME, Id, Millis
 from tests.json_texts import NESTS, NUMBERS, ODDITIES, STRINGS
 from tests.samples import INVALID, TEAM_ID, USER_ID, VALID, body, payload, source
 

@@ -4,7 +4,7 @@ from psycopg import errors
 from psycopg_pool import PoolTimeout, TooManyRequests
 
 from consumer.errors import BadPayload
-from consumer.faults import Fault, code, fault, summary
+from consumer.postgres.error_classes import Fault, code, fault, summary
 
 
 @pytest.mark.parametrize(

@@ -8,10 +8,10 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 
-from consumer import rehome
-from consumer.database import connect, transaction, worker_access
-from consumer.outbox import Delivery
-from consumer.settings import Projection
+from consumer.outbox.storage import Delivery
+from consumer.postgres.connections import connect, transaction, worker_access
+from consumer.settings.settings import Projection
+from consumer.worker import rehome
 from tests import model
 from tests.factories import membership, team, team_event, user_updated
 from tests.support import apply_next, put, record, rehome_next, rows, schema_change

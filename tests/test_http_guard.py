@@ -9,7 +9,7 @@ from threading import Thread
 
 import pytest
 
-from consumer.signatures import sign
+from consumer.providers.standard_webhooks import sign
 from consumer.web.protocol import HEAD_BYTES_MAX, HEADERS_MAX
 from tests.web_support import BODY, NOW, SECRET, SHORT, START, Site, head, post, running, stored_ids, undisturbed
 

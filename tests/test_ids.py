@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumer.ids import ALPHABET, DIGITS, EPOCH, RANDOM_BYTES, STEP, compose, occurred_at
+from consumer.providers.stack.message_ids import ALPHABET, DIGITS, EPOCH, RANDOM_BYTES, STEP, compose, occurred_at
 
 SEQUENCES = Path(__file__).parent / "data" / "sequences"
 KNOWN_ID = "msg_27UH4WbU6Z5A5EzD8u03UvzRbpk"

@@ -8,11 +8,11 @@ from datetime import timedelta
 import psycopg
 import pytest
 
-from consumer import intake as intake_module
-from consumer.database import connect, open_pool, receiver_access
 from consumer.errors import IntakeFull, StoreUnavailable
-from consumer.intake import Intake, open_intake
-from consumer.outbox import Delivery
+from consumer.outbox.storage import Delivery
+from consumer.postgres.connections import connect, open_pool, receiver_access
+from consumer.receiver import intake as intake_module
+from consumer.receiver.intake import Intake, open_intake
 from tests.factories import user_updated
 from tests.support import deadlocks, put, rows
 

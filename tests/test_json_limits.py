@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from consumer.errors import BadPayload
-from consumer.json_limits import (
+from consumer.events.json_limits import (
     DEPTH_MAX,
     FRACTION_DIGITS_MAX,
     NOT_JSON,

@@ -17,10 +17,9 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
-from consumer import events
-from consumer.events import KNOWN_TYPES
-from consumer.signatures import Verifier
-from consumer.web.guard import Limits
+from consumer.events.check import KNOWN_TYPES, check
+from consumer.providers.standard_webhooks import Verifier
+from consumer.web.connection_limits import Limits
 from tests.cli_support import ROOT
 from tests.factories import team, team_event, user_updated
 from tests.support import rows
@@ -78,7 +77,7 @@ def application(emptied: str) -> Iterator[str]:
 
 
 def test_the_bodies_that_a_backend_sends_are_events_with_an_effect() -> None:
-    events_shown = [events.check(body.encode(), "app") for body in examples("json")]
+    events_shown = [check(body.encode(), "app") for body in examples("json")]
 
     assert {event.type for event in events_shown} == {
         name for name, kind in KNOWN_TYPES.items() if "app" in kind.sources

@@ -6,12 +6,12 @@ from datetime import timedelta
 
 import pytest
 
-from consumer import loop as loop_module
-from consumer.database import worker_access
-from consumer.events import KNOWN_TYPES
-from consumer.loop import Loop
+from consumer.events.check import KNOWN_TYPES
 from consumer.metrics import Metrics
-from consumer.worker import Worker
+from consumer.postgres.connections import worker_access
+from consumer.worker import loop as loop_module
+from consumer.worker.batch import Worker
+from consumer.worker.loop import Loop
 from tests.factories import user_updated
 from tests.faults.proxy import Wire, wire
 from tests.support import rows, schema_change

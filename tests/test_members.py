@@ -5,7 +5,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from consumer.settings import Projection
+from consumer.settings.settings import Projection
 from tests.factories import membership, permission, team, team_event, user_deleted, user_updated
 from tests.support import record, rows
 from tests.test_effects import applied

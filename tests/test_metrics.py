@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from consumer.faults import Fault
 from consumer.metrics import APPLY_SECONDS, RECEIVE_SECONDS, REFUSALS, Metrics, Tables
+from consumer.postgres.error_classes import Fault
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs" / "METRICS.md"

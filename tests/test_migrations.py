@@ -12,12 +12,12 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
-from consumer import migrations
-from consumer.settings import Projection
+from consumer.postgres import migrations
+from consumer.settings.settings import Projection
 from tests.schema import SCHEMA_FILE, dumped_schema
 from tests.support import record, rows, scratch_database
 
-APPLY = "import sys; from consumer import migrations; print(migrations.apply(sys.argv[1], 'consumer'))"
+APPLY = "import sys; from consumer.postgres import migrations; print(migrations.apply(sys.argv[1], 'consumer'))"
 
 
 @pytest.fixture
@@ -77,8 +77,8 @@ def test_a_killed_migrator_leaves_nothing_that_its_successor_minds(bare_url: str
 KILLED_AFTER = """
 import os, signal, sys
 import psycopg
-from consumer import migrations
-from consumer.settings import Projection
+from consumer.postgres import migrations
+from consumer.settings.settings import Projection
 
 left = int(sys.argv[2])
 execute = psycopg.Cursor.execute

@@ -8,10 +8,10 @@ from datetime import timedelta
 
 import pytest
 
-from consumer.events import KNOWN_TYPES
+from consumer.events.check import KNOWN_TYPES
 from consumer.metrics import Metrics, Tables
 from consumer.web import health
-from consumer.web.guard import Limits
+from consumer.web.connection_limits import Limits
 from consumer.web.ops import ops_app
 from tests.web_support import Site, request, running
 

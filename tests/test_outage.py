@@ -7,7 +7,7 @@ import pytest
 from psycopg.conninfo import make_conninfo
 
 from consumer import logs
-from consumer.cli.outage import Outage, is_refused, where
+from consumer.process.outage import Outage, is_refused, where
 
 
 @pytest.mark.parametrize(

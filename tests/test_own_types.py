@@ -9,11 +9,11 @@ import orjson
 import psycopg
 import pytest
 
-from consumer import effects, events, queries
 from consumer.errors import BadPayload
-from consumer.events import KNOWN_TYPES, Kind, check
-from consumer.outbox import Delivery
-from consumer.payloads import Payload
+from consumer.events.check import KNOWN_TYPES, Kind, check
+from consumer.outbox.storage import Delivery
+from consumer.postgres import queries
+from consumer.providers.stack.payloads import Payload
 from tests.factories import delivery, user_updated
 from tests.support import rows
 from tests.test_worker import deliveries, drain_all, stored, worker
@@ -57,8 +57,8 @@ def shop(emptied: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Itera
     shutil.copytree(str(queries.sql_root()), root)
     (root / "queries" / "effects" / "order_placed.sql").write_text(EFFECT)
     monkeypatch.setattr(queries, "sql_root", lambda: root)
-    for module in (effects, events):
-        monkeypatch.setattr(module, "KNOWN_TYPES", {**KNOWN_TYPES, **LINE})
+    for module in ("effects.apply", "events.check"):
+        monkeypatch.setattr(f"consumer.{module}.KNOWN_TYPES", {**KNOWN_TYPES, **LINE})
     with psycopg.connect(emptied, autocommit=True) as conn:
         conn.execute("CREATE TABLE public.orders (user_id uuid PRIMARY KEY, number bigint NOT NULL)")
         conn.execute("GRANT SELECT, INSERT, UPDATE ON public.orders TO consumer_worker")

@@ -10,13 +10,13 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from consumer.database import connect, open_pool, receiver_access, worker_access
-from consumer.events import KNOWN_TYPES
-from consumer.following import FOLLOWED_MAX, open_following
+from consumer.events.check import KNOWN_TYPES
 from consumer.metrics import Metrics
-from consumer.web.guard import Limits
-from consumer.web.patience import WAIT_SECONDS_MAX, wait_asked_for
-from consumer.worker import Worker, drain
+from consumer.postgres.connections import connect, open_pool, receiver_access, worker_access
+from consumer.receiver.prefer import WAIT_SECONDS_MAX, wait_asked_for
+from consumer.receiver.waits import FOLLOWED_MAX, open_following
+from consumer.web.connection_limits import Limits
+from consumer.worker.batch import Worker, drain
 from tests.factories import snapshot
 from tests.support import rows, schema_change
 from tests.web_support import APP_SECRET, Reply, Site, post, running

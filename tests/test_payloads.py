@@ -7,8 +7,8 @@ import orjson
 import pytest
 
 from consumer.errors import BadPayload
-from consumer.events import KNOWN_TYPES, check
-from consumer.payloads import (
+from consumer.events.check import KNOWN_TYPES, check
+from consumer.providers.stack.payloads import (
     BAD_SHAPE,
     DISPLAY_NAME_MAX,
     EMAIL_MAX,

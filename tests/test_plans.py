@@ -10,8 +10,8 @@ import pytest
 from psycopg import Connection
 
 from bench.tenants import QUERIES, fill
-from consumer import migrations
-from consumer.queries import query
+from consumer.postgres import migrations
+from consumer.postgres.queries import query
 from tests.support import scratch_database
 from tests.tenants import reader
 

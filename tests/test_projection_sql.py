@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from consumer import projection_sql
 from consumer.errors import BadSettings
-from consumer.settings import load
+from consumer.settings import app_statement
+from consumer.settings.settings import load
 from tests.application_support import STATEMENT
 
 PARAMETER = "%(user_ids)b::uuid[]"
@@ -30,7 +30,7 @@ def written(folder: Path, text: str) -> str:
     ids=["with", "function", "comments", "identifier", "escapes"],
 )
 def test_one_statement_is_taken_as_it_is(tmp_path: Path, text: str) -> None:
-    assert projection_sql.read(written(tmp_path, text)) == text.encode()
+    assert app_statement.read(written(tmp_path, text)) == text.encode()
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ def test_one_statement_is_taken_as_it_is(tmp_path: Path, text: str) -> None:
         (f"DELETE FROM t -- {PARAMETER}", "does not use"),
         (f"DELETE FROM t WHERE a LIKE 'x%' AND id = ANY({PARAMETER})", "write %% for one"),
         (f"DELETE FROM t WHERE a = %(name)b AND id = ANY({PARAMETER})", "write %% for one"),
-        (f"SELECT {PARAMETER} -- " + "x" * projection_sql.BYTES_MAX, "is larger than 256 kB"),
+        (f"SELECT {PARAMETER} -- " + "x" * app_statement.BYTES_MAX, "is larger than 256 kB"),
     ],
     ids=["empty", "comment", "two", "verb", "bracket", "unused", "in a comment", "percent", "parameter", "large"],
 )

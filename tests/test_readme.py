@@ -11,7 +11,7 @@ from uuid import UUID
 import psycopg
 import pytest
 
-from consumer.events import KNOWN_TYPES
+from consumer.events.check import KNOWN_TYPES
 from tests.cli_support import APP_SECRET, ROOT, invoke, is_ready, ports, running, until
 from tests.factories import user_updated
 from tests.operator_cli import work

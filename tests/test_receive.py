@@ -13,8 +13,8 @@ import pytest
 from starlette.types import Message, Receive, Scope, Send
 
 from consumer.errors import BadSettings
-from consumer.signatures import Verifier, sign
-from consumer.web.guard import Limits
+from consumer.providers.standard_webhooks import Verifier, sign
+from consumer.web.connection_limits import Limits
 from tests.support import rows
 from tests.vectors import NAMES, VECTORS, Vector
 from tests.web_support import APP_SECRET, BODY, NOW, SECRET, TOLERANCE, Site, head, post, request, running

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from consumer.web.refusals import LINES_MAX, Refusals
+from consumer.receiver.refusals import LINES_MAX, Refusals
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 

@@ -15,15 +15,15 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
-from consumer import deliveries
-from consumer.cli.moment import DURATION_MAX, Moment, instant
-from consumer.database import connect, operator_access, worker_access
-from consumer.deliveries import Selection
-from consumer.events import KNOWN_TYPES
+from consumer.cli.time_param import DURATION_MAX, Moment, instant
+from consumer.events.check import KNOWN_TYPES
 from consumer.metrics import Metrics
-from consumer.outbox import Delivery
-from consumer.replay import Replayed, replay
-from consumer.worker import Worker, drain
+from consumer.operations.replay import Replayed, replay
+from consumer.outbox import deliveries
+from consumer.outbox.deliveries import Selection
+from consumer.outbox.storage import Delivery
+from consumer.postgres.connections import connect, operator_access, worker_access
+from consumer.worker.batch import Worker, drain
 from tests.factories import delivery, user_deleted, user_updated
 from tests.operator_cli import arrive, call, facts, set_aside, states, work
 from tests.support import rows
@@ -42,9 +42,9 @@ TABLES = (
 # Kills itself as soon as the first page is committed.
 KILLED = """
 import asyncio, os, signal, sys
-from consumer.database import connect, operator_access
-from consumer.deliveries import Selection
-from consumer.replay import replay
+from consumer.postgres.connections import connect, operator_access
+from consumer.outbox.deliveries import Selection
+from consumer.operations.replay import replay
 
 async def work():
     access = operator_access("consumer")

@@ -7,8 +7,8 @@ from uuid import uuid4
 import psycopg
 import pytest
 
-from consumer.database import connect, operator_access
-from consumer.retention import prune_audit
+from consumer.operations.prune import prune_audit
+from consumer.postgres.connections import connect, operator_access
 from tests.factories import delivery, user_updated
 from tests.operator_cli import arrive, call, facts, work
 from tests.support import replay_everything, rows

@@ -8,9 +8,10 @@ from uuid import UUID
 
 import pytest
 
-from consumer import logs, settings
+from consumer import logs
 from consumer.errors import BadSettings
-from consumer.settings import Projection, Settings, load
+from consumer.settings import settings
+from consumer.settings.settings import Projection, Settings, load
 
 ROOT = Path(__file__).parent.parent
 COMPANY_ID = UUID("0b8f6a3c-0000-4000-8000-000000000001")

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from svix.webhooks import Webhook
 
 from consumer.errors import BadSettings, BadSignature
-from consumer.signatures import MESSAGE_ID_CHARACTERS_MAX, SIGNED_HEADERS, Verifier, sign
+from consumer.providers.standard_webhooks import MESSAGE_ID_CHARACTERS_MAX, SIGNED_HEADERS, Verifier, sign
 from tests.vectors import NAMES, VECTORS, Vector
 
 KEY = bytes(range(24))

@@ -6,7 +6,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from consumer.queries import query
+from consumer.postgres.queries import query
 
 QUERIES = Path(__file__).parent.parent / "sql" / "queries"
 NAMES = sorted(str(path.relative_to(QUERIES).with_suffix("")) for path in QUERIES.rglob("*.sql"))

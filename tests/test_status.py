@@ -7,10 +7,10 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from consumer import migrations
 from consumer.cli.cells import duration, size
-from consumer.database import connect, worker_access
-from consumer.outbox import Delivery
+from consumer.outbox.storage import Delivery
+from consumer.postgres import migrations
+from consumer.postgres.connections import connect, worker_access
 from tests.cli_support import invoke
 from tests.factories import user_updated
 from tests.operator_cli import arrive, call, facts, set_aside, work

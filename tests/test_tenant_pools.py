@@ -14,7 +14,7 @@ from psycopg import Connection
 from psycopg.conninfo import conninfo_to_dict
 from psycopg_pool import ConnectionPool
 
-from consumer.database import Access, open_pool, receiver_access, statement, worker_access
+from consumer.postgres.connections import Access, open_pool, receiver_access, statement, worker_access
 from tests.faults.pgbouncer import PROGRAM, pgbouncer
 from tests.tenants import join
 

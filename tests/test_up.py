@@ -12,8 +12,8 @@ import psutil
 import pytest
 from psycopg.conninfo import make_conninfo
 
-from consumer.cli.supervise import Program, supervise
 from consumer.errors import BadSettings
+from consumer.process.supervision import Program, supervise
 from tests.cli_support import (
     EXIT_SECONDS,
     Running,

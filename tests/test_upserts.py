@@ -7,9 +7,9 @@ from uuid import UUID
 import orjson
 import pytest
 
-from consumer.database import connect, receiver_access, worker_access
-from consumer.events import check
-from consumer.worker import drain
+from consumer.events.check import check
+from consumer.postgres.connections import connect, receiver_access, worker_access
+from consumer.worker.batch import drain
 from tests.factories import user_updated
 from tests.support import put, rows
 from tests.test_worker import PATIENT, deliveries, drain_all, stored, worker

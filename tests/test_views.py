@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from consumer.outbox import Delivery
+from consumer.outbox.storage import Delivery
 from tests.factories import delivery, membership, snapshot, team_event, user_deleted, user_updated
 from tests.support import rows
 from tests.tenants import reader, seen

@@ -8,14 +8,14 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
-from consumer.database import Access, connect, worker_access
 from consumer.errors import LostDeliveries, WorkerStopped
-from consumer.events import KNOWN_TYPES
-from consumer.faults import code as error_code
+from consumer.events.check import KNOWN_TYPES
 from consumer.metrics import Metrics
-from consumer.outbox import Delivery
-from consumer.queries import query
-from consumer.worker import Batch, Worker, drain, retry_delay
+from consumer.outbox.storage import Delivery
+from consumer.postgres.connections import Access, connect, worker_access
+from consumer.postgres.error_classes import code as error_code
+from consumer.postgres.queries import query
+from consumer.worker.batch import Batch, Worker, drain, retry_delay
 from tests.cli_support import until
 from tests.factories import user_updated
 from tests.support import deadlocks, put, rows, schema_change
@@ -393,7 +393,7 @@ def test_a_batch_never_runs_while_settings_are_being_replaced(emptied: str) -> N
     stored(emptied, [user_updated()])
 
     with psycopg.connect(emptied) as operator:
-        operator.execute(query("settings/replace"))
+        operator.execute(query("recorded_settings/lock"))
         with pytest.raises(psycopg.errors.LockNotAvailable):
             run_once(emptied, worker())
 

@@ -17,16 +17,16 @@ import pytest
 import uvloop
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from consumer.database import open_pool, receiver_access
-from consumer.events import KNOWN_TYPES
-from consumer.following import Following, open_following
-from consumer.intake import Intake, open_intake
+from consumer.events.check import KNOWN_TYPES
 from consumer.logs import DELIVERY_REFUSED, REFUSALS_MUTED
 from consumer.metrics import Metrics
-from consumer.signatures import Verifier, sign
-from consumer.web.app import receiver_app
-from consumer.web.guard import Limits
-from consumer.web.receive import Store
+from consumer.postgres.connections import open_pool, receiver_access
+from consumer.providers.standard_webhooks import Verifier, sign
+from consumer.receiver.app import receiver_app
+from consumer.receiver.endpoint import Store
+from consumer.receiver.intake import Intake, open_intake
+from consumer.receiver.waits import Following, open_following
+from consumer.web.connection_limits import Limits
 from consumer.web.server import serve
 from tests.support import rows
 

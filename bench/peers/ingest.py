@@ -17,7 +17,7 @@ from bench.peers.process import READY_SECONDS_MAX, SubjectFailed, command, crew,
 from bench.peers.subjects import Subject
 from bench.servers import running
 from bench.support import database
-from consumer import migrations
+from consumer.postgres import migrations
 
 SQL = Path(__file__).parent / "sql"
 WARM_UP = 1000

@@ -6,8 +6,8 @@ from typing import Literal
 
 from psycopg.rows import class_row
 
-from consumer.database import Connection
-from consumer.queries import query
+from consumer.postgres.connections import Connection
+from consumer.postgres.queries import query
 
 Kind = Literal["text", "uuid", "boolean", "time", "number", "enum", "json", "jsonb", "array", "other"]
 
@@ -64,16 +64,16 @@ class Inspected:
 async def tables(conn: Connection) -> list[Table]:
     """Return every table that is neither ours nor the server's, by name."""
     async with conn.cursor(binary=True, row_factory=class_row(Table)) as cursor:
-        await cursor.execute(query("adopt/tables"))
+        await cursor.execute(query("catalogue/tables"))
         return await cursor.fetchall()
 
 
 async def inspect(conn: Connection, table: Table) -> Inspected:
     """Return a table's columns and surroundings."""
     async with conn.cursor(binary=True, row_factory=class_row(Column)) as columns:
-        await columns.execute(query("adopt/columns"), {"oid": table.oid})
+        await columns.execute(query("catalogue/columns"), {"oid": table.oid})
         async with conn.cursor(binary=True, row_factory=class_row(Surroundings)) as cursor:
-            await cursor.execute(query("adopt/surroundings"), {"oid": table.oid})
+            await cursor.execute(query("catalogue/surroundings"), {"oid": table.oid})
             surroundings = await cursor.fetchone()
             assert surroundings is not None, "lists always have a row"
             return Inspected(table, await columns.fetchall(), surroundings)

@@ -4,12 +4,12 @@ from collections.abc import AsyncIterator, Sequence
 from typing import NamedTuple
 from uuid import UUID
 
-from consumer import application
-from consumer.culprits import Culprits, apply_around
-from consumer.database import Access, Connection, transaction
+from consumer.effects import application
 from consumer.errors import ConsumerError, Inseparable
-from consumer.faults import summary
-from consumer.queries import query
+from consumer.postgres.connections import Access, Connection, transaction
+from consumer.postgres.error_classes import summary
+from consumer.postgres.queries import query
+from consumer.worker.bisect import Culprits, apply_around
 
 # A worker that wants one of the page's users waits for as long as a page takes: about as long as for another worker.
 PAGE_SIZE = 500
@@ -49,14 +49,14 @@ async def fill(conn: Connection, access: Access, statement: bytes, after: UUID =
 
 
 async def _page(conn: Connection, after: UUID, size: int) -> list[UUID]:
-    cursor = await conn.execute(query("adopt/page"), {"after": after, "page_size": size}, binary=True)
+    cursor = await conn.execute(query("fill/page"), {"after": after, "page_size": size}, binary=True)
     return [user_id for (user_id,) in await cursor.fetchall()]
 
 
 async def _fill_around(conn: Connection, statement: bytes, page: Sequence[UUID]) -> Culprits[UUID]:
     async def attempt(user_ids: Sequence[UUID]) -> None:
         # As in a batch, a user's row is settled before it is read.
-        await conn.execute(query("rehome/lock"), {"user_ids": user_ids})
+        await conn.execute(query("users/lock"), {"user_ids": user_ids})
         await application.follow(conn, statement, user_ids)
 
     _, refused = await apply_around(conn, page, attempt, _Tally())

@@ -7,8 +7,8 @@ from consumer.adopt import catalogue, mapping, privileges
 from consumer.adopt.catalogue import Column, Inspected, Table
 from consumer.adopt.mapping import Written, map_columns, snake
 from consumer.adopt.statement import statement
-from consumer.database import Connection
 from consumer.errors import ConsumerError
+from consumer.postgres.connections import Connection
 
 USER_TABLES = ("profiles", "profile", "users", "user", "user_profiles", "accounts", "people", "members")
 COMPANY_TABLES = ("companies", "company", "organizations", "organisations", "orgs", "teams", "tenants", "workspaces")

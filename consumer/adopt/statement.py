@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from consumer.adopt.catalogue import Column, Table
 from consumer.adopt.mapping import Written
-from consumer.projection_sql import PARAMETER
+from consumer.settings.app_statement import PARAMETER
 
 HEADER = """\
 -- A first version by `consumer adopt`, yours to change.

@@ -4,7 +4,7 @@ import os
 import random
 import socket
 
-from consumer.settings import Settings
+from consumer.settings.settings import Settings
 
 # Below those that Linux gives to outgoing connections: whoever asks again and again whether somebody listens on one of
 # those is some day connected to itself, and then nobody else can listen there.

@@ -15,14 +15,14 @@ from consumer.adopt import fill
 from consumer.adopt.plan import Plan, make
 from consumer.cli.cells import printable
 from consumer.cli.context import as_operator, database, operator_faults, pass_settings_unless, url
-from consumer.cli.outage import said
 from consumer.cli.output import console, emit, json_option, table
-from consumer.culprits import Culprits
-from consumer.database import Access, Connection, connect, operator_access, worker_access
 from consumer.errors import ConsumerError
-from consumer.faults import code, summary
-from consumer.queries import query
-from consumer.settings import Settings
+from consumer.postgres.connections import Access, Connection, connect, operator_access, worker_access
+from consumer.postgres.error_classes import code, summary
+from consumer.postgres.queries import query
+from consumer.process.outage import said
+from consumer.settings.settings import Settings
+from consumer.worker.bisect import Culprits
 
 Action = Literal["plan", "grant", "fill", "undo"]
 VARIABLE = "CONSUMER_PROJECTION_SQL"
@@ -165,7 +165,7 @@ def _execute(settings: Settings, statements: list[str], then: str, *, is_json: b
 async def _run(settings: Settings, conninfo: str, statements: list[str]) -> None:
     try:
         async with await connect(conninfo, operator_access(settings.role_prefix)) as conn, conn.transaction():
-            await conn.execute(query("session/hurry"), {"lock_timeout": LOCK_TIMEOUT})
+            await conn.execute(query("session/set_lock_timeout"), {"lock_timeout": LOCK_TIMEOUT})
             for statement in statements:
                 await conn.execute(statement.encode())
     except postgres.InsufficientPrivilege as error:

@@ -12,7 +12,7 @@ from rich.markup import escape
 from consumer.cli.addresses import origin, reachable, webhook_url
 from consumer.cli.context import has_urls
 from consumer.cli.output import console
-from consumer.settings import Settings
+from consumer.settings.settings import Settings
 
 # How often a new receiver is asked whether it is there.
 ASK_SECONDS = 0.05

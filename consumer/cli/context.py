@@ -12,11 +12,12 @@ import click
 import psycopg
 from psycopg import errors as postgres
 
-from consumer import embedded, logs
-from consumer.cli.outage import said, where
-from consumer.database import Access, Connection, connect, operator_access
+from consumer import logs
+from consumer.embedded import server as embedded
 from consumer.errors import BadSettings, ConsumerError, NoDatabase, SettingsMismatch
-from consumer.settings import Settings, from_process
+from consumer.postgres.connections import Access, Connection, connect, operator_access
+from consumer.process.outage import said, where
+from consumer.settings.settings import Settings, from_process
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -10,24 +10,18 @@ from typing import TypedDict, TypeVar, Unpack
 
 import click
 
-from consumer import dead, deliveries, replay
 from consumer.cli.cells import cell, printable
 from consumer.cli.context import as_operator, operator_faults, pass_settings_unless
 from consumer.cli.failures import show_each, show_errors
 from consumer.cli.output import console, emit, json_option, table
-from consumer.cli.replay import (
-    all_option,
-    amount,
-    error_option,
-    refuse_unless_meant,
-    show_replayed,
-    total,
-    type_option,
-)
-from consumer.database import Access, Connection, transaction
-from consumer.deliveries import ErrorGroup, Failed, Found, Selection
-from consumer.replay import Replayed
-from consumer.settings import Settings
+from consumer.cli.replay import all_option, amount, error_option, refuse_unless_meant, show_replayed, total, type_option
+from consumer.operations import replay
+from consumer.operations.discard import discard_dead
+from consumer.operations.replay import Replayed
+from consumer.outbox import deliveries
+from consumer.outbox.deliveries import ErrorGroup, Failed, Found, Selection
+from consumer.postgres.connections import Access, Connection, transaction
+from consumer.settings.settings import Settings
 
 T = TypeVar("T")
 
@@ -175,7 +169,7 @@ def discard(
     who = by or _user()
 
     async def discarded(conn: Connection, access: Access) -> int:
-        batches = dead.discard(conn, access, _selection(filters), by=who, reason=reason)
+        batches = discard_dead(conn, access, _selection(filters), by=who, reason=reason)
         return sum([n async for n in batches])
 
     done = as_operator(settings, discarded)

@@ -20,20 +20,22 @@ from typing import IO
 import click
 
 import consumer
-from consumer import deliveries, embedded, logs
+from consumer import logs
 from consumer.cli.addresses import free_port, webhook_url
 from consumer.cli.announcement import until_listening
+from consumer.cli.demo_report import SAMPLE, Answered, Report, judge, look, show
 from consumer.cli.migrate import migrate
 from consumer.cli.output import console, emit, json_option
-from consumer.cli.process import run
-from consumer.cli.scenario import Posting, Scenario, write
 from consumer.cli.secret import new
-from consumer.cli.sender import Sender
-from consumer.cli.supervise import Program, supervise
-from consumer.cli.verdict import SAMPLE, Answered, Report, judge, look, show
-from consumer.database import Connection, connect, operator_access
+from consumer.embedded import server as embedded
 from consumer.errors import ConsumerError
-from consumer.settings import Settings
+from consumer.outbox import deliveries
+from consumer.postgres.connections import Connection, connect, operator_access
+from consumer.process.signals import run
+from consumer.process.supervision import Program, supervise
+from consumer.settings.settings import Settings
+from consumer.simulator.scenario import Posting, Scenario, write
+from consumer.simulator.sender import Sender
 
 # The same people every time.
 SEED = 2026

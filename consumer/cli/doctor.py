@@ -15,16 +15,24 @@ from rich.text import Text
 from consumer.cli import secret
 from consumer.cli.cells import cell, printable, size
 from consumer.cli.context import NOT_MIGRATED, VARIABLES, Kind, data_dir, database, database_faults, has_urls, url
-from consumer.cli.outage import said, where
 from consumer.cli.output import console, emit, json_option
-from consumer.database import Access, Connection, connect, operator_access, receiver_access, transaction, worker_access
 from consumer.doctor.check import Check, fail_unless, ok, warn_unless
 from consumer.doctor.installation import check_migrations, check_queue, check_settings
 from consumer.doctor.isolation import isolation, judge_isolation
 from consumer.doctor.rehearsal import rehearse, rehearse_statement
 from consumer.doctor.server import Server, activity, is_pooled, judge_room, judge_server, server
 from consumer.errors import BadSettings
-from consumer.settings import Settings, from_process
+from consumer.postgres.connections import (
+    Access,
+    Connection,
+    connect,
+    operator_access,
+    receiver_access,
+    transaction,
+    worker_access,
+)
+from consumer.process.outage import said, where
+from consumer.settings.settings import Settings, from_process
 
 # PostgreSQL stops at a full disk, and does not start again before there is room: a gibibyte is a day at the rated load.
 DISK_FREE_MIN = 1024**3

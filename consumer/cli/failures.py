@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from consumer.cli.cells import cell
 from consumer.cli.output import console, table
-from consumer.deliveries import ErrorGroup, Failed
+from consumer.outbox.deliveries import ErrorGroup, Failed
 
 # Up to this length an id stays on one line of a terminal, to be pasted; Svix's have 31 characters.
 ID_CHARACTERS = 36

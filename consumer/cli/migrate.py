@@ -6,12 +6,13 @@ from dataclasses import dataclass
 import click
 from psycopg import errors as postgres
 
-from consumer import migrations, projection
 from consumer.cli.context import database, database_faults, pass_settings_unless
 from consumer.cli.output import console, emit, json_option
-from consumer.cli.readiness import missing_migrations
-from consumer.database import connect, operator_access, worker_access
-from consumer.settings import Settings
+from consumer.effects import recorded_settings
+from consumer.postgres import migrations
+from consumer.postgres.connections import connect, operator_access, worker_access
+from consumer.process.readiness import missing_migrations
+from consumer.settings.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,7 @@ def migrate(conninfo: str, settings: Settings, *, is_forced: bool = False) -> Re
 async def _record(conninfo: str, settings: Settings, *, is_forced: bool) -> list[str]:
     async with await connect(conninfo, operator_access(settings.role_prefix)) as conn, conn.transaction():
         worker_role = worker_access(settings.role_prefix).role
-        return await projection.record(conn, settings.projection, worker_role=worker_role, is_forced=is_forced)
+        return await recorded_settings.record(conn, settings.projection, worker_role=worker_role, is_forced=is_forced)
 
 
 async def _pending(conninfo: str, settings: Settings) -> list[str]:

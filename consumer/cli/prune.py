@@ -4,11 +4,11 @@ from datetime import timedelta
 
 import click
 
-from consumer import retention
 from consumer.cli.context import as_operator, operator_faults, pass_settings_unless
 from consumer.cli.output import console, emit, json_option
-from consumer.database import Access, Connection
-from consumer.settings import Settings
+from consumer.operations import prune
+from consumer.postgres.connections import Access, Connection
+from consumer.settings.settings import Settings
 
 
 @click.command(name="prune")
@@ -24,7 +24,7 @@ def command(settings: Settings, *, is_json: bool) -> None:
     async def pruned(conn: Connection, access: Access) -> int:
         total = 0
         with console(is_error=True).status("pruning the audit") as status:
-            async for removed in retention.prune_audit(conn, access, timedelta(days=days or 0)):
+            async for removed in prune.prune_audit(conn, access, timedelta(days=days or 0)):
                 total += removed
                 status.update(f"{total:,} audit rows removed")
         return total

@@ -7,17 +7,18 @@ from uuid import UUID
 
 import click
 
-from consumer import deliveries, replay
 from consumer.cli.cells import printable
 from consumer.cli.context import as_operator, operator_faults, pass_settings_unless
-from consumer.cli.moment import Moment, instant
 from consumer.cli.output import console, emit, json_option, table
-from consumer.database import Access, Connection, transaction
-from consumer.deliveries import Selection
-from consumer.events import KNOWN_TYPES
-from consumer.queries import query
-from consumer.replay import Replayed
-from consumer.settings import Settings
+from consumer.cli.time_param import Moment, instant
+from consumer.events.check import KNOWN_TYPES
+from consumer.operations import replay
+from consumer.operations.replay import Replayed
+from consumer.outbox import deliveries
+from consumer.outbox.deliveries import Selection
+from consumer.postgres.connections import Access, Connection, transaction
+from consumer.postgres.queries import query
+from consumer.settings.settings import Settings
 
 STATES = ("done", "dead", "retrying")
 

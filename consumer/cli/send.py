@@ -15,10 +15,10 @@ from consumer.cli.addresses import webhook_url
 from consumer.cli.cells import printable
 from consumer.cli.context import data_dir, has_urls, looked_in, pass_settings
 from consumer.cli.output import console, emit, json_option
-from consumer.cli.samples import APP_TYPES, DATA, Occasion, body
-from consumer.cli.sender import Answer, NotDelivered, Sender, new_message_id
 from consumer.errors import BadSettings
-from consumer.settings import Settings
+from consumer.settings.settings import Settings
+from consumer.simulator.samples import APP_TYPES, DATA, Occasion, body
+from consumer.simulator.sender import Answer, NotDelivered, Sender, new_message_id
 
 # More deliveries than these are counted, not listed.
 LISTED_MAX = 20

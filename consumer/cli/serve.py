@@ -11,20 +11,20 @@ import click
 
 from consumer import logs
 from consumer.cli.context import database, database_faults, embedded_option, pass_settings_unless
-from consumer.cli.ops import serve_ops
-from consumer.cli.outage import Outage
-from consumer.cli.process import first_of, run, supervised_option
-from consumer.cli.readiness import Readiness
-from consumer.database import open_pool, receiver_access
-from consumer.events import KNOWN_TYPES
-from consumer.following import open_following
-from consumer.intake import COMMITS_MAX, open_intake
+from consumer.events.check import KNOWN_TYPES
 from consumer.metrics import Metrics
-from consumer.settings import Settings
-from consumer.signatures import Verifier
-from consumer.web.app import receiver_app
-from consumer.web.guard import Limits
-from consumer.web.receive import Store
+from consumer.postgres.connections import open_pool, receiver_access
+from consumer.process.ops import serve_ops
+from consumer.process.outage import Outage
+from consumer.process.readiness import Readiness
+from consumer.process.signals import first_of, run, supervised_option
+from consumer.providers.standard_webhooks import Verifier
+from consumer.receiver.app import receiver_app
+from consumer.receiver.endpoint import Store
+from consumer.receiver.intake import COMMITS_MAX, open_intake
+from consumer.receiver.waits import open_following
+from consumer.settings.settings import Settings
+from consumer.web.connection_limits import Limits
 from consumer.web.server import serve
 
 # One connection a writer, and one more for who only asks: the health check must not wait behind a batch.

@@ -7,18 +7,19 @@ from operator import attrgetter
 import click
 from rich.table import Table
 
-from consumer import deliveries, migrations
 from consumer.cli.cells import cell, duration, size
 from consumer.cli.context import as_operator, operator_faults, pass_settings_unless
 from consumer.cli.failures import show_errors
 from consumer.cli.output import console, emit, json_option, table
-from consumer.cli.readiness import missing_migrations
-from consumer.database import Access, Connection, transaction
-from consumer.deliveries import ErrorGroup, Stats
 from consumer.doctor.installation import connected
 from consumer.doctor.server import activity, is_pooled, server
-from consumer.queries import query
-from consumer.settings import Settings
+from consumer.outbox import deliveries
+from consumer.outbox.deliveries import ErrorGroup, Stats
+from consumer.postgres import migrations
+from consumer.postgres.connections import Access, Connection, transaction
+from consumer.postgres.queries import query
+from consumer.process.readiness import missing_migrations
+from consumer.settings.settings import Settings
 
 # What fits below the rest on one screen, of the most frequent ones.
 ERRORS = 5

@@ -14,7 +14,7 @@ from pathlib import Path
 import click
 import psycopg
 
-from consumer import embedded, logs
+from consumer import logs
 from consumer.cli import secret
 from consumer.cli.addresses import free_port, listen_fault
 from consumer.cli.announcement import announce
@@ -30,12 +30,13 @@ from consumer.cli.context import (
     url,
 )
 from consumer.cli.migrate import migrate
-from consumer.cli.outage import Outage
-from consumer.cli.process import first_of, run
-from consumer.cli.readiness import POLL_SECONDS
-from consumer.cli.supervise import Program, supervise
-from consumer.embedded_keeper import hold, try_hold
-from consumer.settings import Settings
+from consumer.embedded import server as embedded
+from consumer.embedded.keeper import hold, try_hold
+from consumer.process.outage import Outage
+from consumer.process.readiness import POLL_SECONDS
+from consumer.process.signals import first_of, run
+from consumer.process.supervision import Program, supervise
+from consumer.settings.settings import Settings
 
 PROCESSES: tuple[Kind, ...] = ("receiver", "worker", "migrate")
 OPS_PORT = 8001

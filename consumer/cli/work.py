@@ -10,17 +10,17 @@ import click
 
 from consumer import logs
 from consumer.cli.context import database, database_faults, embedded_option, pass_settings_unless
-from consumer.cli.ops import read_tables, serve_ops
-from consumer.cli.outage import Outage
-from consumer.cli.process import first_of, run, supervised_option
-from consumer.cli.readiness import Readiness, unfit_reason
-from consumer.database import Connection, connect, worker_access
 from consumer.errors import ConsumerError
-from consumer.events import KNOWN_TYPES
-from consumer.loop import Loop
+from consumer.events.check import KNOWN_TYPES
 from consumer.metrics import Metrics
-from consumer.settings import Settings
-from consumer.worker import Worker, drain
+from consumer.postgres.connections import Connection, connect, worker_access
+from consumer.process.ops import read_tables, serve_ops
+from consumer.process.outage import Outage
+from consumer.process.readiness import Readiness, unfit_reason
+from consumer.process.signals import first_of, run, supervised_option
+from consumer.settings.settings import Settings
+from consumer.worker.batch import Worker, drain
+from consumer.worker.loop import Loop
 
 # How much longer than its longest idle pause a loop may take for a turn: a full batch on a slow disk does not, a lost
 # database does.

@@ -4,13 +4,15 @@ from collections import Counter
 from collections.abc import Sequence
 from datetime import timedelta
 
-from consumer import deliveries, migrations, projection
-from consumer.database import Connection
-from consumer.deliveries import ErrorGroup, Stats
 from consumer.doctor.check import Check, fail_unless, ok, warn_unless
+from consumer.effects import recorded_settings
 from consumer.errors import SettingsMismatch
-from consumer.queries import query
-from consumer.settings import Projection
+from consumer.outbox import deliveries
+from consumer.outbox.deliveries import ErrorGroup, Stats
+from consumer.postgres import migrations
+from consumer.postgres.connections import Connection
+from consumer.postgres.queries import query
+from consumer.settings.settings import Projection
 
 # Two seconds is what is promised (P6); a minute of them is no burst any more.
 DUE_MAX = timedelta(minutes=1)
@@ -22,7 +24,7 @@ GROUPS_MAX = 100
 
 async def check_migrations(conn: Connection) -> Check:
     """Compare the ledger with the migrations that this release carries."""
-    cursor = await conn.execute(query("migrations/applied"))
+    cursor = await conn.execute(query("ledger/applied"))
     applied = [migration_id for (migration_id,) in await cursor.fetchall()]
     carried = migrations.carried_ids()
     pending = [migration_id for migration_id in carried if migration_id not in applied]
@@ -37,10 +39,10 @@ async def check_migrations(conn: Connection) -> Check:
 
 async def check_settings(conn: Connection, wanted: Projection) -> Check:
     """Compare the settings that shape rows with those recorded in the database."""
-    if await projection.recorded(conn) is None:
+    if await recorded_settings.recorded(conn) is None:
         return Check("recorded settings", "failing", "none", "Run `consumer migrate`.")
     try:
-        await projection.require(conn, wanted)
+        await recorded_settings.require(conn, wanted)
     except SettingsMismatch as error:
         finding, _, cure = str(error).partition(". ")
         return Check("recorded settings", "failing", finding, cure)

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 from psycopg.rows import class_row
 
-from consumer.database import Connection
 from consumer.doctor.check import Check, fail_unless, ok
-from consumer.migrations import DUTIES
-from consumer.queries import query
+from consumer.postgres.connections import Connection
+from consumer.postgres.migrations import DUTIES
+from consumer.postgres.queries import query
 
 # Who passes by a policy on every table of identity, by what names these go, and whose members an application's logins
 # are.
@@ -38,7 +38,7 @@ async def isolation(conn: Connection, role_prefix: str) -> Isolation:
     values = {name: [f"{role_prefix}_{duty}" for duty in duties] for name, duties in named.items()}
     values["policies"] = POLICIES
     async with conn.cursor(binary=True, row_factory=class_row(Isolation)) as cursor:
-        await cursor.execute(query("doctor/isolation"), values)
+        await cursor.execute(query("isolation/read"), values)
         found = await cursor.fetchone()
     assert found is not None, "lists always have a row"
     return found

@@ -8,31 +8,30 @@ from fnmatch import fnmatchcase
 import psycopg
 from psycopg import errors as postgres
 
-from consumer.database import Access, Connection, transaction
 from consumer.doctor.check import Check, fail_unless
-from consumer.faults import code
-from consumer.queries import query, sql_root
+from consumer.postgres.connections import Access, Connection, transaction
+from consumer.postgres.error_classes import code
+from consumer.postgres.queries import query, sql_root
 
 # What each process runs, by folder or name. The queries of a session, of the doctor, of the demo and of the migrator's
 # own login need no grant of ours, nor do those of the catalogue; those of `profiles` run as an application's login.
 QUERIES: Mapping[str, Sequence[str]] = {
-    "receiver": ("following/*", "migrations/applied", "outbox/put", "outbox/put_dead", "settings/read"),
+    "receiver": ("ledger/applied", "recorded_settings/read", "storage/*", "waits/*"),
     "worker": (
-        "adopt/page",
-        "audit/put_sign_ins",
-        "audit/scrub",
         "companies/*",
         "deliveries/stats",
         "edits/*",
         "effects/*",
+        "fill/page",
+        "ledger/applied",
         "members/*",
-        "migrations/applied",
-        "outbox/[!p]*",
+        "queue/*",
+        "recorded_settings/lock_shared",
+        "recorded_settings/read",
         "rehome/*",
-        "settings/hold",
-        "settings/read",
+        "users/*",
     ),
-    "operator": ("audit/prune", "deliveries/*", "migrations/applied", "settings/read"),
+    "operator": ("deliveries/*", "ledger/applied", "prune/audit", "recorded_settings/read"),
 }
 LINE = re.compile(r"^LINE (\d+):", re.MULTILINE)
 # What is said of these names a relation, column, function or schema, and can hold no value: planning reads no row.
@@ -52,6 +51,7 @@ def names(duty: str) -> list[str]:
         for folder in (sql_root() / "queries").iterdir()
         if folder.is_dir()
         for file in folder.iterdir()
+        if file.name.endswith(".sql")
     ]
     return sorted(name for name in found if any(fnmatchcase(name, pattern) for pattern in QUERIES[duty]))
 

@@ -5,9 +5,9 @@ from datetime import datetime, timedelta
 
 from psycopg.rows import class_row
 
-from consumer.database import Connection
 from consumer.doctor.check import Check, fail_unless, ok, warn_unless
-from consumer.queries import query
+from consumer.postgres.connections import Connection
+from consumer.postgres.queries import query
 
 VERSION_MIN = 150_000
 # Well above what NTP leaves between two hosts, well below the 300 s after which a signature is refused.
@@ -66,7 +66,7 @@ class Activity:
 async def server(conn: Connection) -> Server:
     """Ask the server about itself; any login may."""
     async with conn.cursor(binary=True, row_factory=class_row(Server)) as cursor:
-        await cursor.execute(query("doctor/server"))
+        await cursor.execute(query("server/read"))
         found = await cursor.fetchone()
     assert found is not None, "a login has a role, and a connection a database"
     return found
@@ -75,7 +75,7 @@ async def server(conn: Connection) -> Server:
 async def activity(conn: Connection) -> Activity:
     """Ask who else is connected; without pg_read_all_stats others' transactions stay unseen."""
     async with conn.cursor(binary=True, row_factory=class_row(Activity)) as cursor:
-        await cursor.execute(query("doctor/activity"))
+        await cursor.execute(query("server/activity"))
         found = await cursor.fetchone()
     assert found is not None, "aggregates always have a row"
     return found

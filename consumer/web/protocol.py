@@ -12,7 +12,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from consumer.web.answers import OUT_OF_MEMORY, refusal
-from consumer.web.guard import Guard
+from consumer.web.connection_limits import Guard
 
 # A delivery has about ten headers in less than 1 kB; a chain of proxies adds as much again.
 HEAD_BYTES_MAX = 16 * 1024

@@ -11,7 +11,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from consumer.errors import BadSettings
-from consumer.web.guard import Guard, Limits
+from consumer.web.connection_limits import Guard, Limits
 from consumer.web.protocol import GuardedProtocol
 
 # Connections that wait to be accepted: what the kernel holds while a deploy or a burst keeps the loop busy.

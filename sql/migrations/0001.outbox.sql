@@ -82,7 +82,7 @@ CREATE TABLE consumer.failures (
     failed_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT failures_due_while_retrying CHECK ((state = 'retrying') = (next_attempt_at IS NOT NULL))
 );
--- outbox/claim_retries.
+-- queue/claim_retries.
 CREATE INDEX failures_due ON consumer.failures (next_attempt_at) WHERE state = 'retrying';
 
 CREATE TABLE consumer.outcomes (

@@ -196,7 +196,7 @@ CREATE TABLE identity.profile_audit (
     seq bigint NOT NULL,
     PRIMARY KEY (user_id, id)
 );
--- audit/put_sign_ins: one row per sign-in, whatever is replayed.
+-- users/put_sign_ins: one row per sign-in, whatever is replayed.
 CREATE UNIQUE INDEX profile_audit_sign_in ON identity.profile_audit (user_id, source, message_id)
 WHERE operation IN ('signed_in', 'signed_out');
 

@@ -68,7 +68,7 @@ CREATE TABLE identity.company_members (
 -- members/home.
 CREATE INDEX company_members_active ON identity.company_members (user_id, joined_at, company_id)
 WHERE removed_at IS NULL;
--- effects/remove_profiles.
+-- users/remove_profiles.
 CREATE INDEX company_members_user_id ON identity.company_members (user_id);
 
 -- Companies that were made or deleted, with those of their users who have not been looked through yet. A batch only

@@ -9,7 +9,7 @@ CREATE TABLE consumer.edits (
     version text NOT NULL COLLATE "C",
     PRIMARY KEY (user_id, field)
 ) WITH (fillfactor = 90);
--- rehome/page and effects/companies: those whom an edit put into a company, whether there is one or not.
+-- rehome/page and companies/fold: those whom an edit put into a company, whether there is one or not.
 CREATE INDEX edits_company_id ON consumer.edits (value, user_id) WHERE field = 'company_id';
 
 GRANT SELECT, INSERT, UPDATE, DELETE ON consumer.edits TO consumer_worker;

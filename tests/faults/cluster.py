@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from consumer import embedded
-from consumer import embedded_keeper as keeper
+from consumer.embedded import keeper
+from consumer.embedded import server as embedded
 from tests.cli_support import HOST, ports, until
 from tests.faults.namespace import NETWORK
 from tests.faults.world import answers, opened

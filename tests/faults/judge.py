@@ -6,8 +6,8 @@ from itertools import pairwise
 from typing import NamedTuple
 from uuid import UUID
 
-from consumer.outbox import Delivery
-from consumer.settings import Projection
+from consumer.outbox.storage import Delivery
+from consumer.settings.settings import Projection
 from tests import model
 from tests.cli_support import until
 from tests.faults.messages import Message, window_of

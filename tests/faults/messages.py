@@ -9,7 +9,7 @@ from uuid import UUID
 
 import orjson
 
-from consumer.ids import RANDOM_BYTES, compose
+from consumer.providers.stack.message_ids import RANDOM_BYTES, compose
 from tests.factories import snapshot, team
 
 Fate = Literal["done", "ignored", "dead"]

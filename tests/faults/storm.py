@@ -10,8 +10,8 @@ from datetime import UTC, datetime, timedelta
 from http.client import HTTPConnection, HTTPException
 from typing import NamedTuple, Self
 
-from consumer.cli.sender import NotDelivered, Sender
-from consumer.signatures import sign
+from consumer.providers.standard_webhooks import sign
+from consumer.simulator.sender import NotDelivered, Sender
 from tests.cli_support import APP_SECRET, HOST, SECRET, until
 from tests.faults.messages import Message, any_message
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from consumer import embedded_keeper as keeper
+from consumer.embedded import keeper
 from tests.cli_support import deliver, is_ready, on, ports, running, until
 from tests.faults.cluster import Cluster, bare
 from tests.faults.judge import judge

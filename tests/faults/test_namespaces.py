@@ -10,8 +10,8 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 
-from consumer.database import Access, connect, receiver_access, worker_access
-from consumer.settings import Projection
+from consumer.postgres.connections import Access, connect, receiver_access, worker_access
+from consumer.settings.settings import Projection
 from tests.cli_support import deliver, is_ready, on, ports, running, until
 from tests.factories import user_updated
 from tests.faults.cluster import Cluster, cluster
@@ -28,7 +28,7 @@ SLACK_SECONDS = 1.5
 REFUSAL_SECONDS = 5.0 + 0.5
 RECOVERY_SECONDS = 3.0 + 1.0
 FREED_SECONDS = 10.0
-# Idle for thirty seconds, then three probes five seconds apart (consumer/database.py).
+# Idle for thirty seconds, then three probes five seconds apart (consumer/postgres/connections.py).
 KEEPALIVE_SECONDS = 45.0
 BACKENDS = "SELECT client_port AS port FROM pg_stat_activity WHERE application_name = 'consumer {}'"
 WAITING = "SELECT pid FROM pg_stat_activity WHERE application_name = 'consumer worker' AND wait_event_type = 'Lock'"

@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 import psycopg
 import pytest
 
-from consumer import embedded
+from consumer.embedded import server as embedded
 from tests.cli_support import Running, is_ready, on, ports, running, until
 from tests.faults.judge import judge
 from tests.faults.proxy import Wire, wire

@@ -5,9 +5,9 @@ from http.client import HTTPConnection
 from pathlib import Path
 from threading import Barrier, Thread
 
-from consumer.cli.samples import Occasion, body
-from consumer.cli.sender import new_message_id
-from consumer.signatures import sign
+from consumer.providers.standard_webhooks import sign
+from consumer.simulator.samples import Occasion, body
+from consumer.simulator.sender import new_message_id
 from tests.cli_support import HOST, SECRET, is_ready, on, ports, running, until
 from tests.support import rows
 

@@ -9,7 +9,7 @@ import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from consumer import embedded_keeper as keeper
+from consumer.embedded import keeper
 from tests.cli_support import HOST, ask, deliver, deliveries, is_ready, on, ports, running, until
 from tests.faults.certificates import OPENSSL, Certificate, Papers
 from tests.faults.certificates import papers as made_papers

@@ -9,12 +9,12 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from consumer.database import connect, worker_access
-from consumer.events import KNOWN_TYPES
+from consumer.events.check import KNOWN_TYPES
 from consumer.metrics import Metrics
-from consumer.outbox import Delivery
-from consumer.settings import Projection
-from consumer.worker import Worker, drain
+from consumer.outbox.storage import Delivery
+from consumer.postgres.connections import connect, worker_access
+from consumer.settings.settings import Projection
+from consumer.worker.batch import Worker, drain
 from tests import model
 from tests.factories import delivery, membership, permission, snapshot, team, team_event, user_deleted, user_updated
 from tests.support import put, record, rows
@@ -24,10 +24,10 @@ ROOT = Path(__file__).parent.parent.parent
 KILLED = """
 import asyncio, os, signal, sys
 import psycopg
-from consumer.database import connect, worker_access
-from consumer.events import KNOWN_TYPES
+from consumer.postgres.connections import connect, worker_access
+from consumer.events.check import KNOWN_TYPES
 from consumer.metrics import Metrics
-from consumer.worker import Worker, drain
+from consumer.worker.batch import Worker, drain
 
 left = int(sys.argv[2])
 fetch = psycopg.AsyncConnection.wait

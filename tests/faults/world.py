@@ -13,8 +13,9 @@ from tempfile import TemporaryDirectory
 
 import psycopg
 
-from consumer import embedded, migrations
-from consumer.settings import Projection
+from consumer.embedded import server as embedded
+from consumer.postgres import migrations
+from consumer.settings.settings import Projection
 from tests.cli_support import EXIT_SECONDS, Running, is_ready, on, ports, running, until
 from tests.faults.proxy import Wire, wire
 from tests.faults.storm import Storm

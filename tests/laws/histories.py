@@ -9,8 +9,8 @@ from uuid import UUID
 import orjson
 from hypothesis import strategies as st
 
-from consumer.outbox import Delivery
-from consumer.settings import Projection
+from consumer.outbox.storage import Delivery
+from consumer.settings.settings import Projection
 
 # `HISTORIES=2000 ./test tests/laws` is the nightly run.
 HISTORIES = int(os.environ.get("HISTORIES", "200"))

@@ -6,12 +6,12 @@ from uuid import UUID
 
 import pytest
 
-from consumer.database import connect, worker_access
-from consumer.events import KNOWN_TYPES
+from consumer.events.check import KNOWN_TYPES
 from consumer.metrics import Metrics
-from consumer.outbox import Delivery
-from consumer.settings import Projection
-from consumer.worker import Worker, drain
+from consumer.outbox.storage import Delivery
+from consumer.postgres.connections import connect, worker_access
+from consumer.settings.settings import Projection
+from consumer.worker.batch import Worker, drain
 from tests import model
 from tests.factories import delivery, edited, membership, permission, team, team_event, user_deleted, user_updated
 from tests.laws.histories import HISTORIES

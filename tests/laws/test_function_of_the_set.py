@@ -4,8 +4,8 @@ import asyncio
 
 from hypothesis import HealthCheck, given, settings
 
-from consumer.database import connect, worker_access
-from consumer.settings import Projection
+from consumer.postgres.connections import connect, worker_access
+from consumer.settings.settings import Projection
 from tests import model
 from tests.laws.histories import HISTORIES, History, histories
 from tests.support import apply_next, empty, put, record, rehome_next, replay_everything, rows

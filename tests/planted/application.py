@@ -8,21 +8,21 @@ APPLICATION_TESTS = "tests/test_application.py"
 APPLICATION = (
     Bug(
         "many users refused by the application stop the worker",
-        "consumer/worker.py",
+        "consumer/worker/batch.py",
         "        if isinstance(error, StatementRefused):\n            return\n",
         "",
         f"{APPLICATION_TESTS}::test_most_of_a_batch_refused_alike_does_not_stop_the_worker",
     ),
     Bug(
         "the application's refusal is the delivery's fault",
-        "consumer/faults.py",
+        "consumer/postgres/error_classes.py",
         "        return Fault.CONSTRAINT\n",
         "        return Fault.POISON\n",
         f"{APPLICATION_TESTS}::test_a_user_whom_their_check_refuses_waits_alone_and_dies_in_the_end",
     ),
     Bug(
         "users who are re-homed are not followed",
-        "consumer/rehome.py",
+        "consumer/worker/rehome.py",
         "    await application.follow(conn, projection_sql, user_ids)\n",
         "",
         f"{APPLICATION_TESTS}::test_users_who_lose_their_company_are_followed",
@@ -30,7 +30,7 @@ APPLICATION = (
     Bug(
         "filling in without the user's lock",
         "consumer/adopt/fill.py",
-        '        await conn.execute(query("rehome/lock"), {"user_ids": user_ids})\n',
+        '        await conn.execute(query("users/lock"), {"user_ids": user_ids})\n',
         "",
         f"{ADOPT_TESTS}::test_a_user_whom_somebody_locks_is_left_out_and_told",
     ),

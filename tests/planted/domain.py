@@ -2,7 +2,7 @@
 
 from tests.planted.bug import Bug
 
-MIRROR = "sql/queries/effects/mirror.sql"
+MIRROR = "sql/queries/users/mirror.sql"
 TENANT_TESTS = "tests/test_tenants.py"
 LAW = "tests/laws/test_function_of_the_set.py::test_any_order_repeats_and_batches_end_in_the_state_of_the_model"
 
@@ -37,7 +37,7 @@ DOMAIN = (
     ),
     Bug(
         "a sign-in is audited whenever it is applied",
-        "sql/queries/audit/put_sign_ins.sql",
+        "sql/queries/users/put_sign_ins.sql",
         "    ON CONFLICT (user_id, source, message_id) WHERE operation IN ('signed_in', 'signed_out') DO NOTHING\n",
         "    ON CONFLICT (user_id, id) DO NOTHING\n",
         "tests/laws/test_function_of_the_set.py::test_replaying_what_was_applied_writes_nothing",
@@ -58,7 +58,7 @@ DOMAIN = (
     ),
     Bug(
         "only the first page of a company's users is re-homed",
-        "consumer/rehome.py",
+        "consumer/worker/rehome.py",
         "following = found[:size], found[size:]",
         "following = found[:size], []",
         "tests/test_homes.py::test_a_deleted_company_sends_its_users_to_the_next_one",
@@ -72,7 +72,7 @@ DOMAIN = (
     ),
     Bug(
         "a move shows either company the other",
-        "sql/queries/effects/profiles.sql",
+        "sql/queries/users/put_profiles.sql",
         "    WHERE old_company_id <> company_id\n",
         "    WHERE FALSE\n",
         "tests/test_homes.py::test_a_move_leaves_a_row_under_either_company_and_none_names_both",

@@ -9,14 +9,19 @@ from unittest.mock import patch
 from uuid import UUID
 
 from bench.peers.workers.shared import await_shot, batches, decoded, report_drained, sql
-from consumer import effects, logs, migrations, outbox, projection
-from consumer.database import Connection, connect, operator_access, worker_access
-from consumer.events import KNOWN_TYPES
+from consumer import logs
+from consumer.effects import recorded_settings
+from consumer.effects.apply import apply
+from consumer.events.check import KNOWN_TYPES
 from consumer.metrics import Metrics
-from consumer.outbox import Claimed, Delivery
-from consumer.queries import query
-from consumer.settings import Projection
-from consumer.worker import Worker, drain
+from consumer.outbox import queue, storage
+from consumer.outbox.queue import Claimed
+from consumer.outbox.storage import Delivery
+from consumer.postgres import migrations
+from consumer.postgres.connections import Connection, connect, operator_access, worker_access
+from consumer.postgres.queries import query
+from consumer.settings.settings import Projection
+from consumer.worker.batch import Worker, drain
 
 URL = os.environ["PEERS_URL"]
 ACCESS = worker_access("consumer")
@@ -30,17 +35,17 @@ async def fill(file: str) -> None:
         await conn.execute("GRANT USAGE ON SCHEMA bench TO consumer_worker")
         await conn.execute("GRANT SELECT, INSERT, UPDATE ON ALL TABLES IN SCHEMA bench TO consumer_worker")
         async with conn.transaction():
-            await projection.record(conn, Projection(), worker_role="consumer_worker", is_forced=False)
+            await recorded_settings.record(conn, Projection(), worker_role="consumer_worker", is_forced=False)
         first = 0
         for bodies in batches(file):
-            await outbox.put(conn, [_delivery(body, number) for number, body in enumerate(bodies, first)])
+            await storage.put(conn, [_delivery(body, number) for number, body in enumerate(bodies, first)])
             first += len(bodies)
 
 
 async def work(effect: str) -> None:
     logs.configure("json", "info")
     worker = Worker(ACCESS, Metrics(KNOWN_TYPES), attempts_max=12)
-    with patch.object(effects, "apply", _applying(effect)):
+    with patch("consumer.worker.batch.apply", _applying(effect)):
         async with await connect(URL, ACCESS) as conn:
             await asyncio.to_thread(await_shot)
             await drain(conn, worker)
@@ -49,21 +54,20 @@ async def work(effect: str) -> None:
 
 def _applying(effect: str) -> Apply:
     """Return what stands in for our effects: the transaction, claim, savepoint, outcomes and log around it are ours."""
-    ours = effects.apply
     statement = sql(f"{effect.removeprefix('whole_')}_outbox").encode() if effect != "whole" else b""
 
-    async def apply(conn: Connection, claimed: Sequence[Claimed], projection_sql: bytes | None) -> dict[int, str]:
+    async def stand_in(conn: Connection, claimed: Sequence[Claimed], projection_sql: bytes | None) -> dict[int, str]:
         seqs = [delivery.seq for delivery in claimed]
         if statement:
             await conn.execute(statement, {"seqs": seqs})
         if effect.startswith("whole"):
-            return await ours(conn, claimed, projection_sql)
+            return await apply(conn, claimed, projection_sql)
         outcomes = dict.fromkeys(seqs, "applied")
-        await outbox.finish(conn, outcomes)
+        await queue.finish(conn, outcomes)
         await conn.execute(query("session/check_constraints"))
         return outcomes
 
-    return apply
+    return stand_in
 
 
 def _delivery(body: str, number: int) -> Delivery:

@@ -1,0 +1,196 @@
+"""What each event type does to the tables: SQL over the claimed set, so that bodies never leave PostgreSQL."""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from uuid import UUID
+
+from consumer.effects import application, companies, edits, members, users
+from consumer.effects.companies import Selected
+from consumer.effects.users import Changed, Mirrored
+from consumer.errors import LostDeliveries
+from consumer.events.check import KNOWN_TYPES
+from consumer.outbox import queue
+from consumer.outbox.queue import Claimed
+from consumer.postgres.connections import Connection
+from consumer.postgres.queries import query
+
+
+class Fact(Enum):
+    """What a delivery tells of."""
+
+    USER = "user"
+    SIGN_IN = "sign_in"
+    EDIT = "edit"
+    TEAM = "team"
+    MEMBERSHIP = "membership"
+    PERMISSION = "permission"
+    OWN = "own"
+    NOTHING = "nothing"
+
+
+EFFECTS: Mapping[str, Fact] = {
+    "user.created": Fact.USER,
+    "user.updated": Fact.USER,
+    "user.deleted": Fact.USER,
+    "user.signed_in": Fact.SIGN_IN,
+    "user.signed_out": Fact.SIGN_IN,
+    "profile.edited": Fact.EDIT,
+    "team.created": Fact.TEAM,
+    "team.updated": Fact.TEAM,
+    "team.deleted": Fact.TEAM,
+    "company.declared": Fact.TEAM,
+    "team_membership.created": Fact.MEMBERSHIP,
+    "team_membership.deleted": Fact.MEMBERSHIP,
+    "team_permission.created": Fact.PERMISSION,
+    "team_permission.deleted": Fact.PERMISSION,
+}
+
+# Each of these locks its user, if it has one.
+ABOUT_USERS = (Fact.USER, Fact.SIGN_IN, Fact.EDIT, Fact.MEMBERSHIP, Fact.PERMISSION, Fact.OWN)
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """Claimed deliveries by what they tell of."""
+
+    seqs: Mapping[Fact, list[int]]
+    user_ids: Mapping[int, UUID]
+    own: Mapping[str, list[int]]
+
+    def of(self, *facts: Fact) -> list[int]:
+        """Return the deliveries that tell of any of these."""
+        return [seq for fact in facts for seq in self.seqs.get(fact, ())]
+
+    def users_of(self, seqs: Iterable[int]) -> set[UUID]:
+        """Return the users whom these deliveries concern."""
+        return {self.user_ids[seq] for seq in seqs}
+
+
+@dataclass(frozen=True, slots=True)
+class Folded:
+    """The deliveries that changed what is known, those that a newer one outdoes, and the users with another home."""
+
+    applied: Collection[int] = ()
+    stale: Collection[int] = ()
+    moved: Collection[UUID] = ()
+
+
+async def apply(conn: Connection, claimed: Sequence[Claimed], projection_sql: bytes | None = None) -> dict[int, str]:
+    """Apply claimed deliveries and mark them done, in the caller's transaction; return outcomes by seq.
+
+    The application's statement, if there is one, follows everybody of whom anything new is known, whether a profile
+    shows it or not: an edit may name the very role that it had by default.
+    """
+    told = _told(claimed)
+    about_users = [seq for seq in told.of(*ABOUT_USERS) if seq in told.user_ids]
+    # The mirror comes first, for its rows are the locks.
+    mirrored = await users.mirror(conn, about_users) if about_users else Mirrored()
+    removed = await _forget(conn, about_users, mirrored.deleted) if mirrored.deleted else Changed()
+    edited = await edits.fold(conn, told.of(Fact.EDIT)) if told.of(Fact.EDIT) else edits.Folded()
+    folded = await _fold_teams(conn, told, mirrored)
+    applied = {*edited.applied, *folded.applied}
+    changed = removed | await _put_profiles(conn, told, mirrored, folded.moved, applied)
+    known = {told.user_ids[seq] for seq in applied if seq in told.user_ids}
+    await application.follow(conn, projection_sql, {*changed.user_ids, *mirrored.changed, *known})
+    own = await _apply_own(conn, told.own)
+    stale = {*edited.stale, *folded.stale}
+    outcomes = await _finish(conn, told, mirrored, {*applied, *changed.seqs, *own}, stale)
+    if len(outcomes) != len(claimed):
+        raise LostDeliveries
+    # An application's deferred constraint would speak up only at the commit, when no culprit can be looked for.
+    await conn.execute(query("session/check_constraints"))
+    return outcomes
+
+
+def _told(claimed: Sequence[Claimed]) -> Told:
+    seqs: defaultdict[Fact, list[int]] = defaultdict(list)
+    own: defaultdict[str, list[int]] = defaultdict(list)
+    for delivery in claimed:
+        fact = _fact(delivery)
+        seqs[fact].append(delivery.seq)
+        if fact is Fact.OWN:
+            own[KNOWN_TYPES[delivery.event_type].effect or ""].append(delivery.seq)
+    return Told(seqs, {delivery.seq: delivery.user_id for delivery in claimed if delivery.user_id}, own)
+
+
+def _fact(delivery: Claimed) -> Fact:
+    """Choose by type; a type from a source that may not send it tells nothing."""
+    kind = KNOWN_TYPES.get(delivery.event_type)
+    if kind is None or delivery.source not in kind.sources:
+        return Fact.NOTHING
+    return Fact.OWN if kind.effect else EFFECTS.get(delivery.event_type, Fact.NOTHING)
+
+
+async def _forget(conn: Connection, seqs: Sequence[int], deleted: Sequence[UUID]) -> Changed:
+    removed = await users.forget(conn, seqs, deleted)
+    await edits.forget(conn, deleted)
+    return removed
+
+
+async def _fold_teams(conn: Connection, told: Told, mirrored: Mirrored) -> Folded:
+    """Lock the companies of the batch, and fold what is told of them and their members.
+
+    Users without a team cost nothing.
+    """
+    selected = Selected(mirrored.selecting, mirrored.selected)
+    about_teams = told.of(Fact.TEAM, Fact.MEMBERSHIP)
+    memberships, permissions = told.of(Fact.MEMBERSHIP), told.of(Fact.PERMISSION)
+    placed = {*mirrored.placed, *told.users_of(told.of(Fact.EDIT))}
+    concerned = told.users_of([*memberships, *permissions, *selected.seqs]) | {*placed, *mirrored.deleted}
+    if not about_teams and not concerned:
+        return Folded()
+    await companies.lock(conn, about_teams, selected, concerned)
+    teams, joins, grants = companies.Folded(), members.Folded(), members.Folded()
+    if about_teams or selected.seqs:
+        teams = await companies.fold(conn, about_teams, selected)
+    if memberships or selected.seqs:
+        joins = await members.fold(conn, memberships, selected)
+    if permissions:
+        grants = await members.fold_permissions(conn, permissions)
+    return Folded(
+        applied={*teams.applied, *joins.applied, *grants.applied},
+        stale={*teams.stale, *joins.stale, *grants.stale},
+        moved=await members.settle(conn, {*mirrored.deleted, *joins.user_ids, *grants.user_ids}, placed),
+    )
+
+
+async def _put_profiles(
+    conn: Connection, told: Told, mirrored: Mirrored, moved: Collection[UUID], applied: Collection[int]
+) -> Changed:
+    """Bring the profiles in line with edits and mirror; return what the audit names, and whose profile was written."""
+    changed = Changed()
+    edited = told.users_of(told.of(Fact.EDIT))
+    if user_ids := {*mirrored.written, *moved, *edited}:
+        seqs = told.of(*ABOUT_USERS)
+        changed = await users.put(conn, seqs, sorted(user_ids), changed=mirrored.changed, applied=applied)
+    if sign_ins := told.of(Fact.SIGN_IN):
+        changed |= Changed(seqs=await users.put_sign_ins(conn, sign_ins))
+    if mirrored.deleted or edited:
+        await users.scrub_audit(conn, sorted({*mirrored.deleted, *edited}))
+    return changed
+
+
+async def _apply_own(conn: Connection, own: Mapping[str, Sequence[int]]) -> set[int]:
+    """Run the SQL of types of one's own, in the order of their names; return the deliveries that changed something."""
+    applied: set[int] = set()
+    for name in sorted(own):
+        cursor = await conn.execute(query(f"effects/{name}"), {"seqs": own[name]}, binary=True)
+        (changed,) = await cursor.fetchone() or ([],)
+        applied.update(changed)
+    return applied
+
+
+async def _finish(
+    conn: Connection, told: Told, mirrored: Mirrored, applied: Collection[int], stale: Collection[int]
+) -> dict[int, str]:
+    # What has no effect in this release is ignored: a later one queues it again.
+    outcomes = dict.fromkeys(told.of(Fact.NOTHING), "ignored")
+    for seq in told.of(Fact.EDIT, Fact.TEAM, Fact.MEMBERSHIP, Fact.PERMISSION, Fact.OWN):
+        outcomes[seq] = "applied" if seq in applied else "stale" if seq in stale else "unchanged"
+    if outcomes:
+        await queue.finish(conn, outcomes)
+    if users := told.of(Fact.USER, Fact.SIGN_IN):
+        outcomes |= await queue.finish_users(conn, users, changed=mirrored.changed, applied=applied)
+    return outcomes

@@ -1,0 +1,249 @@
+"""The keeper: a small detached process that runs the embedded server for as long as anybody uses it."""
+
+import fcntl
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import astuple, dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import BinaryIO
+
+from consumer.errors import EmbeddedServerError
+
+# Who is there is told by flocks, because the kernel frees them however a process ends. A lock file is never removed.
+# users: shared by everyone who uses the server. start: whoever makes a cluster or a keeper. keeper: the keeper.
+# server: inherited by every process of the server, so that a free one proves that none of them is left.
+USERS_LOCK, START_LOCK, KEEPER_LOCK, SERVER_LOCK = "users.lock", "start.lock", "keeper.lock", "server.lock"
+
+# How often a lock is looked at: rare enough to cost nothing, often enough that a stop or a crash is noticed at once.
+POLL_SECONDS = 0.1
+# Writing all of shared_buffers takes about a second. A fast shutdown in the midst of crash recovery was seen to hang:
+# then an immediate one follows, and both must fit into the ten seconds that SIGTERM grants.
+STOP_SECONDS_MAX = 4.0
+# The log says when the server started and why it did not, about a kilobyte each time: this holds thousands.
+LOG_BYTES_MAX = 4 * 1024 * 1024
+# Enough of the log's end to hold the reason of a failed start.
+LOG_LINES = 3
+SOCKET_PATH_BYTES_MAX = 103  # sockaddr_un holds 104 bytes on macOS and 108 on Linux, one of them the final NUL.
+# PostgreSQL gets none of our environment but this: the rest holds secrets, and PG… variables that change what it does.
+ENVIRONMENT_NAMES = ("PATH", "LD_LIBRARY_PATH")
+# It only names the socket file: there is no TCP.
+PORT = 5432
+APPLICATION = "stack-auth-consumer"
+
+OPTIONS = {
+    # Only the socket, in a folder that nobody else can enter: this is why authentication may be "trust".
+    "listen_addresses": "",
+    "port": str(PORT),
+    # An acknowledged delivery survives a power cut. These are the defaults; nothing may weaken them.
+    "fsync": "on",
+    "full_page_writes": "on",
+    "synchronous_commit": "on",
+    # One small machine that also runs the application.
+    "shared_buffers": "128MB",
+    "max_wal_size": "1GB",
+    "max_connections": "100",
+    # Nobody replicates from here, and less is written.
+    "wal_level": "minimal",
+    "max_wal_senders": "0",
+    # The same on every machine, wherever the cluster was made.
+    "timezone": "UTC",
+    # No personal data in the log: an ERROR quotes values, a DETAIL whole rows, a STATEMENT everything. The client gets
+    # all of it; LOG, FATAL and PANIC (start, stop, crash) remain.
+    "log_min_messages": "log",
+    "log_min_error_statement": "panic",
+    "log_error_verbosity": "terse",
+    "log_checkpoints": "off",
+    "cluster_name": APPLICATION,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """One embedded server: its folder, the PostgreSQL programs and the account they run as."""
+
+    data_dir: Path
+    binaries: Path
+    uid: int
+    gid: int
+
+    @property
+    def cluster(self) -> Path:
+        """Return PostgreSQL's data folder."""
+        return self.data_dir / "cluster"
+
+    @property
+    def log(self) -> Path:
+        """Return the log of the server, its keeper and initdb."""
+        return self.data_dir / "postgres.log"
+
+    @property
+    def sockets(self) -> Path:
+        """Return the socket's folder; it is a link elsewhere when the data folder's name is too long for a socket."""
+        folder = self.data_dir / "socket"
+        return folder.readlink() if folder.is_symlink() else folder
+
+
+def hold(path: Path, operation: int = fcntl.LOCK_EX) -> BinaryIO:
+    """Wait for the flock; it is held until the returned file is closed."""
+    file = open_private(path)
+    fcntl.flock(file, operation)
+    return file
+
+
+def try_hold(path: Path) -> BinaryIO | None:
+    """Return a file that holds the flock alone, None when somebody has it."""
+    file = open_private(path)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.close()
+        return None
+    return file
+
+
+def is_free_within(path: Path, seconds: float) -> bool:
+    """Wait up to *seconds* for a moment in which nobody holds the flock."""
+    deadline = time.monotonic() + seconds
+    while (lock := try_hold(path)) is None:
+        if time.monotonic() >= deadline:
+            return False
+        time.sleep(POLL_SECONDS / 5)
+    lock.close()
+    return True
+
+
+def open_private(path: Path) -> BinaryIO:
+    """Open for appending a file that only its owner can read; never through a link, for root may use a user's."""
+    return os.fdopen(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW, 0o600), "ab", buffering=0)
+
+
+def make_private(home: Home, folder: Path) -> None:
+    """Make a folder that only the server's account can enter; FileExistsError when anything is there."""
+    folder.mkdir(mode=0o700)
+    os.chown(folder, home.uid, home.gid)
+
+
+def spawn(home: Home, program: str, *arguments: str, inherited: BinaryIO | None = None) -> subprocess.Popen[bytes]:
+    """Start a PostgreSQL program as the server's account; it keeps the *inherited* lock, its output goes to the log."""
+    account = home.uid if home.uid != os.geteuid() else None
+    with open_private(home.log) as log:
+        return subprocess.Popen(  # noqa: S603  The program is one of PostgreSQL's own.
+            [home.binaries / program, *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            cwd="/",
+            env=_environment(),
+            user=account,
+            group=None if account is None else home.gid,
+            extra_groups=None if account is None else [],
+            pass_fds=() if inherited is None else (inherited.fileno(),),
+        )
+
+
+def last_words(home: Home) -> str:
+    """Return the end of the log, for an error message."""
+    return f"{' / '.join(home.log.read_text(errors='replace').splitlines()[-LOG_LINES:])} (see {home.log})"
+
+
+def ensure(home: Home) -> bool:
+    """Make a keeper unless there is one; the caller holds the start lock. Tell whether it was needed."""
+    if not is_free_within(home.data_dir / KEEPER_LOCK, 0):
+        return False
+    with open_private(home.log) as log:
+        made = subprocess.run(  # noqa: S603  This module; it returns when its detached child holds the keeper's lock.
+            [sys.executable, "-m", "consumer.embedded.keeper", *map(str, astuple(home))],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            cwd="/",
+            env={**_environment(), "PYTHONPATH": str(Path(__file__).parents[2])},
+            check=False,
+        )
+    if made.returncode != 0:
+        raise EmbeddedServerError(f"The keeper of the embedded PostgreSQL did not start: {last_words(home)}")
+    return True
+
+
+def _environment() -> dict[str, str]:
+    return {"LC_ALL": "C", **{name: os.environ[name] for name in ENVIRONMENT_NAMES if name in os.environ}}
+
+
+def keep(home: Home) -> None:
+    """Run the server, or adopt a running one, until it ends by itself; stop it when nobody uses it."""
+    server, has_looked = None, False
+    while (users := try_hold(home.data_dir / USERS_LOCK)) is None:
+        if (lock := try_hold(home.data_dir / SERVER_LOCK)) is not None:
+            with lock:
+                was_killed = server is not None and server.wait() < 0
+                if has_looked and not was_killed:
+                    return
+                server = _start(home, lock)
+        has_looked = True
+        _shorten_log(home)
+        time.sleep(POLL_SECONDS)
+    with users:
+        stop(home)
+
+
+def _start(home: Home, lock: BinaryIO) -> subprocess.Popen[bytes]:
+    # A server refuses to start when the file of a killed one names a process id that another process has by now, which
+    # is usual in containers. The lock proves that it is stale.
+    (home.cluster / "postmaster.pid").unlink(missing_ok=True)
+    _make_sockets(home)
+    quoted = str(home.sockets).replace('"', '""')
+    options = {**OPTIONS, "unix_socket_directories": f'"{quoted}"'}
+    settings = [argument for name, value in options.items() for argument in ("-c", f"{name}={value}")]
+    return spawn(home, "postgres", "-D", str(home.cluster), *settings, inherited=lock)
+
+
+def _make_sockets(home: Home) -> None:
+    """Make the socket's folder anew: a killed server left files there, and the data folder may have been moved."""
+    folder = home.data_dir / "socket"
+    folder.unlink() if folder.is_symlink() else shutil.rmtree(folder, ignore_errors=True)
+    if len(os.fsencode(folder / f".s.PGSQL.{PORT}")) > SOCKET_PATH_BYTES_MAX:
+        digest = sha256(os.fsencode(home.data_dir)).hexdigest()[:16]
+        short = Path(tempfile.gettempdir()) / f"{APPLICATION}-{digest}"
+        folder.symlink_to(short)
+        shutil.rmtree(short, ignore_errors=True)
+    make_private(home, home.sockets)
+
+
+def stop(home: Home) -> None:
+    """End the server and wait for its last process; one that takes too long is cut off and recovers when it starts."""
+    for mode in ("fast", "immediate"):
+        if is_free_within(home.data_dir / SERVER_LOCK, 0):
+            return
+        spawn(home, "pg_ctl", "stop", "-s", "-W", "-m", mode, "-D", str(home.cluster)).wait()
+        if is_free_within(home.data_dir / SERVER_LOCK, STOP_SECONDS_MAX):
+            return
+
+
+def _shorten_log(home: Home) -> None:
+    # The server holds the file open for appending: it can be emptied, not renamed.
+    if home.log.stat().st_size > LOG_BYTES_MAX:
+        newer_half = home.log.read_bytes()[-LOG_BYTES_MAX // 2 :]
+        with open_private(home.log) as log:
+            log.truncate(0)
+            log.write(newer_half)
+
+
+def main(arguments: list[str]) -> None:
+    """Leave a detached keeper behind, unless there is one."""
+    data_dir, binaries, uid, gid = arguments
+    home = Home(Path(data_dir), Path(binaries), int(uid), int(gid))
+    lock = try_hold(home.data_dir / KEEPER_LOCK)
+    if lock is None or os.fork() > 0:
+        return
+    os.setsid()
+    with lock:
+        keep(home)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

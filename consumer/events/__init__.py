@@ -1,0 +1,1 @@
+"""Which events exist, and whether a body may ever be applied."""

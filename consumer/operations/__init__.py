@@ -1,0 +1,1 @@
+"""What an operator starts: replay, discard, prune."""

@@ -1,0 +1,1 @@
+"""The log of all deliveries, and the queue of those not applied yet."""

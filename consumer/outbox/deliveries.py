@@ -1,0 +1,233 @@
+"""Stored deliveries by what they are: found, counted, grouped, and put back to pending or aside a page at a time."""
+
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import NamedTuple, TypeVar
+from uuid import UUID
+
+from psycopg.rows import args_row, class_row
+
+from consumer.postgres.connections import Access, Connection, transaction
+from consumer.postgres.queries import query
+
+T = TypeVar("T")
+
+# Deliveries a transaction, as in the worker: it commits in about 20 ms, and a kill undoes no more than that.
+PAGE_SIZE = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which deliveries are meant: all conditions hold at once, None sets none.
+
+    *since* and *until* are of arrival; *limit* takes the oldest.
+    """
+
+    states: Sequence[str]
+    since: datetime | None = None
+    until: datetime | None = None
+    event_type: str | None = None
+    user_id: UUID | None = None
+    message_ids: Sequence[str] | None = None
+    error_code: str | None = None
+    limit: int | None = None
+
+    def values(self) -> dict[str, object]:
+        """Return it as the parameters of a query; psycopg makes arrays of lists only."""
+        lists = {
+            "states": list(self.states),
+            "message_ids": None if self.message_ids is None else list(self.message_ids),
+        }
+        return {**asdict(self), **lists}
+
+
+class Selected(NamedTuple):
+    """A delivery that matched, and the state it was in."""
+
+    seq: int
+    state: str
+
+
+class Dead(NamedTuple):
+    """A dead delivery that this transaction holds."""
+
+    seq: int
+    source: str
+    event_type: str | None
+    user_id: UUID | None
+    team_id: UUID | None
+    body: bytes
+
+
+class Reason(NamedTuple):
+    """Why a delivery stays dead."""
+
+    seq: int
+    code: str
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stats:
+    """The one row of `consumer.queue_stats`."""
+
+    pending: int
+    retrying: int
+    dead: int
+    done: int
+    oldest_due_seconds: float
+    received_last_minute: int
+    applied_last_minute: int
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorGroup:
+    """Failed deliveries alike in state, error code and type, with the latest of them as the example."""
+
+    state: str
+    error_code: str
+    event_type: str | None
+    deliveries: int
+    first_at: datetime
+    last_at: datetime
+    error: str
+    message_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """One delivery that could not be applied, and why."""
+
+    message_id: str
+    state: str
+    error_code: str
+    event_type: str | None
+    user_id: UUID | None
+    attempts: int
+    failed_at: datetime
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """All that is known of one delivery; the body only when it was asked for, since it is personal data."""
+
+    seq: int
+    source: str
+    message_id: str
+    event_type: str | None
+    user_id: UUID | None
+    team_id: UUID | None
+    occurred_at: datetime
+    received_at: datetime
+    state: str
+    attempts: int
+    next_attempt_at: datetime | None
+    outcome: str | None
+    error_code: str | None
+    error: str | None
+    failed_at: datetime | None
+    excluded_by: str | None
+    excluded_at: datetime | None
+    verified_by: str | None
+    body_bytes: int
+    body: bytes | None
+
+
+async def stats(conn: Connection) -> Stats:
+    """Return the depth of the queue and its rates."""
+    async with conn.cursor(binary=True, row_factory=class_row(Stats)) as cursor:
+        await cursor.execute(query("deliveries/stats"))
+        found = await cursor.fetchone()
+    assert found is not None, "the view has one row"
+    return found
+
+
+async def errors(
+    conn: Connection, states: Sequence[str], *, error_code: str | None = None, event_type: str | None = None, limit: int
+) -> list[ErrorGroup]:
+    """Group what failed by error and its reason, the most frequent first; at most *limit* groups."""
+    values = {"states": list(states), "error_code": error_code, "event_type": event_type, "limit": limit}
+    async with conn.cursor(binary=True, row_factory=class_row(ErrorGroup)) as cursor:
+        await cursor.execute(query("deliveries/errors"), values)
+        return await cursor.fetchall()
+
+
+async def failed(
+    conn: Connection, states: Sequence[str], *, error_code: str | None = None, event_type: str | None = None, limit: int
+) -> list[Failed]:
+    """Return each delivery that failed, the oldest first; at most *limit* of them."""
+    values = {"states": list(states), "error_code": error_code, "event_type": event_type, "limit": limit}
+    async with conn.cursor(binary=True, row_factory=class_row(Failed)) as cursor:
+        await cursor.execute(query("deliveries/failed"), values)
+        return await cursor.fetchall()
+
+
+async def find(conn: Connection, message_id: str, *, with_body: bool) -> list[Found]:
+    """Return the deliveries with that message id, in whatever state: at most one a source."""
+    async with conn.cursor(binary=True, row_factory=class_row(Found)) as cursor:
+        await cursor.execute(query("deliveries/find"), {"message_id": message_id, "with_body": with_body})
+        return await cursor.fetchall()
+
+
+async def count(conn: Connection, selection: Selection) -> dict[str, int]:
+    """Count all that matches, by state; states without a match are absent."""
+    cursor = await conn.execute(query("deliveries/count"), selection.values(), binary=True)
+    return dict(await cursor.fetchall())
+
+
+async def in_pages(
+    conn: Connection,
+    access: Access,
+    selection: Selection,
+    work: Callable[[Connection, Sequence[Selected]], Awaitable[T]],
+) -> AsyncIterator[T]:
+    """Hand what matches to *work*, a page and a transaction at a time; yield its result once that is committed.
+
+    It goes by seq and never back: what *work* puts back to pending may be done again before the end.
+    """
+    after_seq, left = 0, sys.maxsize if selection.limit is None else selection.limit
+    while left > 0:
+        size = min(PAGE_SIZE, left)
+        async with transaction(conn, access):
+            page = await _page(conn, selection, after_seq=after_seq, page_size=size)
+            result = await work(conn, page) if page else None
+        if result is not None:
+            yield result
+        if len(page) < size:
+            return
+        after_seq, left = page[-1].seq, left - size
+
+
+async def lock_dead(conn: Connection, seqs: Sequence[int]) -> AsyncIterator[Dead]:
+    """Lock the dead among these and yield one at a time: bodies are large, and there may be a page of them."""
+    async with conn.cursor(row_factory=args_row(Dead)) as cursor:
+        async for dead in cursor.stream(query("deliveries/lock_dead"), {"seqs": list(seqs)}, binary=True):
+            yield dead
+
+
+async def replay(conn: Connection, seqs: Sequence[int]) -> int:
+    """Put deliveries back to pending, however often they were tried; return how many were put."""
+    return (await conn.execute(query("deliveries/replay"), {"seqs": list(seqs)})).rowcount
+
+
+async def rebury(conn: Connection, reasons: Sequence[Reason]) -> None:
+    """Record why deliveries locked by `lock_dead` stay dead; there must be one."""
+    seqs, codes, texts = zip(*reasons, strict=True)
+    values = {"seqs": list(seqs), "error_codes": list(codes), "errors": list(texts)}
+    await conn.execute(query("deliveries/rebury"), values)
+
+
+async def discard(conn: Connection, seqs: Sequence[int], *, by: str | None, reason: str) -> int:
+    """Exclude dead deliveries for good, in the name of the database login unless told; return how many were dead."""
+    values = {"seqs": list(seqs), "excluded_by": by, "reason": reason}
+    return (await conn.execute(query("deliveries/discard"), values)).rowcount
+
+
+async def _page(conn: Connection, selection: Selection, *, after_seq: int, page_size: int) -> list[Selected]:
+    values = {**selection.values(), "after_seq": after_seq, "page_size": page_size}
+    async with conn.cursor(binary=True, row_factory=args_row(Selected)) as cursor:
+        await cursor.execute(query("deliveries/page"), values)
+        return await cursor.fetchall()

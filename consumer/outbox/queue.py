@@ -1,0 +1,66 @@
+"""The queue of deliveries not applied yet: claimed, finished, set aside."""
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import timedelta
+from typing import NamedTuple
+from uuid import UUID
+
+from psycopg.rows import args_row
+
+from consumer.postgres.connections import Connection
+from consumer.postgres.queries import query
+
+
+class Claimed(NamedTuple):
+    """A delivery this transaction holds; *has_failed* tells that applying it has failed before."""
+
+    seq: int
+    source: str
+    message_id: str
+    event_type: str
+    user_id: UUID | None
+    has_failed: bool = False
+    attempts: int = 0
+
+
+async def claim(conn: Connection, *, after_seq: int, batch_size: int) -> list[Claimed]:
+    """Lock and take up to *batch_size* pending deliveries above *after_seq*."""
+    return await _claimed(conn, "queue/claim", {"after_seq": after_seq, "batch_size": batch_size})
+
+
+async def claim_retries(conn: Connection, *, batch_size: int) -> list[Claimed]:
+    """Lock and take up to *batch_size* failed deliveries that are due again."""
+    return await _claimed(conn, "queue/claim_retries", {"batch_size": batch_size})
+
+
+async def _claimed(conn: Connection, name: str, values: Mapping[str, int]) -> list[Claimed]:
+    async with conn.cursor(binary=True, row_factory=args_row(Claimed)) as cursor:
+        await cursor.execute(query(name), values)
+        return await cursor.fetchall()
+
+
+async def finish(conn: Connection, outcomes: Mapping[int, str]) -> None:
+    """Mark claimed deliveries done, each, by its seq, with its outcome."""
+    values = {"seqs": list(outcomes), "outcomes": list(outcomes.values())}
+    await conn.execute(query("queue/finish"), values)
+
+
+async def finish_users(
+    conn: Connection, seqs: Sequence[int], *, changed: Sequence[UUID], applied: Collection[int]
+) -> dict[int, str]:
+    """Mark claimed user deliveries done, each with what it did to its user, and return that by its seq."""
+    values = {"seqs": seqs, "changed": changed, "applied": list(applied)}
+    cursor = await conn.execute(query("queue/finish_users"), values, binary=True)
+    return dict(await cursor.fetchall())
+
+
+async def retry(conn: Connection, claimed: Claimed, delay: timedelta, code: str, error: str) -> None:
+    """Set a claimed delivery aside, due after *delay*, with the attempts it carries."""
+    values = {"seq": claimed.seq, "attempts": claimed.attempts, "delay": delay, "error_code": code, "error": error}
+    await conn.execute(query("queue/retry"), values)
+
+
+async def bury(conn: Connection, claimed: Claimed, code: str, error: str) -> None:
+    """Set a claimed delivery aside for good, with the attempts it carries."""
+    values = {"seq": claimed.seq, "attempts": claimed.attempts, "error_code": code, "error": error}
+    await conn.execute(query("queue/bury"), values)

@@ -1,0 +1,188 @@
+"""Migrations: the only user of yoyo, made atomic and safe under any number of replicas."""
+
+import re
+import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from datetime import UTC, datetime
+from importlib.resources import as_file
+from pathlib import Path
+from socket import gethostname
+from tempfile import TemporaryDirectory
+from typing import Any
+from uuid import uuid1
+
+import psycopg
+from psycopg.rows import dict_row
+from yoyo import read_migrations
+from yoyo.backends.core.postgresql import PostgresqlPsycopgBackend
+
+from consumer.errors import ConsumerError
+from consumer.postgres.queries import query, sql_root
+
+# Any constant shared by all releases: the migrators of one database take turns under it.
+LOCK_KEY = 7_305_013_982_001
+# A migrator polls for its turn: a blocking pg_advisory_lock and CREATE INDEX CONCURRENTLY wait for each other for ever.
+LOCK_POLL_SECONDS = 0.1
+LOCK_WAIT_SECONDS = 600
+LEDGER = "_yoyo_migration"
+SCHEMAS = ("consumer", "identity")
+DUTIES = ("receiver", "worker", "operator", "app", "tenant", "definer")
+ROLES = re.compile(rf"\bconsumer_({'|'.join(DUTIES)})\b")
+
+
+class MigrationsBusy(ConsumerError):
+    """Another process has been migrating this database for too long."""
+
+
+class MayNotMigrate(ConsumerError):
+    """The login lacks a right that the migrations need."""
+
+
+class MigratedOtherwise(ConsumerError):
+    """The database was migrated under another ROLE_PREFIX."""
+
+
+def apply(conninfo: str, role_prefix: str) -> list[str]:
+    """Apply what is pending and return its ids; N callers at once take turns and all but one find nothing to do.
+
+    Raises, with nothing changed, MigratedOtherwise when the roles here have another prefix, and MayNotMigrate when
+    something is pending and the login could not apply all of it.
+    """
+    with _migrator(conninfo) as backend, _carried(role_prefix) as carried:
+        _require_prefix(backend, role_prefix)
+        if backend.has_ledger() and not backend.to_apply(carried):
+            return []
+        # What half a migration leaves behind belongs to its login, and would be in the right one's way.
+        _require_rights(backend, role_prefix)
+        backend.begin_schema()
+        pending = backend.to_apply(carried)
+        for migration in pending:
+            backend.run(migration, "apply")
+        return [migration.id for migration in pending]
+
+
+def roll_back(conninfo: str, role_prefix: str) -> list[str]:
+    """Undo every migration, newest first, and return their ids; all data is lost."""
+    with _migrator(conninfo) as backend, _carried(role_prefix) as carried:
+        backend.begin_schema()
+        applied = backend.to_rollback(carried)
+        for migration in applied:
+            backend.run(migration, "rollback")
+        return [migration.id for migration in applied]
+
+
+def carried_ids() -> list[str]:
+    """Return the ids of the migrations that this release carries, oldest first."""
+    files = (sql_root() / "migrations").iterdir()
+    return sorted(
+        file.name.removesuffix(".sql") for file in files if file.name.endswith(".sql") and ".rollback" not in file.name
+    )
+
+
+@contextmanager
+def _migrator(conninfo: str) -> Iterator["_Backend"]:
+    with _Backend(conninfo, LEDGER) as backend:
+        deadline = time.monotonic() + LOCK_WAIT_SECONDS
+        # The lock belongs to the session: a killed migrator frees it with its connection.
+        while not backend.execute(f"SELECT pg_try_advisory_lock({LOCK_KEY})").fetchone()[0]:
+            if time.monotonic() > deadline:
+                raise MigrationsBusy
+            time.sleep(LOCK_POLL_SECONDS)
+        yield backend
+
+
+def _require_prefix(backend: "_Backend", role_prefix: str) -> None:
+    found = [prefix for (prefix,) in backend.connection.execute(query("migrations/prefixes"))]
+    if found and role_prefix not in found:
+        raise MigratedOtherwise(
+            f"The database was migrated under ROLE_PREFIX {' or '.join(found)}, not {role_prefix}: correct it."
+        )
+
+
+def _require_rights(backend: "_Backend", role_prefix: str) -> None:
+    roles = [f"{role_prefix}_{duty}" for duty in DUTIES]
+    with backend.connection.cursor(row_factory=dict_row) as cursor:
+        cursor.execute(query("migrations/lacks"), {"roles": roles, "schemas": list(SCHEMAS)})
+        found = cursor.fetchone()
+    reasons = {
+        "CREATE on the database, to make the schemas": found["schemas_to_make"],
+        "CREATEROLE, to make the roles": found["roles_to_make"],
+        "membership in the roles, which somebody else made:": found["roles_of_others"],
+        "membership in the owner of the schemas": found["schemas_of_others"],
+    }
+    if lacks := [f"{right} {', '.join(names)}" for right, names in reasons.items() if names]:
+        raise MayNotMigrate(
+            f"The login {found['login']} may not migrate {found['database']}, and nothing was changed; it lacks "
+            f"{'; '.join(lacks)}."
+        )
+
+
+@contextmanager
+def _carried(role_prefix: str) -> Iterator[Any]:
+    """Read this release's migrations, their roles under *role_prefix*."""
+    with as_file(sql_root() / "migrations") as folder:
+        if role_prefix == "consumer":
+            yield read_migrations(str(folder))
+            return
+        with TemporaryDirectory() as renamed:
+            for file in folder.glob("*.sql"):
+                text = ROLES.sub(rf"{role_prefix}_\1", file.read_text())
+                (Path(renamed) / file.name).write_text(text)
+            yield read_migrations(renamed)
+
+
+class _Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo carries no types
+    """yoyo's backend on one connection, so that a migration and its mark are one transaction.
+
+    yoyo itself runs each migration on a connection of its own and marks it in a second transaction, and its lock is a
+    table row: a migrator killed in between leaves a schema that its successor can neither use nor apply again.
+    """
+
+    def connect(self, dburi: str) -> Any:
+        self.schema = "consumer"
+        return psycopg.connect(dburi, autocommit=True, application_name="consumer migrate")
+
+    def list_tables(self, **_: Any) -> list[str]:
+        """Return the ledger's tables that exist."""
+        return [name for (name,) in self.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'consumer'")]
+
+    def has_ledger(self) -> bool:
+        """Tell whether any migration was ever begun here."""
+        return LEDGER in self.list_tables()
+
+    def begin_schema(self) -> None:
+        """Make the schema that holds the ledger, and the ledger."""
+        # IF NOT EXISTS asks for CREATE on the database even where there is nothing to make.
+        if not self.execute("SELECT 1 FROM pg_namespace WHERE nspname = 'consumer'").fetchone():
+            self.execute("CREATE SCHEMA consumer")
+        self.ensure_internal_schema_updated()
+
+    def run(self, migration: Any, direction: str) -> None:
+        """Apply or roll back one migration and record it, together or not at all."""
+        with self.transaction():
+            migration.process_steps(self, direction)
+            if direction == "apply":
+                self.mark_one(migration)
+            else:
+                self.unmark_one(migration)
+
+    def lock(self, timeout: float = 10) -> AbstractContextManager[None]:
+        """Do nothing: the advisory lock is held already."""
+        return nullcontext()
+
+    def copy(self) -> AbstractContextManager["_Backend"]:
+        """Return this backend: a second connection would be a second transaction."""
+        return nullcontext(self)
+
+    def get_log_data(self, migration: Any = None, operation: str = "apply") -> dict[str, Any]:
+        """Describe the operation without the operating system's user: a container's may have no name to look up."""
+        return {
+            "id": str(uuid1()),
+            "migration_id": migration.id if migration else None,
+            "migration_hash": migration.hash if migration else None,
+            "username": "consumer",
+            "hostname": gethostname(),
+            "created_at_utc": datetime.now(UTC).replace(tzinfo=None),
+            "operation": operation,
+        }

@@ -1,0 +1,19 @@
+"""The SQL of this package: one file under sql/queries is one query, named by its path."""
+
+from functools import cache
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from pathlib import Path
+
+
+def sql_root() -> Traversable:
+    """Return the folder of all SQL: inside the wheel, or beside the package in a checkout."""
+    packaged = files("consumer") / "sql"
+    return packaged if packaged.is_dir() else Path(__file__).parents[2] / "sql"
+
+
+@cache
+def query(name: str) -> bytes:
+    """Return the text of ``sql/queries/<name>.sql``; FileNotFoundError when there is none."""
+    folder, verb = name.split("/")
+    return (sql_root() / "queries" / folder / f"{verb}.sql").read_bytes()

@@ -1,0 +1,54 @@
+"""The operator's port of one process: metrics, and health with reasons."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+
+import psycopg
+
+from consumer.metrics import Metrics, Tables
+from consumer.outbox import deliveries
+from consumer.postgres.connections import Access, connect, transaction
+from consumer.postgres.queries import query
+from consumer.settings.settings import Settings
+from consumer.web.connection_limits import Limits
+from consumer.web.health import Probe
+from consumer.web.ops import ops_app
+from consumer.web.server import serve
+
+
+@asynccontextmanager
+async def serve_ops(
+    settings: Settings, probe: Probe, metrics: Metrics, tables: Callable[[], Awaitable[Tables | None]]
+) -> AsyncIterator[None]:
+    """Serve the operator's application while the block runs, where OPS_PORT says so."""
+    if settings.ops_port is None:
+        yield
+        return
+    app = ops_app(probe, metrics, tables)
+    async with serve(app, settings.ops_host, settings.ops_port, Limits(), _refused):
+        yield
+
+
+async def read_tables(conninfo: str, access: Access) -> Tables | None:
+    """Return what the gauges show, over a connection of its own; None while the database can't be read."""
+    try:
+        async with await connect(conninfo, access) as conn:
+            # Not under the role: PostgreSQL tells each login about its own sessions only.
+            cursor = await conn.execute(query("session/oldest_xmin"))
+            oldest_xmin_seconds, now = await cursor.fetchone() or (0.0, datetime.now(UTC))
+            skew = datetime.now(UTC) - now
+            async with transaction(conn, access):
+                stats = await deliveries.stats(conn)
+    except psycopg.Error:
+        return None
+    return Tables(
+        deliveries={"pending": stats.pending, "retrying": stats.retrying, "dead": stats.dead},
+        oldest_due_seconds=stats.oldest_due_seconds,
+        oldest_xmin_seconds=oldest_xmin_seconds,
+        clock_skew_seconds=skew.total_seconds(),
+    )
+
+
+def _refused(_: str) -> None:
+    """Count nothing: the metrics of refused requests are about the senders of deliveries."""

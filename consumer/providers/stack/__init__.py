@@ -1,0 +1,1 @@
+"""Stack Auth: its payloads and its message ids."""

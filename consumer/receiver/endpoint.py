@@ -1,0 +1,161 @@
+"""One delivery over HTTP: verified, checked, stored, and only then acknowledged."""
+
+import logging
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from consumer.errors import BadPayload, BadSignature, StoreUnavailable
+from consumer.events.check import check, subject
+from consumer.logs import DELIVERY_NOT_STORED, DELIVERY_STORED_DEAD
+from consumer.metrics import Metrics
+from consumer.outbox.storage import Delivery
+from consumer.postgres.error_classes import code
+from consumer.providers.stack.message_ids import occurred_at
+from consumer.providers.standard_webhooks import Verified, Verifier
+from consumer.receiver.prefer import Follow, answer, wait_asked_for
+from consumer.receiver.refusals import Refusals
+from consumer.web.answers import OUT_OF_MEMORY, RETRY_AFTER, refusal
+
+Headers = Sequence[tuple[bytes, bytes]]
+# Returns once the delivery is committed, or raises StoreUnavailable.
+Put = Callable[[Delivery], Awaitable[None]]
+
+# The one signature fault that the contract calls malformed, not unauthorized.
+BAD_MESSAGE_ID = "bad_message_id"
+
+# Only the customer's own backend has a callback that needs the row; Stack would not look at it.
+PATIENT_SOURCE = "app"
+
+STORED = Response(status_code=204)
+METHOD_NOT_ALLOWED = refusal(405, "method_not_allowed", "Deliveries are sent by POST.", {"allow": "POST"})
+ENCODED_BODY = refusal(415, "encoded_body", "Send the body as it was signed, without a Content-Encoding.")
+UNAVAILABLE = refusal(503, "store_unavailable", "The delivery could not be stored now; send it again.", RETRY_AFTER)
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """Where deliveries go, and where to learn what became of them."""
+
+    put: Put
+    follow: Follow
+
+
+@dataclass(frozen=True, slots=True)
+class Receiver:
+    """The webhook endpoint of one sender: an ASGI application."""
+
+    source: str
+    verifier: Verifier
+    store: Store
+    metrics: Metrics
+    clock: Callable[[], datetime]
+    refusals: Refusals
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request; who hangs up before its end is owed nothing."""
+        if scope["method"] != "POST":
+            self.metrics.refused("method_not_allowed")
+            await METHOD_NOT_ALLOWED(scope, receive, send)
+            return
+        headers: Headers = scope["headers"]
+        if _is_encoded(headers):
+            self.metrics.refused("encoded_body")
+            await ENCODED_BODY(scope, receive, send)
+            return
+        try:
+            body = await _body(receive)
+            if body is None:
+                return
+            response = await self._answer(headers, body)
+        except MemoryError:
+            # No fault of the sender's. Should the delivery be stored after all, the unique key absorbs the repeat.
+            self.metrics.refused("out_of_memory")
+            response = OUT_OF_MEMORY
+        await response(scope, receive, send)
+
+    async def _answer(self, headers: Headers, body: bytes) -> Response:
+        began = time.perf_counter()
+        accepted = await self._accept(headers, body)
+        self.metrics.observe_receive(time.perf_counter() - began)
+        if isinstance(accepted, Response):
+            return accepted
+        if self.source == PATIENT_SOURCE and (asked := wait_asked_for(headers)):
+            return await answer(self.store.follow, accepted.message_id, asked)
+        return STORED
+
+    async def _accept(self, headers: Headers, body: bytes) -> Delivery | Response:
+        """Return the delivery once it is committed, or the refusal."""
+        try:
+            verified = self.verifier.verify(headers, body, self.clock())
+        except BadSignature as error:
+            return self._refuse(error)
+        delivery = self._delivery(verified, body)
+        try:
+            await self.store.put(delivery)
+        except StoreUnavailable as error:
+            self.metrics.refused("store_unavailable")
+            log.warning(DELIVERY_NOT_STORED, extra={**_fields(delivery), "error_code": code(error.__cause__ or error)})
+            return UNAVAILABLE
+        if delivery.error_code is not None:
+            log.warning(DELIVERY_STORED_DEAD, extra={**_fields(delivery), "error_code": delivery.error_code})
+        return delivery
+
+    def _refuse(self, error: BadSignature) -> Response:
+        self.metrics.refused(error.refusal)
+        self.refusals.log(error.refusal, self.clock())
+        return refusal(400 if error.refusal == BAD_MESSAGE_ID else 401, error.refusal, str(error))
+
+    def _delivery(self, verified: Verified, body: bytes) -> Delivery:
+        """Return what to store: usable, or dead with its reason, since no repeat could cure a signed body."""
+        error_code = error_text = None
+        try:
+            event = check(body, self.source)
+        except BadPayload as error:
+            event_type, user_id, team_id = subject(body)
+            error_code, error_text = error.code, str(error)
+        else:
+            event_type, user_id, team_id = event.type, event.user_id, event.team_id
+            for warning in event.warnings:
+                self.metrics.warned(warning)
+        return Delivery(
+            source=self.source,
+            message_id=verified.message_id,
+            event_type=event_type,
+            user_id=user_id,
+            team_id=team_id,
+            occurred_at=occurred_at(verified.message_id, verified.signed_at, self.verifier.tolerance),
+            verified_by=verified.verified_by,
+            body=body,
+            error_code=error_code,
+            error=error_text,
+        )
+
+
+def _is_encoded(headers: Headers) -> bool:
+    return any(name == b"content-encoding" and value.lower() not in {b"", b"identity"} for name, value in headers)
+
+
+async def _body(receive: Receive) -> bytes | None:
+    """Return the whole body, or None when the sender went away; its size and its time are the protocol's business."""
+    pieces: list[bytes] = []
+    while (message := await receive())["type"] == "http.request":
+        pieces.append(message["body"])
+        if not message["more_body"]:
+            return b"".join(pieces)
+    return None
+
+
+def _fields(delivery: Delivery) -> dict[str, object]:
+    return {
+        "source": delivery.source,
+        "message_id": delivery.message_id,
+        "type": delivery.event_type,
+        "user_id": delivery.user_id,
+    }

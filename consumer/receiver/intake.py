@@ -1,0 +1,217 @@
+"""The intake: concurrent requests share an insert and a commit, and each is answered only after it."""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import NamedTuple
+
+import psycopg
+from psycopg.errors import ReadOnlySqlTransaction
+from psycopg_pool import PoolTimeout, TooManyRequests
+
+from consumer.deadline import within
+from consumer.errors import IntakeFull, StoreUnavailable
+from consumer.metrics import Received
+from consumer.outbox import storage
+from consumer.outbox.storage import Delivery
+from consumer.postgres.connections import Access, Connection, Pool, statement, transaction
+from consumer.postgres.error_classes import Fault, code, fault
+from consumer.postgres.queries import query
+
+# Two commits at once: while one waits for the disk the other's rows are on their way. A third adds contention and no
+# speed (bench/ingest.py).
+COMMITS_MAX = 2
+# A commit costs the receiver as much as about thirty rows in it: fewer wait for the one that is running.
+COMPANY = 32
+# The largest batch: 512 rows of 1.3 kB commit in about 10 ms, a fifth of the latency we allow (bench/ingest.py).
+BATCH_SIZE = 512
+# What may wait: about a second of work at full load. More waiting would only mean more answers that come too late.
+WAITING_MAX = 8_192
+WAITING_BYTES_MAX = 64 * 1024 * 1024
+# A batch's budget, and what a request may wait before its batch begins: together less than the 5 s within which a
+# sender hears (promise P10).
+COMMIT_TIMEOUT = timedelta(seconds=3)
+WAIT_SECONDS_MAX = 1.5
+# Idle workers are told at most this often; what arrives in between they find by polling.
+WAKE_INTERVAL = timedelta(milliseconds=50)
+
+
+class _Waiting(NamedTuple):
+    delivery: Delivery
+    stored: "asyncio.Future[None]"
+    since: float
+
+
+class Intake:
+    """A bounded queue in front of the outbox; open it with `open_intake`."""
+
+    def __init__(self, pool: Pool, access: Access, count: Callable[[Received, int], None]) -> None:
+        self._pool = pool
+        self._access = access
+        self._count = count
+        self._waiting: deque[_Waiting] = deque()
+        self._waiting_bytes = 0
+        self._changed = asyncio.Event()
+        self._commits: set[asyncio.Task[None]] = set()
+        self._woken_at = float("-inf")
+
+    async def put(self, delivery: Delivery) -> None:
+        """Return once the delivery, or an earlier copy of it, is committed.
+
+        Raises IntakeFull at once when too much waits, and StoreUnavailable when it could not be committed in time; then
+        it may be stored or not, and the sender's repeat settles it.
+        """
+        if len(self._waiting) >= WAITING_MAX or self._waiting_bytes + len(delivery.body) > WAITING_BYTES_MAX:
+            raise IntakeFull
+        loop = asyncio.get_running_loop()
+        stored = loop.create_future()
+        self._waiting.append(_Waiting(delivery, stored, loop.time()))
+        self._waiting_bytes += len(delivery.body)
+        self._changed.set()
+        await stored
+
+    async def unready_reason(self) -> str | None:
+        """Return why nothing can be stored now, or None."""
+        try:
+            # Storing nothing needs all that storing something does.
+            async with self._pool.connection() as conn, statement(conn, self._access):
+                await storage.put(conn, [])
+        except (PoolTimeout, TooManyRequests):
+            return "the database is away"
+        except ReadOnlySqlTransaction:
+            return "the database is read-only"
+        except (psycopg.Error, OSError) as error:
+            if fault(error) is not Fault.TRANSIENT:
+                return f"the database refuses to store ({code(error)}): see `consumer doctor`"
+            await self._pool.drain()
+            return "the database is away"
+        return None
+
+    async def _write(self) -> None:
+        """Start commits for what waits, for ever: whatever gathers while one runs is the next batch."""
+        while True:
+            await self._changed.wait()
+            self._changed.clear()
+            # What this turn of the loop has read from other connections joins the batch.
+            await asyncio.sleep(0)
+            while self._is_commit_due() and (batch := self._take()):
+                commit = asyncio.create_task(self._store(batch))
+                self._commits.add(commit)
+                commit.add_done_callback(self._end)
+
+    def _is_commit_due(self) -> bool:
+        """Nobody waits for company, but while one commit runs the next is worth its price only for several."""
+        return not self._commits or (len(self._commits) < COMMITS_MAX and len(self._waiting) >= COMPANY)
+
+    def _end(self, commit: "asyncio.Task[None]") -> None:
+        self._commits.discard(commit)
+        self._changed.set()
+
+    def _take(self) -> list[_Waiting]:
+        """Take the next batch; who has waited too long is told so instead, who has gone is left out."""
+        batch: list[_Waiting] = []
+        oldest = asyncio.get_running_loop().time() - WAIT_SECONDS_MAX
+        # Half, so that the senders fall into two groups, one working while the other's commit runs (bench/ingest.py).
+        size = min(BATCH_SIZE, max(COMPANY, len(self._waiting) // 2))
+        while self._waiting and len(batch) < size:
+            waiting = self._waiting.popleft()
+            self._waiting_bytes -= len(waiting.delivery.body)
+            if waiting.stored.done():
+                continue
+            if waiting.since < oldest:
+                waiting.stored.set_exception(StoreUnavailable())
+            else:
+                batch.append(waiting)
+        return batch
+
+    async def _store(self, batch: list[_Waiting]) -> None:
+        """Commit a batch and answer each of its requests; never raises."""
+        errors: Sequence[Exception | None]
+        try:
+            errors = await within(COMMIT_TIMEOUT, self._commit_any([waiting.delivery for waiting in batch]))
+        except TimeoutError as silence:
+            # Whatever made this connection silent, a router that forgot it or a dead host, did so to the idle ones too.
+            await self._pool.drain()
+            errors = [_unavailable(silence)] * len(batch)
+        # A fault of ours: whoever waits must hear of it all the same.
+        except Exception as cause:
+            errors = [_unavailable(cause)] * len(batch)
+        for waiting, error in zip(batch, errors, strict=True):
+            if waiting.stored.done():
+                continue
+            if error is None:
+                waiting.stored.set_result(None)
+            else:
+                waiting.stored.set_exception(error)
+
+    async def _commit_any(self, deliveries: list[Delivery]) -> Sequence[Exception | None]:
+        """Commit together, else one by one: a row that PostgreSQL refuses never refuses its neighbours."""
+        try:
+            await self._commit_twice(deliveries)
+        except (psycopg.Error, OSError) as error:
+            if fault(error) in {Fault.POISON, Fault.CONSTRAINT} and len(deliveries) > 1:
+                return [(await self._commit_any([delivery]))[0] for delivery in deliveries]
+            return [_unavailable(error)] * len(deliveries)
+        return [None] * len(deliveries)
+
+    async def _commit_twice(self, deliveries: list[Delivery]) -> None:
+        """Commit, and once more on new connections when those at hand are lost, read-only or deadlocked.
+
+        Should the first commit have arrived after all, the second changes nothing.
+        """
+        try:
+            await self._commit_once(deliveries)
+        except (psycopg.Error, OSError) as error:
+            is_lost = fault(error) is Fault.TRANSIENT or isinstance(error, ReadOnlySqlTransaction)
+            if isinstance(error, PoolTimeout | TooManyRequests) or not is_lost:
+                raise
+            await self._pool.drain()
+            await self._commit_once(deliveries)
+
+    async def _commit_once(self, deliveries: list[Delivery]) -> None:
+        async with self._pool.connection() as conn:
+            await self._commit(conn, deliveries)
+
+    async def _commit(self, conn: Connection, deliveries: list[Delivery]) -> None:
+        usable = [delivery for delivery in deliveries if delivery.error_code is None]
+        # In key order, as `put` goes: two writers with the same ids would deadlock otherwise.
+        dead = sorted((d for d in deliveries if d.error_code is not None), key=lambda d: (d.source, d.message_id))
+        new_usable = new_dead = 0
+        is_waking = self._is_wake_due()
+        async with (transaction if dead or is_waking else statement)(conn, self._access):
+            if usable:
+                new_usable = await storage.put(conn, usable)
+            for delivery in dead:
+                new_dead += await storage.put_dead(conn, delivery)
+            if is_waking:
+                await conn.execute(query("session/wake"))
+        self._count("stored", new_usable)
+        self._count("dead", new_dead)
+        self._count("duplicate", len(deliveries) - new_usable - new_dead)
+
+    def _is_wake_due(self) -> bool:
+        now = asyncio.get_running_loop().time()
+        if now - self._woken_at < WAKE_INTERVAL.total_seconds():
+            return False
+        self._woken_at = now
+        return True
+
+
+def _unavailable(cause: Exception) -> StoreUnavailable:
+    unavailable = StoreUnavailable()
+    unavailable.__cause__ = cause
+    return unavailable
+
+
+@asynccontextmanager
+async def open_intake(pool: Pool, access: Access, count: Callable[[Received, int], None]) -> AsyncIterator[Intake]:
+    """Run an intake; *count* is told how many deliveries were stored, dead or duplicate."""
+    intake = Intake(pool, access, count)
+    writer = asyncio.create_task(intake._write(), name="intake writer")
+    try:
+        yield intake
+    finally:
+        writer.cancel()
+        await asyncio.gather(writer, *intake._commits, return_exceptions=True)

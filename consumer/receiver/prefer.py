@@ -1,0 +1,39 @@
+"""`Prefer: wait=N` (RFC 7240, section 4.3): a sender that needs the row asks to be answered once it is there."""
+
+import re
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import timedelta
+
+from starlette.responses import JSONResponse, Response
+
+from consumer.receiver.waits import Followed
+
+# A person waits for the sign-in behind it; whoever asks for longer is told so by `Preference-Applied`.
+WAIT_SECONDS_MAX = 5
+WAIT = re.compile(rb'(?:^|,)\s*wait\s*=\s*"?(\d{1,9})"?\s*(?:$|[,;])', re.IGNORECASE)
+
+# Returns what became of a stored delivery, or None when that is not known in time.
+Follow = Callable[[str, timedelta], Awaitable[Followed | None]]
+
+
+async def answer(follow: Follow, message_id: str, asked: int) -> Response:
+    """Return 200 with the profile, 204 where the applied delivery leaves none, 202 while that is not known.
+
+    A dead delivery, which may be retried one day, is not known either.
+    """
+    seconds = min(asked, WAIT_SECONDS_MAX)
+    applied = {"preference-applied": f"wait={seconds}"}
+    followed = await follow(message_id, timedelta(seconds=seconds))
+    if followed is None or followed.state == "dead":
+        state = "pending" if followed is None else followed.state
+        return JSONResponse({"message_id": message_id, "state": state}, 202, applied)
+    if followed.profile is None:
+        return Response(status_code=204, headers=applied)
+    return JSONResponse(followed.profile, 200, applied)
+
+
+def wait_asked_for(headers: Sequence[tuple[bytes, bytes]]) -> int:
+    """Return the seconds that a sender would wait, 0 when it would not; what is malformed is no preference."""
+    preferences = b",".join(value for name, value in headers if name == b"prefer")
+    asked = WAIT.search(preferences) if preferences else None
+    return int(asked[1]) if asked else 0

@@ -1,0 +1,1 @@
+"""Settings, read once at the door from the environment and its files."""

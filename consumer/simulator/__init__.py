@@ -1,0 +1,1 @@
+"""A made-up sender and its world."""

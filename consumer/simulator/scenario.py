@@ -1,0 +1,144 @@
+"""The deliveries of `demo`, and what must come of them: a small world that knows its own end."""
+
+import random
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Literal, get_args
+from uuid import UUID
+
+import orjson
+
+from consumer.providers.stack.message_ids import RANDOM_BYTES, compose
+from consumer.simulator.samples import Data, Occasion, body, user
+
+Source = Literal["stack", "app"]
+Kind = Literal["created", "updated", "signed in", "deleted", "repeated", "unreadable", "of an unknown type", "forged"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+
+USERS = 320
+UPDATES_A_USER_MAX = 3
+# One user in so many is deleted, one delivery in so many is delivered twice.
+DELETED_IN = 8
+REPEATED_IN = 6
+# The story is spread over this long, and has ended by now.
+STORY = timedelta(hours=6)
+
+
+@dataclass(frozen=True, slots=True)
+class Posting:
+    """One POST of a delivery: a repeat shares the message id, a forged one is signed with another secret."""
+
+    source: Source
+    kind: Kind
+    message_id: str
+    body: bytes
+
+    @property
+    def status(self) -> int:
+        """Return what the receiver must answer."""
+        return 401 if self.kind == "forged" else 204
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """What a user's profile must be in the end; *is_deleted* profiles stay readable to the operator."""
+
+    full_name: str
+    email: str
+    role_type: str
+    department: str
+    is_deleted: bool
+    last_sign_in_at: datetime | None
+
+
+@dataclass(slots=True)
+class Scenario:
+    """All postings in the order they are sent, and the profiles they must make in any order."""
+
+    postings: list[Posting] = field(default_factory=list)
+    profiles: dict[UUID, Profile] = field(default_factory=dict)
+
+    @property
+    def kinds(self) -> Counter[Kind]:
+        """Count the postings by kind."""
+        return Counter(posting.kind for posting in self.postings)
+
+
+def write(choices: random.Random, now: datetime) -> Scenario:
+    """Make up a scenario that ended at *now*; the same choices make the same one."""
+    author = _Author(choices, now)
+    for _ in range(USERS):
+        author.live()
+    author.misbehave()
+    scenario = author.scenario
+    genuine = [posting for posting in scenario.postings if posting.kind != "forged"]
+    repeats = choices.sample(genuine, len(genuine) // REPEATED_IN)
+    scenario.postings += [Posting(first.source, "repeated", first.message_id, first.body) for first in repeats]
+    choices.shuffle(scenario.postings)
+    return scenario
+
+
+class _Author:
+    """Writes one scenario."""
+
+    def __init__(self, choices: random.Random, now: datetime) -> None:
+        self.scenario = Scenario()
+        self._choices = choices
+        self._now = now
+
+    def live(self) -> None:
+        """Write one user's life: created, updated, signed in, perhaps deleted."""
+        user_id = UUID(int=self._choices.getrandbits(128), version=4)
+        times = self._times(3 + UPDATES_A_USER_MAX)
+        updates = self._choices.randint(0, UPDATES_A_USER_MAX)
+        snapshot = self._snapshot("user.created", user_id, times[0])
+        for at in times[1 : 1 + updates]:
+            snapshot = self._snapshot("user.updated", user_id, at)
+        signed_in_at = times[-2] if self._choices.random() < 0.75 else None
+        if signed_in_at:
+            self._put("app", "signed in", signed_in_at, body("user.signed_in", self._occasion(user_id, signed_in_at)))
+        is_deleted = self._choices.randrange(DELETED_IN) == 0
+        if is_deleted:
+            self._put("stack", "deleted", times[-1], body("user.deleted", self._occasion(user_id, times[-1])))
+        self.scenario.profiles[user_id] = _profile(snapshot, is_deleted=is_deleted, last_sign_in_at=signed_in_at)
+
+    def misbehave(self) -> None:
+        """Write what else a receiver meets: a body that is no JSON, an unknown type, a stranger's signature."""
+        at = self._times(1)[0]
+        stranger = self._occasion(UUID(int=self._choices.getrandbits(128), version=4), at)
+        self._put("stack", "unreadable", at, b'{"type": "user.updated", "data": {')
+        self._put("stack", "of an unknown type", at, orjson.dumps({"type": "user.sneezed", "data": {"times": 3}}))
+        self._put("stack", "forged", at, body("user.created", stranger))
+
+    def _snapshot(self, event_type: str, user_id: UUID, at: datetime) -> Data:
+        data = user(self._occasion(user_id, at))
+        kind: Kind = "created" if event_type == "user.created" else "updated"
+        self._put("stack", kind, at, orjson.dumps({"type": event_type, "data": data}))
+        return data
+
+    def _put(self, source: Source, kind: Kind, at: datetime, text: bytes) -> None:
+        message_id = compose(at, self._choices.randbytes(RANDOM_BYTES))
+        self.scenario.postings.append(Posting(source, kind, message_id, text))
+
+    def _times(self, count: int) -> list[datetime]:
+        """Return times in order, no two alike, each at a whole millisecond as bodies hold it."""
+        millis = sorted(self._choices.sample(range(int(STORY.total_seconds() * 1000 // 4)), count))
+        start = datetime.fromtimestamp(int((self._now - STORY).timestamp()), UTC)
+        return [start + timedelta(milliseconds=4 * step) for step in millis]
+
+    def _occasion(self, user_id: UUID, at: datetime) -> Occasion:
+        return Occasion(user_id, round(at.timestamp() * 1000), self._choices)
+
+
+def _profile(snapshot: Data, *, is_deleted: bool, last_sign_in_at: datetime | None) -> Profile:
+    metadata = snapshot["server_metadata"]
+    assert isinstance(metadata, dict)
+    return Profile(
+        full_name=str(snapshot["display_name"]),
+        email=str(snapshot["primary_email"]),
+        role_type=str(metadata["role"]),
+        department=str(metadata["department"]),
+        is_deleted=is_deleted,
+        last_sign_in_at=last_sign_in_at,
+    )

@@ -1,0 +1,72 @@
+"""The other side of a webhook: sign a body and POST it as its sender would."""
+
+import secrets
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from typing import Self
+from urllib.parse import urlsplit, urlunsplit
+
+from consumer.errors import ConsumerError
+from consumer.providers.stack.message_ids import RANDOM_BYTES, compose
+from consumer.providers.standard_webhooks import sign
+
+# What Svix gives a receiver.
+TIMEOUT_SECONDS = 15.0
+
+
+class NotDelivered(ConsumerError):
+    """The delivery could not be sent, or was not answered."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the receiver said to one delivery."""
+
+    message_id: str
+    status: int
+    seconds: float
+    text: str
+
+    @property
+    def is_accepted(self) -> bool:
+        """The sender would not repeat it."""
+        return 200 <= self.status < 300
+
+
+class Sender:
+    """One connection to a receiver, kept open between deliveries; use it as a context manager, in one thread."""
+
+    def __init__(self, address: str, *, secret: str) -> None:
+        parts = urlsplit(address)
+        connection = HTTPSConnection if parts.scheme == "https" else HTTPConnection
+        self._connection = connection(parts.hostname or "", parts.port, timeout=TIMEOUT_SECONDS)
+        self._path = urlunsplit(("", "", parts.path or "/", parts.query, ""))
+        self._secret = secret
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._connection.close()
+
+    def post(self, body: bytes, message_id: str) -> Answer:
+        """Sign and POST *body*, and return the answer whatever its status; raise NotDelivered without one."""
+        headers = {"content-type": "application/json", **sign(self._secret, message_id, datetime.now(UTC), body)}
+        began = time.perf_counter()
+        try:
+            self._connection.request("POST", self._path, body, headers)
+            response = self._connection.getresponse()
+            text = response.read().decode(errors="replace")
+        # ValueError: a message id that no header can hold.
+        except (OSError, HTTPException, ValueError) as error:
+            self._connection.close()
+            where = f"{self._connection.host}:{self._connection.port}"
+            raise NotDelivered(f"The receiver at {where} did not answer: {error}.") from error
+        return Answer(message_id, response.status, time.perf_counter() - began, text)
+
+
+def new_message_id(at: datetime) -> str:
+    """Return a message id as Svix would make it at that time."""
+    return compose(at, secrets.token_bytes(RANDOM_BYTES))

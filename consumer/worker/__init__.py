@@ -1,0 +1,1 @@
+"""When and which: the loop, the batch, bisection and re-homing."""

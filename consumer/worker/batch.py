@@ -1,0 +1,246 @@
+"""The worker: claim a batch, apply it, commit; any number of them, killed at any moment."""
+
+import logging
+import random
+import time
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from uuid import UUID
+
+from consumer import logs
+from consumer.effects.apply import apply
+from consumer.errors import Inseparable, StatementRefused, WorkerStopped
+from consumer.metrics import Metrics
+from consumer.outbox import queue
+from consumer.outbox.queue import Claimed
+from consumer.postgres.connections import Access, Connection, transaction
+from consumer.postgres.error_classes import Fault, code, fault, summary
+from consumer.postgres.queries import query
+from consumer.worker import rehome
+from consumer.worker.bisect import apply_around
+
+log = logging.getLogger(__name__)
+
+# Deliveries a transaction: beyond a thousand the cost of each falls no further (bench/drain.py) while rows stay locked
+# longer.
+BATCH_SIZE = 1000
+# From this many users on, half of them failing alike is a fault of ours, not of the deliveries (docs/OPERATIONS.md).
+ALIKE_SUBJECTS_MIN = 20
+# So many users whom others lock are looked for in a batch. Then the untried rest waits for its next turn; and where
+# nobody got through, a table is locked, and the whole batch does.
+BUSY_USERS_MAX = 10
+# How long a replayed or late delivery may wait while newer ones keep every batch full.
+RESCAN_SECONDS = 1.0
+# Retries: full jitter up to 2^attempts seconds, at most an hour (Brooker, "Exponential Backoff And Jitter", AWS 2015).
+RETRY_SECONDS_MAX = 3600.0
+# Some are tried for ever, and 2^1024 is no float.
+RETRY_EXPONENT_MAX = 12
+# A row that someone held is tried again after up to this long; such attempts are not counted.
+BUSY_SECONDS_MAX = 5.0
+
+
+@dataclass(slots=True)
+class Batch:
+    """What one transaction did."""
+
+    outcomes: dict[int, str] = field(default_factory=dict)
+    retried: list[tuple[Claimed, Exception]] = field(default_factory=list)
+    buried: list[tuple[Claimed, Exception]] = field(default_factory=list)
+    rehomed: rehome.Turn | None = None
+
+    def __len__(self) -> int:
+        return len(self.outcomes) + len(self.retried) + len(self.buried)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing was due."""
+        return not len(self) and self.rehomed is None
+
+
+class Worker:
+    """Drains the outbox over one connection."""
+
+    def __init__(
+        self,
+        access: Access,
+        metrics: Metrics,
+        *,
+        attempts_max: int,
+        batch_size: int = BATCH_SIZE,
+        projection_sql: bytes | None = None,
+    ) -> None:
+        self.access = access
+        self.metrics = metrics
+        self._attempts_max = attempts_max
+        self._projection_sql = projection_sql
+        self._batch_size_max = self._batch_size = batch_size
+        self._claimed_count = 0
+        self._after_seq = 0
+        self._rescan_at = float("-inf")
+
+    async def run_once(self, conn: Connection) -> Batch:
+        """Claim and apply one batch in one transaction, then re-home one page of users in another, if any wait.
+
+        Raises what is not the deliveries' fault, after everything of that transaction has been rolled back.
+        """
+        try:
+            batch, is_rehoming = await self._drain_one(conn)
+        except Inseparable:
+            self.was_too_much()
+            return await self.run_once(conn)
+        if is_rehoming:
+            batch.rehomed = await self._rehome(conn)
+        return batch
+
+    async def _drain_one(self, conn: Connection) -> tuple[Batch, bool]:
+        """Return what one batch did, and whether users wait to be re-homed."""
+        batch = Batch()
+        started = time.perf_counter()
+        async with transaction(conn, self.access):
+            # Every statement of the batch sees the same delete policy and defaults.
+            await conn.execute(query("recorded_settings/lock_shared"))
+            claimed = await self._claim(conn)
+            if claimed:
+                await self._apply(conn, claimed, batch)
+            is_rehoming = await rehome.is_due(conn)
+        if claimed:
+            self._batch_size = min(2 * self._batch_size, self._batch_size_max)
+            self._report(claimed, batch, time.perf_counter() - started)
+        return batch, is_rehoming
+
+    def was_too_much(self) -> None:
+        """Make the next batch half of the last, which could not be applied in one go or not in time."""
+        self._batch_size = max(1, min(self._batch_size, self._claimed_count) // 2)
+
+    async def _rehome(self, conn: Connection) -> rehome.Turn | None:
+        async with transaction(conn, self.access):
+            await conn.execute(query("recorded_settings/lock_shared"))
+            turn = await rehome.turn(conn, retry_delay, projection_sql=self._projection_sql)
+        for user_id, error in turn.postponed if turn else ():
+            fields = {"user_id": user_id, "error_code": code(error), "error": summary(error)}
+            log.warning(logs.REHOMING_POSTPONED, extra=fields)
+        return turn
+
+    async def _claim(self, conn: Connection) -> list[Claimed]:
+        """Go on behind the last seen delivery; look from the start when that brings too little, and every second.
+
+        What lies below is a late commit or a replay; going on spares dead index entries while a foreign transaction
+        keeps them from being cleaned up.
+        """
+        if time.monotonic() >= self._rescan_at:
+            self._after_seq = 0
+        # However many are due, new deliveries get half of the batch.
+        due = await queue.claim_retries(conn, batch_size=(self._batch_size + 1) // 2)
+        size = self._batch_size - len(due)
+        claimed = await queue.claim(conn, after_seq=self._after_seq, batch_size=size)
+        if self._after_seq and len(claimed) < size:
+            claimed += await queue.claim(conn, after_seq=0, batch_size=size - len(claimed))
+            self._after_seq = 0
+        if not self._after_seq:
+            self._rescan_at = time.monotonic() + RESCAN_SECONDS
+        self._after_seq = max((c.seq for c in claimed), default=0) if len(claimed) == size else 0
+        self._claimed_count = len(due) + len(claimed)
+        return due + claimed
+
+    async def _apply(self, conn: Connection, claimed: Sequence[Claimed], batch: Batch) -> None:
+        """Apply all but the deliveries that cannot be applied, which are set aside."""
+
+        async def attempt(deliveries: Sequence[Claimed]) -> dict[int, str]:
+            return await apply(conn, deliveries, self._projection_sql)
+
+        outcomes, culprits = await apply_around(conn, claimed, attempt, _Tally(claimed), subject=_subject)
+        batch.outcomes = outcomes or {}
+        for delivery, error in culprits:
+            await self._set_aside(conn, delivery, error, batch)
+
+    async def _set_aside(self, conn: Connection, claimed: Claimed, error: Exception, batch: Batch) -> None:
+        kind = fault(error)
+        if kind is Fault.BUSY:
+            delay = timedelta(seconds=random.uniform(0, BUSY_SECONDS_MAX))
+            await queue.retry(conn, claimed, delay, code(error), summary(error))
+            batch.retried.append((claimed, error))
+            return
+        claimed = claimed._replace(attempts=claimed.attempts + 1)
+        # What a deploy broke for everybody is mended by another, and costs nobody a delivery.
+        is_for_all = isinstance(error, StatementRefused) and error.is_for_all
+        if kind is Fault.POISON or (claimed.attempts >= self._attempts_max and not is_for_all):
+            await queue.bury(conn, claimed, code(error), summary(error))
+            batch.buried.append((claimed, error))
+        else:
+            await queue.retry(conn, claimed, retry_delay(claimed.attempts), code(error), summary(error))
+            batch.retried.append((claimed, error))
+
+    def _report(self, claimed: Sequence[Claimed], batch: Batch, seconds: float) -> None:
+        done = [(delivery, batch.outcomes[delivery.seq]) for delivery in claimed if delivery.seq in batch.outcomes]
+        logs.log_outcomes([(d.message_id, d.event_type, d.user_id, outcome, d.attempts + 1) for d, outcome in done])
+        for failed, error in batch.retried:
+            log.warning("delivery_retried", extra=_failure(failed, error))
+        for failed, error in batch.buried:
+            log.error("delivery_buried", extra=_failure(failed, error))
+        self.metrics.observe_batch(seconds, len(batch))
+        for (event_type, outcome), n in Counter((d.event_type, outcome) for d, outcome in done).items():
+            self.metrics.applied(event_type, outcome, n)
+        self.metrics.retried(len(batch.retried))
+        self.metrics.buried(len(batch.buried))
+
+
+def _failure(claimed: Claimed, error: Exception) -> dict[str, object]:
+    return {
+        "seq": claimed.seq,
+        "type": claimed.event_type,
+        "attempt": claimed.attempts,
+        "error_code": code(error),
+        "error": summary(error),
+    }
+
+
+class _Tally:
+    """Counts subjects that fail alike, and stops the worker when so many can't be at fault themselves.
+
+    A subject counts once however many deliveries it has, and a known failure not at all: neither one user's many
+    updates nor many retries due together say anything about the rest. Whom the application's statement refuses does
+    not count either: what is wrong there is for its owner to mend, and ours goes on.
+    """
+
+    def __init__(self, batch: Sequence[Claimed]) -> None:
+        self._batch = batch
+        self._failed: defaultdict[tuple[str, str], set[UUID | int]] = defaultdict(set)
+        # What too many users met; the rest is not tried.
+        self.overrun: Exception | None = None
+
+    def count(self, claimed: Claimed, error: Exception, *, is_alone: bool) -> None:
+        if isinstance(error, StatementRefused):
+            return
+        is_busy = fault(error) is Fault.BUSY
+        if claimed.has_failed and not is_busy:
+            return
+        alike = self._failed[code(error), summary(error)]
+        alike.add(_subject(claimed))
+        if is_busy:
+            if len(alike) >= BUSY_USERS_MAX:
+                self.overrun = error
+            if self.overrun and is_alone:
+                raise error
+            return
+        subject_count = len({_subject(delivery) for delivery in self._batch if not delivery.has_failed})
+        if subject_count >= ALIKE_SUBJECTS_MIN and len(alike) * 2 >= subject_count:
+            raise WorkerStopped(f"{len(alike)} of {subject_count} failed alike: {summary(error)}") from error
+
+
+def _subject(claimed: Claimed) -> UUID | int:
+    return claimed.user_id or claimed.seq
+
+
+def retry_delay(attempts: int) -> timedelta:
+    """Return how long to wait after that many attempts: anything from nothing to 2^attempts seconds."""
+    return timedelta(seconds=random.uniform(0, min(RETRY_SECONDS_MAX, 2.0 ** min(attempts, RETRY_EXPONENT_MAX))))
+
+
+async def drain(conn: Connection, worker: Worker) -> int:
+    """Apply batches and re-home users until nothing is due; return how many deliveries were dealt with."""
+    total = 0
+    while not (batch := await worker.run_once(conn)).is_idle:
+        total += len(batch)
+    return total

@@ -1,0 +1,115 @@
+"""Apply all that can be applied in one go, and find what stands in its way.
+
+Halves are tried inside savepoints that are rolled back whatever comes of them: no lock outlives its try, so that a
+transaction takes its locks in one order however often it has looked for culprits.
+"""
+
+from collections.abc import Awaitable, Callable, Hashable, Sequence
+from typing import Generic, Protocol, TypeVar
+
+from consumer.errors import Inseparable, UsersRefused
+from consumer.postgres.connections import Connection
+from consumer.postgres.error_classes import Fault, fault
+from consumer.postgres.queries import query
+
+Item = TypeVar("Item", bound=Hashable)
+Tallied_contra = TypeVar("Tallied_contra", contravariant=True)
+Result = TypeVar("Result")
+Culprits = list[tuple[Item, Exception]]
+
+# Milliseconds to wait for a lock once one has been waited for in vain: finding who is locked takes ten such waits.
+BUSY_LOCK_TIMEOUT = "50"
+
+
+class Tally(Protocol[Tallied_contra]):
+    """Decides when there are too many culprits to go on looking: *overrun* is what too many of them met."""
+
+    overrun: Exception | None
+
+    def count(self, item: Tallied_contra, error: Exception, *, is_alone: bool) -> None:
+        """Note a culprit; *is_alone* while nothing has got through. Raises what nothing shall be committed after."""
+
+
+async def apply_around(
+    conn: Connection,
+    items: Sequence[Item],
+    attempt: Callable[[Sequence[Item]], Awaitable[Result]],
+    tally: Tally[Item],
+    subject: Callable[[Item], Hashable] = lambda item: item,
+) -> tuple[Result | None, Culprits[Item]]:
+    """Attempt all but the culprits in the caller's transaction; return what came of it, None when all are, and them.
+
+    Whoever locks a *subject* locks all of its items.
+    Raises what is not the items' fault, and Inseparable when only some together fail.
+    """
+    culprits: Culprits[Item] = []
+    search = _Search(conn, attempt, tally, subject)
+    while items:
+        try:
+            async with conn.transaction():
+                return await attempt(items), culprits
+        except UsersRefused as error:
+            found = [(item, error.reasons[subject(item)]) for item in items if subject(item) in error.reasons]
+            for item, reason in found:
+                tally.count(item, reason, is_alone=False)
+        # The one place that may catch anything: whatever an item raises decides that item's fate.
+        except Exception as error:
+            _raise_what_is_no_items_fault(conn, error)
+            together = sorted(items, key=lambda item: str(subject(item)))
+            if not (found := await search.among(together, error)):
+                raise Inseparable from error
+        culprits += found
+        guilty = {item for item, _ in found}
+        items = [item for item in items if item not in guilty]
+    return None, culprits
+
+
+class _Search(Generic[Item]):
+    def __init__(
+        self,
+        conn: Connection,
+        attempt: Callable[[Sequence[Item]], Awaitable[object]],
+        tally: Tally[Item],
+        subject: Callable[[Item], Hashable],
+    ) -> None:
+        self._conn = conn
+        self._attempt = attempt
+        self._tally = tally
+        self._subject = subject
+        self._has_passed = False
+
+    async def among(self, items: Sequence[Item], error: Exception) -> Culprits[Item]:
+        """Return which of these, who fail together, fail on their own or are not tried any more, each with why."""
+        is_busy = fault(error) is Fault.BUSY
+        # Waiting again for each of a locked subject's items would take minutes.
+        if len(items) == 1 or (is_busy and len({self._subject(item) for item in items}) == 1):
+            self._tally.count(items[0], error, is_alone=not self._has_passed)
+            return [(item, error) for item in items]
+        if is_busy:
+            await self._conn.execute(query("session/set_lock_timeout"), {"lock_timeout": BUSY_LOCK_TIMEOUT})
+        culprits: Culprits[Item] = []
+        half = len(items) // 2
+        for part in (items[:half], items[half:]):
+            if overrun := self._tally.overrun:
+                culprits += [(item, overrun) for item in part]
+            elif failure := await self._failure(part):
+                culprits += await self.among(part, failure)
+        return culprits
+
+    async def _failure(self, items: Sequence[Item]) -> Exception | None:
+        try:
+            async with self._conn.transaction(force_rollback=True):
+                await self._attempt(items)
+        # They have come as far as the application's statement; whom it refuses is told when the others are attempted.
+        except (UsersRefused, Inseparable):
+            pass
+        except Exception as error:
+            _raise_what_is_no_items_fault(self._conn, error)
+            return error
+        self._has_passed = True
+        return None
+
+
+def _raise_what_is_no_items_fault(conn: Connection, error: Exception) -> None:
+    if fault(error) in {Fault.TRANSIENT, Fault.OURS} or conn.closed:
+        raise error

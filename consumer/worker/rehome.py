@@ -1,0 +1,133 @@
+"""Re-homing: users of a company that was made or deleted look for their home again, page by page."""
+
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from typing import NamedTuple
+from uuid import UUID
+
+from psycopg.rows import args_row
+
+from consumer.effects import application, companies, members, users
+from consumer.effects.companies import Selected
+from consumer.errors import Inseparable
+from consumer.postgres.connections import Connection
+from consumer.postgres.queries import query
+from consumer.worker.bisect import Culprits, apply_around
+
+# Users a transaction: a page takes about as long as a batch of deliveries, so that neither holds up the other.
+PAGE_SIZE = 500
+# So many users of a page may be locked or refused. More are no accident: a table is locked, or an application's
+# constraint concerns everybody; then all that are left of the company wait for their next turn.
+POSTPONED_MAX = 10
+# Milliseconds to wait for a lock: deliveries wait meanwhile, and re-homing can come back.
+LOCK_TIMEOUT = "50"
+
+
+class Task(NamedTuple):
+    """The users of a company from one id to another, whom the delivery *seq* sends to look for a home."""
+
+    id: int
+    company_id: UUID
+    next_user_id: UUID
+    last_user_id: UUID
+    attempts: int
+    seq: int
+
+
+class Turn(NamedTuple):
+    """What one transaction did: how many users it looked after, and some of those it postponed, each with why.
+
+    *is_overrun* tells that all who are left of the company are postponed.
+    """
+
+    users: int
+    postponed: Sequence[tuple[UUID, Exception]]
+    is_overrun: bool
+
+
+async def is_due(conn: Connection) -> bool:
+    """Return whether users of any company wait."""
+    cursor = await conn.execute(query("rehome/is_due"))
+    return await cursor.fetchone() == (True,)
+
+
+async def turn(
+    conn: Connection,
+    delay: Callable[[int], timedelta],
+    page_size: int = PAGE_SIZE,
+    projection_sql: bytes | None = None,
+) -> Turn | None:
+    """Look after one page of one company's users in the caller's transaction; None when no company waits that no other
+    worker is at.
+
+    A user whom somebody locks, or whom an application's constraint or statement refuses, is tried again after a *delay*
+    by attempts; where they are too many, all that are left are.
+    """
+    if (task := await _claim(conn)) is None:
+        return None
+    await conn.execute(query("session/set_lock_timeout"), {"lock_timeout": LOCK_TIMEOUT})
+    # What was too much together comes in smaller pages.
+    size = max(1, page_size >> task.attempts)
+    found = await _page(conn, task, size + 1)
+    page, following = found[:size], found[size:]
+    postponed, is_overrun = await _settle_around(conn, task.seq, page, projection_sql)
+    aside = [(user_id, user_id) for user_id, _ in postponed]
+    if is_overrun:
+        aside, following = [(task.next_user_id, task.last_user_id)], []
+    for first, last in aside:
+        values = {**task._asdict(), "first_user_id": first, "last_user_id": last, "delay": delay(task.attempts + 1)}
+        await conn.execute(query("rehome/postpone"), values)
+    if following:
+        await conn.execute(query("rehome/advance"), {"id": task.id, "next_user_id": following[0]})
+    else:
+        await conn.execute(query("rehome/finish"), {"id": task.id})
+    return Turn(len(page), postponed[:POSTPONED_MAX], is_overrun)
+
+
+async def _claim(conn: Connection) -> Task | None:
+    async with conn.cursor(binary=True, row_factory=args_row(Task)) as cursor:
+        await cursor.execute(query("rehome/claim"))
+        return await cursor.fetchone()
+
+
+async def _page(conn: Connection, task: Task, page_size: int) -> list[UUID]:
+    cursor = await conn.execute(query("rehome/page"), {**task._asdict(), "page_size": page_size}, binary=True)
+    return [user_id for (user_id,) in await cursor.fetchall()]
+
+
+async def _settle_around(
+    conn: Connection, seq: int, page: Sequence[UUID], projection_sql: bytes | None
+) -> tuple[Culprits[UUID], bool]:
+    """Re-home all but those who can't be now; return them, and whether nobody else is to be tried either."""
+    tally = _Tally()
+    try:
+        _, culprits = await apply_around(
+            conn, page, lambda user_ids: _settle(conn, seq, user_ids, projection_sql), tally
+        )
+    except Inseparable as error:
+        return [(page[0], error)], True
+    return culprits, tally.overrun is not None
+
+
+async def _settle(conn: Connection, seq: int, user_ids: Sequence[UUID], projection_sql: bytes | None) -> None:
+    # The order of locks is that of a batch: users, then companies.
+    await conn.execute(query("users/lock"), {"user_ids": user_ids})
+    await companies.lock(conn, [], Selected(), user_ids)
+    if moved := await members.settle(conn, user_ids):
+        await users.put_rehomed(conn, seq, moved)
+    # Who is at home elsewhere has lost a membership.
+    await application.follow(conn, projection_sql, user_ids)
+    await conn.execute(query("session/check_constraints"))
+
+
+class _Tally:
+    """Gives up a page when so many of its users can't be at fault themselves."""
+
+    def __init__(self) -> None:
+        self.overrun: Exception | None = None
+        self._count = 0
+
+    def count(self, _user_id: UUID, error: Exception, *, is_alone: bool) -> None:
+        self._count += 1
+        if self._count > POSTPONED_MAX:
+            self.overrun = error
