@@ -34,7 +34,7 @@ from consumer.outbox.queue import Claimed
 from consumer.postgres import migrations
 from consumer.postgres.connections import Connection, connect, enter, worker_access
 from consumer.worker import rehome
-from consumer.worker.batch import BATCH_SIZE, Worker, drain, retry_delay
+from consumer.worker.batch import BATCH_SIZE, BatchRunner, drain, retry_delay
 
 ACCESS = worker_access("consumer")
 
@@ -124,7 +124,7 @@ def _work(
     logs.configure("json", "info")
 
     async def work() -> int:
-        worker = Worker(ACCESS, Metrics(KNOWN_TYPES), attempts_max=12, batch_size=batch_size)
+        worker = BatchRunner(ACCESS, Metrics(KNOWN_TYPES), attempts_max=12, batch_size=batch_size)
         async with await connect(url, ACCESS) as conn:
             await enter(conn, ACCESS)
             barrier.wait(timeout=60)
@@ -177,7 +177,7 @@ def _project_mix(
             is_rehoming = True
             while is_rehoming:
                 async with conn.transaction():
-                    is_rehoming = await rehome.turn(conn, retry_delay) is not None
+                    is_rehoming = await rehome.run_page(conn, retry_delay) is not None
 
     with patch.multiple(outbox_queue, finish=finish, finish_users=finish_users):
         asyncio.run(project())

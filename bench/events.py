@@ -12,7 +12,7 @@ from consumer.effects import recorded_settings
 from consumer.outbox import storage
 from consumer.outbox.storage import Delivery
 from consumer.postgres.connections import connect, operator_access
-from consumer.settings.settings import Projection
+from consumer.settings.settings import ShapingSettings
 
 FILL_BATCH = 2000
 START = datetime(2026, 11, 22, tzinfo=UTC)
@@ -25,7 +25,7 @@ async def fill(url: str, deliveries: Sequence[Delivery], history: int) -> None:
     """Store deliveries behind as many old ones."""
     async with await connect(url, operator_access("consumer")) as conn:
         async with conn.transaction():
-            await recorded_settings.record(conn, Projection(), worker_role="consumer_worker", is_forced=False)
+            await recorded_settings.record(conn, ShapingSettings(), worker_role="consumer_worker", is_forced=False)
         if history:
             await conn.execute(_HISTORY, {"body": user_event(UUID(int=1), 1), "rows": history})
         for start in range(0, len(deliveries), FILL_BATCH):

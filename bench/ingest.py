@@ -28,9 +28,9 @@ from consumer.events.check import KNOWN_TYPES
 from consumer.metrics import Metrics
 from consumer.postgres import migrations
 from consumer.postgres.connections import Connection, connect, operator_access, worker_access
-from consumer.settings.settings import Projection
-from consumer.worker.batch import Worker
-from consumer.worker.loop import Loop
+from consumer.settings.settings import ShapingSettings
+from consumer.worker.batch import BatchRunner
+from consumer.worker.loop import Worker
 
 CONNECTIONS = 64
 WORKER_ACCESS = worker_access("consumer")
@@ -77,8 +77,8 @@ def lone_event(key: bytes, url: str) -> dict[str, object]:
     progress("a lone event")
 
     async def measured(port: int) -> list[float]:
-        worker = Worker(WORKER_ACCESS, Metrics(KNOWN_TYPES), attempts_max=12)
-        loop = Loop(url, worker, forget_attempt, poll_max=timedelta(seconds=1))
+        worker = BatchRunner(WORKER_ACCESS, Metrics(KNOWN_TYPES), attempts_max=12)
+        loop = Worker(url, worker, forget_attempt, poll_max=timedelta(seconds=1))
         working = asyncio.create_task(loop.run())
         async with await connect(url, operator_access("consumer")) as conn:
             times = [await _lone(conn, port, request) for request in signed_requests(LONE_EVENTS, 50_000_000, key)]
@@ -105,7 +105,7 @@ async def _lone(conn: Connection, port: int, request: bytes) -> float:
 
 async def _prepare(url: str) -> None:
     async with await connect(url, operator_access("consumer")) as conn, conn.transaction():
-        await recorded_settings.record(conn, Projection(), worker_role="consumer_worker", is_forced=False)
+        await recorded_settings.record(conn, ShapingSettings(), worker_role="consumer_worker", is_forced=False)
 
 
 def _in_new_database(server_url: str, act: Callable[[str], dict[str, object]]) -> dict[str, object]:

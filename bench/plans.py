@@ -25,7 +25,7 @@ from consumer.metrics import Metrics
 from consumer.postgres import migrations
 from consumer.postgres.connections import connect, worker_access
 from consumer.postgres.queries import sql_root
-from consumer.worker.batch import Worker
+from consumer.worker.batch import BatchRunner
 
 ACCESS = worker_access("consumer")
 EVENTS = 1_000
@@ -92,7 +92,7 @@ def measure(server_url: str, profiles: int, companies: int) -> Told:
 
 
 async def _work(url: str, told: Told) -> None:
-    worker = Worker(ACCESS, Metrics(KNOWN_TYPES), attempts_max=12, batch_size=EVENTS)
+    worker = BatchRunner(ACCESS, Metrics(KNOWN_TYPES), attempts_max=12, batch_size=EVENTS)
     async with await connect(url, ACCESS) as conn:
         await conn.execute(EXPLAIN)
         conn.add_notice_handler(told.hear)

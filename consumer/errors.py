@@ -13,9 +13,9 @@ class ConsumerError(Exception):
 class BadSettings(ConsumerError):
     """The configuration is not usable."""
 
-    def __init__(self, faults: list[str]) -> None:
-        super().__init__("\n".join(faults))
-        self.faults = faults
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
 
 
 class BadPayload(ConsumerError):
@@ -50,10 +50,6 @@ class IntakeFull(StoreUnavailable):
 
 class NoDatabase(ConsumerError):
     """There is no database to work with."""
-
-
-class SchemaMismatch(ConsumerError):
-    """The database's migrations are not those this release carries."""
 
 
 class SettingsMismatch(ConsumerError):

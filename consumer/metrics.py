@@ -45,7 +45,7 @@ REFUSALS = (
     OTHER,
 )
 WARNINGS = ("missing_email", "missing_name", OTHER)
-FAULTS = ("transient", "busy", "ours", "constraint", "poison", OTHER)
+ERROR_CLASSES = ("transient", "busy", "ours", "constraint", "poison", OTHER)
 OUTCOMES = ("applied", "unchanged", "stale", "ignored", OTHER)
 
 # From one quick commit to the 5 s after which a request is shed.
@@ -81,7 +81,7 @@ class Metrics:
         self._refused = _Counts(registry, "deliveries_refused", "Requests answered otherwise", reason=REFUSALS)
         self._warned = _Counts(registry, "delivery_warnings", "Oddities in usable deliveries", kind=WARNINGS)
         self._applied = _Counts(registry, "deliveries_applied", "Deliveries done", event_type=types, outcome=OUTCOMES)
-        self._failed = _Counts(registry, "batch_failures", "Batches rolled back", fault=FAULTS)
+        self._failed = _Counts(registry, "batch_failures", "Batches rolled back", error_class=ERROR_CLASSES)
         self._retried = _Counts(registry, "deliveries_retried", "Deliveries put back to be tried again")
         self._buried = _Counts(registry, "deliveries_buried", "Deliveries that a worker set aside as dead")
         self._receive_seconds = _histogram(registry, "receive_seconds", "A request, read to answered", RECEIVE_SECONDS)
@@ -116,9 +116,9 @@ class Metrics:
         """Count deliveries that a committed batch set aside as dead."""
         self._buried.add(amount=deliveries)
 
-    def failed(self, fault: str) -> None:
+    def failed(self, error_class: str) -> None:
         """Count a batch that was rolled back, by whose fault it was."""
-        self._failed.add(fault)
+        self._failed.add(error_class)
 
     def observe_batch(self, seconds: float, deliveries: int) -> None:
         """Time a committed batch."""

@@ -11,13 +11,12 @@ from uuid import UUID, uuid4
 
 import orjson
 from psycopg import AsyncConnection
-from psycopg.rows import scalar_row
 
 from consumer.errors import BadPayload
 from consumer.events.check import check
 from consumer.outbox import storage
 from consumer.outbox.storage import Delivery
-from consumer.postgres.queries import query
+from consumer.postgres import session
 
 # How far Stack's replicas may be behind: a webhook about the same moment must win.
 REPLICA_LAG = timedelta(seconds=60)
@@ -87,7 +86,7 @@ async def sync_users(
 async def _handle(
     conn: AsyncConnection[Any], verb: str, user: UUID | Mapping[str, Any], at: datetime | None, message_id: str | None
 ) -> Stored:
-    occurred_at = at or await _now(conn)
+    occurred_at = at or await session.now(conn)
     data: dict[str, Any] = {"id": str(user)} if isinstance(user, UUID) else dict(user)
     data[f"signed_{verb}_at_millis"] = int(occurred_at.timestamp() * 1000)
     chosen_id = message_id or f"signed_{verb}_{uuid4()}"
@@ -103,13 +102,5 @@ def _delivery(source: str, message_id: str, at: datetime, event: Mapping[str, ob
 
 async def _put(conn: AsyncConnection[Any], deliveries: list[Delivery]) -> int:
     count = await storage.put(conn, deliveries)
-    await conn.execute(query("session/wake"))
+    await session.wake(conn)
     return count
-
-
-async def _now(conn: AsyncConnection[Any]) -> datetime:
-    async with conn.cursor(row_factory=scalar_row) as cursor:
-        await cursor.execute(query("session/now"))
-        now = await cursor.fetchone()
-    assert isinstance(now, datetime)
-    return now

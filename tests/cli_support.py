@@ -20,7 +20,7 @@ from click.testing import CliRunner, Result
 
 from consumer.cli.addresses import free_port
 from consumer.cli.main import consumer
-from consumer.simulator.samples import Occasion, body
+from consumer.simulator.samples import SampleContext, body
 from consumer.simulator.sender import Answer, Sender, new_message_id
 from tests.support import rows
 
@@ -167,7 +167,7 @@ def is_ready(port: int) -> bool:
 def deliver(port: int, *, secret: str = SECRET) -> Answer:
     """Deliver a signed `user.created` to the receiver on a port."""
     with Sender(f"http://{HOST}:{port}/webhooks/stack", secret=secret) as sender:
-        return sender.post(body("user.created", Occasion.now()), new_message_id(datetime.now(UTC)))
+        return sender.post(body("user.created", SampleContext.now()), new_message_id(datetime.now(UTC)))
 
 
 def on(url: str, **settings: int | str) -> Mapping[str, str]:

@@ -10,7 +10,7 @@ import pytest
 
 from consumer.embedded import server as embedded
 from consumer.postgres import migrations
-from consumer.settings.settings import Projection
+from consumer.settings.settings import ShapingSettings
 from tests.support import empty, plain_owner, record, scratch_database
 
 
@@ -39,5 +39,5 @@ def database_url(server_url: str) -> Iterator[str]:
 def emptied(database_url: str) -> str:
     """The session's database without a row, the default settings recorded."""
     empty(database_url)
-    asyncio.run(record(database_url, Projection()))
+    asyncio.run(record(database_url, ShapingSettings()))
     return database_url

@@ -10,7 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from consumer.outbox.storage import Delivery
-from consumer.settings.settings import Projection
+from consumer.settings.settings import ShapingSettings
 from tests import model_teams as teams
 from tests.model_facts import Row, data, edited, identifier, instant, is_snapshot, text, version
 from tests.support import rows
@@ -27,7 +27,7 @@ class State:
     sign_ins: set[tuple[str, ...]]
 
 
-def fold(deliveries: list[Delivery], settings: Projection) -> State:
+def fold(deliveries: list[Delivery], settings: ShapingSettings) -> State:
     """Return the state that the set of deliveries must end in; their order and repeats are not looked at."""
     unique = {(d.source, d.message_id): d for d in deliveries}.values()
     by_user: dict[str, list[Delivery]] = {}
@@ -68,7 +68,7 @@ def _sign_ins(known: Collection[Delivery]) -> set[tuple[str, ...]]:
     }
 
 
-def _mirror(user_id: str, known: list[Delivery], settings: Projection) -> Row:
+def _mirror(user_id: str, known: list[Delivery], settings: ShapingSettings) -> Row:
     deleted_at = min((d.occurred_at for d in known if d.event_type == "user.deleted"), default=None)
     winner = max(filter(is_snapshot, known), key=version, default=None)
     user = data(winner) if winner else {}
@@ -112,7 +112,7 @@ def _forgotten(policy: str) -> Row:
     return personal if policy == "anonymise" else personal | flags
 
 
-def _profile(mirror: Row, known: list[Delivery], settings: Projection) -> Row:
+def _profile(mirror: Row, known: list[Delivery], settings: ShapingSettings) -> Row:
     user_id = mirror["stack_user_id"]
     is_anonymised = bool(mirror["deleted_at"]) and settings.delete_policy == "anonymise"
     return {

@@ -4,11 +4,11 @@ from collections.abc import Collection, Iterable
 from datetime import datetime
 
 from consumer.outbox.storage import Delivery
-from consumer.settings.settings import Projection
+from consumer.settings.settings import ShapingSettings
 from tests.model_facts import Row, data, edited, is_snapshot, version
 
 
-def companies(known: Collection[Delivery], settings: Projection) -> dict[str, Row]:
+def companies(known: Collection[Delivery], settings: ShapingSettings) -> dict[str, Row]:
     named = {str(d.team_id) for d in known if _names_a_team(d)} | {team_id for _, team_id in _selections(known)}
     if settings.default_company_id:
         named.add(str(settings.default_company_id))
@@ -81,7 +81,7 @@ def _permissions(team_id: str, user_id: str, known: Collection[Delivery]) -> lis
 
 
 def home(
-    user: Row, known: Iterable[Delivery], members: Iterable[Row], companies: dict[str, Row], settings: Projection
+    user: Row, known: Iterable[Delivery], members: Iterable[Row], companies: dict[str, Row], settings: ShapingSettings
 ) -> str | None:
     """Return the home company of a user by the mirror row."""
     if user["deleted_at"]:

@@ -19,7 +19,7 @@ from consumer.metrics import Metrics
 from consumer.outbox import storage
 from consumer.outbox.storage import Delivery
 from consumer.postgres.connections import connect, receiver_access, transaction, worker_access
-from consumer.worker.batch import Worker, drain
+from consumer.worker.batch import BatchRunner, drain
 from tests.support import put, rows
 
 SECRET = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"
@@ -81,7 +81,7 @@ def work(database_url: str) -> int:
     async def applied() -> int:
         access = worker_access("consumer")
         async with await connect(database_url, access) as conn:
-            return await drain(conn, Worker(access, Metrics(KNOWN_TYPES), attempts_max=12))
+            return await drain(conn, BatchRunner(access, Metrics(KNOWN_TYPES), attempts_max=12))
 
     return asyncio.run(applied())
 

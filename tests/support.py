@@ -22,7 +22,7 @@ from consumer.postgres.connections import (
     transaction,
     worker_access,
 )
-from consumer.settings.settings import Projection
+from consumer.settings.settings import ShapingSettings
 from consumer.worker import rehome
 
 TABLES = (
@@ -81,7 +81,7 @@ def empty(database_url: str) -> None:
             conn.execute(f"DELETE FROM {table}")
 
 
-async def record(database_url: str, settings: Projection, role_prefix: str = "consumer") -> None:
+async def record(database_url: str, settings: ShapingSettings, role_prefix: str = "consumer") -> None:
     """Record projection settings as `migrate --settings` does."""
     worker_role = f"{role_prefix}_worker"
     async with await connect(database_url, operator_access(role_prefix)) as conn, conn.transaction():
@@ -105,7 +105,7 @@ async def apply_next(conn: Connection, batch_size: int) -> dict[int, str]:
 async def rehome_next(conn: Connection, page_size: int = rehome.PAGE_SIZE) -> bool:
     """Re-home one page of users as the worker does; return whether any waited."""
     async with transaction(conn, worker_access("consumer")):
-        return await rehome.turn(conn, lambda _: timedelta(0), page_size) is not None
+        return await rehome.run_page(conn, lambda _: timedelta(0), page_size) is not None
 
 
 def rows(database_url: str, statement: str) -> list[dict[str, Any]]:

@@ -15,9 +15,9 @@ from consumer.errors import LostDeliveries
 from consumer.events.check import KNOWN_TYPES
 from consumer.metrics import Metrics
 from consumer.postgres.connections import connect, worker_access
-from consumer.postgres.error_classes import code, fault
-from consumer.settings.settings import DeletePolicy, Projection
-from consumer.worker.batch import Batch, Worker, drain
+from consumer.postgres.error_classes import code, error_class
+from consumer.settings.settings import DeletePolicy, ShapingSettings
+from consumer.worker.batch import Batch, BatchRunner, drain
 from tests.application_support import SCHEMA, STATEMENT, tables
 from tests.factories import delivery, membership, permission, team_event, user_deleted, user_updated
 from tests.operator_cli import arrive, call, facts, states
@@ -35,11 +35,11 @@ def application(emptied: str) -> Iterator[str]:
         yield url
 
 
-def worker(statement: bytes | None = STATEMENT, attempts_max: int = 12) -> Worker:
-    return Worker(ACCESS, Metrics(KNOWN_TYPES), attempts_max=attempts_max, projection_sql=statement)
+def worker(statement: bytes | None = STATEMENT, attempts_max: int = 12) -> BatchRunner:
+    return BatchRunner(ACCESS, Metrics(KNOWN_TYPES), attempts_max=attempts_max, projection_sql=statement)
 
 
-def work(url: str, subject: Worker | None = None) -> int:
+def work(url: str, subject: BatchRunner | None = None) -> int:
     async def run() -> int:
         async with await connect(url, ACCESS) as conn:
             return await drain(conn, subject or worker())
@@ -47,7 +47,7 @@ def work(url: str, subject: Worker | None = None) -> int:
     return asyncio.run(run())
 
 
-def run_once(url: str, subject: Worker | None = None) -> Batch:
+def run_once(url: str, subject: BatchRunner | None = None) -> Batch:
     async def run() -> Batch:
         async with await connect(url, ACCESS) as conn:
             return await (subject or worker()).run_once(conn)
@@ -148,7 +148,7 @@ def test_a_later_activity_is_followed_too(application: str) -> None:
 )
 def test_a_deleted_user_is_followed_under_each_policy(application: str, policy: DeletePolicy, left: str | None) -> None:
     user_id = uuid4()
-    asyncio.run(record(application, Projection(delete_policy=policy)))
+    asyncio.run(record(application, ShapingSettings(delete_policy=policy)))
     arrive(application, user_updated(user_id))
     work(application)
 
@@ -358,7 +358,7 @@ def test_what_the_server_lacks_is_not_the_statements_error(application: str, sql
     ):
         work(application)
 
-    assert (code(raised.value), fault(raised.value).value) == (sqlstate, expected)
+    assert (code(raised.value), error_class(raised.value).value) == (sqlstate, expected)
     assert failures(application) == []
 
 

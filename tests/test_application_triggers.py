@@ -5,7 +5,7 @@ from uuid import uuid4
 
 import pytest
 
-from consumer.settings.settings import Projection
+from consumer.settings.settings import ShapingSettings
 from tests.factories import user_deleted, user_updated
 from tests.support import record, rows, schema_change
 from tests.test_effects import applied, audit
@@ -65,7 +65,7 @@ def test_the_application_can_only_keep_a_profile_that_was_there(
     emptied: str, batch_size: int, left: list[dict[str, object]]
 ) -> None:
     """Who comes and goes in one batch never had one: the one place where a trigger lets the batches show."""
-    asyncio.run(record(emptied, Projection(delete_policy="hard")))
+    asyncio.run(record(emptied, ShapingSettings(delete_policy="hard")))
     user_id = uuid4()
     stored(emptied, [user_updated(user_id), user_deleted(user_id)])
 

@@ -107,7 +107,7 @@ def test_a_worker_waits_for_a_missing_migration(server_url: str, tmp_path: Path)
         scratch_database(server_url, f"{NAME}_wait") as empty,
         running(tmp_path, on(empty, OPS_PORT=ops_port), "work") as worker,
     ):
-        until(lambda: "run `consumer migrate`" in ask(ops_port, "/readyz")[1] and "database_unfit" in worker.text)
+        until(lambda: "run `consumer migrate`" in ask(ops_port, "/readyz")[1] and "database_not_ready" in worker.text)
         invoke(tmp_path, on(empty), "migrate")
         until(lambda: is_ready(ops_port))
         exit_code = worker.stop()

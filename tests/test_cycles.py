@@ -14,8 +14,8 @@ from consumer.postgres.connections import open_pool, receiver_access, worker_acc
 from consumer.receiver.intake import open_intake
 from consumer.web.connection_limits import Limits
 from consumer.web.server import serve
-from consumer.worker.batch import Worker
-from consumer.worker.loop import Loop
+from consumer.worker.batch import BatchRunner
+from consumer.worker.loop import Worker
 from tests.factories import user_updated
 from tests.support import rows
 
@@ -30,7 +30,7 @@ def forget(_: object) -> None:
 async def cycle(url: str) -> None:
     """Receive one delivery and apply it, with everything that a receiver and a worker open."""
     metrics = Metrics(KNOWN_TYPES)
-    loop = Loop(url, Worker(WORKER, metrics, attempts_max=12), forget, poll_max=timedelta(seconds=1))
+    loop = Worker(url, BatchRunner(WORKER, metrics, attempts_max=12), forget, poll_max=timedelta(seconds=1))
     async with (
         open_pool(url, RECEIVER, size=3, wait_timeout=timedelta(seconds=2), attempted=forget) as pool,
         open_intake(pool, RECEIVER, metrics.received) as intake,

@@ -12,12 +12,12 @@ from consumer.postgres.connections import (
     Access,
     Connection,
     Pool,
+    autocommit,
     connect,
     enter,
     open_pool,
     operator_access,
     receiver_access,
-    statement,
     transaction,
     worker_access,
 )
@@ -64,7 +64,7 @@ def test_what_the_server_is_set_to_changes_neither_encoding_nor_isolation(databa
             async with transaction(conn, access):
                 alone = await (await conn.execute(asked)).fetchone()
             await enter(conn, access)
-            async with statement(conn, access):
+            async with autocommit(conn, access):
                 entered = await (await conn.execute(asked)).fetchone()
         return [alone, entered]
 
@@ -121,7 +121,7 @@ async def roles(conn: Connection, access: Access) -> tuple[object, object]:
     """Return what rules one statement, and what rules the session after it."""
     await conn.execute("SET synchronous_commit = off")
     await enter(conn, access)
-    async with statement(conn, access):
+    async with autocommit(conn, access):
         inside = await (await conn.execute(ROLE)).fetchone()
     return inside, await (await conn.execute(ROLE)).fetchone()
 

@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 from consumer.outbox.storage import Delivery
-from consumer.settings.settings import DeletePolicy, Projection
+from consumer.settings.settings import DeletePolicy, ShapingSettings
 from tests.factories import membership, user_deleted, user_updated
 from tests.support import record, rows
 from tests.test_effects import applied, audit, profile
@@ -28,7 +28,7 @@ def person(user_id: UUID) -> Delivery:
 
 
 def under(url: str, policy: DeletePolicy) -> str:
-    asyncio.run(record(url, Projection(delete_policy=policy)))
+    asyncio.run(record(url, ShapingSettings(delete_policy=policy)))
     return url
 
 

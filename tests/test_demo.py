@@ -12,10 +12,10 @@ from uuid import UUID
 import psutil
 import pytest
 
-from consumer.cli.demo_report import Answered, Found, Outcome, judge
 from consumer.events.check import KNOWN_TYPES, check
-from consumer.simulator.samples import APP_TYPES, DATA, Occasion, body
-from consumer.simulator.scenario import KINDS, Profile, Scenario, write
+from consumer.simulator.checks import Answered, DemoTables, OutcomeCount, judge
+from consumer.simulator.samples import APP_TYPES, DATA, SampleContext, body
+from consumer.simulator.scenario import REQUEST_KINDS, ExpectedProfile, Scenario, write
 from tests.cli_support import running
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
@@ -30,17 +30,17 @@ def scenario() -> Scenario:
     return write(Random(1), NOW)
 
 
-def ended_well(scenario: Scenario) -> tuple[list[Answered], Found]:
+def ended_well(scenario: Scenario) -> tuple[list[Answered], DemoTables]:
     """Return the answers and the tables that the scenario asks for."""
-    answers = [(posting, posting.status) for posting in scenario.postings]
+    answers = [(request, request.status) for request in scenario.requests]
     sent = scenario.kinds
     stored = sum(sent.values()) - sent["repeated"] - sent["forged"]
     outcomes = [
-        Outcome("done", "applied", stored - 2),
-        Outcome("done", "ignored", 1),
-        Outcome("dead", "not_json", 1),
+        OutcomeCount("done", "applied", stored - 2),
+        OutcomeCount("done", "ignored", 1),
+        OutcomeCount("dead", "not_json", 1),
     ]
-    return answers, Found(outcomes, dict(scenario.profiles), sent["signed in"])
+    return answers, DemoTables(outcomes, dict(scenario.profiles), sent["signed in"])
 
 
 def test_the_demo_comes_out_right_and_leaves_nothing(tmp_path: Path) -> None:
@@ -68,14 +68,14 @@ def test_the_demo_shows_people_to_people(tmp_path: Path) -> None:
 
 def test_a_scenario_holds_all_kinds_and_is_the_same_for_the_same_choices(scenario: Scenario) -> None:
     assert write(Random(1), NOW) == scenario
-    assert set(scenario.kinds) == set(KINDS)
+    assert set(scenario.kinds) == set(REQUEST_KINDS)
     assert scenario.kinds.total() >= 1000
 
 
 def test_a_forged_delivery_is_never_repeated_with_a_right_signature(scenario: Scenario) -> None:
-    forged = {posting.message_id for posting in scenario.postings if posting.kind == "forged"}
+    forged = {request.message_id for request in scenario.requests if request.kind == "forged"}
 
-    assert not [p for p in scenario.postings if p.message_id in forged and p.kind != "forged"]
+    assert not [p for p in scenario.requests if p.message_id in forged and p.kind != "forged"]
 
 
 def test_a_right_end_has_no_difference(scenario: Scenario) -> None:
@@ -84,7 +84,7 @@ def test_a_right_end_has_no_difference(scenario: Scenario) -> None:
 
 def test_a_wrong_answer_is_named(scenario: Scenario) -> None:
     answers, found = ended_well(scenario)
-    forged = next(n for n, (posting, _) in enumerate(answers) if posting.kind == "forged")
+    forged = next(n for n, (request, _) in enumerate(answers) if request.kind == "forged")
     answers[forged] = (answers[forged][0], 204)
 
     (difference,) = judge(scenario, answers, found)
@@ -104,7 +104,7 @@ def test_a_wrong_answer_is_named(scenario: Scenario) -> None:
     ],
 )
 def test_a_wrong_field_of_a_profile_is_named(
-    field: str, change: Callable[[Profile], Profile], scenario: Scenario
+    field: str, change: Callable[[ExpectedProfile], ExpectedProfile], scenario: Scenario
 ) -> None:
     answers, found = ended_well(scenario)
     user_id, profile = next(iter(scenario.profiles.items()))
@@ -127,12 +127,12 @@ def test_a_missing_profile_is_named(scenario: Scenario) -> None:
 @pytest.mark.parametrize(
     ("outcomes", "words"),
     [
-        pytest.param([Outcome("done", "applied", 1)], "deliveries were stored", id="lost"),
-        pytest.param([Outcome("dead", "22P02", 5)], "deliveries are dead", id="died"),
-        pytest.param([Outcome("done", "ignored", 5)], "deliveries were ignored", id="ignored"),
+        pytest.param([OutcomeCount("done", "applied", 1)], "deliveries were stored", id="lost"),
+        pytest.param([OutcomeCount("dead", "22P02", 5)], "deliveries are dead", id="died"),
+        pytest.param([OutcomeCount("done", "ignored", 5)], "deliveries were ignored", id="ignored"),
     ],
 )
-def test_a_wrong_count_is_named(outcomes: list[Outcome], words: str, scenario: Scenario) -> None:
+def test_a_wrong_count_is_named(outcomes: list[OutcomeCount], words: str, scenario: Scenario) -> None:
     answers, found = ended_well(scenario)
 
     differences = judge(scenario, answers, replace(found, deliveries=outcomes))
@@ -153,7 +153,7 @@ def test_every_sample_is_an_event_that_can_be_used(event_type: str) -> None:
     user_id = UUID(int=7, version=4)
     source = "app" if event_type in APP_TYPES else "stack"
 
-    event = check(body(event_type, Occasion.now(user_id)), source)
+    event = check(body(event_type, SampleContext.now(user_id)), source)
 
     assert (event.type, event.user_id in {None, user_id}, event.warnings) == (event_type, True, ())
 

@@ -32,7 +32,7 @@ from consumer.doctor.server import (
 from consumer.embedded import server as embedded
 from consumer.postgres import migrations
 from consumer.postgres.connections import connect, worker_access
-from consumer.settings.settings import Projection
+from consumer.settings.settings import ShapingSettings
 from tests.factories import edited, user_updated
 from tests.operator_cli import arrive, call, set_aside
 from tests.pooler import pooled
@@ -582,7 +582,7 @@ def embedded_folder() -> Iterator[Path]:
         folder = Path(parent) / "data"
         with embedded.server(folder, create=True) as url:
             migrations.apply(url, "consumer")
-            asyncio.run(record(url, Projection()))
+            asyncio.run(record(url, ShapingSettings()))
             secret.keep(folder)
             yield folder
 

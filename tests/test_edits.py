@@ -11,7 +11,7 @@ import pytest
 
 from consumer.outbox.storage import Delivery
 from consumer.postgres.connections import connect, worker_access
-from consumer.settings.settings import DeletePolicy, Projection
+from consumer.settings.settings import DeletePolicy, ShapingSettings
 from tests import model
 from tests.factories import delivery, edited, membership, snapshot, team_event, user_deleted, user_updated
 from tests.support import apply_next, put, record, replay_everything, rows
@@ -74,7 +74,7 @@ def test_an_edit_outlives_a_replay_and_a_rebuild(emptied: str) -> None:
         asyncio.run(replay_everything(emptied, batch_size=2))
         found.append((model.state(emptied), profile(emptied, user_id, "role_type, company_id")))
 
-    assert found == 3 * [(model.fold(told, Projection()), {"role_type": "owner", "company_id": team_id})]
+    assert found == 3 * [(model.fold(told, ShapingSettings()), {"role_type": "owner", "company_id": team_id})]
 
 
 @pytest.mark.parametrize("is_late", [False, True])
@@ -212,7 +212,7 @@ def test_a_company_that_an_edit_named_before_it_was_made_takes_its_users_in(empt
 
 def test_a_deleted_company_sends_those_whom_an_edit_put_there_to_the_next_one(emptied: str) -> None:
     default, team_id = uuid4(), uuid4()
-    asyncio.run(record(emptied, Projection(default_company_id=default)))
+    asyncio.run(record(emptied, ShapingSettings(default_company_id=default)))
     users = [uuid4() for _ in range(5)]
     told = [event for user_id in users for event in (user_updated(user_id), edited(user_id, company_id=str(team_id)))]
     told = [team_event("created", team_id), *told]
@@ -223,7 +223,7 @@ def test_a_deleted_company_sends_those_whom_an_edit_put_there_to_the_next_one(em
     rehomed(emptied, page_size=2)
 
     assert before == {team_id}
-    assert model.state(emptied) == model.fold([*told, deletion], Projection(default_company_id=default))
+    assert model.state(emptied) == model.fold([*told, deletion], ShapingSettings(default_company_id=default))
     assert {home(emptied, user_id) for user_id in users} == {default}
 
 
@@ -256,7 +256,7 @@ def test_of_a_deleted_user_only_edits_that_a_row_is_made_of_are_kept(
     applied(under(emptied, policy), *told)
 
     assert {row["field"] for row in rows(emptied, "SELECT field FROM consumer.edits")} == kept
-    assert model.state(emptied) == model.fold(told, Projection(delete_policy=policy))
+    assert model.state(emptied) == model.fold(told, ShapingSettings(delete_policy=policy))
 
 
 @pytest.mark.parametrize("is_late", [False, True])

@@ -14,7 +14,7 @@ from consumer.events.check import check
 from consumer.outbox.storage import Delivery
 from consumer.postgres.connections import connect, worker_access
 from consumer.providers.stack.message_ids import occurred_at
-from consumer.settings.settings import Projection
+from consumer.settings.settings import ShapingSettings
 from tests.factories import delivery, snapshot, user_deleted, user_updated
 from tests.support import apply_next, put, record, rows
 
@@ -220,7 +220,7 @@ def test_events_from_a_source_that_may_not_send_them_change_nothing(emptied: str
 
 def test_the_default_company_is_everyones_home_until_deleted(emptied: str) -> None:
     company_id, user_id = uuid4(), uuid4()
-    asyncio.run(record(emptied, Projection(default_company_id=company_id)))
+    asyncio.run(record(emptied, ShapingSettings(default_company_id=company_id)))
 
     applied(emptied, user_updated(user_id))
     home = profile(emptied, user_id)["company_id"]
@@ -231,7 +231,7 @@ def test_the_default_company_is_everyones_home_until_deleted(emptied: str) -> No
 
 
 def test_a_company_that_is_declared_again_is_unchanged(emptied: str) -> None:
-    asyncio.run(record(emptied, Projection(default_company_id=uuid4())))
+    asyncio.run(record(emptied, ShapingSettings(default_company_id=uuid4())))
     with psycopg.connect(emptied) as conn:
         conn.execute("DELETE FROM consumer.outcomes")
         conn.execute("INSERT INTO consumer.pending (seq) SELECT seq FROM consumer.outbox")

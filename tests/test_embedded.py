@@ -352,7 +352,7 @@ def test_a_moved_folder_with_a_long_name_gets_a_short_socket(data_dir: Path, emp
 
     with server(long_dir, create=False) as uri:
         assert answers(uri)
-        home = keeper.Home(long_dir, Path(), *_account(long_dir / "cluster"))
+        home = keeper.Installation(long_dir, Path(), *_account(long_dir / "cluster"))
         assert home.sockets != long_dir / "socket"
         assert (home.sockets.stat().st_mode & 0o777, home.sockets.stat().st_uid) == (0o700, home.uid)
     shutil.rmtree(home.sockets)

@@ -4,45 +4,48 @@ from psycopg import errors
 from psycopg_pool import PoolTimeout, TooManyRequests
 
 from consumer.errors import BadPayload
-from consumer.postgres.error_classes import Fault, code, fault, summary
+from consumer.postgres.error_classes import ErrorClass, code, error_class, summary
 
 
 @pytest.mark.parametrize(
     ("sqlstate", "expected"),
     [
-        *((state, Fault.TRANSIENT) for state in ("40001", "40P01", "57P01", "57P02", "57P03", "57P04", "08006")),
-        *((state, Fault.TRANSIENT) for state in ("53000", "53200", "53300")),
-        *((state, Fault.BUSY) for state in ("55P03", "57014")),
-        *((state, Fault.OURS) for state in ("53100", "25006", "42703", "42501", "0A000", "28000", "3D000", "55000")),
-        *((state, Fault.OURS) for state in ("58030", "F0000", "XX000", "21000")),
-        *((state, Fault.CONSTRAINT) for state in ("23503", "23505", "23P01", "P0001")),
-        *((state, Fault.POISON) for state in ("22P02", "22021", "23502", "23514", "54000", "54001")),
+        *((state, ErrorClass.TRANSIENT) for state in ("40001", "40P01", "57P01", "57P02", "57P03", "57P04", "08006")),
+        *((state, ErrorClass.TRANSIENT) for state in ("53000", "53200", "53300")),
+        *((state, ErrorClass.BUSY) for state in ("55P03", "57014")),
+        *(
+            (state, ErrorClass.OURS)
+            for state in ("53100", "25006", "42703", "42501", "0A000", "28000", "3D000", "55000")
+        ),
+        *((state, ErrorClass.OURS) for state in ("58030", "F0000", "XX000", "21000")),
+        *((state, ErrorClass.CONSTRAINT) for state in ("23503", "23505", "23P01", "P0001")),
+        *((state, ErrorClass.POISON) for state in ("22P02", "22021", "23502", "23514", "54000", "54001")),
     ],
 )
-def test_a_sqlstate_says_whose_fault_it_is(sqlstate: str, expected: Fault) -> None:
-    assert fault(errors.lookup(sqlstate)()) is expected
+def test_a_sqlstate_says_whose_fault_it_is(sqlstate: str, expected: ErrorClass) -> None:
+    assert error_class(errors.lookup(sqlstate)()) is expected
 
 
 @pytest.mark.parametrize(
     ("error", "expected"),
     [
-        (psycopg.OperationalError("connection lost"), Fault.TRANSIENT),
-        (PoolTimeout(), Fault.TRANSIENT),
-        (TooManyRequests(), Fault.TRANSIENT),
-        (TimeoutError(), Fault.TRANSIENT),
-        (ConnectionResetError(), Fault.TRANSIENT),
-        (psycopg.DataError("year out of range"), Fault.POISON),
-        (BadPayload("nul", "$", "has a NUL"), Fault.POISON),
-        (ZeroDivisionError(), Fault.OURS),
-        (psycopg.InterfaceError(), Fault.OURS),
+        (psycopg.OperationalError("connection lost"), ErrorClass.TRANSIENT),
+        (PoolTimeout(), ErrorClass.TRANSIENT),
+        (TooManyRequests(), ErrorClass.TRANSIENT),
+        (TimeoutError(), ErrorClass.TRANSIENT),
+        (ConnectionResetError(), ErrorClass.TRANSIENT),
+        (psycopg.DataError("year out of range"), ErrorClass.POISON),
+        (BadPayload("nul", "$", "has a NUL"), ErrorClass.POISON),
+        (ZeroDivisionError(), ErrorClass.OURS),
+        (psycopg.InterfaceError(), ErrorClass.OURS),
     ],
 )
-def test_an_error_without_a_sqlstate_is_judged_by_its_type(error: Exception, expected: Fault) -> None:
-    assert fault(error) is expected
+def test_an_error_without_a_sqlstate_is_judged_by_its_type(error: Exception, expected: ErrorClass) -> None:
+    assert error_class(error) is expected
 
 
 def test_an_unknown_error_never_costs_a_delivery() -> None:
-    assert {fault(error) for error in (Exception(), errors.lookup("42601")())} == {Fault.OURS}
+    assert {error_class(error) for error in (Exception(), errors.lookup("42601")())} == {ErrorClass.OURS}
 
 
 def test_what_is_kept_of_an_error_quotes_no_row(database_url: str) -> None:

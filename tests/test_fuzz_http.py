@@ -16,7 +16,7 @@ from tests.support import rows
 from tests.web_support import APP_SECRET, BODY, SHORT, Site, Wire, post, request, running
 
 EXAMPLES = 10_000 if IS_LONG else 400
-HASTY = replace(SHORT, body_bytes=2 * 1024 * 1024, patience_seconds=0.05, linger_seconds=0.05)
+HASTY = replace(SHORT, body_bytes=2 * 1024 * 1024, read_timeout_seconds=0.05, linger_seconds=0.05)
 # Far above what HASTY grants anybody, and what an answer takes on a busy machine.
 ANSWER_SECONDS = 5.0
 # Long enough to see whether a second answer follows.

@@ -10,7 +10,7 @@ import pytest
 
 from consumer.outbox.storage import Delivery
 from consumer.postgres.connections import connect, transaction, worker_access
-from consumer.settings.settings import Projection
+from consumer.settings.settings import ShapingSettings
 from consumer.worker import rehome
 from tests import model
 from tests.factories import membership, team, team_event, user_updated
@@ -104,7 +104,7 @@ def test_a_company_that_metadata_named_before_it_was_made_takes_its_users_in(emp
 
 def test_a_deleted_company_sends_its_users_to_the_next_one(emptied: str) -> None:
     default, team_id = uuid4(), uuid4()
-    asyncio.run(record(emptied, Projection(default_company_id=default)))
+    asyncio.run(record(emptied, ShapingSettings(default_company_id=default)))
     users = [uuid4() for _ in range(5)]
     told = [event for user_id in users for event in (user_updated(user_id), membership("created", team_id, user_id))]
     deleted = team_event("deleted", team_id)
@@ -118,12 +118,12 @@ def test_a_deleted_company_sends_its_users_to_the_next_one(emptied: str) -> None
         {"removed_at": deleted.occurred_at}
     ]
     everything = [*told, deleted]
-    assert model.state(emptied) == model.fold(everything, Projection(default_company_id=default))
+    assert model.state(emptied) == model.fold(everything, ShapingSettings(default_company_id=default))
 
 
 def test_the_default_company_can_be_deleted_too(emptied: str) -> None:
     default, user_id = uuid4(), uuid4()
-    asyncio.run(record(emptied, Projection(default_company_id=default)))
+    asyncio.run(record(emptied, ShapingSettings(default_company_id=default)))
     applied(emptied, user_updated(user_id), team_event("deleted", default))
 
     rehomed(emptied)

@@ -83,14 +83,14 @@ def test_two_receivers_with_the_same_dead_ids_in_another_order_never_deadlock(em
                 # As many as are one batch on either side.
                 dead = [
                     replace(user_updated(), error_code="bad_shape", error="$.data.id: missing")
-                    for _ in range(intake_module.COMPANY)
+                    for _ in range(intake_module.SECOND_COMMIT_MIN)
                 ]
                 await asyncio.gather(*map(one.put, dead), *map(two.put, dead[::-1]))
 
     before = deadlocks(emptied)
     asyncio.run(receive_both_ways(10))
 
-    assert rows(emptied, "SELECT count(*) FROM consumer.failures") == [{"count": 10 * intake_module.COMPANY}]
+    assert rows(emptied, "SELECT count(*) FROM consumer.failures") == [{"count": 10 * intake_module.SECOND_COMMIT_MIN}]
     assert deadlocks(emptied) == before
 
 
@@ -126,18 +126,18 @@ def test_a_database_that_is_away_is_told_within_the_budget(emptied: str) -> None
         with pytest.raises(StoreUnavailable):
             await intake.put(user_updated())
         assert loop.time() - started < intake_module.COMMIT_TIMEOUT.total_seconds() + intake_module.WAIT_SECONDS_MAX
-        assert await intake.unready_reason() == "the database is away"
+        assert await intake.not_ready_reason() == "the database is away"
 
     run(NOWHERE, act)
 
 
 def test_a_receiver_that_could_not_store_is_not_ready(emptied: str) -> None:
     async def act(intake: Intake) -> None:
-        assert await intake.unready_reason() is None
+        assert await intake.not_ready_reason() is None
         with psycopg.connect(emptied, autocommit=True) as conn:
             conn.execute("ALTER TABLE consumer.outbox RENAME COLUMN verified_by TO vouched_by")
             try:
-                reason = await intake.unready_reason()
+                reason = await intake.not_ready_reason()
             finally:
                 conn.execute("ALTER TABLE consumer.outbox RENAME COLUMN vouched_by TO verified_by")
         assert "42703" in str(reason)

@@ -10,8 +10,8 @@ from consumer.events.check import KNOWN_TYPES
 from consumer.metrics import Metrics
 from consumer.postgres.connections import worker_access
 from consumer.worker import loop as loop_module
-from consumer.worker.batch import Worker
-from consumer.worker.loop import Loop
+from consumer.worker.batch import BatchRunner
+from consumer.worker.loop import Worker
 from tests.factories import user_updated
 from tests.faults.proxy import Wire, wire
 from tests.support import rows, schema_change
@@ -31,8 +31,8 @@ def test_a_silent_connection_is_given_up(emptied: str, monkeypatch: pytest.Monke
     told: list[Exception | None] = []
 
     async def run(cable: Wire) -> None:
-        loop = Loop(
-            cable.url, Worker(ACCESS, Metrics(KNOWN_TYPES), attempts_max=12), told.append, poll_max=timedelta(0)
+        loop = Worker(
+            cable.url, BatchRunner(ACCESS, Metrics(KNOWN_TYPES), attempts_max=12), told.append, poll_max=timedelta(0)
         )
         working = asyncio.create_task(loop.run())
         await until(lambda: loop.turned_at > 0)
@@ -64,8 +64,8 @@ def test_a_batch_that_is_too_much_for_a_turn_is_done_in_smaller_ones(
     """
 
     async def run() -> None:
-        loop = Loop(
-            emptied, Worker(ACCESS, Metrics(KNOWN_TYPES), attempts_max=12), lambda _: None, poll_max=timedelta(0)
+        loop = Worker(
+            emptied, BatchRunner(ACCESS, Metrics(KNOWN_TYPES), attempts_max=12), lambda _: None, poll_max=timedelta(0)
         )
         working = asyncio.create_task(loop.run())
         await until(lambda: not rows(emptied, "SELECT FROM consumer.pending"))

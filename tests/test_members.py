@@ -5,7 +5,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from consumer.settings.settings import Projection
+from consumer.settings.settings import ShapingSettings
 from tests.factories import membership, permission, team, team_event, user_deleted, user_updated
 from tests.support import record, rows
 from tests.test_effects import applied
@@ -87,7 +87,7 @@ def test_a_deleted_user_has_no_active_membership(emptied: str) -> None:
 
 @pytest.mark.parametrize("is_late", [False, True])
 def test_hard_leaves_no_membership(emptied: str, is_late: bool) -> None:
-    asyncio.run(record(emptied, Projection(delete_policy="hard")))
+    asyncio.run(record(emptied, ShapingSettings(delete_policy="hard")))
     user_id = uuid4()
     joined, deleted = membership("created", uuid4(), user_id), user_deleted(user_id)
 

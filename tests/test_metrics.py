@@ -8,7 +8,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from consumer.metrics import APPLY_SECONDS, RECEIVE_SECONDS, REFUSALS, Metrics, Tables
-from consumer.postgres.error_classes import Fault
+from consumer.postgres.error_classes import ErrorClass
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs" / "METRICS.md"
@@ -66,11 +66,11 @@ def test_a_batch_is_counted_and_timed(metrics: Metrics) -> None:
     assert value(metrics, "consumer_deliveries_buried_total") == 1
 
 
-@pytest.mark.parametrize("fault", [fault.value for fault in Fault])
+@pytest.mark.parametrize("fault", [fault.value for fault in ErrorClass])
 def test_every_class_of_fault_has_a_series_of_its_own(metrics: Metrics, fault: str) -> None:
     metrics.failed(fault)
 
-    assert value(metrics, "consumer_batch_failures_total", fault=fault) == 1
+    assert value(metrics, "consumer_batch_failures_total", error_class=fault) == 1
 
 
 def test_every_reason_to_refuse_has_a_series_of_its_own() -> None:
@@ -90,7 +90,7 @@ def test_what_is_not_known_is_counted_as_other(metrics: Metrics) -> None:
 
     assert value(metrics, "consumer_deliveries_refused_total", reason="other") == 1
     assert value(metrics, "consumer_delivery_warnings_total", kind="other") == 1
-    assert value(metrics, "consumer_batch_failures_total", fault="other") == 1
+    assert value(metrics, "consumer_batch_failures_total", error_class="other") == 1
     assert value(metrics, "consumer_deliveries_applied_total", event_type="other", outcome="ignored") == 2
     assert value(metrics, "consumer_deliveries_applied_total", event_type="user.created", outcome="other") == 1
 

@@ -12,8 +12,8 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
-from consumer.postgres import migrations
-from consumer.settings.settings import Projection
+from consumer.postgres import ledger, migrations
+from consumer.settings.settings import ShapingSettings
 from tests.schema import SCHEMA_FILE, dumped_schema
 from tests.support import record, rows, scratch_database
 
@@ -60,7 +60,7 @@ def test_five_migrators_at_once_all_succeed_and_one_applies(bare_url: str) -> No
     outputs = sorted(process.communicate(timeout=60)[0].strip() for process in started)
 
     assert [process.returncode for process in started] == [0] * 5
-    assert outputs == sorted([str(migrations.carried_ids()), *["[]"] * 4])
+    assert outputs == sorted([str(ledger.carried_ids()), *["[]"] * 4])
 
 
 @pytest.mark.parametrize("statements", [1, 5, 12, 30, 45])
@@ -71,14 +71,14 @@ def test_a_killed_migrator_leaves_nothing_that_its_successor_minds(bare_url: str
     migrations.apply(bare_url, "consumer")
 
     assert killed.returncode == -signal.SIGKILL
-    assert applied(bare_url) == migrations.carried_ids()
+    assert applied(bare_url) == ledger.carried_ids()
 
 
 KILLED_AFTER = """
 import os, signal, sys
 import psycopg
 from consumer.postgres import migrations
-from consumer.settings.settings import Projection
+from consumer.settings.settings import ShapingSettings
 
 left = int(sys.argv[2])
 execute = psycopg.Cursor.execute
@@ -115,7 +115,7 @@ def test_an_owner_without_superuser_rights_can_migrate_under_a_prefix_of_its_own
         try:
             owned = make_conninfo(url, user="plain_owner", password="x")
             migrations.apply(owned, "other")
-            asyncio.run(record(owned, Projection(default_company_id=uuid4()), "other"))
+            asyncio.run(record(owned, ShapingSettings(default_company_id=uuid4()), "other"))
             with psycopg.connect(owned) as conn:
                 conn.execute("SET ROLE other_worker")
                 assert conn.execute("SELECT pending FROM consumer.queue_stats").fetchone() == (0,)
@@ -170,7 +170,7 @@ def test_roles_that_somebody_else_made_must_be_granted_first(bare_url: str) -> N
             for duty in migrations.DUTIES:
                 admin.execute(f"GRANT consumer_{duty} TO some_login")
 
-        assert migrations.apply(conninfo, "consumer") == migrations.carried_ids()
+        assert migrations.apply(conninfo, "consumer") == ledger.carried_ids()
 
 
 @pytest.mark.usefixtures("database_url")
@@ -180,7 +180,7 @@ def test_a_login_that_was_given_the_roles_needs_not_make_any(bare_url: str) -> N
         for duty in migrations.DUTIES:
             admin.execute(f"GRANT consumer_{duty} TO some_login")
 
-        assert migrations.apply(conninfo, "consumer") == migrations.carried_ids()
+        assert migrations.apply(conninfo, "consumer") == ledger.carried_ids()
 
 
 def test_the_schemas_of_another_login_are_named(bare_url: str) -> None:
@@ -221,7 +221,7 @@ def test_a_database_migrated_under_another_prefix_is_refused_and_unchanged(bare_
 
 
 def _newest(count: int) -> list[str]:
-    return migrations.carried_ids()[len(migrations.carried_ids()) - count :]
+    return ledger.carried_ids()[len(ledger.carried_ids()) - count :]
 
 
 def applied(url: str) -> list[object]:

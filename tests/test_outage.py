@@ -7,7 +7,7 @@ import pytest
 from psycopg.conninfo import make_conninfo
 
 from consumer import logs
-from consumer.process.outage import Outage, is_refused, where
+from consumer.process.outage import Outage, address, is_refused
 
 
 @pytest.mark.parametrize(
@@ -27,7 +27,7 @@ from consumer.process.outage import Outage, is_refused, where
     ],
 )
 def test_a_database_is_named_by_where_it_is(conninfo: str, expected: str) -> None:
-    assert where(conninfo) == expected
+    assert address(conninfo) == expected
 
 
 def failed(conninfo: str) -> psycopg.OperationalError:
@@ -42,7 +42,7 @@ def test_a_server_that_answers_and_lets_nobody_in_is_not_away(database_url: str,
 
 
 @pytest.mark.parametrize(
-    ("said", "expected"),
+    ("error_text", "expected"),
     [
         ('connection failed: FATAL:  password authentication failed for user "x"', True),
         ('connection failed: FATAL:  no pg_hba.conf entry for host "::1", user "x"', True),
@@ -53,8 +53,8 @@ def test_a_server_that_answers_and_lets_nobody_in_is_not_away(database_url: str,
         ("consuming input failed: server closed the connection unexpectedly", False),
     ],
 )
-def test_only_what_no_waiting_cures_is_a_refusal(said: str, expected: bool) -> None:
-    assert is_refused(psycopg.OperationalError(said)) == expected
+def test_only_what_no_waiting_cures_is_a_refusal(error_text: str, expected: bool) -> None:
+    assert is_refused(psycopg.OperationalError(error_text)) == expected
 
 
 def test_a_login_that_may_not_enter_its_role_is_refused(database_url: str) -> None:
@@ -70,6 +70,6 @@ def test_only_turns_are_logged(caplog: pytest.LogCaptureFixture) -> None:
 
     with caplog.at_level(logging.INFO, "consumer"):
         for error in (None, away, away, refused, refused, None, None):
-            outage.tell(error)
+            outage.record(error)
 
     assert caplog.messages == [logs.DATABASE_LOST, logs.DATABASE_REFUSED, logs.DATABASE_BACK]

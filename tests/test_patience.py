@@ -14,9 +14,9 @@ from consumer.events.check import KNOWN_TYPES
 from consumer.metrics import Metrics
 from consumer.postgres.connections import connect, open_pool, receiver_access, worker_access
 from consumer.receiver.prefer import WAIT_SECONDS_MAX, wait_asked_for
-from consumer.receiver.waits import FOLLOWED_MAX, open_following
+from consumer.receiver.waits import WAITS_MAX, open_waits
 from consumer.web.connection_limits import Limits
-from consumer.worker.batch import Worker, drain
+from consumer.worker.batch import BatchRunner, drain
 from tests.factories import snapshot
 from tests.support import rows, schema_change
 from tests.web_support import APP_SECRET, Reply, Site, post, running
@@ -40,7 +40,7 @@ def signed_in(data: object, *, message_id: str = "in_1", prefer: str = "wait=4",
 
 async def work(database_url: str) -> None:
     async with await connect(database_url, WORKER) as conn:
-        await drain(conn, Worker(WORKER, Metrics(KNOWN_TYPES), attempts_max=12, batch_size=500))
+        await drain(conn, BatchRunner(WORKER, Metrics(KNOWN_TYPES), attempts_max=12, batch_size=500))
 
 
 def answer(site: Site, database_url: str, request: bytes) -> Reply:
@@ -117,16 +117,16 @@ def test_more_who_wait_than_there_is_room_for_are_told_at_once(emptied: str) -> 
     async def crowd() -> None:
         async with (
             open_pool(emptied, RECEIVER, size=1, wait_timeout=LONG) as pool,
-            open_following(pool, RECEIVER) as following,
+            open_waits(pool, RECEIVER) as waits,
             asyncio.timeout(20),
         ):
-            waiting = [asyncio.create_task(following.follow(f"in_{n}", LONG)) for n in range(FOLLOWED_MAX)]
+            waiting = [asyncio.create_task(waits.wait_for(f"in_{n}", LONG)) for n in range(WAITS_MAX)]
             await asyncio.sleep(0)
-            assert await following.follow("one_more", LONG) is None
+            assert await waits.wait_for("one_more", LONG) is None
             for task in waiting:
                 task.cancel()
             await asyncio.wait(waiting)
-            assert await following.follow("in_time", timedelta(0)) is None
+            assert await waits.wait_for("in_time", timedelta(0)) is None
 
     asyncio.run(crowd())
 

@@ -15,7 +15,7 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
-from consumer.cli.time_param import DURATION_MAX, Moment, instant
+from consumer.cli.time_param import DURATION_MAX, TimeParam, instant
 from consumer.events.check import KNOWN_TYPES
 from consumer.metrics import Metrics
 from consumer.operations.replay import Replayed, replay
@@ -23,7 +23,7 @@ from consumer.outbox import deliveries
 from consumer.outbox.deliveries import Selection
 from consumer.outbox.storage import Delivery
 from consumer.postgres.connections import connect, operator_access, worker_access
-from consumer.worker.batch import Worker, drain
+from consumer.worker.batch import BatchRunner, drain
 from tests.factories import delivery, user_deleted, user_updated
 from tests.operator_cli import arrive, call, facts, set_aside, states, work
 from tests.support import rows
@@ -239,7 +239,7 @@ def test_a_type_that_this_release_does_not_know_is_doubted(emptied: str) -> None
 def test_a_time_is_an_instant_or_a_while_ago(text: str, expected: datetime | timedelta) -> None:
     now = datetime(2026, 11, 24, tzinfo=UTC)
 
-    read = Moment().convert(text, None, None)
+    read = TimeParam().convert(text, None, None)
 
     assert read == expected
     assert instant(read, now) == (expected if isinstance(expected, datetime) else now - expected)
@@ -340,7 +340,7 @@ def test_replays_beside_workers_and_each_other_lose_nothing_and_never_deadlock(e
                 await asyncio.sleep(0)
 
     async def drain_meanwhile(is_over: asyncio.Event) -> None:
-        worker = Worker(access, Metrics(KNOWN_TYPES), attempts_max=12, batch_size=100)
+        worker = BatchRunner(access, Metrics(KNOWN_TYPES), attempts_max=12, batch_size=100)
         async with await connect(emptied, access) as conn:
             while not is_over.is_set():
                 await drain(conn, worker)

@@ -23,7 +23,7 @@ def site(emptied: str) -> Iterator[Site]:
 
 def test_a_stop_answers_what_is_in_flight_and_takes_nothing_new(emptied: str) -> None:
     with ExitStack() as wires:
-        with running(emptied, replace(SHORT, patience_seconds=1.5)) as site:
+        with running(emptied, replace(SHORT, read_timeout_seconds=1.5)) as site:
             idle, begun, slow, half = (wires.enter_context(site.connect()) for _ in range(4))
             idle.send(post(message_id="msg_1"))
             assert idle.read().status == 204

@@ -11,7 +11,7 @@ import pytest
 from consumer import logs
 from consumer.errors import BadSettings
 from consumer.settings import settings
-from consumer.settings.settings import Projection, Settings, load
+from consumer.settings.settings import Settings, ShapingSettings, load
 
 ROOT = Path(__file__).parent.parent
 COMPANY_ID = UUID("0b8f6a3c-0000-4000-8000-000000000001")
@@ -24,7 +24,7 @@ NEW, OLD = "whsec_bmV3bmV3bmV3bmV3bmV3bmV3", "whsec_b2xkb2xkb2xkb2xkb2xkb2xk"
 def faults(**environment: str) -> list[str]:
     with pytest.raises(BadSettings) as raised:
         load(environment)
-    return raised.value.faults
+    return raised.value.problems
 
 
 def test_nothing_set_is_the_contracts_defaults() -> None:
@@ -36,7 +36,7 @@ def test_nothing_set_is_the_contracts_defaults() -> None:
     assert (loaded.max_body_bytes, loaded.tolerance_seconds, loaded.max_attempts) == (2_097_152, 300, 12)
     assert (loaded.poll_max_seconds, loaded.retention_days, loaded.role_prefix) == (1.0, 90, "consumer")
     assert (loaded.log_format, loaded.log_level) == (None, "info")
-    assert loaded.projection == Projection(None, "member", "General", "role", "department", "company_id", "soft")
+    assert loaded.shaping == ShapingSettings(None, "member", "General", "role", "department", "company_id", "soft")
 
 
 @pytest.mark.parametrize(
@@ -87,18 +87,20 @@ def test_a_variable_sets_its_field_and_nothing_else(variable: str, text: str, fi
 @pytest.mark.parametrize(
     ("variable", "text", "expected"),
     [
-        ("DEFAULT_COMPANY_ID", str(COMPANY_ID).upper(), Projection(default_company_id=COMPANY_ID)),
-        ("DEFAULT_COMPANY_ID", "None", Projection(default_company_id=None)),
-        ("DEFAULT_ROLE", "guest", Projection(default_role="guest")),
-        ("DEFAULT_DEPARTMENT", "Sales and more", Projection(default_department="Sales and more")),
-        ("ROLE_KEY", "r", Projection(role_key="r")),
-        ("DEPARTMENT_KEY", "d", Projection(department_key="d")),
-        ("COMPANY_KEY", "c", Projection(company_key="c")),
-        ("DELETE_POLICY", "hard", Projection(delete_policy="hard")),
+        ("DEFAULT_COMPANY_ID", str(COMPANY_ID).upper(), ShapingSettings(default_company_id=COMPANY_ID)),
+        ("DEFAULT_COMPANY_ID", "None", ShapingSettings(default_company_id=None)),
+        ("DEFAULT_ROLE", "guest", ShapingSettings(default_role="guest")),
+        ("DEFAULT_DEPARTMENT", "Sales and more", ShapingSettings(default_department="Sales and more")),
+        ("ROLE_KEY", "r", ShapingSettings(role_key="r")),
+        ("DEPARTMENT_KEY", "d", ShapingSettings(department_key="d")),
+        ("COMPANY_KEY", "c", ShapingSettings(company_key="c")),
+        ("DELETE_POLICY", "hard", ShapingSettings(delete_policy="hard")),
     ],
 )
-def test_a_variable_that_shapes_rows_is_part_of_the_projection(variable: str, text: str, expected: Projection) -> None:
-    assert load({variable: text}).projection == expected
+def test_a_variable_that_shapes_rows_is_part_of_the_projection(
+    variable: str, text: str, expected: ShapingSettings
+) -> None:
+    assert load({variable: text}).shaping == expected
 
 
 @pytest.mark.parametrize(

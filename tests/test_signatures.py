@@ -196,7 +196,7 @@ def test_an_unusable_secret_is_refused_at_start_without_being_told(secrets: list
     with pytest.raises(BadSettings) as caught:
         Verifier(secrets, TOLERANCE)
 
-    assert caught.value.faults == faults
+    assert caught.value.problems == faults
 
 
 def test_sixteen_bytes_are_the_shortest_secret() -> None:

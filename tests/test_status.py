@@ -9,7 +9,7 @@ import pytest
 
 from consumer.cli.cells import duration, size
 from consumer.outbox.storage import Delivery
-from consumer.postgres import migrations
+from consumer.postgres import ledger, migrations
 from consumer.postgres.connections import connect, worker_access
 from tests.cli_support import invoke
 from tests.factories import user_updated
@@ -133,13 +133,13 @@ def test_workers_behind_a_pooler_are_unknown_not_none(emptied: str) -> None:
 def test_a_missing_migration_is_told(server_url: str) -> None:
     with scratch_database(server_url, "consumer_status") as url:
         migrations.apply(url, "consumer")
-        newest = migrations.carried_ids()[-1]
+        newest = ledger.carried_ids()[-1]
         with psycopg.connect(url) as conn:
             conn.execute("DELETE FROM consumer._yoyo_migration WHERE migration_id = %s", (newest,))
 
         found = facts(url, "status")["migrations"]
 
-    assert found == {"applied": migrations.carried_ids()[:-1], "pending": [newest]}
+    assert found == {"applied": ledger.carried_ids()[:-1], "pending": [newest]}
 
 
 def test_people_read_it_without_colour_in_a_pipe(emptied: str) -> None:

@@ -14,7 +14,7 @@ from psycopg import Connection
 from psycopg.conninfo import conninfo_to_dict
 from psycopg_pool import ConnectionPool
 
-from consumer.postgres.connections import Access, open_pool, receiver_access, statement, worker_access
+from consumer.postgres.connections import Access, autocommit, open_pool, receiver_access, worker_access
 from tests.faults.pgbouncer import PROGRAM, pgbouncer
 from tests.tenants import join
 
@@ -111,7 +111,7 @@ def test_a_process_that_logs_in_as_a_superuser_works_without_its_powers(emptied:
         async with (
             open_pool(emptied, access, size=1, wait_timeout=timedelta(seconds=5)) as pool,
             pool.connection() as conn,
-            statement(conn, access),
+            autocommit(conn, access),
         ):
             return await (await conn.execute(asked)).fetchone()
 

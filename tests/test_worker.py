@@ -15,7 +15,7 @@ from consumer.outbox.storage import Delivery
 from consumer.postgres.connections import Access, connect, worker_access
 from consumer.postgres.error_classes import code as error_code
 from consumer.postgres.queries import query
-from consumer.worker.batch import Batch, Worker, drain, retry_delay
+from consumer.worker.batch import Batch, BatchRunner, drain, retry_delay
 from tests.cli_support import until
 from tests.factories import user_updated
 from tests.support import deadlocks, put, rows, schema_change
@@ -27,8 +27,8 @@ PATIENT = worker_access("consumer")
 ACCESS = replace(PATIENT, lock_timeout=timedelta(milliseconds=100))
 
 
-def worker(batch_size: int = 500, attempts_max: int = 12, access: Access = ACCESS) -> Worker:
-    return Worker(access, Metrics(KNOWN_TYPES), attempts_max=attempts_max, batch_size=batch_size)
+def worker(batch_size: int = 500, attempts_max: int = 12, access: Access = ACCESS) -> BatchRunner:
+    return BatchRunner(access, Metrics(KNOWN_TYPES), attempts_max=attempts_max, batch_size=batch_size)
 
 
 def stored(url: str, deliveries: Sequence[Delivery]) -> None:
@@ -39,7 +39,7 @@ def stored(url: str, deliveries: Sequence[Delivery]) -> None:
     asyncio.run(store())
 
 
-def run_once(url: str, subject: Worker) -> Batch:
+def run_once(url: str, subject: BatchRunner) -> Batch:
     async def run() -> Batch:
         async with await connect(url, ACCESS) as conn:
             return await subject.run_once(conn)
@@ -47,7 +47,7 @@ def run_once(url: str, subject: Worker) -> Batch:
     return asyncio.run(run())
 
 
-def drain_all(url: str, subject: Worker) -> int:
+def drain_all(url: str, subject: BatchRunner) -> int:
     async def run() -> int:
         async with await connect(url, ACCESS) as conn:
             return await drain(conn, subject)
@@ -169,7 +169,7 @@ def test_a_deadlock_with_a_stranger_is_no_delivery_s_fault(emptied: str) -> None
     async def cross() -> None:
         impatient = make_conninfo(emptied, options="-c deadlock_timeout=500ms")
         stranger = await psycopg.AsyncConnection.connect(emptied, options="-c deadlock_timeout=1min")
-        subject = Worker(worker_access("consumer"), Metrics(KNOWN_TYPES), attempts_max=12)
+        subject = BatchRunner(worker_access("consumer"), Metrics(KNOWN_TYPES), attempts_max=12)
         async with stranger, await connect(impatient, subject.access) as conn:
             await stranger.execute(LOCK, [[second]])
             working = asyncio.create_task(subject.run_once(conn))

@@ -25,7 +25,7 @@ from consumer.providers.standard_webhooks import Verifier, sign
 from consumer.receiver.app import receiver_app
 from consumer.receiver.endpoint import Store
 from consumer.receiver.intake import Intake, open_intake
-from consumer.receiver.waits import Following, open_following
+from consumer.receiver.waits import Waits, open_waits
 from consumer.web.connection_limits import Limits
 from consumer.web.server import serve
 from tests.support import rows
@@ -37,7 +37,7 @@ TOLERANCE = timedelta(seconds=300)
 BODY = b'{"type":"stack.test","data":{"message":"hello","endpointUrl":"https://example.com"}}'
 START = b"POST /webhooks/stack HTTP/1.1\r\nhost: x\r\n"
 # Patience for tests: everything that waits in earnest waits a fraction of a second here.
-SHORT = Limits(body_bytes=100_000, patience_seconds=0.3, idle_seconds=1, linger_seconds=0.3, connections=800)
+SHORT = Limits(body_bytes=100_000, read_timeout_seconds=0.3, idle_seconds=1, linger_seconds=0.3, connections=800)
 Started = Future[tuple["Site", Callable[[], object]]]
 # Far above what any answer takes, so that a hanging test fails instead of hanging.
 ANSWER_TIMEOUT = 15.0
@@ -48,7 +48,7 @@ class Site:
     """A running receiver; a test may replace the application on its port."""
 
     intake: Intake
-    following: Following
+    waits: Waits
     metrics: Metrics
     app: ASGIApp
     port: int = 0
@@ -61,8 +61,8 @@ class Site:
         """Return the real application over this site's intake, at a moment that stands still."""
         return receiver_app(
             verifiers,
-            Store(self.intake.put, self.following.follow),
-            self.intake.unready_reason,
+            Store(self.intake.put, self.waits.wait_for),
+            self.intake.not_ready_reason,
             self.metrics,
             lambda: now,
         )
@@ -195,9 +195,9 @@ async def _run(database_url: str, limits: Limits, started: Started) -> None:
     async with (
         open_pool(database_url, access, size=2, wait_timeout=timedelta(seconds=1)) as pool,
         open_intake(pool, access, lambda _outcome, _number: None) as intake,
-        open_following(pool, access) as following,
+        open_waits(pool, access) as waits,
     ):
-        site = Site(intake, following, Metrics(KNOWN_TYPES), _nothing)
+        site = Site(intake, waits, Metrics(KNOWN_TYPES), _nothing)
         site.app = site.receiver({"stack": Verifier([SECRET], TOLERANCE), "app": Verifier([APP_SECRET], TOLERANCE)})
         async with serve(site, "127.0.0.1", 0, limits, site.refused.append) as port:
             site.port = port

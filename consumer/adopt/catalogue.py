@@ -9,7 +9,7 @@ from psycopg.rows import class_row
 from consumer.postgres.connections import Connection
 from consumer.postgres.queries import query
 
-Kind = Literal["text", "uuid", "boolean", "time", "number", "enum", "json", "jsonb", "array", "other"]
+ColumnKind = Literal["text", "uuid", "boolean", "time", "number", "enum", "json", "jsonb", "array", "other"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class Column:
 
     name: str
     sql_name: str
-    kind: Kind
+    kind: ColumnKind
     type_name: str
     characters_max: int | None
     is_required: bool
@@ -53,7 +53,7 @@ class Surroundings:
 
 
 @dataclass(frozen=True, slots=True)
-class Inspected:
+class InspectedTable:
     """A table with all that is known of it."""
 
     table: Table
@@ -68,7 +68,7 @@ async def tables(conn: Connection) -> list[Table]:
         return await cursor.fetchall()
 
 
-async def inspect(conn: Connection, table: Table) -> Inspected:
+async def inspect(conn: Connection, table: Table) -> InspectedTable:
     """Return a table's columns and surroundings."""
     async with conn.cursor(binary=True, row_factory=class_row(Column)) as columns:
         await columns.execute(query("catalogue/columns"), {"oid": table.oid})
@@ -76,4 +76,4 @@ async def inspect(conn: Connection, table: Table) -> Inspected:
             await cursor.execute(query("catalogue/surroundings"), {"oid": table.oid})
             surroundings = await cursor.fetchone()
             assert surroundings is not None, "lists always have a row"
-            return Inspected(table, await columns.fetchall(), surroundings)
+            return InspectedTable(table, await columns.fetchall(), surroundings)

@@ -4,12 +4,12 @@ from collections.abc import AsyncIterator, Sequence
 from typing import NamedTuple
 from uuid import UUID
 
-from consumer.effects import application
+from consumer.effects import application, users
 from consumer.errors import ConsumerError, Inseparable
 from consumer.postgres.connections import Access, Connection, transaction
 from consumer.postgres.error_classes import summary
 from consumer.postgres.queries import query
-from consumer.worker.bisect import Culprits, apply_around
+from consumer.worker.bisect import Failing, apply_except_failing
 
 # A worker that wants one of the page's users waits for as long as a page takes: about as long as for another worker.
 PAGE_SIZE = 500
@@ -21,7 +21,7 @@ class Page(NamedTuple):
 
     users: int
     last_user_id: UUID
-    refused: Culprits[UUID]
+    refused: Failing[UUID]
 
 
 async def fill(conn: Connection, access: Access, statement: bytes, after: UUID = FIRST) -> AsyncIterator[Page]:
@@ -53,17 +53,17 @@ async def _page(conn: Connection, after: UUID, size: int) -> list[UUID]:
     return [user_id for (user_id,) in await cursor.fetchall()]
 
 
-async def _fill_around(conn: Connection, statement: bytes, page: Sequence[UUID]) -> Culprits[UUID]:
+async def _fill_around(conn: Connection, statement: bytes, page: Sequence[UUID]) -> Failing[UUID]:
     async def attempt(user_ids: Sequence[UUID]) -> None:
         # As in a batch, a user's row is settled before it is read.
-        await conn.execute(query("users/lock"), {"user_ids": user_ids})
-        await application.follow(conn, statement, user_ids)
+        await users.lock(conn, user_ids)
+        await application.run_app_statement(conn, statement, user_ids)
 
-    _, refused = await apply_around(conn, page, attempt, _Tally())
+    _, refused = await apply_except_failing(conn, page, attempt, _NoLimit())
     return refused
 
 
-class _Tally:
+class _NoLimit:
     """Sets no limit: whoever is refused is told, and the others are filled in."""
 
     overrun: Exception | None = None

@@ -5,11 +5,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from consumer.adopt.catalogue import Column, Kind
+from consumer.adopt.catalogue import Column, ColumnKind
 from consumer.errors import ConsumerError
 
 # What a column that must not be null gets where we know nothing; an enum and what is not listed are decided by people.
-FILLERS: Mapping[Kind, str] = {
+FILLERS: Mapping[ColumnKind, str] = {
     "text": "''",
     "boolean": "FALSE",
     "time": "now()",
@@ -33,7 +33,7 @@ When = Literal["always", "new"]
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class KnownValue:
     """Something that we know, the names under which applications keep it, and what a column for it can hold.
 
     *gone* is what is left of it when the profile is removed; None: whatever it was. The application's own value stands
@@ -41,7 +41,7 @@ class Source:
     """
 
     names: tuple[str, ...]
-    kinds: tuple[Kind, ...]
+    kinds: tuple[ColumnKind, ...]
     value: str
     unknown: str | None = None
     gone: str | None = "NULL"
@@ -63,34 +63,36 @@ NAMES_NO_COMPANY = (
 LIVES = ("p.deleted_at IS NULL",)
 
 USER = (
-    Source(("full_name", "display_name", "name"), ("text",), "p.full_name", gone="'Deleted user'"),
-    Source(("email", "email_address", "primary_email"), ("text",), "p.email", unknown=NO_EMAIL),
-    Source(("email_verified", "is_email_verified"), ("boolean",), "p.email_verified", "FALSE", gone="FALSE"),
-    Source(("avatar_url", "avatar", "image_url", "image", "picture", "photo_url"), ("text",), "p.avatar_url", "''"),
-    Source(("role_type", "role", "user_role"), ("text", "enum"), "p.role_type", gone=None, theirs_if=NAMES_NO_ROLE),
-    Source(("department", "dept"), ("text",), "p.department", gone=None, theirs_if=NAMES_NO_DEPARTMENT),
-    Source(
+    KnownValue(("full_name", "display_name", "name"), ("text",), "p.full_name", gone="'Deleted user'"),
+    KnownValue(("email", "email_address", "primary_email"), ("text",), "p.email", unknown=NO_EMAIL),
+    KnownValue(("email_verified", "is_email_verified"), ("boolean",), "p.email_verified", "FALSE", gone="FALSE"),
+    KnownValue(("avatar_url", "avatar", "image_url", "image", "picture", "photo_url"), ("text",), "p.avatar_url", "''"),
+    KnownValue(("role_type", "role", "user_role"), ("text", "enum"), "p.role_type", gone=None, theirs_if=NAMES_NO_ROLE),
+    KnownValue(("department", "dept"), ("text",), "p.department", gone=None, theirs_if=NAMES_NO_DEPARTMENT),
+    KnownValue(
         ("company_id", "organization_id", "organisation_id", "org_id", "team_id", "tenant_id", "workspace_id"),
         ("uuid", "text"),
         "p.company_id",
         theirs_if=NAMES_NO_COMPANY,
         may_lack=True,
     ),
-    Source(ACTIVE, ("boolean",), "p.deleted_at IS NULL", gone="FALSE", theirs_if=LIVES),
-    Source(("is_deleted", "deleted"), ("boolean",), "p.deleted_at IS NOT NULL", gone="TRUE", theirs_if=LIVES),
-    Source(("deleted_at",), ("time",), "p.deleted_at", gone="m.deleted_at", theirs_if=LIVES),
-    Source(("last_sign_in_at", "last_login_at", "last_login"), ("time",), "p.last_sign_in_at", "p.created_at", None),
-    Source(("last_active_at", "last_seen_at"), ("time",), "p.last_active_at", "p.created_at", None),
+    KnownValue(ACTIVE, ("boolean",), "p.deleted_at IS NULL", gone="FALSE", theirs_if=LIVES),
+    KnownValue(("is_deleted", "deleted"), ("boolean",), "p.deleted_at IS NOT NULL", gone="TRUE", theirs_if=LIVES),
+    KnownValue(("deleted_at",), ("time",), "p.deleted_at", gone="m.deleted_at", theirs_if=LIVES),
+    KnownValue(
+        ("last_sign_in_at", "last_login_at", "last_login"), ("time",), "p.last_sign_in_at", "p.created_at", None
+    ),
+    KnownValue(("last_active_at", "last_seen_at"), ("time",), "p.last_active_at", "p.created_at", None),
 )
 COMPANY = (
-    Source(("name", "display_name", "company_name", "title"), ("text",), "p.name"),
-    Source(("logo_url", "logo", "avatar_url", "image_url"), ("text",), "p.logo_url", "''"),
-    Source(ACTIVE, ("boolean",), "p.deleted_at IS NULL", when="new"),
+    KnownValue(("name", "display_name", "company_name", "title"), ("text",), "p.name"),
+    KnownValue(("logo_url", "logo", "avatar_url", "image_url"), ("text",), "p.logo_url", "''"),
+    KnownValue(ACTIVE, ("boolean",), "p.deleted_at IS NULL", when="new"),
 )
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
+class WrittenColumn:
     """A column that is written, with the SQL of its value: `new` rows only, or whenever ours changes.
 
     The application's own stands where *theirs_if* holds. *gone* is left when the profile is removed. A row that
@@ -120,10 +122,10 @@ def key(columns: Sequence[Column], names: Sequence[str], table: str) -> Column:
     raise ConsumerError(f"{table} has no column for Stack's id, of type uuid or text; such would be: {wanted}.")
 
 
-def map_columns(columns: Sequence[Column], sources: Sequence[Source], own_key: Column) -> list[Written]:
+def map_columns(columns: Sequence[Column], sources: Sequence[KnownValue], own_key: Column) -> list[WrittenColumn]:
     """Return what is written beside the key; what may stay empty and is none of ours is left out."""
-    written: list[Written] = []
-    taken: set[Source] = set()
+    written: list[WrittenColumn] = []
+    taken: set[KnownValue] = set()
     for column in columns:
         if column == own_key or column.is_generated:
             continue
@@ -141,7 +143,7 @@ def snake(name: str) -> str:
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
 
 
-def _from(source: Source, column: Column) -> Written:
+def _from(source: KnownValue, column: Column) -> WrittenColumn:
     value, doubt = source.value, None
     if column.kind == "enum":
         value, doubt = _label(column, value)
@@ -158,10 +160,10 @@ def _from(source: Source, column: Column) -> Written:
     may_lack = column.is_required and source.may_lack
     if may_lack:
         doubt = "who has none is not written"
-    return Written(column, value, source.when, source.theirs_if, gone, may_lack, doubt)
+    return WrittenColumn(column, value, source.when, source.theirs_if, gone, may_lack, doubt)
 
 
-def _gone(source: Source) -> str | None:
+def _gone(source: KnownValue) -> str | None:
     """Return what stands for nothing where nothing may not stand."""
     if source.gone != "NULL":
         return source.gone
@@ -182,11 +184,11 @@ def _label(column: Column, value: str) -> tuple[str, str | None]:
     return f"CASE lower({value}) {cases} ELSE {other} END", doubt
 
 
-def _filled(column: Column) -> Written:
+def _filled(column: Column) -> WrittenColumn:
     filler, demand = _filler(column), "must not be null"
     if column.is_unique:
         demand = f"{demand} and must be unique"
-    return Written(column, filler, "new", doubt=f"{demand}, and we know nothing of it: {filler}")
+    return WrittenColumn(column, filler, "new", doubt=f"{demand}, and we know nothing of it: {filler}")
 
 
 def _filler(column: Column) -> str:

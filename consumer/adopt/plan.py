@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from consumer.adopt import catalogue, mapping, privileges
-from consumer.adopt.catalogue import Column, Inspected, Table
-from consumer.adopt.mapping import Written, map_columns, snake
+from consumer.adopt.catalogue import Column, InspectedTable, Table
+from consumer.adopt.mapping import WrittenColumn, map_columns, snake
 from consumer.adopt.statement import statement
 from consumer.errors import ConsumerError
 from consumer.postgres.connections import Connection
@@ -25,7 +25,7 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class AdoptPlan:
     """What adopting these tables would do and need; nothing of it is done."""
 
     table: str
@@ -43,15 +43,15 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True)
-class Adopted:
+class AdoptedTable:
     """One table, the column with Stack's ids, and what is written beside it."""
 
-    inspected: Inspected
+    inspected: InspectedTable
     key: Column
-    written: list[Written]
+    written: list[WrittenColumn]
 
 
-async def make(conn: Connection, worker_role: str, *, table: str | None, companies: str | None) -> Plan:
+async def make(conn: Connection, worker_role: str, *, table: str | None, companies: str | None) -> AdoptPlan:
     """Look at the catalogue and plan; tables that are not named are found by their columns, or ConsumerError."""
     tables = await catalogue.tables(conn)
     found = _named(tables, table) if table else _find_users(tables)
@@ -60,7 +60,7 @@ async def make(conn: Connection, worker_role: str, *, table: str | None, compani
     return plan(people, await catalogue.inspect(conn, firms) if firms else None, worker_role)
 
 
-def plan(people: Inspected, firms: Inspected | None, worker_role: str) -> Plan:
+def plan(people: InspectedTable, firms: InspectedTable | None, worker_role: str) -> AdoptPlan:
     """Plan for inspected tables."""
     users = _adopt(people, mapping.USER_KEYS, mapping.USER)
     decide: list[str] = []
@@ -72,13 +72,13 @@ def plan(people: Inspected, firms: Inspected | None, worker_role: str) -> Plan:
             # Without the table, an id in the column would lead nowhere.
             decide.append(f"{error} Until then nobody's company is written.")
             kept = [w for w in users.written if snake(w.column.name) not in _COMPANY.names]
-            users = adopted[0] = Adopted(users.inspected, users.key, kept)
+            users = adopted[0] = AdoptedTable(users.inspected, users.key, kept)
     if not any(w.theirs_if == mapping.LIVES for w in users.written):
         decide.append(f"{people.table.name} has no column that tells a deleted user, as is_active or deleted_at would.")
     companies = adopted[1] if len(adopted) > 1 else None
     around = people.surroundings
     granted = [(each.inspected, each.key, each.written) for each in adopted]
-    return Plan(
+    return AdoptPlan(
         table=people.table.name,
         key=users.key.name,
         companies=companies.inspected.table.name if companies else None,
@@ -102,9 +102,9 @@ def plan(people: Inspected, firms: Inspected | None, worker_role: str) -> Plan:
 _COMPANY = next(source for source in mapping.USER if source.value == "p.company_id")
 
 
-def _adopt(inspected: Inspected, keys: Sequence[str], sources: Sequence[mapping.Source]) -> Adopted:
+def _adopt(inspected: InspectedTable, keys: Sequence[str], sources: Sequence[mapping.KnownValue]) -> AdoptedTable:
     own_key = mapping.key(inspected.columns, keys, inspected.table.sql_name)
-    return Adopted(inspected, own_key, map_columns(inspected.columns, sources, own_key))
+    return AdoptedTable(inspected, own_key, map_columns(inspected.columns, sources, own_key))
 
 
 def _named(tables: Sequence[Table], name: str) -> Table:
@@ -135,7 +135,7 @@ def _likeness(table: Table) -> int:
     return known + 3 * is_named if is_keyed and (is_named or known >= 3) else 0
 
 
-def _companies_of(tables: Sequence[Table], people: Inspected, name: str | None) -> Table | None:
+def _companies_of(tables: Sequence[Table], people: InspectedTable, name: str | None) -> Table | None:
     """Return the table that the users' company leads to, by name or by foreign key; else one that is called so."""
     if name:
         return _named(tables, name)
@@ -148,12 +148,12 @@ def _companies_of(tables: Sequence[Table], people: Inspected, name: str | None) 
     return next((table for table in tables if columns and table.name in named), None)
 
 
-def _step(adopted: Adopted, written: Written) -> Step:
+def _step(adopted: AdoptedTable, written: WrittenColumn) -> Step:
     when = "new rows" if written.when == "new" else "always"
     if written.theirs_if:
         when = "once the user is deleted" if written.theirs_if == mapping.LIVES else "once Stack or an edit names one"
     return Step(adopted.inspected.table.name, written.column.name, written.value, when)
 
 
-def _doubt(adopted: Adopted, written: Written) -> str:
+def _doubt(adopted: AdoptedTable, written: WrittenColumn) -> str:
     return f"{adopted.inspected.table.name}.{written.column.name}: {written.doubt}"

@@ -2,14 +2,14 @@
 
 from collections.abc import Sequence
 
-from consumer.adopt.catalogue import Column, Inspected
-from consumer.adopt.mapping import Written
+from consumer.adopt.catalogue import Column, InspectedTable
+from consumer.adopt.mapping import WrittenColumn
 
 POLICY = "stack_auth_consumer"
-Adopted = tuple[Inspected, Column, Sequence[Written]]
+GrantedTable = tuple[InspectedTable, Column, Sequence[WrittenColumn]]
 
 
-def grants(adopted: Sequence[Adopted], role: str) -> list[str]:
+def grants(adopted: Sequence[GrantedTable], role: str) -> list[str]:
     """Return the statements that let the role do what is planned and nothing more; run again they change nothing."""
     found = []
     for inspected, key, written in adopted:
@@ -27,7 +27,7 @@ def grants(adopted: Sequence[Adopted], role: str) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def revokes(adopted: Sequence[Adopted], role: str) -> list[str]:
+def revokes(adopted: Sequence[GrantedTable], role: str) -> list[str]:
     """Return the statements that take back what `grants` gave."""
     found = []
     for inspected, _, _ in adopted:
@@ -42,9 +42,9 @@ def revokes(adopted: Sequence[Adopted], role: str) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def _drop_policy(inspected: Inspected) -> str:
+def _drop_policy(inspected: InspectedTable) -> str:
     return f"DROP POLICY IF EXISTS {POLICY} ON {inspected.table.sql_name};"
 
 
-def _create_policy(inspected: Inspected, role: str) -> str:
+def _create_policy(inspected: InspectedTable, role: str) -> str:
     return f"CREATE POLICY {POLICY} ON {inspected.table.sql_name} TO {role} USING (TRUE) WITH CHECK (TRUE);"

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from consumer.adopt.catalogue import Column, Table
-from consumer.adopt.mapping import Written
+from consumer.adopt.mapping import WrittenColumn
 from consumer.settings.app_statement import PARAMETER
 
 HEADER = """\
@@ -95,7 +95,10 @@ THEIRS = """CASE
 
 
 def statement(
-    table: Table, key: Column, written: Sequence[Written], companies: tuple[Table, Column, Sequence[Written]] | None
+    table: Table,
+    key: Column,
+    written: Sequence[WrittenColumn],
+    companies: tuple[Table, Column, Sequence[WrittenColumn]] | None,
 ) -> str:
     """Return the text of the file; each part of it stands there because the table has a column for it."""
     changed_key = "user_id" if key.kind == "uuid" else "user_id::text"
@@ -112,7 +115,7 @@ def statement(
     return "".join(parts).replace("%", "%%").replace(f"%{PARAMETER}", PARAMETER)
 
 
-def _known(table: Table, key: Column, kept: Sequence[Written]) -> str:
+def _known(table: Table, key: Column, kept: Sequence[WrittenColumn]) -> str:
     return KNOWN.format(
         table=table.sql_name,
         key=key.sql_name,
@@ -122,7 +125,7 @@ def _known(table: Table, key: Column, kept: Sequence[Written]) -> str:
     )
 
 
-def _companies(table: Table, key: Column, written: Sequence[Written]) -> str:
+def _companies(table: Table, key: Column, written: Sequence[WrittenColumn]) -> str:
     names = [key.sql_name, *(w.column.sql_name for w in written)]
     own_id = "p.id" if key.kind == "uuid" else "p.id::text"
     followed = [w for w in written if w.when == "always"]
@@ -137,7 +140,7 @@ def _companies(table: Table, key: Column, written: Sequence[Written]) -> str:
     )
 
 
-def _insert(table: Table, key: Column, written: Sequence[Written]) -> str:
+def _insert(table: Table, key: Column, written: Sequence[WrittenColumn]) -> str:
     names = [key.sql_name, *(w.column.sql_name for w in written)]
     required = [w.column.sql_name for w in written if w.may_lack]
     return INSERT.format(
@@ -150,7 +153,7 @@ def _insert(table: Table, key: Column, written: Sequence[Written]) -> str:
     )
 
 
-def _conflict(written: Sequence[Written], indent: str = "    ") -> str:
+def _conflict(written: Sequence[WrittenColumn], indent: str = "    ") -> str:
     followed = [w.column.sql_name for w in written if w.when == "always"]
     if not followed:
         return "DO NOTHING"
@@ -162,7 +165,7 @@ def _conflict(written: Sequence[Written], indent: str = "    ") -> str:
     return text.replace("\n    ", f"\n{indent}")
 
 
-def _value(written: Written) -> str:
+def _value(written: WrittenColumn) -> str:
     if not written.theirs_if:
         return written.value
     theirs = f"known.{written.column.sql_name}"

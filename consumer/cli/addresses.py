@@ -30,7 +30,7 @@ def reachable(host: str) -> str:
     return EVERYWHERE.get(host, host)
 
 
-def listen_fault(host: str, port: int) -> str | None:
+def listen_problem(host: str, port: int) -> str | None:
     """Return why nothing can listen there now, or None."""
     try:
         socket.create_server((host, port), family=_family(host)).close()
@@ -42,7 +42,7 @@ def listen_fault(host: str, port: int) -> str | None:
 def free_port(host: str) -> int:
     """Return a port that nobody listens on now; any, where nothing can listen at all."""
     ports = random.sample(FREE_PORTS, PORTS_TRIED)
-    return next((port for port in ports if listen_fault(host, port) is None), ports[0])
+    return next((port for port in ports if listen_problem(host, port) is None), ports[0])
 
 
 def _family(host: str) -> socket.AddressFamily:

@@ -12,25 +12,25 @@ import psycopg
 from psycopg import errors as postgres
 
 from consumer.adopt import fill
-from consumer.adopt.plan import Plan, make
+from consumer.adopt.plan import AdoptPlan, make
 from consumer.cli.cells import printable
-from consumer.cli.context import as_operator, database, operator_faults, pass_settings_unless, url
+from consumer.cli.context import as_operator, database, operator_problems, pass_settings_unless, url
 from consumer.cli.output import console, emit, json_option, table
 from consumer.errors import ConsumerError
+from consumer.postgres import session
 from consumer.postgres.connections import Access, Connection, connect, operator_access, worker_access
 from consumer.postgres.error_classes import code, summary
-from consumer.postgres.queries import query
-from consumer.process.outage import said
+from consumer.process.outage import error_text
 from consumer.settings.settings import Settings
-from consumer.worker.bisect import Culprits
+from consumer.worker.bisect import Failing
 
 Action = Literal["plan", "grant", "fill", "undo"]
 VARIABLE = "CONSUMER_PROJECTION_SQL"
 # Milliseconds: a policy needs its table to itself, and whoever comes after waits behind it.
-LOCK_TIMEOUT = "1000"
+LOCK_TIMEOUT = 1000
 
 
-class Wanted(TypedDict):
+class WantedTables(TypedDict):
     """Which tables are meant, where they were named."""
 
     users: str | None
@@ -38,7 +38,7 @@ class Wanted(TypedDict):
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class RefusedUser:
     """A user who could not be filled in."""
 
     user_id: UUID
@@ -47,11 +47,11 @@ class Refused:
 
 
 @dataclass(slots=True)
-class Filled:
+class FillResult:
     """How many users were gone through, and who is left."""
 
     users: int = 0
-    refused: list[Refused] = field(default_factory=list)
+    refused: list[RefusedUser] = field(default_factory=list)
 
 
 @click.command(name="adopt")
@@ -68,7 +68,7 @@ class Filled:
 )
 @click.option("--after", type=click.UUID, default=fill.FIRST, help="With --fill: go on behind this user.")
 @json_option
-@pass_settings_unless(operator_faults)
+@pass_settings_unless(operator_problems)
 def command(
     settings: Settings,
     *,
@@ -76,7 +76,7 @@ def command(
     target: Path | None,
     after: UUID,
     is_json: bool,
-    **wanted: Unpack[Wanted],
+    **wanted: Unpack[WantedTables],
 ) -> None:
     """Let tables that an application already has follow the profiles: plan, grant, fill, and undo.
 
@@ -101,12 +101,12 @@ def command(
         _execute(settings, plan.revokes, f"Now unset {VARIABLE}, and start the workers anew.", is_json=is_json)
 
 
-async def _make(settings: Settings, wanted: Wanted, conn: Connection, _: Access) -> Plan:
+async def _make(settings: Settings, wanted: WantedTables, conn: Connection, _: Access) -> AdoptPlan:
     worker_role = worker_access(settings.role_prefix).role
     return await make(conn, worker_role, table=wanted["users"], companies=wanted["companies"])
 
 
-def _tell(plan: Plan, target: Path | None, *, is_json: bool) -> None:
+def _tell(plan: AdoptPlan, target: Path | None, *, is_json: bool) -> None:
     if target:
         _write(target, plan.statement)
     if is_json:
@@ -130,7 +130,7 @@ def _write(target: Path, text: str) -> None:
         raise ConsumerError(f"{target} cannot be written ({type(error).__name__}).") from error
 
 
-def _show(plan: Plan) -> None:
+def _show(plan: AdoptPlan) -> None:
     out = console()
     made = table("table", "column", "value", "written", title=f"{plan.table} follows, by {plan.key}")
     for step in plan.steps:
@@ -165,7 +165,7 @@ def _execute(settings: Settings, statements: list[str], then: str, *, is_json: b
 async def _run(settings: Settings, conninfo: str, statements: list[str]) -> None:
     try:
         async with await connect(conninfo, operator_access(settings.role_prefix)) as conn, conn.transaction():
-            await conn.execute(query("session/set_lock_timeout"), {"lock_timeout": LOCK_TIMEOUT})
+            await session.set_lock_timeout(conn, LOCK_TIMEOUT)
             for statement in statements:
                 await conn.execute(statement.encode())
     except postgres.InsufficientPrivilege as error:
@@ -188,8 +188,8 @@ def _fill(settings: Settings, after: UUID, *, is_json: bool) -> None:
         click.get_current_context().exit(1)
 
 
-async def _filled(settings: Settings, conninfo: str, statement: bytes, after: UUID) -> Filled:
-    access, filled = worker_access(settings.role_prefix), Filled()
+async def _filled(settings: Settings, conninfo: str, statement: bytes, after: UUID) -> FillResult:
+    access, filled = worker_access(settings.role_prefix), FillResult()
     try:
         async with await connect(conninfo, access) as conn:
             with console(is_error=True).status("filling in") as status:
@@ -199,9 +199,11 @@ async def _filled(settings: Settings, conninfo: str, statement: bytes, after: UU
                     filled.refused += _refused(page.refused)
                     status.update(f"{filled.users:,} users, up to {after}")
     except psycopg.OperationalError as error:
-        raise ConsumerError(f"Stopped: {said(error)}. What is filled in stays; go on with --after {after}.") from error
+        raise ConsumerError(
+            f"Stopped: {error_text(error)}. What is filled in stays; go on with --after {after}."
+        ) from error
     return filled
 
 
-def _refused(culprits: Culprits[UUID]) -> list[Refused]:
-    return [Refused(user_id, code(error), summary(error)) for user_id, error in culprits]
+def _refused(culprits: Failing[UUID]) -> list[RefusedUser]:
+    return [RefusedUser(user_id, code(error), summary(error)) for user_id, error in culprits]

@@ -16,17 +16,17 @@ from consumer import logs
 from consumer.embedded import server as embedded
 from consumer.errors import BadSettings, ConsumerError, NoDatabase, SettingsMismatch
 from consumer.postgres.connections import Access, Connection, connect, operator_access
-from consumer.process.outage import said, where
+from consumer.process.outage import address, error_text
 from consumer.settings.settings import Settings, from_process
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
-Kind = Literal["receiver", "worker", "migrate", "operator"]
+ProcessKind = Literal["receiver", "worker", "migrate", "operator"]
 
 log = logging.getLogger(__name__)
 
-VARIABLES: Mapping[Kind, str] = {
+VARIABLES: Mapping[ProcessKind, str] = {
     "receiver": "RECEIVER_DATABASE_URL",
     "worker": "WORKER_DATABASE_URL",
     "migrate": "MIGRATE_DATABASE_URL",
@@ -72,7 +72,7 @@ def refusals() -> Iterator[None]:
     except postgres.InsufficientPrivilege as error:
         raise click.ClickException("The login may not do this: `consumer doctor` says what it lacks.") from error
     except psycopg.OperationalError as error:
-        raise click.ClickException(f"The database can't be used: {said(error)}") from error
+        raise click.ClickException(f"The database can't be used: {error_text(error)}") from error
 
 
 def pass_settings(command: Callable[Concatenate[Settings, P], T]) -> Callable[P, T]:
@@ -81,7 +81,7 @@ def pass_settings(command: Callable[Concatenate[Settings, P], T]) -> Callable[P,
 
 
 def pass_settings_unless(
-    faults: Callable[..., list[str]],
+    problems: Callable[..., list[str]],
 ) -> Callable[[Callable[Concatenate[Settings, P], T]], Callable[P, T]]:
     """Do as `pass_settings`, but refuse at once what is wrong with the variables and what *faults* finds.
 
@@ -92,7 +92,7 @@ def pass_settings_unless(
         def checked(*args: P.args, **kwargs: P.kwargs) -> T:
             settings, found = from_process(Path.cwd())
             logs.configure(settings.log_format, settings.log_level)
-            refuse([*found, *faults(settings, *args, **kwargs)])
+            refuse([*found, *problems(settings, *args, **kwargs)])
             for warning in settings.warnings:
                 log.warning(logs.SETTINGS_WARNED, extra={"warning": warning})
             return command(settings, *args, **kwargs)
@@ -102,13 +102,13 @@ def pass_settings_unless(
     return decorate
 
 
-def refuse(faults: list[str]) -> None:
+def refuse(problems: list[str]) -> None:
     """Raise BadSettings with all faults, unless there are none."""
-    if faults:
-        raise BadSettings(faults)
+    if problems:
+        raise BadSettings(problems)
 
 
-def url(settings: Settings, kind: Kind) -> str | None:
+def url(settings: Settings, kind: ProcessKind) -> str | None:
     """Return the connection string configured for this kind of process."""
     own = {
         "receiver": settings.receiver_database_url,
@@ -129,7 +129,7 @@ def has_urls(settings: Settings) -> bool:
     return any(url(settings, kind) for kind in VARIABLES)
 
 
-def database_faults(settings: Settings, kind: Kind, *, is_embedded: bool) -> list[str]:
+def database_problems(settings: Settings, kind: ProcessKind, *, is_embedded: bool) -> list[str]:
     """Return why this kind of process has no database: a lost setting must not quietly start an empty one."""
     found = url(settings, kind)
     if found and is_embedded:
@@ -146,26 +146,28 @@ def database_faults(settings: Settings, kind: Kind, *, is_embedded: bool) -> lis
 
 
 @contextmanager
-def database(settings: Settings, kind: Kind, *, is_embedded: bool = False) -> Iterator[str]:
+def database(settings: Settings, kind: ProcessKind, *, is_embedded: bool = False) -> Iterator[str]:
     """Yield the connection string for this kind of process; BadSettings when the contract leaves it none.
 
     The embedded server that `up` made runs while the block does.
     """
-    refuse(database_faults(settings, kind, is_embedded=is_embedded))
+    refuse(database_problems(settings, kind, is_embedded=is_embedded))
     if found := url(settings, kind):
         try:
             yield found
         except psycopg.OperationalError as error:
-            trouble = f"The database of {_variable(settings, kind)}, {where(found)}, can't be used: {said(error)}"
+            trouble = (
+                f"The database of {_variable(settings, kind)}, {address(found)}, can't be used: {error_text(error)}"
+            )
             raise click.ClickException(trouble) from error
         return
     with embedded.server(data_dir(settings), create=False) as conninfo:
         yield conninfo
 
 
-def operator_faults(settings: Settings, **_: object) -> list[str]:
+def operator_problems(settings: Settings, **_: object) -> list[str]:
     """Return why the command line has no database."""
-    return database_faults(settings, "operator", is_embedded=False)
+    return database_problems(settings, "operator", is_embedded=False)
 
 
 def as_operator(settings: Settings, work: Callable[[Connection, Access], Awaitable[T]]) -> T:
@@ -186,11 +188,11 @@ def looked_in(settings: Settings) -> str:
     return f"{data_dir(settings)} ({hint})"
 
 
-def _variable(settings: Settings, kind: Kind) -> str:
+def _variable(settings: Settings, kind: ProcessKind) -> str:
     """Return the variable that this kind of process has its database from."""
     return "DATABASE_URL" if url(settings, kind) == settings.database_url else VARIABLES[kind]
 
 
-def _named(kind: Kind) -> str:
+def _named(kind: ProcessKind) -> str:
     own = VARIABLES[kind]
     return own if own == "DATABASE_URL" else f"{own} or DATABASE_URL"

@@ -11,7 +11,7 @@ from typing import TypedDict, TypeVar, Unpack
 import click
 
 from consumer.cli.cells import cell, printable
-from consumer.cli.context import as_operator, operator_faults, pass_settings_unless
+from consumer.cli.context import as_operator, operator_problems, pass_settings_unless
 from consumer.cli.failures import show_each, show_errors
 from consumer.cli.output import console, emit, json_option, table
 from consumer.cli.replay import all_option, amount, error_option, refuse_unless_meant, show_replayed, total, type_option
@@ -19,7 +19,7 @@ from consumer.operations import replay
 from consumer.operations.discard import discard_dead
 from consumer.operations.replay import Replayed
 from consumer.outbox import deliveries
-from consumer.outbox.deliveries import ErrorGroup, Failed, Found, Selection
+from consumer.outbox.deliveries import DeliveryDetails, ErrorGroup, Failed, Selection
 from consumer.postgres.connections import Access, Connection, transaction
 from consumer.settings.settings import Settings
 
@@ -35,7 +35,7 @@ limit_option = click.option("--limit", type=click.IntRange(1), help="At most so 
 ids_argument = click.argument("message_ids", metavar="[ID]...", nargs=-1)
 
 
-class Wanted(TypedDict):
+class ListFilters(TypedDict):
     """What a list is narrowed to."""
 
     error_code: str | None
@@ -43,7 +43,7 @@ class Wanted(TypedDict):
     limit: int
 
 
-class Filters(TypedDict):
+class DeadFilters(TypedDict):
     """Which dead deliveries are meant, as the command line said it."""
 
     message_ids: tuple[str, ...]
@@ -52,7 +52,7 @@ class Filters(TypedDict):
     limit: int | None
 
 
-class Reason(click.ParamType[str]):
+class ReasonParam(click.ParamType[str]):
     """Why a delivery is given up: a few words, not none."""
 
     name = "text"
@@ -76,8 +76,8 @@ def command() -> None:
 @click.option("--each", "is_each", is_flag=True, help="Each delivery by itself, the oldest first.")
 @click.option("--limit", type=click.IntRange(1), default=LISTED, show_default=True, help="At most so many lines.")
 @json_option
-@pass_settings_unless(operator_faults)
-def list_dead(settings: Settings, *, is_each: bool, is_json: bool, **wanted: Unpack[Wanted]) -> None:
+@pass_settings_unless(operator_problems)
+def list_dead(settings: Settings, *, is_each: bool, is_json: bool, **wanted: Unpack[ListFilters]) -> None:
     """Group dead deliveries by error and event type, the most frequent first, each with its latest example."""
 
     async def grouped(conn: Connection, access: Access) -> list[ErrorGroup]:
@@ -107,11 +107,11 @@ def _tell(name: str, found: list[T], show: Callable[[list[T]], None], *, is_json
 @click.argument("message_id", metavar="ID")
 @click.option("--body", "with_body", is_flag=True, help="The signed body too: it is personal data.")
 @json_option
-@pass_settings_unless(operator_faults)
+@pass_settings_unless(operator_problems)
 def show(settings: Settings, *, message_id: str, with_body: bool, is_json: bool) -> None:
     """Tell all that is known of the delivery with this message id, whatever its state."""
 
-    async def found(conn: Connection, access: Access) -> list[Found]:
+    async def found(conn: Connection, access: Access) -> list[DeliveryDetails]:
         async with transaction(conn, access):
             return await deliveries.find(conn, message_id, with_body=with_body)
 
@@ -135,8 +135,8 @@ def show(settings: Settings, *, message_id: str, with_body: bool, is_json: bool)
 @limit_option
 @all_option
 @json_option
-@pass_settings_unless(operator_faults)
-def retry(settings: Settings, *, is_all: bool, is_json: bool, **filters: Unpack[Filters]) -> None:
+@pass_settings_unless(operator_problems)
+def retry(settings: Settings, *, is_all: bool, is_json: bool, **filters: Unpack[DeadFilters]) -> None:
     """Check dead deliveries again with this release, and put those it can use back to pending.
 
     The others stay dead, with the reason of today.
@@ -157,12 +157,12 @@ def retry(settings: Settings, *, is_all: bool, is_json: bool, **filters: Unpack[
 @type_option
 @limit_option
 @all_option
-@click.option("--reason", required=True, type=Reason(), help="Why; kept beside the delivery, with its error.")
+@click.option("--reason", required=True, type=ReasonParam(), help="Why; kept beside the delivery, with its error.")
 @click.option("--by", help="Whose decision it is; default this shell's user.")
 @json_option
-@pass_settings_unless(operator_faults)
+@pass_settings_unless(operator_problems)
 def discard(
-    settings: Settings, *, reason: str, by: str | None, is_all: bool, is_json: bool, **filters: Unpack[Filters]
+    settings: Settings, *, reason: str, by: str | None, is_all: bool, is_json: bool, **filters: Unpack[DeadFilters]
 ) -> None:
     """Exclude dead deliveries for good: neither a replay nor a repeat brings them back."""
     refuse_unless_meant(filters, is_all=is_all)
@@ -180,7 +180,7 @@ def discard(
     _refuse_missing(settings, filters, done)
 
 
-def _selection(filters: Filters, states: Sequence[str] = DEAD) -> Selection:
+def _selection(filters: DeadFilters, states: Sequence[str] = DEAD) -> Selection:
     return Selection(
         states=states,
         message_ids=filters["message_ids"] or None,
@@ -190,7 +190,7 @@ def _selection(filters: Filters, states: Sequence[str] = DEAD) -> Selection:
     )
 
 
-def _refuse_missing(settings: Settings, filters: Filters, found: int) -> None:
+def _refuse_missing(settings: Settings, filters: DeadFilters, found: int) -> None:
     """Fail when a filter matches nothing, or message ids name nothing dead; the others have been dealt with."""
     missing = len(set(filters["message_ids"])) - found
     if missing > 0 and filters["limit"] is None:
@@ -204,13 +204,13 @@ def _refuse_missing(settings: Settings, filters: Filters, found: int) -> None:
     raise click.ClickException(f"{trouble}.")
 
 
-async def _retrying(filters: Filters, conn: Connection, access: Access) -> int:
+async def _retrying(filters: DeadFilters, conn: Connection, access: Access) -> int:
     """Count what the filters would match among deliveries that are not dead yet."""
     async with transaction(conn, access):
         return sum((await deliveries.count(conn, _selection(filters, ("retrying",)))).values())
 
 
-def _document(found: Found) -> dict[str, object]:
+def _document(found: DeliveryDetails) -> dict[str, object]:
     """Return a delivery for printing, its body only if it was fetched: as text where it is text."""
     document = asdict(found)
     del document["body"]

@@ -23,7 +23,7 @@ import consumer
 from consumer import logs
 from consumer.cli.addresses import free_port, webhook_url
 from consumer.cli.announcement import until_listening
-from consumer.cli.demo_report import SAMPLE, Answered, Report, judge, look, show
+from consumer.cli.demo_report import show
 from consumer.cli.migrate import migrate
 from consumer.cli.output import console, emit, json_option
 from consumer.cli.secret import new
@@ -34,7 +34,8 @@ from consumer.postgres.connections import Connection, connect, operator_access
 from consumer.process.signals import run
 from consumer.process.supervision import Program, supervise
 from consumer.settings.settings import Settings
-from consumer.simulator.scenario import Posting, Scenario, write
+from consumer.simulator.checks import SAMPLE, Answered, DemoReport, judge, look
+from consumer.simulator.scenario import SampleRequest, Scenario, write
 from consumer.simulator.sender import Sender
 
 # The same people every time.
@@ -74,7 +75,7 @@ def command(*, is_json: bool) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Stage:
+class DemoRun:
     """Where one demo takes place."""
 
     settings: Settings
@@ -83,7 +84,7 @@ class Stage:
     say: Say
 
 
-def _demonstrate(folder: Path, scenario: Scenario, say: Say) -> Report:
+def _demonstrate(folder: Path, scenario: Scenario, say: Say) -> DemoReport:
     began = time.perf_counter()
     settings = Settings(
         data_dir=folder / "data",
@@ -95,19 +96,19 @@ def _demonstrate(folder: Path, scenario: Scenario, say: Say) -> Report:
     with embedded.server(folder / "data", create=True) as conninfo:
         migrate(conninfo, settings)
         say(f"Database made and migrated in {time.perf_counter() - began:.1f} s")
-        stage = Stage(settings, conninfo, folder / "log", say)
+        demo = DemoRun(settings, conninfo, folder / "log", say)
         try:
-            return run(partial(_perform, stage, scenario))
+            return run(partial(_perform, demo, scenario))
         except ConsumerError:
-            sys.stderr.writelines(stage.log.read_text().splitlines(keepends=True)[-LOG_LINES:])
+            sys.stderr.writelines(demo.log.read_text().splitlines(keepends=True)[-LOG_LINES:])
             raise
 
 
-async def _perform(stage: Stage, scenario: Scenario, stop: asyncio.Event) -> Report:
+async def _perform(demo: DemoRun, scenario: Scenario, stop: asyncio.Event) -> DemoReport:
     """Play the scenario to a running group, and end the group whatever happens."""
-    with stage.log.open("ab") as log:
-        supervising = asyncio.create_task(supervise(_programs(stage.settings, log), stop))
-        playing = asyncio.create_task(_play(stage, scenario))
+    with demo.log.open("ab") as log:
+        supervising = asyncio.create_task(supervise(_programs(demo.settings, log), stop))
+        playing = asyncio.create_task(_play(demo, scenario))
         await asyncio.wait({supervising, playing}, return_when=asyncio.FIRST_COMPLETED)
         stop.set()
         await supervising
@@ -117,22 +118,22 @@ async def _perform(stage: Stage, scenario: Scenario, stop: asyncio.Event) -> Rep
     return playing.result()
 
 
-async def _play(stage: Stage, scenario: Scenario) -> Report:
-    settings, say = stage.settings, stage.say
+async def _play(demo: DemoRun, scenario: Scenario) -> DemoReport:
+    settings, say = demo.settings, demo.say
     began = time.perf_counter()
     await until_listening(settings.host, settings.port)
     started = time.perf_counter()
     say(f"Receiver and worker started in {started - began:.1f} s")
-    answers = await asyncio.to_thread(_post_all, settings, scenario.postings)
+    answers = await asyncio.to_thread(_post_all, settings, scenario.requests)
     posted = time.perf_counter()
     rate = len(answers) / (posted - started)
     say(f"{len(answers):,} requests answered in {posted - started:.1f} s, {rate:,.0f} a second")
-    async with await connect(stage.conninfo, operator_access(settings.role_prefix)) as conn:
+    async with await connect(demo.conninfo, operator_access(settings.role_prefix)) as conn:
         await _drain(conn)
         drained = time.perf_counter()
         say(f"Queue drained {drained - posted:.1f} s later")
         found = await look(conn)
-    return Report(
+    return DemoReport(
         sent=scenario.kinds,
         answers=Counter(status for _, status in answers),
         requests_per_second=round(rate, 1),
@@ -144,14 +145,14 @@ async def _play(stage: Stage, scenario: Scenario) -> Report:
     )
 
 
-def _post_all(settings: Settings, postings: Sequence[Posting]) -> list[Answered]:
+def _post_all(settings: Settings, requests: Sequence[SampleRequest]) -> list[Answered]:
     """Deliver over several connections at once; the order in which they arrive is nobody's."""
-    shares = [postings[n::CONNECTIONS] for n in range(CONNECTIONS)]
+    shares = [requests[n::CONNECTIONS] for n in range(CONNECTIONS)]
     with ThreadPoolExecutor(CONNECTIONS) as pool:
         return list(chain.from_iterable(pool.map(partial(_post, settings), shares)))
 
 
-def _post(settings: Settings, share: Sequence[Posting]) -> list[Answered]:
+def _post(settings: Settings, share: Sequence[SampleRequest]) -> list[Answered]:
     stack_url, app_url = webhook_url(settings, "stack"), webhook_url(settings, "app")
     with (
         Sender(stack_url, secret=settings.stack_webhook_secrets[0]) as stack,
@@ -160,9 +161,9 @@ def _post(settings: Settings, share: Sequence[Posting]) -> list[Answered]:
     ):
         senders = {"stack": stack, "app": app}
         answered: list[Answered] = []
-        for posting in share:
-            sender = forger if posting.kind == "forged" else senders[posting.source]
-            answered.append((posting, sender.post(posting.body, posting.message_id).status))
+        for request in share:
+            sender = forger if request.kind == "forged" else senders[request.source]
+            answered.append((request, sender.post(request.body, request.message_id).status))
         return answered
 
 

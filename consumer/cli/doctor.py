@@ -14,7 +14,16 @@ from rich.text import Text
 
 from consumer.cli import secret
 from consumer.cli.cells import cell, printable, size
-from consumer.cli.context import NOT_MIGRATED, VARIABLES, Kind, data_dir, database, database_faults, has_urls, url
+from consumer.cli.context import (
+    NOT_MIGRATED,
+    VARIABLES,
+    ProcessKind,
+    data_dir,
+    database,
+    database_problems,
+    has_urls,
+    url,
+)
 from consumer.cli.output import console, emit, json_option
 from consumer.doctor.check import Check, fail_unless, ok, warn_unless
 from consumer.doctor.installation import check_migrations, check_queue, check_settings
@@ -31,7 +40,7 @@ from consumer.postgres.connections import (
     transaction,
     worker_access,
 )
-from consumer.process.outage import said, where
+from consumer.process.outage import address, error_text
 from consumer.settings.settings import Settings, from_process
 
 # PostgreSQL stops at a full disk, and does not start again before there is room: a gibibyte is a day at the rated load.
@@ -56,16 +65,16 @@ def command(*, is_json: bool) -> None:
 def _examine() -> list[Check]:
     """Go on to the next precondition for as long as the one before leaves something to look at."""
     try:
-        settings, faults = from_process(Path.cwd())
+        settings, problems = from_process(Path.cwd())
     except BadSettings as error:
-        settings, faults = Settings(), error.faults
-    if faults:
-        return _failing("settings", faults, "Correct the variable, in the environment or in .env.")
+        settings, problems = Settings(), error.problems
+    if problems:
+        return _failing("settings", problems, "Correct the variable, in the environment or in .env.")
     checks = [*_judge_settings(settings), _judge_secrets(settings)]
     is_embedded = not has_urls(settings)
-    faults = [fault for kind in VARIABLES for fault in database_faults(settings, kind, is_embedded=is_embedded)]
-    if faults:
-        return checks + _failing("database settings", list(dict.fromkeys(faults)), "Set it, or run `consumer up`.")
+    problems = [problem for kind in VARIABLES for problem in database_problems(settings, kind, is_embedded=is_embedded)]
+    if problems:
+        return checks + _failing("database settings", list(dict.fromkeys(problems)), "Set it, or run `consumer up`.")
     if is_embedded:
         checks.append(_judge_disk(data_dir(settings)))
     with database(settings, "operator") as conninfo:
@@ -73,13 +82,13 @@ def _examine() -> list[Check]:
         return checks + asyncio.run(_examine_database(settings, conninfos))
 
 
-async def _examine_database(settings: Settings, conninfos: Mapping[Kind, str]) -> list[Check]:
+async def _examine_database(settings: Settings, conninfos: Mapping[ProcessKind, str]) -> list[Check]:
     access = operator_access(settings.role_prefix)
     started = time.perf_counter()
     try:
         conn = await connect(conninfos["operator"], access)
     except psycopg.OperationalError as error:
-        finding = f"{where(conninfos['operator'])}: {said(error)}"
+        finding = f"{address(conninfos['operator'])}: {error_text(error)}"
         return _failing("database", [finding], "Start the server, or correct DATABASE_URL.")
     async with conn:
         checks = [ok("database", f"answered in {time.perf_counter() - started:.3f} s")]
@@ -101,7 +110,7 @@ async def _examine_database(settings: Settings, conninfos: Mapping[Kind, str]) -
         return checks + await _installation(conn, access, settings, workers=workers)
 
 
-def _accesses(settings: Settings) -> Mapping[Kind, Access]:
+def _accesses(settings: Settings) -> Mapping[ProcessKind, Access]:
     return {
         "receiver": receiver_access(settings.role_prefix),
         "worker": worker_access(settings.role_prefix),
@@ -109,7 +118,7 @@ def _accesses(settings: Settings) -> Mapping[Kind, Access]:
     }
 
 
-async def _login(settings: Settings, kind: Kind, conninfo: str, home: Server) -> Check:
+async def _login(settings: Settings, kind: ProcessKind, conninfo: str, home: Server) -> Check:
     """Try what the process does first; a login that is a superuser is worth a warning on a server of one's own."""
     name, access = f"{kind}'s login", _accesses(settings)[kind]
     try:
@@ -124,7 +133,7 @@ async def _login(settings: Settings, kind: Kind, conninfo: str, home: Server) ->
         cure = _cured(kind, grant, is_shared=conninfo == settings.database_url)
         return Check(name, "failing", f"{found.login} may not act as {access.role}", cure)
     except psycopg.OperationalError as error:
-        return Check(name, "failing", f"{where(conninfo)}: {said(error)}", f"Correct {VARIABLES[kind]}.")
+        return Check(name, "failing", f"{address(conninfo)}: {error_text(error)}", f"Correct {VARIABLES[kind]}.")
     if found.place != home.place:
         return _elsewhere(name, kind, found)
     return warn_unless(
@@ -135,12 +144,12 @@ async def _login(settings: Settings, kind: Kind, conninfo: str, home: Server) ->
     )
 
 
-def _elsewhere(name: str, kind: Kind, found: Server) -> Check:
+def _elsewhere(name: str, kind: ProcessKind, found: Server) -> Check:
     finding = f"{found.login} is in another database than DATABASE_URL leads to: {found.database}"
     return Check(name, "failing", finding, f"Let {VARIABLES[kind]} and DATABASE_URL name one database on one server.")
 
 
-def _cured(kind: Kind, grant: str, *, is_shared: bool) -> str:
+def _cured(kind: ProcessKind, grant: str, *, is_shared: bool) -> str:
     """Return the cure of a login that lacks its role: of one that others use too, first to have one of its own."""
     if not is_shared or kind == "operator":
         return grant
@@ -156,7 +165,7 @@ async def _migrator(conninfo: str, access: Access, home: Server) -> Check:
                 cure = "Set MIGRATE_DATABASE_URL to a direct connection: the lock of `migrate` belongs to a session."
                 return Check(name, "failing", "through a pooler", cure)
     except psycopg.OperationalError as error:
-        return Check(name, "failing", f"{where(conninfo)}: {said(error)}", "Correct MIGRATE_DATABASE_URL.")
+        return Check(name, "failing", f"{address(conninfo)}: {error_text(error)}", "Correct MIGRATE_DATABASE_URL.")
     if found.place != home.place:
         return _elsewhere(name, "migrate", found)
     return fail_unless(
@@ -177,7 +186,7 @@ async def _migrations(conn: Connection, access: Access) -> Check:
         return Check("migrations", "failing", f"can't be looked at as {access.role} ({error.sqlstate})", "See above.")
 
 
-async def _rehearsals(settings: Settings, kind: Kind, conninfo: str) -> list[Check]:
+async def _rehearsals(settings: Settings, kind: ProcessKind, conninfo: str) -> list[Check]:
     access = _accesses(settings)[kind]
     checks: list[Check] = []
     try:
@@ -187,14 +196,14 @@ async def _rehearsals(settings: Settings, kind: Kind, conninfo: str) -> list[Che
                 checks.append(await rehearse_statement(conn, access, settings.projection_sql))
     except psycopg.OperationalError as error:
         name = "application's statement" if checks else f"{kind}'s queries"
-        checks.append(Check(name, "failing", said(error), "Look for a transaction that locks the tables."))
+        checks.append(Check(name, "failing", error_text(error), "Look for a transaction that locks the tables."))
     return checks
 
 
 async def _installation(conn: Connection, access: Access, settings: Settings, *, workers: int | None) -> list[Check]:
     try:
         async with transaction(conn, access):
-            return [await check_settings(conn, settings.projection), *await check_queue(conn, workers=workers)]
+            return [await check_settings(conn, settings.shaping), *await check_queue(conn, workers=workers)]
     # What is wrong with the migrations, the role or its queries was told above, with the cure.
     except (*NOT_MIGRATED, postgres.InsufficientPrivilege) as error:
         return _failing("queue", [f"can't be looked at as {access.role} ({error.sqlstate})"], "See above.")

@@ -6,17 +6,16 @@ from dataclasses import dataclass
 import click
 from psycopg import errors as postgres
 
-from consumer.cli.context import database, database_faults, pass_settings_unless
+from consumer.cli.context import database, database_problems, pass_settings_unless
 from consumer.cli.output import console, emit, json_option
 from consumer.effects import recorded_settings
-from consumer.postgres import migrations
+from consumer.postgres import ledger, migrations
 from consumer.postgres.connections import connect, operator_access, worker_access
-from consumer.process.readiness import missing_migrations
 from consumer.settings.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class MigrateReport:
     """What `migrate` did and what is left to do."""
 
     applied: list[str]
@@ -24,15 +23,15 @@ class Report:
     recorded: list[str]
 
 
-def _faults(settings: Settings, **_: object) -> list[str]:
-    return database_faults(settings, "migrate", is_embedded=False)
+def _problems(settings: Settings, **_: object) -> list[str]:
+    return database_problems(settings, "migrate", is_embedded=False)
 
 
 @click.command(name="migrate")
 @click.option("--check", "is_check", is_flag=True, help="Change nothing; exit with 1 when migrations are pending.")
 @click.option("--settings", "is_forced", is_flag=True, help="Record changed settings of those that shape rows.")
 @json_option
-@pass_settings_unless(_faults)
+@pass_settings_unless(_problems)
 def command(settings: Settings, *, is_check: bool, is_forced: bool, is_json: bool) -> None:
     """Apply the migrations that this release carries; any number of replicas may call this at once.
 
@@ -41,7 +40,7 @@ def command(settings: Settings, *, is_check: bool, is_forced: bool, is_json: boo
     """
     with database(settings, "migrate") as conninfo:
         if is_check:
-            report = Report(applied=[], pending=asyncio.run(_pending(conninfo, settings)), recorded=[])
+            report = MigrateReport(applied=[], pending=asyncio.run(_pending(conninfo, settings)), recorded=[])
         else:
             report = migrate(conninfo, settings, is_forced=is_forced)
     if is_json:
@@ -52,31 +51,31 @@ def command(settings: Settings, *, is_check: bool, is_forced: bool, is_json: boo
         click.get_current_context().exit(1)
 
 
-def migrate(conninfo: str, settings: Settings, *, is_forced: bool = False) -> Report:
+def migrate(conninfo: str, settings: Settings, *, is_forced: bool = False) -> MigrateReport:
     """Apply what is pending, record the settings, and return what that changed.
 
     Raises SettingsMismatch when rows were shaped by other settings, unless forced. Must not be called in an event loop.
     """
     applied = migrations.apply(conninfo, settings.role_prefix)
     recorded = asyncio.run(_record(conninfo, settings, is_forced=is_forced))
-    return Report(applied=applied, pending=[], recorded=recorded)
+    return MigrateReport(applied=applied, pending=[], recorded=recorded)
 
 
 async def _record(conninfo: str, settings: Settings, *, is_forced: bool) -> list[str]:
     async with await connect(conninfo, operator_access(settings.role_prefix)) as conn, conn.transaction():
         worker_role = worker_access(settings.role_prefix).role
-        return await recorded_settings.record(conn, settings.projection, worker_role=worker_role, is_forced=is_forced)
+        return await recorded_settings.record(conn, settings.shaping, worker_role=worker_role, is_forced=is_forced)
 
 
 async def _pending(conninfo: str, settings: Settings) -> list[str]:
     async with await connect(conninfo, operator_access(settings.role_prefix)) as conn:
         try:
-            return await missing_migrations(conn)
+            return await ledger.missing_ids(conn)
         except (postgres.InvalidSchemaName, postgres.UndefinedTable):
-            return migrations.carried_ids()
+            return ledger.carried_ids()
 
 
-def _show(report: Report) -> None:
+def _show(report: MigrateReport) -> None:
     out = console()
     for verb, names in (("[green]applied[/]", report.applied), ("[yellow]pending[/]", report.pending)):
         for name in names:

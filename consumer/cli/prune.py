@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import click
 
-from consumer.cli.context import as_operator, operator_faults, pass_settings_unless
+from consumer.cli.context import as_operator, operator_problems, pass_settings_unless
 from consumer.cli.output import console, emit, json_option
 from consumer.operations import prune
 from consumer.postgres.connections import Access, Connection
@@ -13,7 +13,7 @@ from consumer.settings.settings import Settings
 
 @click.command(name="prune")
 @json_option
-@pass_settings_unless(operator_faults)
+@pass_settings_unless(operator_problems)
 def command(settings: Settings, *, is_json: bool) -> None:
     """Remove what is kept no longer: audit rows older than AUDIT_RETENTION_DAYS.
 

@@ -8,16 +8,16 @@ from uuid import UUID
 import click
 
 from consumer.cli.cells import printable
-from consumer.cli.context import as_operator, operator_faults, pass_settings_unless
+from consumer.cli.context import as_operator, operator_problems, pass_settings_unless
 from consumer.cli.output import console, emit, json_option, table
-from consumer.cli.time_param import Moment, instant
+from consumer.cli.time_param import TimeParam, instant
 from consumer.events.check import KNOWN_TYPES
 from consumer.operations import replay
 from consumer.operations.replay import Replayed
 from consumer.outbox import deliveries
 from consumer.outbox.deliveries import Selection
+from consumer.postgres import session
 from consumer.postgres.connections import Access, Connection, transaction
-from consumer.postgres.queries import query
 from consumer.settings.settings import Settings
 
 STATES = ("done", "dead", "retrying")
@@ -35,7 +35,7 @@ type_option = click.option("--type", "event_type", callback=_known_type, help="O
 all_option = click.option("--all", "is_all", is_flag=True, help="Instead of a filter: all of them.")
 
 
-class States(click.ParamType[tuple[str, ...]]):
+class StatesParam(click.ParamType[tuple[str, ...]]):
     """States with commas between them."""
 
     name = "states"
@@ -50,7 +50,7 @@ class States(click.ParamType[tuple[str, ...]]):
         return states
 
 
-class Filters(TypedDict):
+class ReplayFilters(TypedDict):
     """Which deliveries are meant, as the command line said it; the states alone are no filter."""
 
     since: datetime | timedelta | None
@@ -63,20 +63,25 @@ class Filters(TypedDict):
 
 @click.command(name="replay")
 @click.option(
-    "--since", type=Moment(), help="Received from then on: ISO 8601, in UTC unless it says otherwise, or 2h, 3d ago."
+    "--since", type=TimeParam(), help="Received from then on: ISO 8601, in UTC unless it says otherwise, or 2h, 3d ago."
 )
-@click.option("--until", type=Moment(), help="Received before then.")
+@click.option("--until", type=TimeParam(), help="Received before then.")
 @type_option
 @click.option("--user", "user_id", type=click.UUID, help="Concerning this user.")
 @click.option("--message-id", "message_ids", multiple=True, help="With this message id; may be repeated.")
 @error_option
 @click.option(
-    "--state", "states", type=States(), default="done,dead", show_default=True, help="Any of done, dead and retrying."
+    "--state",
+    "states",
+    type=StatesParam(),
+    default="done,dead",
+    show_default=True,
+    help="Any of done, dead and retrying.",
 )
 @all_option
 @click.option("--dry-run", "is_dry_run", is_flag=True, help="Only count what matches.")
 @json_option
-@pass_settings_unless(operator_faults)
+@pass_settings_unless(operator_problems)
 def command(
     settings: Settings,
     *,
@@ -84,7 +89,7 @@ def command(
     is_all: bool,
     is_dry_run: bool,
     is_json: bool,
-    **filters: Unpack[Filters],
+    **filters: Unpack[ReplayFilters],
 ) -> None:
     """Put stored deliveries back to pending; workers then apply them again, beside what arrives.
 
@@ -95,12 +100,12 @@ def command(
     refuse_unless_meant(filters, is_all=is_all)
 
     async def counted(conn: Connection, access: Access) -> dict[str, int]:
-        selection = _selection(filters, states, await _now(conn))
+        selection = _selection(filters, states, await session.now(conn))
         async with transaction(conn, access):
             return await deliveries.count(conn, selection)
 
     async def replayed(conn: Connection, access: Access) -> Replayed:
-        return await total(replay.replay(conn, access, _selection(filters, states, await _now(conn))))
+        return await total(replay.replay(conn, access, _selection(filters, states, await session.now(conn))))
 
     if is_dry_run:
         matches = dict.fromkeys(states, 0) | as_operator(settings, counted)
@@ -162,7 +167,7 @@ def amount(n: int) -> str:
     return "1 delivery" if n == 1 else f"{n:,} deliveries"
 
 
-def _selection(filters: Filters, states: tuple[str, ...], now: datetime) -> Selection:
+def _selection(filters: ReplayFilters, states: tuple[str, ...], now: datetime) -> Selection:
     """Fix the times; without an end, a replay would run after the deliveries that are done while it runs."""
     since = None if filters["since"] is None else instant(filters["since"], now)
     until = now if filters["until"] is None else instant(filters["until"], now)
@@ -177,11 +182,3 @@ def _selection(filters: Filters, states: tuple[str, ...], now: datetime) -> Sele
         message_ids=filters["message_ids"] or None,
         error_code=filters["error_code"],
     )
-
-
-async def _now(conn: Connection) -> datetime:
-    cursor = await conn.execute(query("session/now"), binary=True)
-    row = await cursor.fetchone()
-    assert row is not None, "a clock always answers"
-    now: datetime = row[0]
-    return now

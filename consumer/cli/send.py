@@ -17,7 +17,7 @@ from consumer.cli.context import data_dir, has_urls, looked_in, pass_settings
 from consumer.cli.output import console, emit, json_option
 from consumer.errors import BadSettings
 from consumer.settings.settings import Settings
-from consumer.simulator.samples import APP_TYPES, DATA, Occasion, body
+from consumer.simulator.samples import APP_TYPES, DATA, SampleContext, body
 from consumer.simulator.sender import Answer, NotDelivered, Sender, new_message_id
 
 # More deliveries than these are counted, not listed.
@@ -131,7 +131,7 @@ def _send(sender: Sender, message: Message) -> Answer:
     if message["file"]:
         text = message["file"].read_bytes()
     else:
-        text = body(message["event_type"], Occasion.now(message["user_id"]))
+        text = body(message["event_type"], SampleContext.now(message["user_id"]))
     return sender.post(text, message["message_id"] or new_message_id(datetime.now(UTC)))
 
 

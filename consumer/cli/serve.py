@@ -10,7 +10,7 @@ from functools import partial
 import click
 
 from consumer import logs
-from consumer.cli.context import database, database_faults, embedded_option, pass_settings_unless
+from consumer.cli.context import database, database_problems, embedded_option, pass_settings_unless
 from consumer.events.check import KNOWN_TYPES
 from consumer.metrics import Metrics
 from consumer.postgres.connections import open_pool, receiver_access
@@ -22,7 +22,7 @@ from consumer.providers.standard_webhooks import Verifier
 from consumer.receiver.app import receiver_app
 from consumer.receiver.endpoint import Store
 from consumer.receiver.intake import COMMITS_MAX, open_intake
-from consumer.receiver.waits import open_following
+from consumer.receiver.waits import open_waits
 from consumer.settings.settings import Settings
 from consumer.web.connection_limits import Limits
 from consumer.web.server import serve
@@ -35,9 +35,9 @@ CONNECTION_TIMEOUT = timedelta(seconds=2)
 log = logging.getLogger(__name__)
 
 
-def _faults(settings: Settings, *, is_embedded: bool, **_: object) -> list[str]:
+def _problems(settings: Settings, *, is_embedded: bool, **_: object) -> list[str]:
     unset = [] if settings.stack_webhook_secrets else ["STACK_WEBHOOK_SECRETS is not set: nothing could be verified."]
-    return unset + database_faults(settings, "receiver", is_embedded=is_embedded)
+    return unset + database_problems(settings, "receiver", is_embedded=is_embedded)
 
 
 @click.command(name="serve")
@@ -45,7 +45,7 @@ def _faults(settings: Settings, *, is_embedded: bool, **_: object) -> list[str]:
 @click.option("--port", type=click.IntRange(0, 65535), help="Default PORT, else 8000; 0 picks a free one.")
 @embedded_option
 @supervised_option
-@pass_settings_unless(_faults)
+@pass_settings_unless(_problems)
 def command(settings: Settings, *, host: str | None, port: int | None, is_embedded: bool, is_supervised: bool) -> None:
     """Run the receiver: verify, store, acknowledge. It starts, and answers 503, while the database is away."""
     settings = replace(settings, host=host or settings.host, port=settings.port if port is None else port)
@@ -68,16 +68,16 @@ async def _receive(settings: Settings, conninfo: str, senders: Mapping[str, Veri
     readiness = Readiness(outage)
 
     async def probe() -> str | None:
-        reason = readiness.reason or await intake.unready_reason()
+        reason = readiness.reason or await intake.not_ready_reason()
         # A pool that lends no connection does not know why; the last attempt to make one does.
         return reason and (outage.reason or reason)
 
     async with (
-        open_pool(conninfo, access, size=CONNECTIONS, wait_timeout=CONNECTION_TIMEOUT, attempted=outage.tell) as pool,
+        open_pool(conninfo, access, size=CONNECTIONS, wait_timeout=CONNECTION_TIMEOUT, attempted=outage.record) as pool,
         open_intake(pool, access, metrics.received) as intake,
-        open_following(pool, access) as following,
+        open_waits(pool, access) as waits,
         serve(
-            receiver_app(senders, Store(intake.put, following.follow), probe, metrics),
+            receiver_app(senders, Store(intake.put, waits.wait_for), probe, metrics),
             settings.host,
             settings.port,
             Limits(body_bytes=settings.max_body_bytes),
@@ -86,7 +86,7 @@ async def _receive(settings: Settings, conninfo: str, senders: Mapping[str, Veri
         serve_ops(settings, probe, metrics, _no_tables),
     ):
         log.info(logs.RECEIVER_STARTED, extra={"host": settings.host, "port": port, "sources": sorted(senders)})
-        await first_of(stop, readiness.wait(conninfo, access, settings.projection))
+        await first_of(stop, readiness.wait(conninfo, access, settings.shaping))
         await stop.wait()
     log.info(logs.RECEIVER_STOPPED)
 

@@ -8,17 +8,15 @@ import click
 from rich.table import Table
 
 from consumer.cli.cells import cell, duration, size
-from consumer.cli.context import as_operator, operator_faults, pass_settings_unless
+from consumer.cli.context import as_operator, operator_problems, pass_settings_unless
 from consumer.cli.failures import show_errors
 from consumer.cli.output import console, emit, json_option, table
 from consumer.doctor.installation import connected
 from consumer.doctor.server import activity, is_pooled, server
 from consumer.outbox import deliveries
 from consumer.outbox.deliveries import ErrorGroup, Stats
-from consumer.postgres import migrations
+from consumer.postgres import ledger, session
 from consumer.postgres.connections import Access, Connection, transaction
-from consumer.postgres.queries import query
-from consumer.process.readiness import missing_migrations
 from consumer.settings.settings import Settings
 
 # What fits below the rest on one screen, of the most frequent ones.
@@ -58,7 +56,7 @@ class Status:
 
 @click.command(name="status")
 @json_option
-@pass_settings_unless(operator_faults)
+@pass_settings_unless(operator_problems)
 def command(settings: Settings, *, is_json: bool) -> None:
     """Tell the depth by state, the oldest due age, rates, last errors, migrations and the database.
 
@@ -73,13 +71,13 @@ def command(settings: Settings, *, is_json: bool) -> None:
 
 async def _status(conn: Connection, access: Access) -> Status:
     async with transaction(conn, access):
-        pending = await missing_migrations(conn)
+        pending = await ledger.missing_ids(conn)
         stats = await deliveries.stats(conn)
         failed = await deliveries.errors(conn, ("retrying", "dead"), limit=GROUPS)
     return Status(
         queue=stats,
         last_errors=sorted(failed, key=attrgetter("last_at"), reverse=True)[:ERRORS],
-        migrations=Migrations([name for name in migrations.carried_ids() if name not in pending], pending),
+        migrations=Migrations([name for name in ledger.carried_ids() if name not in pending], pending),
         database=await _database(conn),
     )
 
@@ -88,7 +86,7 @@ async def _database(conn: Connection) -> Database:
     """Ask as the login, not in its role: PostgreSQL shows each login its own sessions only."""
     found, active = await server(conn), await activity(conn)
     started = time.perf_counter()
-    await conn.execute(query("session/now"))
+    await session.now(conn)
     seconds = time.perf_counter() - started
     workers = None if is_pooled(conn, found) else active.workers
     return Database(found.database, found.version, found.database_bytes, round(1000 * seconds, 3), workers)

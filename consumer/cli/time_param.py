@@ -12,7 +12,7 @@ UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"
 DURATION_MAX = timedelta(days=36_500)
 
 
-class Moment(click.ParamType[datetime | timedelta]):
+class TimeParam(click.ParamType[datetime | timedelta]):
     """ISO 8601, in UTC unless it says otherwise, or a duration: that long before now."""
 
     name = "time"

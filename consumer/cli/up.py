@@ -16,13 +16,13 @@ import psycopg
 
 from consumer import logs
 from consumer.cli import secret
-from consumer.cli.addresses import free_port, listen_fault
+from consumer.cli.addresses import free_port, listen_problem
 from consumer.cli.announcement import announce
 from consumer.cli.context import (
     PLATFORMS,
-    Kind,
+    ProcessKind,
     data_dir,
-    database_faults,
+    database_problems,
     embedded_option,
     has_urls,
     pass_settings_unless,
@@ -31,14 +31,14 @@ from consumer.cli.context import (
 )
 from consumer.cli.migrate import migrate
 from consumer.embedded import server as embedded
-from consumer.embedded.keeper import hold, try_hold
+from consumer.embedded.keeper import lock_file, try_lock_file
 from consumer.process.outage import Outage
 from consumer.process.readiness import POLL_SECONDS
 from consumer.process.signals import first_of, run
 from consumer.process.supervision import Program, supervise
 from consumer.settings.settings import Settings
 
-PROCESSES: tuple[Kind, ...] = ("receiver", "worker", "migrate")
+PROCESSES: tuple[ProcessKind, ...] = ("receiver", "worker", "migrate")
 OPS_PORT = 8001
 # The receiver's and the worker's ops ports are neighbours.
 OPS_PORT_MAX = 65_534
@@ -52,7 +52,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class UpPlan:
     """What one `up` runs, settled before anything starts."""
 
     settings: Settings
@@ -72,56 +72,58 @@ class Plan:
         return {self.settings.port: self.settings.host, self.ops_port: ops_host, self.ops_port + 1: ops_host}
 
 
-def _faults(settings: Settings, *, is_embedded: bool, **_: object) -> list[str]:
-    faults: list[str] = []
+def _problems(settings: Settings, *, is_embedded: bool, **_: object) -> list[str]:
+    problems: list[str] = []
     if has_urls(settings):
         for kind in PROCESSES:
-            faults += database_faults(settings, kind, is_embedded=is_embedded)
+            problems += database_problems(settings, kind, is_embedded=is_embedded)
         if not settings.stack_webhook_secrets:
-            faults.append("STACK_WEBHOOK_SECRETS is not set; only for the embedded database is one made.")
+            problems.append("STACK_WEBHOOK_SECRETS is not set; only for the embedded database is one made.")
     elif not is_embedded and (seen := [name for name in PLATFORMS if name in os.environ]):
-        faults.append(f"DATABASE_URL is not set on a platform ({seen[0]} is); --embedded would use its volatile disk.")
+        problems.append(
+            f"DATABASE_URL is not set on a platform ({seen[0]} is); --embedded would use its volatile disk."
+        )
     if (settings.ops_port or 0) > OPS_PORT_MAX:
-        faults.append(f"OPS_PORT: must be at most {OPS_PORT_MAX}, for the worker's is the next one.")
-    return list(dict.fromkeys(faults))
+        problems.append(f"OPS_PORT: must be at most {OPS_PORT_MAX}, for the worker's is the next one.")
+    return list(dict.fromkeys(problems))
 
 
 @click.command(name="up")
 @click.option("--host", help="Where the receiver listens; default HOST, else 127.0.0.1.")
 @click.option("--port", type=click.IntRange(0, 65535), help="Default PORT, else 8000; 0 picks a free one.")
 @embedded_option
-@pass_settings_unless(_faults)
+@pass_settings_unless(_problems)
 def command(settings: Settings, *, host: str | None, port: int | None, is_embedded: bool) -> None:
     """Migrate, then run receiver and worker until SIGTERM or Ctrl-C; either is started again when it dies."""
     host, port = host or settings.host, settings.port if port is None else port
-    plan = Plan(
+    plan = UpPlan(
         settings=replace(settings, host=host, port=port or free_port(host)),
         ops_port=OPS_PORT if settings.ops_port is None else settings.ops_port or free_port(settings.ops_host),
         migrate_conninfo=url(settings, "migrate") or "",
         secret_file=None,
     )
-    refuse(_port_faults(plan))
+    refuse(_port_problems(plan))
     with _embedded(plan) if plan.is_embedded else nullcontext(plan) as settled:
         run(partial(_up, settled))
 
 
-def _port_faults(plan: Plan) -> list[str]:
+def _port_problems(plan: UpPlan) -> list[str]:
     """Return which ports are taken and by whom, after waiting for a group that was stopped just now to end."""
     deadline = time.monotonic() + PREDECESSOR_SECONDS
-    while faults := [fault for port, host in plan.ports.items() if (fault := listen_fault(host, port))]:
+    while problems := [problem for port, host in plan.ports.items() if (problem := listen_problem(host, port))]:
         if time.monotonic() > deadline:
-            return [*_other_up(plan), *faults]
+            return [*_other_up(plan), *problems]
         time.sleep(ASK_SECONDS)
     return []
 
 
-def _other_up(plan: Plan) -> list[str]:
+def _other_up(plan: UpPlan) -> list[str]:
     """Say so when another `up` runs on this data directory."""
     folder = data_dir(plan.settings)
     # Where this user may not look, the ports alone are told.
     with suppress(OSError):
         if plan.is_embedded and (folder / RUNNING_LOCK).is_file():
-            if (lock := try_hold(folder / RUNNING_LOCK)) is None:
+            if (lock := try_lock_file(folder / RUNNING_LOCK)) is None:
                 return [
                     f"`consumer up` is already running on {folder}; another needs its own CONSUMER_DATA_DIR and ports."
                 ]
@@ -130,15 +132,15 @@ def _other_up(plan: Plan) -> list[str]:
 
 
 @contextmanager
-def _embedded(plan: Plan) -> Iterator[Plan]:
+def _embedded(plan: UpPlan) -> Iterator[UpPlan]:
     """Run the embedded server, made if there is none, and settle on a secret."""
     folder = data_dir(plan.settings)
-    with embedded.server(folder, create=True) as conninfo, hold(folder / RUNNING_LOCK, fcntl.LOCK_SH):
+    with embedded.server(folder, create=True) as conninfo, lock_file(folder / RUNNING_LOCK, fcntl.LOCK_SH):
         file = None if plan.settings.stack_webhook_secrets else secret.keep(folder)
         yield replace(plan, migrate_conninfo=conninfo, secret_file=file)
 
 
-async def _up(plan: Plan, stop: asyncio.Event) -> None:
+async def _up(plan: UpPlan, stop: asyncio.Event) -> None:
     """Start the processes at once: they wait for the migrations, and receive and apply as soon as they may."""
     settling = asyncio.create_task(first_of(stop, _settle(plan)))
     settling.add_done_callback(partial(_stop_on_failure, stop))
@@ -151,26 +153,26 @@ def _stop_on_failure(stop: asyncio.Event, settling: "asyncio.Task[None]") -> Non
         stop.set()
 
 
-def _programs(plan: Plan) -> list[Program]:
+def _programs(plan: UpPlan) -> list[Program]:
     environment = dict(os.environ)
     if plan.secret_file:
         environment["STACK_WEBHOOK_SECRETS_FILE"] = str(plan.secret_file)
-    where = ["--embedded"] if plan.is_embedded else []
+    flags = ["--embedded"] if plan.is_embedded else []
     listen = ["--host", plan.settings.host, "--port", str(plan.settings.port)]
     return [
-        Program("receiver", ["serve", *listen, *where], {**environment, "OPS_PORT": str(plan.ops_port)}),
-        Program("worker", ["work", *where], {**environment, "OPS_PORT": str(plan.ops_port + 1)}),
+        Program("receiver", ["serve", *listen, *flags], {**environment, "OPS_PORT": str(plan.ops_port)}),
+        Program("worker", ["work", *flags], {**environment, "OPS_PORT": str(plan.ops_port + 1)}),
     ]
 
 
-async def _settle(plan: Plan) -> None:
+async def _settle(plan: UpPlan) -> None:
     """Migrate, and only then say that all is there."""
     await _migrate(plan)
     secret_file, conninfo = plan.secret_file, plan.migrate_conninfo
     await announce(plan.settings, ops_port=plan.ops_port, conninfo=conninfo, secret_file=secret_file)
 
 
-async def _migrate(plan: Plan) -> None:
+async def _migrate(plan: UpPlan) -> None:
     """Migrate as soon as the database is there; it may boot more slowly than we do."""
     outage = Outage("migrate", plan.migrate_conninfo)
     while True:
@@ -178,8 +180,8 @@ async def _migrate(plan: Plan) -> None:
             report = await asyncio.to_thread(migrate, plan.migrate_conninfo, plan.settings)
             break
         except psycopg.OperationalError as error:
-            outage.tell(error)
+            outage.record(error)
         await asyncio.sleep(POLL_SECONDS)
-    outage.tell(None)
+    outage.record(None)
     if report.applied:
         log.info(logs.MIGRATIONS_APPLIED, extra={"migrations": report.applied})

@@ -9,18 +9,18 @@ from functools import partial
 import click
 
 from consumer import logs
-from consumer.cli.context import database, database_faults, embedded_option, pass_settings_unless
+from consumer.cli.context import database, database_problems, embedded_option, pass_settings_unless
 from consumer.errors import ConsumerError
 from consumer.events.check import KNOWN_TYPES
 from consumer.metrics import Metrics
 from consumer.postgres.connections import Connection, connect, worker_access
 from consumer.process.ops import read_tables, serve_ops
 from consumer.process.outage import Outage
-from consumer.process.readiness import Readiness, unfit_reason
+from consumer.process.readiness import Readiness, not_ready_reason
 from consumer.process.signals import first_of, run, supervised_option
 from consumer.settings.settings import Settings
-from consumer.worker.batch import Worker, drain
-from consumer.worker.loop import Loop
+from consumer.worker.batch import BatchRunner, drain
+from consumer.worker.loop import Worker
 
 # How much longer than its longest idle pause a loop may take for a turn: a full batch on a slow disk does not, a lost
 # database does.
@@ -29,19 +29,19 @@ TURN_SECONDS_MAX = 15.0
 log = logging.getLogger(__name__)
 
 
-def _faults(settings: Settings, *, is_embedded: bool, **_: object) -> list[str]:
-    return database_faults(settings, "worker", is_embedded=is_embedded)
+def _problems(settings: Settings, *, is_embedded: bool, **_: object) -> list[str]:
+    return database_problems(settings, "worker", is_embedded=is_embedded)
 
 
 @click.command(name="work")
 @click.option("--drain", "is_draining", is_flag=True, help="Return as soon as nothing is due.")
 @embedded_option
 @supervised_option
-@pass_settings_unless(_faults)
+@pass_settings_unless(_problems)
 def command(settings: Settings, *, is_draining: bool, is_embedded: bool, is_supervised: bool) -> None:
     """Run the worker: apply stored deliveries. It waits while the database is away or a migration is missing."""
     metrics = Metrics(KNOWN_TYPES)
-    worker = Worker(
+    worker = BatchRunner(
         worker_access(settings.role_prefix),
         metrics,
         attempts_max=settings.max_attempts,
@@ -52,9 +52,9 @@ def command(settings: Settings, *, is_draining: bool, is_embedded: bool, is_supe
         run(partial(work, conninfo, worker), is_supervised=is_supervised)
 
 
-async def _work(settings: Settings, metrics: Metrics, conninfo: str, worker: Worker, stop: asyncio.Event) -> None:
+async def _work(settings: Settings, metrics: Metrics, conninfo: str, worker: BatchRunner, stop: asyncio.Event) -> None:
     outage = Outage("worker", conninfo)
-    loop = Loop(conninfo, worker, outage.tell, poll_max=timedelta(seconds=settings.poll_max_seconds))
+    loop = Worker(conninfo, worker, outage.record, poll_max=timedelta(seconds=settings.poll_max_seconds))
     readiness = Readiness(outage)
 
     async def probe() -> str | None:
@@ -66,7 +66,7 @@ async def _work(settings: Settings, metrics: Metrics, conninfo: str, worker: Wor
         )
 
     async with serve_ops(settings, probe, metrics, partial(read_tables, conninfo, worker.access)):
-        await first_of(stop, readiness.wait(conninfo, worker.access, settings.projection))
+        await first_of(stop, readiness.wait(conninfo, worker.access, settings.shaping))
         if stop.is_set():
             return
         log.info(logs.WORKER_STARTED)
@@ -76,20 +76,20 @@ async def _work(settings: Settings, metrics: Metrics, conninfo: str, worker: Wor
     log.info(logs.WORKER_STOPPED)
 
 
-async def _drain(settings: Settings, conninfo: str, worker: Worker, stop: asyncio.Event) -> None:
+async def _drain(settings: Settings, conninfo: str, worker: BatchRunner, stop: asyncio.Event) -> None:
     """Apply until nothing is due; unlike the loop, give up at the first trouble."""
-    if reason := await unfit_reason(conninfo, worker.access, settings.projection):
+    if reason := await not_ready_reason(conninfo, worker.access, settings.shaping):
         raise ConsumerError(f"Nothing was applied: {reason}.")
     async with await connect(conninfo, worker.access) as conn:
         await first_of(stop, _drain_all(conn, worker))
 
 
-async def _drain_all(conn: Connection, worker: Worker) -> None:
+async def _drain_all(conn: Connection, worker: BatchRunner) -> None:
     deliveries = await drain(conn, worker)
     log.info(logs.WORKER_DRAINED, extra={"deliveries": deliveries})
 
 
-async def _pass_on(stop: asyncio.Event, loop: Loop) -> None:
+async def _pass_on(stop: asyncio.Event, loop: Worker) -> None:
     await stop.wait()
     loop.stop()
 

@@ -9,10 +9,9 @@ from consumer.effects import recorded_settings
 from consumer.errors import SettingsMismatch
 from consumer.outbox import deliveries
 from consumer.outbox.deliveries import ErrorGroup, Stats
-from consumer.postgres import migrations
+from consumer.postgres import ledger
 from consumer.postgres.connections import Connection
-from consumer.postgres.queries import query
-from consumer.settings.settings import Projection
+from consumer.settings.settings import ShapingSettings
 
 # Two seconds is what is promised (P6); a minute of them is no burst any more.
 DUE_MAX = timedelta(minutes=1)
@@ -24,9 +23,7 @@ GROUPS_MAX = 100
 
 async def check_migrations(conn: Connection) -> Check:
     """Compare the ledger with the migrations that this release carries."""
-    cursor = await conn.execute(query("ledger/applied"))
-    applied = [migration_id for (migration_id,) in await cursor.fetchall()]
-    carried = migrations.carried_ids()
+    applied, carried = await ledger.applied_ids(conn), ledger.carried_ids()
     pending = [migration_id for migration_id in carried if migration_id not in applied]
     unknown = [migration_id for migration_id in applied if migration_id not in carried]
     if pending:
@@ -37,7 +34,7 @@ async def check_migrations(conn: Connection) -> Check:
     return ok("migrations", f"all {len(carried)} are applied")
 
 
-async def check_settings(conn: Connection, wanted: Projection) -> Check:
+async def check_settings(conn: Connection, wanted: ShapingSettings) -> Check:
     """Compare the settings that shape rows with those recorded in the database."""
     if await recorded_settings.recorded(conn) is None:
         return Check("recorded settings", "failing", "none", "Run `consumer migrate`.")

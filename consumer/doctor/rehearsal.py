@@ -61,15 +61,15 @@ async def rehearse(conn: Connection, access: Access, duty: str) -> Check:
 
     Raises OperationalError when a table is locked for too long.
     """
-    faults: defaultdict[str, list[str]] = defaultdict(list)
+    refusals: defaultdict[str, list[str]] = defaultdict(list)
     async with transaction(conn, access):
         for name in names(duty):
             if error := await _refusal(conn, query(name)):
-                faults[_said(error)].append(name)
+                refusals[_error_text(error)].append(name)
     return fail_unless(
-        not faults,
+        not refusals,
         f"{duty}'s queries",
-        "; ".join(f"{fault} for {', '.join(wanting)}" for fault, wanting in faults.items()) or "all can be run",
+        "; ".join(f"{refusal} for {', '.join(wanting)}" for refusal, wanting in refusals.items()) or "all can be run",
         "Undo what was revoked, renamed or dropped: sql/schema.sql shows each name and grant as `migrate` made it.",
     )
 
@@ -81,7 +81,7 @@ async def rehearse_statement(conn: Connection, access: Access, statement: bytes)
     return fail_unless(
         error is None,
         "application's statement",
-        f"{_said(error)}{_line(error)}" if error else "can be run",
+        f"{_error_text(error)}{_line(error)}" if error else "can be run",
         f"Correct the file of CONSUMER_PROJECTION_SQL, or grant {access.role} what it touches: `consumer adopt --plan` "
         "prints how. Until then no profile changes.",
     )
@@ -99,7 +99,7 @@ async def _refusal(conn: Connection, statement: bytes) -> psycopg.Error | None:
     return None
 
 
-def _said(error: psycopg.Error) -> str:
+def _error_text(error: psycopg.Error) -> str:
     said = error.diag.message_primary if isinstance(error, NAMING) else None
     return f"{said or type(error).__name__} ({code(error)})"
 

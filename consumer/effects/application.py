@@ -6,15 +6,15 @@ from uuid import UUID
 import psycopg
 
 from consumer.errors import Inseparable, StatementRefused, UsersRefused
+from consumer.postgres import session
 from consumer.postgres.connections import Connection
-from consumer.postgres.error_classes import Fault, fault
-from consumer.postgres.queries import query
+from consumer.postgres.error_classes import ErrorClass, error_class
 
 # By SQLSTATE class: what the server lacks (read-only, no room, a broken disk) is no fault of a statement's.
 SERVERS_OWN = ("25", "53", "58")
 
 
-async def follow(conn: Connection, statement: bytes | None, user_ids: Collection[UUID]) -> None:
+async def run_app_statement(conn: Connection, statement: bytes | None, user_ids: Collection[UUID]) -> None:
     """Run the statement, if there is one, for locked users whose profiles were written or removed.
 
     Raises UsersRefused with whom it refuses one by one, Inseparable when it refuses only some together, and as they are
@@ -23,8 +23,8 @@ async def follow(conn: Connection, statement: bytes | None, user_ids: Collection
     if statement is None or not user_ids:
         return
     # From here on deferred constraints are checked with each statement, while it is known whose they are.
-    await conn.execute(query("session/check_constraints"))
-    search = _Search(conn, statement)
+    await session.check_constraints(conn)
+    search = _StatementSearch(conn, statement)
     together = sorted(user_ids)
     if refusal := await search.refusal(together, is_kept=True):
         raise UsersRefused(await search.refused(together, refusal)) from refusal
@@ -32,10 +32,10 @@ async def follow(conn: Connection, statement: bytes | None, user_ids: Collection
 
 async def refusal_of_all(conn: Connection, statement: bytes) -> StatementRefused | None:
     """Return why the statement can be run for nobody, None when it can."""
-    return await _Search(conn, statement).refusal([])
+    return await _StatementSearch(conn, statement).refusal([])
 
 
-class _Search:
+class _StatementSearch:
     """Finds whom the statement refuses: all at once, for it is cheap beside the batch around it."""
 
     def __init__(self, conn: Connection, statement: bytes) -> None:
@@ -74,6 +74,6 @@ class _Search:
 
 
 def _is_the_statements(error: psycopg.Error) -> bool:
-    if fault(error) in {Fault.TRANSIENT, Fault.BUSY}:
+    if error_class(error) in {ErrorClass.TRANSIENT, ErrorClass.BUSY}:
         return False
     return not (error.sqlstate or "").startswith(SERVERS_OWN)

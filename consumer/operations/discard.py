@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Sequence
 
 from consumer.outbox import deliveries
-from consumer.outbox.deliveries import Selected, Selection
+from consumer.outbox.deliveries import SelectedDelivery, Selection
 from consumer.postgres.connections import Access, Connection
 
 
@@ -15,7 +15,7 @@ def discard_dead(
     Nothing brings an excluded delivery back, a repeat by its sender neither.
     """
 
-    async def exclude(conn: Connection, page: Sequence[Selected]) -> int:
+    async def exclude(conn: Connection, page: Sequence[SelectedDelivery]) -> int:
         return await deliveries.discard(conn, [seq for seq, _ in page], by=by, reason=reason)
 
     return deliveries.in_pages(conn, access, selection, exclude)

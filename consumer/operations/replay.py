@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from consumer.errors import BadPayload
 from consumer.events.check import check
 from consumer.outbox import deliveries
-from consumer.outbox.deliveries import Dead, Reason, Selected, Selection
+from consumer.outbox.deliveries import BuryReason, Dead, SelectedDelivery, Selection
+from consumer.postgres import session
 from consumer.postgres.connections import Access, Connection
-from consumer.postgres.queries import query
 
 # An outbox row never changes: a body that this release reads as something else would be applied to the wrong user.
 STORED_OTHERWISE = "stored_otherwise"
@@ -31,11 +31,11 @@ def replay(conn: Connection, access: Access, selection: Selection) -> AsyncItera
     return deliveries.in_pages(conn, access, selection, _replay)
 
 
-async def _replay(conn: Connection, page: Sequence[Selected]) -> Replayed:
+async def _replay(conn: Connection, page: Sequence[SelectedDelivery]) -> Replayed:
     usable = [seq for seq, state in page if state != "dead"]
-    unusable: list[Reason] = []
+    unusable: list[BuryReason] = []
     async for dead in deliveries.lock_dead(conn, [seq for seq, state in page if state == "dead"]):
-        if reason := _reason(dead):
+        if reason := _bury_reason(dead):
             unusable.append(reason)
         else:
             usable.append(dead.seq)
@@ -43,15 +43,15 @@ async def _replay(conn: Connection, page: Sequence[Selected]) -> Replayed:
         await deliveries.rebury(conn, unusable)
     queued = await deliveries.replay(conn, usable)
     # Idle workers may be far backed off.
-    await conn.execute(query("session/wake"))
+    await session.wake(conn)
     return Replayed(queued, len(unusable))
 
 
-def _reason(dead: Dead) -> Reason | None:
+def _bury_reason(dead: Dead) -> BuryReason | None:
     try:
         event = check(dead.body, dead.source)
     except BadPayload as error:
-        return Reason(dead.seq, error.code, str(error))
+        return BuryReason(dead.seq, error.code, str(error))
     if (event.type, event.user_id, event.team_id) != (dead.event_type, dead.user_id, dead.team_id):
-        return Reason(dead.seq, STORED_OTHERWISE, "$: The stored type, user or team is not what the body says")
+        return BuryReason(dead.seq, STORED_OTHERWISE, "$: The stored type, user or team is not what the body says")
     return None

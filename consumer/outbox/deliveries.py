@@ -43,7 +43,7 @@ class Selection:
         return {**asdict(self), **lists}
 
 
-class Selected(NamedTuple):
+class SelectedDelivery(NamedTuple):
     """A delivery that matched, and the state it was in."""
 
     seq: int
@@ -61,7 +61,7 @@ class Dead(NamedTuple):
     body: bytes
 
 
-class Reason(NamedTuple):
+class BuryReason(NamedTuple):
     """Why a delivery stays dead."""
 
     seq: int
@@ -111,7 +111,7 @@ class Failed:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class DeliveryDetails:
     """All that is known of one delivery; the body only when it was asked for, since it is personal data."""
 
     seq: int
@@ -165,9 +165,9 @@ async def failed(
         return await cursor.fetchall()
 
 
-async def find(conn: Connection, message_id: str, *, with_body: bool) -> list[Found]:
+async def find(conn: Connection, message_id: str, *, with_body: bool) -> list[DeliveryDetails]:
     """Return the deliveries with that message id, in whatever state: at most one a source."""
-    async with conn.cursor(binary=True, row_factory=class_row(Found)) as cursor:
+    async with conn.cursor(binary=True, row_factory=class_row(DeliveryDetails)) as cursor:
         await cursor.execute(query("deliveries/find"), {"message_id": message_id, "with_body": with_body})
         return await cursor.fetchall()
 
@@ -182,7 +182,7 @@ async def in_pages(
     conn: Connection,
     access: Access,
     selection: Selection,
-    work: Callable[[Connection, Sequence[Selected]], Awaitable[T]],
+    work: Callable[[Connection, Sequence[SelectedDelivery]], Awaitable[T]],
 ) -> AsyncIterator[T]:
     """Hand what matches to *work*, a page and a transaction at a time; yield its result once that is committed.
 
@@ -213,7 +213,7 @@ async def replay(conn: Connection, seqs: Sequence[int]) -> int:
     return (await conn.execute(query("deliveries/replay"), {"seqs": list(seqs)})).rowcount
 
 
-async def rebury(conn: Connection, reasons: Sequence[Reason]) -> None:
+async def rebury(conn: Connection, reasons: Sequence[BuryReason]) -> None:
     """Record why deliveries locked by `lock_dead` stay dead; there must be one."""
     seqs, codes, texts = zip(*reasons, strict=True)
     values = {"seqs": list(seqs), "error_codes": list(codes), "errors": list(texts)}
@@ -226,8 +226,8 @@ async def discard(conn: Connection, seqs: Sequence[int], *, by: str | None, reas
     return (await conn.execute(query("deliveries/discard"), values)).rowcount
 
 
-async def _page(conn: Connection, selection: Selection, *, after_seq: int, page_size: int) -> list[Selected]:
+async def _page(conn: Connection, selection: Selection, *, after_seq: int, page_size: int) -> list[SelectedDelivery]:
     values = {**selection.values(), "after_seq": after_seq, "page_size": page_size}
-    async with conn.cursor(binary=True, row_factory=args_row(Selected)) as cursor:
+    async with conn.cursor(binary=True, row_factory=args_row(SelectedDelivery)) as cursor:
         await cursor.execute(query("deliveries/page"), values)
         return await cursor.fetchall()

@@ -12,7 +12,7 @@ from psycopg.conninfo import make_conninfo
 from psycopg.rows import TupleRow
 from psycopg_pool import AsyncConnectionPool
 
-from consumer.postgres.queries import query
+from consumer.postgres import session
 
 
 class Connection(AsyncConnection[TupleRow]):
@@ -102,9 +102,8 @@ async def enter(conn: Connection, access: Access) -> bool:
 
     Behind a pooler, which lends the session to others, nothing is changed: each transaction enters by itself.
     """
-    cursor = await conn.execute(query("session/backend"))
-    if await cursor.fetchone() == (conn.info.backend_pid,):
-        await conn.execute(query("session/enter"), _session(access, is_local=False))
+    if await session.backend_pid(conn) == conn.info.backend_pid:
+        await session.enter(conn, _limits(access), is_local=False)
         conn.is_entered = True
     return conn.is_entered
 
@@ -132,7 +131,7 @@ async def open_pool(
 
     pool: Pool = AsyncConnectionPool(
         _conninfo(conninfo, access),
-        connection_class=_telling(attempted),
+        connection_class=_reporting(attempted),
         kwargs=_CONNECTION,
         min_size=size,
         max_size=size,
@@ -159,10 +158,10 @@ async def _try_again(pool: Pool) -> None:
     await pool.check()
 
 
-def _telling(attempted: Attempted) -> type[Connection]:
+def _reporting(attempted: Attempted) -> type[Connection]:
     """Return the class of a pool's connections: the pool itself only logs that an attempt failed."""
 
-    class Telling(Connection):
+    class ReportingConnection(Connection):
         @classmethod
         async def connect(cls, conninfo: str = "", **options: Any) -> Self:
             try:
@@ -171,7 +170,7 @@ def _telling(attempted: Attempted) -> type[Connection]:
                 attempted(error)
                 raise
 
-    return Telling
+    return ReportingConnection
 
 
 @asynccontextmanager
@@ -179,12 +178,12 @@ async def transaction(conn: Connection, access: Access) -> AsyncIterator[None]:
     """Run one transaction under the access's role and limits; they end with it, unless the session has them."""
     async with conn.transaction():
         if not conn.is_entered:
-            await conn.execute(query("session/enter"), _session(access, is_local=True))
+            await session.enter(conn, _limits(access), is_local=True)
         yield
 
 
 @asynccontextmanager
-async def statement(conn: Connection, access: Access) -> AsyncIterator[None]:
+async def autocommit(conn: Connection, access: Access) -> AsyncIterator[None]:
     """Run one statement, which commits by itself where the session is entered: one round trip instead of four."""
     if conn.is_entered:
         yield
@@ -193,14 +192,13 @@ async def statement(conn: Connection, access: Access) -> AsyncIterator[None]:
             yield
 
 
-def _session(access: Access, *, is_local: bool) -> dict[str, object]:
+def _limits(access: Access) -> dict[str, object]:
     return {
         "role": access.role,
         "statement_timeout": _milliseconds(access.statement_timeout),
         "lock_timeout": _milliseconds(access.lock_timeout),
         "idle_timeout": _milliseconds(access.idle_timeout),
         "synchronous_commit": access.synchronous_commit,
-        "is_local": is_local,
     }
 
 

@@ -8,7 +8,7 @@ from psycopg_pool import PoolTimeout, TooManyRequests
 from consumer.errors import BadPayload, StatementRefused
 
 
-class Fault(Enum):
+class ErrorClass(Enum):
     """The classes of docs/OPERATIONS.md, "What an error means"."""
 
     TRANSIENT = "transient"
@@ -21,31 +21,31 @@ class Fault(Enum):
 # By SQLSTATE, the longest prefix wins (https://www.postgresql.org/docs/current/errcodes-appendix.html). What is not
 # listed is ours: an unknown error must never cost a delivery.
 SQLSTATES = {
-    "40001": Fault.TRANSIENT,
-    "40P01": Fault.TRANSIENT,
-    "57P01": Fault.TRANSIENT,
-    "57P02": Fault.TRANSIENT,
-    "57P03": Fault.TRANSIENT,
-    "57P04": Fault.TRANSIENT,
-    "57P05": Fault.TRANSIENT,
-    "25P03": Fault.TRANSIENT,
-    "25P04": Fault.TRANSIENT,
-    "08": Fault.TRANSIENT,
-    "53000": Fault.TRANSIENT,
-    "53200": Fault.TRANSIENT,
-    "53300": Fault.TRANSIENT,
-    "55P03": Fault.BUSY,
-    "57014": Fault.BUSY,
-    "23001": Fault.CONSTRAINT,
-    "23503": Fault.CONSTRAINT,
-    "23505": Fault.CONSTRAINT,
-    "23P01": Fault.CONSTRAINT,
-    "P0001": Fault.CONSTRAINT,
-    "22": Fault.POISON,
-    "23502": Fault.POISON,
-    "23514": Fault.POISON,
-    "54000": Fault.POISON,
-    "54001": Fault.POISON,
+    "40001": ErrorClass.TRANSIENT,
+    "40P01": ErrorClass.TRANSIENT,
+    "57P01": ErrorClass.TRANSIENT,
+    "57P02": ErrorClass.TRANSIENT,
+    "57P03": ErrorClass.TRANSIENT,
+    "57P04": ErrorClass.TRANSIENT,
+    "57P05": ErrorClass.TRANSIENT,
+    "25P03": ErrorClass.TRANSIENT,
+    "25P04": ErrorClass.TRANSIENT,
+    "08": ErrorClass.TRANSIENT,
+    "53000": ErrorClass.TRANSIENT,
+    "53200": ErrorClass.TRANSIENT,
+    "53300": ErrorClass.TRANSIENT,
+    "55P03": ErrorClass.BUSY,
+    "57014": ErrorClass.BUSY,
+    "23001": ErrorClass.CONSTRAINT,
+    "23503": ErrorClass.CONSTRAINT,
+    "23505": ErrorClass.CONSTRAINT,
+    "23P01": ErrorClass.CONSTRAINT,
+    "P0001": ErrorClass.CONSTRAINT,
+    "22": ErrorClass.POISON,
+    "23502": ErrorClass.POISON,
+    "23514": ErrorClass.POISON,
+    "54000": ErrorClass.POISON,
+    "54001": ErrorClass.POISON,
 }
 
 
@@ -53,18 +53,18 @@ SQLSTATES = {
 NAMING = ("42P01", "42501")
 
 
-def fault(error: BaseException) -> Fault:
+def error_class(error: BaseException) -> ErrorClass:
     """Return the class of an error, by its SQLSTATE where it has one."""
     if isinstance(error, StatementRefused):
-        return Fault.CONSTRAINT
+        return ErrorClass.CONSTRAINT
     if isinstance(error, psycopg.Error) and error.sqlstate:
         state = error.sqlstate
-        return SQLSTATES.get(state) or SQLSTATES.get(state[:2]) or Fault.OURS
+        return SQLSTATES.get(state) or SQLSTATES.get(state[:2]) or ErrorClass.OURS
     if isinstance(error, psycopg.OperationalError | PoolTimeout | TooManyRequests | TimeoutError | OSError):
-        return Fault.TRANSIENT
+        return ErrorClass.TRANSIENT
     if isinstance(error, psycopg.DataError | BadPayload):
-        return Fault.POISON
-    return Fault.OURS
+        return ErrorClass.POISON
+    return ErrorClass.OURS
 
 
 def code(error: BaseException) -> str:

@@ -72,14 +72,6 @@ def roll_back(conninfo: str, role_prefix: str) -> list[str]:
         return [migration.id for migration in applied]
 
 
-def carried_ids() -> list[str]:
-    """Return the ids of the migrations that this release carries, oldest first."""
-    files = (sql_root() / "migrations").iterdir()
-    return sorted(
-        file.name.removesuffix(".sql") for file in files if file.name.endswith(".sql") and ".rollback" not in file.name
-    )
-
-
 @contextmanager
 def _migrator(conninfo: str) -> Iterator["_Backend"]:
     with _Backend(conninfo, LEDGER) as backend:

@@ -8,8 +8,8 @@ import psycopg
 
 from consumer.metrics import Metrics, Tables
 from consumer.outbox import deliveries
+from consumer.postgres import session
 from consumer.postgres.connections import Access, connect, transaction
-from consumer.postgres.queries import query
 from consumer.settings.settings import Settings
 from consumer.web.connection_limits import Limits
 from consumer.web.health import Probe
@@ -35,8 +35,7 @@ async def read_tables(conninfo: str, access: Access) -> Tables | None:
     try:
         async with await connect(conninfo, access) as conn:
             # Not under the role: PostgreSQL tells each login about its own sessions only.
-            cursor = await conn.execute(query("session/oldest_xmin"))
-            oldest_xmin_seconds, now = await cursor.fetchone() or (0.0, datetime.now(UTC))
+            oldest_xmin_seconds, now = await session.oldest_xmin(conn)
             skew = datetime.now(UTC) - now
             async with transaction(conn, access):
                 stats = await deliveries.stats(conn)

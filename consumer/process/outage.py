@@ -31,13 +31,13 @@ class Outage:
     """What one process has said about its database; told of each attempt to connect, it logs only the turns."""
 
     def __init__(self, program: str, conninfo: str) -> None:
-        self._fields = {"program": program, "database": where(conninfo)}
+        self._fields = {"program": program, "database": address(conninfo)}
         self._lost_at = 0.0
         self._trouble: str | None = None
         # What the last attempt ran into, for people; None since one did not.
         self.reason: str | None = None
 
-    def tell(self, error: Exception | None) -> None:
+    def record(self, error: Exception | None) -> None:
         """Take note of an attempt that failed, or of one that did not."""
         before, self._trouble = self._trouble, _trouble(error)
         self.reason = _reason(error)
@@ -45,7 +45,7 @@ class Outage:
             return
         if error and self._trouble:
             self._lost_at = self._lost_at if before else time.monotonic()
-            log.error(self._trouble, extra={**self._fields, "error_code": code(error), "error": said(error)})
+            log.error(self._trouble, extra={**self._fields, "error_code": code(error), "error": error_text(error)})
         else:
             seconds = round(time.monotonic() - self._lost_at, 3)
             log.info(logs.DATABASE_BACK, extra={**self._fields, "seconds": seconds})
@@ -61,7 +61,7 @@ def _reason(error: Exception | None) -> str | None:
     if error is None:
         return None
     trouble = "the server refuses this login, its role or database" if is_refused(error) else "the database is away"
-    return f"{trouble}: {said(error)}"
+    return f"{trouble}: {error_text(error)}"
 
 
 def is_refused(error: Exception) -> bool:
@@ -71,13 +71,13 @@ def is_refused(error: Exception) -> bool:
     return bool(REFUSED.search(str(error)))
 
 
-def said(error: Exception) -> str:
+def error_text(error: Exception) -> str:
     """Return the first line of what libpq or the server said, without any value in it."""
     first = (str(error).strip() or type(error).__name__).splitlines()[0]
     return QUOTED.sub("...", first)
 
 
-def where(conninfo: str) -> str:
+def address(conninfo: str) -> str:
     """Return host, port and name of the database, and nothing else of a connection string; dots for a mistyped one."""
     parts = conninfo_to_dict(conninfo)
     host = parts.get("host") or parts.get("hostaddr") or "localhost"

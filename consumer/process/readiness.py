@@ -8,12 +8,11 @@ from psycopg import errors as postgres
 
 from consumer import logs
 from consumer.effects import recorded_settings
-from consumer.postgres import migrations
-from consumer.postgres.connections import Access, Connection, connect, transaction
+from consumer.postgres import ledger
+from consumer.postgres.connections import Access, connect, transaction
 from consumer.postgres.error_classes import code
-from consumer.postgres.queries import query
 from consumer.process.outage import Outage
-from consumer.settings.settings import Projection
+from consumer.settings.settings import ShapingSettings
 
 # Short beside the 3 s in which a process must work again after its database is back (promise P7).
 POLL_SECONDS = 0.5
@@ -28,7 +27,7 @@ class Readiness:
         self.reason: str | None = "the database has not answered yet"
         self._outage = outage
 
-    async def wait(self, conninfo: str, access: Access, wanted: Projection) -> None:
+    async def wait(self, conninfo: str, access: Access, wanted: ShapingSettings) -> None:
         """Return when the database is fit, however long that takes; what keeps it waiting is logged once.
 
         Raises SettingsMismatch when it was shaped by other settings: waiting would not help.
@@ -36,27 +35,27 @@ class Readiness:
         logged: str | None = None
         while self.reason is not None:
             try:
-                reason = await unfit_reason(conninfo, access, wanted)
-                self._outage.tell(None)
+                reason = await not_ready_reason(conninfo, access, wanted)
+                self._outage.record(None)
                 # Found a second time: `up` migrates beside its processes, and asks nobody to run `consumer migrate`.
                 if reason and reason == self.reason != logged:
-                    log.warning(logs.DATABASE_UNFIT, extra={"reason": reason})
+                    log.warning(logs.DATABASE_NOT_READY, extra={"reason": reason})
                     logged = reason
             except psycopg.OperationalError as error:
-                self._outage.tell(error)
+                self._outage.record(error)
                 reason = self._outage.reason
             self.reason = reason
             await asyncio.sleep(POLL_SECONDS if reason else 0)
 
 
-async def unfit_reason(conninfo: str, access: Access, wanted: Projection) -> str | None:
+async def not_ready_reason(conninfo: str, access: Access, wanted: ShapingSettings) -> str | None:
     """Return why the database is not what this release needs, or None; raise SettingsMismatch for other settings.
 
     OperationalError when it can't be asked.
     """
     try:
         async with await connect(conninfo, access) as conn, transaction(conn, access):
-            if missing := await missing_migrations(conn):
+            if missing := await ledger.missing_ids(conn):
                 return f"migrations are missing, the first is {missing[0]}: run `consumer migrate`"
             if await recorded_settings.recorded(conn) is None:
                 return "no settings are recorded: run `consumer migrate`"
@@ -69,10 +68,3 @@ async def unfit_reason(conninfo: str, access: Access, wanted: Projection) -> str
         raise
     except psycopg.Error as error:
         return f"the database refuses the role {access.role} ({code(error)}): see `consumer doctor`"
-
-
-async def missing_migrations(conn: Connection) -> list[str]:
-    """Return the ids of the migrations that this release carries and the database lacks."""
-    cursor = await conn.execute(query("ledger/applied"))
-    applied = {migration_id for (migration_id,) in await cursor.fetchall()}
-    return [migration_id for migration_id in migrations.carried_ids() if migration_id not in applied]

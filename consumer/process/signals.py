@@ -32,7 +32,7 @@ def run(work: Work[T], *, is_supervised: bool = False) -> T:
     """Run *work* and return its result; SIGTERM, SIGINT and a parent's end set the event that tells it to stop."""
     if is_supervised:
         threading.Thread(target=_end_with_parent, name="parent-watch", daemon=True).start()
-    return uvloop.run(_told(work))
+    return uvloop.run(_with_signals(work))
 
 
 async def first_of(stop: asyncio.Event, work: Coroutine[object, None, None]) -> None:
@@ -48,7 +48,7 @@ async def first_of(stop: asyncio.Event, work: Coroutine[object, None, None]) -> 
         await working
 
 
-async def _told(work: Work[T]) -> T:
+async def _with_signals(work: Work[T]) -> T:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -125,8 +125,8 @@ def _message_id(text: bytes) -> str:
 
 
 def _keys(secrets: Sequence[str]) -> tuple[_Key, ...]:
-    if faults := signing_secrets.faults(tuple(secrets)) if secrets else ["There is no webhook secret."]:
-        raise BadSettings(faults)
+    if problems := signing_secrets.problems(tuple(secrets)) if secrets else ["There is no webhook secret."]:
+        raise BadSettings(problems)
     return tuple(_key(signing_secrets.decoded(secret)) for secret in secrets)
 
 

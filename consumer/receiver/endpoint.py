@@ -17,7 +17,7 @@ from consumer.outbox.storage import Delivery
 from consumer.postgres.error_classes import code
 from consumer.providers.stack.message_ids import occurred_at
 from consumer.providers.standard_webhooks import Verified, Verifier
-from consumer.receiver.prefer import Follow, answer, wait_asked_for
+from consumer.receiver.prefer import WaitFor, answer, wait_asked_for
 from consumer.receiver.refusals import Refusals
 from consumer.web.answers import OUT_OF_MEMORY, RETRY_AFTER, refusal
 
@@ -29,7 +29,7 @@ Put = Callable[[Delivery], Awaitable[None]]
 BAD_MESSAGE_ID = "bad_message_id"
 
 # Only the customer's own backend has a callback that needs the row; Stack would not look at it.
-PATIENT_SOURCE = "app"
+WAITING_SOURCE = "app"
 
 STORED = Response(status_code=204)
 METHOD_NOT_ALLOWED = refusal(405, "method_not_allowed", "Deliveries are sent by POST.", {"allow": "POST"})
@@ -44,7 +44,7 @@ class Store:
     """Where deliveries go, and where to learn what became of them."""
 
     put: Put
-    follow: Follow
+    wait_for: WaitFor
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +86,8 @@ class Receiver:
         self.metrics.observe_receive(time.perf_counter() - began)
         if isinstance(accepted, Response):
             return accepted
-        if self.source == PATIENT_SOURCE and (asked := wait_asked_for(headers)):
-            return await answer(self.store.follow, accepted.message_id, asked)
+        if self.source == WAITING_SOURCE and (asked := wait_asked_for(headers)):
+            return await answer(self.store.wait_for, accepted.message_id, asked)
         return STORED
 
     async def _accept(self, headers: Headers, body: bytes) -> Delivery | Response:

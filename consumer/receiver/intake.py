@@ -16,15 +16,15 @@ from consumer.errors import IntakeFull, StoreUnavailable
 from consumer.metrics import Received
 from consumer.outbox import storage
 from consumer.outbox.storage import Delivery
-from consumer.postgres.connections import Access, Connection, Pool, statement, transaction
-from consumer.postgres.error_classes import Fault, code, fault
-from consumer.postgres.queries import query
+from consumer.postgres import session
+from consumer.postgres.connections import Access, Connection, Pool, autocommit, transaction
+from consumer.postgres.error_classes import ErrorClass, code, error_class
 
 # Two commits at once: while one waits for the disk the other's rows are on their way. A third adds contention and no
 # speed (bench/ingest.py).
 COMMITS_MAX = 2
 # A commit costs the receiver as much as about thirty rows in it: fewer wait for the one that is running.
-COMPANY = 32
+SECOND_COMMIT_MIN = 32
 # The largest batch: 512 rows of 1.3 kB commit in about 10 ms, a fifth of the latency we allow (bench/ingest.py).
 BATCH_SIZE = 512
 # What may wait: about a second of work at full load. More waiting would only mean more answers that come too late.
@@ -72,18 +72,18 @@ class Intake:
         self._changed.set()
         await stored
 
-    async def unready_reason(self) -> str | None:
+    async def not_ready_reason(self) -> str | None:
         """Return why nothing can be stored now, or None."""
         try:
             # Storing nothing needs all that storing something does.
-            async with self._pool.connection() as conn, statement(conn, self._access):
+            async with self._pool.connection() as conn, autocommit(conn, self._access):
                 await storage.put(conn, [])
         except (PoolTimeout, TooManyRequests):
             return "the database is away"
         except ReadOnlySqlTransaction:
             return "the database is read-only"
         except (psycopg.Error, OSError) as error:
-            if fault(error) is not Fault.TRANSIENT:
+            if error_class(error) is not ErrorClass.TRANSIENT:
                 return f"the database refuses to store ({code(error)}): see `consumer doctor`"
             await self._pool.drain()
             return "the database is away"
@@ -103,7 +103,7 @@ class Intake:
 
     def _is_commit_due(self) -> bool:
         """Nobody waits for company, but while one commit runs the next is worth its price only for several."""
-        return not self._commits or (len(self._commits) < COMMITS_MAX and len(self._waiting) >= COMPANY)
+        return not self._commits or (len(self._commits) < COMMITS_MAX and len(self._waiting) >= SECOND_COMMIT_MIN)
 
     def _end(self, commit: "asyncio.Task[None]") -> None:
         self._commits.discard(commit)
@@ -114,7 +114,7 @@ class Intake:
         batch: list[_Waiting] = []
         oldest = asyncio.get_running_loop().time() - WAIT_SECONDS_MAX
         # Half, so that the senders fall into two groups, one working while the other's commit runs (bench/ingest.py).
-        size = min(BATCH_SIZE, max(COMPANY, len(self._waiting) // 2))
+        size = min(BATCH_SIZE, max(SECOND_COMMIT_MIN, len(self._waiting) // 2))
         while self._waiting and len(batch) < size:
             waiting = self._waiting.popleft()
             self._waiting_bytes -= len(waiting.delivery.body)
@@ -151,7 +151,7 @@ class Intake:
         try:
             await self._commit_twice(deliveries)
         except (psycopg.Error, OSError) as error:
-            if fault(error) in {Fault.POISON, Fault.CONSTRAINT} and len(deliveries) > 1:
+            if error_class(error) in {ErrorClass.POISON, ErrorClass.CONSTRAINT} and len(deliveries) > 1:
                 return [(await self._commit_any([delivery]))[0] for delivery in deliveries]
             return [_unavailable(error)] * len(deliveries)
         return [None] * len(deliveries)
@@ -164,7 +164,7 @@ class Intake:
         try:
             await self._commit_once(deliveries)
         except (psycopg.Error, OSError) as error:
-            is_lost = fault(error) is Fault.TRANSIENT or isinstance(error, ReadOnlySqlTransaction)
+            is_lost = error_class(error) is ErrorClass.TRANSIENT or isinstance(error, ReadOnlySqlTransaction)
             if isinstance(error, PoolTimeout | TooManyRequests) or not is_lost:
                 raise
             await self._pool.drain()
@@ -180,13 +180,13 @@ class Intake:
         dead = sorted((d for d in deliveries if d.error_code is not None), key=lambda d: (d.source, d.message_id))
         new_usable = new_dead = 0
         is_waking = self._is_wake_due()
-        async with (transaction if dead or is_waking else statement)(conn, self._access):
+        async with (transaction if dead or is_waking else autocommit)(conn, self._access):
             if usable:
                 new_usable = await storage.put(conn, usable)
             for delivery in dead:
                 new_dead += await storage.put_dead(conn, delivery)
             if is_waking:
-                await conn.execute(query("session/wake"))
+                await session.wake(conn)
         self._count("stored", new_usable)
         self._count("dead", new_dead)
         self._count("duplicate", len(deliveries) - new_usable - new_dead)

@@ -6,30 +6,30 @@ from datetime import timedelta
 
 from starlette.responses import JSONResponse, Response
 
-from consumer.receiver.waits import Followed
+from consumer.receiver.waits import Settled
 
 # A person waits for the sign-in behind it; whoever asks for longer is told so by `Preference-Applied`.
 WAIT_SECONDS_MAX = 5
 WAIT = re.compile(rb'(?:^|,)\s*wait\s*=\s*"?(\d{1,9})"?\s*(?:$|[,;])', re.IGNORECASE)
 
 # Returns what became of a stored delivery, or None when that is not known in time.
-Follow = Callable[[str, timedelta], Awaitable[Followed | None]]
+WaitFor = Callable[[str, timedelta], Awaitable[Settled | None]]
 
 
-async def answer(follow: Follow, message_id: str, asked: int) -> Response:
+async def answer(wait_for: WaitFor, message_id: str, asked: int) -> Response:
     """Return 200 with the profile, 204 where the applied delivery leaves none, 202 while that is not known.
 
     A dead delivery, which may be retried one day, is not known either.
     """
     seconds = min(asked, WAIT_SECONDS_MAX)
     applied = {"preference-applied": f"wait={seconds}"}
-    followed = await follow(message_id, timedelta(seconds=seconds))
-    if followed is None or followed.state == "dead":
-        state = "pending" if followed is None else followed.state
+    settled = await wait_for(message_id, timedelta(seconds=seconds))
+    if settled is None or settled.state == "dead":
+        state = "pending" if settled is None else settled.state
         return JSONResponse({"message_id": message_id, "state": state}, 202, applied)
-    if followed.profile is None:
+    if settled.profile is None:
         return Response(status_code=204, headers=applied)
-    return JSONResponse(followed.profile, 200, applied)
+    return JSONResponse(settled.profile, 200, applied)
 
 
 def wait_asked_for(headers: Sequence[tuple[bytes, bytes]]) -> int:

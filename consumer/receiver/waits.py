@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import psycopg
 from psycopg.rows import args_row
 
-from consumer.postgres.connections import Access, Pool, statement
+from consumer.postgres.connections import Access, Pool, autocommit
 from consumer.postgres.queries import query
 
 # A worker that is told of a delivery has applied it within about as long; fifty polls a second are no load.
@@ -17,10 +17,10 @@ POLL_SECONDS = 0.02
 # While the database is away: nobody's answer depends on it, for what is followed is committed.
 AWAY_SECONDS = 0.5
 # More who wait at once than an application's sign-ins bring; the others are told at once that it is not known yet.
-FOLLOWED_MAX = 256
+WAITS_MAX = 256
 
 
-class Followed(NamedTuple):
+class Settled(NamedTuple):
     """A delivery that is `done` or `dead`, and the profile of whom it concerns by its columns, None without one."""
 
     message_id: str
@@ -28,27 +28,27 @@ class Followed(NamedTuple):
     profile: dict[str, Any] | None
 
 
-class Following:
+class Waits:
     """Tells what became of stored deliveries; open it with `open_following`."""
 
     def __init__(self, pool: Pool, access: Access) -> None:
         self._pool = pool
         self._access = access
-        self._followed: dict[asyncio.Future[Followed], str] = {}
+        self._waiters: dict[asyncio.Future[Settled], str] = {}
         self._changed = asyncio.Event()
 
-    async def follow(self, message_id: str, patience: timedelta) -> Followed | None:
+    async def wait_for(self, message_id: str, patience: timedelta) -> Settled | None:
         """Return what became of a delivery of the application; None when that is not known after *patience*."""
-        if len(self._followed) >= FOLLOWED_MAX:
+        if len(self._waiters) >= WAITS_MAX:
             return None
-        told = asyncio.get_running_loop().create_future()
-        self._followed[told] = message_id
+        waiter = asyncio.get_running_loop().create_future()
+        self._waiters[waiter] = message_id
         self._changed.set()
         try:
-            await asyncio.wait({told}, timeout=patience.total_seconds())
-            return told.result() if told.done() else None
+            await asyncio.wait({waiter}, timeout=patience.total_seconds())
+            return waiter.result() if waiter.done() else None
         finally:
-            del self._followed[told]
+            del self._waiters[waiter]
 
     async def _poll(self) -> None:
         """Look after all who are followed, for ever."""
@@ -56,33 +56,33 @@ class Following:
             await self._changed.wait()
             pause = POLL_SECONDS
             try:
-                found = await self._find(set(self._followed.values()))
+                found = await self._find(set(self._waiters.values()))
             except (psycopg.Error, OSError):
                 found, pause = {}, AWAY_SECONDS
-            for told, message_id in self._followed.items():
-                if message_id in found and not told.done():
-                    told.set_result(found[message_id])
+            for waiter, message_id in self._waiters.items():
+                if message_id in found and not waiter.done():
+                    waiter.set_result(found[message_id])
             await asyncio.sleep(pause)
-            if not self._followed:
+            if not self._waiters:
                 self._changed.clear()
 
-    async def _find(self, message_ids: set[str]) -> dict[str, Followed]:
+    async def _find(self, message_ids: set[str]) -> dict[str, Settled]:
         async with (
             self._pool.connection() as conn,
-            statement(conn, self._access),
-            conn.cursor(binary=True, row_factory=args_row(Followed)) as cursor,
+            autocommit(conn, self._access),
+            conn.cursor(binary=True, row_factory=args_row(Settled)) as cursor,
         ):
             await cursor.execute(query("waits/find"), {"message_ids": list(message_ids)})
-            return {followed.message_id: followed for followed in await cursor.fetchall()}
+            return {settled.message_id: settled for settled in await cursor.fetchall()}
 
 
 @asynccontextmanager
-async def open_following(pool: Pool, access: Access) -> AsyncIterator[Following]:
+async def open_waits(pool: Pool, access: Access) -> AsyncIterator[Waits]:
     """Run a poll that asks only while somebody waits."""
-    following = Following(pool, access)
-    poll = asyncio.create_task(following._poll(), name="following")
+    waits = Waits(pool, access)
+    poll = asyncio.create_task(waits._poll(), name="waits")
     try:
-        yield following
+        yield waits
     finally:
         poll.cancel()
         await asyncio.gather(poll, return_exceptions=True)

@@ -20,12 +20,12 @@ def read(path: str) -> bytes:
         text = Path(path).expanduser().read_text(encoding="utf-8")
     except (OSError, RuntimeError, UnicodeDecodeError) as error:  # RuntimeError: the home directory of nobody.
         raise ValueError(f"{path} cannot be read ({type(error).__name__}).") from None
-    if fault := _fault(text):
-        raise ValueError(f"{path} {fault}")
+    if problem := _problem(text):
+        raise ValueError(f"{path} {problem}")
     return text.encode()
 
 
-def _fault(text: str) -> str | None:
+def _problem(text: str) -> str | None:
     if len(text.encode()) > BYTES_MAX:
         return f"is larger than {BYTES_MAX // 1024} kB."
     bare = OPAQUE.sub(" ", text).strip().removesuffix(";").rstrip()

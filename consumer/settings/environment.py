@@ -20,7 +20,7 @@ class Reader:
     """Reads variables; a bad one is noted in *faults* and read as its default, so that all faults are found at once."""
 
     def __init__(self, environment: Mapping[str, str], aliases: Aliases) -> None:
-        self.faults: list[str] = []
+        self.problems: list[str] = []
         self.warnings: list[str] = []
         self._environment = environment
         self._aliases = aliases
@@ -34,7 +34,7 @@ class Reader:
             if text := self._content(f"{candidate}_FILE"):
                 found[f"{candidate}_FILE"] = text
         if len(set(found.values())) > 1:
-            self.faults.append(f"{' and '.join(found)} name one setting and disagree; keep one of them.")
+            self.problems.append(f"{' and '.join(found)} name one setting and disagree; keep one of them.")
         return next(iter(found.values()), None)
 
     def parse(self, name: str, convert: Callable[[str], T], default: D) -> T | D:
@@ -65,7 +65,7 @@ class Reader:
     def signing_secrets(self, name: str) -> tuple[str, ...]:
         """Return the secrets that spaces and commas separate, the unusable among them too: they are set."""
         secrets = self.words(name)
-        self.faults += [f"{name}: {fault}" for fault in signing_secrets.faults(secrets)]
+        self.problems += [f"{name}: {problem}" for problem in signing_secrets.problems(secrets)]
         return secrets
 
     def database_url(self, name: str) -> str | None:
@@ -80,7 +80,7 @@ class Reader:
         try:
             return convert(text)
         except ValueError as error:
-            self.faults.append(f"{name}: {error}")
+            self.problems.append(f"{name}: {error}")
             return default
 
     def _text(self, name: str) -> str:
@@ -93,10 +93,10 @@ class Reader:
         try:
             text = Path(path).read_text().strip()
         except (OSError, ValueError) as error:  # ValueError: not text.
-            self.faults.append(f"{name}: the file cannot be read ({type(error).__name__}).")
+            self.problems.append(f"{name}: the file cannot be read ({type(error).__name__}).")
             return ""
         if not text:
-            self.faults.append(f"{name}: the file is empty.")
+            self.problems.append(f"{name}: the file is empty.")
         return text
 
 

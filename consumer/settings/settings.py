@@ -12,11 +12,11 @@ from uuid import UUID
 from dotenv import dotenv_values
 
 from consumer.errors import BadSettings
+from consumer.logs import LogFormat
 from consumer.settings import app_statement
 from consumer.settings.environment import Reader
 
 DeletePolicy = Literal["soft", "anonymise", "hard"]
-LogFormat = Literal["json", "text"]
 DELETE_POLICIES: tuple[DeletePolicy, ...] = ("soft", "anonymise", "hard")
 LOG_FORMATS: tuple[LogFormat, ...] = ("json", "text")
 LOG_LEVELS = ("debug", "info", "warning", "error")
@@ -45,7 +45,7 @@ ALIASES = {
 
 
 @dataclass(frozen=True, slots=True)
-class Projection:
+class ShapingSettings:
     """The settings that shape rows; `migrate` records them in the database."""
 
     default_company_id: UUID | None = None
@@ -85,15 +85,15 @@ class Settings:
     stack_secret_server_key: str | None = field(default=None, repr=False)
     log_format: LogFormat | None = None
     log_level: str = "info"
-    projection: Projection = field(default_factory=Projection)
+    shaping: ShapingSettings = field(default_factory=ShapingSettings)
     warnings: tuple[str, ...] = ()
 
 
 def load(environment: Mapping[str, str]) -> Settings:
     """Read every variable; raise BadSettings that lists all faults, not only the first."""
-    settings, faults = read(environment)
-    if faults:
-        raise BadSettings(faults)
+    settings, problems = read(environment)
+    if problems:
+        raise BadSettings(problems)
     return settings
 
 
@@ -128,15 +128,15 @@ def read(environment: Mapping[str, str]) -> tuple[Settings, list[str]]:
         stack_secret_server_key=reader.value("STACK_SECRET_SERVER_KEY"),
         log_format=reader.choice("LOG_FORMAT", LOG_FORMATS, default.log_format),
         log_level=reader.choice("LOG_LEVEL", LOG_LEVELS, default.log_level),
-        projection=_projection(reader),
+        shaping=_shaping(reader),
         warnings=tuple(reader.warnings),
     )
-    return settings, reader.faults
+    return settings, reader.problems
 
 
-def _projection(reader: Reader) -> Projection:
-    default = Projection()
-    return Projection(
+def _shaping(reader: Reader) -> ShapingSettings:
+    default = ShapingSettings()
+    return ShapingSettings(
         default_company_id=reader.parse("DEFAULT_COMPANY_ID", _company_id, default.default_company_id),
         default_role=reader.text("DEFAULT_ROLE", default.default_role),
         default_department=reader.text("DEFAULT_DEPARTMENT", default.default_department),

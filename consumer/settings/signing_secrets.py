@@ -26,7 +26,7 @@ def decoded(text: str) -> bytes:
     return secret
 
 
-def faults(texts: tuple[str, ...]) -> list[str]:
+def problems(texts: tuple[str, ...]) -> list[str]:
     """Return a sentence on each secret that can't be used."""
     found = []
     for number, text in enumerate(texts, start=1):

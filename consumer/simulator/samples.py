@@ -20,7 +20,7 @@ APP_TYPES = frozenset({"user.signed_in", "user.signed_out", "profile.edited"})
 
 
 @dataclass(frozen=True, slots=True)
-class Occasion:
+class SampleContext:
     """What a sample is about: whom, when, and where its made-up values come from."""
 
     user_id: UUID
@@ -38,28 +38,28 @@ class Occasion:
         return str(UUID(int=self.choices.getrandbits(128), version=4))
 
 
-def body(event_type: str, occasion: Occasion) -> bytes:
+def body(event_type: str, context: SampleContext) -> bytes:
     """Return the body of one sample event; KeyError for a type without one."""
-    return orjson.dumps({"type": event_type, "data": DATA[event_type](occasion)})
+    return orjson.dumps({"type": event_type, "data": DATA[event_type](context)})
 
 
-def user(occasion: Occasion) -> Data:
+def user(context: SampleContext) -> Data:
     """Return a whole user as Stack describes it, with a made-up name, role and department."""
-    first, last = occasion.choices.choice(FIRST_NAMES), occasion.choices.choice(LAST_NAMES)
+    first, last = context.choices.choice(FIRST_NAMES), context.choices.choice(LAST_NAMES)
     return {
-        "id": str(occasion.user_id),
+        "id": str(context.user_id),
         "display_name": f"{first} {last}",
-        "primary_email": f"{first}.{last}.{occasion.user_id.hex[:6]}@example.com".lower(),
+        "primary_email": f"{first}.{last}.{context.user_id.hex[:6]}@example.com".lower(),
         "primary_email_verified": True,
         "primary_email_auth_enabled": True,
-        "profile_image_url": f"https://example.com/avatars/{occasion.user_id}.png",
-        "signed_up_at_millis": occasion.at_millis,
-        "last_active_at_millis": occasion.at_millis,
+        "profile_image_url": f"https://example.com/avatars/{context.user_id}.png",
+        "signed_up_at_millis": context.at_millis,
+        "last_active_at_millis": context.at_millis,
         "client_metadata": {"theme": "dark"},
         "client_read_only_metadata": None,
         "server_metadata": {
-            "role": occasion.choices.choice(ROLES),
-            "department": occasion.choices.choice(DEPARTMENTS),
+            "role": context.choices.choice(ROLES),
+            "department": context.choices.choice(DEPARTMENTS),
         },
         "selected_team_id": None,
         "selected_team": None,
@@ -80,21 +80,21 @@ def user(occasion: Occasion) -> Data:
     }
 
 
-def _team(occasion: Occasion) -> Data:
+def _team(context: SampleContext) -> Data:
     return {
-        "id": occasion.uuid(),
-        "display_name": f"{occasion.choices.choice(LAST_NAMES)} Works",
+        "id": context.uuid(),
+        "display_name": f"{context.choices.choice(LAST_NAMES)} Works",
         "profile_image_url": None,
-        "created_at_millis": occasion.at_millis,
+        "created_at_millis": context.at_millis,
         "client_metadata": None,
         "client_read_only_metadata": None,
         "server_metadata": None,
     }
 
 
-def _issue(occasion: Occasion) -> Data:
+def _issue(context: SampleContext) -> Data:
     return {
-        "id": occasion.uuid(),
+        "id": context.uuid(),
         "short_id": "WEB-7",
         "type": "TypeError",
         "value": "cannot read properties of undefined",
@@ -102,8 +102,8 @@ def _issue(occasion: Occasion) -> Data:
         "level": "error",
         "status": "unresolved",
         "substatus": "new",
-        "first_seen_at_millis": occasion.at_millis,
-        "last_seen_at_millis": occasion.at_millis,
+        "first_seen_at_millis": context.at_millis,
+        "last_seen_at_millis": context.at_millis,
         "times_seen": "1",
         "service_name": "web",
         "environment": "production",
@@ -112,31 +112,31 @@ def _issue(occasion: Occasion) -> Data:
     }
 
 
-def _membership(occasion: Occasion) -> Data:
-    return {"team_id": occasion.uuid(), "user_id": str(occasion.user_id)}
+def _membership(context: SampleContext) -> Data:
+    return {"team_id": context.uuid(), "user_id": str(context.user_id)}
 
 
-def _team_permission(occasion: Occasion) -> Data:
-    return {"id": "team_admin", **_membership(occasion)}
+def _team_permission(context: SampleContext) -> Data:
+    return {"id": "team_admin", **_membership(context)}
 
 
-def _project_permission(occasion: Occasion) -> Data:
-    return {"id": "support_agent", "user_id": str(occasion.user_id)}
+def _project_permission(context: SampleContext) -> Data:
+    return {"id": "support_agent", "user_id": str(context.user_id)}
 
 
-DATA: Mapping[str, Callable[[Occasion], Data]] = {
+DATA: Mapping[str, Callable[[SampleContext], Data]] = {
     "user.created": user,
     "user.updated": user,
-    "user.deleted": lambda occasion: {"id": str(occasion.user_id), "teams": []},
-    "user.signed_in": lambda occasion: {"id": str(occasion.user_id), "signed_in_at_millis": occasion.at_millis},
-    "user.signed_out": lambda occasion: {"id": str(occasion.user_id), "signed_out_at_millis": occasion.at_millis},
-    "profile.edited": lambda occasion: {
-        "id": str(occasion.user_id),
-        "department": occasion.choices.choice(DEPARTMENTS),
+    "user.deleted": lambda context: {"id": str(context.user_id), "teams": []},
+    "user.signed_in": lambda context: {"id": str(context.user_id), "signed_in_at_millis": context.at_millis},
+    "user.signed_out": lambda context: {"id": str(context.user_id), "signed_out_at_millis": context.at_millis},
+    "profile.edited": lambda context: {
+        "id": str(context.user_id),
+        "department": context.choices.choice(DEPARTMENTS),
     },
     "team.created": _team,
     "team.updated": _team,
-    "team.deleted": lambda occasion: {"id": occasion.uuid()},
+    "team.deleted": lambda context: {"id": context.uuid()},
     "team_membership.created": _membership,
     "team_membership.deleted": _membership,
     "team_permission.created": _team_permission,

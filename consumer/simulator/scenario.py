@@ -10,11 +10,13 @@ from uuid import UUID
 import orjson
 
 from consumer.providers.stack.message_ids import RANDOM_BYTES, compose
-from consumer.simulator.samples import Data, Occasion, body, user
+from consumer.simulator.samples import Data, SampleContext, body, user
 
-Source = Literal["stack", "app"]
-Kind = Literal["created", "updated", "signed in", "deleted", "repeated", "unreadable", "of an unknown type", "forged"]
-KINDS: tuple[Kind, ...] = get_args(Kind)
+RequestSource = Literal["stack", "app"]
+RequestKind = Literal[
+    "created", "updated", "signed in", "deleted", "repeated", "unreadable", "of an unknown type", "forged"
+]
+REQUEST_KINDS: tuple[RequestKind, ...] = get_args(RequestKind)
 
 USERS = 320
 UPDATES_A_USER_MAX = 3
@@ -26,11 +28,11 @@ STORY = timedelta(hours=6)
 
 
 @dataclass(frozen=True, slots=True)
-class Posting:
+class SampleRequest:
     """One POST of a delivery: a repeat shares the message id, a forged one is signed with another secret."""
 
-    source: Source
-    kind: Kind
+    source: RequestSource
+    kind: RequestKind
     message_id: str
     body: bytes
 
@@ -41,7 +43,7 @@ class Posting:
 
 
 @dataclass(frozen=True, slots=True)
-class Profile:
+class ExpectedProfile:
     """What a user's profile must be in the end; *is_deleted* profiles stay readable to the operator."""
 
     full_name: str
@@ -56,30 +58,30 @@ class Profile:
 class Scenario:
     """All postings in the order they are sent, and the profiles they must make in any order."""
 
-    postings: list[Posting] = field(default_factory=list)
-    profiles: dict[UUID, Profile] = field(default_factory=dict)
+    requests: list[SampleRequest] = field(default_factory=list)
+    profiles: dict[UUID, ExpectedProfile] = field(default_factory=dict)
 
     @property
-    def kinds(self) -> Counter[Kind]:
+    def kinds(self) -> Counter[RequestKind]:
         """Count the postings by kind."""
-        return Counter(posting.kind for posting in self.postings)
+        return Counter(request.kind for request in self.requests)
 
 
 def write(choices: random.Random, now: datetime) -> Scenario:
     """Make up a scenario that ended at *now*; the same choices make the same one."""
-    author = _Author(choices, now)
+    builder = _Builder(choices, now)
     for _ in range(USERS):
-        author.live()
-    author.misbehave()
-    scenario = author.scenario
-    genuine = [posting for posting in scenario.postings if posting.kind != "forged"]
+        builder.live()
+    builder.misbehave()
+    scenario = builder.scenario
+    genuine = [request for request in scenario.requests if request.kind != "forged"]
     repeats = choices.sample(genuine, len(genuine) // REPEATED_IN)
-    scenario.postings += [Posting(first.source, "repeated", first.message_id, first.body) for first in repeats]
-    choices.shuffle(scenario.postings)
+    scenario.requests += [SampleRequest(first.source, "repeated", first.message_id, first.body) for first in repeats]
+    choices.shuffle(scenario.requests)
     return scenario
 
 
-class _Author:
+class _Builder:
     """Writes one scenario."""
 
     def __init__(self, choices: random.Random, now: datetime) -> None:
@@ -97,29 +99,29 @@ class _Author:
             snapshot = self._snapshot("user.updated", user_id, at)
         signed_in_at = times[-2] if self._choices.random() < 0.75 else None
         if signed_in_at:
-            self._put("app", "signed in", signed_in_at, body("user.signed_in", self._occasion(user_id, signed_in_at)))
+            self._put("app", "signed in", signed_in_at, body("user.signed_in", self._context(user_id, signed_in_at)))
         is_deleted = self._choices.randrange(DELETED_IN) == 0
         if is_deleted:
-            self._put("stack", "deleted", times[-1], body("user.deleted", self._occasion(user_id, times[-1])))
+            self._put("stack", "deleted", times[-1], body("user.deleted", self._context(user_id, times[-1])))
         self.scenario.profiles[user_id] = _profile(snapshot, is_deleted=is_deleted, last_sign_in_at=signed_in_at)
 
     def misbehave(self) -> None:
         """Write what else a receiver meets: a body that is no JSON, an unknown type, a stranger's signature."""
         at = self._times(1)[0]
-        stranger = self._occasion(UUID(int=self._choices.getrandbits(128), version=4), at)
+        stranger = self._context(UUID(int=self._choices.getrandbits(128), version=4), at)
         self._put("stack", "unreadable", at, b'{"type": "user.updated", "data": {')
         self._put("stack", "of an unknown type", at, orjson.dumps({"type": "user.sneezed", "data": {"times": 3}}))
         self._put("stack", "forged", at, body("user.created", stranger))
 
     def _snapshot(self, event_type: str, user_id: UUID, at: datetime) -> Data:
-        data = user(self._occasion(user_id, at))
-        kind: Kind = "created" if event_type == "user.created" else "updated"
+        data = user(self._context(user_id, at))
+        kind: RequestKind = "created" if event_type == "user.created" else "updated"
         self._put("stack", kind, at, orjson.dumps({"type": event_type, "data": data}))
         return data
 
-    def _put(self, source: Source, kind: Kind, at: datetime, text: bytes) -> None:
+    def _put(self, source: RequestSource, kind: RequestKind, at: datetime, text: bytes) -> None:
         message_id = compose(at, self._choices.randbytes(RANDOM_BYTES))
-        self.scenario.postings.append(Posting(source, kind, message_id, text))
+        self.scenario.requests.append(SampleRequest(source, kind, message_id, text))
 
     def _times(self, count: int) -> list[datetime]:
         """Return times in order, no two alike, each at a whole millisecond as bodies hold it."""
@@ -127,14 +129,14 @@ class _Author:
         start = datetime.fromtimestamp(int((self._now - STORY).timestamp()), UTC)
         return [start + timedelta(milliseconds=4 * step) for step in millis]
 
-    def _occasion(self, user_id: UUID, at: datetime) -> Occasion:
-        return Occasion(user_id, round(at.timestamp() * 1000), self._choices)
+    def _context(self, user_id: UUID, at: datetime) -> SampleContext:
+        return SampleContext(user_id, round(at.timestamp() * 1000), self._choices)
 
 
-def _profile(snapshot: Data, *, is_deleted: bool, last_sign_in_at: datetime | None) -> Profile:
+def _profile(snapshot: Data, *, is_deleted: bool, last_sign_in_at: datetime | None) -> ExpectedProfile:
     metadata = snapshot["server_metadata"]
     assert isinstance(metadata, dict)
-    return Profile(
+    return ExpectedProfile(
         full_name=str(snapshot["display_name"]),
         email=str(snapshot["primary_email"]),
         role_type=str(metadata["role"]),

@@ -13,7 +13,7 @@ class Limits:
 
     body_bytes: int = 2 * 1024 * 1024
     # For a head, for a body, and for a reader that stands still: an honest caller needs a fraction of it.
-    patience_seconds: float = 5.0
+    read_timeout_seconds: float = 5.0
     # Above the usual 60 s of a proxy's pool, so that the proxy hangs up first and loses no request to the race.
     idle_seconds: int = 75
     # How long a refused sender may keep sending before it reads why.
@@ -22,7 +22,7 @@ class Limits:
     connections: int = 800
 
 
-class Connection(Protocol):
+class LimitedConnection(Protocol):
     """What a guard needs to know of a connection."""
 
     transport: asyncio.Transport
@@ -33,14 +33,14 @@ class Connection(Protocol):
 
 
 @dataclass(slots=True)
-class Guard:
+class ConnectionLimiter:
     """One server's limits and connections; those that were answered last come last."""
 
     limits: Limits
     refused: Callable[[str], None]
-    connections: OrderedDict[Connection, None] = field(default_factory=OrderedDict)
+    connections: OrderedDict[LimitedConnection, None] = field(default_factory=OrderedDict)
 
-    def admit(self, newcomer: Connection) -> None:
+    def admit(self, newcomer: LimitedConnection) -> None:
         """Take a connection in; one too many, and whoever has waited longest without a request gives way."""
         self.connections[newcomer] = None
         if len(self.connections) > self.limits.connections:
@@ -48,10 +48,10 @@ class Guard:
             idlest.transport.close()
             self.refused("too_many_connections")
 
-    def answered(self, connection: Connection) -> None:
+    def answered(self, connection: LimitedConnection) -> None:
         """Put a connection behind all that have waited longer."""
         self.connections.move_to_end(connection)
 
-    def forget(self, connection: Connection) -> None:
+    def forget(self, connection: LimitedConnection) -> None:
         """Let a connection go."""
         self.connections.pop(connection, None)

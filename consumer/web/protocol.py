@@ -12,7 +12,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from consumer.web.answers import OUT_OF_MEMORY, refusal
-from consumer.web.connection_limits import Guard
+from consumer.web.connection_limits import ConnectionLimiter
 
 # A delivery has about ten headers in less than 1 kB; a chain of proxies adds as much again.
 HEAD_BYTES_MAX = 16 * 1024
@@ -34,7 +34,7 @@ REFUSALS = {
 }
 
 
-class Stage(Enum):
+class Phase(Enum):
     """How far a connection's newest request has arrived."""
 
     NONE = auto()
@@ -42,7 +42,7 @@ class Stage(Enum):
     BODY = auto()
 
 
-class GuardedProtocol(HttpToolsProtocol):
+class LimitedProtocol(HttpToolsProtocol):
     """One connection, which refuses early and hangs up so that the sender can still read why."""
 
     def __init__(
@@ -52,11 +52,11 @@ class GuardedProtocol(HttpToolsProtocol):
         app_state: dict[str, Any],
         _loop: asyncio.AbstractEventLoop | None = None,
         *,
-        guard: Guard,
+        limiter: ConnectionLimiter,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
-        self.guard = guard
-        self.stage = Stage.NONE
+        self.limiter = limiter
+        self.phase = Phase.NONE
         self.timer: asyncio.TimerHandle | None = None
         self.writing_timer: asyncio.TimerHandle | None = None
         # Of the newest request: bytes after the read it began in, and bytes of its body.
@@ -64,7 +64,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self.body_bytes = 0
         # Requests that are here in full and not answered yet.
         self.unanswered = 0
-        self.fault = "malformed_request"
+        self.refusal_code = "malformed_request"
         self.refusal: JSONResponse | None = None
 
     @property
@@ -76,13 +76,13 @@ class GuardedProtocol(HttpToolsProtocol):
         """Expect a request at once: whoever connects has one."""
         super().connection_made(transport)
         self._start_timer()
-        self.guard.admit(self)
+        self.limiter.admit(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection."""
         self._stop_timer()
         self.resume_writing()
-        self.guard.forget(self)
+        self.limiter.forget(self)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -94,15 +94,15 @@ class GuardedProtocol(HttpToolsProtocol):
             self.parser.feed_data(data)
         except (HttpParserError, HttpParserUpgrade) as error:
             # The parser puts an error of its own around whatever a callback raises.
-            self._refuse("out_of_memory" if isinstance(error.__context__, MemoryError) else self.fault)
+            self._refuse("out_of_memory" if isinstance(error.__context__, MemoryError) else self.refusal_code)
             return
-        if self.stage is not Stage.NONE:
+        if self.phase is not Phase.NONE:
             self._expect_more()
 
     def pause_writing(self) -> None:
         """Wait for a caller that doesn't read its answers, but not for ever."""
         super().pause_writing()
-        self.writing_timer = self.loop.call_later(self.guard.limits.patience_seconds, self.transport.abort)
+        self.writing_timer = self.loop.call_later(self.limiter.limits.read_timeout_seconds, self.transport.abort)
 
     def resume_writing(self) -> None:
         """Go on writing."""
@@ -115,7 +115,7 @@ class GuardedProtocol(HttpToolsProtocol):
         """Start counting a request."""
         super().on_message_begin()
         self._unset_keepalive_if_required()
-        self.stage = Stage.HEAD
+        self.phase = Phase.HEAD
         self.received_bytes = self.body_bytes = 0
 
     def on_headers_complete(self) -> None:
@@ -128,17 +128,17 @@ class GuardedProtocol(HttpToolsProtocol):
             self._fail("headers_too_large")
         if len(self.pipeline) >= PIPELINED_MAX:
             self._fail("too_many_pipelined")
-        if int(dict(self.headers).get(b"content-length", 0)) > self.guard.limits.body_bytes:
+        if int(dict(self.headers).get(b"content-length", 0)) > self.limiter.limits.body_bytes:
             self._fail("body_too_large")
         super().on_headers_complete()
         # The parser reports the trailers of a chunked body like headers, and may before the application has run.
         self.headers = []
-        self.stage = Stage.BODY
+        self.phase = Phase.BODY
 
     def on_body(self, body: bytes) -> None:
         """Hand a piece of the body on while it is within the limit."""
         self.body_bytes += len(body)
-        if self.body_bytes > self.guard.limits.body_bytes:
+        if self.body_bytes > self.limiter.limits.body_bytes:
             self._fail("body_too_large")
         super().on_body(body)
 
@@ -146,7 +146,7 @@ class GuardedProtocol(HttpToolsProtocol):
         """Count the request as the application's to answer."""
         super().on_message_complete()
         self._stop_timer()
-        self.stage = Stage.NONE
+        self.phase = Phase.NONE
         if not self.cycle.response_complete:
             self.unanswered += 1
 
@@ -157,7 +157,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self.unanswered = max(0, self.unanswered - 1)
         if self.transport.is_closing():
             return
-        self.guard.answered(self)
+        self.limiter.answered(self)
         if self.pipeline:
             # The parent reads on after every answer, so that requests would queue without end.
             self.flow.pause_reading()
@@ -165,9 +165,9 @@ class GuardedProtocol(HttpToolsProtocol):
             self._hang_up(self.refusal)
 
     def _expect_more(self) -> None:
-        if self.stage is Stage.HEAD and (self.received_bytes > HEAD_BYTES_MAX or self._is_head_too_large()):
+        if self.phase is Phase.HEAD and (self.received_bytes > HEAD_BYTES_MAX or self._is_head_too_large()):
             self._refuse("headers_too_large")
-        elif self.received_bytes > HEAD_BYTES_MAX + FRAMING_FACTOR * self.guard.limits.body_bytes:
+        elif self.received_bytes > HEAD_BYTES_MAX + FRAMING_FACTOR * self.limiter.limits.body_bytes:
             self._refuse("body_too_large")
         elif self.timer is None:
             self._start_timer()
@@ -177,17 +177,17 @@ class GuardedProtocol(HttpToolsProtocol):
         return head_bytes > HEAD_BYTES_MAX or len(self.headers) > HEADERS_MAX
 
     def _fail(self, code: str) -> NoReturn:
-        self.fault = code
+        self.refusal_code = code
         raise HttpParserError(code)
 
     def _refuse(self, code: str) -> None:
         """Take nothing more, and say why as soon as the requests before this one are answered."""
         if self.transport.is_closing():
             return
-        self.guard.refused(code)
+        self.limiter.refused(code)
         self.refusal = REFUSALS[code]
         self._stop_timer()
-        if self.stage is Stage.BODY:
+        if self.phase is Phase.BODY:
             self._disconnect_application()
         if self.unanswered == 0:
             self._hang_up(self.refusal)
@@ -202,15 +202,15 @@ class GuardedProtocol(HttpToolsProtocol):
         """Answer, half-close and swallow the rest: a close at once would reset the answer away (RFC 9112, 9.6)."""
         self._unset_keepalive_if_required()
         self.flow.resume_reading()
-        if self.stage is not Stage.BODY or not self.cycle.response_started:
+        if self.phase is not Phase.BODY or not self.cycle.response_started:
             headers = (*self.server_state.default_headers, *reason.raw_headers, (b"connection", b"close"))
             lines = (b"%b: %b\r\n" % header for header in headers)
             self.transport.writelines([STATUS_LINE[reason.status_code], *lines, b"\r\n", reason.body])
         self.transport.write_eof()
-        self.timer = self.loop.call_later(self.guard.limits.linger_seconds, self.transport.abort)
+        self.timer = self.loop.call_later(self.limiter.limits.linger_seconds, self.transport.abort)
 
     def _start_timer(self) -> None:
-        self.timer = self.loop.call_later(self.guard.limits.patience_seconds, self._time_out)
+        self.timer = self.loop.call_later(self.limiter.limits.read_timeout_seconds, self._time_out)
 
     def _stop_timer(self) -> None:
         if self.timer is not None:
@@ -219,7 +219,7 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def _time_out(self) -> None:
         self.timer = None
-        if self.stage is Stage.NONE:
+        if self.phase is Phase.NONE:
             self.transport.close()
         else:
-            self._refuse("head_too_slow" if self.stage is Stage.HEAD else "body_too_slow")
+            self._refuse("head_too_slow" if self.phase is Phase.HEAD else "body_too_slow")

@@ -11,8 +11,8 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from consumer.errors import BadSettings
-from consumer.web.connection_limits import Guard, Limits
-from consumer.web.protocol import GuardedProtocol
+from consumer.web.connection_limits import ConnectionLimiter, Limits
+from consumer.web.protocol import LimitedProtocol
 
 # Connections that wait to be accepted: what the kernel holds while a deploy or a burst keeps the loop busy.
 BACKLOG = 2048
@@ -31,7 +31,7 @@ async def serve(
     when the address can't be listened on.
     """
     listener = _listen(host, port)
-    server = _Server(_config(app, Guard(limits, refused)))
+    server = _Server(_config(app, ConnectionLimiter(limits, refused)))
     serving = asyncio.create_task(server.serve(sockets=[listener]), name=f"server on {host}:{port}")
     try:
         yield listener.getsockname()[1]
@@ -48,10 +48,10 @@ class _Server(uvicorn.Server):
         yield
 
 
-def _config(app: ASGIApp, guard: Guard) -> uvicorn.Config:
+def _config(app: ASGIApp, limiter: ConnectionLimiter) -> uvicorn.Config:
     return uvicorn.Config(
         app,
-        http=cast("type[asyncio.Protocol]", partial(GuardedProtocol, guard=guard)),
+        http=cast("type[asyncio.Protocol]", partial(LimitedProtocol, limiter=limiter)),
         ws="none",
         lifespan="off",
         interface="asgi3",
@@ -61,7 +61,7 @@ def _config(app: ASGIApp, guard: Guard) -> uvicorn.Config:
         proxy_headers=False,
         server_header=False,
         backlog=BACKLOG,
-        timeout_keep_alive=guard.limits.idle_seconds,
+        timeout_keep_alive=limiter.limits.idle_seconds,
         timeout_graceful_shutdown=SHUTDOWN_SECONDS,
     )
 

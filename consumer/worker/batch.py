@@ -10,16 +10,16 @@ from datetime import timedelta
 from uuid import UUID
 
 from consumer import logs
+from consumer.effects import recorded_settings
 from consumer.effects.apply import apply
 from consumer.errors import Inseparable, StatementRefused, WorkerStopped
 from consumer.metrics import Metrics
 from consumer.outbox import queue
 from consumer.outbox.queue import Claimed
 from consumer.postgres.connections import Access, Connection, transaction
-from consumer.postgres.error_classes import Fault, code, fault, summary
-from consumer.postgres.queries import query
+from consumer.postgres.error_classes import ErrorClass, code, error_class, summary
 from consumer.worker import rehome
-from consumer.worker.bisect import apply_around
+from consumer.worker.bisect import apply_except_failing
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +48,7 @@ class Batch:
     outcomes: dict[int, str] = field(default_factory=dict)
     retried: list[tuple[Claimed, Exception]] = field(default_factory=list)
     buried: list[tuple[Claimed, Exception]] = field(default_factory=list)
-    rehomed: rehome.Turn | None = None
+    rehomed: rehome.PageResult | None = None
 
     def __len__(self) -> int:
         return len(self.outcomes) + len(self.retried) + len(self.buried)
@@ -59,7 +59,7 @@ class Batch:
         return not len(self) and self.rehomed is None
 
 
-class Worker:
+class BatchRunner:
     """Drains the outbox over one connection."""
 
     def __init__(
@@ -88,7 +88,7 @@ class Worker:
         try:
             batch, is_rehoming = await self._drain_one(conn)
         except Inseparable:
-            self.was_too_much()
+            self.halve_batch()
             return await self.run_once(conn)
         if is_rehoming:
             batch.rehomed = await self._rehome(conn)
@@ -100,7 +100,7 @@ class Worker:
         started = time.perf_counter()
         async with transaction(conn, self.access):
             # Every statement of the batch sees the same delete policy and defaults.
-            await conn.execute(query("recorded_settings/lock_shared"))
+            await recorded_settings.lock_shared(conn)
             claimed = await self._claim(conn)
             if claimed:
                 await self._apply(conn, claimed, batch)
@@ -110,18 +110,18 @@ class Worker:
             self._report(claimed, batch, time.perf_counter() - started)
         return batch, is_rehoming
 
-    def was_too_much(self) -> None:
+    def halve_batch(self) -> None:
         """Make the next batch half of the last, which could not be applied in one go or not in time."""
         self._batch_size = max(1, min(self._batch_size, self._claimed_count) // 2)
 
-    async def _rehome(self, conn: Connection) -> rehome.Turn | None:
+    async def _rehome(self, conn: Connection) -> rehome.PageResult | None:
         async with transaction(conn, self.access):
-            await conn.execute(query("recorded_settings/lock_shared"))
-            turn = await rehome.turn(conn, retry_delay, projection_sql=self._projection_sql)
-        for user_id, error in turn.postponed if turn else ():
+            await recorded_settings.lock_shared(conn)
+            page = await rehome.run_page(conn, retry_delay, projection_sql=self._projection_sql)
+        for user_id, error in page.postponed if page else ():
             fields = {"user_id": user_id, "error_code": code(error), "error": summary(error)}
             log.warning(logs.REHOMING_POSTPONED, extra=fields)
-        return turn
+        return page
 
     async def _claim(self, conn: Connection) -> list[Claimed]:
         """Go on behind the last seen delivery; look from the start when that brings too little, and every second.
@@ -150,14 +150,14 @@ class Worker:
         async def attempt(deliveries: Sequence[Claimed]) -> dict[int, str]:
             return await apply(conn, deliveries, self._projection_sql)
 
-        outcomes, culprits = await apply_around(conn, claimed, attempt, _Tally(claimed), subject=_subject)
+        outcomes, failing = await apply_except_failing(conn, claimed, attempt, _BatchTally(claimed), subject=_subject)
         batch.outcomes = outcomes or {}
-        for delivery, error in culprits:
+        for delivery, error in failing:
             await self._set_aside(conn, delivery, error, batch)
 
     async def _set_aside(self, conn: Connection, claimed: Claimed, error: Exception, batch: Batch) -> None:
-        kind = fault(error)
-        if kind is Fault.BUSY:
+        kind = error_class(error)
+        if kind is ErrorClass.BUSY:
             delay = timedelta(seconds=random.uniform(0, BUSY_SECONDS_MAX))
             await queue.retry(conn, claimed, delay, code(error), summary(error))
             batch.retried.append((claimed, error))
@@ -165,7 +165,7 @@ class Worker:
         claimed = claimed._replace(attempts=claimed.attempts + 1)
         # What a deploy broke for everybody is mended by another, and costs nobody a delivery.
         is_for_all = isinstance(error, StatementRefused) and error.is_for_all
-        if kind is Fault.POISON or (claimed.attempts >= self._attempts_max and not is_for_all):
+        if kind is ErrorClass.POISON or (claimed.attempts >= self._attempts_max and not is_for_all):
             await queue.bury(conn, claimed, code(error), summary(error))
             batch.buried.append((claimed, error))
         else:
@@ -196,7 +196,7 @@ def _failure(claimed: Claimed, error: Exception) -> dict[str, object]:
     }
 
 
-class _Tally:
+class _BatchTally:
     """Counts subjects that fail alike, and stops the worker when so many can't be at fault themselves.
 
     A subject counts once however many deliveries it has, and a known failure not at all: neither one user's many
@@ -213,7 +213,7 @@ class _Tally:
     def count(self, claimed: Claimed, error: Exception, *, is_alone: bool) -> None:
         if isinstance(error, StatementRefused):
             return
-        is_busy = fault(error) is Fault.BUSY
+        is_busy = error_class(error) is ErrorClass.BUSY
         if claimed.has_failed and not is_busy:
             return
         alike = self._failed[code(error), summary(error)]
@@ -238,7 +238,7 @@ def retry_delay(attempts: int) -> timedelta:
     return timedelta(seconds=random.uniform(0, min(RETRY_SECONDS_MAX, 2.0 ** min(attempts, RETRY_EXPONENT_MAX))))
 
 
-async def drain(conn: Connection, worker: Worker) -> int:
+async def drain(conn: Connection, worker: BatchRunner) -> int:
     """Apply batches and re-home users until nothing is due; return how many deliveries were dealt with."""
     total = 0
     while not (batch := await worker.run_once(conn)).is_idle:

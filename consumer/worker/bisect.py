@@ -8,17 +8,17 @@ from collections.abc import Awaitable, Callable, Hashable, Sequence
 from typing import Generic, Protocol, TypeVar
 
 from consumer.errors import Inseparable, UsersRefused
+from consumer.postgres import session
 from consumer.postgres.connections import Connection
-from consumer.postgres.error_classes import Fault, fault
-from consumer.postgres.queries import query
+from consumer.postgres.error_classes import ErrorClass, error_class
 
 Item = TypeVar("Item", bound=Hashable)
 Tallied_contra = TypeVar("Tallied_contra", contravariant=True)
 Result = TypeVar("Result")
-Culprits = list[tuple[Item, Exception]]
+Failing = list[tuple[Item, Exception]]
 
 # Milliseconds to wait for a lock once one has been waited for in vain: finding who is locked takes ten such waits.
-BUSY_LOCK_TIMEOUT = "50"
+BISECT_LOCK_TIMEOUT = 50
 
 
 class Tally(Protocol[Tallied_contra]):
@@ -30,24 +30,24 @@ class Tally(Protocol[Tallied_contra]):
         """Note a culprit; *is_alone* while nothing has got through. Raises what nothing shall be committed after."""
 
 
-async def apply_around(
+async def apply_except_failing(
     conn: Connection,
     items: Sequence[Item],
     attempt: Callable[[Sequence[Item]], Awaitable[Result]],
     tally: Tally[Item],
     subject: Callable[[Item], Hashable] = lambda item: item,
-) -> tuple[Result | None, Culprits[Item]]:
+) -> tuple[Result | None, Failing[Item]]:
     """Attempt all but the culprits in the caller's transaction; return what came of it, None when all are, and them.
 
     Whoever locks a *subject* locks all of its items.
     Raises what is not the items' fault, and Inseparable when only some together fail.
     """
-    culprits: Culprits[Item] = []
-    search = _Search(conn, attempt, tally, subject)
+    failing: Failing[Item] = []
+    search = _Bisection(conn, attempt, tally, subject)
     while items:
         try:
             async with conn.transaction():
-                return await attempt(items), culprits
+                return await attempt(items), failing
         except UsersRefused as error:
             found = [(item, error.reasons[subject(item)]) for item in items if subject(item) in error.reasons]
             for item, reason in found:
@@ -58,13 +58,13 @@ async def apply_around(
             together = sorted(items, key=lambda item: str(subject(item)))
             if not (found := await search.among(together, error)):
                 raise Inseparable from error
-        culprits += found
+        failing += found
         guilty = {item for item, _ in found}
         items = [item for item in items if item not in guilty]
-    return None, culprits
+    return None, failing
 
 
-class _Search(Generic[Item]):
+class _Bisection(Generic[Item]):
     def __init__(
         self,
         conn: Connection,
@@ -78,23 +78,23 @@ class _Search(Generic[Item]):
         self._subject = subject
         self._has_passed = False
 
-    async def among(self, items: Sequence[Item], error: Exception) -> Culprits[Item]:
+    async def among(self, items: Sequence[Item], error: Exception) -> Failing[Item]:
         """Return which of these, who fail together, fail on their own or are not tried any more, each with why."""
-        is_busy = fault(error) is Fault.BUSY
+        is_busy = error_class(error) is ErrorClass.BUSY
         # Waiting again for each of a locked subject's items would take minutes.
         if len(items) == 1 or (is_busy and len({self._subject(item) for item in items}) == 1):
             self._tally.count(items[0], error, is_alone=not self._has_passed)
             return [(item, error) for item in items]
         if is_busy:
-            await self._conn.execute(query("session/set_lock_timeout"), {"lock_timeout": BUSY_LOCK_TIMEOUT})
-        culprits: Culprits[Item] = []
+            await session.set_lock_timeout(self._conn, BISECT_LOCK_TIMEOUT)
+        failing: Failing[Item] = []
         half = len(items) // 2
         for part in (items[:half], items[half:]):
             if overrun := self._tally.overrun:
-                culprits += [(item, overrun) for item in part]
+                failing += [(item, overrun) for item in part]
             elif failure := await self._failure(part):
-                culprits += await self.among(part, failure)
-        return culprits
+                failing += await self.among(part, failure)
+        return failing
 
     async def _failure(self, items: Sequence[Item]) -> Exception | None:
         try:
@@ -111,5 +111,5 @@ class _Search(Generic[Item]):
 
 
 def _raise_what_is_no_items_fault(conn: Connection, error: Exception) -> None:
-    if fault(error) in {Fault.TRANSIENT, Fault.OURS} or conn.closed:
+    if error_class(error) in {ErrorClass.TRANSIENT, ErrorClass.OURS} or conn.closed:
         raise error

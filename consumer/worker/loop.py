@@ -11,10 +11,10 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wai
 
 from consumer.deadline import within
 from consumer.logs import BATCH_ROLLED_BACK, WORKER_PAUSED
+from consumer.postgres import session
 from consumer.postgres.connections import Attempted, Connection, connect, enter
-from consumer.postgres.error_classes import Fault, code, fault, summary
-from consumer.postgres.queries import query
-from consumer.worker.batch import Batch, Worker
+from consumer.postgres.error_classes import ErrorClass, code, error_class, summary
+from consumer.worker.batch import Batch, BatchRunner
 
 log = logging.getLogger(__name__)
 
@@ -29,10 +29,10 @@ TURN_TIMEOUT = timedelta(seconds=60)
 FINISH_SECONDS = 2.0
 
 
-class Loop:
+class Worker:
     """One worker's life: drain, wait, come back after trouble, stop when told."""
 
-    def __init__(self, conninfo: str, worker: Worker, attempted: Attempted, *, poll_max: timedelta) -> None:
+    def __init__(self, conninfo: str, worker: BatchRunner, attempted: Attempted, *, poll_max: timedelta) -> None:
         self._conninfo = conninfo
         self._attempted = attempted
         self._worker = worker
@@ -74,7 +74,7 @@ class Loop:
             self._attempted(None)
             # A pooler would keep on listening for whoever gets that backend next.
             if await enter(conn, self._worker.access):
-                await conn.execute(query("session/listen"))
+                await session.listen(conn)
             idle_seconds = POLL_MIN_SECONDS
             while not self._stop.is_set():
                 batch = await self._turn(conn)
@@ -88,7 +88,7 @@ class Loop:
             batch = await within(TURN_TIMEOUT, self._worker.run_once(conn))
         except TimeoutError:
             # It may be the work, not the connection, that took so long.
-            self._worker.was_too_much()
+            self._worker.halve_batch()
             # To leave it politely would be to wait for its server once more.
             await conn.close()
             raise
@@ -112,7 +112,7 @@ class Loop:
             state.attempt_number, self._has_turned = 1, False
         error = _error(state)
         # A failover leaves a server read-only; the next connection may lead to its successor.
-        needs_somebody = fault(error) is Fault.OURS and not isinstance(error, ReadOnlySqlTransaction)
+        needs_somebody = error_class(error) is ErrorClass.OURS and not isinstance(error, ReadOnlySqlTransaction)
         return (_STOPPED_PAUSE if needs_somebody else _RECONNECT_PAUSE)(state)
 
     async def _sleep(self, seconds: float) -> None:
@@ -122,12 +122,14 @@ class Loop:
     def _report_trouble(self, state: RetryCallState) -> None:
         error = _error(state)
         self.trouble = f"the last batch was rolled back ({code(error)}): see the log"
-        if fault(error) is Fault.TRANSIENT and not isinstance(error, SerializationFailure | DeadlockDetected):
+        if error_class(error) is ErrorClass.TRANSIENT and not isinstance(
+            error, SerializationFailure | DeadlockDetected
+        ):
             self._attempted(error)
         else:
-            event = WORKER_PAUSED if fault(error) is Fault.OURS else BATCH_ROLLED_BACK
+            event = WORKER_PAUSED if error_class(error) is ErrorClass.OURS else BATCH_ROLLED_BACK
             log.error(event, extra={"error_code": code(error), "error": summary(error)})
-        self._worker.metrics.failed(fault(error).value)
+        self._worker.metrics.failed(error_class(error).value)
 
 
 async def _hear(conn: Connection, seconds: float) -> bool:

@@ -8,11 +8,12 @@ from uuid import UUID
 from psycopg.rows import args_row
 
 from consumer.effects import application, companies, members, users
-from consumer.effects.companies import Selected
+from consumer.effects.companies import SelectedTeams
 from consumer.errors import Inseparable
+from consumer.postgres import session
 from consumer.postgres.connections import Connection
 from consumer.postgres.queries import query
-from consumer.worker.bisect import Culprits, apply_around
+from consumer.worker.bisect import Failing, apply_except_failing
 
 # Users a transaction: a page takes about as long as a batch of deliveries, so that neither holds up the other.
 PAGE_SIZE = 500
@@ -20,7 +21,7 @@ PAGE_SIZE = 500
 # constraint concerns everybody; then all that are left of the company wait for their next turn.
 POSTPONED_MAX = 10
 # Milliseconds to wait for a lock: deliveries wait meanwhile, and re-homing can come back.
-LOCK_TIMEOUT = "50"
+LOCK_TIMEOUT = 50
 
 
 class Task(NamedTuple):
@@ -34,7 +35,7 @@ class Task(NamedTuple):
     seq: int
 
 
-class Turn(NamedTuple):
+class PageResult(NamedTuple):
     """What one transaction did: how many users it looked after, and some of those it postponed, each with why.
 
     *is_overrun* tells that all who are left of the company are postponed.
@@ -51,12 +52,12 @@ async def is_due(conn: Connection) -> bool:
     return await cursor.fetchone() == (True,)
 
 
-async def turn(
+async def run_page(
     conn: Connection,
     delay: Callable[[int], timedelta],
     page_size: int = PAGE_SIZE,
     projection_sql: bytes | None = None,
-) -> Turn | None:
+) -> PageResult | None:
     """Look after one page of one company's users in the caller's transaction; None when no company waits that no other
     worker is at.
 
@@ -65,12 +66,12 @@ async def turn(
     """
     if (task := await _claim(conn)) is None:
         return None
-    await conn.execute(query("session/set_lock_timeout"), {"lock_timeout": LOCK_TIMEOUT})
+    await session.set_lock_timeout(conn, LOCK_TIMEOUT)
     # What was too much together comes in smaller pages.
     size = max(1, page_size >> task.attempts)
     found = await _page(conn, task, size + 1)
     page, following = found[:size], found[size:]
-    postponed, is_overrun = await _settle_around(conn, task.seq, page, projection_sql)
+    postponed, is_overrun = await _rehome_except_failing(conn, task.seq, page, projection_sql)
     aside = [(user_id, user_id) for user_id, _ in postponed]
     if is_overrun:
         aside, following = [(task.next_user_id, task.last_user_id)], []
@@ -81,7 +82,7 @@ async def turn(
         await conn.execute(query("rehome/advance"), {"id": task.id, "next_user_id": following[0]})
     else:
         await conn.execute(query("rehome/finish"), {"id": task.id})
-    return Turn(len(page), postponed[:POSTPONED_MAX], is_overrun)
+    return PageResult(len(page), postponed[:POSTPONED_MAX], is_overrun)
 
 
 async def _claim(conn: Connection) -> Task | None:
@@ -95,32 +96,32 @@ async def _page(conn: Connection, task: Task, page_size: int) -> list[UUID]:
     return [user_id for (user_id,) in await cursor.fetchall()]
 
 
-async def _settle_around(
+async def _rehome_except_failing(
     conn: Connection, seq: int, page: Sequence[UUID], projection_sql: bytes | None
-) -> tuple[Culprits[UUID], bool]:
+) -> tuple[Failing[UUID], bool]:
     """Re-home all but those who can't be now; return them, and whether nobody else is to be tried either."""
-    tally = _Tally()
+    tally = _PageTally()
     try:
-        _, culprits = await apply_around(
-            conn, page, lambda user_ids: _settle(conn, seq, user_ids, projection_sql), tally
+        _, failing = await apply_except_failing(
+            conn, page, lambda user_ids: _rehome(conn, seq, user_ids, projection_sql), tally
         )
     except Inseparable as error:
         return [(page[0], error)], True
-    return culprits, tally.overrun is not None
+    return failing, tally.overrun is not None
 
 
-async def _settle(conn: Connection, seq: int, user_ids: Sequence[UUID], projection_sql: bytes | None) -> None:
+async def _rehome(conn: Connection, seq: int, user_ids: Sequence[UUID], projection_sql: bytes | None) -> None:
     # The order of locks is that of a batch: users, then companies.
-    await conn.execute(query("users/lock"), {"user_ids": user_ids})
-    await companies.lock(conn, [], Selected(), user_ids)
-    if moved := await members.settle(conn, user_ids):
+    await users.lock(conn, user_ids)
+    await companies.lock(conn, [], SelectedTeams(), user_ids)
+    if moved := await members.update_members_and_homes(conn, user_ids):
         await users.put_rehomed(conn, seq, moved)
     # Who is at home elsewhere has lost a membership.
-    await application.follow(conn, projection_sql, user_ids)
-    await conn.execute(query("session/check_constraints"))
+    await application.run_app_statement(conn, projection_sql, user_ids)
+    await session.check_constraints(conn)
 
 
-class _Tally:
+class _PageTally:
     """Gives up a page when so many of its users can't be at fault themselves."""
 
     def __init__(self) -> None:

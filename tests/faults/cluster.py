@@ -23,7 +23,7 @@ TLS_SYMBOL = b"SSL_CTX_new"
 class Cluster:
     """One server, which may be started and ended at will."""
 
-    home: keeper.Home
+    home: keeper.Installation
     port: int
     host: str = HOST
     options: Mapping[str, str] = field(default_factory=dict)
@@ -81,7 +81,7 @@ def with_tls() -> Path | None:
 def bare(host: str = HOST, options: Mapping[str, str] | None = None, binaries: Path | None = None) -> Iterator[Cluster]:
     """Have a server that is not made yet; it ends with the block."""
     with TemporaryDirectory(ignore_cleanup_errors=True) as name:
-        home = embedded._home(opened(Path(name)))
+        home = embedded._installation(opened(Path(name)))
         made = Cluster(replace(home, binaries=binaries or home.binaries), ports(1)[0], host, options or {})
         try:
             yield made

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from consumer.outbox.storage import Delivery
-from consumer.settings.settings import Projection
+from consumer.settings.settings import ShapingSettings
 from tests import model
 from tests.cli_support import until
 from tests.faults.messages import Message, window_of
@@ -58,7 +58,7 @@ def flaws(url: str, weather: Storm) -> list[Flaw]:
     return [
         *_stored_flaws(stored, weather.sent, weather.acknowledged),
         *_fate_flaws(stored, weather.sent),
-        *_state_flaws(model.fold(usable, Projection()), model.state(url)),
+        *_state_flaws(model.fold(usable, ShapingSettings()), model.state(url)),
         *_audit_flaws(url, usable),
         *_stranger_flaws(weather.strangers),
     ]

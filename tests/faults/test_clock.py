@@ -51,7 +51,7 @@ class Clock:
         [row] = rows(self._url, "SELECT clock_timestamp() AS now")
         assert abs(row["now"] - datetime.now(UTC) - off) < SLACK, "the server's clock did not jump"
 
-    def _programs(self, home: keeper.Home) -> Path:
+    def _programs(self, home: keeper.Installation) -> Path:
         """Return a folder with a server that goes by this clock."""
         folder = home.data_dir / "clocked"
         folder.mkdir()

@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from consumer.postgres.connections import Access, connect, receiver_access, worker_access
-from consumer.settings.settings import Projection
+from consumer.settings.settings import ShapingSettings
 from tests.cli_support import deliver, is_ready, on, ports, running, until
 from tests.factories import user_updated
 from tests.faults.cluster import Cluster, cluster
@@ -52,7 +52,7 @@ def server(host: Elsewhere) -> Iterator[Cluster]:
 @pytest.fixture
 def url(server: Cluster) -> str:
     empty(server.url)
-    asyncio.run(record(server.url, Projection()))
+    asyncio.run(record(server.url, ShapingSettings()))
     return server.url
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from threading import Barrier, Thread
 
 from consumer.providers.standard_webhooks import sign
-from consumer.simulator.samples import Occasion, body
+from consumer.simulator.samples import SampleContext, body
 from consumer.simulator.sender import new_message_id
 from tests.cli_support import HOST, SECRET, is_ready, on, ports, running, until
 from tests.support import rows
@@ -16,7 +16,7 @@ COPIES = 100
 
 def test_a_hundred_parallel_copies_of_one_delivery_are_one_row_and_a_hundred_204(emptied: str, tmp_path: Path) -> None:
     (port,) = ports(1)
-    text = body("user.created", Occasion.now())
+    text = body("user.created", SampleContext.now())
     headers = sign(SECRET, new_message_id(datetime.now(UTC)), datetime.now(UTC), text)
     together, statuses = Barrier(COPIES), []
 

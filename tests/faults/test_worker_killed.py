@@ -13,8 +13,8 @@ from consumer.events.check import KNOWN_TYPES
 from consumer.metrics import Metrics
 from consumer.outbox.storage import Delivery
 from consumer.postgres.connections import connect, worker_access
-from consumer.settings.settings import Projection
-from consumer.worker.batch import Worker, drain
+from consumer.settings.settings import ShapingSettings
+from consumer.worker.batch import BatchRunner, drain
 from tests import model
 from tests.factories import delivery, membership, permission, snapshot, team, team_event, user_deleted, user_updated
 from tests.support import put, record, rows
@@ -27,7 +27,7 @@ import psycopg
 from consumer.postgres.connections import connect, worker_access
 from consumer.events.check import KNOWN_TYPES
 from consumer.metrics import Metrics
-from consumer.worker.batch import Worker, drain
+from consumer.worker.batch import BatchRunner, drain
 
 left = int(sys.argv[2])
 fetch = psycopg.AsyncConnection.wait
@@ -43,7 +43,7 @@ async def work():
     access = worker_access("consumer")
     async with await connect(sys.argv[1], access) as conn:
         psycopg.AsyncConnection.wait = counted
-        await drain(conn, Worker(access, Metrics(KNOWN_TYPES), attempts_max=12, batch_size=6))
+        await drain(conn, BatchRunner(access, Metrics(KNOWN_TYPES), attempts_max=12, batch_size=6))
 
 asyncio.run(work())
 """
@@ -69,7 +69,7 @@ def history(user_id: UUID) -> list[Delivery]:
 @pytest.mark.parametrize("policy", ["soft", "hard"])
 def test_a_worker_killed_before_any_statement_leaves_no_half_state(emptied: str, policy: str) -> None:
     deliveries = history(uuid4())
-    settings = Projection(delete_policy=policy)  # type: ignore[arg-type]  # one of the literals
+    settings = ShapingSettings(delete_policy=policy)  # type: ignore[arg-type]  # one of the literals
     survived_at = None
     for statement in range(100):
         asyncio.run(arrive(emptied, deliveries, settings))
@@ -87,7 +87,7 @@ def test_a_worker_killed_before_any_statement_leaves_no_half_state(emptied: str,
     assert survived_at > 15, "fewer statements than a batch has: the kill did not fire where it should"
 
 
-async def arrive(url: str, deliveries: list[Delivery], settings: Projection) -> None:
+async def arrive(url: str, deliveries: list[Delivery], settings: ShapingSettings) -> None:
     await record(url, settings)
     async with await connect(url, worker_access("consumer")) as conn:
         await conn.execute(
@@ -101,7 +101,7 @@ async def arrive(url: str, deliveries: list[Delivery], settings: Projection) -> 
 async def finish(url: str) -> None:
     access = worker_access("consumer")
     async with await connect(url, access) as conn:
-        await drain(conn, Worker(access, Metrics(KNOWN_TYPES), attempts_max=12))
+        await drain(conn, BatchRunner(access, Metrics(KNOWN_TYPES), attempts_max=12))
 
 
 def states(url: str) -> list[tuple[str, int]]:

@@ -15,7 +15,7 @@ import psycopg
 
 from consumer.embedded import server as embedded
 from consumer.postgres import migrations
-from consumer.settings.settings import Projection
+from consumer.settings.settings import ShapingSettings
 from tests.cli_support import EXIT_SECONDS, Running, is_ready, on, ports, running, until
 from tests.faults.proxy import Wire, wire
 from tests.faults.storm import Storm
@@ -150,7 +150,7 @@ def world(chance: random.Random) -> Iterator[World]:
 def prepare(url: str) -> None:
     """Make the schema and record the default settings."""
     migrations.apply(url, "consumer")
-    asyncio.run(record(url, Projection()))
+    asyncio.run(record(url, ShapingSettings()))
 
 
 def opened(folder: Path) -> Path:

@@ -10,7 +10,7 @@ import orjson
 from hypothesis import strategies as st
 
 from consumer.outbox.storage import Delivery
-from consumer.settings.settings import Projection
+from consumer.settings.settings import ShapingSettings
 
 # `HISTORIES=2000 ./test tests/laws` is the nightly run.
 HISTORIES = int(os.environ.get("HISTORIES", "200"))
@@ -42,7 +42,7 @@ class History:
     deliveries: list[Delivery]
     arrivals: list[int]
     batch_sizes: list[int]
-    projection: Projection
+    projection: ShapingSettings
 
 
 def optional(strategy: st.SearchStrategy[object], *keys: str) -> st.SearchStrategy[dict[str, object]]:
@@ -186,7 +186,7 @@ def histories(draw: st.DrawFn) -> History:
         deliveries=known,
         arrivals=[*first, *repeats],
         batch_sizes=draw(st.lists(st.integers(1, 6), min_size=1, max_size=4)),
-        projection=Projection(
+        projection=ShapingSettings(
             default_company_id=draw(st.sampled_from([None, COMPANIES[0]])),
             delete_policy=draw(st.sampled_from(["soft", "anonymise", "hard"])),
         ),

@@ -10,8 +10,8 @@ from consumer.events.check import KNOWN_TYPES
 from consumer.metrics import Metrics
 from consumer.outbox.storage import Delivery
 from consumer.postgres.connections import connect, worker_access
-from consumer.settings.settings import Projection
-from consumer.worker.batch import Worker, drain
+from consumer.settings.settings import ShapingSettings
+from consumer.worker.batch import BatchRunner, drain
 from tests import model
 from tests.factories import delivery, edited, membership, permission, team, team_event, user_deleted, user_updated
 from tests.laws.histories import HISTORIES
@@ -51,7 +51,7 @@ def test_workers_on_the_same_users_and_teams_end_in_the_state_of_the_model(empti
 
     asyncio.run(apply_at_once(emptied, chance.sample(deliveries, DELIVERIES)))
 
-    assert model.state(emptied) == model.fold(deliveries, Projection())
+    assert model.state(emptied) == model.fold(deliveries, ShapingSettings())
 
 
 async def apply_at_once(url: str, deliveries: list[Delivery]) -> None:
@@ -59,7 +59,7 @@ async def apply_at_once(url: str, deliveries: list[Delivery]) -> None:
 
     async def work() -> None:
         async with await connect(url, ACCESS) as conn:
-            await drain(conn, Worker(ACCESS, Metrics(KNOWN_TYPES), attempts_max=12, batch_size=40))
+            await drain(conn, BatchRunner(ACCESS, Metrics(KNOWN_TYPES), attempts_max=12, batch_size=40))
 
     async with await connect(url, ACCESS) as conn:
         await put(conn, deliveries)

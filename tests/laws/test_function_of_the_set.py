@@ -5,7 +5,7 @@ import asyncio
 from hypothesis import HealthCheck, given, settings
 
 from consumer.postgres.connections import connect, worker_access
-from consumer.settings.settings import Projection
+from consumer.settings.settings import ShapingSettings
 from tests import model
 from tests.laws.histories import HISTORIES, History, histories
 from tests.support import apply_next, empty, put, record, rehome_next, replay_everything, rows
@@ -37,7 +37,7 @@ def test_replaying_what_was_applied_writes_nothing(database_url: str, history: H
 @given(history=histories())
 def test_the_audit_is_a_chain_of_images_that_ends_in_the_profile(database_url: str, history: History) -> None:
     empty(database_url)
-    soft = Projection(default_company_id=history.projection.default_company_id)
+    soft = ShapingSettings(default_company_id=history.projection.default_company_id)
     asyncio.run(arrive(database_url, History(history.deliveries, history.arrivals, history.batch_sizes, soft)))
 
     for profile in rows(database_url, "SELECT user_id, identity.image(p) AS image FROM identity.profiles AS p"):

@@ -54,22 +54,22 @@ MACHINERY = (
     Bug(
         "an outage counts as an attempt",
         "consumer/postgres/error_classes.py",
-        '"55P03": Fault.BUSY',
-        '"55P03": Fault.CONSTRAINT',
+        '"55P03": ErrorClass.BUSY',
+        '"55P03": ErrorClass.CONSTRAINT',
         f"{WORKER_TESTS}::test_a_row_that_someone_locks_waits_uncounted_and_the_others_go_on",
     ),
     Bug(
         "a deadlock is the delivery's fault",
         "consumer/postgres/error_classes.py",
-        '"40P01": Fault.TRANSIENT',
-        '"40P01": Fault.POISON',
+        '"40P01": ErrorClass.TRANSIENT',
+        '"40P01": ErrorClass.POISON',
         f"{WORKER_TESTS}::test_a_deadlock_with_a_stranger_is_no_delivery_s_fault",
     ),
     Bug(
         "an unknown error is the delivery's fault",
         "consumer/postgres/error_classes.py",
-        "SQLSTATES.get(state[:2]) or Fault.OURS",
-        "SQLSTATES.get(state[:2]) or Fault.POISON",
+        "SQLSTATES.get(state[:2]) or ErrorClass.OURS",
+        "SQLSTATES.get(state[:2]) or ErrorClass.POISON",
         f"{WORKER_TESTS}::test_a_missing_column_stops_the_worker_and_kills_nothing",
     ),
     Bug(
@@ -103,8 +103,8 @@ MACHINERY = (
     Bug(
         "the length of a chunked body is not counted",
         "consumer/web/protocol.py",
-        "        if self.body_bytes > self.guard.limits.body_bytes:\n",
-        "        if self.body_bytes > 64 * self.guard.limits.body_bytes:\n",
+        "        if self.body_bytes > self.limiter.limits.body_bytes:\n",
+        "        if self.body_bytes > 64 * self.limiter.limits.body_bytes:\n",
         "tests/test_http_guard.py::test_a_body_in_one_chunk_is_judged_by_the_same_limit",
     ),
     Bug(

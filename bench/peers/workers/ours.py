@@ -17,11 +17,10 @@ from consumer.metrics import Metrics
 from consumer.outbox import queue, storage
 from consumer.outbox.queue import Claimed
 from consumer.outbox.storage import Delivery
-from consumer.postgres import migrations
+from consumer.postgres import migrations, session
 from consumer.postgres.connections import Connection, connect, operator_access, worker_access
-from consumer.postgres.queries import query
-from consumer.settings.settings import Projection
-from consumer.worker.batch import Worker, drain
+from consumer.settings.settings import ShapingSettings
+from consumer.worker.batch import BatchRunner, drain
 
 URL = os.environ["PEERS_URL"]
 ACCESS = worker_access("consumer")
@@ -35,7 +34,7 @@ async def fill(file: str) -> None:
         await conn.execute("GRANT USAGE ON SCHEMA bench TO consumer_worker")
         await conn.execute("GRANT SELECT, INSERT, UPDATE ON ALL TABLES IN SCHEMA bench TO consumer_worker")
         async with conn.transaction():
-            await recorded_settings.record(conn, Projection(), worker_role="consumer_worker", is_forced=False)
+            await recorded_settings.record(conn, ShapingSettings(), worker_role="consumer_worker", is_forced=False)
         first = 0
         for bodies in batches(file):
             await storage.put(conn, [_delivery(body, number) for number, body in enumerate(bodies, first)])
@@ -44,7 +43,7 @@ async def fill(file: str) -> None:
 
 async def work(effect: str) -> None:
     logs.configure("json", "info")
-    worker = Worker(ACCESS, Metrics(KNOWN_TYPES), attempts_max=12)
+    worker = BatchRunner(ACCESS, Metrics(KNOWN_TYPES), attempts_max=12)
     with patch("consumer.worker.batch.apply", _applying(effect)):
         async with await connect(URL, ACCESS) as conn:
             await asyncio.to_thread(await_shot)
@@ -64,7 +63,7 @@ def _applying(effect: str) -> Apply:
             return await apply(conn, claimed, projection_sql)
         outcomes = dict.fromkeys(seqs, "applied")
         await queue.finish(conn, outcomes)
-        await conn.execute(query("session/check_constraints"))
+        await session.check_constraints(conn)
         return outcomes
 
     return stand_in

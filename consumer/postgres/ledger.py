@@ -1,0 +1,24 @@
+"""Which migrations this release carries, and which ones the database has."""
+
+from consumer.postgres.connections import Connection
+from consumer.postgres.queries import query, sql_root
+
+
+def carried_ids() -> list[str]:
+    """Return the ids of the migrations that this release carries, oldest first."""
+    files = (sql_root() / "migrations").iterdir()
+    return sorted(
+        file.name.removesuffix(".sql") for file in files if file.name.endswith(".sql") and ".rollback" not in file.name
+    )
+
+
+async def applied_ids(conn: Connection) -> list[str]:
+    """Return the ids of the migrations that the database has; UndefinedTable before the first."""
+    cursor = await conn.execute(query("ledger/applied"))
+    return [migration_id for (migration_id,) in await cursor.fetchall()]
+
+
+async def missing_ids(conn: Connection) -> list[str]:
+    """Return the ids of the migrations that this release carries and the database lacks."""
+    applied = await applied_ids(conn)
+    return [migration_id for migration_id in carried_ids() if migration_id not in applied]

@@ -1,0 +1,63 @@
+"""What a transaction or a session asks of the server itself: limits, role, clock, wake-ups."""
+
+from datetime import datetime
+from typing import Any
+
+from psycopg import AsyncConnection
+
+from consumer.postgres.queries import query
+
+
+async def backend_pid(conn: AsyncConnection[Any]) -> int:
+    """Return the process id of the server process behind this connection."""
+    return int(await _value(conn, "backend"))
+
+
+async def enter(conn: AsyncConnection[Any], settings: dict[str, object], *, is_local: bool) -> None:
+    """Set role and limits for the transaction (*is_local*) or the whole session."""
+    await conn.execute(query("session/enter"), {**settings, "is_local": is_local})
+
+
+async def set_role(conn: AsyncConnection[Any], role: str) -> None:
+    """Work under another role until the transaction ends."""
+    await conn.execute(query("session/set_role"), {"role": role})
+
+
+async def set_lock_timeout(conn: AsyncConnection[Any], milliseconds: int) -> None:
+    """Wait for a lock no longer than this until the transaction ends."""
+    await conn.execute(query("session/set_lock_timeout"), {"lock_timeout": str(milliseconds)})
+
+
+async def check_constraints(conn: AsyncConnection[Any]) -> None:
+    """Check deferred constraints now, and each statement's own from here to the end of the transaction."""
+    await conn.execute(query("session/check_constraints"))
+
+
+async def listen(conn: AsyncConnection[Any]) -> None:
+    """Hear what `wake` sends."""
+    await conn.execute(query("session/listen"))
+
+
+async def wake(conn: AsyncConnection[Any]) -> None:
+    """Wake idle workers once this transaction commits; a hint only, since they poll."""
+    await conn.execute(query("session/wake"))
+
+
+async def now(conn: AsyncConnection[Any]) -> datetime:
+    """Return the database's clock."""
+    at = await _value(conn, "now")
+    assert isinstance(at, datetime)
+    return at
+
+
+async def oldest_xmin(conn: AsyncConnection[Any]) -> tuple[float, datetime]:
+    """Return the age in seconds of the oldest transaction that keeps dead rows, and the database's clock."""
+    cursor = await conn.execute(query("session/oldest_xmin"), binary=True)
+    [(seconds, at)] = await cursor.fetchall()
+    return seconds, at
+
+
+async def _value(conn: AsyncConnection[Any], name: str) -> Any:
+    cursor = await conn.execute(query(f"session/{name}"), binary=True)
+    [(value,)] = await cursor.fetchall()
+    return value
