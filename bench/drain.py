@@ -27,7 +27,7 @@ from bench.support import EVENT_BYTES, database, progress, server, show
 from consumer import logs
 from consumer.effects import users
 from consumer.effects.apply import apply
-from consumer.events.check import KNOWN_TYPES
+from consumer.events.registry import EVENT_TYPES
 from consumer.metrics import Metrics
 from consumer.outbox import queue as outbox_queue
 from consumer.outbox.queue import Claimed
@@ -124,7 +124,7 @@ def _work(
     logs.configure("json", "info")
 
     async def work() -> int:
-        worker = BatchRunner(ACCESS, Metrics(KNOWN_TYPES), attempts_max=12, batch_size=batch_size)
+        worker = BatchRunner(ACCESS, Metrics(EVENT_TYPES), attempts_max=12, batch_size=batch_size)
         async with await connect(url, ACCESS) as conn:
             await enter(conn, ACCESS)
             barrier.wait(timeout=60)

@@ -24,7 +24,7 @@ from bench.client import Outcome, at_full_load, at_rate, signed_requests
 from bench.servers import KINDS, forget_attempt, running
 from bench.support import EVENT_BYTES, database, progress, server, show
 from consumer.effects import recorded_settings
-from consumer.events.check import KNOWN_TYPES
+from consumer.events.registry import EVENT_TYPES
 from consumer.metrics import Metrics
 from consumer.postgres import migrations
 from consumer.postgres.connections import Connection, connect, operator_access, worker_access
@@ -77,7 +77,7 @@ def lone_event(key: bytes, url: str) -> dict[str, object]:
     progress("a lone event")
 
     async def measured(port: int) -> list[float]:
-        worker = BatchRunner(WORKER_ACCESS, Metrics(KNOWN_TYPES), attempts_max=12)
+        worker = BatchRunner(WORKER_ACCESS, Metrics(EVENT_TYPES), attempts_max=12)
         loop = Worker(url, worker, forget_attempt, poll_max=timedelta(seconds=1))
         working = asyncio.create_task(loop.run())
         async with await connect(url, operator_access("consumer")) as conn:

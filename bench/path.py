@@ -17,7 +17,8 @@ import orjson
 from bench.client import signed_requests
 from bench.support import EVENT_BYTES, show, unfollowed
 from consumer.events import json_limits
-from consumer.events.check import KNOWN_TYPES, check
+from consumer.events.check import check
+from consumer.events.registry import EVENT_TYPES
 from consumer.metrics import Metrics
 from consumer.outbox.storage import Delivery
 from consumer.providers.stack import message_ids
@@ -88,7 +89,7 @@ def main() -> None:
     key = secrets.token_bytes(24)
     requests = [parsed(request) for request in signed_requests(REQUESTS, 0, key)]
     tolerance, now = timedelta(hours=1), datetime.now(UTC)
-    verifier, metrics = Verifier([b64encode(key).decode()], tolerance), Metrics(KNOWN_TYPES)
+    verifier, metrics = Verifier([b64encode(key).decode()], tolerance), Metrics(EVENT_TYPES)
     pieces: dict[str, float] = {
         "verify the signature": best(requests, lambda headers, body: verifier.verify(headers, body, now)),
         "check the body": best(requests, lambda _, body: check(body, "stack")),

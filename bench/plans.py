@@ -20,7 +20,7 @@ from psycopg.errors import Diagnostic
 from bench import tenants
 from bench.events import fill, mixed
 from bench.support import database, progress, server, show
-from consumer.events.check import KNOWN_TYPES
+from consumer.events.registry import EVENT_TYPES
 from consumer.metrics import Metrics
 from consumer.postgres import migrations
 from consumer.postgres.connections import connect, worker_access
@@ -92,7 +92,7 @@ def measure(server_url: str, profiles: int, companies: int) -> Told:
 
 
 async def _work(url: str, told: Told) -> None:
-    worker = BatchRunner(ACCESS, Metrics(KNOWN_TYPES), attempts_max=12, batch_size=EVENTS)
+    worker = BatchRunner(ACCESS, Metrics(EVENT_TYPES), attempts_max=12, batch_size=EVENTS)
     async with await connect(url, ACCESS) as conn:
         await conn.execute(EXPLAIN)
         conn.add_notice_handler(told.hear)

@@ -17,7 +17,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from bench.support import unfollowed
-from consumer.events.check import KNOWN_TYPES
+from consumer.events.registry import EVENT_TYPES
 from consumer.metrics import Metrics
 from consumer.outbox import storage
 from consumer.outbox.storage import Delivery
@@ -63,7 +63,7 @@ def _serve(url: str, kind: str, key: bytes, pipe: Pipe) -> None:
 
 @asynccontextmanager
 async def _app(url: str, kind: str, key: bytes) -> AsyncIterator[ASGIApp]:
-    metrics = Metrics(KNOWN_TYPES)
+    metrics = Metrics(EVENT_TYPES)
     verifier = Verifier([b64encode(key).decode()], timedelta(hours=1))
 
     def app(put: Put) -> ASGIApp:

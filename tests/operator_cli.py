@@ -14,7 +14,7 @@ import psycopg
 from click.testing import CliRunner, Result
 
 from consumer.cli.main import consumer
-from consumer.events.check import KNOWN_TYPES
+from consumer.events.registry import EVENT_TYPES
 from consumer.metrics import Metrics
 from consumer.outbox import storage
 from consumer.outbox.storage import Delivery
@@ -81,7 +81,7 @@ def work(database_url: str) -> int:
     async def applied() -> int:
         access = worker_access("consumer")
         async with await connect(database_url, access) as conn:
-            return await drain(conn, BatchRunner(access, Metrics(KNOWN_TYPES), attempts_max=12))
+            return await drain(conn, BatchRunner(access, Metrics(EVENT_TYPES), attempts_max=12))
 
     return asyncio.run(applied())
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import orjson
 
-from consumer.events.check import KNOWN_TYPES
+from consumer.events.registry import EVENT_TYPES
 
 DATA = Path(__file__).parent / "data"
 USER_ID = "6f1c2f0e-9d3b-4a57-8c21-0b7d5e9a4f10"
@@ -62,4 +62,4 @@ def body(event_type: object, data: object) -> bytes:
 
 def source(event_type: str) -> str:
     """Return one source from which a type is known."""
-    return min(KNOWN_TYPES[event_type].sources)
+    return min(EVENT_TYPES[event_type].sources)

@@ -12,7 +12,7 @@ import psycopg
 import pytest
 
 from consumer.errors import LostDeliveries
-from consumer.events.check import KNOWN_TYPES
+from consumer.events.registry import EVENT_TYPES
 from consumer.metrics import Metrics
 from consumer.postgres.connections import connect, worker_access
 from consumer.postgres.error_classes import code, error_class
@@ -36,7 +36,7 @@ def application(emptied: str) -> Iterator[str]:
 
 
 def worker(statement: bytes | None = STATEMENT, attempts_max: int = 12) -> BatchRunner:
-    return BatchRunner(ACCESS, Metrics(KNOWN_TYPES), attempts_max=attempts_max, projection_sql=statement)
+    return BatchRunner(ACCESS, Metrics(EVENT_TYPES), attempts_max=attempts_max, projection_sql=statement)
 
 
 def work(url: str, subject: BatchRunner | None = None) -> int:

@@ -8,7 +8,7 @@ import psutil
 import psycopg
 from starlette.types import Receive, Scope, Send
 
-from consumer.events.check import KNOWN_TYPES
+from consumer.events.registry import EVENT_TYPES
 from consumer.metrics import Metrics
 from consumer.postgres.connections import open_pool, receiver_access, worker_access
 from consumer.receiver.intake import open_intake
@@ -29,7 +29,7 @@ def forget(_: object) -> None:
 
 async def cycle(url: str) -> None:
     """Receive one delivery and apply it, with everything that a receiver and a worker open."""
-    metrics = Metrics(KNOWN_TYPES)
+    metrics = Metrics(EVENT_TYPES)
     loop = Worker(url, BatchRunner(WORKER, metrics, attempts_max=12), forget, poll_max=timedelta(seconds=1))
     async with (
         open_pool(url, RECEIVER, size=3, wait_timeout=timedelta(seconds=2), attempted=forget) as pool,

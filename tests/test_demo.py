@@ -12,7 +12,8 @@ from uuid import UUID
 import psutil
 import pytest
 
-from consumer.events.check import KNOWN_TYPES, check
+from consumer.events.check import check
+from consumer.events.registry import EVENT_TYPES
 from consumer.simulator.checks import Answered, DemoTables, OutcomeCount, judge
 from consumer.simulator.samples import APP_TYPES, DATA, SampleContext, body
 from consumer.simulator.scenario import REQUEST_KINDS, ExpectedProfile, Scenario, write
@@ -159,4 +160,4 @@ def test_every_sample_is_an_event_that_can_be_used(event_type: str) -> None:
 
 
 def test_every_known_type_that_a_sender_may_send_has_a_sample() -> None:
-    assert set(DATA) == {name for name, kind in KNOWN_TYPES.items() if kind.sources & {"stack", "app"}}
+    assert set(DATA) == {name for name, kind in EVENT_TYPES.items() if kind.sources & {"stack", "app"}}

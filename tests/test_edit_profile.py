@@ -13,7 +13,7 @@ from psycopg.types.json import Jsonb
 
 from consumer.errors import BadPayload
 from consumer.events.check import check
-from consumer.providers.stack.payloads import TEXT_MAX
+from consumer.providers.payload import TEXT_MAX
 from tests.factories import user_updated
 from tests.operator_cli import arrive, work
 from tests.support import rows

@@ -12,9 +12,11 @@ from hypothesis import strategies as st
 from psycopg import sql
 
 from consumer.errors import BadPayload
-from consumer.events.check import BAD_TYPE, CODES, KNOWN_TYPES, NOT_AN_OBJECT, TYPE_MAX, Event, check, subject
+from consumer.events.check import BAD_TYPE, CODES, NOT_AN_OBJECT, TYPE_MAX, Event, check, subject
 from consumer.events.json_limits import NOT_JSON, NUL, NUMBER_OUT_OF_RANGE, TOO_DEEP
-from consumer.providers.stack.payloads import BAD_SHAPE, MISSING_EMAIL, MISSING_NAME, Id, Millis
+from consumer.events.registry import EVENT_TYPES
+from consumer.providers.payload import BAD_SHAPE, Id, Millis
+from consumer.providers.stack.payloads import MISSING_EMAIL, MISSING_NAME
 from tests.json_texts import NESTS, NUMBERS, ODDITIES, STRINGS
 from tests.samples import INVALID, TEAM_ID, USER_ID, VALID, body, payload, source
 
@@ -83,13 +85,13 @@ def test_a_known_event_names_whom_it_concerns(event_type: str, user_id: UUID | N
     [
         ("app", {"user.signed_in", "user.signed_out", "profile.edited"}),
         ("operator", {"company.declared"}),
-        ("stack", KNOWN_TYPES.keys() - OURS),
-        ("backfill", KNOWN_TYPES.keys() - OURS - SIGN_INS),
-        ("reconcile", KNOWN_TYPES.keys() - OURS - SIGN_INS),
+        ("stack", EVENT_TYPES.keys() - OURS),
+        ("backfill", EVENT_TYPES.keys() - OURS - SIGN_INS),
+        ("reconcile", EVENT_TYPES.keys() - OURS - SIGN_INS),
     ],
 )
 def test_each_source_has_its_types(from_source: str, known: set[str]) -> None:
-    checked = {event_type for event_type in KNOWN_TYPES if code(body(event_type, {}), from_source)}
+    checked = {event_type for event_type in EVENT_TYPES if code(body(event_type, {}), from_source)}
 
     assert checked == known
 
@@ -195,7 +197,7 @@ def test_no_body_breaks_the_check_or_the_subject(text: bytes) -> None:
     assert code(text) in {None, *CODES}
 
 
-@pytest.mark.parametrize("event_type", KNOWN_TYPES)
+@pytest.mark.parametrize("event_type", EVENT_TYPES)
 @pytest.mark.parametrize("value", ["mara@example.com", ["mara@example.com"], {"mara@example.com": "mara"}])
 def test_a_refusal_holds_no_value(event_type: str, value: object) -> None:
     for name in payload(event_type):
@@ -207,7 +209,7 @@ def test_a_refusal_holds_no_value(event_type: str, value: object) -> None:
 @st.composite
 def mutated(draw: st.DrawFn) -> tuple[str, bytes]:
     """Put any fragment in the place of one field's value, or as the value of a field not heard of."""
-    event_type = draw(st.sampled_from(sorted(KNOWN_TYPES)))
+    event_type = draw(st.sampled_from(sorted(EVENT_TYPES)))
     data = payload(event_type)
     data[draw(st.sampled_from([*data, "new", ""]))] = "here"
     fragment = draw(FRAGMENTS).encode("utf-8", "surrogatepass")
@@ -224,14 +226,14 @@ def reading(event_type: str) -> sql.Composed:
     """Write the query that reads every id, time and flag of a payload as its column's type."""
     columns = [
         sql.SQL("(data ->> {})::{}").format(field.encode_name, sql.SQL(cast))
-        for field in msgspec.structs.fields(KNOWN_TYPES[event_type].payload)
+        for field in msgspec.structs.fields(EVENT_TYPES[event_type].payload)
         for annotation, cast in CASTS
         if field.type == annotation or annotation in get_args(field.type)
     ]
     return sql.SQL(
         "SELECT (data ->> {})::uuid, (data ->> {})::uuid, data::text, {} "
         "FROM (SELECT convert_from(%s, 'UTF8')::jsonb -> 'data' AS data) AS event"
-    ).format(KNOWN_TYPES[event_type].user, KNOWN_TYPES[event_type].team, sql.SQL(", ").join([*columns, sql.SQL("1")]))
+    ).format(EVENT_TYPES[event_type].user, EVENT_TYPES[event_type].team, sql.SQL(", ").join([*columns, sql.SQL("1")]))
 
 
 @settings(max_examples=1000, deadline=None)

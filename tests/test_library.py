@@ -17,7 +17,8 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
-from consumer.events.check import KNOWN_TYPES, check
+from consumer.events.check import check
+from consumer.events.registry import EVENT_TYPES
 from consumer.providers.standard_webhooks import Verifier
 from consumer.web.connection_limits import Limits
 from tests.cli_support import ROOT
@@ -80,7 +81,7 @@ def test_the_bodies_that_a_backend_sends_are_events_with_an_effect() -> None:
     events_shown = [check(body.encode(), "app") for body in examples("json")]
 
     assert {event.type for event in events_shown} == {
-        name for name, kind in KNOWN_TYPES.items() if "app" in kind.sources
+        name for name, kind in EVENT_TYPES.items() if "app" in kind.sources
     }
     assert {event.user_id for event in events_shown} == {UUID(ADA)}
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from consumer.events.check import KNOWN_TYPES
+from consumer.events.registry import EVENT_TYPES
 from consumer.metrics import Metrics
 from consumer.postgres.connections import worker_access
 from consumer.worker import loop as loop_module
@@ -32,7 +32,7 @@ def test_a_silent_connection_is_given_up(emptied: str, monkeypatch: pytest.Monke
 
     async def run(cable: Wire) -> None:
         loop = Worker(
-            cable.url, BatchRunner(ACCESS, Metrics(KNOWN_TYPES), attempts_max=12), told.append, poll_max=timedelta(0)
+            cable.url, BatchRunner(ACCESS, Metrics(EVENT_TYPES), attempts_max=12), told.append, poll_max=timedelta(0)
         )
         working = asyncio.create_task(loop.run())
         await until(lambda: loop.turned_at > 0)
@@ -65,7 +65,7 @@ def test_a_batch_that_is_too_much_for_a_turn_is_done_in_smaller_ones(
 
     async def run() -> None:
         loop = Worker(
-            emptied, BatchRunner(ACCESS, Metrics(KNOWN_TYPES), attempts_max=12), lambda _: None, poll_max=timedelta(0)
+            emptied, BatchRunner(ACCESS, Metrics(EVENT_TYPES), attempts_max=12), lambda _: None, poll_max=timedelta(0)
         )
         working = asyncio.create_task(loop.run())
         await until(lambda: not rows(emptied, "SELECT FROM consumer.pending"))

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 
-from consumer.events.check import KNOWN_TYPES
+from consumer.events.registry import EVENT_TYPES
 from consumer.metrics import Metrics, Tables
 from consumer.web import health
 from consumer.web.connection_limits import Limits
@@ -58,7 +58,7 @@ def server(database_url: str) -> Iterator[Site]:
 
 @pytest.fixture
 def site(server: Site, process: Process) -> Site:
-    server.app = ops_app(process.probe, Metrics(KNOWN_TYPES), process.read_tables)
+    server.app = ops_app(process.probe, Metrics(EVENT_TYPES), process.read_tables)
     return server
 
 
@@ -118,7 +118,7 @@ def test_nothing_else_is_served(method: str, path: str, status: int, site: Site)
 def test_a_silent_dependency_holds_nobody_who_asks_for_health(server: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(health, "PROBE_TIMEOUT", timedelta(seconds=0.05))
     silent = SilentProcess()
-    server.app = ops_app(silent.probe, Metrics(KNOWN_TYPES), silent.read_tables)
+    server.app = ops_app(silent.probe, Metrics(EVENT_TYPES), silent.read_tables)
 
     replies = [server.ask(request(method="GET", path="/readyz")) for _ in range(2)]
 

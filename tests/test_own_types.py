@@ -10,10 +10,11 @@ import psycopg
 import pytest
 
 from consumer.errors import BadPayload
-from consumer.events.check import KNOWN_TYPES, Kind, check
+from consumer.events.check import check
+from consumer.events.registry import APP, EVENT_TYPES, EventType, Fact
 from consumer.outbox.storage import Delivery
 from consumer.postgres import queries
-from consumer.providers.stack.payloads import Payload
+from consumer.providers.payload import Payload
 from tests.factories import delivery, user_updated
 from tests.support import rows
 from tests.test_worker import deliveries, drain_all, stored, worker
@@ -48,7 +49,9 @@ class OrderPlaced(Payload):
     number: int
 
 
-LINE: Mapping[str, Kind] = {"order.placed": Kind(OrderPlaced, frozenset({"app"}), user="id", effect="order_placed")}
+LINE: Mapping[str, EventType] = {
+    "order.placed": EventType(OrderPlaced, APP, Fact.OWN, user="id", effect="order_placed")
+}
 
 
 @pytest.fixture
@@ -57,8 +60,8 @@ def shop(emptied: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Itera
     shutil.copytree(str(queries.sql_root()), root)
     (root / "queries" / "effects" / "order_placed.sql").write_text(EFFECT)
     monkeypatch.setattr(queries, "sql_root", lambda: root)
-    for module in ("effects.apply", "events.check"):
-        monkeypatch.setattr(f"consumer.{module}.KNOWN_TYPES", {**KNOWN_TYPES, **LINE})
+    for module in ("effects.apply", "events.registry"):
+        monkeypatch.setattr(f"consumer.{module}.EVENT_TYPES", {**EVENT_TYPES, **LINE})
     with psycopg.connect(emptied, autocommit=True) as conn:
         conn.execute("CREATE TABLE public.orders (user_id uuid PRIMARY KEY, number bigint NOT NULL)")
         conn.execute("GRANT SELECT, INSERT, UPDATE ON public.orders TO consumer_worker")

@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from consumer.events.check import KNOWN_TYPES
+from consumer.events.registry import EVENT_TYPES
 from consumer.metrics import Metrics
 from consumer.postgres.connections import connect, open_pool, receiver_access, worker_access
 from consumer.receiver.prefer import WAIT_SECONDS_MAX, wait_asked_for
@@ -40,7 +40,7 @@ def signed_in(data: object, *, message_id: str = "in_1", prefer: str = "wait=4",
 
 async def work(database_url: str) -> None:
     async with await connect(database_url, WORKER) as conn:
-        await drain(conn, BatchRunner(WORKER, Metrics(KNOWN_TYPES), attempts_max=12, batch_size=500))
+        await drain(conn, BatchRunner(WORKER, Metrics(EVENT_TYPES), attempts_max=12, batch_size=500))
 
 
 def answer(site: Site, database_url: str, request: bytes) -> Reply:

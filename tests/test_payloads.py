@@ -7,16 +7,10 @@ import orjson
 import pytest
 
 from consumer.errors import BadPayload
-from consumer.events.check import KNOWN_TYPES, check
-from consumer.providers.stack.payloads import (
-    BAD_SHAPE,
-    DISPLAY_NAME_MAX,
-    EMAIL_MAX,
-    MILLIS_MAX,
-    MILLIS_MIN,
-    PERMISSION_ID_MAX,
-    TEXT_MAX,
-)
+from consumer.events.check import check
+from consumer.events.registry import EVENT_TYPES
+from consumer.providers.payload import BAD_SHAPE, MILLIS_MAX, MILLIS_MIN, TEXT_MAX
+from consumer.providers.stack.payloads import DISPLAY_NAME_MAX, EMAIL_MAX, PERMISSION_ID_MAX
 from tests.samples import INVALID, INVALID_PATHS, OURS, SCHEMAS, TEAM_ID, USER_ID, VALID, body, payload, source
 
 # One value of each JSON type, the integer and the string fit for a time and an id.
@@ -26,8 +20,8 @@ OPEN_STRINGS = {"country_code", "short_id", "times_seen", "status", "substatus"}
 
 TIMES = [
     (event_type, name)
-    for event_type in KNOWN_TYPES
-    for name in KNOWN_TYPES[event_type].payload.__struct_fields__
+    for event_type in EVENT_TYPES
+    for name in EVENT_TYPES[event_type].payload.__struct_fields__
     if name.endswith("_at_millis")
 ]
 
@@ -60,7 +54,7 @@ def test_every_unusable_body_is_refused_at_its_path(name: str) -> None:
 
 
 def test_every_type_of_the_sender_is_known() -> None:
-    assert KNOWN_TYPES.keys() - OURS.keys() == SCHEMAS.keys()
+    assert EVENT_TYPES.keys() - OURS.keys() == SCHEMAS.keys()
 
 
 @pytest.mark.parametrize("name", VALID | INVALID)
@@ -97,7 +91,7 @@ def test_what_is_no_uuid_is_called_so_instead_of_by_a_pattern(event_type: str, f
     assert (error.path, error.reason) == (f"$.data.{field}", "Expected a UUID with its hyphens")
 
 
-@pytest.mark.parametrize("event_type", KNOWN_TYPES)
+@pytest.mark.parametrize("event_type", EVENT_TYPES)
 def test_every_required_field_is_missed_by_its_path(event_type: str) -> None:
     schema = SCHEMAS.get(event_type, {"properties": {"data": {"required": ["id"]}}})
     data = payload(event_type)

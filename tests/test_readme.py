@@ -11,7 +11,7 @@ from uuid import UUID
 import psycopg
 import pytest
 
-from consumer.events.check import KNOWN_TYPES
+from consumer.events.registry import EVENT_TYPES
 from tests.cli_support import APP_SECRET, ROOT, invoke, is_ready, ports, running, until
 from tests.factories import user_updated
 from tests.operator_cli import work
@@ -85,5 +85,5 @@ def test_the_edit_in_sql_does_what_the_readme_says(emptied: str) -> None:
 def test_every_known_type_is_in_the_table_of_effects() -> None:
     named = set(re.findall(r"`([a-z_]+\.[a-z_*]+)`", README))
 
-    missing = {name for name in KNOWN_TYPES if name not in named and f"{name.partition('.')[0]}.*" not in named}
+    missing = {name for name in EVENT_TYPES if name not in named and f"{name.partition('.')[0]}.*" not in named}
     assert not missing

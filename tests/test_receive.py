@@ -310,7 +310,7 @@ def test_a_database_that_is_away_means_unavailable_and_not_ready(caplog: pytest.
         "This process can't do its work now.",
     )
     assert alive.status == 200
-    assert [record.msg for record in caplog.records if record.name.startswith("consumer.web")] == [
+    assert [record.msg for record in caplog.records if record.name.startswith("consumer.receiver")] == [
         "delivery_not_stored",
         "delivery_refused",
     ]

@@ -16,7 +16,7 @@ import pytest
 from psycopg.conninfo import make_conninfo
 
 from consumer.cli.time_param import DURATION_MAX, TimeParam, instant
-from consumer.events.check import KNOWN_TYPES
+from consumer.events.registry import EVENT_TYPES
 from consumer.metrics import Metrics
 from consumer.operations.replay import Replayed, replay
 from consumer.outbox import deliveries
@@ -340,7 +340,7 @@ def test_replays_beside_workers_and_each_other_lose_nothing_and_never_deadlock(e
                 await asyncio.sleep(0)
 
     async def drain_meanwhile(is_over: asyncio.Event) -> None:
-        worker = BatchRunner(access, Metrics(KNOWN_TYPES), attempts_max=12, batch_size=100)
+        worker = BatchRunner(access, Metrics(EVENT_TYPES), attempts_max=12, batch_size=100)
         async with await connect(emptied, access) as conn:
             while not is_over.is_set():
                 await drain(conn, worker)

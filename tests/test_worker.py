@@ -9,7 +9,7 @@ import pytest
 from psycopg.conninfo import make_conninfo
 
 from consumer.errors import LostDeliveries, WorkerStopped
-from consumer.events.check import KNOWN_TYPES
+from consumer.events.registry import EVENT_TYPES
 from consumer.metrics import Metrics
 from consumer.outbox.storage import Delivery
 from consumer.postgres.connections import Access, connect, worker_access
@@ -28,7 +28,7 @@ ACCESS = replace(PATIENT, lock_timeout=timedelta(milliseconds=100))
 
 
 def worker(batch_size: int = 500, attempts_max: int = 12, access: Access = ACCESS) -> BatchRunner:
-    return BatchRunner(access, Metrics(KNOWN_TYPES), attempts_max=attempts_max, batch_size=batch_size)
+    return BatchRunner(access, Metrics(EVENT_TYPES), attempts_max=attempts_max, batch_size=batch_size)
 
 
 def stored(url: str, deliveries: Sequence[Delivery]) -> None:
@@ -169,7 +169,7 @@ def test_a_deadlock_with_a_stranger_is_no_delivery_s_fault(emptied: str) -> None
     async def cross() -> None:
         impatient = make_conninfo(emptied, options="-c deadlock_timeout=500ms")
         stranger = await psycopg.AsyncConnection.connect(emptied, options="-c deadlock_timeout=1min")
-        subject = BatchRunner(worker_access("consumer"), Metrics(KNOWN_TYPES), attempts_max=12)
+        subject = BatchRunner(worker_access("consumer"), Metrics(EVENT_TYPES), attempts_max=12)
         async with stranger, await connect(impatient, subject.access) as conn:
             await stranger.execute(LOCK, [[second]])
             working = asyncio.create_task(subject.run_once(conn))

@@ -17,7 +17,7 @@ import pytest
 import uvloop
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from consumer.events.check import KNOWN_TYPES
+from consumer.events.registry import EVENT_TYPES
 from consumer.logs import DELIVERY_REFUSED, REFUSALS_MUTED
 from consumer.metrics import Metrics
 from consumer.postgres.connections import open_pool, receiver_access
@@ -197,7 +197,7 @@ async def _run(database_url: str, limits: Limits, started: Started) -> None:
         open_intake(pool, access, lambda _outcome, _number: None) as intake,
         open_waits(pool, access) as waits,
     ):
-        site = Site(intake, waits, Metrics(KNOWN_TYPES), _nothing)
+        site = Site(intake, waits, Metrics(EVENT_TYPES), _nothing)
         site.app = site.receiver({"stack": Verifier([SECRET], TOLERANCE), "app": Verifier([APP_SECRET], TOLERANCE)})
         async with serve(site, "127.0.0.1", 0, limits, site.refused.append) as port:
             site.port = port

@@ -11,7 +11,7 @@ from consumer.cli.cells import printable
 from consumer.cli.context import as_operator, operator_problems, pass_settings_unless
 from consumer.cli.output import console, emit, json_option, table
 from consumer.cli.time_param import TimeParam, instant
-from consumer.events.check import KNOWN_TYPES
+from consumer.events.registry import EVENT_TYPES
 from consumer.operations import replay
 from consumer.operations.replay import Replayed
 from consumer.outbox import deliveries
@@ -25,7 +25,7 @@ STATES = ("done", "dead", "retrying")
 
 def _known_type(_: click.Context, __: click.Parameter, event_type: str | None) -> str | None:
     """Doubt a type that this release does not know: it may be stored, and more often it is mistyped."""
-    if event_type is not None and event_type not in KNOWN_TYPES:
+    if event_type is not None and event_type not in EVENT_TYPES:
         click.echo(f"Warning: this release knows no event type {printable(event_type)}.", err=True)
     return event_type
 

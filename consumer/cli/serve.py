@@ -11,7 +11,7 @@ import click
 
 from consumer import logs
 from consumer.cli.context import database, database_problems, embedded_option, pass_settings_unless
-from consumer.events.check import KNOWN_TYPES
+from consumer.events.registry import EVENT_TYPES
 from consumer.metrics import Metrics
 from consumer.postgres.connections import open_pool, receiver_access
 from consumer.process.ops import serve_ops
@@ -63,7 +63,7 @@ def _verifiers(settings: Settings) -> Mapping[str, Verifier]:
 async def _receive(settings: Settings, conninfo: str, senders: Mapping[str, Verifier], stop: asyncio.Event) -> None:
     """Serve until told to stop; then take nothing new, answer what is in flight and leave."""
     access = receiver_access(settings.role_prefix)
-    metrics = Metrics(KNOWN_TYPES)
+    metrics = Metrics(EVENT_TYPES)
     outage = Outage("receiver", conninfo)
     readiness = Readiness(outage)
 

@@ -11,7 +11,7 @@ import click
 from consumer import logs
 from consumer.cli.context import database, database_problems, embedded_option, pass_settings_unless
 from consumer.errors import ConsumerError
-from consumer.events.check import KNOWN_TYPES
+from consumer.events.registry import EVENT_TYPES
 from consumer.metrics import Metrics
 from consumer.postgres.connections import Connection, connect, worker_access
 from consumer.process.ops import read_tables, serve_ops
@@ -40,7 +40,7 @@ def _problems(settings: Settings, *, is_embedded: bool, **_: object) -> list[str
 @pass_settings_unless(_problems)
 def command(settings: Settings, *, is_draining: bool, is_embedded: bool, is_supervised: bool) -> None:
     """Run the worker: apply stored deliveries. It waits while the database is away or a migration is missing."""
-    metrics = Metrics(KNOWN_TYPES)
+    metrics = Metrics(EVENT_TYPES)
     worker = BatchRunner(
         worker_access(settings.role_prefix),
         metrics,

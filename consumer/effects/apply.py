@@ -3,7 +3,6 @@
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from enum import Enum
 from uuid import UUID
 
 from consumer.effects import application, companies, edits, members, users
@@ -11,43 +10,12 @@ from consumer.effects.companies import SelectedTeams
 from consumer.effects.folding import FoldResult
 from consumer.effects.users import ChangedProfiles, MirrorResult
 from consumer.errors import LostDeliveries
-from consumer.events.check import KNOWN_TYPES
+from consumer.events.registry import EVENT_TYPES, Fact
 from consumer.outbox import queue
 from consumer.outbox.queue import Claimed
 from consumer.postgres import session
 from consumer.postgres.connections import Connection
 from consumer.postgres.queries import query
-
-
-class Fact(Enum):
-    """What a delivery tells of."""
-
-    USER = "user"
-    SIGN_IN = "sign_in"
-    EDIT = "edit"
-    TEAM = "team"
-    MEMBERSHIP = "membership"
-    PERMISSION = "permission"
-    OWN = "own"
-    NOTHING = "nothing"
-
-
-EFFECTS: Mapping[str, Fact] = {
-    "user.created": Fact.USER,
-    "user.updated": Fact.USER,
-    "user.deleted": Fact.USER,
-    "user.signed_in": Fact.SIGN_IN,
-    "user.signed_out": Fact.SIGN_IN,
-    "profile.edited": Fact.EDIT,
-    "team.created": Fact.TEAM,
-    "team.updated": Fact.TEAM,
-    "team.deleted": Fact.TEAM,
-    "company.declared": Fact.TEAM,
-    "team_membership.created": Fact.MEMBERSHIP,
-    "team_membership.deleted": Fact.MEMBERSHIP,
-    "team_permission.created": Fact.PERMISSION,
-    "team_permission.deleted": Fact.PERMISSION,
-}
 
 # Each of these locks its user, if it has one.
 ABOUT_USERS = (Fact.USER, Fact.SIGN_IN, Fact.EDIT, Fact.MEMBERSHIP, Fact.PERMISSION, Fact.OWN)
@@ -110,19 +78,13 @@ def _by_fact(claimed: Sequence[Claimed]) -> ByFact:
     seqs: defaultdict[Fact, list[int]] = defaultdict(list)
     own: defaultdict[str, list[int]] = defaultdict(list)
     for delivery in claimed:
-        fact = _fact(delivery)
+        known = EVENT_TYPES.get(delivery.event_type)
+        # A type from a source that may not send it tells nothing.
+        fact = known.fact if known and delivery.source in known.sources else Fact.NOTHING
         seqs[fact].append(delivery.seq)
-        if fact is Fact.OWN:
-            own[KNOWN_TYPES[delivery.event_type].effect or ""].append(delivery.seq)
+        if known and fact is Fact.OWN:
+            own[known.effect].append(delivery.seq)
     return ByFact(seqs, {delivery.seq: delivery.user_id for delivery in claimed if delivery.user_id}, own)
-
-
-def _fact(delivery: Claimed) -> Fact:
-    """Choose by type; a type from a source that may not send it tells nothing."""
-    kind = KNOWN_TYPES.get(delivery.event_type)
-    if kind is None or delivery.source not in kind.sources:
-        return Fact.NOTHING
-    return Fact.OWN if kind.effect else EFFECTS.get(delivery.event_type, Fact.NOTHING)
 
 
 async def _forget(conn: Connection, seqs: Sequence[int], deleted: Sequence[UUID]) -> ChangedProfiles:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from svix.webhooks import Webhook
+from standardwebhooks.webhooks import Webhook
 
 from consumer.errors import BadSettings, BadSignature
 from consumer.settings import signing_secrets

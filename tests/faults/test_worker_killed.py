@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from consumer.events.check import KNOWN_TYPES
+from consumer.events.registry import EVENT_TYPES
 from consumer.metrics import Metrics
 from consumer.outbox.storage import Delivery
 from consumer.postgres.connections import connect, worker_access
@@ -25,7 +25,7 @@ KILLED = """
 import asyncio, os, signal, sys
 import psycopg
 from consumer.postgres.connections import connect, worker_access
-from consumer.events.check import KNOWN_TYPES
+from consumer.events.registry import EVENT_TYPES
 from consumer.metrics import Metrics
 from consumer.worker.batch import BatchRunner, drain
 
@@ -43,7 +43,7 @@ async def work():
     access = worker_access("consumer")
     async with await connect(sys.argv[1], access) as conn:
         psycopg.AsyncConnection.wait = counted
-        await drain(conn, BatchRunner(access, Metrics(KNOWN_TYPES), attempts_max=12, batch_size=6))
+        await drain(conn, BatchRunner(access, Metrics(EVENT_TYPES), attempts_max=12, batch_size=6))
 
 asyncio.run(work())
 """
@@ -101,7 +101,7 @@ async def arrive(url: str, deliveries: list[Delivery], settings: ShapingSettings
 async def finish(url: str) -> None:
     access = worker_access("consumer")
     async with await connect(url, access) as conn:
-        await drain(conn, BatchRunner(access, Metrics(KNOWN_TYPES), attempts_max=12))
+        await drain(conn, BatchRunner(access, Metrics(EVENT_TYPES), attempts_max=12))
 
 
 def states(url: str) -> list[tuple[str, int]]:

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 
-from consumer.events.check import KNOWN_TYPES
+from consumer.events.registry import EVENT_TYPES
 from consumer.metrics import Metrics
 from consumer.outbox.storage import Delivery
 from consumer.postgres.connections import connect, worker_access
@@ -59,7 +59,7 @@ async def apply_at_once(url: str, deliveries: list[Delivery]) -> None:
 
     async def work() -> None:
         async with await connect(url, ACCESS) as conn:
-            await drain(conn, BatchRunner(ACCESS, Metrics(KNOWN_TYPES), attempts_max=12, batch_size=40))
+            await drain(conn, BatchRunner(ACCESS, Metrics(EVENT_TYPES), attempts_max=12, batch_size=40))
 
     async with await connect(url, ACCESS) as conn:
         await put(conn, deliveries)

@@ -12,7 +12,7 @@ from bench.peers.workers.shared import await_shot, batches, decoded, report_drai
 from consumer import logs
 from consumer.effects import recorded_settings
 from consumer.effects.apply import apply
-from consumer.events.check import KNOWN_TYPES
+from consumer.events.registry import EVENT_TYPES
 from consumer.metrics import Metrics
 from consumer.outbox import queue, storage
 from consumer.outbox.queue import Claimed
@@ -43,7 +43,7 @@ async def fill(file: str) -> None:
 
 async def work(effect: str) -> None:
     logs.configure("json", "info")
-    worker = BatchRunner(ACCESS, Metrics(KNOWN_TYPES), attempts_max=12)
+    worker = BatchRunner(ACCESS, Metrics(EVENT_TYPES), attempts_max=12)
     with patch("consumer.worker.batch.apply", _applying(effect)):
         async with await connect(URL, ACCESS) as conn:
             await asyncio.to_thread(await_shot)

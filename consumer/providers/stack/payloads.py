@@ -1,52 +1,25 @@
-"""What `data` holds in each known event: typed, and as lenient as the oldest sender (2024-07) needs."""
+"""What `data` holds in each event from Stack: typed, and as lenient as the oldest sender (2024-07) needs."""
 
-from typing import Annotated, TypeAlias, TypeVar
+from typing import Annotated, TypeAlias
 
-from msgspec import UNSET, Meta, Struct, UnsetType, field
+from msgspec import UNSET, Meta, Struct, field
 
 from consumer.errors import BadPayload
+from consumer.providers.payload import BAD_SHAPE, Id, Maybe, Millis, Payload, Reference, Text
 
-BAD_SHAPE = "bad_shape"
 MISSING_EMAIL = "missing_email"
 MISSING_NAME = "missing_name"
 
-# The sender's own limit, in UTF-16 units.
+# Stack's own limit, in UTF-16 units.
 DISPLAY_NAME_MAX = 256
-# The sender's limit for an image, which may be a data: URL; taken for every text it doesn't limit.
-TEXT_MAX = 1_000_000
 # An address has at most 254 octets (RFC 5321); eight times that for a sender that validates none.
 EMAIL_MAX = 2_048
-# It is part of a unique index, whose entries PostgreSQL limits to 2,704 bytes.
+# A permission id is part of a unique index, whose entries PostgreSQL limits to 2,704 bytes.
 PERMISSION_ID_MAX = 1_024
-# 2000-01-01 and 2100-01-01: seconds sent as millis fall outside, and so does any year psycopg can't read back.
-MILLIS_MIN = 946_684_800_000
-MILLIS_MAX = 4_102_444_800_000
 
-UUID_PATTERN = r"\A[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\Z"
-
-T = TypeVar("T")
-Maybe: TypeAlias = T | UnsetType
-Id: TypeAlias = Annotated[str, Meta(pattern=UUID_PATTERN)]
 PermissionId: TypeAlias = Annotated[str, Meta(pattern=r"\A\$?[a-z0-9_:]+\Z", max_length=PERMISSION_ID_MAX)]
 DisplayName: TypeAlias = Annotated[str, Meta(max_length=DISPLAY_NAME_MAX)]
 Email: TypeAlias = Annotated[str, Meta(max_length=EMAIL_MAX)]
-Text: TypeAlias = Annotated[str, Meta(max_length=TEXT_MAX)]
-Millis: TypeAlias = Annotated[int, Meta(ge=MILLIS_MIN, le=MILLIS_MAX)]
-
-
-# No payload can hold itself, so the garbage collector need not track any.
-class Payload(Struct, gc=False):
-    """The `data` of an event; fields not named here stay in the stored body, unread."""
-
-    def warnings(self) -> tuple[str, ...]:
-        """Return what an operator may want to count in a payload that can be applied."""
-        return ()
-
-
-class Reference(Payload):
-    """An object of which only the id is told, as in `team.deleted` and `company.declared`."""
-
-    id: Id
 
 
 class PartialTeam(Reference):
@@ -209,34 +182,5 @@ class Ping(Payload):
     endpoint_url: str = field(name="endpointUrl")
 
 
-class SignedIn(Snapshot):
-    """A sign-in; a whole user object is told by its `primary_email`, else the id may stand alone."""
-
-    signed_in_at_millis: Maybe[Millis] = UNSET
-
-
-class SignedOut(Snapshot):
-    """A sign-out, told like a sign-in."""
-
-    signed_out_at_millis: Maybe[Millis] = UNSET
-
-
-class Edit(Reference):
-    """What an application sets on a profile; null withdraws."""
-
-    role_type: Maybe[Text | None] = UNSET
-    department: Maybe[Text | None] = UNSET
-    company_id: Maybe[Id | None] = UNSET
-
-    def __post_init__(self) -> None:
-        _refuse_blank("role_type", self.role_type)
-        _refuse_blank("department", self.department)
-
-
 def _utf16_units(text: str) -> int:
     return len(text.encode("utf-16-le")) // 2
-
-
-def _refuse_blank(field: str, text: Maybe[str | None]) -> None:
-    if isinstance(text, str) and not text.strip():
-        raise BadPayload(BAD_SHAPE, f"$.data.{field}", "Expected a `str` that is not blank")

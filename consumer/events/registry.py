@@ -1,0 +1,84 @@
+"""The one registry of event types: what each is, where it may come from, and which fact it tells."""
+
+from collections.abc import Mapping
+from enum import Enum
+from typing import NamedTuple
+
+from consumer.providers.app.payloads import Edit, SignedIn, SignedOut
+from consumer.providers.payload import Payload, Reference
+from consumer.providers.stack.payloads import (
+    DeletedUser,
+    Issue,
+    Membership,
+    Ping,
+    ProjectPermission,
+    Team,
+    TeamPermission,
+    User,
+)
+
+
+class Fact(Enum):
+    """What a delivery tells; effects/apply.py runs the SQL of each fact."""
+
+    USER = "user"
+    SIGN_IN = "sign_in"
+    EDIT = "edit"
+    TEAM = "team"
+    MEMBERSHIP = "membership"
+    PERMISSION = "permission"
+    OWN = "own"
+    NOTHING = "nothing"
+
+
+class EventType(NamedTuple):
+    """What `data` holds, the sources that may send it, its fact, and the keys in `data` of its user and team.
+
+    *effect* names the SQL file of a type of your own (`Fact.OWN`) under sql/queries/effects. The file gets the claimed
+    `seqs` and returns one array: the deliveries that changed something.
+    """
+
+    payload: type[Payload]
+    sources: frozenset[str]
+    fact: Fact = Fact.NOTHING
+    user: str | None = None
+    team: str | None = None
+    effect: str = ""
+
+
+STACK = frozenset({"stack", "backfill", "reconcile"})
+SIGN_IN = frozenset({"stack", "app"})
+APP = frozenset({"app"})
+OPERATOR = frozenset({"operator"})
+EVENT_TYPES: Mapping[str, EventType] = {
+    "user.created": EventType(User, STACK, Fact.USER, user="id"),
+    "user.updated": EventType(User, STACK, Fact.USER, user="id"),
+    "user.deleted": EventType(DeletedUser, STACK, Fact.USER, user="id"),
+    "user.signed_in": EventType(SignedIn, SIGN_IN, Fact.SIGN_IN, user="id"),
+    "user.signed_out": EventType(SignedOut, SIGN_IN, Fact.SIGN_IN, user="id"),
+    "profile.edited": EventType(Edit, APP, Fact.EDIT, user="id"),
+    "team.created": EventType(Team, STACK, Fact.TEAM, team="id"),
+    "team.updated": EventType(Team, STACK, Fact.TEAM, team="id"),
+    "team.deleted": EventType(Reference, STACK, Fact.TEAM, team="id"),
+    "company.declared": EventType(Reference, OPERATOR, Fact.TEAM, team="id"),
+    "team_membership.created": EventType(Membership, STACK, Fact.MEMBERSHIP, user="user_id", team="team_id"),
+    "team_membership.deleted": EventType(Membership, STACK, Fact.MEMBERSHIP, user="user_id", team="team_id"),
+    "team_permission.created": EventType(TeamPermission, STACK, Fact.PERMISSION, user="user_id", team="team_id"),
+    "team_permission.deleted": EventType(TeamPermission, STACK, Fact.PERMISSION, user="user_id", team="team_id"),
+    "project_permission.created": EventType(ProjectPermission, STACK, user="user_id"),
+    "project_permission.deleted": EventType(ProjectPermission, STACK, user="user_id"),
+    "issue.created": EventType(Issue, STACK),
+    "issue.regressed": EventType(Issue, STACK),
+    "issue.resolved": EventType(Issue, STACK),
+    "issue.ignored": EventType(Issue, STACK),
+    "issue.merged": EventType(Issue, STACK),
+    "stack.test": EventType(Ping, STACK),
+}
+# Erasure must find a user in events of types yet to come: the keys that they would use.
+UNKNOWN_USER_TYPE = EventType(Payload, frozenset(), user="id", team="team_id")
+UNKNOWN_TYPE = EventType(Payload, frozenset(), user="user_id", team="team_id")
+
+
+def event_type(name: str) -> EventType:
+    """Return what is known of a type; of an unknown one only the keys under which it would name user and team."""
+    return EVENT_TYPES.get(name) or (UNKNOWN_USER_TYPE if name.startswith("user.") else UNKNOWN_TYPE)

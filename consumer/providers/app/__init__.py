@@ -1,0 +1,1 @@
+"""Your own backend: the payloads of the events that it signs."""

@@ -1,0 +1,43 @@
+"""What every payload is made of: typed fields with their limits, as msgspec reads them."""
+
+from typing import Annotated, TypeAlias, TypeVar
+
+from msgspec import Meta, Struct, UnsetType
+
+from consumer.errors import BadPayload
+
+BAD_SHAPE = "bad_shape"
+# The limit of Stack for an image, which may be a data: URL; taken for every text that Stack does not limit.
+TEXT_MAX = 1_000_000
+# 2000-01-01 and 2100-01-01: seconds sent as millis fall outside, and so does any year psycopg can't read back.
+MILLIS_MIN = 946_684_800_000
+MILLIS_MAX = 4_102_444_800_000
+
+UUID_PATTERN = r"\A[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\Z"
+
+T = TypeVar("T")
+Maybe: TypeAlias = T | UnsetType
+Id: TypeAlias = Annotated[str, Meta(pattern=UUID_PATTERN)]
+Text: TypeAlias = Annotated[str, Meta(max_length=TEXT_MAX)]
+Millis: TypeAlias = Annotated[int, Meta(ge=MILLIS_MIN, le=MILLIS_MAX)]
+
+
+# No payload can hold itself, so the garbage collector need not track any.
+class Payload(Struct, gc=False):
+    """The `data` of an event; fields not named here stay in the stored body, unread."""
+
+    def warnings(self) -> tuple[str, ...]:
+        """Return codes of oddities to count in a payload that can be applied."""
+        return ()
+
+
+class Reference(Payload):
+    """An object of which only the id is read."""
+
+    id: Id
+
+
+def refuse_blank(field: str, text: Maybe[str | None]) -> None:
+    """Raise BadPayload for a text without a visible character; null and absent are fine."""
+    if isinstance(text, str) and not text.strip():
+        raise BadPayload(BAD_SHAPE, f"$.data.{field}", "Expected a `str` that is not blank")
