@@ -41,7 +41,7 @@ def _problems(settings: Settings, *, is_embedded: bool, **_: object) -> list[str
 def command(settings: Settings, *, is_draining: bool, is_embedded: bool, is_supervised: bool) -> None:
     """Run the worker: apply stored deliveries. It waits while the database is away or a migration is missing."""
     metrics = Metrics(EVENT_TYPES)
-    worker = BatchRunner(
+    runner = BatchRunner(
         worker_access(settings.role_prefix),
         metrics,
         attempts_max=settings.max_attempts,
@@ -49,49 +49,49 @@ def command(settings: Settings, *, is_draining: bool, is_embedded: bool, is_supe
     )
     work = partial(_drain, settings) if is_draining else partial(_work, settings, metrics)
     with database(settings, "worker", is_embedded=is_embedded) as conninfo:
-        run(partial(work, conninfo, worker), is_supervised=is_supervised)
+        run(partial(work, conninfo, runner), is_supervised=is_supervised)
 
 
-async def _work(settings: Settings, metrics: Metrics, conninfo: str, worker: BatchRunner, stop: asyncio.Event) -> None:
+async def _work(settings: Settings, metrics: Metrics, conninfo: str, runner: BatchRunner, stop: asyncio.Event) -> None:
     outage = Outage("worker", conninfo)
-    loop = Worker(conninfo, worker, outage.record, poll_max=timedelta(seconds=settings.poll_max_seconds))
+    worker = Worker(conninfo, runner, outage.record, poll_max=timedelta(seconds=settings.poll_max_seconds))
     readiness = Readiness(outage)
 
     async def probe() -> str | None:
         return (
             readiness.reason
             or outage.reason
-            or loop.trouble
-            or _stall_reason(loop.turned_at, settings.poll_max_seconds + TURN_SECONDS_MAX)
+            or worker.trouble
+            or _stall_reason(worker.turned_at, settings.poll_max_seconds + TURN_SECONDS_MAX)
         )
 
-    async with serve_ops(settings, probe, metrics, partial(read_tables, conninfo, worker.access)):
-        await first_of(stop, readiness.wait(conninfo, worker.access, settings.shaping))
+    async with serve_ops(settings, probe, metrics, partial(read_tables, conninfo, runner.access)):
+        await first_of(stop, readiness.wait(conninfo, runner.access, settings.shaping))
         if stop.is_set():
             return
         log.info(logs.WORKER_STARTED)
-        stopping = asyncio.create_task(_pass_on(stop, loop))
-        await loop.run()
+        stopping = asyncio.create_task(_pass_on(stop, worker))
+        await worker.run()
         stopping.cancel()
     log.info(logs.WORKER_STOPPED)
 
 
-async def _drain(settings: Settings, conninfo: str, worker: BatchRunner, stop: asyncio.Event) -> None:
+async def _drain(settings: Settings, conninfo: str, runner: BatchRunner, stop: asyncio.Event) -> None:
     """Apply until nothing is due; unlike the loop, give up at the first trouble."""
-    if reason := await not_ready_reason(conninfo, worker.access, settings.shaping):
+    if reason := await not_ready_reason(conninfo, runner.access, settings.shaping):
         raise ConsumerError(f"Nothing was applied: {reason}.")
-    async with await connect(conninfo, worker.access) as conn:
-        await first_of(stop, _drain_all(conn, worker))
+    async with await connect(conninfo, runner.access) as conn:
+        await first_of(stop, _drain_all(conn, runner))
 
 
-async def _drain_all(conn: Connection, worker: BatchRunner) -> None:
-    deliveries = await drain(conn, worker)
+async def _drain_all(conn: Connection, runner: BatchRunner) -> None:
+    deliveries = await drain(conn, runner)
     log.info(logs.WORKER_DRAINED, extra={"deliveries": deliveries})
 
 
-async def _pass_on(stop: asyncio.Event, loop: Worker) -> None:
+async def _pass_on(stop: asyncio.Event, worker: Worker) -> None:
     await stop.wait()
-    loop.stop()
+    worker.stop()
 
 
 def _stall_reason(turned_at: float, seconds_max: float) -> str | None:

@@ -1,4 +1,4 @@
-"""One worker's life: drain, wait, come back after trouble, stop when told."""
+"""The worker's loop: apply batches, wait while nothing is due, reconnect after errors, stop on request."""
 
 import asyncio
 import contextlib
@@ -7,48 +7,49 @@ import time
 from datetime import timedelta
 
 from psycopg.errors import DeadlockDetected, ReadOnlySqlTransaction, SerializationFailure
-from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_random_exponential
+from tenacity import AsyncRetrying, RetryCallState, wait_random_exponential
 
 from consumer.deadline import within
 from consumer.logs import BATCH_ROLLED_BACK, WORKER_PAUSED
 from consumer.postgres import session
 from consumer.postgres.connections import Attempted, Connection, connect, enter
 from consumer.postgres.error_classes import ErrorClass, code, error_class, summary
-from consumer.worker.batch import Batch, BatchRunner
+from consumer.worker.batch import BatchRunner
 
 log = logging.getLogger(__name__)
 
 POLL_MIN_SECONDS = 0.02
-# Between attempts to come back: short, for a database that is up again must be working again within 3 s (promise P7).
+# Longest pause between attempts to reconnect: work must resume within 3 s of the database (promise P7).
 RECONNECT_SECONDS_MAX = 1.0
-# After a fault of ours there is no hurry: somebody has to look.
+# Longest pause after an error that only a person can mend.
 STOPPED_SECONDS_MAX = 30.0
-# A batch takes a second, one with many culprits ten; a connection that is silent but not lost takes for ever.
+# A batch takes a second, one with many failing items ten; on a silent connection it would never end.
 TURN_TIMEOUT = timedelta(seconds=60)
-# What SIGTERM leaves a running batch before it is rolled back.
+# How long a running batch may go on after SIGTERM before it is rolled back.
 FINISH_SECONDS = 2.0
 
 
 class Worker:
-    """One worker's life: drain, wait, come back after trouble, stop when told."""
+    """A worker's loop: it applies batches, waits while nothing is due, and reconnects after errors."""
 
-    def __init__(self, conninfo: str, worker: BatchRunner, attempted: Attempted, *, poll_max: timedelta) -> None:
+    def __init__(self, conninfo: str, runner: BatchRunner, attempted: Attempted, *, poll_max: timedelta) -> None:
         self._conninfo = conninfo
+        self._runner = runner
         self._attempted = attempted
-        self._worker = worker
         self._poll_max_seconds = poll_max.total_seconds()
+        self._idle_seconds = POLL_MIN_SECONDS
+        self._conn: Connection | None = None
         self._stop = asyncio.Event()
         self.turned_at = float("-inf")
-        self._has_turned = False
         self.trouble: str | None = None
 
     def stop(self) -> None:
-        """Let the running batch finish for FINISH_SECONDS, roll it back otherwise, and return from `run`."""
+        """Return from `run`; a running batch has FINISH_SECONDS to finish, then it is rolled back."""
         self._stop.set()
 
     async def run(self) -> None:
-        """Drain until stopped, through lost databases and faults of ours."""
-        working: asyncio.Task[None] = asyncio.create_task(self._retrying()(self._drain_until_stopped))
+        """Apply batches until stopped, whatever happens to the database."""
+        working = asyncio.create_task(self._turn_until_stopped())
         stopping = asyncio.create_task(self._stop.wait())
         await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
@@ -58,45 +59,56 @@ class Worker:
         with contextlib.suppress(asyncio.CancelledError):
             await working
 
-    def _retrying(self) -> AsyncRetrying:
-        return AsyncRetrying(
-            retry=retry_if_exception_type(Exception),
-            wait=self._pause,
+    async def _turn_until_stopped(self) -> None:
+        # A turn is what is retried, so each turn that succeeds starts the pauses from the shortest again.
+        retrying = AsyncRetrying(
+            wait=_pause,
             before_sleep=self._report_trouble,
             sleep=self._sleep,
-            # Trouble after a stop is no reason to stay.
             stop=lambda _: self._stop.is_set(),
             retry_error_callback=lambda _: None,
         )
-
-    async def _drain_until_stopped(self) -> None:
-        async with await connect(self._conninfo, self._worker.access) as conn:
-            self._attempted(None)
-            # A pooler would keep on listening for whoever gets that backend next.
-            if await enter(conn, self._worker.access):
-                await session.listen(conn)
-            idle_seconds = POLL_MIN_SECONDS
-            while not self._stop.is_set():
-                batch = await self._turn(conn)
-                if not batch.is_idle or await self._is_woken(conn, idle_seconds):
-                    idle_seconds = POLL_MIN_SECONDS
-                else:
-                    idle_seconds = min(2 * idle_seconds, self._poll_max_seconds)
-
-    async def _turn(self, conn: Connection) -> Batch:
         try:
-            batch = await within(TURN_TIMEOUT, self._worker.run_once(conn))
-        except TimeoutError:
-            # It may be the work, not the connection, that took so long.
-            self._worker.halve_batch()
-            # To leave it politely would be to wait for its server once more.
-            await conn.close()
+            while not self._stop.is_set():
+                await retrying(self._turn)
+        finally:
+            await self._disconnect()
+
+    async def _turn(self) -> None:
+        """Apply one batch, then wait if nothing was due; after an error the next turn makes a new connection."""
+        try:
+            conn = self._conn = self._conn or await self._connect()
+            batch = await within(TURN_TIMEOUT, self._runner.run_once(conn))
+            self.turned_at, self.trouble = time.monotonic(), None
+            if not batch.is_idle or await self._is_woken(conn, self._idle_seconds):
+                self._idle_seconds = POLL_MIN_SECONDS
+            else:
+                self._idle_seconds = min(2 * self._idle_seconds, self._poll_max_seconds)
+        except Exception as error:
+            if isinstance(error, TimeoutError):
+                # Perhaps the connection is silent, perhaps the batch is too large.
+                self._runner.halve_batch()
+            await self._disconnect()
             raise
-        self.turned_at, self._has_turned, self.trouble = time.monotonic(), True, None
-        return batch
+
+    async def _connect(self) -> Connection:
+        self._idle_seconds = POLL_MIN_SECONDS
+        conn = await connect(self._conninfo, self._runner.access)
+        self._attempted(None)
+        # Statements stay unprepared: with generic plans users/put_profiles took two to three times as long.
+        # Behind a pooler the next client of this backend would go on listening.
+        if await enter(conn, self._runner.access):
+            await session.listen(conn)
+        return conn
+
+    async def _disconnect(self) -> None:
+        # No polite rollback first: that would wait for the server once more.
+        if self._conn:
+            await self._conn.close()
+        self._conn = None
 
     async def _is_woken(self, conn: Connection, seconds: float) -> bool:
-        """Wait that long, or until the intake or a stop says that waiting is over."""
+        """Wait that long; return True early when the intake sent a wake-up, False early when stopped."""
         hearing = asyncio.create_task(_hear(conn, seconds))
         stopping = asyncio.create_task(self._stop.wait())
         await asyncio.wait({hearing, stopping}, return_when=asyncio.FIRST_COMPLETED)
@@ -106,15 +118,6 @@ class Worker:
             return await hearing
         return False
 
-    def _pause(self, state: RetryCallState) -> float:
-        """Return the seconds to wait: longer from failure to failure, as from the first when the loop has turned."""
-        if self._has_turned:
-            state.attempt_number, self._has_turned = 1, False
-        error = _error(state)
-        # A failover leaves a server read-only; the next connection may lead to its successor.
-        needs_somebody = error_class(error) is ErrorClass.OURS and not isinstance(error, ReadOnlySqlTransaction)
-        return (_STOPPED_PAUSE if needs_somebody else _RECONNECT_PAUSE)(state)
-
     async def _sleep(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._stop.wait(), seconds)
@@ -122,14 +125,21 @@ class Worker:
     def _report_trouble(self, state: RetryCallState) -> None:
         error = _error(state)
         self.trouble = f"the last batch was rolled back ({code(error)}): see the log"
-        if error_class(error) is ErrorClass.TRANSIENT and not isinstance(
-            error, SerializationFailure | DeadlockDetected
-        ):
+        kind = error_class(error)
+        if kind is ErrorClass.TRANSIENT and not isinstance(error, SerializationFailure | DeadlockDetected):
             self._attempted(error)
         else:
-            event = WORKER_PAUSED if error_class(error) is ErrorClass.OURS else BATCH_ROLLED_BACK
+            event = WORKER_PAUSED if kind is ErrorClass.OURS else BATCH_ROLLED_BACK
             log.error(event, extra={"error_code": code(error), "error": summary(error)})
-        self._worker.metrics.failed(error_class(error).value)
+        self._runner.metrics.failed(kind.value)
+
+
+def _pause(state: RetryCallState) -> float:
+    """Return the seconds to wait before the next attempt, longer from failure to failure."""
+    error = _error(state)
+    # A failover leaves a server read-only; the next connection may lead to its successor.
+    needs_somebody = error_class(error) is ErrorClass.OURS and not isinstance(error, ReadOnlySqlTransaction)
+    return (_STOPPED_PAUSE if needs_somebody else _RECONNECT_PAUSE)(state)
 
 
 async def _hear(conn: Connection, seconds: float) -> bool:
