@@ -4,7 +4,6 @@ import getpass
 import tracemalloc
 from base64 import b64decode
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import UTC, datetime
 from io import StringIO
 from uuid import uuid4
@@ -27,8 +26,7 @@ HOSTILE = "[/bold]\x1b[2J\u202etxt\r\nuser.deleted"
 
 
 def dead_at_the_door(message_id: str, body: bytes = BROKEN, event_type: str | None = "user.updated") -> Delivery:
-    return replace(
-        user_updated(),
+    return user_updated()._replace(
         message_id=message_id,
         event_type=event_type,
         body=body,
@@ -40,14 +38,14 @@ def dead_at_the_door(message_id: str, body: bytes = BROKEN, event_type: str | No
 @pytest.fixture
 def three_dead(emptied: str) -> str:
     """Two deliveries that are usable but died of a constraint, and one that is not usable."""
-    first, second = replace(user_updated(), message_id="first"), replace(user_updated(), message_id="second")
+    first, second = user_updated()._replace(message_id="first"), user_updated()._replace(message_id="second")
     arrive(emptied, first, second, dead_at_the_door("broken"))
     set_aside(emptied, [first, second])
     return emptied
 
 
 def test_dead_deliveries_are_grouped_by_error_and_type_with_an_example(three_dead: str) -> None:
-    arrive(three_dead, replace(dead_at_the_door("other"), event_type="team.created"))
+    arrive(three_dead, dead_at_the_door("other")._replace(event_type="team.created"))
 
     groups = facts(three_dead, "dead", "list")["groups"]
 
@@ -61,8 +59,8 @@ def test_dead_deliveries_are_grouped_by_error_and_type_with_an_example(three_dea
 
 
 def test_one_code_for_two_reasons_makes_two_groups(emptied: str) -> None:
-    missing, other = dead_at_the_door("missing"), replace(dead_at_the_door("other"), error="$.data.id: Expected `str`")
-    arrive(emptied, missing, replace(missing, message_id="missing too"), other)
+    missing, other = dead_at_the_door("missing"), dead_at_the_door("other")._replace(error="$.data.id: Expected `str`")
+    arrive(emptied, missing, missing._replace(message_id="missing too"), other)
 
     groups = facts(emptied, "dead", "list")["groups"]
 
@@ -103,7 +101,7 @@ def test_each_dead_delivery_can_be_listed_by_itself(three_dead: str) -> None:
 @pytest.mark.parametrize("arguments", [["dead", "list"], ["dead", "list", "--each"], ["status"]])
 def test_neither_an_id_nor_a_path_is_cut(emptied: str, arguments: list[str]) -> None:
     path = f"$.data.{'client_metadata.' * 10}id: Required field is missing"
-    long = replace(dead_at_the_door("m" * 256, event_type="project_permission.created"), error=path)
+    long = dead_at_the_door("m" * 256, event_type="project_permission.created")._replace(error=path)
     arrive(emptied, long)
 
     printed = call(emptied, *arguments).stdout
@@ -179,7 +177,7 @@ def test_a_body_that_is_no_text_is_shown_as_base64(emptied: str) -> None:
 
 def test_a_message_id_that_two_sources_have_shows_both(emptied: str) -> None:
     stack = dead_at_the_door("same")
-    arrive(emptied, stack, replace(stack, source="app"))
+    arrive(emptied, stack, stack._replace(source="app"))
 
     shown = facts(emptied, "dead", "show", "same")["deliveries"]
 
@@ -279,7 +277,7 @@ def test_who_discards_is_the_databases_login_where_the_user_has_no_name(
 def test_neither_a_retry_nor_a_repeat_brings_a_discarded_delivery_back(three_dead: str) -> None:
     facts(three_dead, "dead", "discard", "first", "--reason", "a test")
 
-    arrive(three_dead, replace(user_updated(), message_id="first"))
+    arrive(three_dead, user_updated()._replace(message_id="first"))
     retried = call(three_dead, "dead", "retry", "first")
     again = call(three_dead, "dead", "discard", "first", "--reason", "again")
 
@@ -322,7 +320,7 @@ def test_a_filter_that_matches_nothing_dead_fails(three_dead: str, verb: list[st
 
 @pytest.mark.parametrize("named", [["--error", "23505"], ["waiting"]], ids=["by an error", "by its id"])
 def test_a_retry_that_finds_only_retrying_ones_says_how_to_hurry_them(emptied: str, named: list[str]) -> None:
-    waiting = replace(user_updated(), message_id="waiting")
+    waiting = user_updated()._replace(message_id="waiting")
     arrive(emptied, waiting)
     set_aside(emptied, [waiting], "retrying", "23505")
 
@@ -384,7 +382,7 @@ def test_many_large_bodies_are_checked_without_holding_them_all(emptied: str) ->
 
 
 def test_an_ignored_type_can_be_retried(emptied: str) -> None:
-    unknown = replace(delivery("meteor.fell", uuid4()), user_id=None)
+    unknown = delivery("meteor.fell", uuid4())._replace(user_id=None)
     arrive(emptied, unknown)
     set_aside(emptied, [unknown])
 

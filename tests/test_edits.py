@@ -1,7 +1,6 @@
 """What the application sets on a profile wins over the source until it withdraws that; the laws cover the orders."""
 
 import asyncio
-from dataclasses import replace
 from datetime import timedelta
 from itertools import permutations
 from uuid import UUID, uuid4
@@ -141,7 +140,7 @@ def test_of_several_edits_in_one_batch_the_newest_of_each_field_counts(emptied: 
     user_id = uuid4()
     applied(emptied, sourced(user_id))
     first, second = edited(user_id, role_type="a", department="R&D"), edited(user_id, role_type="b")
-    outdone = replace(edited(user_id, role_type="c"), occurred_at=first.occurred_at - timedelta(hours=1))
+    outdone = edited(user_id, role_type="c")._replace(occurred_at=first.occurred_at - timedelta(hours=1))
 
     outcomes = together(emptied, second, outdone, first)
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID, uuid4
@@ -114,7 +113,7 @@ def test_equal_content_moves_the_version_and_nothing_else(emptied: str) -> None:
     synced = rows(emptied, "SELECT sync_version, last_synced_at FROM identity.stack_user_profiles")
 
     outcomes += applied(emptied, repeat)
-    outcomes += applied(emptied, replace(older, occurred_at=first.occurred_at - timedelta(seconds=1)))
+    outcomes += applied(emptied, older._replace(occurred_at=first.occurred_at - timedelta(seconds=1)))
 
     assert outcomes == ["applied", "unchanged", "stale"]
     assert rows(emptied, "SELECT xmin::text, * FROM identity.profiles") == before
@@ -147,7 +146,7 @@ def test_the_old_snapshot_that_brings_a_profile_about_is_applied(emptied: str) -
 def test_the_application_counts_until_stack_speaks(emptied: str) -> None:
     user_id = uuid4()
     mine = snapshot(display_name="From the app", primary_email="app@example.com", server_metadata={"role": "owner"})
-    stack = replace(user_updated(user_id, display_name="From Stack"), occurred_at=datetime(2020, 1, 1, tzinfo=UTC))
+    stack = user_updated(user_id, display_name="From Stack")._replace(occurred_at=datetime(2020, 1, 1, tzinfo=UTC))
 
     applied(emptied, delivery("user.signed_in", user_id, "app", **mine))
     alone = profile(emptied, user_id, "full_name, email, email_verified, role_type")

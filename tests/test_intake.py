@@ -2,7 +2,6 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from datetime import timedelta
 
 import psycopg
@@ -82,7 +81,7 @@ def test_two_receivers_with_the_same_dead_ids_in_another_order_never_deadlock(em
             for _ in range(rounds):
                 # As many as are one batch on either side.
                 dead = [
-                    replace(user_updated(), error_code="bad_shape", error="$.data.id: missing")
+                    user_updated()._replace(error_code="bad_shape", error="$.data.id: missing")
                     for _ in range(intake_module.SECOND_COMMIT_MIN)
                 ]
                 await asyncio.gather(*map(one.put, dead), *map(two.put, dead[::-1]))
@@ -95,7 +94,7 @@ def test_two_receivers_with_the_same_dead_ids_in_another_order_never_deadlock(em
 
 
 def test_an_unusable_delivery_is_stored_dead_with_its_reason(emptied: str) -> None:
-    unusable = replace(user_updated(), error_code="bad_shape", error="$.data.id: missing")
+    unusable = user_updated()._replace(error_code="bad_shape", error="$.data.id: missing")
 
     counted = run(emptied, lambda intake: intake.put(unusable))
 
@@ -106,7 +105,7 @@ def test_an_unusable_delivery_is_stored_dead_with_its_reason(emptied: str) -> No
 
 
 def test_a_row_that_the_database_refuses_does_not_refuse_its_neighbours(emptied: str) -> None:
-    refused = replace(user_updated(), message_id="x" * 257)
+    refused = user_updated()._replace(message_id="x" * 257)
     accepted = [user_updated() for _ in range(20)]
 
     async def act(intake: Intake) -> None:

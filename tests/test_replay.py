@@ -57,7 +57,7 @@ asyncio.run(work())
 
 
 def unusable(code: str = "bad_shape", body: bytes = b'{"type": "user.updated", "data": {}}') -> Delivery:
-    return replace(delivery("user.updated", USER), body=body, error_code=code, error="$: no longer the reason")
+    return delivery("user.updated", USER)._replace(body=body, error_code=code, error="$: no longer the reason")
 
 
 def replayed(url: str, selection: Selection = EVERYTHING) -> Replayed:
@@ -138,12 +138,12 @@ def test_a_second_replay_before_a_worker_comes_finds_nothing(emptied: str) -> No
     ],
 )
 def test_each_filter_takes_exactly_what_it_names(emptied: str, arguments: list[str], expected: list[str]) -> None:
-    old, deleted = replace(user_updated(USER), message_id="old"), replace(user_deleted(USER), message_id="deleted")
-    new, dead = replace(user_updated(), message_id="new"), replace(user_updated(), message_id="dead")
-    retrying = replace(user_updated(), message_id="retrying")
+    old, deleted = user_updated(USER)._replace(message_id="old"), user_deleted(USER)._replace(message_id="deleted")
+    new, dead = user_updated()._replace(message_id="new"), user_updated()._replace(message_id="dead")
+    retrying = user_updated()._replace(message_id="retrying")
     arrive(emptied, old, deleted, new)
     work(emptied)
-    arrive(emptied, dead, retrying, replace(user_updated(), message_id="fresh"))
+    arrive(emptied, dead, retrying, user_updated()._replace(message_id="fresh"))
     set_aside(emptied, [dead])
     set_aside(emptied, [retrying], "retrying", "23505")
     receive_at(emptied, old="2026-11-19", deleted="2026-11-20 12:00", new="2026-11-22")
@@ -256,7 +256,7 @@ def test_a_dead_delivery_that_is_still_unusable_stays_dead_with_the_present_reas
 
 
 def test_a_dead_delivery_that_this_release_can_use_is_applied(emptied: str) -> None:
-    cured = replace(user_updated(USER), error_code="bad_shape", error="an older release's")
+    cured = user_updated(USER)._replace(error_code="bad_shape", error="an older release's")
     arrive(emptied, cured)
 
     done = replayed(emptied)
@@ -268,7 +268,7 @@ def test_a_dead_delivery_that_this_release_can_use_is_applied(emptied: str) -> N
 
 
 def test_a_body_that_names_another_user_than_was_stored_stays_dead(emptied: str) -> None:
-    arrive(emptied, replace(user_updated(), user_id=None, error_code="bad_shape", error="unreadable then"))
+    arrive(emptied, user_updated()._replace(user_id=None, error_code="bad_shape", error="unreadable then"))
 
     done = replayed(emptied)
 

@@ -1,7 +1,6 @@
 """Status: the numbers are the tables', and what is wrong with the database is one sentence."""
 
 import asyncio
-from dataclasses import replace
 from pathlib import Path
 
 import psycopg
@@ -85,7 +84,7 @@ def test_what_is_replayed_is_due_since_it_came_and_only_until_a_worker_took_it(e
 
 
 def test_the_last_errors_come_first_and_are_few(emptied: str) -> None:
-    broken = [replace(user_updated(), error_code=f"code {n}", error="$: a reason") for n in range(7)]
+    broken = [user_updated()._replace(error_code=f"code {n}", error="$: a reason") for n in range(7)]
     for delivery in broken:
         arrive(emptied, delivery)
 
@@ -143,7 +142,7 @@ def test_a_missing_migration_is_told(server_url: str) -> None:
 
 
 def test_people_read_it_without_colour_in_a_pipe(emptied: str) -> None:
-    arrive(emptied, user_updated(), replace(user_updated(), error_code="bad_shape", error="$: a reason"))
+    arrive(emptied, user_updated(), user_updated()._replace(error_code="bad_shape", error="$: a reason"))
 
     result = call(emptied, "status")
 

@@ -1,7 +1,6 @@
 """One row a user, whatever comes at once, and whatever a user is called."""
 
 import asyncio
-from dataclasses import replace
 from uuid import UUID
 
 import orjson
@@ -58,7 +57,7 @@ def test_fifty_equal_snapshots_applied_at_once_are_one_row_and_no_error(emptied:
 def test_an_id_in_either_case_is_one_user(emptied: str) -> None:
     small = user_updated(USER)
     large = user_updated(USER, display_name="Grace")
-    large = replace(large, body=large.body.replace(str(USER).encode(), str(USER).upper().encode()))
+    large = large._replace(body=large.body.replace(str(USER).encode(), str(USER).upper().encode()))
     stored(emptied, [small, large])
 
     drain_all(emptied, worker())

@@ -130,11 +130,11 @@ async def _put_profiles(
     edited = by_fact.users_of(by_fact.of(Fact.EDIT))
     if user_ids := {*mirrored.written, *moved, *edited}:
         seqs = by_fact.of(*ABOUT_USERS)
-        changed = await users.put(conn, seqs, sorted(user_ids), changed=mirrored.changed, applied=applied)
+        changed = await users.put(conn, seqs, list(user_ids), changed=mirrored.changed, applied=applied)
     if sign_ins := by_fact.of(Fact.SIGN_IN):
         changed |= ChangedProfiles(seqs=await users.put_sign_ins(conn, sign_ins))
     if mirrored.deleted or edited:
-        await users.scrub_audit(conn, sorted({*mirrored.deleted, *edited}))
+        await users.scrub_audit(conn, list({*mirrored.deleted, *edited}))
     return changed
 
 

@@ -21,7 +21,7 @@ async def lock(conn: Connection, seqs: Sequence[int], selected: SelectedTeams, u
 
     Comes after the users' own locks, once a transaction. What depends on a company is read by later statements.
     """
-    values = {"seqs": seqs, "selected": list(selected.company_ids), "user_ids": sorted(user_ids)}
+    values = {"seqs": seqs, "selected": list(selected.company_ids), "user_ids": list(user_ids)}
     await conn.execute(query("companies/lock"), values)
 
 

@@ -30,8 +30,8 @@ async def update_members_and_homes(
     """Make the memberships of locked users, in locked companies, what is known of them, and find the home of these and
     of those placed; return who moved."""
     if user_ids:
-        await conn.execute(query("members/put"), {"user_ids": sorted(user_ids)})
-    looking = sorted({*user_ids, *placed})
+        await conn.execute(query("members/put"), {"user_ids": list(user_ids)})
+    looking = list({*user_ids, *placed})
     if not looking:
         return []
     cursor = await conn.execute(query("members/home"), {"user_ids": looking}, binary=True)

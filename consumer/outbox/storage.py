@@ -1,9 +1,8 @@
 """The log: every delivery ever accepted, and nothing twice."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from psycopg import AsyncConnection
@@ -12,8 +11,7 @@ from consumer.postgres.connections import Connection
 from consumer.postgres.queries import query
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
+class Delivery(NamedTuple):
     """One verified message; with an error code it is dead at the door."""
 
     source: str

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 
 from standardwebhooks.webhooks import Webhook
 
@@ -24,8 +25,7 @@ SIGNED_HEADERS = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Verified:
+class Verified(NamedTuple):
     """What a valid signature vouches for, besides the body."""
 
     message_id: str

@@ -73,8 +73,8 @@ DOMAIN = (
     Bug(
         "a move shows either company the other",
         "sql/queries/users/put_profiles.sql",
-        "    WHERE old_company_id <> company_id\n",
-        "    WHERE FALSE\n",
+        "    WHERE old_company_id <> company_id AND",
+        "    WHERE FALSE AND",
         "tests/test_homes.py::test_a_move_leaves_a_row_under_either_company_and_none_names_both",
     ),
     Bug(

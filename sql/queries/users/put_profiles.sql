@@ -188,7 +188,7 @@ imaged AS MATERIALIZED (
         w.after_image
     FROM compared AS c
     INNER JOIN written AS w ON c.user_id = w.user_id
-    WHERE c.is_changed AND (identity.image(c.known) IS DISTINCT FROM w.after_image)
+    WHERE c.is_changed
 ),
 
 -- Neither company may read which other one it is.
@@ -204,7 +204,7 @@ steps AS (
         message_id,
         seq
     FROM imaged
-    WHERE old_company_id <> company_id
+    WHERE old_company_id <> company_id AND before_image IS DISTINCT FROM after_image
     UNION ALL
     SELECT
         user_id,
@@ -217,6 +217,7 @@ steps AS (
         message_id,
         seq
     FROM imaged
+    WHERE before_image IS DISTINCT FROM after_image
 ),
 
 audited AS (
