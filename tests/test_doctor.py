@@ -583,7 +583,7 @@ def embedded_folder() -> Iterator[Path]:
         with embedded.server(folder, create=True) as url:
             migrations.apply(url, "consumer")
             asyncio.run(record(url, ShapingSettings()))
-            secret.keep(folder)
+            secret.keep(folder, "stack")
             yield folder
 
 
@@ -592,7 +592,7 @@ def test_the_embedded_installation_that_up_made_passes_without_a_warning(embedde
 
     assert exit_code == 0
     assert {check["state"] for check in checks.values()} == {"ok"}
-    assert checks["webhook secrets"]["finding"] == "the one that `consumer up` made"
+    assert checks["webhook secrets"]["finding"] == "the ones that `consumer up` made"
     assert checks["disk"]["finding"].endswith("free")
 
 

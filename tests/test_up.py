@@ -68,7 +68,20 @@ def test_up_answers_a_signed_event_and_leaves_no_process(
     assert '"event":"stop_requested","signal":"SIGTERM"' in group.text
     assert (pasted.returncode, pasted.stdout.split()[0]) == (0, "204")
     assert (exit_code, [member for member in family if member.is_running()]) == (0, [])
-    assert stat.S_IMODE((data_dir / "webhook-secret").stat().st_mode) == 0o600
+    for name in ("webhook-secret", "app-webhook-secret"):
+        assert stat.S_IMODE((data_dir / name).stat().st_mode) == 0o600
+
+
+def test_send_signs_an_app_event_with_the_secret_that_up_made(
+    up: tuple[Running, int, int], data_dir: Path, tmp_path: Path
+) -> None:
+    group, port, _ = up
+    until(lambda: group.said("Try it"))
+    settings = {"CONSUMER_DATA_DIR": str(data_dir), "PORT": str(port)}
+
+    for event_type in ("user.created", "user.signed_in"):
+        sent = invoke(tmp_path, settings, "send", event_type)
+        assert (sent.exit_code, sent.output[:3]) == (0, "204")
 
 
 def test_up_starts_a_killed_process_again(up: tuple[Running, int, int]) -> None:

@@ -5,6 +5,7 @@ import os
 import shlex
 import shutil
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from rich.markup import escape
@@ -18,7 +19,7 @@ from consumer.settings.settings import Settings
 ASK_SECONDS = 0.05
 
 
-async def announce(settings: Settings, *, ops_port: int, conninfo: str, secret_file: Path | None) -> None:
+async def announce(settings: Settings, *, ops_port: int, conninfo: str, secret_files: Mapping[str, Path]) -> None:
     """Wait until the receiver listens, and print what whoever started it needs to know.
 
     *conninfo* is shown for the embedded database only: any other may hold a password.
@@ -26,7 +27,8 @@ async def announce(settings: Settings, *, ops_port: int, conninfo: str, secret_f
     await until_listening(settings.host, settings.port)
     facts = {
         "Webhook URL": webhook_url(settings, "stack"),
-        "Secret": f"kept in {secret_file}" if secret_file else "from STACK_WEBHOOK_SECRETS",
+        "Secret": _secret_source("stack", secret_files),
+        **(_app_facts(settings, secret_files) if settings.app_webhook_secrets or "app" in secret_files else {}),
         "Database": "from DATABASE_URL" if has_urls(settings) else f"embedded: psql {shlex.quote(conninfo)}",
         "Receiver's ops": f"{origin(settings.ops_host, ops_port)}/metrics",
         "Worker's ops": f"{origin(settings.ops_host, ops_port + 1)}/metrics",
@@ -36,6 +38,14 @@ async def announce(settings: Settings, *, ops_port: int, conninfo: str, secret_f
     for name, value in facts.items():
         # Never wrapped: a line to paste must stay one.
         out.print(f"[bold cyan]{name:<16}[/]{escape(value)}", soft_wrap=True)
+
+
+def _app_facts(settings: Settings, secret_files: Mapping[str, Path]) -> dict[str, str]:
+    return {"Your backend's": webhook_url(settings, "app"), "Its secret": _secret_source("app", secret_files)}
+
+
+def _secret_source(source: str, secret_files: Mapping[str, Path]) -> str:
+    return f"kept in {secret_files[source]}" if source in secret_files else f"from {source.upper()}_WEBHOOK_SECRETS"
 
 
 async def until_listening(host: str, port: int) -> None:

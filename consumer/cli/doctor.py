@@ -215,8 +215,8 @@ def _judge_settings(settings: Settings) -> list[Check]:
 
 
 def _judge_secrets(settings: Settings) -> Check:
-    if not settings.stack_webhook_secrets and not has_urls(settings) and secret.kept(data_dir(settings)):
-        return ok("webhook secrets", "the one that `consumer up` made")
+    if not settings.stack_webhook_secrets and not has_urls(settings) and secret.kept(data_dir(settings), "stack"):
+        return ok("webhook secrets", "the ones that `consumer up` made")
     if not settings.stack_webhook_secrets:
         cure = "Copy the endpoint's signing secret from Stack's dashboard."
         return Check("webhook secrets", "failing", "STACK_WEBHOOK_SECRETS is not set", cure)

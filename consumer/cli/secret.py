@@ -1,4 +1,4 @@
-"""The webhook secret that `up` makes for the embedded database, kept beside it."""
+"""The webhook secrets that `up` makes for the embedded database, kept beside it: one for each source."""
 
 import base64
 import os
@@ -6,22 +6,22 @@ import secrets
 from contextlib import suppress
 from pathlib import Path
 
-FILE = "webhook-secret"
+FILES = {"stack": "webhook-secret", "app": "app-webhook-secret"}
 # Standard Webhooks asks for 24 to 64 bytes.
 SECRET_BYTES = 32
 
 
-def kept(data_dir: Path) -> Path | None:
-    """Return the file that holds the secret, None before `up` made one."""
-    path = data_dir / FILE
+def kept(data_dir: Path, source: str) -> Path | None:
+    """Return the file that holds a source's secret, None before `up` made one."""
+    path = data_dir / FILES[source]
     return path if path.is_file() else None
 
 
-def keep(data_dir: Path) -> Path:
-    """Return the file that holds the secret, made now if there is none; only its owner can read it."""
-    path = data_dir / FILE
+def keep(data_dir: Path, source: str) -> Path:
+    """Return the file that holds a source's secret, made now if there is none; only its owner can read it."""
+    path = data_dir / FILES[source]
     if not path.is_file():
-        # Under its name there is only ever a whole secret, whenever we are killed and however many make it at once.
+        # The file has its name only once the secret is whole, even if this process is killed or runs twice.
         scratch = path.with_suffix(f".{os.getpid()}")
         scratch.touch(mode=0o600)
         scratch.write_text(f"{new()}\n")

@@ -88,17 +88,14 @@ def command(
 
 def _secret(settings: Settings, address: str) -> str:
     """Return the secret that the receiver at this address would verify with."""
-    is_app = urlsplit(address).path.rstrip("/").endswith("/app")
-    known = settings.app_webhook_secrets if is_app else settings.stack_webhook_secrets
-    if known:
+    source = "app" if urlsplit(address).path.rstrip("/").endswith("/app") else "stack"
+    if known := settings.app_webhook_secrets if source == "app" else settings.stack_webhook_secrets:
         return known[0]
-    if is_app:
-        raise BadSettings(["APP_WEBHOOK_SECRETS is not set, and no --secret is given."])
-    unset = "STACK_WEBHOOK_SECRETS is not set, no --secret is given"
+    unset = f"{source.upper()}_WEBHOOK_SECRETS is not set, no --secret is given"
     if has_urls(settings):
-        raise BadSettings([f"{unset}, and only for the embedded database does `consumer up` keep one."])
+        raise BadSettings([f"{unset}, and `consumer up` keeps a secret only beside the embedded database."])
     try:
-        if kept := secrets.kept(data_dir(settings)):
+        if kept := secrets.kept(data_dir(settings), source):
             return kept.read_text().strip()
     except PermissionError:
         raise BadSettings([f"{unset}, and the one in {looked_in(settings)} is another user's."]) from None

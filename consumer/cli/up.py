@@ -58,7 +58,7 @@ class UpPlan:
     settings: Settings
     ops_port: int
     migrate_conninfo: str
-    secret_file: Path | None
+    secret_files: Mapping[str, Path]
 
     @property
     def is_embedded(self) -> bool:
@@ -100,7 +100,7 @@ def command(settings: Settings, *, host: str | None, port: int | None, is_embedd
         settings=replace(settings, host=host, port=port or free_port(host)),
         ops_port=OPS_PORT if settings.ops_port is None else settings.ops_port or free_port(settings.ops_host),
         migrate_conninfo=url(settings, "migrate") or "",
-        secret_file=None,
+        secret_files={},
     )
     refuse(_port_problems(plan))
     with _embedded(plan) if plan.is_embedded else nullcontext(plan) as settled:
@@ -133,11 +133,12 @@ def _other_up(plan: UpPlan) -> list[str]:
 
 @contextmanager
 def _embedded(plan: UpPlan) -> Iterator[UpPlan]:
-    """Run the embedded server, made if there is none, and settle on a secret."""
+    """Run the embedded server, made if there is none, and keep a secret for each source that has none."""
     folder = data_dir(plan.settings)
     with embedded.server(folder, create=True) as conninfo, lock_file(folder / RUNNING_LOCK, fcntl.LOCK_SH):
-        file = None if plan.settings.stack_webhook_secrets else secret.keep(folder)
-        yield replace(plan, migrate_conninfo=conninfo, secret_file=file)
+        configured = {"stack": plan.settings.stack_webhook_secrets, "app": plan.settings.app_webhook_secrets}
+        files = {source: secret.keep(folder, source) for source, secrets in configured.items() if not secrets}
+        yield replace(plan, migrate_conninfo=conninfo, secret_files=files)
 
 
 async def _up(plan: UpPlan, stop: asyncio.Event) -> None:
@@ -155,8 +156,8 @@ def _stop_on_failure(stop: asyncio.Event, settling: "asyncio.Task[None]") -> Non
 
 def _programs(plan: UpPlan) -> list[Program]:
     environment = dict(os.environ)
-    if plan.secret_file:
-        environment["STACK_WEBHOOK_SECRETS_FILE"] = str(plan.secret_file)
+    for source, file in plan.secret_files.items():
+        environment[f"{source.upper()}_WEBHOOK_SECRETS_FILE"] = str(file)
     flags = ["--embedded"] if plan.is_embedded else []
     listen = ["--host", plan.settings.host, "--port", str(plan.settings.port)]
     return [
@@ -168,8 +169,8 @@ def _programs(plan: UpPlan) -> list[Program]:
 async def _settle(plan: UpPlan) -> None:
     """Migrate, and only then say that all is there."""
     await _migrate(plan)
-    secret_file, conninfo = plan.secret_file, plan.migrate_conninfo
-    await announce(plan.settings, ops_port=plan.ops_port, conninfo=conninfo, secret_file=secret_file)
+    files, conninfo = plan.secret_files, plan.migrate_conninfo
+    await announce(plan.settings, ops_port=plan.ops_port, conninfo=conninfo, secret_files=files)
 
 
 async def _migrate(plan: UpPlan) -> None:
