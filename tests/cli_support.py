@@ -111,12 +111,14 @@ class Running:
 
 
 @contextmanager
-def running(folder: Path, settings: Mapping[str, str], *arguments: str) -> Iterator[Running]:
+def running(
+    folder: Path, settings: Mapping[str, str], *arguments: str, python: str | Path = sys.executable
+) -> Iterator[Running]:
     """Run a command as a process in *folder*, killed with all it started if it still runs in the end."""
     output = folder / f"{arguments[0]}.{time.monotonic_ns()}.log"
     with output.open("wb") as stream:
         process = subprocess.Popen(
-            [sys.executable, "-m", "consumer", *arguments],
+            [python, "-m", "consumer", *arguments],
             cwd=folder,
             env=environment(settings),
             stdin=subprocess.DEVNULL,
