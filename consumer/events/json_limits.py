@@ -1,4 +1,4 @@
-"""What a JSON text must keep to for PostgreSQL to store it as jsonb."""
+"""The limits of a JSON text that PostgreSQL can store as jsonb."""
 
 import json
 import re
@@ -13,7 +13,7 @@ NUL = "nul"
 TOO_DEEP = "too_deep"
 NUMBER_OUT_OF_RANGE = "number_out_of_range"
 
-# End users write metadata, so generous; orjson stops at 1,024 and PostgreSQL far later.
+# Generous, because end users write metadata; orjson stops at 1,024 levels and PostgreSQL far later.
 DEPTH_MAX = 512
 # A double written out in full has at most 1,074 fraction digits. PostgreSQL refuses more than 16,383,
 # and prints each of them: a short exponent becomes a long text.
@@ -26,9 +26,9 @@ NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 STEP_OF = {bracket: 1 if bracket in b"[{" else -1 for bracket in b"[]{}"}
 # An escape is one only after an even run of backslashes.
 NUL_ESCAPE = re.compile(rb"(?<!\\)(?:\\\\)*+\\u0000")
-# To read every number is slow, but one beyond the limits shows. Either its exponent is -1,000 or less, or has ten
-# digits: one pattern once all digits are zeros. Or it has a thousand fraction digits, so that ten bytes in a row of
-# every hundredth are digits.
+# Reading every number would be slow, so two quick patterns find texts that may hold one beyond the limits: an exponent
+# of -1,000 or less or of ten digits (once all digits are zeros), or a thousand fraction digits (then ten bytes in a row
+# of every hundredth byte are digits).
 DIGITS_TO_ZERO = bytes.maketrans(b"123456789E", b"000000000e")
 LONG_EXPONENT = re.compile(rb"0e(?:-0{4}|\+?0{10})")
 LONG_FRACTION = re.compile(rb"[0-9]{10}")

@@ -14,9 +14,9 @@ from standardwebhooks.webhooks import Webhook
 from consumer.errors import BadSettings, BadSignature
 from consumer.settings import signing_secrets
 
-# Eight times what Svix sends; it bounds the entries of a unique index.
+# Eight times what Svix sends; it bounds the entries of the unique index on message ids.
 MESSAGE_ID_CHARACTERS_MAX = 256
-# As a sender writes it into what it signs: no fraction, no leading zero. More digits than these are no time at all.
+# Whole seconds without a leading zero, as the sender signs them; fifteen digits are beyond any date.
 TIMESTAMP = re.compile(rb"0|-?[1-9][0-9]{0,14}")
 
 # Svix's own names and those of Standard Webhooks: the same three values.
@@ -26,7 +26,7 @@ SIGNED_HEADERS = frozenset(
 
 
 class Verified(NamedTuple):
-    """What a valid signature vouches for, besides the body."""
+    """What a valid signature proves, besides the body."""
 
     message_id: str
     signed_at: datetime
@@ -42,7 +42,7 @@ class Verifier:
         self._tolerance_seconds = int(tolerance.total_seconds())
 
     def verify(self, headers: Iterable[tuple[bytes, bytes]], body: bytes, now: datetime) -> Verified:
-        """Return the id and time that were signed; raise BadSignature, and nothing else, whatever the sender sent.
+        """Return the signed id and time; raise BadSignature, and nothing else, for any other input.
 
         *headers* are ASGI's, duplicates included. The age is judged in whole seconds, both limits inclusive.
         """
@@ -87,15 +87,15 @@ class _Key:
     fingerprint: str
 
     def signature(self, message_id: str, signed_at: datetime, body: bytes) -> str:
-        """Return the signature header's one right token, version included.
+        """Return the one valid token of the signature header, version included.
 
-        Comparing whole tokens as text settles what the library's own `verify` raises strange errors on (a token
-        without a comma, broken base64), and leaves the age to the clock we are handed.
+        The caller compares whole tokens as text: the library's own `verify` raises other errors for a token without a
+        comma or with broken base64, and takes the age from a clock of its own.
         """
         try:
             return self.webhook.sign(message_id, signed_at, body.decode())
         except UnicodeDecodeError:
-            # The library signs text only; a signed body that is no UTF-8 still has to be stored.
+            # The library signs text only, but a signed body that is not UTF-8 must be stored too.
             signed = b"%b.%d.%b" % (message_id.encode(), int(signed_at.timestamp()), body)
             return f"v1,{base64.b64encode(hmac.digest(self.secret, signed, 'sha256')).decode()}"
 
@@ -109,7 +109,7 @@ def _signed_headers(headers: Iterable[tuple[bytes, bytes]]) -> tuple[bytes, byte
             found[name] = value
     svix = found.get(b"svix-id", b""), found.get(b"svix-timestamp", b""), found.get(b"svix-signature", b"")
     webhook = found.get(b"webhook-id", b""), found.get(b"webhook-timestamp", b""), found.get(b"webhook-signature", b"")
-    # What was verified must be what is stored, whichever family a reader looks at.
+    # The verified id must be the stored one, whichever of the two families is read.
     if any(svix) and any(webhook) and svix != webhook:
         raise BadSignature("ambiguous_headers", "The svix- and webhook- headers differ.")
     signed = svix if any(svix) else webhook

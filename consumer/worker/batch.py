@@ -176,9 +176,9 @@ class BatchRunner:
         done = [(delivery, batch.outcomes[delivery.seq]) for delivery in claimed if delivery.seq in batch.outcomes]
         logs.log_outcomes([(d.message_id, d.event_type, d.user_id, outcome, d.attempts + 1) for d, outcome in done])
         for failed, error in batch.retried:
-            log.warning("delivery_retried", extra=_failure(failed, error))
+            log.warning(logs.DELIVERY_RETRIED, extra=_failure(failed, error))
         for failed, error in batch.buried:
-            log.error("delivery_buried", extra=_failure(failed, error))
+            log.error(logs.DELIVERY_BURIED, extra=_failure(failed, error))
         self.metrics.observe_batch(seconds, len(batch))
         for (event_type, outcome), n in Counter((d.event_type, outcome) for d, outcome in done).items():
             self.metrics.applied(event_type, outcome, n)

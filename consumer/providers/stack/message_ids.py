@@ -1,4 +1,4 @@
-"""When an event happened, read from its message id."""
+"""The time of an event, read from its Svix message id."""
 
 import re
 from datetime import UTC, datetime, timedelta
