@@ -111,6 +111,15 @@ def test_the_set_up_is_done_once(machine: Machine) -> None:
     assert machine.installed() == ["requirements.lock"]
 
 
+def test_a_named_python_comes_before_the_newest(machine: Machine) -> None:
+    for name in ("python3.13", "chosen"):
+        machine.add(name, PYTHON)
+
+    machine.call("run", "status", PYTHON="chosen")
+
+    assert f"--python {machine.bin / 'chosen'} " in machine.calls.read_text()
+
+
 def test_what_is_installed_is_what_is_locked_and_nothing_is_resolved(machine: Machine) -> None:
     machine.call("run", "status")
 
