@@ -15,7 +15,7 @@ import pytest
 from consumer.events.check import check
 from consumer.events.registry import EVENT_TYPES
 from consumer.simulator.checks import Answered, DemoTables, OutcomeCount, judge
-from consumer.simulator.samples import APP_TYPES, DATA, SampleContext, body
+from consumer.simulator.samples import APP_TYPES, SAMPLES, SampleContext, body
 from consumer.simulator.scenario import REQUEST_KINDS, ExpectedProfile, Scenario, write
 from tests.cli_support import running
 
@@ -149,7 +149,7 @@ def test_a_sign_in_audited_twice_is_noticed(scenario: Scenario) -> None:
     assert "sign-ins are in the audit" in difference
 
 
-@pytest.mark.parametrize("event_type", DATA)
+@pytest.mark.parametrize("event_type", SAMPLES)
 def test_every_sample_is_an_event_that_can_be_used(event_type: str) -> None:
     user_id = UUID(int=7, version=4)
     source = "app" if event_type in APP_TYPES else "stack"
@@ -160,4 +160,4 @@ def test_every_sample_is_an_event_that_can_be_used(event_type: str) -> None:
 
 
 def test_every_known_type_that_a_sender_may_send_has_a_sample() -> None:
-    assert set(DATA) == {name for name, kind in EVENT_TYPES.items() if kind.sources & {"stack", "app"}}
+    assert set(SAMPLES) == {name for name, kind in EVENT_TYPES.items() if kind.sources & {"stack", "app"}}

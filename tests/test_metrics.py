@@ -187,7 +187,7 @@ def test_the_docs_list_every_label_value(metrics: Metrics) -> None:
         for family in metrics.registry.collect()
         for sample in family.samples
         for name, label in sample.labels.items()
-        if name in {"outcome", "kind", "fault"} and label != "other"
+        if name in {"outcome", "kind", "error_class"} and label != "other"
     }
 
     assert {entry for entry in known if f"`{entry[2]}`" not in text} == set()

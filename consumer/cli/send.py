@@ -17,7 +17,7 @@ from consumer.cli.context import data_dir, has_urls, looked_in, pass_settings
 from consumer.cli.output import console, emit, json_option
 from consumer.errors import BadSettings
 from consumer.settings.settings import Settings
-from consumer.simulator.samples import APP_TYPES, DATA, SampleContext, body
+from consumer.simulator.samples import APP_TYPES, SAMPLES, SampleContext, body
 from consumer.simulator.sender import Answer, NotDelivered, Sender, new_message_id
 
 # More deliveries than these are counted, not listed.
@@ -67,9 +67,9 @@ def command(
     event_type = message["event_type"]
     if file := message["file"]:
         _refuse_another_type(file, event_type)
-    elif event_type not in DATA:
+    elif event_type not in SAMPLES:
         raise click.BadParameter(
-            f"there is no sample of {event_type}, only of {', '.join(DATA)}; --file takes any body."
+            f"there is no sample of {event_type}, only of {', '.join(SAMPLES)}; --file takes any body."
         )
     address = url or webhook_url(settings, "app" if event_type in APP_TYPES else "stack")
     with Sender(address, secret=secret or _secret(settings, address)) as sender:

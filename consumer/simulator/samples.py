@@ -3,25 +3,40 @@
 import random
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Self
+from functools import cache
+from importlib.resources import files
+from typing import Any, NamedTuple, Self
 from uuid import UUID, uuid4
 
 import orjson
 
-Data = dict[str, object]
+Data = dict[str, Any]
 
 FIRST_NAMES = ("Ada", "Alan", "Barbara", "Donald", "Edsger", "Frances", "Grace", "Hedy", "Joan", "Ken", "Radia", "Tim")
 LAST_NAMES = ("Allen", "Clarke", "Dijkstra", "Hopper", "Knuth", "Lamarr", "Liskov", "Lovelace", "Perlman", "Turing")
 DEPARTMENTS = ("Design", "Engineering", "Finance", "Sales", "Support")
 ROLES = ("admin", "member", "owner")
-# Events that an application's own backend signs, for Stack has none of the kind.
+# Events that an application's own backend signs, because Stack has none of the kind.
 APP_TYPES = frozenset({"user.signed_in", "user.signed_out", "profile.edited"})
+# The sample in samples.json of each type.
+SAMPLES: Mapping[str, str] = {
+    **dict.fromkeys(("user.created", "user.updated"), "user"),
+    "user.deleted": "deleted_user",
+    "user.signed_in": "sign_in",
+    "user.signed_out": "sign_out",
+    "profile.edited": "edit",
+    **dict.fromkeys(("team.created", "team.updated"), "team"),
+    "team.deleted": "deleted_team",
+    **dict.fromkeys(("team_membership.created", "team_membership.deleted"), "membership"),
+    **dict.fromkeys(("team_permission.created", "team_permission.deleted"), "team_permission"),
+    **dict.fromkeys(("project_permission.created", "project_permission.deleted"), "project_permission"),
+    **dict.fromkeys((f"issue.{verb}" for verb in ("created", "regressed", "resolved", "ignored", "merged")), "issue"),
+    "stack.test": "ping",
+}
 
 
-@dataclass(frozen=True, slots=True)
-class SampleContext:
-    """What a sample is about: whom, when, and where its made-up values come from."""
+class SampleContext(NamedTuple):
+    """The user and time of a sample, and the source of its made-up values."""
 
     user_id: UUID
     at_millis: int
@@ -29,124 +44,45 @@ class SampleContext:
 
     @classmethod
     def now(cls, user_id: UUID | None = None) -> Self:
-        """Return an occasion of this moment; samples about the same user are about the same person."""
+        """Return a context of this moment; one user has the same name in every sample."""
         user_id = user_id or uuid4()
         return cls(user_id, int(time.time() * 1000), random.Random(user_id.int))
-
-    def uuid(self) -> str:
-        """Return a made-up id."""
-        return str(UUID(int=self.choices.getrandbits(128), version=4))
 
 
 def body(event_type: str, context: SampleContext) -> bytes:
     """Return the body of one sample event; KeyError for a type without one."""
-    return orjson.dumps({"type": event_type, "data": DATA[event_type](context)})
+    return orjson.dumps({"type": event_type, "data": data(event_type, context)})
 
 
-def user(context: SampleContext) -> Data:
-    """Return a whole user as Stack describes it, with a made-up name, role and department."""
-    first, last = context.choices.choice(FIRST_NAMES), context.choices.choice(LAST_NAMES)
-    return {
-        "id": str(context.user_id),
-        "display_name": f"{first} {last}",
-        "primary_email": f"{first}.{last}.{context.user_id.hex[:6]}@example.com".lower(),
-        "primary_email_verified": True,
-        "primary_email_auth_enabled": True,
-        "profile_image_url": f"https://example.com/avatars/{context.user_id}.png",
-        "signed_up_at_millis": context.at_millis,
-        "last_active_at_millis": context.at_millis,
-        "client_metadata": {"theme": "dark"},
-        "client_read_only_metadata": None,
-        "server_metadata": {
-            "role": context.choices.choice(ROLES),
-            "department": context.choices.choice(DEPARTMENTS),
-        },
-        "selected_team_id": None,
-        "selected_team": None,
-        "has_password": True,
-        "otp_auth_enabled": False,
-        "passkey_auth_enabled": False,
-        "auth_with_email": True,
-        "requires_totp_mfa": False,
-        "oauth_providers": [],
-        "is_anonymous": False,
-        "is_restricted": False,
-        "restricted_reason": None,
-        "restricted_by_admin": False,
-        "restricted_by_admin_reason": None,
-        "restricted_by_admin_private_details": None,
-        "country_code": "NZ",
-        "risk_scores": {"sign_up": {"bot": 0, "free_trial_abuse": 0}},
+def data(event_type: str, context: SampleContext) -> Data:
+    """Return the `data` of one sample event; KeyError for a type without one."""
+    choose = context.choices.choice
+
+    @cache
+    def name() -> tuple[str, str]:
+        return choose(FIRST_NAMES), choose(LAST_NAMES)
+
+    made_up: Mapping[str, Callable[[], object]] = {
+        "$user_id": lambda: str(context.user_id),
+        "$now": lambda: context.at_millis,
+        "$new_id": lambda: str(UUID(int=context.choices.getrandbits(128), version=4)),
+        "$name": lambda: " ".join(name()),
+        "$email": lambda: f"{'.'.join(name())}.{context.user_id.hex[:6]}@example.com".lower(),
+        "$avatar": lambda: f"https://example.com/avatars/{context.user_id}.png",
+        "$role": lambda: choose(ROLES),
+        "$department": lambda: choose(DEPARTMENTS),
+        "$team": lambda: f"{choose(LAST_NAMES)} Works",
     }
 
+    def filled(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: filled(inner) for key, inner in value.items()}
+        return made_up[value]() if isinstance(value, str) and value.startswith("$") else value
 
-def _team(context: SampleContext) -> Data:
-    return {
-        "id": context.uuid(),
-        "display_name": f"{context.choices.choice(LAST_NAMES)} Works",
-        "profile_image_url": None,
-        "created_at_millis": context.at_millis,
-        "client_metadata": None,
-        "client_read_only_metadata": None,
-        "server_metadata": None,
-    }
+    return {key: filled(value) for key, value in _templates()[SAMPLES[event_type]].items()}
 
 
-def _issue(context: SampleContext) -> Data:
-    return {
-        "id": context.uuid(),
-        "short_id": "WEB-7",
-        "type": "TypeError",
-        "value": "cannot read properties of undefined",
-        "culprit": "app/checkout",
-        "level": "error",
-        "status": "unresolved",
-        "substatus": "new",
-        "first_seen_at_millis": context.at_millis,
-        "last_seen_at_millis": context.at_millis,
-        "times_seen": "1",
-        "service_name": "web",
-        "environment": "production",
-        "release": None,
-        "url": "https://example.com/issues/WEB-7",
-    }
-
-
-def _membership(context: SampleContext) -> Data:
-    return {"team_id": context.uuid(), "user_id": str(context.user_id)}
-
-
-def _team_permission(context: SampleContext) -> Data:
-    return {"id": "team_admin", **_membership(context)}
-
-
-def _project_permission(context: SampleContext) -> Data:
-    return {"id": "support_agent", "user_id": str(context.user_id)}
-
-
-DATA: Mapping[str, Callable[[SampleContext], Data]] = {
-    "user.created": user,
-    "user.updated": user,
-    "user.deleted": lambda context: {"id": str(context.user_id), "teams": []},
-    "user.signed_in": lambda context: {"id": str(context.user_id), "signed_in_at_millis": context.at_millis},
-    "user.signed_out": lambda context: {"id": str(context.user_id), "signed_out_at_millis": context.at_millis},
-    "profile.edited": lambda context: {
-        "id": str(context.user_id),
-        "department": context.choices.choice(DEPARTMENTS),
-    },
-    "team.created": _team,
-    "team.updated": _team,
-    "team.deleted": lambda context: {"id": context.uuid()},
-    "team_membership.created": _membership,
-    "team_membership.deleted": _membership,
-    "team_permission.created": _team_permission,
-    "team_permission.deleted": _team_permission,
-    "project_permission.created": _project_permission,
-    "project_permission.deleted": _project_permission,
-    "issue.created": _issue,
-    "issue.regressed": _issue,
-    "issue.resolved": _issue,
-    "issue.ignored": _issue,
-    "issue.merged": _issue,
-    "stack.test": lambda _: {"message": "Stack webhook test", "endpointUrl": "https://example.com/webhooks/stack"},
-}
+@cache
+def _templates() -> Mapping[str, Data]:
+    templates: Mapping[str, Data] = orjson.loads(files(__package__).joinpath("samples.json").read_bytes())
+    return templates

@@ -10,7 +10,7 @@ from uuid import UUID
 import orjson
 
 from consumer.providers.stack.message_ids import RANDOM_BYTES, compose
-from consumer.simulator.samples import Data, SampleContext, body, user
+from consumer.simulator.samples import Data, SampleContext, body, data
 
 RequestSource = Literal["stack", "app"]
 RequestKind = Literal[
@@ -114,10 +114,10 @@ class _Builder:
         self._put("stack", "forged", at, body("user.created", stranger))
 
     def _snapshot(self, event_type: str, user_id: UUID, at: datetime) -> Data:
-        data = user(self._context(user_id, at))
+        user = data(event_type, self._context(user_id, at))
         kind: RequestKind = "created" if event_type == "user.created" else "updated"
-        self._put("stack", kind, at, orjson.dumps({"type": event_type, "data": data}))
-        return data
+        self._put("stack", kind, at, orjson.dumps({"type": event_type, "data": user}))
+        return user
 
     def _put(self, source: RequestSource, kind: RequestKind, at: datetime, text: bytes) -> None:
         message_id = compose(at, self._choices.randbytes(RANDOM_BYTES))
