@@ -1,4 +1,4 @@
--- The machinery: who may do what, and the outbox with its queue.
+-- The roles, and the outbox with its queue.
 -- depends:
 
 DO $$
@@ -9,18 +9,18 @@ BEGIN
         'consumer_receiver', 'consumer_worker', 'consumer_operator', 'consumer_app', 'consumer_tenant', 'consumer_definer'
     ] LOOP
         BEGIN
-            -- Whoever may not make roles can have them made beforehand: only asking to would be refused.
+            -- A login that may not create roles can have them created beforehand: the mere attempt would be refused.
             IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = role_name) THEN
                 EXECUTE format('CREATE ROLE %I NOLOGIN NOINHERIT', role_name);
             END IF;
         EXCEPTION
-            -- Roles are cluster-wide: another database of this cluster is making it now.
+            -- Roles are cluster-wide: another database of this cluster is creating the role now.
             WHEN duplicate_object OR unique_violation THEN NULL;
         END;
         BEGIN
             EXECUTE format('GRANT %I TO CURRENT_USER', role_name);
         EXCEPTION
-            -- Somebody else made the role, and may have granted it already; if not, its first use says so.
+            -- Somebody else created the role and may have granted it already; if not, its first use fails.
             WHEN insufficient_privilege THEN NULL;
         END;
     END LOOP;
@@ -60,10 +60,10 @@ CREATE TABLE consumer.outbox (
     body bytea NOT NULL,
     CONSTRAINT outbox_message_key UNIQUE (source, message_id)
 );
--- outbox/replay, erase and export by user; outbox/replay by team.
+-- deliveries/count and deliveries/page by user; deliveries by team.
 CREATE INDEX outbox_user_id ON consumer.outbox (user_id) WHERE user_id IS NOT NULL;
 CREATE INDEX outbox_team_id ON consumer.outbox (team_id) WHERE team_id IS NOT NULL;
--- consumer.queue_stats and outbox/replay by time: rows lie in the order of arrival.
+-- consumer.queue_stats, deliveries/count and deliveries/page by time: rows lie in the order of arrival.
 CREATE INDEX outbox_received_at ON consumer.outbox USING brin (received_at) WITH (pages_per_range = 16);
 
 -- Rows come and go at the rate of events: vacuum by count, not by a share of a table that is mostly empty.
@@ -91,7 +91,7 @@ CREATE TABLE consumer.outcomes (
     CONSTRAINT outcomes_outcome CHECK (outcome IN ('applied', 'unchanged', 'stale', 'ignored', 'discarded')),
     at timestamptz NOT NULL DEFAULT now()
 );
--- consumer.queue_stats: rows lie in the order they were done.
+-- consumer.queue_stats: rows lie in the order of completion.
 CREATE INDEX outcomes_at ON consumer.outcomes USING brin (at) WITH (pages_per_range = 16);
 
 CREATE TABLE consumer.exclusions (
@@ -101,8 +101,8 @@ CREATE TABLE consumer.exclusions (
     excluded_at timestamptz NOT NULL DEFAULT now()
 );
 
--- A UNION ALL of constant states: a filter on the state prunes the branches, so that counting the pending costs no scan
--- of what is done.
+-- A UNION ALL of constant states: a filter on the state prunes the branches, so that a count of pending deliveries
+-- needs no scan of the done ones.
 CREATE VIEW consumer.deliveries WITH (security_invoker = TRUE) AS
 SELECT
     o.seq,
@@ -162,11 +162,13 @@ LEFT JOIN consumer.exclusions AS e ON d.seq = e.seq;
 CREATE VIEW consumer.queue_stats WITH (security_invoker = TRUE) AS
 SELECT
     (SELECT count(*) FROM consumer.pending) AS pending,
-    (SELECT count(*) FROM consumer.failures
-    WHERE state = 'retrying'
+    (
+        SELECT count(*) FROM consumer.failures
+        WHERE state = 'retrying'
     ) AS retrying,
-    (SELECT count(*) FROM consumer.failures
-    WHERE state = 'dead'
+    (
+        SELECT count(*) FROM consumer.failures
+        WHERE state = 'dead'
     ) AS dead,
     (SELECT count(*) FROM consumer.outcomes) AS done,
     coalesce(extract(EPOCH FROM now() - least(
@@ -176,11 +178,13 @@ SELECT
         ),
         (
             SELECT min(f.next_attempt_at) FROM consumer.failures AS f
-WHERE f.state = 'retrying' AND f.next_attempt_at <= now()
+            WHERE f.state = 'retrying' AND f.next_attempt_at <= now()
         )
     ))::double precision, 0) AS oldest_due_seconds,
-    (SELECT count(*) FROM consumer.outbox
-WHERE received_at > now() - interval '1 minute') AS received_last_minute,
+    (
+        SELECT count(*) FROM consumer.outbox
+        WHERE received_at > now() - interval '1 minute'
+    ) AS received_last_minute,
     (
         SELECT count(*) FROM consumer.outcomes
         WHERE at > now() - interval '1 minute' AND outcome IN ('applied', 'unchanged', 'stale', 'ignored')
@@ -191,7 +195,7 @@ GRANT SELECT (seq, source, message_id) ON consumer.outbox TO consumer_receiver;
 GRANT SELECT ON consumer.settings, consumer._yoyo_migration TO consumer_receiver, consumer_worker, consumer_operator;
 
 GRANT SELECT ON consumer.outbox, consumer.exclusions TO consumer_worker;
--- SELECT FOR UPDATE asks for UPDATE on at least one column.
+-- SELECT FOR UPDATE needs the UPDATE privilege on at least one column.
 GRANT SELECT, INSERT, DELETE, UPDATE (seq) ON consumer.pending TO consumer_worker;
 GRANT SELECT, INSERT, DELETE, UPDATE (seq) ON consumer.failures TO consumer_worker;
 GRANT SELECT, INSERT ON consumer.outcomes TO consumer_worker;

@@ -19,8 +19,8 @@ CREATE FUNCTION consumer.instant(millis text) RETURNS timestamptz
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN to_timestamp(millis::double precision / 1000);
 
--- A fact's place in the total order (rank, occurred_at, message_id), as one text that sorts by bytes. The source comes
--- last, behind a byte below all that an id can hold: it decides between equal ids, and between nothing else.
+-- The place of a fact in the total order (rank, occurred_at, message_id), as one text that sorts by bytes. The source
+-- comes last, behind a byte lower than any in an id, so that it decides only between equal ids.
 CREATE FUNCTION consumer.version(source text, occurred_at timestamptz, message_id text) RETURNS text
 LANGUAGE sql STABLE PARALLEL SAFE
 RETURN
@@ -79,15 +79,15 @@ CREATE TABLE identity.stack_user_profiles (
     CONSTRAINT stack_user_profiles_version CHECK ((version = '') = (message_id IS NULL))
 ) WITH (fillfactor = 80);
 
--- Whether an offered mirror row would change what is stored, beyond its version and the times of activity. What a
--- forgotten user's newer snapshot says is nothing to tell apart: what it would be compared with is gone.
+-- Whether an offered mirror row changes the stored row beyond its version and the times of activity. A newer snapshot
+-- of a forgotten user is no change, because the content to compare it with is gone.
 CREATE FUNCTION identity.is_news(
     offered identity.stack_user_profiles, known identity.stack_user_profiles
 ) RETURNS boolean
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN
 offered.has_profile > known.has_profile
-    OR least(offered.deleted_at, known.deleted_at) IS DISTINCT FROM known.deleted_at
+OR least(offered.deleted_at, known.deleted_at) IS DISTINCT FROM known.deleted_at
 OR (
     offered.version > known.version
     AND NOT known.is_forgotten
@@ -147,7 +147,7 @@ CREATE TABLE identity.profiles (
     deleted_at timestamptz -- null: living
 ) WITH (fillfactor = 80);
 
--- What of a profile the audit records: everything a change of which is one.
+-- The fields of a profile that the audit records: a change of any of them is audited.
 CREATE FUNCTION identity.image(profile identity.profiles) RETURNS jsonb
 LANGUAGE sql STABLE PARALLEL SAFE
 RETURN jsonb_build_object(
@@ -161,7 +161,7 @@ RETURN jsonb_build_object(
     'is_restricted', profile.is_restricted,
     'deleted_at', profile.deleted_at
 );
--- The fields in which two images differ, in the order of their names; all that are not null when there is none before.
+-- The fields that differ between two images, by name; without an image before, all fields that are not null.
 CREATE FUNCTION identity.changed_fields(before_image jsonb, after_image jsonb) RETURNS text[]
 LANGUAGE sql STABLE PARALLEL SAFE
 RETURN array_remove(ARRAY[
@@ -228,7 +228,7 @@ GRANT SELECT (
     last_sign_out_at, occurred_at, message_id, last_synced_at, sync_version, deleted_at
 ) ON identity.stack_user_profiles TO consumer_app;
 
--- Take the personal values of forgotten users out of the audit: the one change to it that is allowed.
+-- Remove the personal values of forgotten users from the audit: the only update of it that is allowed.
 CREATE FUNCTION identity.scrub_audit(user_ids uuid[]) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE

@@ -1,7 +1,7 @@
--- Teams as companies, who is in them, and the users whose home has to be looked for again.
+-- Teams as companies, their members, and the queue of users to re-home.
 -- depends: 0002.identity
 
--- The id under a key of a metadata object where it is a canonical UUID; null for anything else.
+-- The id under a key of a metadata object if it is a canonical UUID; null for anything else.
 CREATE FUNCTION consumer.metadata_id(metadata jsonb, key text) RETURNS uuid
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN CASE
@@ -10,8 +10,8 @@ RETURN CASE
         AND metadata ->> key ~ '^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$'
         THEN (metadata ->> key)::uuid
 END;
--- Which of the 256 advisory locks on companies is a company's: a batch may refer to more companies than the server has
--- room for locks. The last byte of an id is random.
+-- The advisory lock of a company, one of 256 (stripes): a batch may refer to more companies than the server has room
+-- for locks. The last byte of an id is random.
 CREATE FUNCTION consumer.company_stripe(id uuid) RETURNS integer
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN get_byte(uuid_send(id), 15);
@@ -19,19 +19,19 @@ RETURN get_byte(uuid_send(id), 15);
 REVOKE EXECUTE ON FUNCTION consumer.metadata_id, consumer.company_stripe FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION consumer.metadata_id, consumer.company_stripe TO consumer_worker, consumer_operator;
 
--- Of the event that the name and the logo come from. It begins with 1 for one of the team itself, with 0 for a team
--- inside a user; '': none is known, the company is a placeholder.
+-- The version of the event that the name and the logo come from. It begins with 1 for an event of the team itself, with
+-- 0 for a team inside a user; '': no such event is known, the company is a placeholder.
 ALTER TABLE identity.companies ADD COLUMN version text NOT NULL DEFAULT '' COLLATE "C";
 
--- The company that the winning snapshot's server metadata names, whether there is one or not; null: none.
+-- The company id in the server metadata of the winning snapshot, even if that company does not exist; null: none.
 ALTER TABLE identity.stack_user_profiles ADD COLUMN source_company_id uuid;
--- rehome/page: those whom metadata put there, those at home there.
+-- rehome/page: users that metadata puts into a company, users at home there.
 CREATE INDEX stack_user_profiles_source_company_id ON identity.stack_user_profiles (source_company_id, stack_user_id)
 WHERE source_company_id IS NOT NULL;
 CREATE INDEX stack_user_profiles_company_id ON identity.stack_user_profiles (company_id, stack_user_id)
 WHERE company_id IS NOT NULL;
 
--- All that is known of a user in a team; identity.company_members is made of it.
+-- All facts about a user in a team; identity.company_members is derived from them.
 CREATE TABLE consumer.memberships (
     user_id uuid NOT NULL,
     company_id uuid NOT NULL,
@@ -47,7 +47,7 @@ CREATE TABLE consumer.memberships (
 -- rehome/page: the members.
 CREATE INDEX memberships_company_id ON consumer.memberships (company_id, user_id);
 
--- The newest of each permission of a user in a team, member or not.
+-- The newest event of each permission of a user in a team, even if the user is not a member.
 CREATE TABLE consumer.team_permissions (
     user_id uuid NOT NULL,
     company_id uuid NOT NULL,
@@ -71,8 +71,8 @@ WHERE removed_at IS NULL;
 -- users/remove_profiles.
 CREATE INDEX company_members_user_id ON identity.company_members (user_id);
 
--- Companies that were made or deleted, with those of their users who have not been looked through yet. A batch only
--- adds rows, so that it never waits for a worker that is at one.
+-- Companies that were created or deleted, with the range of their users still to re-home. A batch only adds rows, so
+-- that it never waits for a worker that holds one.
 CREATE TABLE consumer.rehome (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     company_id uuid NOT NULL,
@@ -80,7 +80,7 @@ CREATE TABLE consumer.rehome (
     last_user_id uuid NOT NULL DEFAULT 'ffffffff-ffff-ffff-ffff-ffffffffffff',
     attempts integer NOT NULL DEFAULT 0,
     due_at timestamptz NOT NULL DEFAULT now(),
-    seq bigint NOT NULL -- of the delivery that did it
+    seq bigint NOT NULL -- the delivery that created or deleted the company
 );
 
 ALTER TABLE identity.company_members ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;

@@ -1,4 +1,4 @@
--- What the application sets on profiles, and its way to do so in SQL.
+-- Edits of profiles by the application, and the SQL function to store one.
 -- depends: 0003.companies
 
 -- The newest edit of each field of a user, withdrawals included: an older one must not come back.
@@ -9,7 +9,7 @@ CREATE TABLE consumer.edits (
     version text NOT NULL COLLATE "C",
     PRIMARY KEY (user_id, field)
 ) WITH (fillfactor = 90);
--- rehome/page and companies/fold: those whom an edit put into a company, whether there is one or not.
+-- rehome/page and companies/fold: users that an edit puts into a company, even if that company does not exist.
 CREATE INDEX edits_company_id ON consumer.edits (value, user_id) WHERE field = 'company_id';
 
 GRANT SELECT, INSERT, UPDATE, DELETE ON consumer.edits TO consumer_worker;
@@ -18,8 +18,8 @@ GRANT SELECT ON consumer.edits TO consumer_operator;
 -- Of two edits in the same microsecond the later one has the higher number.
 CREATE SEQUENCE consumer.edit_number;
 
--- Store an edit of a user's profile, as `profile.edited` from the application does, and return its message id. Null
--- withdraws a field, and what is absent stays as it is. What no worker could apply is refused and not stored.
+-- Store an edit of a user's profile, like `profile.edited` from the application, and return its message id. Null
+-- withdraws a field; an absent field stays as it is. An edit that no worker could apply is refused and not stored.
 CREATE FUNCTION identity.edit_profile(user_id uuid, edits jsonb) RETURNS text
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE

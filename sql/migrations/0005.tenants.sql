@@ -1,8 +1,8 @@
--- What a tenant sees, what an application asks for, and the indexes that serve both.
+-- Policies for tenants, functions and views for applications, and the indexes that serve both.
 -- depends: 0004.edits
 
--- The company and the person that a transaction is for: those that app.company_id and app.user_id name. Null, which
--- equals nothing, where the setting is absent or no UUID.
+-- The company and the user of a transaction, as app.company_id and app.user_id name them. Null, which equals nothing,
+-- if the setting is absent or not a UUID.
 CREATE FUNCTION identity.current_company_id() RETURNS uuid
 LANGUAGE sql STABLE PARALLEL SAFE
 RETURN CASE
@@ -17,8 +17,8 @@ RETURN CASE
         current_setting('app.user_id', TRUE) ~ '^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$'
         THEN current_setting('app.user_id', TRUE)::uuid
 END;
--- Whether the company that a transaction is for is active. As the definer, like the next two: a policy that reads
--- another table is planned with that one's policies, which costs more than a lookup and must not lead back.
+-- Whether the transaction's company is active. SECURITY DEFINER, like the next three: a policy that reads another table
+-- is planned with the policies of that table, which costs more than a lookup and must not recurse.
 CREATE FUNCTION identity.is_current_company_active() RETURNS boolean
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
@@ -28,7 +28,7 @@ BEGIN
     );
 END
 $$;
--- The mark of the guests of the company that a transaction is for; null where that is not active.
+-- The guest key of the transaction's company, the mark of its guests; null if the company is not active.
 CREATE FUNCTION identity.current_guest_key() RETURNS uuid
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
@@ -39,8 +39,8 @@ BEGIN
     );
 END
 $$;
--- The next guests of that company with a living profile, in the order of their ids; those with a role, where one is
--- asked for. As the definer: under the policies the planner expects few of them, and sorts all for each page.
+-- The next guests of the transaction's company with a living profile, by user id; with role_name, only users with that
+-- role. SECURITY DEFINER, because under the policies the planner expects few guests, and sorts all for a page.
 CREATE FUNCTION identity.current_guests(after uuid, role_name text, size integer) RETURNS SETOF uuid
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -60,7 +60,7 @@ BEGIN
     END IF;
 END
 $$;
--- The companies in which the person that a transaction is for is an active member.
+-- The companies in which the transaction's user is an active member.
 CREATE FUNCTION identity.current_memberships() RETURNS uuid[]
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
@@ -86,8 +86,8 @@ GRANT EXECUTE ON FUNCTION identity.current_guests TO consumer_tenant, consumer_a
 GRANT EXECUTE ON FUNCTION
 identity.is_current_company_active, identity.current_memberships TO consumer_tenant;
 
--- A name as a search compares it: compatibility forms, accents and case aside, and cut to what an index entry
--- may hold. Which letters have a lower case is for the database's LC_CTYPE to say.
+-- A name in the form that a search compares: without compatibility forms, accents and case, and cut to the size of an
+-- index entry. The database's LC_CTYPE decides which letters have a lower case.
 CREATE FUNCTION identity.folded(name text) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN left(
@@ -104,15 +104,15 @@ RETURN left(
 REVOKE EXECUTE ON FUNCTION identity.folded FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION identity.folded TO consumer_worker, consumer_app, consumer_tenant;
 
--- An index on the expression would not serve tenants: what is not LEAKPROOF is only asked of rows that the policies let
--- through, and a column is.
+-- An index on the expression would not serve tenants: PostgreSQL evaluates a function that is not LEAKPROOF only on
+-- rows that the policies let through. A stored column has no such limit.
 ALTER TABLE identity.profiles
 ADD COLUMN search_name text COLLATE "C" NOT NULL GENERATED ALWAYS AS (identity.folded(full_name)) STORED;
 
--- Who is an active member elsewhere than at home is a guest there. Those at home in a company and its guests are all
--- that it sees. Profiles, and the mirror that they are made of, bear the marks of the companies where they are guests,
--- for a policy must find them by an index: compared with a list of a company's guests, 200,000 of them took a minute. A
--- mark is no id: who sees a profile must not learn where else its user is a member.
+-- An active member of a company that is not the home is a guest there. A company sees the users at home in it and its
+-- guests. Profiles, and the mirror rows that they are derived from, carry the guest keys of the companies where the
+-- user is a guest, because a policy must find guests by an index: a comparison with a list of 200,000 guests took a
+-- minute. A guest key is not an id: a reader of a profile must not learn where else its user is a member.
 ALTER TABLE identity.companies ADD COLUMN guest_key uuid NOT NULL DEFAULT gen_random_uuid();
 ALTER TABLE identity.company_members ADD COLUMN is_guest boolean NOT NULL DEFAULT FALSE;
 ALTER TABLE identity.stack_user_profiles ADD COLUMN guest_keys uuid[]; -- ascending; null: nowhere
@@ -149,9 +149,9 @@ ALTER TABLE identity.company_members FORCE ROW LEVEL SECURITY;
 ALTER TABLE identity.stack_user_profiles FORCE ROW LEVEL SECURITY;
 ALTER TABLE identity.profiles FORCE ROW LEVEL SECURITY;
 
--- A sub-select is run once, not once a row, and only where what stands before it does not decide. The company is asked
--- for twice: the sub-select answers for most rows, and through the bare call the planner sees which company it is and
--- how large. Of an average one it would expect so little that it read a large one whole for one page.
+-- A sub-select runs once, not once a row, and only if the conditions before it do not decide. The company is compared
+-- twice: the sub-select answers for most rows, and the bare call shows the planner which company it is and how large.
+-- For a company of average size the planner would expect so few rows that it read a large one whole for one page.
 CREATE POLICY tenant ON identity.companies FOR SELECT TO consumer_tenant USING (
     deleted_at IS NULL
     AND (id = (SELECT identity.current_company_id()) OR id = ANY((SELECT identity.current_memberships())::uuid[]))
@@ -189,7 +189,8 @@ CREATE POLICY tenant ON identity.stack_user_profiles FOR SELECT TO consumer_tena
         OR guest_keys @> ARRAY[(SELECT identity.current_guest_key())]
     )
 );
--- What happened to whom the company sees, while it was theirs; another company's rows of the same person stay its own.
+-- A company sees the audit rows that name it, of users that it sees; rows of the same user that name another company
+-- stay hidden.
 CREATE POLICY tenant ON identity.profile_audit FOR SELECT TO consumer_tenant USING (
     company_id = identity.current_company_id()
     AND EXISTS (
@@ -200,8 +201,8 @@ CREATE POLICY tenant ON identity.profile_audit FOR SELECT TO consumer_tenant USI
 CREATE POLICY definer ON identity.companies FOR SELECT TO consumer_definer USING (TRUE);
 CREATE POLICY definer ON identity.company_members FOR SELECT TO consumer_definer USING (TRUE);
 
--- Whether an API key was ever put to use: what it brought in is in the outbox. Where there is none, nothing can confirm
--- what the webhooks told.
+-- Whether an API key was ever used: the outbox holds the deliveries that it brought. Without a key nothing can confirm
+-- the webhooks.
 CREATE FUNCTION identity.has_api_key() RETURNS boolean
 LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
@@ -212,8 +213,8 @@ $$;
 REVOKE EXECUTE ON FUNCTION identity.has_api_key FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION identity.has_api_key TO consumer_app, consumer_tenant, consumer_operator;
 
--- Each active company's living profiles, counted where they are at home. A profile is synced when Stack itself sent a
--- snapshot: such a version begins with 1. Without profiles the percentage is null.
+-- The living profiles of each active company, counted in their home company. A profile is synced if Stack itself sent a
+-- snapshot: its version begins with 1. Without profiles the percentage is null.
 CREATE VIEW identity.stack_integration_stats WITH (security_invoker = TRUE) AS
 SELECT
     c.id AS company_id,
@@ -230,9 +231,9 @@ LEFT JOIN identity.stack_user_profiles AS m ON p.user_id = m.stack_user_id AND m
 WHERE c.deleted_at IS NULL
 GROUP BY c.id, c.name;
 
--- Living profiles of which Stack itself sent no snapshot, or, once an API key could bring one, none of the last 24
--- hours. The hours are those since Stack's newest snapshot, whatever it changed; last_synced_at is when one last
--- changed something.
+-- Living profiles without a snapshot from Stack itself or, if an API key was ever used, without one in the last 24
+-- hours. hours_since_sync counts from Stack's newest snapshot, even if it changed nothing; last_synced_at is the time
+-- of the last change by a snapshot.
 CREATE VIEW identity.profiles_needing_sync WITH (security_invoker = TRUE) AS
 SELECT
     p.user_id,
@@ -269,18 +270,18 @@ GRANT SELECT (company_id, user_id, removed_at, is_guest) ON identity.company_mem
 GRANT SELECT ON identity.profiles TO consumer_definer;
 CREATE POLICY definer ON identity.profiles FOR SELECT TO consumer_definer USING (TRUE);
 
--- A page of a company in the order of the users' ids.
+-- A page of a company, by user id.
 CREATE INDEX profiles_company_id ON identity.profiles (company_id, user_id) WHERE company_id IS NOT NULL;
--- A company's people by role and by department. An index entry ends at 2.7 kB and either may be as long as the sender
--- likes: longer ones than are of use are left out, and a query that says so too finds the others here.
+-- A company's users by role and by department. An index entry holds at most 2.7 kB, but a sender may send any length:
+-- the index leaves out values over 256 bytes, and only a query with the same condition uses it.
 CREATE INDEX profiles_role_type ON identity.profiles (company_id, role_type, user_id)
 WHERE company_id IS NOT NULL AND octet_length(role_type) <= 256;
 CREATE INDEX profiles_department ON identity.profiles (company_id, department, user_id)
 WHERE company_id IS NOT NULL AND octet_length(department) <= 256;
--- What changed last in a company.
+-- The latest changes in a company.
 CREATE INDEX profiles_updated_at ON identity.profiles (company_id, updated_at, user_id) WHERE company_id IS NOT NULL;
--- The tenants' policies: a company's guests. Without fastupdate, or each query would read
--- what waits to be sorted in.
+-- The tenants' policies: a company's guests. Without fastupdate, because each query would read its list of pending
+-- entries too.
 CREATE INDEX profiles_guest_keys ON identity.profiles USING gin (guest_keys) WITH (fastupdate = FALSE)
 WHERE guest_keys IS NOT NULL;
 CREATE INDEX stack_user_profiles_guest_keys ON identity.stack_user_profiles USING gin (guest_keys)
@@ -288,10 +289,9 @@ WITH (fastupdate = FALSE) WHERE guest_keys IS NOT NULL;
 -- identity.search_profiles.
 CREATE INDEX profiles_search_name ON identity.profiles (company_id, search_name, user_id) WHERE company_id IS NOT NULL;
 
--- Profiles of the company that the transaction is for by a part of their name, whatever its case and accents: first
--- those that begin with it, in the order of the names, then those that have it further inside. The empty name is
--- everybody's. The first are a range of an index, as many as the page holds; the others take a walk along that index
--- through the company.
+-- Profiles of the transaction's company with a name that contains this text, in any case and with any accents: first
+-- names that begin with it, in order, then the others. The empty text matches everybody. The first names are a range of
+-- an index, at most a page of it; the others need a walk along that index through the company.
 CREATE FUNCTION identity.search_profiles(name text, page_size integer DEFAULT 50) RETURNS SETOF identity.profiles
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE

@@ -1,12 +1,12 @@
--- What became of the application's deliveries: a sign-in callback waits for the row (`Prefer: wait=N`).
+-- The state of the application's deliveries: a sign-in callback waits for its profile (`Prefer: wait=N`).
 -- depends: 0005.tenants
 
 GRANT SELECT (message_id, user_id) ON consumer.outbox TO consumer_definer;
 GRANT SELECT (seq, state) ON consumer.failures TO consumer_definer;
 GRANT SELECT (seq) ON consumer.outcomes TO consumer_definer;
 
--- The state of each stored delivery of the application, and the profile of whom it concerns: null where there is none.
--- The receiver, whose login faces strangers, learns of nobody but whom the application has just named.
+-- The state of each stored delivery of the application, and the profile of its user; null if there is none. The
+-- receiver is public: its login can read only the profiles of users that the application has just named.
 CREATE FUNCTION consumer.app_deliveries(message_ids text[])
 RETURNS TABLE (message_id text, state text, profile jsonb)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET timezone = 'UTC' AS $$

@@ -1,15 +1,15 @@
--- A retention of the audit's own: what is older is removed, a slice of time in each transaction.
+-- The retention of the audit: older rows are removed, one slice of time per transaction.
 -- depends: 0006.following
 
--- Where the audit begins. A replay of older sign-ins does not write again what was removed.
+-- The start of the audit: a replay of older sign-ins does not write the removed rows again.
 ALTER TABLE consumer.settings ADD COLUMN audited_since timestamptz; -- null: nothing was removed
 
 -- identity.prune_audit: rows lie in the order of their time.
 CREATE INDEX profile_audit_at ON identity.profile_audit USING brin (at) WITH (pages_per_range = 16);
 
--- Remove the next slice of the audit that is older than an instant; returns how many rows it had, and where the audit
--- begins now. The one way to remove any; two who prune take turns. The audit never begins in the future: what comes
--- until then would not be audited.
+-- Remove the next slice of the audit that is older than an instant; return how many rows it had, and the new start of
+-- the audit. Only this function removes audit rows; concurrent callers take turns. The audit never starts in the
+-- future: rows until then would not be audited.
 CREATE FUNCTION identity.prune_audit(before timestamptz, step interval, OUT removed bigint, OUT reached timestamptz)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE

@@ -1,5 +1,6 @@
--- The columns of a table: what each can hold, whether it must, and what fills it unasked. A generated one can't be
--- written; one is_unique whose values alone tell rows apart; sequence: what a serial default needs.
+-- The columns of a table: type, NOT NULL, default and uniqueness.
+-- A generated column can't be written. is_unique: a unique index covers this column alone. sequence: the sequence of a
+-- serial default.
 WITH sequences AS (
     SELECT
         p.refobjsubid AS attnum,

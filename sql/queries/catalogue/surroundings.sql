@@ -1,5 +1,5 @@
--- What else a write to a table meets: triggers that fire, what refers to its rows, what of it must be unique, and what
--- is checked; and by column name the table that a foreign key of one column leads to.
+-- All else that a write to a table meets: its triggers, the foreign keys that refer to it, its unique indexes and its
+-- CHECK constraints; and, by column name, the table that a foreign key of one column refers to.
 WITH constraints AS (
     SELECT
         k.contype,

@@ -1,4 +1,4 @@
--- How many deliveries ended in which state, with which outcome or error.
+-- Count the deliveries by state and by outcome or error.
 SELECT
     state,
     coalesce(outcome, error_code) AS outcome,

@@ -1,4 +1,4 @@
--- What `demo` compares of every profile.
+-- The columns of each profile that `demo` compares.
 SELECT
     user_id,
     full_name,

@@ -1,8 +1,16 @@
--- Fold the claimed deliveries about teams into the companies: name and logo from the newest event of the team, else
--- from the newest selected team in a user from Stack; deleted at the oldest deletion. What names a team makes its row.
--- A selected team does not touch a company that has an event of its own: it would lock a row that every batch wants.
--- A company that was deleted, or made after an edit or metadata named it, sends its users to look for a home again.
--- Returns one row: the deliveries that changed a company, and those that a newer one outdoes.
+-- Fold the claimed deliveries about teams into identity.companies: name and logo from the newest event of the team,
+-- else from the newest selected team in a user from Stack; deleted_at from the oldest deletion. Each team that a
+-- delivery names gets a row.
+-- A selected team does not touch a company that has an event of its own: it would lock a row that every batch needs.
+-- Queue a company in consumer.rehome if it was deleted, or created after an edit or metadata named it.
+-- Return one row: the deliveries that changed a company, and those that a newer delivery supersedes.
+-- selecting: deliveries that name a selected team without an event of its own so far
+-- teams:     deliveries about a team, its own events and `selecting`, each with version and body
+-- deletions: the oldest deletion of each company
+-- newest:    the newest name and logo of each company
+-- offered:   the companies that change, compared with the stored rows
+-- written:   `offered`, put into identity.companies
+-- queued:    companies put into consumer.rehome
 WITH selecting AS MATERIALIZED (
     SELECT
         n.seq,
@@ -61,7 +69,7 @@ newest AS MATERIALIZED (
     ORDER BY company_id ASC, version COLLATE "C" DESC, seq ASC
 ),
 
--- Who makes or deletes a company holds it alone, so these differences are settled.
+-- The batch holds an exclusive lock on each company that it creates or deletes, so these comparisons stay true.
 offered AS MATERIALIZED (
     SELECT
         n.company_id,

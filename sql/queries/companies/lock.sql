@@ -1,8 +1,8 @@
--- Lock the companies that a batch makes or deletes alone, and those it only refers to together with whoever does no
--- more either, until the transaction ends. Else one transaction could join a user to a company that it reads as active
--- while another deletes the company and looks for the members it sees.
--- Comes after the mirror rows, in the order of the stripes, each once in its strongest mode; what depends on a company
--- is read by the statements after this one.
+-- Take an exclusive lock on each company the batch creates or deletes and a shared lock on each it only refers to,
+-- until the transaction ends. Otherwise one transaction could join a user to a company that it reads as active, while
+-- another deletes the company and re-homes only the members that it sees.
+-- Run it after the mirror rows are locked. It locks each stripe once, in order, in the strongest mode needed. Only
+-- later statements may read rows that depend on a company.
 WITH claimed AS MATERIALIZED (
     SELECT
         team_id,

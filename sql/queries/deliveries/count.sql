@@ -1,4 +1,4 @@
--- How many deliveries match, by state; a discarded one never matches.
+-- Count the matching deliveries by state; a discarded one never matches.
 SELECT
     q.state,
     count(*) AS deliveries
@@ -28,7 +28,7 @@ WHERE
     AND (%(user_id)b::uuid IS NULL OR o.user_id = %(user_id)b::uuid)
     AND (
         %(message_ids)b::text[] IS NULL
-        -- Every source is named, for the unique index begins with it.
+        -- Name every source, because the unique index begins with it.
         OR (
             o.source IN ('stack', 'app', 'backfill', 'reconcile', 'operator')
             AND o.message_id = ANY(%(message_ids)b::text[])

@@ -1,5 +1,5 @@
--- Exclude dead deliveries for good; one that is not dead any more stays as it is.
--- What it died of goes with its failure, so the reason quotes it.
+-- Exclude dead deliveries for good; a delivery that is no longer dead stays as it is.
+-- The failure row is deleted, so the reason quotes its error.
 WITH discarded AS (
     DELETE FROM consumer.failures
     WHERE seq = ANY(ARRAY(

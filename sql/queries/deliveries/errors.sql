@@ -1,4 +1,4 @@
--- What could not be applied, the most frequent error and reason first, each with its latest example.
+-- Group the failed deliveries by error and reason, the most frequent first, each group with its latest example.
 WITH groups AS (
     SELECT
         f.state,

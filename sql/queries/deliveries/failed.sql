@@ -1,4 +1,4 @@
--- What could not be applied, each by itself, the oldest first.
+-- List the failed deliveries, the oldest first.
 SELECT
     o.message_id,
     f.state,

@@ -1,4 +1,4 @@
--- All that is known of the deliveries with one message id: each source may have one.
+-- All columns of the deliveries with one message id: each source may have one.
 SELECT
     d.seq,
     d.source,
@@ -25,7 +25,7 @@ INNER JOIN consumer.outbox AS o ON d.seq = o.seq
 LEFT JOIN consumer.failures AS f ON d.seq = f.seq
 LEFT JOIN consumer.exclusions AS e ON d.seq = e.seq
 WHERE
-    -- Every source is named, for the unique index begins with it.
+    -- Name every source, because the unique index begins with it.
     d.source IN ('stack', 'app', 'backfill', 'reconcile', 'operator')
     AND d.message_id = %(message_id)b::text
 ORDER BY d.seq;

@@ -1,4 +1,4 @@
--- The dead deliveries among those given, locked, with all that tells whether they can be applied now.
+-- Lock the dead ones of these deliveries; return the columns that decide whether they can be applied now.
 SELECT
     f.seq,
     o.source,

@@ -1,6 +1,7 @@
--- The next page of the deliveries that match, oldest first; a discarded one never matches.
--- The union's legs carry no WHERE: only such legs are merged in the order of their indexes, 1 ms a page beside a
--- million rows where consumer.deliveries takes 560. Both tables are told where to start: one is all the planner infers.
+-- The next page of the matching deliveries, oldest first; a discarded one never matches.
+-- The branches of the union have no WHERE, because only such branches are merged in the order of their indexes: 1 ms a
+-- page in a million rows, where consumer.deliveries takes 560. Both tables have a condition on seq, because the planner
+-- does not infer the second.
 SELECT
     q.seq,
     q.state
@@ -32,7 +33,7 @@ WHERE
     AND (%(user_id)b::uuid IS NULL OR o.user_id = %(user_id)b::uuid)
     AND (
         %(message_ids)b::text[] IS NULL
-        -- Every source is named, for the unique index begins with it.
+        -- Name every source, because the unique index begins with it.
         OR (
             o.source IN ('stack', 'app', 'backfill', 'reconcile', 'operator')
             AND o.message_id = ANY(%(message_ids)b::text[])

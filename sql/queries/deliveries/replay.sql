@@ -1,5 +1,5 @@
--- Put deliveries back to pending; one that is pending, discarded or in a worker's hands stays as it is.
--- A failure that someone holds is being tried right now. A done one that someone holds is waited for: it may stay done.
+-- Put deliveries back to pending; those that are pending, discarded or claimed by a worker stay as they are.
+-- Skip a locked failure, because a worker is trying it now. Wait for a locked outcome, because it may stay done.
 WITH undone AS (
     DELETE FROM consumer.outcomes
     WHERE seq = ANY(ARRAY(

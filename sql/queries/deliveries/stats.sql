@@ -1,4 +1,4 @@
--- How many deliveries are in which state, how late the queue is, and how fast both ends move.
+-- The deliveries by state, the age of the oldest due one, and the rates of arrival and of application.
 SELECT
     pending,
     retrying,

@@ -1,7 +1,7 @@
--- Fold the claimed edits into what is known: of each user and field the newest counts, a withdrawal like any other.
--- Of who is forgotten nothing is kept that edits/forget takes.
--- Returns one row: the deliveries that changed what is known, and those that a newer one outdoes.
--- The users are locked by their mirror rows, so what is known is settled.
+-- Fold the claimed edits into consumer.edits: for each user and field the newest one wins, a withdrawal included.
+-- Of a forgotten user, no edit is stored that edits/forget would delete.
+-- Return one row: the deliveries that changed a stored edit, and those that a newer delivery supersedes.
+-- The users are locked by their mirror rows, so the stored edits cannot change meanwhile.
 WITH claimed AS MATERIALIZED (
     SELECT
         o.seq,

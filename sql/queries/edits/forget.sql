@@ -1,5 +1,5 @@
--- Take from forgotten users the edits of which no row is made any more: where a profile is left all but the company,
--- which a deleted user has none of, serve it.
+-- Delete edits of forgotten users that no row is derived from. A kept profile still uses all edits except the one of
+-- the company, because a deleted user has no company.
 DELETE FROM consumer.edits AS e
 USING identity.stack_user_profiles AS m, consumer.settings AS s
 WHERE

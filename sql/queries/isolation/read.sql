@@ -1,6 +1,7 @@
--- Who could see or do more in our schemas than they should, and what vacuum leaves out; save for tables and
--- bypassing_roles each list is empty where all is well. Left out among the application's logins: the superuser that
--- the cluster was made with, whose powers nobody can take, and who owns the schemas or asks this, judged elsewhere.
+-- Rights in our schemas that roles should not have, and tables that vacuum skips; each list except tables and
+-- bypassing_roles is empty if all is well.
+-- bypassing_applications leaves out the cluster's first superuser, because nobody can take its rights away, and the
+-- owner of the schemas and the present login, because other checks cover them.
 WITH RECURSIVE ours AS (
     SELECT
         oid,
@@ -65,7 +66,7 @@ unvacuumed AS (
     WHERE o.option_name = 'autovacuum_enabled' AND NOT o.option_value::boolean
 ),
 
--- Without a policy its readers see no row; with one for somebody else, somebody else does.
+-- Pairs of a table and a role that reads it, without a policy for the role: the role sees no row.
 unguarded AS (
     SELECT r.relation || ' for ' || s.role_name AS relation
     FROM relations AS r

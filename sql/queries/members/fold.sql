@@ -1,7 +1,7 @@
--- Fold the claimed deliveries that tell of memberships into what is known of each user in each team: the first join,
--- the last explicit join, the last removal, and whether Stack named the team as the user's selected one.
--- Returns one row: the deliveries that changed what is known, those that a newer one outdoes, and the users concerned.
--- The users are locked by their mirror rows, so what is known is settled.
+-- Fold the claimed deliveries about memberships into consumer.memberships: for each user and team the first join, the
+-- last explicit join, the last removal, and whether Stack named the team as the user's selected one.
+-- Return one row: deliveries that changed a stored fact, those that a newer one supersedes, and the users concerned.
+-- The users are locked by their mirror rows, so the stored facts cannot change meanwhile.
 WITH delivered AS MATERIALIZED (
     SELECT
         o.seq,

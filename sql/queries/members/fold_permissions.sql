@@ -1,6 +1,7 @@
--- Fold the claimed deliveries that tell of permissions: of each user, team and permission the newest one counts.
--- Returns one row: the deliveries that changed what is known, those that a newer one outdoes, and the users concerned.
--- The users are locked by their mirror rows, so what is known is settled.
+-- Fold the claimed deliveries about permissions into consumer.team_permissions: for each user, team and permission the
+-- newest one wins.
+-- Return one row: deliveries that changed a stored fact, those that a newer one supersedes, and the users concerned.
+-- The users are locked by their mirror rows, so the stored facts cannot change meanwhile.
 WITH facts AS MATERIALIZED (
     SELECT
         o.seq,

@@ -1,7 +1,7 @@
--- Bring the mirror's home of these users in line: the company that their newest edit names, else the one that their
--- metadata names, where it is active, else that of the active membership with the oldest first join, else the default
--- one; none for who is deleted. Note where else they are members, as guests. Returns the users of whom
--- either changed.
+-- Recompute the home company of these users in the mirror. The first active company wins: the one of the newest edit,
+-- the one that metadata names, the one of the active membership with the oldest first join, the default one. A deleted
+-- user has no home.
+-- Mark the other active memberships as guest memberships. Return the users with a new home or new guest keys.
 WITH homes AS MATERIALIZED (
     SELECT
         m.stack_user_id AS user_id,

@@ -1,5 +1,6 @@
--- Make the members of what is known of these users: removed since the oldest of their removal, where no newer join
--- follows it, their own deletion and that of the company. A deleted user whose data is gone is in no company.
+-- Derive identity.company_members of these users from consumer.memberships. removed_at is the oldest of three: the last
+-- removal, if no newer join follows it, the user's deletion, and the company's deletion. A user deleted under `hard`
+-- gets no row, except one marked is_held.
 WITH derived AS MATERIALIZED (
     SELECT
         f.company_id,

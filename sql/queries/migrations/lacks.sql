@@ -1,6 +1,6 @@
--- What stands between this login and the migrations; each list is empty where nothing does.
--- Up to PostgreSQL 15 whoever may create roles may also grant them; later only those it was made an admin of, which
--- pg_has_role calls membership.
+-- The rights that this login lacks for the migrations; each list is empty if nothing is missing.
+-- Up to PostgreSQL 15 a login that may create roles may also grant any role. Later versions allow only roles of which
+-- it is an admin; pg_has_role reports that as membership.
 WITH schemas AS (
     SELECT
         s.name,

@@ -1,4 +1,4 @@
--- Under which ROLE_PREFIX this database was migrated; no row before the first migration.
+-- The ROLE_PREFIX under which this database was migrated; no row before the first migration.
 SELECT left(r.rolname, -length('_worker')) AS role_prefix
 FROM pg_namespace AS n
 CROSS JOIN aclexplode(n.nspacl) AS a

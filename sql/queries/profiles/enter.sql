@@ -1,4 +1,4 @@
--- Give the transaction its role and the company and the person it is for; an empty text is none.
+-- Set the role, the company and the user of the transaction; an empty text means none.
 SELECT
     set_config('role', %(role)b::text, TRUE),
     set_config('app.company_id', %(company_id)b::text, TRUE),

@@ -1,4 +1,4 @@
--- A user's profile, deleted or not, where the caller may see it.
+-- A user's profile, deleted or not, if the caller may see it.
 SELECT
     p.user_id,
     p.company_id,

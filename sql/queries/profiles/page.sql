@@ -1,6 +1,6 @@
--- The next living profiles, in the order of the ids, of those that the company in app.company_id sees, at home there or
--- its guests; those with a role, where one is asked for.
--- Each part brings no more than a page: sorted together they would grow with the company.
+-- The next living profiles of the company in app.company_id, by user id: users at home there and its guests; with
+-- role_type, only users with that role.
+-- Each part returns at most a page. Without that, the sort would grow with the company.
 SELECT
     p.user_id,
     p.company_id,

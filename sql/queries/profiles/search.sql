@@ -1,4 +1,4 @@
--- Profiles that the company in app.company_id sees by a part of their name: first those that begin with it.
+-- Profiles of the company in app.company_id with a name that contains this text; names that begin with it come first.
 SELECT
     p.user_id,
     p.company_id,

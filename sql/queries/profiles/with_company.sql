@@ -1,4 +1,4 @@
--- A user's profile with the home company, which is null where there is none or the caller may not see it.
+-- A user's profile with the home company; its columns are null if there is none or the caller may not see it.
 SELECT
     p.user_id,
     p.company_id,

@@ -1,4 +1,4 @@
--- Remove the next slice of what the audit no longer keeps; returns how many rows it had, and whether more may follow.
+-- Remove the next slice of expired audit rows; return how many rows it had, and whether more may follow.
 SELECT
     removed,
     coalesce(reached < now() - %(kept)b::interval, FALSE) AS is_more

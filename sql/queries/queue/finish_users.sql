@@ -1,5 +1,5 @@
--- Mark claimed user deliveries done, each with what it did to its user, and tell which outcome each had.
--- The claimed deliveries come first, as a fence: by way of the users the cost would grow with all they ever sent.
+-- Mark claimed user deliveries done, each with its outcome for its user; return the outcomes.
+-- claimed is MATERIALIZED, because joining through users would read every delivery they ever sent.
 WITH claimed AS MATERIALIZED (
     SELECT
         seq,

@@ -1,4 +1,4 @@
--- Put the fact that a company is the default one into the outbox, once per company; returns nothing when it is there.
+-- Store the delivery that declares the default company, once per company; return no row if it is stored already.
 INSERT INTO consumer.outbox (source, message_id, event_type, team_id, occurred_at, body)
 VALUES (
     'operator',

@@ -1,4 +1,4 @@
--- Note where to go on with a company.
+-- Record the next user of a company to re-home.
 UPDATE consumer.rehome
 SET next_user_id = %(next_user_id)b::uuid
 WHERE id = %(id)b::bigint;

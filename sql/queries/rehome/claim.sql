@@ -1,4 +1,4 @@
--- Take the company whose users have waited longest to be looked through; skip those another worker is at.
+-- Take the company that has waited longest for re-homing; skip those that another worker holds.
 SELECT
     id,
     company_id,

@@ -1,3 +1,3 @@
--- Note that all users of a company were looked through.
+-- Remove a company from the queue after its last page.
 DELETE FROM consumer.rehome
 WHERE id = %(id)b::bigint;

@@ -1,4 +1,4 @@
--- Whether users wait to be looked for a home again.
+-- Whether any company waits for re-homing.
 SELECT exists(
     SELECT FROM consumer.rehome
     WHERE due_at <= now()

@@ -1,5 +1,5 @@
--- The next users of a company in the order of their ids: who is or was a member, whom an edit or metadata put there,
--- who is at home there. Each branch ends early, so that a page costs the same in a company of any size.
+-- The next users of a company, by id: present and past members, users that an edit or metadata puts there, and users at
+-- home there. Each branch has a LIMIT, so that a page costs the same in a company of any size.
 SELECT user_id
 FROM (
     (

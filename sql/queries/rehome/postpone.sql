@@ -1,4 +1,4 @@
--- Put users of a company, from one id to another, aside until the delay is over.
+-- Postpone the users of a company, from one id to another, until the delay is over.
 INSERT INTO consumer.rehome (company_id, next_user_id, last_user_id, attempts, seq, due_at)
 VALUES (
     %(company_id)b::uuid,

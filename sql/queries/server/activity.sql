@@ -1,4 +1,4 @@
--- Who is connected and what holds vacuum back; without pg_read_all_stats others' transactions stay unseen.
+-- Connections, and transactions that hold vacuum back; without pg_read_all_stats those of other logins are hidden.
 WITH sessions AS (
     SELECT
         application_name,
@@ -31,7 +31,7 @@ slots AS (
 ),
 
 server AS (
-    -- A session whose kind is hidden is a client's: the server's own processes hide nothing.
+    -- A session with a hidden backend_type is a client's: the server's own processes hide nothing.
     SELECT count(*) FILTER (WHERE backend_type IS NULL OR backend_type = 'client backend') AS connections
     FROM pg_stat_activity
 ),

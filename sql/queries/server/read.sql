@@ -1,5 +1,5 @@
--- What the server is, how it is set, and what this login may do there.
--- By the catalogue's tables: to look a relation up by its name needs a privilege on its schema.
+-- The version and settings of the server, and the rights of this login.
+-- Read the catalogue's tables, because a lookup of a relation by name needs a privilege on its schema.
 SELECT
     current_setting('server_version') AS version,
     current_setting('server_version_num')::integer AS version_number,

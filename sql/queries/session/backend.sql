@@ -1,2 +1,2 @@
--- The process that serves this connection: not the one that answered the connect where a pooler is in between.
+-- The server process behind this connection. With a pooler in between, another process answered the connect.
 SELECT pg_backend_pid() AS pid;

@@ -1,5 +1,5 @@
--- Take a role and limits: for this transaction where is_local says so, for behind a pooler anything else reaches
--- strangers; else for the whole session.
+-- Take a role and limits: with is_local for this transaction, because behind a pooler a session-wide setting would leak
+-- to other clients; else for the whole session.
 SELECT
     set_config('default_transaction_isolation', 'read committed', %(is_local)b::boolean),
     set_config('role', %(role)b::text, %(is_local)b::boolean),

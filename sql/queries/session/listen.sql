@@ -1,2 +1,2 @@
--- Hear session/wake; behind a transaction pooler nothing is heard and polling does the work.
+-- Listen for session/wake; behind a transaction pooler no notification arrives, and polling does the work.
 LISTEN consumer_wake;

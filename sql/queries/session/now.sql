@@ -1,2 +1,2 @@
--- The database's clock, which every stored time comes from.
+-- The database's clock, the source of every stored time.
 SELECT now() AS now;

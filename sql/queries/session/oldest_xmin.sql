@@ -1,4 +1,4 @@
--- How long the oldest transaction of this database has been open, as far as this login may see; and the clock.
+-- The age of the oldest open transaction of this database that this login may see, and the clock.
 SELECT
     coalesce(extract(EPOCH FROM clock_timestamp() - min(xact_start)), 0)::double precision AS oldest_xmin_seconds,
     clock_timestamp() AS now

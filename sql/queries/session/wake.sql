@@ -1,2 +1,2 @@
--- Tell idle workers of this database that there is work: a hint only, they poll anyway.
+-- Notify idle workers of this database that there is work: only a hint, because they poll anyway.
 SELECT pg_notify('consumer_wake', '');

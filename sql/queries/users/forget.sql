@@ -1,5 +1,5 @@
--- Take the personal data of deleted users out of their mirror rows, as the delete policy says; a profile that an
--- application holds is anonymised under `hard` too, and who was forgotten once is not remembered under `soft`.
+-- Remove the personal data of deleted users from their mirror rows, as the delete policy says. A user marked is_held is
+-- anonymised even under `hard`; a user forgotten once stays forgotten under `soft`.
 UPDATE identity.stack_user_profiles AS m
 SET
     stack_display_name = NULL,

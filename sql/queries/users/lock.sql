@@ -1,4 +1,4 @@
--- Lock users by their mirror rows, in key order and without a change.
+-- Lock users by their mirror rows, in key order; insert missing rows, leave the others unchanged.
 INSERT INTO identity.stack_user_profiles AS known (stack_user_id)
 SELECT unnest(%(user_ids)b::uuid[]) AS user_id
 ORDER BY user_id

@@ -1,5 +1,5 @@
--- Note whose profile or membership should have been removed and is still there, because an application's constraint or
--- trigger keeps it: from now on the user is anonymised, not removed.
+-- Mark users deleted under `hard` that still have a profile or membership, because an application's constraint or
+-- trigger keeps it: from now on they are anonymised, not removed.
 UPDATE identity.stack_user_profiles AS m
 SET is_held = TRUE
 FROM consumer.settings AS s

@@ -1,9 +1,15 @@
 -- Fold the claimed deliveries about users into the mirror: the newest snapshot by version, the oldest deletion, the
--- latest of each time. This statement comes first and in key order, for a mirror row is its user's lock: every user of
--- the batch gets one and is locked by it even where nothing changes.
--- A new user is at home in the default company until somebody looks under the companies' locks.
--- Returns one row: the users whose row was written; those of them with new content; those of them deleted; those with
--- new content who may have another home now; and the deliveries in which Stack names a selected team, with that team.
+-- latest of each time. Run it first, in key order, because a mirror row is its user's lock: each user of the batch gets
+-- a row and is locked by it, even if nothing changes.
+-- A new user is at home in the default company until members/home decides under the companies' locks.
+-- Return one row: the users with a written row; of these the users with new content, the deleted users, and those with
+-- new content that may change company; and the deliveries in which Stack names a selected team, with that team.
+-- delivered: the claimed deliveries, each with the `data` of its body
+-- snapshots: `delivered`, with is_snapshot for those that hold a whole user
+-- facts:     the snapshot, version, times and deletion that each delivery carries
+-- folded:    one row per user: the newest snapshot, the latest times, the oldest deletion
+-- written:   `folded`, put into identity.stack_user_profiles where it brings anything newer
+-- selecting: deliveries from Stack that name a selected team
 WITH delivered AS MATERIALIZED (
     SELECT
         o.seq,
@@ -17,7 +23,7 @@ WITH delivered AS MATERIALIZED (
     WHERE o.seq = ANY(%(seqs)b::bigint[])
 ),
 
--- Only a snapshot's fields are facts; what else a deletion or a bare sign-in carries was never checked.
+-- Only a snapshot's fields are facts; the other fields of a deletion or a bare sign-in were never checked.
 snapshots AS (
     SELECT
         d.*,
@@ -191,7 +197,7 @@ written AS (
         known.stack_user_id,
         known.last_synced_at = statement_timestamp() AS is_changed,
         known.deleted_at IS NOT NULL AS is_deleted,
-        -- Who neither had a home nor is given one by metadata has none now: memberships and companies see to theirs.
+        -- A snapshot gives no home to a user that has none and no company in metadata: memberships and companies do.
         coalesce(known.company_id, known.source_company_id) IS NOT NULL AS is_placed
 ),
 

@@ -1,10 +1,17 @@
--- Bring the profiles of the written users in line with their edits and their mirror, and audit each one that changes,
--- with its images before and after and the delivery that did it: the deletion that buried the user, else the winning
--- snapshot if it brought news, else what else did; the one about the company for those re-homed. A move leaves one row
--- under either company.
--- Returns one row: the deliveries that the audit names, and the users whose profile was written.
--- The users are locked by their mirror rows, so what is read here is what will be overwritten.
--- The claimed deliveries come first, as a fence: by way of the users the cost would grow with all they ever sent.
+-- Derive the profiles of the written users from mirror and edits. Audit each change with the images before and after,
+-- and with its cause: the deletion, if the profile was not deleted by it before; else the winning snapshot, if it has
+-- new content; else another delivery that changed something. For re-homed users the cause is the delivery about the
+-- company. A move writes an audit row under either company.
+-- Return one row: the deliveries that the audit names, and the users with a written profile.
+-- The users are locked by their mirror rows, so each row read here is still the same when it is overwritten.
+-- claimed is MATERIALIZED, because joining through users would read every delivery they ever sent.
+-- claimed:    the claimed deliveries, and for each re-homed user the delivery about the company
+-- candidates: one row per user: the derived profile, the stored one (`known`), and the delivery for the audit
+-- compared:   `candidates`, with is_changed where an audited field differs
+-- written:    `compared`, put into identity.profiles where any field differs
+-- imaged:     the changed profiles, with operation and images
+-- steps:      the audit rows: two for a move between companies, else one
+-- audited:    `steps`, put into identity.profile_audit
 WITH claimed AS MATERIALIZED (
     SELECT
         seq,
@@ -170,7 +177,7 @@ written AS (
     RETURNING p.user_id, identity.image(p) AS after_image
 ),
 
--- The image is of the row as it was stored: an application's trigger may have changed it, or kept it out.
+-- The image shows the row as stored: an application's trigger may have changed it or kept it out.
 imaged AS MATERIALIZED (
     SELECT
         c.user_id,
@@ -191,7 +198,7 @@ imaged AS MATERIALIZED (
     WHERE c.is_changed
 ),
 
--- Neither company may read which other one it is.
+-- In a move, neither company may learn the id of the other.
 steps AS (
     SELECT
         user_id,

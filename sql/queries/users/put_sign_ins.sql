@@ -1,6 +1,6 @@
--- Audit the claimed sign-ins and sign-outs, each once for ever, but for those older than the audit; returns the
--- deliveries that were not audited before.
--- The claimed deliveries come first, as a fence: by way of the users the cost would grow with all they ever sent.
+-- Audit the claimed sign-ins and sign-outs, each only once, except those older than the audit; return the newly audited
+-- deliveries.
+-- claimed is MATERIALIZED, because joining through users would read every delivery they ever sent.
 WITH claimed AS MATERIALIZED (
     SELECT
         seq,

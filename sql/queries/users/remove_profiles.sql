@@ -1,7 +1,7 @@
--- Remove the profiles and the memberships of deleted users where the delete policy is hard, each profile audited, but
--- those an application holds.
--- Returns one row: the deliveries that the audit names, and the users whose profile was removed.
--- The claimed deliveries come first, as a fence: by way of the users the cost would grow with all they ever sent.
+-- Delete the profiles and memberships of deleted users under the delete policy `hard`, except users marked is_held;
+-- audit each deleted profile.
+-- Return one row: the deliveries that the audit names, and the users with a deleted profile.
+-- claimed is MATERIALIZED, because joining through users would read every delivery they ever sent.
 WITH claimed AS MATERIALIZED (
     SELECT
         seq,

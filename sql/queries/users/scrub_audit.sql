@@ -1,2 +1,2 @@
--- Take the personal values of those of these users who are forgotten out of the audit.
+-- Remove the personal values of forgotten users, among these users, from the audit.
 SELECT identity.scrub_audit(%(user_ids)b::uuid[]);

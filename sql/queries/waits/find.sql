@@ -1,4 +1,4 @@
--- Of these deliveries of the application: those that are done or dead, with the profile of whom each concerns.
+-- The done or dead ones of these deliveries of the application, each with the profile of its user.
 SELECT
     message_id,
     state,
