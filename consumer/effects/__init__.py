@@ -1,1 +1,1 @@
-"""What an event does to the tables: SQL over the claimed batch, so that bodies never leave PostgreSQL."""
+"""The effects of events on the tables: SQL over the claimed batch, so that bodies never leave PostgreSQL."""

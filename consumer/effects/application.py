@@ -1,4 +1,4 @@
-"""The application's own tables: a statement of its owner's follows every change of profiles, in one transaction."""
+"""The application's own tables: its SQL statement runs after each change of profiles, in the same transaction."""
 
 from collections.abc import Collection, Hashable, Sequence
 from uuid import UUID
@@ -10,19 +10,19 @@ from consumer.postgres import session
 from consumer.postgres.connections import Connection
 from consumer.postgres.error_classes import ErrorClass, error_class
 
-# By SQLSTATE class: what the server lacks (read-only, no room, a broken disk) is no fault of a statement's.
+# SQLSTATE classes of errors that the server causes, not the statement: read-only, no space, a broken disk.
 SERVERS_OWN = ("25", "53", "58")
 
 
 async def run_app_statement(conn: Connection, statement: bytes | None, user_ids: Collection[UUID]) -> None:
-    """Run the statement, if there is one, for locked users whose profiles were written or removed.
+    """Run the statement, if there is one, for locked users.
 
-    Raises UsersRefused with whom it refuses one by one, Inseparable when it refuses only some together, and as they are
-    the errors that are not the statement's.
+    Raises UsersRefused with the users that it refuses one by one, Inseparable when it refuses users only together, and
+    unchanged each error that the statement did not cause.
     """
     if statement is None or not user_ids:
         return
-    # From here on deferred constraints are checked with each statement, while it is known whose they are.
+    # From here on each statement checks deferred constraints itself, so that an error names the right statement.
     await session.check_constraints(conn)
     search = _StatementSearch(conn, statement)
     together = sorted(user_ids)
@@ -31,19 +31,19 @@ async def run_app_statement(conn: Connection, statement: bytes | None, user_ids:
 
 
 async def refusal_of_all(conn: Connection, statement: bytes) -> StatementRefused | None:
-    """Return why the statement can be run for nobody, None when it can."""
+    """Run the statement for no user; return its error, which then concerns all users, or None."""
     return await _StatementSearch(conn, statement).refusal([])
 
 
 class _StatementSearch:
-    """Finds whom the statement refuses: all at once, for it is cheap beside the batch around it."""
+    """Finds all users that the statement refuses, because running it again is cheap beside the batch around it."""
 
     def __init__(self, conn: Connection, statement: bytes) -> None:
         self._conn = conn
         self._statement = statement
 
     async def refused(self, user_ids: Sequence[UUID], refusal: StatementRefused) -> dict[Hashable, Exception]:
-        """Return whom of these, refused together, it refuses one by one."""
+        """Bisect users that are refused together; return those that are refused alone, with their errors."""
         # A missing table or privilege is the same for everybody.
         if general := await self.refusal([]):
             return dict.fromkeys(user_ids, StatementRefused(general.reason, is_for_all=True))
@@ -62,7 +62,7 @@ class _StatementSearch:
         return found
 
     async def refusal(self, user_ids: Sequence[UUID], *, is_kept: bool = False) -> StatementRefused | None:
-        """Return why the statement refuses these, None when it does not; only then, and if told, its work is kept."""
+        """Run it for these users; return its error, or None. Changes are kept only on success and with *is_kept*."""
         try:
             async with self._conn.transaction(force_rollback=not is_kept):
                 await self._conn.execute(self._statement, {"user_ids": user_ids})

@@ -1,4 +1,4 @@
-"""What each event type does to the tables: SQL over the claimed set, so that bodies never leave PostgreSQL."""
+"""Apply a batch: run the SQL of each kind of fact over the claimed deliveries, in the order of the locks."""
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -17,30 +17,30 @@ from consumer.postgres import session
 from consumer.postgres.connections import Connection
 from consumer.postgres.queries import query
 
-# Each of these locks its user, if it has one.
+# A delivery with one of these facts locks its user, if it has one.
 ABOUT_USERS = (Fact.USER, Fact.SIGN_IN, Fact.EDIT, Fact.MEMBERSHIP, Fact.PERMISSION, Fact.OWN)
 
 
 @dataclass(frozen=True, slots=True)
 class ByFact:
-    """Claimed deliveries by what they tell of."""
+    """Claimed deliveries, grouped by their fact."""
 
     seqs: Mapping[Fact, list[int]]
     user_ids: Mapping[int, UUID]
     own: Mapping[str, list[int]]
 
     def of(self, *facts: Fact) -> list[int]:
-        """Return the deliveries that tell of any of these."""
+        """Return the deliveries with any of *facts*."""
         return [seq for fact in facts for seq in self.seqs.get(fact, ())]
 
     def users_of(self, seqs: Iterable[int]) -> set[UUID]:
-        """Return the users whom these deliveries concern."""
+        """Return the users of these deliveries."""
         return {self.user_ids[seq] for seq in seqs}
 
 
 @dataclass(frozen=True, slots=True)
 class TeamsResult:
-    """The deliveries that changed what is known, those that a newer one outdoes, and the users with another home."""
+    """Deliveries that changed a stored fact, those that a newer one supersedes, and the users with another home."""
 
     applied: Collection[int] = ()
     stale: Collection[int] = ()
@@ -50,12 +50,12 @@ class TeamsResult:
 async def apply(conn: Connection, claimed: Sequence[Claimed], projection_sql: bytes | None = None) -> dict[int, str]:
     """Apply claimed deliveries and mark them done, in the caller's transaction; return outcomes by seq.
 
-    The application's statement, if there is one, follows everybody of whom anything new is known, whether a profile
-    shows it or not: an edit may name the very role that it had by default.
+    The application's statement, if there is one, runs for each user with a new fact, even if the profile stays the
+    same: an edit may set the role that the profile had by default.
     """
     by_fact = _by_fact(claimed)
     about_users = [seq for seq in by_fact.of(*ABOUT_USERS) if seq in by_fact.user_ids]
-    # The mirror comes first, for its rows are the locks.
+    # The mirror comes first, because its rows are the users' locks.
     mirrored = await users.mirror(conn, about_users) if about_users else MirrorResult()
     removed = await _forget(conn, about_users, mirrored.deleted) if mirrored.deleted else ChangedProfiles()
     edited = await edits.fold_edits(conn, by_fact.of(Fact.EDIT)) if by_fact.of(Fact.EDIT) else FoldResult()
@@ -69,7 +69,7 @@ async def apply(conn: Connection, claimed: Sequence[Claimed], projection_sql: by
     outcomes = await _finish(conn, by_fact, mirrored, {*applied, *changed.seqs, *own}, stale)
     if len(outcomes) != len(claimed):
         raise LostDeliveries
-    # An application's deferred constraint would speak up only at the commit, when no culprit can be looked for.
+    # An application's deferred constraint would fail only at the commit, too late to bisect.
     await session.check_constraints(conn)
     return outcomes
 
@@ -79,7 +79,7 @@ def _by_fact(claimed: Sequence[Claimed]) -> ByFact:
     own: defaultdict[str, list[int]] = defaultdict(list)
     for delivery in claimed:
         known = EVENT_TYPES.get(delivery.event_type)
-        # A type from a source that may not send it tells nothing.
+        # A type from a source that may not send it carries no fact.
         fact = known.fact if known and delivery.source in known.sources else Fact.NOTHING
         seqs[fact].append(delivery.seq)
         if known and fact is Fact.OWN:
@@ -94,9 +94,9 @@ async def _forget(conn: Connection, seqs: Sequence[int], deleted: Sequence[UUID]
 
 
 async def _fold_teams(conn: Connection, by_fact: ByFact, mirrored: MirrorResult) -> TeamsResult:
-    """Lock the companies of the batch, and fold what is told of them and their members.
+    """Lock the companies of the batch, and fold the deliveries about teams, memberships and permissions.
 
-    Users without a team cost nothing.
+    A batch that concerns no team runs no statement here.
     """
     selected = SelectedTeams(mirrored.selecting, mirrored.selected)
     about_teams = by_fact.of(Fact.TEAM, Fact.MEMBERSHIP)
@@ -125,7 +125,7 @@ async def _fold_teams(conn: Connection, by_fact: ByFact, mirrored: MirrorResult)
 async def _put_profiles(
     conn: Connection, by_fact: ByFact, mirrored: MirrorResult, moved: Collection[UUID], applied: Collection[int]
 ) -> ChangedProfiles:
-    """Bring the profiles in line with edits and mirror; return what the audit names, and whose profile was written."""
+    """Derive the profiles from mirror and edits; return the audited deliveries and the users with a written profile."""
     changed = ChangedProfiles()
     edited = by_fact.users_of(by_fact.of(Fact.EDIT))
     if user_ids := {*mirrored.written, *moved, *edited}:
@@ -139,7 +139,7 @@ async def _put_profiles(
 
 
 async def _apply_own(conn: Connection, own: Mapping[str, Sequence[int]]) -> set[int]:
-    """Run the SQL of types of one's own, in the order of their names; return the deliveries that changed something."""
+    """Run the SQL of your own event types, in the order of their names; return the deliveries that changed a row."""
     applied: set[int] = set()
     for name in sorted(own):
         cursor = await conn.execute(query(f"effects/{name}"), {"seqs": own[name]}, binary=True)
@@ -151,7 +151,7 @@ async def _apply_own(conn: Connection, own: Mapping[str, Sequence[int]]) -> set[
 async def _finish(
     conn: Connection, by_fact: ByFact, mirrored: MirrorResult, applied: Collection[int], stale: Collection[int]
 ) -> dict[int, str]:
-    # What has no effect in this release is ignored: a later one queues it again.
+    # A delivery without an effect in this release is ignored: a later release queues it again.
     outcomes = dict.fromkeys(by_fact.of(Fact.NOTHING), "ignored")
     for seq in by_fact.of(Fact.EDIT, Fact.TEAM, Fact.MEMBERSHIP, Fact.PERMISSION, Fact.OWN):
         outcomes[seq] = "applied" if seq in applied else "stale" if seq in stale else "unchanged"

@@ -1,4 +1,4 @@
-"""Companies: the teams of the sender, and the locks that keep what refers to one in step with it."""
+"""Companies: the teams of the sender, and the locks that keep members and homes in step with them."""
 
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
@@ -10,7 +10,7 @@ from consumer.postgres.queries import query
 
 
 class SelectedTeams(NamedTuple):
-    """The deliveries in which Stack names a user's selected team, and that team, pair by pair."""
+    """The deliveries in which Stack names a user's selected team, and the ids of these teams, pair by pair."""
 
     seqs: Sequence[int] = ()
     company_ids: Sequence[UUID] = ()
@@ -19,13 +19,13 @@ class SelectedTeams(NamedTuple):
 async def lock(conn: Connection, seqs: Sequence[int], selected: SelectedTeams, user_ids: Iterable[UUID]) -> None:
     """Lock the companies that these deliveries name and those that these users refer to, until the transaction ends.
 
-    Comes after the users' own locks, once a transaction. What depends on a company is read by later statements.
+    Call it once a transaction, after the users are locked. Read rows that depend on a company only after it.
     """
     values = {"seqs": seqs, "selected": list(selected.company_ids), "user_ids": list(user_ids)}
     await conn.execute(query("companies/lock"), values)
 
 
 async def fold_teams(conn: Connection, seqs: Sequence[int], selected: SelectedTeams) -> FoldResult:
-    """Fold deliveries that name a team into the locked companies; queue the users of companies made or deleted."""
+    """Fold deliveries that name a team into the locked companies; queue created and deleted ones."""
     values = {"seqs": seqs, "selecting": list(selected.seqs), "selected": list(selected.company_ids)}
     return await fold(conn, query("companies/fold"), values)

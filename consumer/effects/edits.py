@@ -1,4 +1,4 @@
-"""Edits: what the application sets on profiles, above what the sender says, until it withdraws that."""
+"""Edits: fields of a profile that the application sets. They override the sender until they are withdrawn."""
 
 from collections.abc import Sequence
 from uuid import UUID
@@ -9,10 +9,10 @@ from consumer.postgres.queries import query
 
 
 async def fold_edits(conn: Connection, seqs: Sequence[int]) -> FoldResult:
-    """Fold edits into `consumer.edits`, whose users are locked; the newest edit of each field wins."""
+    """Fold edits of locked users into `consumer.edits`; the newest edit of each field wins."""
     return await fold(conn, query("edits/fold"), {"seqs": seqs})
 
 
 async def forget(conn: Connection, user_ids: Sequence[UUID]) -> None:
-    """Take from deleted users whose personal data is gone the edits of which no row is made any more."""
+    """Delete edits of forgotten users that no row is derived from."""
     await conn.execute(query("edits/forget"), {"user_ids": user_ids})

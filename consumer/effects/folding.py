@@ -1,4 +1,4 @@
-"""What a fold leaves behind: a statement that takes the newer of two facts, and says which deliveries counted."""
+"""Folds: statements that keep the newer of two facts and return the deliveries that counted."""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -16,6 +16,6 @@ class FoldResult(NamedTuple):
 
 
 async def fold(conn: Connection, statement: bytes, values: Mapping[str, object]) -> FoldResult:
-    """Run a folding statement, which returns one row of such lists."""
+    """Run a fold, which returns one row with the lists of FoldResult."""
     cursor = await conn.execute(statement, values, binary=True)
     return FoldResult(*await cursor.fetchone() or ())

@@ -1,4 +1,4 @@
-"""Who is in which company, what they may do there, and which company is their home."""
+"""Members: the users of each company, their permissions there, and the home company of each user."""
 
 from collections.abc import Collection, Sequence
 from uuid import UUID
@@ -10,7 +10,7 @@ from consumer.postgres.queries import query
 
 
 async def fold_joins(conn: Connection, seqs: Sequence[int], selected: SelectedTeams) -> FoldResult:
-    """Fold joins, explicit or implied by a selected team, and removals into the facts about the locked users."""
+    """Fold joins, explicit or implied by a selected team, and removals of locked users into `consumer.memberships`."""
     values = {
         "seqs": [*seqs, *selected.seqs],
         "selecting": list(selected.seqs),
@@ -20,15 +20,17 @@ async def fold_joins(conn: Connection, seqs: Sequence[int], selected: SelectedTe
 
 
 async def fold_permissions(conn: Connection, seqs: Sequence[int]) -> FoldResult:
-    """Fold permissions into the facts about the locked users."""
+    """Fold permissions of locked users into `consumer.team_permissions`."""
     return await fold(conn, query("members/fold_permissions"), {"seqs": seqs})
 
 
 async def update_members_and_homes(
     conn: Connection, user_ids: Collection[UUID], placed: Collection[UUID] = ()
 ) -> Sequence[UUID]:
-    """Make the memberships of locked users, in locked companies, what is known of them, and find the home of these and
-    of those placed; return who moved."""
+    """Rewrite company_members of *user_ids*, then recompute the home company of *user_ids* and *placed*.
+
+    Users and companies must be locked. Returns the users with a new home or new guest keys.
+    """
     if user_ids:
         await conn.execute(query("members/put"), {"user_ids": list(user_ids)})
     looking = list({*user_ids, *placed})

@@ -28,8 +28,8 @@ async def recorded(conn: Connection) -> ShapingSettings | None:
 async def record(conn: Connection, settings: ShapingSettings, *, worker_role: str, is_forced: bool) -> list[str]:
     """Record the settings and declare the default company, in the caller's transaction, which ends under *worker_role*.
 
-    Returns the variables whose recorded value changed, at first all of them. Waits for running batches: none of them is
-    shaped by two settings. Settings that differ from those recorded raise SettingsMismatch unless forced.
+    Returns the variables with a changed value, the first time all of them. Waits for running batches, so that none of
+    them mixes old and new values. Other settings than the recorded ones raise SettingsMismatch unless *is_forced*.
     """
     await conn.execute(query("recorded_settings/lock"))
     known = await recorded(conn)
@@ -43,14 +43,14 @@ async def record(conn: Connection, settings: ShapingSettings, *, worker_role: st
             query("recorded_settings/declare_company"), {"company_id": settings.default_company_id}
         )
         declared = [Claimed(*row) for row in await cursor.fetchall()]
-        # Row-level security is forced on the owner too: only the worker's policy lets a company in.
+        # Row-level security is forced on the owner too: only the worker's policy allows a new company.
         await session.set_role(conn, worker_role)
         await apply(conn, declared)
     return _differing(known, settings)
 
 
 async def require(conn: Connection, settings: ShapingSettings) -> None:
-    """Raise SettingsMismatch when this process would shape rows otherwise than the database records."""
+    """Raise SettingsMismatch when the settings of this process differ from the recorded ones, or none are recorded."""
     known = await recorded(conn)
     if known is None:
         raise SettingsMismatch("No settings are recorded yet: run `consumer migrate`.")
@@ -68,6 +68,6 @@ def _disagreement(known: ShapingSettings, ours: ShapingSettings) -> str:
 
 
 def _differing(known: ShapingSettings | None, ours: ShapingSettings) -> list[str]:
-    """Return the variables of the settings in which the two differ."""
+    """Return the variables of the settings that differ."""
     names = [field.name for field in fields(ours)]
     return [name.upper() for name in names if known is None or getattr(known, name) != getattr(ours, name)]

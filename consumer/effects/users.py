@@ -1,4 +1,4 @@
-"""Users: the mirror of what the sender says of them, and the profiles made of it."""
+"""Users: the mirror of the sender's user objects, and the profiles derived from it."""
 
 from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
@@ -12,7 +12,7 @@ from consumer.postgres.queries import query
 
 
 class ChangedProfiles(NamedTuple):
-    """The deliveries that the audit names, and the users whose profile was written or removed."""
+    """The deliveries that the audit names, and the users with a written or removed profile."""
 
     seqs: Sequence[int] = ()
     user_ids: Sequence[UUID] = ()
@@ -22,30 +22,35 @@ class ChangedProfiles(NamedTuple):
 
 
 class MirrorResult(NamedTuple):
-    """Users whose mirror row was written: all, those with new content, those deleted, those with new content who may
-    have another home; and the deliveries in which Stack names a selected team, each with it."""
+    """The users and deliveries that `users/mirror` returns."""
 
+    # Every user with a written mirror row.
     written: Sequence[UUID] = ()
+    # Of `written`: new content, not only a newer version or later activity.
     changed: Sequence[UUID] = ()
+    # Of `written`: deleted.
     deleted: Sequence[UUID] = ()
+    # Of `changed`: may change company.
     placed: Sequence[UUID] = ()
+    # Deliveries in which Stack names a selected team.
     selecting: Sequence[int] = ()
+    # The team that each delivery of `selecting` names.
     selected: Sequence[UUID] = ()
 
 
 async def mirror(conn: Connection, seqs: Sequence[int]) -> MirrorResult:
-    """Lock the users whom these deliveries concern, and fold what they say of them into the mirror."""
+    """Lock the users of these deliveries, and fold the deliveries into the mirror."""
     cursor = await conn.execute(query("users/mirror"), {"seqs": seqs}, binary=True)
     return MirrorResult(*await cursor.fetchone() or ())
 
 
 async def lock(conn: Connection, user_ids: Sequence[UUID]) -> None:
-    """Lock users by their mirror rows, in key order; a row is made where there is none."""
+    """Lock users by their mirror rows, in key order; insert missing rows."""
     await conn.execute(query("users/lock"), {"user_ids": user_ids})
 
 
 async def forget(conn: Connection, seqs: Sequence[int], deleted: Sequence[UUID]) -> ChangedProfiles:
-    """Take from deleted users what the delete policy says; return whose profile was removed, and by what."""
+    """Remove the data of deleted users as the delete policy says; return the removed profiles and their deliveries."""
     removed = await _remove(conn, seqs, deleted)
     await conn.execute(query("users/mark_kept"), {"user_ids": deleted})
     await conn.execute(query("users/forget"), {"user_ids": deleted})
@@ -53,11 +58,11 @@ async def forget(conn: Connection, seqs: Sequence[int], deleted: Sequence[UUID])
 
 
 async def _remove(conn: Connection, seqs: Sequence[int], user_ids: Sequence[UUID]) -> ChangedProfiles:
-    """Remove hard-deleted profiles but those that an application's constraint or trigger holds; return the rest."""
+    """Delete the profiles under `hard`, except those a constraint or trigger protects; return the deleted ones."""
     try:
         async with conn.transaction():
             removed = await _changed(conn, "users/remove_profiles", {"seqs": seqs, "user_ids": user_ids})
-            # A deferred foreign key would speak up only at the commit, when nothing can be done about it.
+            # A deferred foreign key would fail only at the commit, too late to keep the profile.
             await session.check_constraints(conn)
             return removed
     # 23503, PostgreSQL 18's 23001 for RESTRICT, 23502 of a NOT NULL column that the key would set to null; P0001 of a
@@ -77,29 +82,29 @@ async def put(
     changed: Sequence[UUID],
     applied: Collection[int],
 ) -> ChangedProfiles:
-    """Make the profiles of locked users what edits and mirror say, and audit that.
+    """Derive the profiles of locked users from mirror and edits, and audit each change.
 
-    The audit names winning snapshots of *changed* users and *applied* deliveries before others.
+    As the cause, the audit prefers the winning snapshots of *changed* users, then *applied* deliveries.
     """
     values = {"seqs": seqs, "written": user_ids, "changed": changed, "applied": list(applied)}
     return await _changed(conn, "users/put_profiles", values | {"rehomed": [], "rehomed_by": None})
 
 
 async def put_rehomed(conn: Connection, seq: int, user_ids: Sequence[UUID]) -> ChangedProfiles:
-    """Make the profiles of locked users what edits and mirror say, and audit that in the name of one delivery."""
+    """Derive the profiles of locked users from mirror and edits, and audit each change under the delivery *seq*."""
     values = {"seqs": [], "written": user_ids, "changed": [], "applied": []}
     return await _changed(conn, "users/put_profiles", values | {"rehomed": user_ids, "rehomed_by": seq})
 
 
 async def put_sign_ins(conn: Connection, seqs: Sequence[int]) -> list[int]:
-    """Audit sign-ins and sign-outs, each once for ever; return those that are new."""
+    """Audit sign-ins and sign-outs, each only once; return the newly audited ones."""
     cursor = await conn.execute(query("users/put_sign_ins"), {"seqs": seqs}, binary=True)
     (new,) = await cursor.fetchone() or ([],)
     return list(new)
 
 
 async def scrub_audit(conn: Connection, user_ids: Sequence[UUID]) -> None:
-    """Take the personal values of forgotten users out of the audit."""
+    """Remove the personal values of forgotten users from the audit."""
     await conn.execute(query("users/scrub_audit"), {"user_ids": user_ids})
 
 

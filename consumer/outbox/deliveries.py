@@ -1,4 +1,4 @@
-"""Stored deliveries by what they are: found, counted, grouped, and put back to pending or aside a page at a time."""
+"""Stored deliveries: find, count and group them; replay or discard them page by page."""
 
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -20,9 +20,9 @@ PAGE_SIZE = 1000
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which deliveries are meant: all conditions hold at once, None sets none.
+    """Conditions on deliveries: all must hold; None sets no condition.
 
-    *since* and *until* are of arrival; *limit* takes the oldest.
+    *since* and *until* limit the time of arrival; *limit* takes the oldest.
     """
 
     states: Sequence[str]
@@ -35,7 +35,7 @@ class Selection:
     limit: int | None = None
 
     def values(self) -> dict[str, object]:
-        """Return it as the parameters of a query; psycopg makes arrays of lists only."""
+        """Return the selection as parameters of a query; psycopg makes arrays only of lists."""
         lists = {
             "states": list(self.states),
             "message_ids": None if self.message_ids is None else list(self.message_ids),
@@ -44,14 +44,14 @@ class Selection:
 
 
 class SelectedDelivery(NamedTuple):
-    """A delivery that matched, and the state it was in."""
+    """A delivery that matched, and its state then."""
 
     seq: int
     state: str
 
 
 class Dead(NamedTuple):
-    """A dead delivery that this transaction holds."""
+    """A dead delivery that this transaction has locked."""
 
     seq: int
     source: str
@@ -62,7 +62,7 @@ class Dead(NamedTuple):
 
 
 class BuryReason(NamedTuple):
-    """Why a delivery stays dead."""
+    """The reason why a delivery stays dead."""
 
     seq: int
     code: str
@@ -112,7 +112,7 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class DeliveryDetails:
-    """All that is known of one delivery; the body only when it was asked for, since it is personal data."""
+    """All that is known of one delivery; the body only on request, because it is personal data."""
 
     seq: int
     source: str
@@ -148,7 +148,7 @@ async def stats(conn: Connection) -> Stats:
 async def errors(
     conn: Connection, states: Sequence[str], *, error_code: str | None = None, event_type: str | None = None, limit: int
 ) -> list[ErrorGroup]:
-    """Group what failed by error and its reason, the most frequent first; at most *limit* groups."""
+    """Group failed deliveries by error and reason, the most frequent first; at most *limit* groups."""
     values = {"states": list(states), "error_code": error_code, "event_type": event_type, "limit": limit}
     async with conn.cursor(binary=True, row_factory=class_row(ErrorGroup)) as cursor:
         await cursor.execute(query("deliveries/errors"), values)
@@ -166,14 +166,14 @@ async def failed(
 
 
 async def find(conn: Connection, message_id: str, *, with_body: bool) -> list[DeliveryDetails]:
-    """Return the deliveries with that message id, in whatever state: at most one a source."""
+    """Return the deliveries with that message id, in any state: at most one per source."""
     async with conn.cursor(binary=True, row_factory=class_row(DeliveryDetails)) as cursor:
         await cursor.execute(query("deliveries/find"), {"message_id": message_id, "with_body": with_body})
         return await cursor.fetchall()
 
 
 async def count(conn: Connection, selection: Selection) -> dict[str, int]:
-    """Count all that matches, by state; states without a match are absent."""
+    """Count the matching deliveries by state; states without a match are absent."""
     cursor = await conn.execute(query("deliveries/count"), selection.values(), binary=True)
     return dict(await cursor.fetchall())
 
@@ -184,9 +184,9 @@ async def in_pages(
     selection: Selection,
     work: Callable[[Connection, Sequence[SelectedDelivery]], Awaitable[T]],
 ) -> AsyncIterator[T]:
-    """Hand what matches to *work*, a page and a transaction at a time; yield its result once that is committed.
+    """Pass the matching deliveries to *work*, one page per transaction; yield each result once it is committed.
 
-    It goes by seq and never back: what *work* puts back to pending may be done again before the end.
+    It goes by seq and never back: a delivery that *work* puts back to pending may be done again before the end.
     """
     after_seq, left = 0, sys.maxsize if selection.limit is None else selection.limit
     while left > 0:
@@ -202,7 +202,7 @@ async def in_pages(
 
 
 async def lock_dead(conn: Connection, seqs: Sequence[int]) -> AsyncIterator[Dead]:
-    """Lock the dead among these and yield one at a time: bodies are large, and there may be a page of them."""
+    """Lock the dead ones of these and yield one at a time: bodies are large, and there may be a page of them."""
     async with conn.cursor(row_factory=args_row(Dead)) as cursor:
         async for dead in cursor.stream(query("deliveries/lock_dead"), {"seqs": list(seqs)}, binary=True):
             yield dead
@@ -214,14 +214,14 @@ async def replay(conn: Connection, seqs: Sequence[int]) -> int:
 
 
 async def rebury(conn: Connection, reasons: Sequence[BuryReason]) -> None:
-    """Record why deliveries locked by `lock_dead` stay dead; there must be one."""
+    """Record why deliveries locked by `lock_dead` stay dead; *reasons* must not be empty."""
     seqs, codes, texts = zip(*reasons, strict=True)
     values = {"seqs": list(seqs), "error_codes": list(codes), "errors": list(texts)}
     await conn.execute(query("deliveries/rebury"), values)
 
 
 async def discard(conn: Connection, seqs: Sequence[int], *, by: str | None, reason: str) -> int:
-    """Exclude dead deliveries for good, in the name of the database login unless told; return how many were dead."""
+    """Exclude dead deliveries for good; return how many were dead. Without *by*, the database login is recorded."""
     values = {"seqs": list(seqs), "excluded_by": by, "reason": reason}
     return (await conn.execute(query("deliveries/discard"), values)).rowcount
 

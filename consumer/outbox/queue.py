@@ -12,7 +12,7 @@ from consumer.postgres.queries import query
 
 
 class Claimed(NamedTuple):
-    """A delivery this transaction holds; *has_failed* tells that applying it has failed before."""
+    """A delivery that this transaction holds; *has_failed*: an earlier attempt to apply it failed."""
 
     seq: int
     source: str
@@ -40,7 +40,7 @@ async def _claimed(conn: Connection, name: str, values: Mapping[str, int]) -> li
 
 
 async def finish(conn: Connection, outcomes: Mapping[int, str]) -> None:
-    """Mark claimed deliveries done, each, by its seq, with its outcome."""
+    """Mark claimed deliveries done; *outcomes* maps each seq to its outcome."""
     values = {"seqs": list(outcomes), "outcomes": list(outcomes.values())}
     await conn.execute(query("queue/finish"), values)
 
@@ -48,7 +48,7 @@ async def finish(conn: Connection, outcomes: Mapping[int, str]) -> None:
 async def finish_users(
     conn: Connection, seqs: Sequence[int], *, changed: Sequence[UUID], applied: Collection[int]
 ) -> dict[int, str]:
-    """Mark claimed user deliveries done, each with what it did to its user, and return that by its seq."""
+    """Mark claimed user deliveries done, each with its outcome for its user; return the outcomes by seq."""
     values = {"seqs": seqs, "changed": changed, "applied": list(applied)}
     cursor = await conn.execute(query("queue/finish_users"), values, binary=True)
     return dict(await cursor.fetchall())

@@ -1,4 +1,4 @@
-"""The log: every delivery ever accepted, and nothing twice."""
+"""The log: every accepted delivery, each once."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -12,7 +12,7 @@ from consumer.postgres.queries import query
 
 
 class Delivery(NamedTuple):
-    """One verified message; with an error code it is dead at the door."""
+    """One verified message; with an error code it is dead from the start."""
 
     source: str
     message_id: str

@@ -1,1 +1,1 @@
-"""PostgreSQL as this package uses it: connections, queries, migrations and the classes of its errors."""
+"""PostgreSQL for this package: connections, queries, migrations and the classes of its errors."""

@@ -1,4 +1,4 @@
-"""Connections, pools and transactions: every one with its role, its limits and its name."""
+"""Connections, pools and transactions, each with its role, its limits and its name."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -16,25 +16,25 @@ from consumer.postgres import session
 
 
 class Connection(AsyncConnection[TupleRow]):
-    """A connection; *is_entered* tells that its whole session has its role and limits, not only a transaction."""
+    """A connection; *is_entered*: its whole session has the role and limits, not only a transaction."""
 
     is_entered = False
 
 
 Pool = AsyncConnectionPool[Connection]
-# Told how an attempt to connect failed, or None when it did not.
+# Called after each attempt to connect, with its error or None.
 Attempted = Callable[[Exception | None], None]
 
 # How long a lost peer goes unnoticed on an idle connection: 30 s, then three probes 5 s apart (reliability: half-open).
 KEEPALIVE = {"keepalives_idle": "30", "keepalives_interval": "5", "keepalives_count": "3"}
 
-# How long a pool goes on with one round of attempts; the attempts are as far apart.
+# The length of a pool's round of attempts to connect, and the time between two attempts.
 RECONNECT_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """Who a process is in the database and how long it may take."""
+    """The name and role of a process in the database, and its time limits."""
 
     name: str
     role: str
@@ -73,7 +73,7 @@ def worker_access(role_prefix: str) -> Access:
 
 
 def operator_access(role_prefix: str) -> Access:
-    """Return the command line's access: a person waits, so statements may be long and locks may not."""
+    """Return the command line's access: statements may take long, but a person waits, so waits for locks may not."""
     return Access(
         name="consumer operator",
         role=f"{role_prefix}_operator",
@@ -92,15 +92,15 @@ async def connect(conninfo: str, access: Access) -> Connection:
     return conn
 
 
-# No prepared statements: PgBouncer before 1.21 in transaction mode loses them (42P05), and a plan made for the batch at
-# hand costs a worker little beside its work.
+# No prepared statements: PgBouncer before 1.21 in transaction mode loses them (42P05), and planning each batch anew
+# costs a worker little beside its work.
 _CONNECTION: dict[str, Any] = {"autocommit": True, "prepare_threshold": None}
 
 
 async def enter(conn: Connection, access: Access) -> bool:
-    """Give the whole session its role and limits, and return True, if the server itself answered the connect.
+    """Give the whole session its role and limits and return True, if the server itself answered the connect.
 
-    Behind a pooler, which lends the session to others, nothing is changed: each transaction enters by itself.
+    A pooler lends the session to others. Behind one nothing is changed: each transaction enters by itself.
     """
     if await session.backend_pid(conn) == conn.info.backend_pid:
         await session.enter(conn, _limits(access), is_local=False)
@@ -112,10 +112,10 @@ async def enter(conn: Connection, access: Access) -> bool:
 async def open_pool(
     conninfo: str, access: Access, *, size: int, wait_timeout: timedelta, attempted: Attempted = lambda _: None
 ) -> AsyncIterator[Pool]:
-    """Open a pool of *size* connections; it opens even while the database is away, and tells *attempted* of each try.
+    """Open a pool of *size* connections; it opens even while the database is away. *attempted* gets each try.
 
     Connections are not checked before they are lent: psycopg_pool pauses a second after each one that fails, and after
-    a restart all of them do. A borrower whose connection turns out to be lost drains the pool and asks again.
+    a restart all of them do. A borrower with a lost connection drains the pool and asks again.
     """
 
     async def prepare(conn: Connection) -> None:
@@ -138,8 +138,8 @@ async def open_pool(
         timeout=wait_timeout.total_seconds(),
         # The default of 300 s backs off so far that recovery came 18.5 s late.
         reconnect_timeout=RECONNECT_SECONDS,
-        # After the last round only a borrower would begin another, and the pool turns all of them away once those who
-        # gave up have filled its queue: an outage of 40 s never ended (psycopg_pool 3.3.3).
+        # Otherwise only a borrower begins another round, and the pool rejects all of them once borrowers that gave up
+        # fill its queue: an outage of 40 s never ended (psycopg_pool 3.3.3).
         reconnect_failed=_try_again,
         max_waiting=4 * size,
         configure=prepare,
@@ -154,12 +154,12 @@ async def open_pool(
 
 
 async def _try_again(pool: Pool) -> None:
-    """Begin another round of attempts to connect; what connections there are is looked at on the way."""
+    """Begin another round of attempts to connect; `check` also tests the existing connections."""
     await pool.check()
 
 
 def _reporting(attempted: Attempted) -> type[Connection]:
-    """Return the class of a pool's connections: the pool itself only logs that an attempt failed."""
+    """Return a Connection class that reports each failed connect to *attempted*; psycopg_pool only logs it."""
 
     class ReportingConnection(Connection):
         @classmethod
@@ -175,7 +175,7 @@ def _reporting(attempted: Attempted) -> type[Connection]:
 
 @asynccontextmanager
 async def transaction(conn: Connection, access: Access) -> AsyncIterator[None]:
-    """Run one transaction under the access's role and limits; they end with it, unless the session has them."""
+    """Run one transaction under the access's role and limits; these end with it, unless the whole session has them."""
     async with conn.transaction():
         if not conn.is_entered:
             await session.enter(conn, _limits(access), is_local=True)
@@ -184,7 +184,7 @@ async def transaction(conn: Connection, access: Access) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def autocommit(conn: Connection, access: Access) -> AsyncIterator[None]:
-    """Run one statement, which commits by itself where the session is entered: one round trip instead of four."""
+    """Run one statement; in an entered session it commits by itself, in one round trip instead of four."""
     if conn.is_entered:
         yield
     else:
@@ -206,7 +206,7 @@ def _conninfo(conninfo: str, access: Access) -> str:
     return make_conninfo(
         conninfo,
         application_name=access.name,
-        # A URL, a role or the environment may say otherwise, and event types come in any script.
+        # A URL, a role or the environment may set another encoding, and event types may be in any script.
         client_encoding="UTF8",
         connect_timeout=str(int(access.connect_timeout.total_seconds())),
         tcp_user_timeout=_milliseconds(access.unacknowledged_timeout),

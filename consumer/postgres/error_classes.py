@@ -1,4 +1,4 @@
-"""Whose fault an error is: what the worker does about it depends on nothing else."""
+"""Error classes: the worker's reaction to an error depends only on its class."""
 
 from enum import Enum
 
@@ -18,8 +18,8 @@ class ErrorClass(Enum):
     POISON = "poison"
 
 
-# By SQLSTATE, the longest prefix wins (https://www.postgresql.org/docs/current/errcodes-appendix.html). What is not
-# listed is ours: an unknown error must never cost a delivery.
+# By SQLSTATE, the longest prefix wins (https://www.postgresql.org/docs/current/errcodes-appendix.html). A state
+# that is not listed is OURS: an unknown error must never cost a delivery.
 SQLSTATES = {
     "40001": ErrorClass.TRANSIENT,
     "40P01": ErrorClass.TRANSIENT,
@@ -49,7 +49,7 @@ SQLSTATES = {
 }
 
 
-# Undefined table, insufficient privilege: their messages name a relation, and nothing that a row holds.
+# Undefined table, insufficient privilege: their messages name a relation, and no value of a row.
 NAMING = ("42P01", "42501")
 
 
@@ -77,7 +77,7 @@ def code(error: BaseException) -> str:
 
 
 def summary(error: BaseException) -> str:
-    """Return what may be stored and logged of an error; PostgreSQL's own messages carry personal data."""
+    """Return the part of an error that may be stored and logged; PostgreSQL's own messages carry personal data."""
     if isinstance(error, BadPayload):
         return str(error)
     if isinstance(error, StatementRefused):

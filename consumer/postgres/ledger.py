@@ -1,4 +1,4 @@
-"""Which migrations this release carries, and which ones the database has."""
+"""The ledger: the migrations that this release carries, and those that the database has."""
 
 from consumer.postgres.connections import Connection
 from consumer.postgres.queries import query, sql_root

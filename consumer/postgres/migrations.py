@@ -44,16 +44,16 @@ class MigratedOtherwise(ConsumerError):
 
 
 def apply(conninfo: str, role_prefix: str) -> list[str]:
-    """Apply what is pending and return its ids; N callers at once take turns and all but one find nothing to do.
+    """Apply pending migrations and return their ids. Parallel callers take turns; all but one find nothing to do.
 
-    Raises, with nothing changed, MigratedOtherwise when the roles here have another prefix, and MayNotMigrate when
-    something is pending and the login could not apply all of it.
+    Before any change it raises MigratedOtherwise when the roles have another prefix, and MayNotMigrate when the login
+    lacks a right for the pending migrations.
     """
     with _migrator(conninfo) as backend, _carried(role_prefix) as carried:
         _require_prefix(backend, role_prefix)
         if backend.has_ledger() and not backend.to_apply(carried):
             return []
-        # What half a migration leaves behind belongs to its login, and would be in the right one's way.
+        # Objects left by half of the migrations would belong to the wrong login and block the right one.
         _require_rights(backend, role_prefix)
         backend.begin_schema()
         pending = backend.to_apply(carried)
@@ -140,12 +140,12 @@ class _Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo carries 
         return [name for (name,) in self.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'consumer'")]
 
     def has_ledger(self) -> bool:
-        """Tell whether any migration was ever begun here."""
+        """Return whether any migration was ever begun here."""
         return LEDGER in self.list_tables()
 
     def begin_schema(self) -> None:
-        """Make the schema that holds the ledger, and the ledger."""
-        # IF NOT EXISTS asks for CREATE on the database even where there is nothing to make.
+        """Create the schema of the ledger, and the ledger."""
+        # IF NOT EXISTS needs CREATE on the database even if the schema exists.
         if not self.execute("SELECT 1 FROM pg_namespace WHERE nspname = 'consumer'").fetchone():
             self.execute("CREATE SCHEMA consumer")
         self.ensure_internal_schema_updated()

@@ -1,4 +1,4 @@
-"""What a transaction or a session asks of the server itself: limits, role, clock, wake-ups."""
+"""Requests to the server itself: limits, role, clock, wake-ups."""
 
 from datetime import datetime
 from typing import Any
@@ -34,12 +34,12 @@ async def check_constraints(conn: AsyncConnection[Any]) -> None:
 
 
 async def listen(conn: AsyncConnection[Any]) -> None:
-    """Hear what `wake` sends."""
+    """Listen for the notifications of `wake`."""
     await conn.execute(query("session/listen"))
 
 
 async def wake(conn: AsyncConnection[Any]) -> None:
-    """Wake idle workers once this transaction commits; a hint only, since they poll."""
+    """Wake idle workers once this transaction commits; only a hint, because they poll."""
     await conn.execute(query("session/wake"))
 
 

@@ -1,4 +1,4 @@
-"""The intake: concurrent requests share an insert and a commit, and each is answered only after it."""
+"""The intake: concurrent requests share an insert and a commit, and each is answered only after the commit."""
 
 import asyncio
 from collections import deque
@@ -23,18 +23,19 @@ from consumer.postgres.error_classes import ErrorClass, code, error_class
 # Two commits at once: while one waits for the disk the other's rows are on their way. A third adds contention and no
 # speed (bench/ingest.py).
 COMMITS_MAX = 2
-# A commit costs the receiver as much as about thirty rows in it: fewer wait for the one that is running.
+# While a commit runs, start another only if at least this many deliveries wait: a commit costs about as much as thirty
+# rows.
 SECOND_COMMIT_MIN = 32
 # The largest batch: 512 rows of 1.3 kB commit in about 10 ms, a fifth of the latency we allow (bench/ingest.py).
 BATCH_SIZE = 512
-# What may wait: about a second of work at full load. More waiting would only mean more answers that come too late.
+# Deliveries and bytes that may wait: about a second of work at full load. A longer queue would only answer too late.
 WAITING_MAX = 8_192
 WAITING_BYTES_MAX = 64 * 1024 * 1024
-# A batch's budget, and what a request may wait before its batch begins: together less than the 5 s within which a
-# sender hears (promise P10).
+# Time limits of a batch, and of a request that waits for its batch: together less than the 5 s within which a sender
+# gets an answer (promise P10).
 COMMIT_TIMEOUT = timedelta(seconds=3)
 WAIT_SECONDS_MAX = 1.5
-# Idle workers are told at most this often; what arrives in between they find by polling.
+# Idle workers are woken at most this often; they find deliveries that arrive in between by polling.
 WAKE_INTERVAL = timedelta(milliseconds=50)
 
 
@@ -60,8 +61,8 @@ class Intake:
     async def put(self, delivery: Delivery) -> None:
         """Return once the delivery, or an earlier copy of it, is committed.
 
-        Raises IntakeFull at once when too much waits, and StoreUnavailable when it could not be committed in time; then
-        it may be stored or not, and the sender's repeat settles it.
+        Raises IntakeFull at once when too much waits, and StoreUnavailable when the delivery could not be committed in
+        time. Then it may be stored or not; the sender's repeat settles that.
         """
         if len(self._waiting) >= WAITING_MAX or self._waiting_bytes + len(delivery.body) > WAITING_BYTES_MAX:
             raise IntakeFull
@@ -73,9 +74,9 @@ class Intake:
         await stored
 
     async def not_ready_reason(self) -> str | None:
-        """Return why nothing can be stored now, or None."""
+        """Return the reason why nothing can be stored now, or None."""
         try:
-            # Storing nothing needs all that storing something does.
+            # Even an empty put needs a connection, the privileges and a writable database.
             async with self._pool.connection() as conn, autocommit(conn, self._access):
                 await storage.put(conn, [])
         except (PoolTimeout, TooManyRequests):
@@ -90,11 +91,11 @@ class Intake:
         return None
 
     async def _write(self) -> None:
-        """Start commits for what waits, for ever: whatever gathers while one runs is the next batch."""
+        """Start commits for waiting deliveries, for ever; those that arrive during a commit form the next batch."""
         while True:
             await self._changed.wait()
             self._changed.clear()
-            # What this turn of the loop has read from other connections joins the batch.
+            # Deliveries that this turn of the event loop reads from other connections join the batch.
             await asyncio.sleep(0)
             while self._is_commit_due() and (batch := self._take()):
                 commit = asyncio.create_task(self._store(batch))
@@ -102,7 +103,7 @@ class Intake:
                 commit.add_done_callback(self._end)
 
     def _is_commit_due(self) -> bool:
-        """Nobody waits for company, but while one commit runs the next is worth its price only for several."""
+        """Commit at once when idle; beside a running commit, only for SECOND_COMMIT_MIN deliveries."""
         return not self._commits or (len(self._commits) < COMMITS_MAX and len(self._waiting) >= SECOND_COMMIT_MIN)
 
     def _end(self, commit: "asyncio.Task[None]") -> None:
@@ -110,7 +111,7 @@ class Intake:
         self._changed.set()
 
     def _take(self) -> list[_Waiting]:
-        """Take the next batch; who has waited too long is told so instead, who has gone is left out."""
+        """Take the next batch; fail requests that waited too long, drop those whose client hung up."""
         batch: list[_Waiting] = []
         oldest = asyncio.get_running_loop().time() - WAIT_SECONDS_MAX
         # Half, so that the senders fall into two groups, one working while the other's commit runs (bench/ingest.py).
@@ -132,10 +133,10 @@ class Intake:
         try:
             errors = await within(COMMIT_TIMEOUT, self._commit_any([waiting.delivery for waiting in batch]))
         except TimeoutError as silence:
-            # Whatever made this connection silent, a router that forgot it or a dead host, did so to the idle ones too.
+            # The cause of the silence, a router that forgot the connection or a dead host, affects the idle ones too.
             await self._pool.drain()
             errors = [_unavailable(silence)] * len(batch)
-        # A fault of ours: whoever waits must hear of it all the same.
+        # A bug of ours: the waiting requests must be answered all the same.
         except Exception as cause:
             errors = [_unavailable(cause)] * len(batch)
         for waiting, error in zip(batch, errors, strict=True):
@@ -147,7 +148,7 @@ class Intake:
                 waiting.stored.set_exception(error)
 
     async def _commit_any(self, deliveries: list[Delivery]) -> Sequence[Exception | None]:
-        """Commit together, else one by one: a row that PostgreSQL refuses never refuses its neighbours."""
+        """Commit together, else one by one: a row that PostgreSQL refuses must not fail the others."""
         try:
             await self._commit_twice(deliveries)
         except (psycopg.Error, OSError) as error:
@@ -157,9 +158,9 @@ class Intake:
         return [None] * len(deliveries)
 
     async def _commit_twice(self, deliveries: list[Delivery]) -> None:
-        """Commit, and once more on new connections when those at hand are lost, read-only or deadlocked.
+        """Commit; try once more on new connections if the first is lost or read-only, or the commit deadlocks.
 
-        Should the first commit have arrived after all, the second changes nothing.
+        If the first commit did succeed, the second changes nothing.
         """
         try:
             await self._commit_once(deliveries)
@@ -176,7 +177,7 @@ class Intake:
 
     async def _commit(self, conn: Connection, deliveries: list[Delivery]) -> None:
         usable = [delivery for delivery in deliveries if delivery.error_code is None]
-        # In key order, as `put` goes: two writers with the same ids would deadlock otherwise.
+        # In key order, like `put`: two writers with the same ids would deadlock otherwise.
         dead = sorted((d for d in deliveries if d.error_code is not None), key=lambda d: (d.source, d.message_id))
         new_usable = new_dead = 0
         is_waking = self._is_wake_due()
@@ -207,7 +208,7 @@ def _unavailable(cause: Exception) -> StoreUnavailable:
 
 @asynccontextmanager
 async def open_intake(pool: Pool, access: Access, count: Callable[[Received, int], None]) -> AsyncIterator[Intake]:
-    """Run an intake; *count* is told how many deliveries were stored, dead or duplicate."""
+    """Run an intake; *count* gets the numbers of stored, dead and duplicate deliveries."""
     intake = Intake(pool, access, count)
     writer = asyncio.create_task(intake._write(), name="intake writer")
     try:

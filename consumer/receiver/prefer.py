@@ -1,4 +1,4 @@
-"""`Prefer: wait=N` (RFC 7240, section 4.3): a sender that needs the row asks to be answered once it is there."""
+"""`Prefer: wait=N` (RFC 7240, section 4.3): the sender asks for the answer once the profile is there."""
 
 import re
 from collections.abc import Awaitable, Callable, Sequence
@@ -8,18 +8,18 @@ from starlette.responses import JSONResponse, Response
 
 from consumer.receiver.waits import Settled
 
-# A person waits for the sign-in behind it; whoever asks for longer is told so by `Preference-Applied`.
+# A person waits for the sign-in behind it. `Preference-Applied` reports this limit to a sender that asks for longer.
 WAIT_SECONDS_MAX = 5
 WAIT = re.compile(rb'(?:^|,)\s*wait\s*=\s*"?(\d{1,9})"?\s*(?:$|[,;])', re.IGNORECASE)
 
-# Returns what became of a stored delivery, or None when that is not known in time.
+# Returns a settled delivery, or None when it is not settled in time.
 WaitFor = Callable[[str, timedelta], Awaitable[Settled | None]]
 
 
 async def answer(wait_for: WaitFor, message_id: str, asked: int) -> Response:
-    """Return 200 with the profile, 204 where the applied delivery leaves none, 202 while that is not known.
+    """Return 200 with the profile, 204 if the applied delivery leaves none, 202 while it is not applied.
 
-    A dead delivery, which may be retried one day, is not known either.
+    A dead delivery gets 202 too, because it may be retried one day.
     """
     seconds = min(asked, WAIT_SECONDS_MAX)
     applied = {"preference-applied": f"wait={seconds}"}
@@ -33,7 +33,7 @@ async def answer(wait_for: WaitFor, message_id: str, asked: int) -> Response:
 
 
 def wait_asked_for(headers: Sequence[tuple[bytes, bytes]]) -> int:
-    """Return the seconds that a sender would wait, 0 when it would not; what is malformed is no preference."""
+    """Return the seconds that the sender asks to wait; 0 without a preference or with a malformed one."""
     preferences = b",".join(value for name, value in headers if name == b"prefer")
     asked = WAIT.search(preferences) if preferences else None
     return int(asked[1]) if asked else 0

@@ -1,4 +1,4 @@
-"""Refused requests in the log: enough of them to see why, too few for a stranger to fill the disk with."""
+"""Refused requests in the log: enough lines to see the reason, too few to fill the disk."""
 
 import logging
 from datetime import datetime, timedelta
@@ -6,14 +6,14 @@ from datetime import datetime, timedelta
 from consumer.logs import DELIVERY_REFUSED, REFUSALS_MUTED
 
 WINDOW = timedelta(minutes=1)
-# A wrong secret or a wrong clock shows in the first few; all day long they are some 5 MB.
+# A wrong secret or a wrong clock shows in the first few; a day of them is about 5 MB.
 LINES_MAX = 20
 
 log = logging.getLogger(__name__)
 
 
 class Refusals:
-    """What one endpoint says about its refusals; the metrics count all of them."""
+    """Logs some refusals of one endpoint; the metrics count all of them."""
 
     def __init__(self, source: str) -> None:
         self._source = source
@@ -21,7 +21,7 @@ class Refusals:
         self._lines = 0
 
     def log(self, reason: str, now: datetime) -> None:
-        """Log the first of a minute, then once that the rest of them are not logged."""
+        """Log the first refusals of a minute, then one line to say that the rest are not logged."""
         # A clock that was set back must not mute for longer than a window either.
         if self._until is None or not self._until - WINDOW <= now < self._until:
             self._until, self._lines = now + WINDOW, 0

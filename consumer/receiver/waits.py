@@ -1,4 +1,4 @@
-"""Following deliveries: who sent one waits until it is applied, and all who wait share one poll."""
+"""Waits: a sender waits until its delivery is applied; all waits share one poll of the database."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -12,16 +12,16 @@ from psycopg.rows import args_row
 from consumer.postgres.connections import Access, Pool, autocommit
 from consumer.postgres.queries import query
 
-# A worker that is told of a delivery has applied it within about as long; fifty polls a second are no load.
+# A woken worker applies a delivery within about as long; fifty polls a second are no load.
 POLL_SECONDS = 0.02
-# While the database is away: nobody's answer depends on it, for what is followed is committed.
+# The pause while the database is away: no need to hurry, because the awaited deliveries are committed.
 AWAY_SECONDS = 0.5
-# More who wait at once than an application's sign-ins bring; the others are told at once that it is not known yet.
+# More simultaneous waits than an application's sign-ins cause; further requests are answered at once as pending.
 WAITS_MAX = 256
 
 
 class Settled(NamedTuple):
-    """A delivery that is `done` or `dead`, and the profile of whom it concerns by its columns, None without one."""
+    """A delivery that is `done` or `dead`, and its user's profile by column; None if there is no profile."""
 
     message_id: str
     state: str
@@ -29,7 +29,7 @@ class Settled(NamedTuple):
 
 
 class Waits:
-    """Tells what became of stored deliveries; open it with `open_following`."""
+    """Requests that wait for a stored delivery to be settled; open it with `open_waits`."""
 
     def __init__(self, pool: Pool, access: Access) -> None:
         self._pool = pool
@@ -38,7 +38,7 @@ class Waits:
         self._changed = asyncio.Event()
 
     async def wait_for(self, message_id: str, patience: timedelta) -> Settled | None:
-        """Return what became of a delivery of the application; None when that is not known after *patience*."""
+        """Wait for a delivery of the application; return None when it is not settled after *patience*."""
         if len(self._waiters) >= WAITS_MAX:
             return None
         waiter = asyncio.get_running_loop().create_future()
@@ -51,7 +51,7 @@ class Waits:
             del self._waiters[waiter]
 
     async def _poll(self) -> None:
-        """Look after all who are followed, for ever."""
+        """Poll for all awaited deliveries, for ever."""
         while True:
             await self._changed.wait()
             pause = POLL_SECONDS
@@ -78,7 +78,7 @@ class Waits:
 
 @asynccontextmanager
 async def open_waits(pool: Pool, access: Access) -> AsyncIterator[Waits]:
-    """Run a poll that asks only while somebody waits."""
+    """Run a poll that queries the database only while a request waits."""
     waits = Waits(pool, access)
     poll = asyncio.create_task(waits._poll(), name="waits")
     try:

@@ -1,1 +1,1 @@
-"""The HTTP door."""
+"""The HTTP server: its limits, health and common answers."""

@@ -1,4 +1,4 @@
-"""What one server grants its callers, and who gives way when too many have come."""
+"""Limits of one server's connections: when there are too many, the one idle longest is closed."""
 
 import asyncio
 from collections import OrderedDict
@@ -9,7 +9,7 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Bounds of one server's connections, for whoever is at the other end."""
+    """Limits of one server's connections, the same for every caller."""
 
     body_bytes: int = 2 * 1024 * 1024
     # For a head, for a body, and for a reader that stands still: an honest caller needs a fraction of it.
@@ -23,13 +23,13 @@ class Limits:
 
 
 class LimitedConnection(Protocol):
-    """What a guard needs to know of a connection."""
+    """The part of a connection that the limiter needs."""
 
     transport: asyncio.Transport
 
     @property
     def is_waiting(self) -> bool:
-        """Hanging up now would lose no request that is here in full."""
+        """Whether closing it now would lose no request that has arrived in full."""
 
 
 @dataclass(slots=True)
@@ -41,7 +41,7 @@ class ConnectionLimiter:
     connections: OrderedDict[LimitedConnection, None] = field(default_factory=OrderedDict)
 
     def admit(self, newcomer: LimitedConnection) -> None:
-        """Take a connection in; one too many, and whoever has waited longest without a request gives way."""
+        """Register a connection; above the limit, close the one idle longest."""
         self.connections[newcomer] = None
         if len(self.connections) > self.limits.connections:
             idlest = next(connection for connection in self.connections if connection.is_waiting)
@@ -49,9 +49,9 @@ class ConnectionLimiter:
             self.refused("too_many_connections")
 
     def answered(self, connection: LimitedConnection) -> None:
-        """Put a connection behind all that have waited longer."""
+        """Move a connection behind all that have been idle longer."""
         self.connections.move_to_end(connection)
 
     def forget(self, connection: LimitedConnection) -> None:
-        """Let a connection go."""
+        """Remove a closed connection."""
         self.connections.pop(connection, None)

@@ -1,4 +1,4 @@
-"""Whether this process lives, and whether it can do its work."""
+"""Health: whether this process runs, and whether it can do its work."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
@@ -11,14 +11,14 @@ from starlette.routing import Route
 from consumer.deadline import within
 from consumer.web.answers import refusal
 
-# As long as a borrower waits for a connection: whoever asks holds one of the connections that senders need.
+# As long as a request waits for a database connection: a probe holds one of the connections that senders need.
 PROBE_TIMEOUT = timedelta(seconds=3)
 # Returns why this process can't do its work now, or None.
 Probe = Callable[[], Coroutine[None, None, str | None]]
 
 
 class Health:
-    """The two health endpoints; only the ops port says *why*."""
+    """The two health endpoints; only the ops port returns the reason."""
 
     def __init__(self, probe: Probe, *, with_reasons: bool) -> None:
         self._probe = probe
@@ -31,7 +31,7 @@ class Health:
         return [Route(path + slash, endpoint) for path, endpoint in endpoints.items() for slash in ("", "/")]
 
     async def livez(self, _: Request) -> Response:
-        """Answer 200: that the event loop turns is all there is to say."""
+        """Answer 200: the answer itself proves that the event loop runs."""
         return JSONResponse({"status": "alive"})
 
     async def readyz(self, _: Request) -> Response:
@@ -42,7 +42,7 @@ class Health:
         return refusal(503, "not_ready", reason if self._with_reasons else "This process can't do its work now.")
 
     async def _reason(self) -> str | None:
-        """Probe once for all who ask at the same time: a crowd must not take the database's connections."""
+        """Share one probe among simultaneous requests, so that they do not take all of the database's connections."""
         if self._probing is None or self._probing.done():
             self._probing = asyncio.create_task(self._probe_within())
         return await asyncio.shield(self._probing)

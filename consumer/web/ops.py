@@ -1,4 +1,4 @@
-"""The operator's application, which must not face strangers."""
+"""The operator's HTTP application, which must not be public."""
 
 from collections.abc import Awaitable, Callable
 

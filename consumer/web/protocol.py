@@ -1,4 +1,4 @@
-"""HTTP on the wire: uvicorn's protocol with a limit on all that a stranger can send, or not send."""
+"""HTTP on the wire: uvicorn's protocol with limits on all that a client can send, or fail to send."""
 
 import asyncio
 from enum import Enum, auto
@@ -17,9 +17,9 @@ from consumer.web.connection_limits import ConnectionLimiter
 # A delivery has about ten headers in less than 1 kB; a chain of proxies adds as much again.
 HEAD_BYTES_MAX = 16 * 1024
 HEADERS_MAX = 100
-# Requests sent ahead of their answers. Nobody does it in earnest, and one read can hold 14,000 of them.
+# Requests sent ahead of their answers. No real client does that, and one read can hold 14,000 of them.
 PIPELINED_MAX = 64
-# What a body's framing may add to it: chunks of eight bytes still fit, a trailer without end does not.
+# The framing may multiply a body by this: chunks of eight bytes still fit, an endless trailer does not.
 FRAMING_FACTOR = 2
 
 REFUSALS = {
@@ -43,7 +43,7 @@ class Phase(Enum):
 
 
 class LimitedProtocol(HttpToolsProtocol):
-    """One connection, which refuses early and hangs up so that the sender can still read why."""
+    """One connection; it refuses early, and closes so that the sender can still read the reason."""
 
     def __init__(
         self,
@@ -62,18 +62,18 @@ class LimitedProtocol(HttpToolsProtocol):
         # Of the newest request: bytes after the read it began in, and bytes of its body.
         self.received_bytes = 0
         self.body_bytes = 0
-        # Requests that are here in full and not answered yet.
+        # Requests that have arrived in full and are not answered yet.
         self.unanswered = 0
         self.refusal_code = "malformed_request"
         self.refusal: JSONResponse | None = None
 
     @property
     def is_waiting(self) -> bool:
-        """Hanging up now would lose no request that is here in full."""
+        """Whether closing it now would lose no request that has arrived in full."""
         return self.unanswered == 0 and not self.transport.is_closing()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Expect a request at once: whoever connects has one."""
+        """Expect a request at once, because a client connects only to send one."""
         super().connection_made(transport)
         self._start_timer()
         self.limiter.admit(self)
@@ -86,14 +86,14 @@ class LimitedProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Parse what came, unless this connection is refused already; then only swallow it."""
+        """Parse the data; drop it if this connection is refused already."""
         if self.refusal is not None:
             return
         self.received_bytes += len(data)
         try:
             self.parser.feed_data(data)
         except (HttpParserError, HttpParserUpgrade) as error:
-            # The parser puts an error of its own around whatever a callback raises.
+            # The parser wraps each error of a callback in an error of its own.
             self._refuse("out_of_memory" if isinstance(error.__context__, MemoryError) else self.refusal_code)
             return
         if self.phase is not Phase.NONE:
@@ -119,7 +119,7 @@ class LimitedProtocol(HttpToolsProtocol):
         self.received_bytes = self.body_bytes = 0
 
     def on_headers_complete(self) -> None:
-        """Judge the head before the application sees it."""
+        """Check the head before the application sees it."""
         self._stop_timer()
         if self.parser.should_upgrade():
             # The parser would skip the body and take it for the next request.
@@ -131,19 +131,19 @@ class LimitedProtocol(HttpToolsProtocol):
         if int(dict(self.headers).get(b"content-length", 0)) > self.limiter.limits.body_bytes:
             self._fail("body_too_large")
         super().on_headers_complete()
-        # The parser reports the trailers of a chunked body like headers, and may before the application has run.
+        # The parser reports the trailers of a chunked body like headers, perhaps before the application has run.
         self.headers = []
         self.phase = Phase.BODY
 
     def on_body(self, body: bytes) -> None:
-        """Hand a piece of the body on while it is within the limit."""
+        """Pass on a piece of the body while the body is within the limit."""
         self.body_bytes += len(body)
         if self.body_bytes > self.limiter.limits.body_bytes:
             self._fail("body_too_large")
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        """Count the request as the application's to answer."""
+        """Count the request as unanswered."""
         super().on_message_complete()
         self._stop_timer()
         self.phase = Phase.NONE
@@ -151,15 +151,15 @@ class LimitedProtocol(HttpToolsProtocol):
             self.unanswered += 1
 
     def on_response_complete(self) -> None:
-        """Put the connection behind those that have waited longer, or hang up if its next request is refused."""
+        """Move the connection behind those idle longer, or close it if its next request is refused."""
         super().on_response_complete()
-        # A request that was answered before its body was here has never been counted.
+        # A request that was answered before its body had arrived was never counted.
         self.unanswered = max(0, self.unanswered - 1)
         if self.transport.is_closing():
             return
         self.limiter.answered(self)
         if self.pipeline:
-            # The parent reads on after every answer, so that requests would queue without end.
+            # The parent class reads on after every answer: without a pause, requests would queue without end.
             self.flow.pause_reading()
         if self.refusal is not None and self.unanswered == 0:
             self._hang_up(self.refusal)
@@ -181,7 +181,7 @@ class LimitedProtocol(HttpToolsProtocol):
         raise HttpParserError(code)
 
     def _refuse(self, code: str) -> None:
-        """Take nothing more, and say why as soon as the requests before this one are answered."""
+        """Read nothing more; send the refusal as soon as the requests before this one are answered."""
         if self.transport.is_closing():
             return
         self.limiter.refused(code)
@@ -199,7 +199,7 @@ class LimitedProtocol(HttpToolsProtocol):
         self.cycle.message_event.set()
 
     def _hang_up(self, reason: JSONResponse) -> None:
-        """Answer, half-close and swallow the rest: a close at once would reset the answer away (RFC 9112, 9.6)."""
+        """Answer, half-close and drop the rest: a reset by a full close could destroy the answer (RFC 9112, 9.6)."""
         self._unset_keepalive_if_required()
         self.flow.resume_reading()
         if self.phase is not Phase.BODY or not self.cycle.response_started:

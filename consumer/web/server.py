@@ -1,4 +1,4 @@
-"""Listening: uvicorn with our protocol, several servers to one event loop, signals left to the command line."""
+"""Servers: uvicorn with our protocol, several in one event loop; the command line handles signals."""
 
 import asyncio
 import socket
@@ -14,7 +14,7 @@ from consumer.errors import BadSettings
 from consumer.web.connection_limits import ConnectionLimiter, Limits
 from consumer.web.protocol import LimitedProtocol
 
-# Connections that wait to be accepted: what the kernel holds while a deploy or a burst keeps the loop busy.
+# Connections that wait to be accepted; the kernel holds them while a deploy or a burst keeps the event loop busy.
 BACKLOG = 2048
 # A slow body is cut after 5 s and the intake answers within 4 s of the last byte; both at once are rare, and a
 # process has 10 s to end (promise P8).
@@ -25,10 +25,10 @@ SHUTDOWN_SECONDS = 8
 async def serve(
     app: ASGIApp, host: str, port: int, limits: Limits, refused: Callable[[str], None]
 ) -> AsyncIterator[int]:
-    """Serve *app* while the block runs, then take nothing new and finish what is in flight; yield the port.
+    """Serve *app* while the block runs, then refuse new requests and finish those in flight; yield the port.
 
-    Port 0 picks a free one. *refused* is told the code of each request that the protocol refuses. Raises BadSettings
-    when the address can't be listened on.
+    Port 0 picks a free one. *refused* gets the code of each request that the protocol refuses. Raises BadSettings
+    when the server can't listen on the address.
     """
     listener = _listen(host, port)
     server = _Server(_config(app, ConnectionLimiter(limits, refused)))

@@ -1,4 +1,4 @@
-"""The worker: claim a batch, apply it, commit; any number of them, killed at any moment."""
+"""Batches: claim, apply, commit. Any number of workers may run, and any may be killed at any moment."""
 
 import logging
 import random
@@ -26,24 +26,24 @@ log = logging.getLogger(__name__)
 # Deliveries a transaction: beyond a thousand the cost of each falls no further (bench/drain.py) while rows stay locked
 # longer.
 BATCH_SIZE = 1000
-# From this many users on, half of them failing alike is a fault of ours, not of the deliveries (docs/OPERATIONS.md).
+# From this many users on: if half of them fail alike, the cause is not the deliveries (docs/OPERATIONS.md).
 ALIKE_SUBJECTS_MIN = 20
-# So many users whom others lock are looked for in a batch. Then the untried rest waits for its next turn; and where
-# nobody got through, a table is locked, and the whole batch does.
+# Stop bisecting after this many locked users and put the rest back. If nothing succeeded, assume a table lock and roll
+# back.
 BUSY_USERS_MAX = 10
 # How long a replayed or late delivery may wait while newer ones keep every batch full.
 RESCAN_SECONDS = 1.0
 # Retries: full jitter up to 2^attempts seconds, at most an hour (Brooker, "Exponential Backoff And Jitter", AWS 2015).
 RETRY_SECONDS_MAX = 3600.0
-# Some are tried for ever, and 2^1024 is no float.
+# Some deliveries are retried for ever, and 2^1024 does not fit a float.
 RETRY_EXPONENT_MAX = 12
-# A row that someone held is tried again after up to this long; such attempts are not counted.
+# A delivery that met a locked row is retried within this time; such attempts are not counted.
 BUSY_SECONDS_MAX = 5.0
 
 
 @dataclass(slots=True)
 class Batch:
-    """What one transaction did."""
+    """The result of one batch, and of the page of users re-homed after it."""
 
     outcomes: dict[int, str] = field(default_factory=dict)
     retried: list[tuple[Claimed, Exception]] = field(default_factory=list)
@@ -83,7 +83,7 @@ class BatchRunner:
     async def run_once(self, conn: Connection) -> Batch:
         """Claim and apply one batch in one transaction, then re-home one page of users in another, if any wait.
 
-        Raises what is not the deliveries' fault, after everything of that transaction has been rolled back.
+        Raises an error that is not the deliveries' fault after its transaction is rolled back.
         """
         try:
             batch, is_rehoming = await self._drain_one(conn)
@@ -95,7 +95,7 @@ class BatchRunner:
         return batch
 
     async def _drain_one(self, conn: Connection) -> tuple[Batch, bool]:
-        """Return what one batch did, and whether users wait to be re-homed."""
+        """Claim and apply one batch; return its result, and whether users wait to be re-homed."""
         batch = Batch()
         started = time.perf_counter()
         async with transaction(conn, self.access):
@@ -111,7 +111,7 @@ class BatchRunner:
         return batch, is_rehoming
 
     def halve_batch(self) -> None:
-        """Make the next batch half of the last, which could not be applied in one go or not in time."""
+        """Make the next batch half of the last, which took too long or failed only as a whole."""
         self._batch_size = max(1, min(self._batch_size, self._claimed_count) // 2)
 
     async def _rehome(self, conn: Connection) -> rehome.PageResult | None:
@@ -124,14 +124,14 @@ class BatchRunner:
         return page
 
     async def _claim(self, conn: Connection) -> list[Claimed]:
-        """Go on behind the last seen delivery; look from the start when that brings too little, and every second.
+        """Go on after the last seen delivery; restart from the first when that brings too few, and every second.
 
-        What lies below is a late commit or a replay; going on spares dead index entries while a foreign transaction
-        keeps them from being cleaned up.
+        Below the last seen one are only late commits and replays. Going on after it skips dead index entries, which
+        stay while a long transaction holds back vacuum.
         """
         if time.monotonic() >= self._rescan_at:
             self._after_seq = 0
-        # However many are due, new deliveries get half of the batch.
+        # New deliveries get half of the batch, however many retries are due.
         due = await queue.claim_retries(conn, batch_size=(self._batch_size + 1) // 2)
         size = self._batch_size - len(due)
         claimed = await queue.claim(conn, after_seq=self._after_seq, batch_size=size)
@@ -145,7 +145,7 @@ class BatchRunner:
         return due + claimed
 
     async def _apply(self, conn: Connection, claimed: Sequence[Claimed], batch: Batch) -> None:
-        """Apply all but the deliveries that cannot be applied, which are set aside."""
+        """Apply the deliveries; set aside those that cannot be applied."""
 
         async def attempt(deliveries: Sequence[Claimed]) -> dict[int, str]:
             return await apply(conn, deliveries, self._projection_sql)
@@ -163,7 +163,7 @@ class BatchRunner:
             batch.retried.append((claimed, error))
             return
         claimed = claimed._replace(attempts=claimed.attempts + 1)
-        # What a deploy broke for everybody is mended by another, and costs nobody a delivery.
+        # If the statement fails for all users, the next deploy mends it: until then no delivery dies of it.
         is_for_all = isinstance(error, StatementRefused) and error.is_for_all
         if kind is ErrorClass.POISON or (claimed.attempts >= self._attempts_max and not is_for_all):
             await queue.bury(conn, claimed, code(error), summary(error))
@@ -197,17 +197,17 @@ def _failure(claimed: Claimed, error: Exception) -> dict[str, object]:
 
 
 class _BatchTally:
-    """Counts subjects that fail alike, and stops the worker when so many can't be at fault themselves.
+    """Counts subjects that fail alike; too many stop the worker, because then the cause is not the deliveries.
 
-    A subject counts once however many deliveries it has, and a known failure not at all: neither one user's many
-    updates nor many retries due together say anything about the rest. Whom the application's statement refuses does
-    not count either: what is wrong there is for its owner to mend, and ours goes on.
+    A subject is a user, or a delivery without one. It counts once, however many deliveries it has. Deliveries that
+    failed before do not count, because many retries can be due together. Users that the application's statement
+    refuses do not count either: the application's owner must mend that, and the worker goes on.
     """
 
     def __init__(self, batch: Sequence[Claimed]) -> None:
         self._batch = batch
         self._failed: defaultdict[tuple[str, str], set[UUID | int]] = defaultdict(set)
-        # What too many users met; the rest is not tried.
+        # The error that too many users met; the rest is not tried.
         self.overrun: Exception | None = None
 
     def count(self, claimed: Claimed, error: Exception, *, is_alone: bool) -> None:

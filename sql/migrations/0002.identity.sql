@@ -111,7 +111,7 @@ OR (
         known.signed_up_at
     )
 );
--- Whether an offered mirror row has a newer version, or later activity of a user who is not forgotten.
+-- Whether an offered mirror row has a newer version, or later activity of a user that is not forgotten.
 CREATE FUNCTION identity.is_newer(offered identity.stack_user_profiles, known identity.stack_user_profiles)
 RETURNS boolean
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -196,7 +196,7 @@ CREATE TABLE identity.profile_audit (
     seq bigint NOT NULL,
     PRIMARY KEY (user_id, id)
 );
--- users/put_sign_ins: one row per sign-in, whatever is replayed.
+-- users/put_sign_ins: one row per sign-in, even after a replay.
 CREATE UNIQUE INDEX profile_audit_sign_in ON identity.profile_audit (user_id, source, message_id)
 WHERE operation IN ('signed_in', 'signed_out');
 

@@ -1,4 +1,4 @@
--- The next users who have or had a profile, in the order of their ids.
+-- The next users with a present or past profile, by id.
 SELECT stack_user_id AS user_id
 FROM identity.stack_user_profiles
 WHERE has_profile AND stack_user_id > %(after)b::uuid

@@ -9,8 +9,8 @@
 -- candidates: one row per user: the derived profile, the stored one (`known`), and the delivery for the audit
 -- compared:   `candidates`, with is_changed where an audited field differs
 -- written:    `compared`, put into identity.profiles where any field differs
--- imaged:     the changed profiles, with operation and images
--- steps:      the audit rows: two for a move between companies, else one
+-- imaged:     the profiles written with is_changed, with operation and images
+-- steps:      the audit rows where the images differ: two for a move between companies, else one
 -- audited:    `steps`, put into identity.profile_audit
 WITH claimed AS MATERIALIZED (
     SELECT
