@@ -1,7 +1,7 @@
-"""Apply all that can be applied in one go, and find what stands in its way.
+"""Apply a batch without the items that fail; find those by bisection.
 
-Halves are tried inside savepoints that are rolled back whatever comes of them: no lock outlives its try, so that a
-transaction takes its locks in one order however often it has looked for culprits.
+Each half is tried in a savepoint that is always rolled back: no lock outlives its try, so that a transaction takes its
+locks in one order, however often it bisects.
 """
 
 from collections.abc import Awaitable, Callable, Hashable, Sequence
@@ -17,17 +17,17 @@ Tallied_contra = TypeVar("Tallied_contra", contravariant=True)
 Result = TypeVar("Result")
 Failing = list[tuple[Item, Exception]]
 
-# Milliseconds to wait for a lock once one has been waited for in vain: finding who is locked takes ten such waits.
+# Lock time-out while bisecting a lock conflict, in milliseconds: a search takes about ten waits.
 BISECT_LOCK_TIMEOUT = 50
 
 
 class Tally(Protocol[Tallied_contra]):
-    """Decides when there are too many culprits to go on looking: *overrun* is what too many of them met."""
+    """Decides when too many items have failed to go on bisecting: *overrun* is then the error that they met."""
 
     overrun: Exception | None
 
     def count(self, item: Tallied_contra, error: Exception, *, is_alone: bool) -> None:
-        """Note a culprit; *is_alone* while nothing has got through. Raises what nothing shall be committed after."""
+        """Count a failing item; *is_alone*: no part has succeeded yet. Raise to roll the whole batch back."""
 
 
 async def apply_except_failing(
@@ -37,10 +37,10 @@ async def apply_except_failing(
     tally: Tally[Item],
     subject: Callable[[Item], Hashable] = lambda item: item,
 ) -> tuple[Result | None, Failing[Item]]:
-    """Attempt all but the culprits in the caller's transaction; return what came of it, None when all are, and them.
+    """Attempt all items but the failing ones in the caller's transaction; return the result and the failing items.
 
-    Whoever locks a *subject* locks all of its items.
-    Raises what is not the items' fault, and Inseparable when only some together fail.
+    The result is None when all items fail. A lock on a *subject* blocks all of its items.
+    Raises errors that are not the items' fault, and Inseparable when items fail only together.
     """
     failing: Failing[Item] = []
     search = _Bisection(conn, attempt, tally, subject)
@@ -52,15 +52,15 @@ async def apply_except_failing(
             found = [(item, error.reasons[subject(item)]) for item in items if subject(item) in error.reasons]
             for item, reason in found:
                 tally.count(item, reason, is_alone=False)
-        # The one place that may catch anything: whatever an item raises decides that item's fate.
+        # The one place that may catch any error: the error of an item decides whether it is retried or buried.
         except Exception as error:
             _raise_what_is_no_items_fault(conn, error)
             together = sorted(items, key=lambda item: str(subject(item)))
             if not (found := await search.among(together, error)):
                 raise Inseparable from error
         failing += found
-        guilty = {item for item, _ in found}
-        items = [item for item in items if item not in guilty]
+        failed = {item for item, _ in found}
+        items = [item for item in items if item not in failed]
     return None, failing
 
 
@@ -79,9 +79,9 @@ class _Bisection(Generic[Item]):
         self._has_passed = False
 
     async def among(self, items: Sequence[Item], error: Exception) -> Failing[Item]:
-        """Return which of these, who fail together, fail on their own or are not tried any more, each with why."""
+        """Bisect items that fail together; return with their errors those that fail alone and the untried rest."""
         is_busy = error_class(error) is ErrorClass.BUSY
-        # Waiting again for each of a locked subject's items would take minutes.
+        # Waiting again for each item of a locked subject would take minutes.
         if len(items) == 1 or (is_busy and len({self._subject(item) for item in items}) == 1):
             self._tally.count(items[0], error, is_alone=not self._has_passed)
             return [(item, error) for item in items]
@@ -100,7 +100,7 @@ class _Bisection(Generic[Item]):
         try:
             async with self._conn.transaction(force_rollback=True):
                 await self._attempt(items)
-        # They have come as far as the application's statement; whom it refuses is told when the others are attempted.
+        # The items came as far as the application's statement. Its refusals are found when all others are attempted.
         except (UsersRefused, Inseparable):
             pass
         except Exception as error:

@@ -1,4 +1,4 @@
-"""Re-homing: users of a company that was made or deleted look for their home again, page by page."""
+"""Re-homing: recompute the home of each user of a created or deleted company, page by page."""
 
 from collections.abc import Callable, Sequence
 from datetime import timedelta
@@ -17,15 +17,15 @@ from consumer.worker.bisect import Failing, apply_except_failing
 
 # Users a transaction: a page takes about as long as a batch of deliveries, so that neither holds up the other.
 PAGE_SIZE = 500
-# So many users of a page may be locked or refused. More are no accident: a table is locked, or an application's
-# constraint concerns everybody; then all that are left of the company wait for their next turn.
+# At most this many users of a page may be locked or refused. If there are more, a table is locked, or an application's
+# constraint concerns everybody: then all remaining users of the company are postponed.
 POSTPONED_MAX = 10
-# Milliseconds to wait for a lock: deliveries wait meanwhile, and re-homing can come back.
+# Milliseconds to wait for a lock: deliveries wait meanwhile, and re-homing can be tried again.
 LOCK_TIMEOUT = 50
 
 
 class Task(NamedTuple):
-    """The users of a company from one id to another, whom the delivery *seq* sends to look for a home."""
+    """The users of a company, from one id to another, that must be re-homed because of the delivery *seq*."""
 
     id: int
     company_id: UUID
@@ -36,9 +36,9 @@ class Task(NamedTuple):
 
 
 class PageResult(NamedTuple):
-    """What one transaction did: how many users it looked after, and some of those it postponed, each with why.
+    """The result of one page: the number of its users, and the first postponed ones with their errors.
 
-    *is_overrun* tells that all who are left of the company are postponed.
+    *is_overrun*: all remaining users of the company are postponed.
     """
 
     users: int
@@ -47,7 +47,7 @@ class PageResult(NamedTuple):
 
 
 async def is_due(conn: Connection) -> bool:
-    """Return whether users of any company wait."""
+    """Return whether any company waits for re-homing."""
     cursor = await conn.execute(query("rehome/is_due"))
     return await cursor.fetchone() == (True,)
 
@@ -58,28 +58,28 @@ async def run_page(
     page_size: int = PAGE_SIZE,
     projection_sql: bytes | None = None,
 ) -> PageResult | None:
-    """Look after one page of one company's users in the caller's transaction; None when no company waits that no other
-    worker is at.
+    """Re-home one page of one company's users in the caller's transaction.
 
-    A user whom somebody locks, or whom an application's constraint or statement refuses, is tried again after a *delay*
-    by attempts; where they are too many, all that are left are.
+    Return None when no company is queued, or other workers hold all of them.
+    A user that is locked, or that an application's constraint or statement refuses, is postponed by a *delay* that
+    depends on the attempts. With too many such users, all remaining ones of the company are postponed.
     """
     if (task := await _claim(conn)) is None:
         return None
     await session.set_lock_timeout(conn, LOCK_TIMEOUT)
-    # What was too much together comes in smaller pages.
+    # Each attempt halves the page, because its users may fail only together.
     size = max(1, page_size >> task.attempts)
-    found = await _page(conn, task, size + 1)
-    page, following = found[:size], found[size:]
+    user_ids = await _page(conn, task, size + 1)
+    page, rest = user_ids[:size], user_ids[size:]
     postponed, is_overrun = await _rehome_except_failing(conn, task.seq, page, projection_sql)
-    aside = [(user_id, user_id) for user_id, _ in postponed]
+    ranges = [(user_id, user_id) for user_id, _ in postponed]
     if is_overrun:
-        aside, following = [(task.next_user_id, task.last_user_id)], []
-    for first, last in aside:
+        ranges, rest = [(task.next_user_id, task.last_user_id)], []
+    for first, last in ranges:
         values = {**task._asdict(), "first_user_id": first, "last_user_id": last, "delay": delay(task.attempts + 1)}
         await conn.execute(query("rehome/postpone"), values)
-    if following:
-        await conn.execute(query("rehome/advance"), {"id": task.id, "next_user_id": following[0]})
+    if rest:
+        await conn.execute(query("rehome/advance"), {"id": task.id, "next_user_id": rest[0]})
     else:
         await conn.execute(query("rehome/finish"), {"id": task.id})
     return PageResult(len(page), postponed[:POSTPONED_MAX], is_overrun)
@@ -99,7 +99,7 @@ async def _page(conn: Connection, task: Task, page_size: int) -> list[UUID]:
 async def _rehome_except_failing(
     conn: Connection, seq: int, page: Sequence[UUID], projection_sql: bytes | None
 ) -> tuple[Failing[UUID], bool]:
-    """Re-home all but those who can't be now; return them, and whether nobody else is to be tried either."""
+    """Re-home the page; return the users that failed, and whether to postpone all remaining ones too."""
     tally = _PageTally()
     try:
         _, failing = await apply_except_failing(
@@ -116,13 +116,13 @@ async def _rehome(conn: Connection, seq: int, user_ids: Sequence[UUID], projecti
     await companies.lock(conn, [], SelectedTeams(), user_ids)
     if moved := await members.update_members_and_homes(conn, user_ids):
         await users.put_rehomed(conn, seq, moved)
-    # Who is at home elsewhere has lost a membership.
+    # Run it for all users: even one that keeps its home may have lost a membership.
     await application.run_app_statement(conn, projection_sql, user_ids)
     await session.check_constraints(conn)
 
 
 class _PageTally:
-    """Gives up a page when so many of its users can't be at fault themselves."""
+    """Abandons a page after POSTPONED_MAX failures: then the cause is not the users."""
 
     def __init__(self) -> None:
         self.overrun: Exception | None = None

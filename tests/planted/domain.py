@@ -59,8 +59,8 @@ DOMAIN = (
     Bug(
         "only the first page of a company's users is re-homed",
         "consumer/worker/rehome.py",
-        "following = found[:size], found[size:]",
-        "following = found[:size], []",
+        "rest = user_ids[:size], user_ids[size:]",
+        "rest = user_ids[:size], []",
         "tests/test_homes.py::test_a_deleted_company_sends_its_users_to_the_next_one",
     ),
     Bug(
