@@ -62,12 +62,15 @@ def data(event_type: str, context: SampleContext) -> Data:
     def name() -> tuple[str, str]:
         return choose(FIRST_NAMES), choose(LAST_NAMES)
 
+    def email() -> str:
+        return f"{'.'.join(name())}.{context.user_id.hex[:6]}@example.com".lower()
+
     made_up: Mapping[str, Callable[[], object]] = {
         "$user_id": lambda: str(context.user_id),
         "$now": lambda: context.at_millis,
         "$new_id": lambda: str(UUID(int=context.choices.getrandbits(128), version=4)),
         "$name": lambda: " ".join(name()),
-        "$email": lambda: f"{'.'.join(name())}.{context.user_id.hex[:6]}@example.com".lower(),
+        "$email": email,
         "$avatar": lambda: f"https://example.com/avatars/{context.user_id}.png",
         "$role": lambda: choose(ROLES),
         "$department": lambda: choose(DEPARTMENTS),
