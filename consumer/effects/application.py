@@ -11,7 +11,7 @@ from consumer.postgres.connections import Connection
 from consumer.postgres.error_classes import ErrorClass, error_class
 
 # SQLSTATE classes of errors that the server causes, not the statement: read-only, no space, a broken disk.
-SERVERS_OWN = ("25", "53", "58")
+SERVER_CLASSES = ("25", "53", "58")
 
 
 async def run_app_statement(conn: Connection, statement: bytes | None, user_ids: Collection[UUID]) -> None:
@@ -67,13 +67,13 @@ class _StatementSearch:
             async with self._conn.transaction(force_rollback=not is_kept):
                 await self._conn.execute(self._statement, {"user_ids": user_ids})
         except psycopg.Error as error:
-            if self._conn.closed or not _is_the_statements(error):
+            if self._conn.closed or not _is_caused_by_statement(error):
                 raise
             return StatementRefused(error)
         return None
 
 
-def _is_the_statements(error: psycopg.Error) -> bool:
+def _is_caused_by_statement(error: psycopg.Error) -> bool:
     if error_class(error) in {ErrorClass.TRANSIENT, ErrorClass.BUSY}:
         return False
-    return not (error.sqlstate or "").startswith(SERVERS_OWN)
+    return not (error.sqlstate or "").startswith(SERVER_CLASSES)

@@ -54,7 +54,7 @@ async def apply_except_failing(
                 tally.count(item, reason, is_alone=False)
         # The one place that may catch any error: the error of an item decides whether it is retried or buried.
         except Exception as error:
-            _raise_what_is_no_items_fault(conn, error)
+            _raise_unless_items_fail(conn, error)
             together = sorted(items, key=lambda item: str(subject(item)))
             if not (found := await search.among(together, error)):
                 raise Inseparable from error
@@ -104,12 +104,12 @@ class _Bisection(Generic[Item]):
         except (UsersRefused, Inseparable):
             pass
         except Exception as error:
-            _raise_what_is_no_items_fault(self._conn, error)
+            _raise_unless_items_fail(self._conn, error)
             return error
         self._has_passed = True
         return None
 
 
-def _raise_what_is_no_items_fault(conn: Connection, error: Exception) -> None:
+def _raise_unless_items_fail(conn: Connection, error: Exception) -> None:
     if error_class(error) in {ErrorClass.TRANSIENT, ErrorClass.OURS} or conn.closed:
         raise error

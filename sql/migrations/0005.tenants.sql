@@ -296,7 +296,7 @@ CREATE FUNCTION identity.search_profiles(name text, page_size integer DEFAULT 50
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     wanted_id CONSTANT uuid := identity.current_company_id();
-    -- Fetched first, for the planner expects as many guests of a large company as it has people.
+    -- Fetched first, because the planner expects a large company to have as many guests as people.
     guest_ids CONSTANT uuid[] := ARRAY(
         SELECT b.user_id FROM identity.company_members AS b WHERE b.company_id = wanted_id AND b.is_guest
     );
