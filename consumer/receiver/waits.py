@@ -37,15 +37,15 @@ class Waits:
         self._waiters: dict[asyncio.Future[Settled], str] = {}
         self._changed = asyncio.Event()
 
-    async def wait_for(self, message_id: str, timeout: timedelta) -> Settled | None:
-        """Wait for a delivery of the application; return None when it is not settled after *timeout*."""
+    async def wait_for(self, message_id: str, duration: timedelta) -> Settled | None:
+        """Wait for a delivery of the application; return None when it is not settled after *duration*."""
         if len(self._waiters) >= WAITS_MAX:
             return None
         waiter = asyncio.get_running_loop().create_future()
         self._waiters[waiter] = message_id
         self._changed.set()
         try:
-            await asyncio.wait({waiter}, timeout=timeout.total_seconds())
+            await asyncio.wait({waiter}, timeout=duration.total_seconds())
             return waiter.result() if waiter.done() else None
         finally:
             del self._waiters[waiter]
