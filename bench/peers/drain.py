@@ -5,12 +5,12 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from random import Random, uniform
-from uuid import UUID
+from random import uniform
 
 import orjson
 import psycopg
 
+from bench.events import twice_each
 from bench.peers.counters import DATABASE, Sample, await_gone, sample, settled
 from bench.peers.process import READY_SECONDS_MAX, SubjectFailed, command, crew, environment, finish
 from bench.peers.subjects import Subject
@@ -70,9 +70,7 @@ def judge(events: Collection[int], applied: Collection[int], held: Collection[in
 
 def write_events(folder: Path, count: int) -> Events:
     """Write *count* events, one a line; the number of each is its version."""
-    randomness = Random(1)
-    users = [UUID(int=randomness.getrandbits(128), version=4) for _ in range(count // 2)]
-    bodies = [user_event(users[number % len(users)], number) for number in range(2 * len(users))]
+    bodies = [user_event(user_id, number) for number, user_id in enumerate(twice_each(count // 2))]
     file = folder / f"events-{count}"
     file.write_bytes(b"\n".join(bodies) + b"\n")
     return Events(file, [orjson.loads(body)["data"]["last_active_at_millis"] for body in bodies])
