@@ -5,7 +5,7 @@ import base64
 import hashlib
 import hmac
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import cast
@@ -14,29 +14,39 @@ from uuid import UUID
 from bench.support import user_event
 
 USERS = 20_000
+PERCENTILES = (50, 99, 99.9)
 
 # When to send, and what; a moment that has passed is now.
 Queue = Iterator[tuple[float, bytes]]
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Outcome:
-    """What one run of requests came to."""
+    """What a client saw of one run of requests, and what the client itself cost."""
 
-    seconds: float = 0.0
+    sent: int
+    # With 204.
+    answered: int
+    seconds: float
+    cpu_seconds: float
+    percentiles_ms: Mapping[float, float]
+
+
+@dataclass(slots=True)
+class _Seen:
     latencies: list[float] = field(default_factory=list)
-    refused: int = 0
+    answered: int = 0
 
     def percentile_ms(self, share: float) -> float:
-        """Return the latency that this share of the requests did not exceed."""
+        """Return the latency that this share of a hundred requests did not exceed."""
         ordered = sorted(self.latencies)
-        return 1000 * ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+        return 1000 * ordered[min(len(ordered) - 1, int(share / 100 * len(ordered)))]
 
 
-def signed_requests(count: int, first: int, key: bytes) -> list[bytes]:
-    """Return whole HTTP requests, each with an id of its own and a fresh signature."""
+def signed_requests(count: int, first: int, key: bytes) -> Iterator[bytes]:
+    """Yield whole HTTP requests of one length, each with an id of its own and a fresh signature."""
     timestamp = str(int(time.time()))
-    return [_request(number, timestamp, key) for number in range(first, first + count)]
+    return (_request(number, timestamp, key) for number in range(first, first + count))
 
 
 def _request(number: int, timestamp: str, key: bytes) -> bytes:
@@ -52,39 +62,43 @@ def _request(number: int, timestamp: str, key: bytes) -> bytes:
     return head.encode() + body
 
 
-async def at_full_load(port: int, requests: Sequence[bytes], connections: int) -> Outcome:
+async def at_full_load(port: int, requests: Iterable[bytes], connections: int) -> Outcome:
     """Send as fast as the answers come."""
     return await _run(port, iter([(0.0, request) for request in requests]), connections)
 
 
-async def at_rate(port: int, requests: Sequence[bytes], connections: int, per_second: float) -> Outcome:
+async def at_rate(port: int, requests: Iterable[bytes], connections: int, per_second: float) -> Outcome:
     """Send at fixed moments, and measure from them: a server that stalls is charged for what it kept waiting."""
+    made = list(requests)
     start = time.perf_counter() + 0.05
-    return await _run(
-        port, iter([(start + n / per_second, request) for n, request in enumerate(requests)]), connections
-    )
+    return await _run(port, iter([(start + n / per_second, request) for n, request in enumerate(made)]), connections)
 
 
 async def _run(port: int, queue: Queue, connections: int) -> Outcome:
     """Share the queue among the connections until it is empty."""
-    outcome = Outcome()
+    seen = _Seen()
     loop = asyncio.get_running_loop()
     finished = [loop.create_future() for _ in range(connections)]
-    started = time.perf_counter()
+    started, cpu_before = time.perf_counter(), time.process_time()
     for done in finished:
-        await loop.create_connection(partial(_Connection, queue, done, outcome), "127.0.0.1", port)
+        await loop.create_connection(partial(_Connection, queue, done, seen), "127.0.0.1", port)
     await asyncio.gather(*finished)
-    outcome.seconds = time.perf_counter() - started
-    return outcome
+    return Outcome(
+        sent=len(seen.latencies),
+        answered=seen.answered,
+        seconds=time.perf_counter() - started,
+        cpu_seconds=time.process_time() - cpu_before,
+        percentiles_ms={share: seen.percentile_ms(share) for share in PERCENTILES},
+    )
 
 
 class _Connection(asyncio.Protocol):
     """One request at a time, the next when the answer is there and its moment has come."""
 
-    def __init__(self, queue: Queue, done: "asyncio.Future[None]", outcome: Outcome) -> None:
+    def __init__(self, queue: Queue, done: "asyncio.Future[None]", seen: _Seen) -> None:
         self._queue = queue
         self._done = done
-        self._outcome = outcome
+        self._seen = seen
         self._due = 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -93,9 +107,8 @@ class _Connection(asyncio.Protocol):
         self._next()
 
     def data_received(self, data: bytes) -> None:
-        self._outcome.latencies.append(time.perf_counter() - self._due)
-        if not data.startswith(b"HTTP/1.1 204"):
-            self._outcome.refused += 1
+        self._seen.latencies.append(time.perf_counter() - self._due)
+        self._seen.answered += data.startswith(b"HTTP/1.1 204")
         self._next()
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -4,7 +4,9 @@
 code, with the same signed requests over 64 keep-alive connections: `bare` is an ASGI function that answers 204 at once;
 `ceiling` is a Starlette application that does; `verify` verifies and checks but stores nothing; `one insert` gives each
 request an insert and a commit of its own; `ours` is the receiver. PostgreSQL, the server and the client share the
-machine.
+machine. At full load the client is wrk where it is installed (Debian's package wrk), else bench/client.py; half of that
+load, at fixed moments, always comes from bench/client.py. Nothing is printed unless each request was answered 204 and,
+by the kinds that store, stored once.
 """
 
 import argparse
@@ -16,12 +18,13 @@ from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
 
-import psutil
-import psycopg
 import uvloop
 
+from bench.checks import require_stored, stored_rows
 from bench.client import Outcome, at_full_load, at_rate, signed_requests
-from bench.servers import KINDS, forget_attempt, running
+from bench.cpu import cpu_seconds, microseconds, postgres_cpu_seconds
+from bench.load import CLIENTS, cheapest_client, full_load
+from bench.servers import KINDS, STORING, forget_attempt, running
 from bench.support import EVENT_BYTES, database, progress, server, show
 from consumer.effects import recorded_settings
 from consumer.events.registry import EVENT_TYPES
@@ -33,43 +36,46 @@ from consumer.worker.batch import BatchRunner
 from consumer.worker.loop import Worker
 
 CONNECTIONS = 64
+WARM_UP = 2_000
 WORKER_ACCESS = worker_access("consumer")
 LONE_EVENTS = 20
 
 
-def measure(kind: str, key: bytes, requests: int, url: str) -> dict[str, object]:
+def measure(kind: str, key: bytes, requests: int, client: str, url: str) -> dict[str, object]:
     """Measure one kind of server at full load and at half of it."""
     progress(kind)
     count = requests // 3 if kind == "one insert" else requests
     with running(url, kind, key) as (port, process):
-        uvloop.run(at_full_load(port, signed_requests(2000, 0, key), CONNECTIONS))
-        before = process.memory_info().rss
-        cpu_before = _cpu_seconds(process)
-        full = uvloop.run(at_full_load(port, signed_requests(count, 10_000, key), CONNECTIONS))
-        cpu_seconds = _cpu_seconds(process) - cpu_before
-        half_rate = count / full.seconds / 2
-        half_requests = signed_requests(count // 4, 10_000 + count, key)
-        half = uvloop.run(at_rate(port, half_requests, CONNECTIONS, half_rate))
-        after = process.memory_info().rss
+        warm_up = uvloop.run(at_full_load(port, signed_requests(WARM_UP, 0, key), CONNECTIONS))
+        memory_before = process.memory_info().rss
+        cpu_before, postgres_before = cpu_seconds(process), postgres_cpu_seconds(url)
+        full = full_load(port, signed_requests(count, WARM_UP, key), CONNECTIONS, client)
+        cpu_after, postgres_after = cpu_seconds(process), postgres_cpu_seconds(url)
+        half_requests = signed_requests(count // 4, WARM_UP + count, key)
+        half = uvloop.run(at_rate(port, half_requests, CONNECTIONS, full.sent / full.seconds / 2))
+        memory_after = process.memory_info().rss
+    outcomes = (warm_up, full, half)
+    require_stored(
+        kind,
+        sent=sum(outcome.sent for outcome in outcomes),
+        answered=sum(outcome.answered for outcome in outcomes),
+        stored=stored_rows(url) if kind in STORING else None,
+    )
     return {
         "kind": kind,
-        "requests/s": count / full.seconds,
-        "CPU us/request": 1e6 * cpu_seconds / count,
+        "requests/s": full.sent / full.seconds,
+        "server CPU us": microseconds(cpu_before, cpu_after, full.sent),
+        "PostgreSQL CPU us": microseconds(postgres_before, postgres_after, full.sent),
+        "client CPU us": 1e6 * full.cpu_seconds / full.sent,
         **_latencies("full", full),
         **_latencies("half", half),
-        "RSS MB before": before / 2**20,
-        "RSS MB after": after / 2**20,
-        "refused": full.refused + half.refused,
+        "RSS MB before": memory_before / 2**20,
+        "RSS MB after": memory_after / 2**20,
     }
 
 
-def _cpu_seconds(process: psutil.Process) -> float:
-    times = process.cpu_times()
-    return float(times.user + times.system)
-
-
 def _latencies(load: str, outcome: Outcome) -> dict[str, float]:
-    return {f"{load} p{share:g} ms": outcome.percentile_ms(share / 100) for share in (50, 99, 99.9)}
+    return {f"{load} p{share:g} ms": milliseconds for share, milliseconds in outcome.percentiles_ms.items()}
 
 
 def lone_event(key: bytes, url: str) -> dict[str, object]:
@@ -95,8 +101,9 @@ async def _lone(conn: Connection, port: int, request: bytes) -> float:
         await conn.execute(f"DELETE FROM identity.{table}")
     # Long enough for the worker to have backed off as far as it ever does, and never in step with its polls.
     await asyncio.sleep(1.5 + secrets.randbelow(1000) / 1000)
-    await at_full_load(port, [request], 1)
+    outcome = await at_full_load(port, [request], 1)
     answered = time.perf_counter()
+    require_stored("a lone event", sent=1, answered=outcome.answered, stored=None)
     while not await (await conn.execute("SELECT FROM identity.profiles LIMIT 1")).fetchall():  # noqa: ASYNC110
         # Another process makes the row: there is no event to wait for.
         await asyncio.sleep(0.002)
@@ -112,12 +119,7 @@ def _in_new_database(server_url: str, act: Callable[[str], dict[str, object]]) -
     with database(server_url, "ingest") as url:
         migrations.apply(url, "consumer")
         asyncio.run(_prepare(url))
-        result = act(url)
-        with psycopg.connect(url) as conn:
-            [(stored, queued)] = conn.execute(
-                "SELECT (SELECT count(*) FROM consumer.outbox), (SELECT count(*) FROM consumer.pending)"
-            ).fetchall()
-        return {**result, "rows": stored} if stored == queued else result
+        return act(url)
 
 
 def _speed(row: dict[str, object]) -> float:
@@ -130,6 +132,7 @@ def main() -> None:
     parser.add_argument(
         "--kinds", type=lambda text: text.split(","), default=list(KINDS), help="some of the kinds only"
     )
+    parser.add_argument("--client", choices=CLIENTS, default=cheapest_client(), help="what drives full load")
     parser.add_argument("--rounds", type=int, default=1, help="the best of so many rounds of all kinds")
     parser.add_argument("--database-url", help="a server to use instead of an embedded one")
     parser.add_argument("--json", action="store_true")
@@ -139,7 +142,7 @@ def main() -> None:
         # Round by round, so that a slow minute of the machine slows all kinds alike.
         rounds = [
             {
-                kind: _in_new_database(server_url, partial(measure, kind, key, options.requests))
+                kind: _in_new_database(server_url, partial(measure, kind, key, options.requests, options.client))
                 for kind in options.kinds
             }
             for _ in range(options.rounds)
@@ -150,6 +153,7 @@ def main() -> None:
     facts: dict[str, object] = {
         "event bytes": EVENT_BYTES,
         "connections": CONNECTIONS,
+        "client at full load": options.client,
         **{f"ours / {kind}": speeds["ours"] / speeds[kind] for kind in KINDS[:-1] if {kind, "ours"} <= speeds.keys()},
         "a lone event, 204 to profile, median ms": lone["median ms"],
     }

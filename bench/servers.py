@@ -30,6 +30,7 @@ from consumer.web.connection_limits import Limits
 from consumer.web.server import serve
 
 KINDS = ("bare", "ceiling", "verify", "one insert", "ours")
+STORING = ("one insert", "ours")
 ACCESS = receiver_access("consumer")
 # The best of 8, 16 and 32 here: more only queue for the same disk.
 ONE_INSERT_CONNECTIONS = 16

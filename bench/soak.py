@@ -2,27 +2,25 @@
 
 Both run as they do in production and share the cores with the client; a slice of events is followed by a look at their
 memory. Exits with 1 when either grew between the first tenth, which warms everything up, and the end by more than
-GROWTH_MB_MAX, or when not every event was answered 204 and applied.
+GROWTH_MB_MAX. Nothing is printed unless every event was answered 204, stored and applied.
 """
 
 import argparse
 import asyncio
-import os
 import secrets
-import subprocess
 import sys
 import time
-from base64 import b64encode
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 
 import psutil
 import psycopg
 import uvloop
 
+from bench.checks import require_finished, require_stored
 from bench.client import at_full_load, signed_requests
+from bench.commands import HOST, running
+from bench.cpu import cpu_seconds, microseconds, postgres_cpu_seconds
 from bench.events import fill
-from bench.startup import ASK_SECONDS, HOST, is_ready
 from bench.support import EVENT_BYTES, database, progress, server, show
 from consumer.cli.addresses import free_port
 from consumer.postgres import migrations
@@ -35,49 +33,35 @@ LOOKS = 10
 GROWTH_MB_MAX = 10.0
 
 
-@contextmanager
-def running(command: str, url: str, key: bytes, port: int) -> Iterator[psutil.Process]:
-    """Run one process of ours until the block ends; what it logs is written, and read by nobody."""
-    ops_port = free_port(HOST)
-    settings = {
-        "DATABASE_URL": url,
-        "STACK_WEBHOOK_SECRETS": f"whsec_{b64encode(key).decode()}",
-        "PORT": str(port),
-        "OPS_PORT": str(ops_port),
-    }
-    process = subprocess.Popen(
-        [sys.executable, "-m", "consumer", command], env={**os.environ, **settings}, stderr=subprocess.DEVNULL
-    )
-    try:
-        while not is_ready(ops_port):
-            time.sleep(ASK_SECONDS)
-        yield psutil.Process(process.pid)
-    finally:
-        process.terminate()
-        process.wait(timeout=15)
-
-
-def soak(url: str, events: int) -> tuple[list[dict[str, object]], int]:
-    """Send all events and wait until they are applied; return what was seen on the way, and how many were refused."""
+def soak(url: str, events: int) -> tuple[list[dict[str, object]], dict[str, object]]:
+    """Send all events and wait until they are applied; return what was seen on the way, and the processor time."""
     key, port = secrets.token_bytes(24), free_port(HOST)
     looks: list[dict[str, object]] = []
-    refused, began = 0, time.perf_counter()
+    answered, client_cpu, began = 0, 0.0, time.perf_counter()
     with ExitStack() as last:
         processes = {
-            name: last.enter_context(running(command, url, key, port))
+            name: last.enter_context(running(command, url, key, port=port))
             for name, command in (("receiver", "serve"), ("worker", "work"))
         }
+        before = {name: cpu_seconds(process) for name, process in processes.items()}
+        postgres_before = postgres_cpu_seconds(url)
         for first in range(0, events, SLICE):
-            requests = signed_requests(min(SLICE, events - first), first, key)
-            refused += uvloop.run(at_full_load(port, requests, CONNECTIONS)).refused
-            sent = first + len(requests)
+            sent = min(first + SLICE, events)
+            outcome = uvloop.run(at_full_load(port, signed_requests(sent - first, first, key), CONNECTIONS))
+            answered, client_cpu = answered + outcome.answered, client_cpu + outcome.cpu_seconds
             if sent * LOOKS // events > first * LOOKS // events:
                 progress(f"{sent:,} events")
                 looks.append({"events": sent} | _memory(processes, began))
+        require_stored("memory", sent=events, answered=answered, stored=None)
         while backlog(url):
             time.sleep(1)
         looks.append({"events": events} | _memory(processes, began))
-    return looks, refused
+        cpu: dict[str, object] = {
+            f"{name} CPU us/event": microseconds(before[name], cpu_seconds(process), events)
+            for name, process in processes.items()
+        }
+        cpu["PostgreSQL CPU us/event"] = microseconds(postgres_before, postgres_cpu_seconds(url), events)
+        return looks, cpu | {"client CPU us/event": 1e6 * client_cpu / events}
 
 
 def backlog(url: str) -> int:
@@ -105,13 +89,11 @@ def main() -> None:
     with server(options.database_url) as server_url, database(server_url, "soak") as url:
         migrations.apply(url, "consumer")
         asyncio.run(fill(url, [], 0))
-        looks, refused = soak(url, options.events)
-        with psycopg.connect(url) as conn:
-            [(done,)] = conn.execute("SELECT count(*) FROM consumer.outcomes").fetchall()
+        looks, cpu = soak(url, options.events)
+        require_finished("memory", url, options.events)
     growth = {f"{name} grew MB": _growth_mb(looks, name) for name in ("receiver", "worker")}
-    facts = {"event bytes": EVENT_BYTES, "refused": refused, "applied": done, **growth}
-    show("Memory", looks, facts, as_json=options.json)
-    sys.exit(refused > 0 or done != options.events or max(growth.values()) > GROWTH_MB_MAX)
+    show("Memory", looks, {"event bytes": EVENT_BYTES, **growth, **cpu}, as_json=options.json)
+    sys.exit(max(growth.values()) > GROWTH_MB_MAX)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Where a worker's batch goes: `python -m bench.statements` runs each statement of one under EXPLAIN, by history.
 
 Milliseconds, pages and WAL of one batch of 1,000 deliveries, the best of five batches, with 10 k and 1 M stored
-deliveries behind. Pages are what must not grow with history.
+deliveries behind, and the processor time of all five on PostgreSQL's side. Pages are what must not grow with history.
 """
 
 import argparse
@@ -11,6 +11,7 @@ from typing import Any
 
 import psycopg
 
+from bench.cpu import backend, cpu_seconds, microseconds
 from bench.events import fill, updates
 from bench.support import EVENT_BYTES, database, progress, server, show
 from consumer.postgres import migrations
@@ -57,15 +58,19 @@ def _column(conn: "psycopg.Connection[Any]", statement: str, value: object) -> l
     return [row[0] for row in conn.execute(statement.encode(), [value])]
 
 
-def measure(server_url: str, history: int) -> list[dict[str, object]]:
+def measure(server_url: str, history: int) -> tuple[list[dict[str, object]], float | None]:
+    """Return what the best batch took by statement, and the microseconds of processor time that an event took."""
     progress(f"{history:,} behind")
     with database(server_url, "statements") as url:
         migrations.apply(url, "consumer")
         asyncio.run(fill(url, updates(BATCHES * BATCH_SIZE), history))
         with psycopg.connect(url, autocommit=True) as conn:
+            process = backend(conn)
+            before = process and cpu_seconds(process)
             batches = [batch(conn) for _ in range(BATCHES)]
+            cpu = microseconds(before, process and cpu_seconds(process), BATCHES * BATCH_SIZE)
     best = {name: min((each[name] for each in batches), key=_milliseconds) for name in batches[0]}
-    return [{"behind": history, "statement": name, **took} for name, took in best.items()]
+    return [{"behind": history, "statement": name, **took} for name, took in best.items()], cpu
 
 
 def _milliseconds(took: Mapping[str, float]) -> float:
@@ -78,13 +83,15 @@ def main() -> None:
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     with server(options.database_url) as url:
-        rows = [row for history in HISTORIES for row in measure(url, history)]
-    totals = {
+        measured = {history: measure(url, history) for history in HISTORIES}
+    rows = [row for found, _ in measured.values() for row in found]
+    totals: dict[str, object] = {
         f"{history:,} behind, all statements, ms": sum(
             float(str(row["ms"])) for row in rows if row["behind"] == history
         )
         for history in HISTORIES
     }
+    totals |= {f"{history:,} behind, PostgreSQL CPU us/event": cpu for history, (_, cpu) in measured.items()}
     show("A batch, statement by statement", rows, {"event bytes": EVENT_BYTES, **totals}, as_json=options.json)
 
 

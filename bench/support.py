@@ -19,6 +19,8 @@ from consumer.embedded import server as embedded
 
 # A user event as a current sender writes it, with the metadata of an ordinary application.
 EVENT_BYTES = 1300
+# A file or a pipe would get a table folded into 80 columns.
+TABLE_COLUMNS = 200
 
 
 @contextmanager
@@ -93,7 +95,7 @@ def show(title: str, rows: Sequence[Mapping[str, object]], facts: Mapping[str, o
         table.add_column(name, justify="left" if name == names[0] else "right")
     for row in rows:
         table.add_row(*(_shown(row.get(name)) for name in names))
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else TABLE_COLUMNS)
     console.print(table)
     for name, value in facts.items():
         console.print(f"{name}: {_shown(value)}", highlight=False)

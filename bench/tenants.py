@@ -16,6 +16,7 @@ from uuid import UUID
 
 import psycopg
 
+from bench.cpu import backend, cpu_seconds, microseconds
 from bench.support import database, progress, server, show
 from consumer.postgres import migrations
 
@@ -121,14 +122,21 @@ def compared(url: str, rounds: int) -> list[dict[str, object]]:
         with psycopg.connect(url) as free_conn, psycopg.connect(url) as tenant_conn:
             pairs = free_conn.execute(sample, [rounds]).fetchall()
             conns = {"consumer_app": free_conn, "consumer_tenant": tenant_conn}
+            processes = [backend(conn) for conn in conns.values()]
+            before = [process and cpu_seconds(process) for process in processes]
             taken = lookups(conns, pairs, is_prepared=is_prepared)
+            after = [process and cpu_seconds(process) for process in processes]
         free, bound = (statistics.median(times) * 1e6 for times in taken.values())
+        free_cpu, bound_cpu = (microseconds(*each, len(pairs)) for each in zip(before, after, strict=True))
         rows.append(
             {
                 "lookup": "prepared" if is_prepared else "planned each time",
                 "without µs": free,
                 "tenant µs": bound,
                 "ratio": bound / free,
+                "without, PostgreSQL CPU µs": free_cpu,
+                "tenant, PostgreSQL CPU µs": bound_cpu,
+                "CPU ratio": bound_cpu / free_cpu if bound_cpu and free_cpu else None,
             }
         )
     return rows

@@ -8,7 +8,6 @@ the clients and the subjects share the machine: only ratios within one run mean 
 import argparse
 import os
 import secrets
-import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -17,6 +16,8 @@ from tempfile import TemporaryDirectory
 import psutil
 import psycopg
 
+from bench.checks import FalseFigure
+from bench.load import cheapest_client
 from bench.peers import drain, ingest
 from bench.peers.drain import Events
 from bench.peers.install import Environments, install, versions
@@ -30,7 +31,6 @@ DEBIAN = Path("/usr/lib/postgresql/15/bin")
 DEBIAN_PGQ = Path("/usr/share/postgresql/15/extension/pgq.control")
 # Fewer would be done before they can be killed midway.
 EVENTS_MIN = 1000
-TABLE_COLUMNS = 200
 
 
 class Run:
@@ -69,7 +69,7 @@ class Run:
         progress(what)
         try:
             act(result, self._environments.programs[result.subject.runtime])
-        except (SubjectFailed, psycopg.Error, psutil.Error, OSError) as error:
+        except (SubjectFailed, FalseFigure, psycopg.Error, psutil.Error, OSError) as error:
             result.trouble = f"failed ({what}): {error}"
 
     def _measure(self, result: Result, program: str) -> None:
@@ -130,14 +130,12 @@ def main() -> None:
         "repeats": options.repeats,
         "server": version,
         "fsync": fsync,
+        "client of the receivers": cheapest_client(),
         "load of the machine at the end": os.getloadavg()[0],
         "seconds": time.monotonic() - started,
         **bounds(results),
         **troubles(results),
     }
-    if not sys.stdout.isatty():
-        # A file or a pipe would get a table folded into 80 columns.
-        os.environ.setdefault("COLUMNS", str(TABLE_COLUMNS))
     show("Peers", rows(results), facts, as_json=options.json)
 
 

@@ -64,12 +64,6 @@ def sample(events: int, seconds: float, before: Counters, after: Counters, *, ow
     )
 
 
-def own_cpu_seconds(process: psutil.Process) -> float:
-    """Return the processor time a process has used."""
-    times = process.cpu_times()
-    return float(times.user + times.system)
-
-
 def _server_cpu_seconds(conn: psycopg.Connection) -> float:
     """Return what the postmaster's ended children have used; 0 when it is not to be seen from here."""
     if not conn.info.host.startswith("/"):

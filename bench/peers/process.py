@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 import psutil
 from psycopg.conninfo import conninfo_to_dict
 
-from bench.peers.counters import own_cpu_seconds
+from bench.cpu import cpu_seconds
 from bench.peers.subjects import Subject
 
 ROOT = Path(__file__).parent.parent.parent
@@ -71,7 +71,7 @@ class Crew:
 
     def cpu_seconds(self) -> float:
         """Return the processor time that they have used."""
-        return sum(own_cpu_seconds(psutil.Process(process.pid)) for process in self._processes)
+        return sum(cpu_seconds(psutil.Process(process.pid)) for process in self._processes)
 
     def is_at_work(self) -> bool:
         """Tell whether one of them has not said anything since it was ready."""

@@ -1,0 +1,73 @@
+"""The product's own processes, run by their command lines as in production, from this tree or from another one."""
+
+import os
+import subprocess
+import sys
+import time
+from base64 import b64encode
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.client import HTTPConnection
+from pathlib import Path
+
+import psutil
+
+from bench.checks import FalseFigure
+from consumer.cli.addresses import free_port
+
+HOST = "127.0.0.1"
+TREE = Path(__file__).parent.parent
+# Not the tree's own folder: a .env there would be read.
+WORK_FOLDER = "/"
+ASK_SECONDS = 0.005
+
+
+def run(url: str, *arguments: str, tree: Path = TREE) -> None:
+    """Run a command to its end; what it says is read by nobody. Raises FalseFigure when it fails."""
+    null = subprocess.DEVNULL
+    code = subprocess.call(_command(*arguments), env=_environment(url, tree), cwd=WORK_FOLDER, stdout=null, stderr=null)
+    if code != 0:
+        raise _failed(code, tree, *arguments)
+
+
+@contextmanager
+def running(command: str, url: str, key: bytes, *, port: int = 0, tree: Path = TREE) -> Iterator[psutil.Process]:
+    """Run `serve` or `work` from its readiness until the block ends."""
+    ops_port = free_port(HOST)
+    secret = f"whsec_{b64encode(key).decode()}"
+    settings = {"STACK_WEBHOOK_SECRETS": secret, "PORT": str(port), "OPS_PORT": str(ops_port)}
+    process = subprocess.Popen(
+        _command(command), env={**_environment(url, tree), **settings}, cwd=WORK_FOLDER, stderr=subprocess.DEVNULL
+    )
+    try:
+        while not _is_ready(ops_port):
+            if process.poll() is not None:
+                raise _failed(process.returncode, tree, command)
+            time.sleep(ASK_SECONDS)
+        yield psutil.Process(process.pid)
+    finally:
+        process.terminate()
+        process.wait(timeout=15)
+
+
+def _command(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "consumer", *arguments]
+
+
+def _failed(code: int, tree: Path, *arguments: str) -> FalseFigure:
+    return FalseFigure(f"No figure: `consumer {' '.join(arguments)}` of {tree} ended with {code}.")
+
+
+def _environment(url: str, tree: Path) -> dict[str, str]:
+    return {**os.environ, "DATABASE_URL": url, "PYTHONPATH": str(tree)}
+
+
+def _is_ready(ops_port: int) -> bool:
+    connection = HTTPConnection(HOST, ops_port, timeout=5)
+    try:
+        connection.request("GET", "/readyz")
+        return connection.getresponse().status == 200
+    except OSError:
+        return False
+    finally:
+        connection.close()
