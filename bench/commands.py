@@ -23,9 +23,11 @@ ASK_SECONDS = 0.005
 
 
 def run(url: str, *arguments: str, tree: Path = TREE) -> None:
-    """Run a command to its end; what it says is read by nobody. Raises FalseFigure when it fails."""
+    """Run a command to its end, its output thrown away; raise FalseFigure when it fails."""
     null = subprocess.DEVNULL
-    code = subprocess.call(_command(*arguments), env=_environment(url, tree), cwd=WORK_FOLDER, stdout=null, stderr=null)
+    code = subprocess.call(
+        _command(tree, *arguments), env=_environment(url, tree), cwd=WORK_FOLDER, stdout=null, stderr=null
+    )
     if code != 0:
         raise _failed(code, tree, *arguments)
 
@@ -37,7 +39,7 @@ def running(command: str, url: str, key: bytes, *, port: int = 0, tree: Path = T
     secret = f"whsec_{b64encode(key).decode()}"
     settings = {"STACK_WEBHOOK_SECRETS": secret, "PORT": str(port), "OPS_PORT": str(ops_port)}
     process = subprocess.Popen(
-        _command(command), env={**_environment(url, tree), **settings}, cwd=WORK_FOLDER, stderr=subprocess.DEVNULL
+        _command(tree, command), env={**_environment(url, tree), **settings}, cwd=WORK_FOLDER, stderr=subprocess.DEVNULL
     )
     try:
         while not _is_ready(ops_port):
@@ -50,8 +52,14 @@ def running(command: str, url: str, key: bytes, *, port: int = 0, tree: Path = T
         process.wait(timeout=15)
 
 
-def _command(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", "consumer", *arguments]
+def python_of(tree: Path) -> str:
+    """Return the Python of the tree's own environment (.venv); this process's for this tree, or without one."""
+    own = tree / ".venv" / "bin" / "python"
+    return str(own) if tree != TREE and own.exists() else sys.executable
+
+
+def _command(tree: Path, *arguments: str) -> list[str]:
+    return [python_of(tree), "-m", "consumer", *arguments]
 
 
 def _failed(code: int, tree: Path, *arguments: str) -> FalseFigure:

@@ -1,7 +1,7 @@
 """This tree against another one, in turns: `python -m bench.compare FOLDER drain` or `… ingest`.
 
-FOLDER is another checkout, made for example by `git worktree add FOLDER COMMIT`. Both trees are run by their command
-lines alone, with the Python and the packages of this process, on one server. To drain: `consumer migrate`, then
+FOLDER is another checkout, made for example by `git worktree add FOLDER COMMIT`; it runs under the Python of its .venv
+where it has one. Both trees are run by their command lines alone, on one server. To drain: `consumer migrate`, then
 `consumer work --drain` over the same stored events; the time of an empty drain, which is the start, is taken off.
 To ingest: `consumer migrate`, then `consumer serve` before the same client. The tree that begins changes from pair to
 pair. A ratio above 1 says that ours is more: faster by rate, dearer by processor time. Nothing is printed unless all
@@ -22,7 +22,7 @@ import uvloop
 
 from bench.checks import require_finished, require_shown, require_stored, stored_rows
 from bench.client import at_full_load, signed_requests
-from bench.commands import HOST, TREE, run, running
+from bench.commands import HOST, TREE, python_of, run, running
 from bench.cpu import cpu_seconds, postgres_cpu_seconds
 from bench.events import everything, updates
 from bench.load import CLIENTS, cheapest_client, full_load
@@ -159,7 +159,12 @@ def main() -> None:
     with server(options.database_url) as server_url:
         found = pairs(server_url, base, options.pairs, measure)
     rows = [row(number, *pair, len(deliveries) or events) for number, pair in enumerate(found, 1)]
-    facts: dict[str, object] = {"base": str(base), "ours": str(TREE), "event bytes": EVENT_BYTES}
+    facts: dict[str, object] = {
+        "base": str(base),
+        "ours": str(TREE),
+        "Python of the base": python_of(base),
+        "event bytes": EVENT_BYTES,
+    }
     if not deliveries:
         facts["client"] = options.client
     show(f"Compare, {options.what}", [*rows, medians(rows)], facts, as_json=options.json)
