@@ -38,7 +38,7 @@ Results = SimpleQueue[Done]
 
 
 def work(url: str, batch_size: int, barrier: Barrier, results: Results) -> None:
-    """Be a worker with its usual log, written to a file that nobody reads."""
+    """Be a worker with its usual log, which is thrown away."""
     sys.stderr = open(os.devnull, "w")  # noqa: PTH123, SIM115
     logs.configure("json", "info")
 

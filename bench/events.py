@@ -59,7 +59,7 @@ def everything(events: int) -> list[Delivery]:
 
 
 def mixed(events: int, users: Sequence[UUID], teams: Sequence[UUID]) -> list[Delivery]:
-    """Return the same of users and teams of one's own, and at the end the deletion of the first of the teams."""
+    """Return such a mix about the given users and teams; the last event deletes the first team."""
     chance = random.Random(1)
     kinds = [*chance.choices(list(SHARES), list(SHARES.values()), k=events - 1), "ended"]
     ended = len(kinds) - 1

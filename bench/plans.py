@@ -1,7 +1,7 @@
 """What a worker's statements cost beside many rows: `python -m bench.plans` compares two sizes of the same database.
 
-A thousand deliveries of bench/events.py about people who are there already, one of whose companies has half of all.
-The last deletes that company; pages of its users are re-homed. Each statement's slowest run, in ms, by auto_explain,
+A thousand deliveries of bench/events.py about existing users. One company has half of all users; the last delivery
+deletes it, and its users are re-homed page by page. Each statement's slowest run, in ms, by auto_explain,
 and the tables that it reads whole.
 """
 
@@ -47,7 +47,7 @@ SET client_min_messages = log;
 FEW = 1_000
 
 
-class Told:
+class Plans:
     """The slowest run of each of our statements, and which tables it read whole."""
 
     def __init__(self) -> None:
@@ -59,7 +59,7 @@ class Told:
             file.read_text().splitlines()[0]: f"{folder}/{file.name.removesuffix('.sql')}" for folder, file in files
         }
 
-    def hear(self, notice: Diagnostic) -> None:
+    def take(self, notice: Diagnostic) -> None:
         """Take one plan."""
         text = notice.message_primary or ""
         if "plan:" not in text:
@@ -76,9 +76,9 @@ def _read_whole(plan: Mapping[str, Any]) -> set[str]:
     return own.union(*(_read_whole(child) for child in plan.get("Plans", ())))
 
 
-def measure(server_url: str, profiles: int, companies: int) -> Told:
+def measure(server_url: str, profiles: int, companies: int) -> Plans:
     progress(f"{profiles:,} profiles")
-    told = Told()
+    plans = Plans()
     users = [_md5(str(n)) for n in range(1, profiles + 1, max(1, profiles // EVENTS))]
     teams = [_md5(f"company{n}") for n in range(min(companies, 50))]
     with database(server_url, "plans") as url:
@@ -87,16 +87,16 @@ def measure(server_url: str, profiles: int, companies: int) -> Told:
             tenants.fill(conn, profiles=profiles, companies=companies)
             conn.execute(FACTS)
         asyncio.run(fill(url, mixed(EVENTS, users, teams), 0))
-        asyncio.run(_work(url, told))
-    return told
+        asyncio.run(_work(url, plans))
+    return plans
 
 
-async def _work(url: str, told: Told) -> None:
+async def _work(url: str, plans: Plans) -> None:
     worker = BatchRunner(ACCESS, Metrics(EVENT_TYPES), attempts_max=12, batch_size=EVENTS)
     async with await connect(url, ACCESS) as conn:
         await conn.execute(EXPLAIN)
-        conn.add_notice_handler(told.hear)
-        # The deliveries, and three pages of those who look for another home.
+        conn.add_notice_handler(plans.take)
+        # The deliveries, and three pages of users to re-home.
         for _ in range(4):
             await worker.run_once(conn)
 
@@ -111,8 +111,8 @@ def main() -> None:
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     with server(options.database_url) as url:
-        told = {size: measure(url, *counts) for size, counts in SIZES.items()}
-    small, large = told["small"], told["large"]
+        plans = {size: measure(url, *counts) for size, counts in SIZES.items()}
+    small, large = plans["small"], plans["large"]
     rows: list[dict[str, object]] = [
         {
             "statement": name,

@@ -102,12 +102,12 @@ def show(title: str, rows: Sequence[Mapping[str, object]], facts: Mapping[str, o
 
 
 def progress(text: str) -> None:
-    """Tell on stderr what is being measured now."""
+    """Print on stderr the name of the current measure."""
     print(text, file=sys.stderr, flush=True)
 
 
 async def unfollowed(_message_id: str, _patience: timedelta) -> None:
-    """Stand in for who follows deliveries: nobody asks."""
+    """Stand in for the wait for a delivery: no request asks for one."""
 
 
 def _shown(value: object) -> str:

@@ -3,7 +3,7 @@
 A million profiles in 50,000 companies, one of which has half of them. `lookup` is one person of a company by both ids,
 the whole transaction as an application sends it: role, context, query, commit. Readers take turns, so that the machine
 drifts under both. Then each query of a tenant's runs under EXPLAIN ANALYZE, in a company of ten, in the large one, and
-in one where nobody is at home and every fifth person is a guest.
+in one that is no user's home and has every fifth user as a guest.
 """
 
 import argparse
@@ -45,7 +45,7 @@ SELECT user_id, company_id, '1', 'x', TRUE FROM identity.profiles;
 INSERT INTO identity.company_members (company_id, user_id, joined_at)
 SELECT company_id, user_id, now() FROM identity.profiles;
 
--- Every twentieth person is a guest of another company, and every fifth one of the last, where nobody is at home.
+-- Every twentieth person is a guest of another company, and every fifth one of the last, which is no person's home.
 INSERT INTO identity.company_members (company_id, user_id, joined_at, is_guest)
 SELECT md5('company' || 1 + n % ({companies} - 1))::uuid, md5(n::text)::uuid, now(), TRUE
 FROM generate_series(20, {profiles}, 20) AS n

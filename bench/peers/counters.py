@@ -1,4 +1,4 @@
-"""What a stretch of work cost, whoever did it."""
+"""The cost of one stretch of work, in all processes that did it."""
 
 import time
 from dataclasses import dataclass

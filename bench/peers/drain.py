@@ -19,8 +19,8 @@ from bench.support import database, user_event
 SQL = Path(__file__).parent / "sql"
 FILL_SECONDS_MAX = 120.0
 DRAIN_SECONDS_MAX = 180.0
-# The workers are killed after this share of the events, and up to half as long again later: at a moment that favours
-# nobody, for what is applied becomes visible just before some of them mark it done.
+# The workers are killed after this share of the events, and up to half as long again later: at a random moment, because
+# some peers apply an event just before they mark it done.
 KILLED_AT = 0.27
 KILL_POLL_SECONDS = 0.002
 KILL_ATTEMPTS = 3

@@ -1,4 +1,4 @@
-"""Who is measured, and how each is driven."""
+"""The systems that are measured, and how each is driven."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ class Subject:
     kind: Literal["drain", "ingest"]
     runtime: Literal["ours", "python", "node"]
     program: str
-    # The package whose version is shown; nothing for ours, `pgq` for the server's extension.
+    # The version of this package is shown; empty for ours, `pgq` for the server's extension.
     package: str = ""
     arguments: tuple[str, ...] = ()
     processes: int = 1

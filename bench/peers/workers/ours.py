@@ -84,6 +84,6 @@ def _delivery(body: str, number: int) -> Delivery:
 
 
 if __name__ == "__main__":
-    # The usual log, written to a file that nobody reads.
+    # The usual log, thrown away.
     with open(os.devnull, "w") as sys.stderr:  # noqa: PTH123
         asyncio.run({"fill": fill, "work": work}[sys.argv[1]](sys.argv[2]))
