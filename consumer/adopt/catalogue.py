@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
-from psycopg.rows import class_row
+from psycopg.rows import class_row, kwargs_row
 
 from consumer.postgres.connections import Connection
 from consumer.postgres.queries import query
@@ -42,23 +43,16 @@ class Column:
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What else a write to a table meets; *leads_to* names the table behind each column that is a foreign key."""
+class InspectedTable:
+    """A table, its columns, and what else a write meets; *leads_to* names the table behind each foreign key column."""
 
+    table: Table
+    columns: list[Column]
     triggers: list[str]
     referrers: list[str]
     unique_indexes: list[str]
     checks: list[str]
     leads_to: Mapping[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class InspectedTable:
-    """A table with all that is known of it."""
-
-    table: Table
-    columns: list[Column]
-    surroundings: Surroundings
 
 
 async def tables(conn: Connection) -> list[Table]:
@@ -69,11 +63,11 @@ async def tables(conn: Connection) -> list[Table]:
 
 
 async def inspect(conn: Connection, table: Table) -> InspectedTable:
-    """Return a table's columns and surroundings."""
-    async with conn.cursor(binary=True, row_factory=class_row(Column)) as columns:
-        await columns.execute(query("catalogue/columns"), {"oid": table.oid})
-        async with conn.cursor(binary=True, row_factory=class_row(Surroundings)) as cursor:
-            await cursor.execute(query("catalogue/surroundings"), {"oid": table.oid})
-            surroundings = await cursor.fetchone()
-            assert surroundings is not None, "lists always have a row"
-            return InspectedTable(table, await columns.fetchall(), surroundings)
+    """Return a table with all that is known of it."""
+    async with conn.cursor(binary=True, row_factory=class_row(Column)) as cursor:
+        await cursor.execute(query("catalogue/columns"), {"oid": table.oid})
+        columns = await cursor.fetchall()
+    async with conn.cursor(binary=True, row_factory=kwargs_row(partial(InspectedTable, table, columns))) as inspecting:
+        await inspecting.execute(query("catalogue/surroundings"), {"oid": table.oid})
+        [inspected] = await inspecting.fetchall()
+        return inspected

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from consumer.adopt.catalogue import Column, ColumnKind
+from consumer.adopt.catalogue import Column, ColumnKind, InspectedTable
 from consumer.errors import ConsumerError
 
 # What a column that must not be null gets where we know nothing; an enum and what is not listed are decided by people.
@@ -16,18 +16,15 @@ FILLERS: Mapping[ColumnKind, str] = {
     "number": "0",
     "json": "'{}'::json",
     "jsonb": "'{}'::jsonb",
-    "array": "'{}'",
     "uuid": "gen_random_uuid()",
 }
 # Of an enum's labels, who may least; the first of these that there is.
 HUMBLE = ("member", "user", "viewer", "guest", "reader", "employee", "staff")
-UNIQUE_TEXT = "gen_random_uuid()::text"
 # Never delivered to (RFC 2606), and unique as an index on addresses may ask.
 NO_EMAIL = "p.user_id || '@no-email.invalid'"
 USER_KEYS = ("stack_user_id", "stack_id", "auth_user_id", "auth_id", "external_id", "user_id", "id")
 ACTIVE = ("is_active", "active", "is_enabled", "enabled")
 COMPANY_KEYS = ("id", "company_id", "team_id", "organization_id", "org_id")
-
 
 When = Literal["always", "new"]
 
@@ -37,7 +34,7 @@ class KnownValue:
     """Something that we know, the names under which applications keep it, and what a column for it can hold.
 
     *gone* is what is left of it when the profile is removed; None: whatever it was. The application's own value stands
-    where all of *theirs_if* hold, in SQL. What *may_lack* keeps its user out of a table where it must not be null.
+    where all of *theirs_if* hold, in SQL. *unknown* stands where it must not be null.
     """
 
     names: tuple[str, ...]
@@ -46,7 +43,6 @@ class KnownValue:
     unknown: str | None = None
     gone: str | None = "NULL"
     theirs_if: tuple[str, ...] = ()
-    may_lack: bool = False
     when: When = "always"
 
 
@@ -62,6 +58,13 @@ NAMES_NO_COMPANY = (
 # An application may have barred somebody whom Stack knows as living.
 LIVES = ("p.deleted_at IS NULL",)
 
+# Its absence keeps a user out of a table where it must not be null.
+HOME = KnownValue(
+    ("company_id", "organization_id", "organisation_id", "org_id", "team_id", "tenant_id", "workspace_id"),
+    ("uuid", "text"),
+    "p.company_id",
+    theirs_if=NAMES_NO_COMPANY,
+)
 USER = (
     KnownValue(("full_name", "display_name", "name"), ("text",), "p.full_name", gone="'Deleted user'"),
     KnownValue(("email", "email_address", "primary_email"), ("text",), "p.email", unknown=NO_EMAIL),
@@ -69,13 +72,7 @@ USER = (
     KnownValue(("avatar_url", "avatar", "image_url", "image", "picture", "photo_url"), ("text",), "p.avatar_url", "''"),
     KnownValue(("role_type", "role", "user_role"), ("text", "enum"), "p.role_type", gone=None, theirs_if=NAMES_NO_ROLE),
     KnownValue(("department", "dept"), ("text",), "p.department", gone=None, theirs_if=NAMES_NO_DEPARTMENT),
-    KnownValue(
-        ("company_id", "organization_id", "organisation_id", "org_id", "team_id", "tenant_id", "workspace_id"),
-        ("uuid", "text"),
-        "p.company_id",
-        theirs_if=NAMES_NO_COMPANY,
-        may_lack=True,
-    ),
+    HOME,
     KnownValue(ACTIVE, ("boolean",), "p.deleted_at IS NULL", gone="FALSE", theirs_if=LIVES),
     KnownValue(("is_deleted", "deleted"), ("boolean",), "p.deleted_at IS NOT NULL", gone="TRUE", theirs_if=LIVES),
     KnownValue(("deleted_at",), ("time",), "p.deleted_at", gone="m.deleted_at", theirs_if=LIVES),
@@ -107,35 +104,49 @@ class WrittenColumn:
     may_lack: bool = False
     doubt: str | None = None
 
-
-def key(columns: Sequence[Column], names: Sequence[str], table: str) -> Column:
-    """Return the column that holds Stack's ids; ConsumerError when there is none that tells rows apart by them."""
-    by_name = {snake(column.name): column for column in columns}
-    found = [by_name[name] for name in names if name in by_name and by_name[name].kind in {"uuid", "text"}]
-    unique = [column for column in found if column.is_unique]
-    if unique:
-        return unique[0]
-    if found:
-        index = f"CREATE UNIQUE INDEX CONCURRENTLY ON {table} ({found[0].sql_name});"
-        raise ConsumerError(f"{table}.{found[0].sql_name} tells no rows apart: {index}")
-    wanted = ", ".join(names)
-    raise ConsumerError(f"{table} has no column for Stack's id, of type uuid or text; such would be: {wanted}.")
+    @property
+    def sql_name(self) -> str:
+        """Return the column's name in SQL."""
+        return self.column.sql_name
 
 
-def map_columns(columns: Sequence[Column], sources: Sequence[KnownValue], own_key: Column) -> list[WrittenColumn]:
-    """Return what is written beside the key; what may stay empty and is none of ours is left out."""
+@dataclass(frozen=True, slots=True)
+class AdoptedTable:
+    """A table, the column with Stack's ids, and the columns that are written beside it."""
+
+    inspected: InspectedTable
+    key: Column
+    written: list[WrittenColumn]
+
+    @property
+    def names(self) -> list[str]:
+        """Return the names in SQL of the key and of all columns written beside it."""
+        return [self.key.sql_name, *(w.sql_name for w in self.written)]
+
+    @property
+    def updated(self) -> list[str]:
+        """Return the names in SQL of the columns that are written whenever ours change."""
+        return [w.sql_name for w in self.written if w.when == "always"]
+
+
+def adopt(inspected: InspectedTable, keys: Sequence[str], known: Sequence[KnownValue]) -> AdoptedTable:
+    """Return the key and what is written beside it; what may stay empty and is none of ours is left out.
+
+    Raises ConsumerError when no column tells rows apart by Stack's ids.
+    """
+    key = _key(inspected, keys)
     written: list[WrittenColumn] = []
-    taken: set[KnownValue] = set()
-    for column in columns:
-        if column == own_key or column.is_generated:
+    left = list(known)
+    for column in inspected.columns:
+        if column == key or column.is_generated:
             continue
-        source = next((s for s in sources if snake(column.name) in s.names and column.kind in s.kinds), None)
-        if source and source not in taken:
-            taken.add(source)
-            written.append(_from(source, column))
+        value = next((each for each in left if snake(column.name) in each.names and column.kind in each.kinds), None)
+        if value:
+            left.remove(value)
+            written.append(_known(value, column))
         elif column.is_required and column.default_value is None:
             written.append(_filled(column))
-    return written
+    return AdoptedTable(inspected, key, written)
 
 
 def snake(name: str) -> str:
@@ -143,63 +154,65 @@ def snake(name: str) -> str:
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
 
 
-def _from(source: KnownValue, column: Column) -> WrittenColumn:
-    value, doubt = source.value, None
+def _key(inspected: InspectedTable, names: Sequence[str]) -> Column:
+    table = inspected.table.sql_name
+    by_name = {snake(column.name): column for column in inspected.columns if column.kind in {"uuid", "text"}}
+    found = [by_name[name] for name in names if name in by_name]
+    if not found:
+        wanted = ", ".join(names)
+        raise ConsumerError(f"{table} has no column for Stack's id, of type uuid or text; such would be: {wanted}.")
+    key = next((column for column in found if column.is_unique), None)
+    if not key:
+        index = f"CREATE UNIQUE INDEX CONCURRENTLY ON {table} ({found[0].sql_name});"
+        raise ConsumerError(f"{table}.{found[0].sql_name} tells no rows apart: {index}")
+    return key
+
+
+def _known(known: KnownValue, column: Column) -> WrittenColumn:
+    value, gone, doubt = known.value, known.gone, None
+    may_lack = column.is_required and known is HOME
     if column.kind == "enum":
         value, doubt = _label(column, value)
     elif column.kind == "text":
         # An id may have to become text, and a name may be longer than there is room for.
-        value = f"{value}::text" if source.value.endswith("_id") else value
-        value = f"left({value}, {column.characters_max})" if column.characters_max else value
-    gone = source.gone
-    if column.is_required and source.unknown:
-        value = f"coalesce({value}, {source.unknown})"
-        gone = _gone(source)
-    elif column.is_required and gone == "NULL":
-        gone = None
-    may_lack = column.is_required and source.may_lack
+        value = _cut(f"{value}::text" if value.endswith("_id") else value, column)
+    if column.is_required and known.unknown:
+        value = f"coalesce({value}, {known.unknown})"
+    if column.is_required and gone == "NULL":
+        gone = known.unknown and known.unknown.replace("p.user_id", "changed.user_id")
     if may_lack:
         doubt = "who has none is not written"
-    return WrittenColumn(column, value, source.when, source.theirs_if, gone, may_lack, doubt)
-
-
-def _gone(source: KnownValue) -> str | None:
-    """Return what stands for nothing where nothing may not stand."""
-    if source.gone != "NULL":
-        return source.gone
-    return "changed.user_id || '@no-email.invalid'" if source.unknown == NO_EMAIL else source.unknown
+    return WrittenColumn(column, value, known.when, known.theirs_if, gone, may_lack, doubt)
 
 
 def _label(column: Column, value: str) -> tuple[str, str | None]:
     """Return the label that a role names in any case, else the column's default, else the humblest."""
     cases = " ".join(f"WHEN {_quoted(label.lower())} THEN {_quoted(label)}" for label in column.labels)
-    doubt = None
-    other = column.default_value
+    other, doubt = column.default_value, None
     if other is None:
-        humble = {label.lower(): label for label in column.labels}
-        label = next((humble[word] for word in HUMBLE if word in humble), column.labels[-1])
+        humble = (label for word in HUMBLE for label in column.labels if label.lower() == word)
+        label = next(humble, column.labels[-1])
         other = f"{_quoted(label)}::{column.type_name}"
-        if label.lower() not in HUMBLE:
-            doubt = f"a role that is no label becomes {label}"
+        doubt = None if label.lower() in HUMBLE else f"a role that is no label becomes {label}"
     return f"CASE lower({value}) {cases} ELSE {other} END", doubt
 
 
 def _filled(column: Column) -> WrittenColumn:
-    filler, demand = _filler(column), "must not be null"
+    filler, demand = FILLERS.get(column.kind, "NULL"), "must not be null"
+    if column.kind == "enum":
+        filler = f"{_quoted(column.labels[-1])}::{column.type_name}"
+    elif column.kind == "array":
+        filler = f"'{{}}'::{column.type_name}"
+    elif column.kind == "text" and column.is_unique:
+        # As a slug or a handle must be: the second empty one would be refused, and its users with it.
+        filler = _cut("gen_random_uuid()::text", column)
     if column.is_unique:
         demand = f"{demand} and must be unique"
     return WrittenColumn(column, filler, "new", doubt=f"{demand}, and we know nothing of it: {filler}")
 
 
-def _filler(column: Column) -> str:
-    if column.kind == "enum":
-        return f"{_quoted(column.labels[-1])}::{column.type_name}"
-    if column.kind == "array":
-        return f"{FILLERS['array']}::{column.type_name}"
-    if column.kind == "text" and column.is_unique:
-        # As a slug or a handle must be: the second empty one would be refused, and its users with it.
-        return f"left({UNIQUE_TEXT}, {column.characters_max})" if column.characters_max else UNIQUE_TEXT
-    return FILLERS.get(column.kind, "NULL")
+def _cut(value: str, column: Column) -> str:
+    return f"left({value}, {column.characters_max})" if column.characters_max else value
 
 
 def _quoted(text: str) -> str:

@@ -1,11 +1,12 @@
 """The plan: which of an application's tables follow, what is written there, what that meets, and what it needs."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from consumer.adopt import catalogue, mapping, privileges
-from consumer.adopt.catalogue import Column, InspectedTable, Table
-from consumer.adopt.mapping import WrittenColumn, map_columns, snake
+from consumer.adopt import catalogue, mapping
+from consumer.adopt.catalogue import InspectedTable, Table
+from consumer.adopt.mapping import AdoptedTable, WrittenColumn, adopt, snake
+from consumer.adopt.privileges import privileges
 from consumer.adopt.statement import statement
 from consumer.errors import ConsumerError
 from consumer.postgres.connections import Connection
@@ -42,69 +43,42 @@ class AdoptPlan:
     statement: str
 
 
-@dataclass(frozen=True, slots=True)
-class AdoptedTable:
-    """One table, the column with Stack's ids, and what is written beside it."""
-
-    inspected: InspectedTable
-    key: Column
-    written: list[WrittenColumn]
-
-
-async def make(conn: Connection, worker_role: str, *, table: str | None, companies: str | None) -> AdoptPlan:
+async def make(conn: Connection, worker_role: str, *, users: str | None, companies: str | None) -> AdoptPlan:
     """Look at the catalogue and plan; tables that are not named are found by their columns, or ConsumerError."""
     tables = await catalogue.tables(conn)
-    found = _named(tables, table) if table else _find_users(tables)
-    people = await catalogue.inspect(conn, found)
-    firms = _companies_of(tables, people, companies)
-    return plan(people, await catalogue.inspect(conn, firms) if firms else None, worker_role)
-
-
-def plan(people: InspectedTable, firms: InspectedTable | None, worker_role: str) -> AdoptPlan:
-    """Plan for inspected tables."""
-    users = _adopt(people, mapping.USER_KEYS, mapping.USER)
-    decide: list[str] = []
-    adopted = [users]
-    if firms:
+    found = await catalogue.inspect(conn, _named(tables, users) if users else _find_users(tables))
+    adopted, decide = [adopt(found, mapping.USER_KEYS, mapping.USER)], []
+    if linked := _companies_of(tables, found, companies):
         try:
-            adopted.append(_adopt(firms, mapping.COMPANY_KEYS, mapping.COMPANY))
+            adopted.append(adopt(await catalogue.inspect(conn, linked), mapping.COMPANY_KEYS, mapping.COMPANY))
         except ConsumerError as error:
             # Without the table, an id in the column would lead nowhere.
             decide.append(f"{error} Until then nobody's company is written.")
-            kept = [w for w in users.written if snake(w.column.name) not in _COMPANY.names]
-            users = adopted[0] = AdoptedTable(users.inspected, users.key, kept)
-    if not any(w.theirs_if == mapping.LIVES for w in users.written):
-        decide.append(f"{people.table.name} has no column that tells a deleted user, as is_active or deleted_at would.")
-    companies = adopted[1] if len(adopted) > 1 else None
-    around = people.surroundings
-    granted = [(each.inspected, each.key, each.written) for each in adopted]
+            kept = [w for w in adopted[0].written if snake(w.column.name) not in mapping.HOME.names]
+            adopted = [replace(adopted[0], written=kept)]
+    if not any(w.theirs_if == mapping.LIVES for w in adopted[0].written):
+        decide.append(f"{found.table.name} has no column that tells a deleted user, as is_active or deleted_at would.")
+    return _plan(adopted, decide, worker_role)
+
+
+def _plan(adopted: Sequence[AdoptedTable], decide: list[str], worker_role: str) -> AdoptPlan:
+    users, companies = adopted[0], adopted[1] if len(adopted) > 1 else None
+    written = [(each.inspected.table.name, w) for each in adopted for w in each.written]
+    grants, revokes = privileges(adopted, worker_role)
     return AdoptPlan(
-        table=people.table.name,
+        table=users.inspected.table.name,
         key=users.key.name,
         companies=companies.inspected.table.name if companies else None,
-        steps=[_step(each, w) for each in adopted for w in each.written],
-        decide=decide + [_doubt(each, w) for each in adopted for w in each.written if w.doubt],
-        triggers=[name for each in adopted for name in each.inspected.surroundings.triggers],
-        referrers=around.referrers,
-        unique_indexes=[index for each in adopted for index in each.inspected.surroundings.unique_indexes],
-        checks=[check for each in adopted for check in each.inspected.surroundings.checks],
-        grants=privileges.grants(granted, worker_role),
-        revokes=privileges.revokes(granted, worker_role),
-        statement=statement(
-            people.table,
-            users.key,
-            users.written,
-            (companies.inspected.table, companies.key, companies.written) if companies else None,
-        ),
+        steps=[Step(table, w.column.name, w.value, _when(w)) for table, w in written],
+        decide=decide + [f"{table}.{w.column.name}: {w.doubt}" for table, w in written if w.doubt],
+        triggers=[name for each in adopted for name in each.inspected.triggers],
+        referrers=users.inspected.referrers,
+        unique_indexes=[index for each in adopted for index in each.inspected.unique_indexes],
+        checks=[check for each in adopted for check in each.inspected.checks],
+        grants=grants,
+        revokes=revokes,
+        statement=statement(users, companies),
     )
-
-
-_COMPANY = next(source for source in mapping.USER if source.value == "p.company_id")
-
-
-def _adopt(inspected: InspectedTable, keys: Sequence[str], sources: Sequence[mapping.KnownValue]) -> AdoptedTable:
-    own_key = mapping.key(inspected.columns, keys, inspected.table.sql_name)
-    return AdoptedTable(inspected, own_key, map_columns(inspected.columns, sources, own_key))
 
 
 def _named(tables: Sequence[Table], name: str) -> Table:
@@ -117,13 +91,14 @@ def _named(tables: Sequence[Table], name: str) -> Table:
 
 def _find_users(tables: Sequence[Table]) -> Table:
     """Return the table that looks most like users: by name and by how many of its columns we know."""
-    ranked = sorted(((_likeness(table), table.name, table) for table in tables), reverse=True)
-    if not ranked or not ranked[0][0]:
+    most = max(map(_likeness, tables), default=0)
+    found = [table for table in tables if most and _likeness(table) == most]
+    if not found:
         raise ConsumerError("No table looks like one of users; --table says which is.")
-    if len(ranked) > 1 and ranked[0][0] == ranked[1][0]:
-        alike = ", ".join(sorted(name for likeness, name, _ in ranked if likeness == ranked[0][0]))
+    if len(found) > 1:
+        alike = ", ".join(table.name for table in found)
         raise ConsumerError(f"{alike} look alike; --table says which is meant.")
-    return ranked[0][2]
+    return found[0]
 
 
 def _likeness(table: Table) -> int:
@@ -135,25 +110,20 @@ def _likeness(table: Table) -> int:
     return known + 3 * is_named if is_keyed and (is_named or known >= 3) else 0
 
 
-def _companies_of(tables: Sequence[Table], people: InspectedTable, name: str | None) -> Table | None:
+def _companies_of(tables: Sequence[Table], users: InspectedTable, name: str | None) -> Table | None:
     """Return the table that the users' company leads to, by name or by foreign key; else one that is called so."""
     if name:
         return _named(tables, name)
-    columns = [column for column in people.columns if snake(column.name) in _COMPANY.names]
+    columns = [column for column in users.columns if snake(column.name) in mapping.HOME.names]
     for column in columns:
-        if led := people.surroundings.leads_to.get(column.name):
+        if led := users.leads_to.get(column.name):
             return _named(tables, led)
-    schema = people.table.name.partition(".")[0]
+    schema = users.table.name.partition(".")[0]
     named = {f"{schema}.{each}" for each in COMPANY_TABLES}
     return next((table for table in tables if columns and table.name in named), None)
 
 
-def _step(adopted: AdoptedTable, written: WrittenColumn) -> Step:
-    when = "new rows" if written.when == "new" else "always"
+def _when(written: WrittenColumn) -> str:
     if written.theirs_if:
-        when = "once the user is deleted" if written.theirs_if == mapping.LIVES else "once Stack or an edit names one"
-    return Step(adopted.inspected.table.name, written.column.name, written.value, when)
-
-
-def _doubt(adopted: AdoptedTable, written: WrittenColumn) -> str:
-    return f"{adopted.inspected.table.name}.{written.column.name}: {written.doubt}"
+        return "once the user is deleted" if written.theirs_if == mapping.LIVES else "once Stack or an edit names one"
+    return "new rows" if written.when == "new" else "always"

@@ -2,49 +2,34 @@
 
 from collections.abc import Sequence
 
-from consumer.adopt.catalogue import Column, InspectedTable
-from consumer.adopt.mapping import WrittenColumn
+from consumer.adopt.mapping import AdoptedTable
 
 POLICY = "stack_auth_consumer"
-GrantedTable = tuple[InspectedTable, Column, Sequence[WrittenColumn]]
 
 
-def grants(adopted: Sequence[GrantedTable], role: str) -> list[str]:
-    """Return the statements that let the role do what is planned and nothing more; run again they change nothing."""
-    found = []
-    for inspected, key, written in adopted:
-        table = inspected.table
-        names = ", ".join([key.sql_name, *(w.column.sql_name for w in written)])
-        found += [f"GRANT USAGE ON SCHEMA {table.sql_schema} TO {role};"]
-        found += [f"GRANT SELECT ({names}), INSERT ({names}) ON {table.sql_name} TO {role};"]
+def privileges(adopted: Sequence[AdoptedTable], role: str) -> tuple[list[str], list[str]]:
+    """Return the statements that let the role do what is planned and nothing more, and those that take it back.
+
+    Run again they change nothing.
+    """
+    grants: list[str] = []
+    revokes: list[str] = []
+    for each in adopted:
+        table, columns = each.inspected.table, each.inspected.columns
+        sequences = [column.sequence for column in columns if column.sequence]
+        written, every = ", ".join(each.names), ", ".join(column.sql_name for column in columns)
+        given = ", ".join(f"{verb} ({every})" for verb in ("SELECT", "INSERT", "UPDATE"))
+        grants.append(f"GRANT USAGE ON SCHEMA {table.sql_schema} TO {role};")
+        grants.append(f"GRANT SELECT ({written}), INSERT ({written}) ON {table.sql_name} TO {role};")
         # Only who may update a column may lock its rows.
-        changed = [w.column.sql_name for w in written if w.when == "always"]
-        if changed:
-            found.append(f"GRANT UPDATE ({', '.join(changed)}) ON {table.sql_name} TO {role};")
-        found += [f"GRANT USAGE ON SEQUENCE {c.sequence} TO {role};" for c in inspected.columns if c.sequence]
+        if each.updated:
+            grants.append(f"GRANT UPDATE ({', '.join(each.updated)}) ON {table.sql_name} TO {role};")
+        grants += [f"GRANT USAGE ON SEQUENCE {sequence} TO {role};" for sequence in sequences]
         if table.has_row_security:
-            found += [_drop_policy(inspected), _create_policy(inspected, role)]
-    return list(dict.fromkeys(found))
-
-
-def revokes(adopted: Sequence[GrantedTable], role: str) -> list[str]:
-    """Return the statements that take back what `grants` gave."""
-    found = []
-    for inspected, _, _ in adopted:
-        table = inspected.table
-        names = ", ".join(column.sql_name for column in inspected.columns)
-        if table.has_row_security:
-            found.append(_drop_policy(inspected))
-        found += [f"REVOKE USAGE ON SEQUENCE {c.sequence} FROM {role};" for c in inspected.columns if c.sequence]
-        privileges = ", ".join(f"{verb} ({names})" for verb in ("SELECT", "INSERT", "UPDATE"))
-        found.append(f"REVOKE {privileges} ON {table.sql_name} FROM {role};")
-        found.append(f"REVOKE USAGE ON SCHEMA {table.sql_schema} FROM {role};")
-    return list(dict.fromkeys(found))
-
-
-def _drop_policy(inspected: InspectedTable) -> str:
-    return f"DROP POLICY IF EXISTS {POLICY} ON {inspected.table.sql_name};"
-
-
-def _create_policy(inspected: InspectedTable, role: str) -> str:
-    return f"CREATE POLICY {POLICY} ON {inspected.table.sql_name} TO {role} USING (TRUE) WITH CHECK (TRUE);"
+            drop = f"DROP POLICY IF EXISTS {POLICY} ON {table.sql_name};"
+            grants += [drop, f"CREATE POLICY {POLICY} ON {table.sql_name} TO {role} USING (TRUE) WITH CHECK (TRUE);"]
+            revokes.append(drop)
+        revokes += [f"REVOKE USAGE ON SEQUENCE {sequence} FROM {role};" for sequence in sequences]
+        revokes.append(f"REVOKE {given} ON {table.sql_name} FROM {role};")
+        revokes.append(f"REVOKE USAGE ON SCHEMA {table.sql_schema} FROM {role};")
+    return list(dict.fromkeys(grants)), list(dict.fromkeys(revokes))

@@ -103,7 +103,7 @@ def command(
 
 async def _make(settings: Settings, wanted: WantedTables, conn: Connection, _: Access) -> AdoptPlan:
     worker_role = worker_access(settings.role_prefix).role
-    return await make(conn, worker_role, table=wanted["users"], companies=wanted["companies"])
+    return await make(conn, worker_role, **wanted)
 
 
 def _tell(plan: AdoptPlan, target: Path | None, *, is_json: bool) -> None:

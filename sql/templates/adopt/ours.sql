@@ -1,0 +1,10 @@
+-- Who was deleted before gets no row any more.
+ours AS (
+    SELECT
+        {user_values}
+    FROM changed
+    INNER JOIN identity.profiles AS p ON changed.user_id = p.user_id
+    INNER JOIN identity.stack_user_profiles AS m ON p.user_id = m.stack_user_id
+    LEFT JOIN known ON changed.their_key = known.{key}
+    WHERE p.deleted_at IS NULL OR known.{key} IS NOT NULL
+)

@@ -1,0 +1,6 @@
+CASE
+    WHEN
+        {conditions}
+        THEN {theirs}
+    ELSE {ours}
+END

@@ -1,0 +1,6 @@
+DO UPDATE
+    SET
+        {assignments}
+    WHERE
+        row({theirs})
+        IS DISTINCT FROM row({excluded})
