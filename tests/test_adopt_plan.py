@@ -10,19 +10,19 @@ from psycopg.conninfo import make_conninfo
 
 from consumer.settings import app_statement
 from tests.application_support import tables
-from tests.factories import user_updated
+from tests.factories import membership, team_event, user_updated
 from tests.operator_cli import arrive, call, facts
 from tests.support import rows
 
 DATA = Path(__file__).parent / "data" / "adopt"
 TABLE = "CREATE SCHEMA app; CREATE TABLE app.{}"
-DROP = "DROP SCHEMA IF EXISTS app, shape_a, shape_b CASCADE"
+DROP = "DROP SCHEMA IF EXISTS app, shape_a, shape_b, shape_c CASCADE"
 
 
 @pytest.fixture
 def shapes(emptied: str) -> Iterator[str]:
-    both = "".join(file.read_text() for file in sorted(DATA.glob("*.sql")))
-    with tables(emptied, both, DROP) as url:
+    create = "".join(file.read_text() for file in sorted(DATA.glob("*.sql")))
+    with tables(emptied, create, DROP) as url:
         yield url
 
 
@@ -56,8 +56,30 @@ def test_names_that_must_be_quoted_are(shapes: str) -> None:
     assert any(grant.startswith("CREATE POLICY") for grant in plan["grants"])
 
 
-def test_the_table_that_looks_most_like_users_is_found(shapes: str) -> None:
-    assert facts(shapes, "adopt", "--plan")["table"] == "shape_b.user"
+def test_the_table_that_looks_most_like_users_is_found_and_the_companies_by_its_key(shapes: str) -> None:
+    plan = facts(shapes, "adopt", "--plan")
+
+    assert (plan["table"], plan["companies"]) == ("shape_c.User", "shape_c.Organization")
+
+
+def test_tables_made_by_prisma_follow(shapes: str, tmp_path: Path) -> None:
+    file, team_id, user_id = tmp_path / "projection.sql", uuid4(), uuid4()
+    facts(shapes, "adopt", "--plan", "--write", str(file))
+    facts(shapes, "adopt", "--grant")
+    arrive(
+        shapes,
+        team_event("created", team_id, display_name="Crew"),
+        user_updated(user_id, display_name="Ada", server_metadata={"role": "admin"}),
+        membership("created", team_id, user_id),
+    )
+
+    call(shapes, "work", "--drain", CONSUMER_PROJECTION_SQL=str(file))
+
+    [user] = rows(
+        shapes, 'SELECT id, name, "emailVerified", role::text, "organizationId", "deletedAt" FROM shape_c."User"'
+    )
+    assert list(user.values()) == [str(user_id), "Ada", True, "ADMIN", str(team_id), None]
+    assert rows(shapes, 'SELECT id, name FROM shape_c."Organization"') == [{"id": str(team_id), "name": "Crew"}]
 
 
 def test_the_plan_for_people_says_the_same(shapes: str) -> None:
@@ -138,10 +160,10 @@ def test_a_company_that_must_not_be_null_keeps_those_without_one_out(emptied: st
 @pytest.mark.parametrize(
     ("column", "value"),
     [
-        ("active boolean NOT NULL", True),
-        ("is_deleted boolean NOT NULL", False),
-        ("last_login timestamptz NOT NULL", None),
-        ("avatar varchar(5) NOT NULL", ""),
+        ("is_active boolean NOT NULL", True),
+        ("is_odd boolean NOT NULL", False),
+        ("last_sign_in_at timestamptz NOT NULL", None),
+        ("avatar_url varchar(5) NOT NULL", ""),
         ("flags jsonb NOT NULL", {}),
         ("score int NOT NULL", 0),
         ("tags text[] NOT NULL", []),

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from consumer.adopt.catalogue import Column, ColumnKind, InspectedTable
 from consumer.errors import ConsumerError
@@ -22,11 +21,8 @@ FILLERS: Mapping[ColumnKind, str] = {
 HUMBLE = ("member", "user", "viewer", "guest", "reader", "employee", "staff")
 # Never delivered to (RFC 2606), and unique as an index on addresses may ask.
 NO_EMAIL = "p.user_id || '@no-email.invalid'"
-USER_KEYS = ("stack_user_id", "stack_id", "auth_user_id", "auth_id", "external_id", "user_id", "id")
-ACTIVE = ("is_active", "active", "is_enabled", "enabled")
-COMPANY_KEYS = ("id", "company_id", "team_id", "organization_id", "org_id")
-
-When = Literal["always", "new"]
+USER_KEYS = ("stack_user_id", "user_id", "id")
+COMPANY_KEYS = ("id",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +39,6 @@ class KnownValue:
     unknown: str | None = None
     gone: str | None = "NULL"
     theirs_if: tuple[str, ...] = ()
-    when: When = "always"
 
 
 # Neither Stack nor an edit has ever named one: what the application has may be all there is.
@@ -59,38 +54,29 @@ NAMES_NO_COMPANY = (
 LIVES = ("p.deleted_at IS NULL",)
 
 # Its absence keeps a user out of a table where it must not be null.
-HOME = KnownValue(
-    ("company_id", "organization_id", "organisation_id", "org_id", "team_id", "tenant_id", "workspace_id"),
-    ("uuid", "text"),
-    "p.company_id",
-    theirs_if=NAMES_NO_COMPANY,
-)
+HOME = KnownValue(("company_id", "organization_id"), ("uuid", "text"), "p.company_id", theirs_if=NAMES_NO_COMPANY)
 USER = (
     KnownValue(("full_name", "display_name", "name"), ("text",), "p.full_name", gone="'Deleted user'"),
-    KnownValue(("email", "email_address", "primary_email"), ("text",), "p.email", unknown=NO_EMAIL),
-    KnownValue(("email_verified", "is_email_verified"), ("boolean",), "p.email_verified", "FALSE", gone="FALSE"),
-    KnownValue(("avatar_url", "avatar", "image_url", "image", "picture", "photo_url"), ("text",), "p.avatar_url", "''"),
-    KnownValue(("role_type", "role", "user_role"), ("text", "enum"), "p.role_type", gone=None, theirs_if=NAMES_NO_ROLE),
-    KnownValue(("department", "dept"), ("text",), "p.department", gone=None, theirs_if=NAMES_NO_DEPARTMENT),
+    KnownValue(("email",), ("text",), "p.email", unknown=NO_EMAIL),
+    KnownValue(("email_verified",), ("boolean",), "p.email_verified", "FALSE", gone="FALSE"),
+    KnownValue(("avatar_url", "image"), ("text",), "p.avatar_url", "''"),
+    KnownValue(("role_type", "role"), ("text", "enum"), "p.role_type", gone=None, theirs_if=NAMES_NO_ROLE),
+    KnownValue(("department",), ("text",), "p.department", gone=None, theirs_if=NAMES_NO_DEPARTMENT),
     HOME,
-    KnownValue(ACTIVE, ("boolean",), "p.deleted_at IS NULL", gone="FALSE", theirs_if=LIVES),
-    KnownValue(("is_deleted", "deleted"), ("boolean",), "p.deleted_at IS NOT NULL", gone="TRUE", theirs_if=LIVES),
+    KnownValue(("is_active",), ("boolean",), "p.deleted_at IS NULL", gone="FALSE", theirs_if=LIVES),
     KnownValue(("deleted_at",), ("time",), "p.deleted_at", gone="m.deleted_at", theirs_if=LIVES),
-    KnownValue(
-        ("last_sign_in_at", "last_login_at", "last_login"), ("time",), "p.last_sign_in_at", "p.created_at", None
-    ),
-    KnownValue(("last_active_at", "last_seen_at"), ("time",), "p.last_active_at", "p.created_at", None),
+    KnownValue(("last_sign_in_at",), ("time",), "p.last_sign_in_at", "p.created_at", None),
+    KnownValue(("last_active_at",), ("time",), "p.last_active_at", "p.created_at", None),
 )
 COMPANY = (
-    KnownValue(("name", "display_name", "company_name", "title"), ("text",), "p.name"),
-    KnownValue(("logo_url", "logo", "avatar_url", "image_url"), ("text",), "p.logo_url", "''"),
-    KnownValue(ACTIVE, ("boolean",), "p.deleted_at IS NULL", when="new"),
+    KnownValue(("name", "display_name"), ("text",), "p.name"),
+    KnownValue(("logo_url",), ("text",), "p.logo_url", "''"),
 )
 
 
 @dataclass(frozen=True, slots=True)
 class WrittenColumn:
-    """A column that is written, with the SQL of its value: `new` rows only, or whenever ours changes.
+    """A column that is written, with the SQL of its value: whenever ours changes, else to new rows only.
 
     The application's own stands where *theirs_if* holds. *gone* is left when the profile is removed. A row that
     *may_lack* its value is not written. *doubt* is what its owner should decide.
@@ -98,7 +84,7 @@ class WrittenColumn:
 
     column: Column
     value: str
-    when: When
+    is_updated: bool
     theirs_if: tuple[str, ...] = ()
     gone: str | None = None
     may_lack: bool = False
@@ -126,7 +112,7 @@ class AdoptedTable:
     @property
     def updated(self) -> list[str]:
         """Return the names in SQL of the columns that are written whenever ours change."""
-        return [w.sql_name for w in self.written if w.when == "always"]
+        return [w.sql_name for w in self.written if w.is_updated]
 
 
 def adopt(inspected: InspectedTable, keys: Sequence[str], known: Sequence[KnownValue]) -> AdoptedTable:
@@ -182,7 +168,9 @@ def _known(known: KnownValue, column: Column) -> WrittenColumn:
         gone = known.unknown and known.unknown.replace("p.user_id", "changed.user_id")
     if may_lack:
         doubt = "who has none is not written"
-    return WrittenColumn(column, value, known.when, known.theirs_if, gone, may_lack, doubt)
+    return WrittenColumn(
+        column, value, is_updated=True, theirs_if=known.theirs_if, gone=gone, may_lack=may_lack, doubt=doubt
+    )
 
 
 def _label(column: Column, value: str) -> tuple[str, str | None]:
@@ -208,7 +196,7 @@ def _filled(column: Column) -> WrittenColumn:
         filler = _cut("gen_random_uuid()::text", column)
     if column.is_unique:
         demand = f"{demand} and must be unique"
-    return WrittenColumn(column, filler, "new", doubt=f"{demand}, and we know nothing of it: {filler}")
+    return WrittenColumn(column, filler, is_updated=False, doubt=f"{demand}, and we know nothing of it: {filler}")
 
 
 def _cut(value: str, column: Column) -> str:

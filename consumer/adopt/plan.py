@@ -11,8 +11,7 @@ from consumer.adopt.statement import statement
 from consumer.errors import ConsumerError
 from consumer.postgres.connections import Connection
 
-USER_TABLES = ("profiles", "profile", "users", "user", "user_profiles", "accounts", "people", "members")
-COMPANY_TABLES = ("companies", "company", "organizations", "organisations", "orgs", "teams", "tenants", "workspaces")
+USER_TABLES = ("profiles", "users", "user")
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,19 +110,14 @@ def _likeness(table: Table) -> int:
 
 
 def _companies_of(tables: Sequence[Table], users: InspectedTable, name: str | None) -> Table | None:
-    """Return the table that the users' company leads to, by name or by foreign key; else one that is called so."""
+    """Return the table of that name, else the one that the foreign key of the users' company leads to."""
     if name:
         return _named(tables, name)
-    columns = [column for column in users.columns if snake(column.name) in mapping.HOME.names]
-    for column in columns:
-        if led := users.leads_to.get(column.name):
-            return _named(tables, led)
-    schema = users.table.name.partition(".")[0]
-    named = {f"{schema}.{each}" for each in COMPANY_TABLES}
-    return next((table for table in tables if columns and table.name in named), None)
+    led = (users.leads_to.get(column.name) for column in users.columns if snake(column.name) in mapping.HOME.names)
+    return next((_named(tables, found) for found in led if found), None)
 
 
 def _when(written: WrittenColumn) -> str:
     if written.theirs_if:
         return "once the user is deleted" if written.theirs_if == mapping.LIVES else "once Stack or an edit names one"
-    return "new rows" if written.when == "new" else "always"
+    return "always" if written.is_updated else "new rows"

@@ -34,7 +34,7 @@ def _fill(part: str, values: Mapping[str, str]) -> str:
 def _values(adopted: AdoptedTable) -> dict[str, str]:
     key, written = adopted.key.sql_name, adopted.written
     cast = "" if adopted.key.kind == "uuid" else "::text"
-    updated = [w for w in written if w.when == "always"]
+    updated = [w for w in written if w.is_updated]
     kept = [w.sql_name for w in written if w.theirs_if]
     required = [w.sql_name for w in written if w.may_lack]
     values = {
