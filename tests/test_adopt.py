@@ -277,7 +277,7 @@ def test_filling_in_stops_at_once_where_nobody_can_be(shape: Shape) -> None:
     result = call(shape.url, "adopt", "--fill", CONSUMER_PROJECTION_SQL=str(shape.file))
 
     assert result.exit_code == 1
-    assert result.stderr.startswith("Error: Nobody can be filled in: CONSUMER_PROJECTION_SQL: InsufficientPrivilege")
+    assert result.stderr.startswith("Error: No user can be filled in: CONSUMER_PROJECTION_SQL: InsufficientPrivilege")
 
 
 @pytest.mark.parametrize("policy", ["soft", "anonymise", "hard"])

@@ -99,7 +99,7 @@ def test_a_written_statement_is_one_that_the_worker_takes_and_is_never_overwritt
 
     assert (first.exit_code, f"The statement is in {file}" in first.stdout) == (0, True)
     assert app_statement.read(str(file)) == text.encode()
-    assert (second.exit_code, "is there already" in second.stderr) == (1, True)
+    assert (second.exit_code, "File exists" in second.stderr) == (1, True)
     assert file.read_text() == text
 
 
@@ -236,7 +236,7 @@ def test_a_policy_waits_a_second_at_most_for_its_table(shapes: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
-        ((), "Say what to do"),
+        ((), "Name a step"),
         (("--fill",), "CONSUMER_PROJECTION_SQL is not set"),
         (("--grant", "--write", "x.sql"), "--write goes with --plan"),
     ],

@@ -1,13 +1,13 @@
-"""Filling an adopted table: the statement for everybody who has or had a profile, page by page."""
+"""Filling an adopted table: run the statement for all users who have or had a profile, page by page."""
 
 from collections.abc import AsyncIterator, Sequence
-from typing import NamedTuple
+from dataclasses import dataclass
 from uuid import UUID
 
 from consumer.effects import application, users
 from consumer.errors import ConsumerError, Inseparable
 from consumer.postgres.connections import Access, Connection, transaction
-from consumer.postgres.error_classes import summary
+from consumer.postgres.error_classes import code, summary
 from consumer.postgres.queries import query
 from consumer.worker.bisect import Failing, apply_except_failing
 
@@ -16,55 +16,61 @@ PAGE_SIZE = 500
 FIRST = UUID(int=0)
 
 
-class Page(NamedTuple):
-    """What one transaction did: for how many users up to which, and whom the statement or a lock kept out."""
+@dataclass(frozen=True, slots=True)
+class RefusedUser:
+    """A user that the statement refused, or that another transaction locked."""
+
+    user_id: UUID
+    error_code: str
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """The result of one transaction: how many users it took, the last of them, and the refused ones."""
 
     users: int
     last_user_id: UUID
-    refused: Failing[UUID]
+    refused: list[RefusedUser]
 
 
 async def fill(conn: Connection, access: Access, statement: bytes, after: UUID = FIRST) -> AsyncIterator[Page]:
-    """Run the statement for everybody whose id comes after that one, a transaction a page; repeating it is harmless.
+    """Run the statement for all users whose id is greater than *after*, a transaction a page; a repeat changes nothing.
 
-    Raises ConsumerError where it can be run for nobody.
+    Raises ConsumerError when the statement fails for every user.
     """
     async with transaction(conn, access):
         if refusal := await application.refusal_of_all(conn, statement):
-            raise ConsumerError(f"Nobody can be filled in: {summary(refusal)}.")
+            raise ConsumerError(f"No user can be filled in: {summary(refusal)}.")
     size = PAGE_SIZE
     while True:
         try:
             async with transaction(conn, access):
-                page = await _page(conn, after, size)
-                refused = await _fill_around(conn, statement, page)
+                cursor = await conn.execute(query("fill/page"), {"after": after, "page_size": size}, binary=True)
+                page = [user_id for (user_id,) in await cursor.fetchall()]
+                failing = await _fill_page(conn, statement, page)
         except Inseparable:
-            # Who is refused only together with somebody is refused alone once the other is written.
+            # Some users fail only together. On a smaller page the first is written, and then the second fails alone.
             size = max(1, size // 2)
             continue
         if not page:
             return
         after, size = page[-1], PAGE_SIZE
-        yield Page(len(page), after, refused)
+        yield Page(len(page), after, [RefusedUser(user_id, code(error), summary(error)) for user_id, error in failing])
 
 
-async def _page(conn: Connection, after: UUID, size: int) -> list[UUID]:
-    cursor = await conn.execute(query("fill/page"), {"after": after, "page_size": size}, binary=True)
-    return [user_id for (user_id,) in await cursor.fetchall()]
-
-
-async def _fill_around(conn: Connection, statement: bytes, page: Sequence[UUID]) -> Failing[UUID]:
+async def _fill_page(conn: Connection, statement: bytes, page: Sequence[UUID]) -> Failing[UUID]:
     async def attempt(user_ids: Sequence[UUID]) -> None:
-        # As in a batch, a user's row is settled before it is read.
+        # As in a batch: lock a user's row before the statement reads it.
         await users.lock(conn, user_ids)
         await application.run_app_statement(conn, statement, user_ids)
 
-    _, refused = await apply_except_failing(conn, page, attempt, _NoLimit())
-    return refused
+    _, failing = await apply_except_failing(conn, page, attempt, _NoLimit())
+    return failing
 
 
 class _NoLimit:
-    """Sets no limit: whoever is refused is told, and the others are filled in."""
+    """Never stops the search: each refused user is listed, and the others are filled in."""
 
     overrun: Exception | None = None
 

@@ -2,140 +2,117 @@
 
 import asyncio
 from dataclasses import dataclass, field
-from functools import partial
-from pathlib import Path
-from typing import Literal, TypedDict, Unpack
+from typing import Literal, TextIO, TypedDict, Unpack
 from uuid import UUID
 
 import click
 import psycopg
 from psycopg import errors as postgres
 
-from consumer.adopt import fill
+from consumer.adopt.fill import FIRST, RefusedUser, fill
 from consumer.adopt.plan import AdoptPlan, make
 from consumer.cli.cells import printable
 from consumer.cli.context import as_operator, database, operator_problems, pass_settings_unless, url
 from consumer.cli.output import console, emit, json_option, table
 from consumer.errors import ConsumerError
 from consumer.postgres import session
-from consumer.postgres.connections import Access, Connection, connect, operator_access, worker_access
-from consumer.postgres.error_classes import code, summary
+from consumer.postgres.connections import connect, operator_access, worker_access
 from consumer.process.outage import error_text
 from consumer.settings.settings import Settings
-from consumer.worker.bisect import Failing
 
-Action = Literal["plan", "grant", "fill", "undo"]
 VARIABLE = "CONSUMER_PROJECTION_SQL"
-# Milliseconds: a policy needs its table to itself, and whoever comes after waits behind it.
+# Milliseconds: a policy locks its whole table, and every later query on the table waits behind the one for the lock.
 LOCK_TIMEOUT = 1000
 
 
-class WantedTables(TypedDict):
-    """Which tables are meant, where they were named."""
+class NamedTables(TypedDict):
+    """The tables that the call names."""
 
     users: str | None
     companies: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class RefusedUser:
-    """A user who could not be filled in."""
-
-    user_id: UUID
-    error_code: str
-    error: str
-
-
 @dataclass(slots=True)
 class FillResult:
-    """How many users were gone through, and who is left."""
+    """How many users were taken, and the refused ones."""
 
     users: int = 0
     refused: list[RefusedUser] = field(default_factory=list)
 
 
 @click.command(name="adopt")
-@click.option(
-    "--plan", "action", flag_value="plan", help="Change nothing; print what would be written, met and needed."
-)
-@click.option("--grant", "action", flag_value="grant", help="Grant the worker's role what the plan says.")
+@click.option("--plan", "action", flag_value="plan", help="Change nothing; print the columns, the grants and the SQL.")
+@click.option("--grant", "action", flag_value="grant", help="Give the worker's role the grants of the plan.")
 @click.option("--fill", "action", flag_value="fill", help=f"Run the file of {VARIABLE} for all users, page by page.")
-@click.option("--undo", "action", flag_value="undo", help="Take the grants back; the application's rows stay.")
-@click.option("--table", "users", help="The application's table of users, as public.profiles; else it is looked for.")
-@click.option("--companies", help="Its table of companies; else the one that the users' company leads to.")
+@click.option("--undo", "action", flag_value="undo", help="Take the grants back; your rows stay as they are.")
+@click.option("--table", "users", help="Your table of users, as public.profiles. Default: found by its columns.")
+@click.option("--companies", help="Your table of companies. Default: found by the foreign key of the users' company.")
 @click.option(
-    "--write", "target", type=click.Path(path_type=Path), help="With --plan: write the statement to this file."
+    "--write",
+    "target",
+    type=click.File("x", encoding="utf-8", lazy=True),
+    help="With --plan: write the SQL to this new file.",
 )
-@click.option("--after", type=click.UUID, default=fill.FIRST, help="With --fill: go on behind this user.")
+@click.option("--after", type=click.UUID, default=FIRST, help="With --fill: start after this user id.")
 @json_option
 @pass_settings_unless(operator_problems)
 def command(
     settings: Settings,
     *,
-    action: Action | None,
-    target: Path | None,
+    action: Literal["plan", "grant", "fill", "undo"] | None,
+    target: TextIO | None,
     after: UUID,
     is_json: bool,
-    **wanted: Unpack[WantedTables],
+    **named: Unpack[NamedTables],
 ) -> None:
-    """Let tables that an application already has follow the profiles: plan, grant, fill, and undo.
+    """Let your own tables follow the profiles.
 
-    Ours stand beside theirs; one statement of yours writes theirs in the worker's transaction. docs/ADOPT.md walks
-    through it.
+    \b
+    Examples:
+      consumer adopt --plan --write projection.sql
+      consumer adopt --grant
+      consumer adopt --fill
+      consumer adopt --undo
+
+    docs/ADOPT.md explains every step.
     """
     if action is None:
-        raise click.UsageError("Say what to do: --plan, --grant, --fill or --undo.")
+        raise click.UsageError("Name a step: --plan, --grant, --fill or --undo.")
     if target and action != "plan":
         raise click.UsageError("--write goes with --plan.")
     if action == "fill":
         _fill(settings, after, is_json=is_json)
         return
-    plan = as_operator(settings, partial(_make, settings, wanted))
-    if action == "plan":
-        _tell(plan, target, is_json=is_json)
-    elif action == "grant":
-        _execute(
-            settings, plan.grants, f"Now set {VARIABLE} for the worker, and run `consumer doctor`.", is_json=is_json
-        )
-    else:
-        _execute(settings, plan.revokes, f"Now unset {VARIABLE}, and start the workers anew.", is_json=is_json)
-
-
-async def _make(settings: Settings, wanted: WantedTables, conn: Connection, _: Access) -> AdoptPlan:
     worker_role = worker_access(settings.role_prefix).role
-    return await make(conn, worker_role, **wanted)
+    plan = as_operator(settings, lambda conn, _: make(conn, worker_role, **named))
+    if action == "plan":
+        _show(plan, target, is_json=is_json)
+        return
+    statements = plan.grants if action == "grant" else plan.revokes
+    _execute(settings, statements)
+    if is_json:
+        emit({"executed": statements})
+        return
+    for statement in statements:
+        click.echo(printable(statement))
+    click.echo(
+        f"Now set {VARIABLE} for the worker, and run `consumer doctor`."
+        if action == "grant"
+        else f"Now unset {VARIABLE}, and restart the workers."
+    )
 
 
-def _tell(plan: AdoptPlan, target: Path | None, *, is_json: bool) -> None:
+def _show(plan: AdoptPlan, target: TextIO | None, *, is_json: bool) -> None:
     if target:
-        _write(target, plan.statement)
+        target.write(plan.statement)
     if is_json:
         emit(plan)
         return
-    _show(plan)
-    if target:
-        click.echo(f"\nThe statement is in {target}: read it, and change what it should not do.")
-    else:
-        click.echo(plan.statement, nl=False)
-
-
-def _write(target: Path, text: str) -> None:
-    """Write a new file; one that is there may hold somebody's work."""
-    try:
-        with target.open("x", encoding="utf-8") as file:
-            file.write(text)
-    except FileExistsError:
-        raise ConsumerError(f"{target} is there already; name another file.") from None
-    except OSError as error:
-        raise ConsumerError(f"{target} cannot be written ({type(error).__name__}).") from error
-
-
-def _show(plan: AdoptPlan) -> None:
     out = console()
-    made = table("table", "column", "value", "written", title=f"{plan.table} follows, by {plan.key}")
+    steps = table("table", "column", "value", "written", title=f"{plan.table} follows, by {plan.key}")
     for step in plan.steps:
-        made.add_row(step.table, step.column, " ".join(step.value.split()), step.when)
-    out.print(made)
+        steps.add_row(step.table, step.column, " ".join(step.value.split()), step.when)
+    out.print(steps)
     for title, lines in (
         ("To decide", plan.decide),
         ("Triggers that fire; as the worker, each needs a grant for what else it touches", plan.triggers),
@@ -148,26 +125,24 @@ def _show(plan: AdoptPlan) -> None:
             out.print(f"\n[bold]{title}[/]")
         for line in lines:
             click.echo(f"  {printable(line)}")
+    if target:
+        click.echo(f"\nThe statement is in {target.name}: read it, and change what it should not do.")
+    else:
+        click.echo(plan.statement, nl=False)
 
 
-def _execute(settings: Settings, statements: list[str], then: str, *, is_json: bool) -> None:
-    """Run statements in one transaction as the login that migrates, who often owns the application's tables too."""
-    with database(settings, "operator") as conninfo:
-        asyncio.run(_run(settings, url(settings, "migrate") or conninfo, statements))
-    if is_json:
-        emit({"executed": statements})
-        return
-    for statement in statements:
-        click.echo(printable(statement))
-    click.echo(then)
+def _execute(settings: Settings, statements: list[str]) -> None:
+    """Run statements in one transaction as the login that migrates, because it often owns the application's tables."""
 
-
-async def _run(settings: Settings, conninfo: str, statements: list[str]) -> None:
-    try:
+    async def execute(conninfo: str) -> None:
         async with await connect(conninfo, operator_access(settings.role_prefix)) as conn, conn.transaction():
             await session.set_lock_timeout(conn, LOCK_TIMEOUT)
             for statement in statements:
                 await conn.execute(statement.encode())
+
+    try:
+        with database(settings, "operator") as conninfo:
+            asyncio.run(execute(url(settings, "migrate") or conninfo))
     except postgres.InsufficientPrivilege as error:
         lines = "\n".join(statements)
         raise ConsumerError(f"The login does not own the tables; let their owner run:\n{lines}") from error
@@ -193,17 +168,12 @@ async def _filled(settings: Settings, conninfo: str, statement: bytes, after: UU
     try:
         async with await connect(conninfo, access) as conn:
             with console(is_error=True).status("filling in") as status:
-                async for page in fill.fill(conn, access, statement, after):
+                async for page in fill(conn, access, statement, after):
                     after = page.last_user_id
                     filled.users += page.users
-                    filled.refused += _refused(page.refused)
+                    filled.refused += page.refused
                     status.update(f"{filled.users:,} users, up to {after}")
     except psycopg.OperationalError as error:
-        raise ConsumerError(
-            f"Stopped: {error_text(error)}. What is filled in stays; go on with --after {after}."
-        ) from error
+        trouble = f"Stopped: {error_text(error)}. The users up to here stay filled in; continue with --after {after}."
+        raise ConsumerError(trouble) from error
     return filled
-
-
-def _refused(culprits: Failing[UUID]) -> list[RefusedUser]:
-    return [RefusedUser(user_id, code(error), summary(error)) for user_id, error in culprits]
