@@ -247,7 +247,7 @@ def test_filling_in_tells_whom_their_constraint_refuses_and_fills_in_the_others(
     result = call(shape.url, "adopt", "--fill", CONSUMER_PROJECTION_SQL=str(shape.file))
 
     assert result.exit_code == 1
-    assert "7 users gone through, 1 refused" in result.stdout
+    assert "7 users processed, 1 refused" in result.stdout
     assert f"{refused}  23514  CONSUMER_PROJECTION_SQL: CheckViolation" in result.stdout
     assert shape.people().keys() == set(others)
 

@@ -31,7 +31,7 @@ def test_the_plan_names_what_a_write_meets(shapes: str) -> None:
 
     assert (plan["key"], plan["companies"]) == ("user_id", "shape_a.companies")
     assert plan["decide"] == [
-        "shape_a.profiles has no column that tells a deleted user, as is_active or deleted_at would.",
+        "shape_a.profiles has no column for deleted users, such as is_active or deleted_at.",
         "shape_a.profiles.locale: must not be null, and we know nothing of it: ''",
     ]
     assert plan["triggers"] == ["touch calls touch as the worker"]
@@ -106,12 +106,12 @@ def test_a_written_statement_is_one_that_the_worker_takes_and_is_never_overwritt
 @pytest.mark.parametrize(
     ("create", "reason"),
     [
-        ("users (name text)", "No table looks like one of users"),
-        ("users (id bigint PRIMARY KEY, email text)", "app.users has no column for Stack's id"),
+        ("users (name text)", "No table looks like a table of users"),
+        ("users (id bigint PRIMARY KEY, email text)", "app.users has no column of type uuid or text for Stack's id"),
         ("users (id uuid, email text)", "CREATE UNIQUE INDEX CONCURRENTLY ON app.users (id);"),
         (
             "users (id uuid PRIMARY KEY, email text); CREATE TABLE app.profiles (id uuid PRIMARY KEY, email text)",
-            "app.profiles, app.users look alike; --table says which is meant.",
+            "app.profiles, app.users look alike: name one with --table.",
         ),
     ],
     ids=["none", "no key", "no index", "two"],
@@ -152,7 +152,7 @@ def test_a_company_that_must_not_be_null_keeps_those_without_one_out(emptied: st
         call(emptied, "work", "--drain", CONSUMER_PROJECTION_SQL=str(file))
         written = rows(emptied, "SELECT id FROM app.users")
 
-    assert "app.users.company_id: who has none is not written" in plan["decide"]
+    assert "app.users.company_id: a user without one gets no row" in plan["decide"]
     assert written == []
     assert len(rows(emptied, "SELECT user_id FROM identity.profiles")) == 1
 
@@ -221,7 +221,7 @@ def test_a_login_that_does_not_own_the_tables_is_told_what_their_owner_should_ru
         result = call(emptied, "adopt", "--grant", MIGRATE_DATABASE_URL=plain)
 
     assert result.exit_code == 1
-    assert "let their owner run:\nGRANT USAGE ON SCHEMA app TO consumer_worker;" in result.stderr
+    assert "Their owner should run:\nGRANT USAGE ON SCHEMA app TO consumer_worker;" in result.stderr
 
 
 def test_a_policy_waits_a_second_at_most_for_its_table(shapes: str) -> None:

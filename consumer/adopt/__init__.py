@@ -1,1 +1,1 @@
-"""Adopting an application's existing tables: what they are, what is written to them, and the statement that does it."""
+"""Adopting an application's existing tables: inspect them, choose the values, write the statement, fill the rows."""

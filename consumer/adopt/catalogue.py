@@ -1,4 +1,4 @@
-"""What the catalogue says of an application's tables; any login may read it."""
+"""Read an application's tables from PostgreSQL's catalogue; any login may."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ ColumnKind = Literal["text", "uuid", "boolean", "time", "number", "enum", "json"
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table by name; *name* as people write it, *sql_name* quoted where it must be."""
+    """A table: *name* as people write it, *sql_name* quoted where SQL needs it."""
 
     oid: int
     name: str
@@ -27,7 +27,7 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column: what it can hold, whether it must, and what fills it unasked."""
+    """A column: its type, whether it must not be null, and its default."""
 
     name: str
     sql_name: str
@@ -56,14 +56,14 @@ class InspectedTable:
 
 
 async def tables(conn: Connection) -> list[Table]:
-    """Return every table that is neither ours nor the server's, by name."""
+    """Return the application's tables by name: neither ours nor the server's."""
     async with conn.cursor(binary=True, row_factory=class_row(Table)) as cursor:
         await cursor.execute(query("catalogue/tables"))
         return await cursor.fetchall()
 
 
 async def inspect(conn: Connection, table: Table) -> InspectedTable:
-    """Return a table with all that is known of it."""
+    """Return a table with its columns, triggers, references and constraints."""
     async with conn.cursor(binary=True, row_factory=class_row(Column)) as cursor:
         await cursor.execute(query("catalogue/columns"), {"oid": table.oid})
         columns = await cursor.fetchall()

@@ -1,4 +1,4 @@
-"""Filling an adopted table: run the statement for all users who have or had a profile, page by page."""
+"""Filling an adopted table: run the statement for all users that have or had a profile, page by page."""
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
@@ -35,7 +35,7 @@ class Page:
 
 
 async def fill(conn: Connection, access: Access, statement: bytes, after: UUID = FIRST) -> AsyncIterator[Page]:
-    """Run the statement for all users whose id is greater than *after*, a transaction a page; a repeat changes nothing.
+    """Run the statement for all users behind the id *after*, a transaction a page; a repeat changes nothing.
 
     Raises ConsumerError when the statement fails for every user.
     """

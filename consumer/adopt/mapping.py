@@ -1,4 +1,4 @@
-"""What is written to each column of an application's table: ours where the name tells which, else what it demands."""
+"""Choose the value of each column of an application's table: by its name, else a filler if it must not be null."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from consumer.adopt.catalogue import Column, ColumnKind, InspectedTable
 from consumer.errors import ConsumerError
 
-# What a column that must not be null gets where we know nothing; an enum and what is not listed are decided by people.
+# For an unknown column that must not be null. A type that is not listed gets NULL, and its owner has to decide.
 FILLERS: Mapping[ColumnKind, str] = {
     "text": "''",
     "boolean": "FALSE",
@@ -17,9 +17,9 @@ FILLERS: Mapping[ColumnKind, str] = {
     "jsonb": "'{}'::jsonb",
     "uuid": "gen_random_uuid()",
 }
-# Of an enum's labels, who may least; the first of these that there is.
+# Labels of roles that may do little: an enum without a default gets the first of these that it has.
 HUMBLE = ("member", "user", "viewer", "guest", "reader", "employee", "staff")
-# Never delivered to (RFC 2606), and unique as an index on addresses may ask.
+# No mail is ever delivered to .invalid (RFC 2606), and the id makes the address unique.
 NO_EMAIL = "p.user_id || '@no-email.invalid'"
 USER_KEYS = ("stack_user_id", "user_id", "id")
 COMPANY_KEYS = ("id",)
@@ -27,10 +27,10 @@ COMPANY_KEYS = ("id",)
 
 @dataclass(frozen=True, slots=True)
 class KnownValue:
-    """Something that we know, the names under which applications keep it, and what a column for it can hold.
+    """A value of ours in SQL, with the names and the types of the columns for it.
 
-    *gone* is what is left of it when the profile is removed; None: whatever it was. The application's own value stands
-    where all of *theirs_if* hold, in SQL. *unknown* stands where it must not be null.
+    *unknown* replaces a missing value in a column that must not be null. *gone* replaces the value when the profile is
+    removed; None keeps it. The application's own value stays while all conditions of *theirs_if* hold.
     """
 
     names: tuple[str, ...]
@@ -41,7 +41,7 @@ class KnownValue:
     theirs_if: tuple[str, ...] = ()
 
 
-# Neither Stack nor an edit has ever named one: what the application has may be all there is.
+# Neither Stack nor an edit has ever named one: the application's value may be the only one.
 EDITED = "EXISTS (SELECT FROM consumer.edits AS e WHERE e.user_id = p.user_id AND e.field = '{}')"
 NAMES_NO_ROLE = ("m.source_role IS NULL", f"NOT {EDITED.format('role_type')}")
 NAMES_NO_DEPARTMENT = ("m.source_department IS NULL", f"NOT {EDITED.format('department')}")
@@ -50,10 +50,10 @@ NAMES_NO_COMPANY = (
     f"NOT {EDITED.format('company_id')}",
     "NOT EXISTS (SELECT FROM identity.company_members AS b WHERE b.user_id = p.user_id)",
 )
-# An application may have barred somebody whom Stack knows as living.
+# An application may have blocked a user that Stack still has.
 LIVES = ("p.deleted_at IS NULL",)
 
-# Its absence keeps a user out of a table where it must not be null.
+# A user without a company gets no row where the column must not be null.
 HOME = KnownValue(("company_id", "organization_id"), ("uuid", "text"), "p.company_id", theirs_if=NAMES_NO_COMPANY)
 USER = (
     KnownValue(("full_name", "display_name", "name"), ("text",), "p.full_name", gone="'Deleted user'"),
@@ -76,10 +76,10 @@ COMPANY = (
 
 @dataclass(frozen=True, slots=True)
 class WrittenColumn:
-    """A column that is written, with the SQL of its value: whenever ours changes, else to new rows only.
+    """A column and its value in SQL, written to new rows and, if *is_updated*, whenever our value changes.
 
-    The application's own stands where *theirs_if* holds. *gone* is left when the profile is removed. A row that
-    *may_lack* its value is not written. *doubt* is what its owner should decide.
+    *theirs_if* and *gone*: as in KnownValue. A row that lacks the value is not written, where it *may_lack* it.
+    *doubt*: a choice that the application's owner should check.
     """
 
     column: Column
@@ -92,7 +92,7 @@ class WrittenColumn:
 
     @property
     def sql_name(self) -> str:
-        """Return the column's name in SQL."""
+        """Return the column's SQL name."""
         return self.column.sql_name
 
 
@@ -106,19 +106,19 @@ class AdoptedTable:
 
     @property
     def names(self) -> list[str]:
-        """Return the names in SQL of the key and of all columns written beside it."""
+        """Return the SQL names of the key and of all written columns."""
         return [self.key.sql_name, *(w.sql_name for w in self.written)]
 
     @property
     def updated(self) -> list[str]:
-        """Return the names in SQL of the columns that are written whenever ours change."""
+        """Return the SQL names of the columns that follow our values."""
         return [w.sql_name for w in self.written if w.is_updated]
 
 
 def adopt(inspected: InspectedTable, keys: Sequence[str], known: Sequence[KnownValue]) -> AdoptedTable:
-    """Return the key and what is written beside it; what may stay empty and is none of ours is left out.
+    """Choose the key and the written columns; an unknown column that may stay empty is left out.
 
-    Raises ConsumerError when no column tells rows apart by Stack's ids.
+    Raises ConsumerError when no unique column can hold Stack's ids.
     """
     key = _key(inspected, keys)
     written: list[WrittenColumn] = []
@@ -136,7 +136,7 @@ def adopt(inspected: InspectedTable, keys: Sequence[str], known: Sequence[KnownV
 
 
 def snake(name: str) -> str:
-    """Return a name as SQL writes it: displayName is display_name."""
+    """Return a name in snake case: display_name for displayName."""
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
 
 
@@ -146,11 +146,11 @@ def _key(inspected: InspectedTable, names: Sequence[str]) -> Column:
     found = [by_name[name] for name in names if name in by_name]
     if not found:
         wanted = ", ".join(names)
-        raise ConsumerError(f"{table} has no column for Stack's id, of type uuid or text; such would be: {wanted}.")
+        raise ConsumerError(f"{table} has no column of type uuid or text for Stack's id; possible names: {wanted}.")
     key = next((column for column in found if column.is_unique), None)
     if not key:
         index = f"CREATE UNIQUE INDEX CONCURRENTLY ON {table} ({found[0].sql_name});"
-        raise ConsumerError(f"{table}.{found[0].sql_name} tells no rows apart: {index}")
+        raise ConsumerError(f"{table}.{found[0].sql_name} is not unique: {index}")
     return key
 
 
@@ -160,28 +160,28 @@ def _known(known: KnownValue, column: Column) -> WrittenColumn:
     if column.kind == "enum":
         value, doubt = _label(column, value)
     elif column.kind == "text":
-        # An id may have to become text, and a name may be longer than there is room for.
+        # An id may have to become text, and a name may be longer than the column.
         value = _cut(f"{value}::text" if value.endswith("_id") else value, column)
     if column.is_required and known.unknown:
         value = f"coalesce({value}, {known.unknown})"
     if column.is_required and gone == "NULL":
         gone = known.unknown and known.unknown.replace("p.user_id", "changed.user_id")
     if may_lack:
-        doubt = "who has none is not written"
+        doubt = "a user without one gets no row"
     return WrittenColumn(
         column, value, is_updated=True, theirs_if=known.theirs_if, gone=gone, may_lack=may_lack, doubt=doubt
     )
 
 
 def _label(column: Column, value: str) -> tuple[str, str | None]:
-    """Return the label that a role names in any case, else the column's default, else the humblest."""
+    """Return the label that the role names in any case, else the column's default, else the one that may do least."""
     cases = " ".join(f"WHEN {_quoted(label.lower())} THEN {_quoted(label)}" for label in column.labels)
     other, doubt = column.default_value, None
     if other is None:
         humble = (label for word in HUMBLE for label in column.labels if label.lower() == word)
         label = next(humble, column.labels[-1])
         other = f"{_quoted(label)}::{column.type_name}"
-        doubt = None if label.lower() in HUMBLE else f"a role that is no label becomes {label}"
+        doubt = None if label.lower() in HUMBLE else f"a role without a label becomes {label}"
     return f"CASE lower({value}) {cases} ELSE {other} END", doubt
 
 
@@ -192,7 +192,7 @@ def _filled(column: Column) -> WrittenColumn:
     elif column.kind == "array":
         filler = f"'{{}}'::{column.type_name}"
     elif column.kind == "text" and column.is_unique:
-        # As a slug or a handle must be: the second empty one would be refused, and its users with it.
+        # A slug or a handle, for example: a second empty one would be refused, together with its user.
         filler = _cut("gen_random_uuid()::text", column)
     if column.is_unique:
         demand = f"{demand} and must be unique"

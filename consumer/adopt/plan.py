@@ -1,4 +1,4 @@
-"""The plan: which of an application's tables follow, what is written there, what that meets, and what it needs."""
+"""The plan: the tables that follow, their values, the triggers and constraints a write meets, and the grants."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -16,7 +16,7 @@ USER_TABLES = ("profiles", "users", "user")
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What is written to one column: always, or to new rows only."""
+    """The value of one column, and when it is written."""
 
     table: str
     column: str
@@ -26,7 +26,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class AdoptPlan:
-    """What adopting these tables would do and need; nothing of it is done."""
+    """All that adopting the tables would do and need; a plan changes nothing."""
 
     table: str
     key: str
@@ -43,7 +43,7 @@ class AdoptPlan:
 
 
 async def make(conn: Connection, worker_role: str, *, users: str | None, companies: str | None) -> AdoptPlan:
-    """Look at the catalogue and plan; tables that are not named are found by their columns, or ConsumerError."""
+    """Plan from the catalogue, and find the tables that are not named; ConsumerError when none fits or several do."""
     tables = await catalogue.tables(conn)
     found = await catalogue.inspect(conn, _named(tables, users) if users else _find_users(tables))
     adopted, decide = [adopt(found, mapping.USER_KEYS, mapping.USER)], []
@@ -51,12 +51,12 @@ async def make(conn: Connection, worker_role: str, *, users: str | None, compani
         try:
             adopted.append(adopt(await catalogue.inspect(conn, linked), mapping.COMPANY_KEYS, mapping.COMPANY))
         except ConsumerError as error:
-            # Without the table, an id in the column would lead nowhere.
+            # The column's id would refer to no row.
             decide.append(f"{error} Until then nobody's company is written.")
             kept = [w for w in adopted[0].written if snake(w.column.name) not in mapping.HOME.names]
             adopted = [replace(adopted[0], written=kept)]
     if not any(w.theirs_if == mapping.LIVES for w in adopted[0].written):
-        decide.append(f"{found.table.name} has no column that tells a deleted user, as is_active or deleted_at would.")
+        decide.append(f"{found.table.name} has no column for deleted users, such as is_active or deleted_at.")
     return _plan(adopted, decide, worker_role)
 
 
@@ -89,14 +89,14 @@ def _named(tables: Sequence[Table], name: str) -> Table:
 
 
 def _find_users(tables: Sequence[Table]) -> Table:
-    """Return the table that looks most like users: by name and by how many of its columns we know."""
+    """Return the table that looks most like users, by its name and by the number of known columns."""
     most = max(map(_likeness, tables), default=0)
     found = [table for table in tables if most and _likeness(table) == most]
     if not found:
-        raise ConsumerError("No table looks like one of users; --table says which is.")
+        raise ConsumerError("No table looks like a table of users: name it with --table.")
     if len(found) > 1:
         alike = ", ".join(table.name for table in found)
-        raise ConsumerError(f"{alike} look alike; --table says which is meant.")
+        raise ConsumerError(f"{alike} look alike: name one with --table.")
     return found[0]
 
 
@@ -104,7 +104,7 @@ def _likeness(table: Table) -> int:
     names = {snake(name) for name in table.column_names}
     known = sum(not names.isdisjoint(source.names) for source in mapping.USER)
     is_keyed = not names.isdisjoint(mapping.USER_KEYS)
-    # Companies have names and logos too: only a name, or much of what only people have, makes a table of users.
+    # Companies have names and logos too, so two known columns are not enough without the table's name.
     is_named = snake(table.name.partition(".")[2]) in USER_TABLES
     return known + 3 * is_named if is_keyed and (is_named or known >= 3) else 0
 

@@ -1,4 +1,4 @@
-"""What the worker's role must be granted for the statement, and what takes all of that back."""
+"""The grants that the worker's role needs for the statement, and their reversal."""
 
 from collections.abc import Sequence
 
@@ -8,9 +8,9 @@ POLICY = "stack_auth_consumer"
 
 
 def privileges(adopted: Sequence[AdoptedTable], role: str) -> tuple[list[str], list[str]]:
-    """Return the statements that let the role do what is planned and nothing more, and those that take it back.
+    """Return the statements that grant the role what the plan needs and nothing more, and those that take it back.
 
-    Run again they change nothing.
+    Running them again changes nothing.
     """
     grants: list[str] = []
     revokes: list[str] = []
@@ -21,7 +21,7 @@ def privileges(adopted: Sequence[AdoptedTable], role: str) -> tuple[list[str], l
         given = ", ".join(f"{verb} ({every})" for verb in ("SELECT", "INSERT", "UPDATE"))
         grants.append(f"GRANT USAGE ON SCHEMA {table.sql_schema} TO {role};")
         grants.append(f"GRANT SELECT ({written}), INSERT ({written}) ON {table.sql_name} TO {role};")
-        # Only who may update a column may lock its rows.
+        # A role that may update no column may not lock rows either.
         if each.updated:
             grants.append(f"GRANT UPDATE ({', '.join(each.updated)}) ON {table.sql_name} TO {role};")
         grants += [f"GRANT USAGE ON SEQUENCE {sequence} TO {role};" for sequence in sequences]

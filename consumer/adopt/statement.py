@@ -8,7 +8,7 @@ from consumer.settings.app_statement import PARAMETER
 
 
 def statement(users: AdoptedTable, companies: AdoptedTable | None) -> str:
-    """Return the text of the file; each part of it stands there because the table has a column for it."""
+    """Return the text of the file; a part that no column needs is left out."""
     values = _values(users)
     parts = [_fill("changed", values)]
     if companies:
@@ -18,12 +18,12 @@ def statement(users: AdoptedTable, companies: AdoptedTable | None) -> str:
         parts.append(_fill("removed", values))
     parts.append(_fill("ours", values))
     text = ",\n\n".join(parts) + f"\n\n{_fill('insert', values)}\n"
-    # Names and defaults of theirs may hold one.
+    # psycopg reads a percent sign as a placeholder, and a name or a default may hold one.
     return text.replace("%", "%%").replace(f"%{PARAMETER}", PARAMETER)
 
 
 def _fill(part: str, values: Mapping[str, str]) -> str:
-    """Fill in a template: a value of several lines is indented as its place is, and an empty line is left out."""
+    """Fill in a template: each line of a value gets the indent of its place, and an empty line is left out."""
     lines = []
     for line in (sql_root() / "templates" / "adopt" / f"{part}.sql").read_text(encoding="utf-8").splitlines():
         indent = line[: len(line) - len(line.lstrip())]
@@ -64,7 +64,7 @@ def _value(written: WrittenColumn) -> str:
         return written.value
     theirs = f"known.{written.sql_name}"
     conditions = "\nAND ".join([f"{theirs} IS NOT NULL", *written.theirs_if])
-    # Where a value must stand, the last one does.
+    # A column that must not be null keeps its last value.
     ours = f"coalesce({written.value}, {theirs})" if written.may_lack else written.value
     return _fill("theirs_or_ours", {"conditions": conditions, "theirs": theirs, "ours": ours})
 

@@ -115,10 +115,10 @@ def _show(plan: AdoptPlan, target: TextIO | None, *, is_json: bool) -> None:
     out.print(steps)
     for title, lines in (
         ("To decide", plan.decide),
-        ("Triggers that fire; as the worker, each needs a grant for what else it touches", plan.triggers),
-        ("What refers to their rows", plan.referrers),
-        ("Unique, so a user may be refused", plan.unique_indexes),
-        ("Checked, so a user may be refused", plan.checks),
+        ("Triggers that fire; one that runs as the worker needs grants for other tables it uses", plan.triggers),
+        ("Foreign keys to your users", plan.referrers),
+        ("Unique indexes, which may refuse a user", plan.unique_indexes),
+        ("Checks, which may refuse a user", plan.checks),
         ("Grants, which `consumer adopt --grant` gives and --undo takes back", plan.grants),
     ):
         if lines:
@@ -126,7 +126,7 @@ def _show(plan: AdoptPlan, target: TextIO | None, *, is_json: bool) -> None:
         for line in lines:
             click.echo(f"  {printable(line)}")
     if target:
-        click.echo(f"\nThe statement is in {target.name}: read it, and change what it should not do.")
+        click.echo(f"\nThe statement is in {target.name}: read it and change it as you like.")
     else:
         click.echo(plan.statement, nl=False)
 
@@ -145,7 +145,7 @@ def _execute(settings: Settings, statements: list[str]) -> None:
             asyncio.run(execute(url(settings, "migrate") or conninfo))
     except postgres.InsufficientPrivilege as error:
         lines = "\n".join(statements)
-        raise ConsumerError(f"The login does not own the tables; let their owner run:\n{lines}") from error
+        raise ConsumerError(f"The login does not own the tables. Their owner should run:\n{lines}") from error
 
 
 def _fill(settings: Settings, after: UUID, *, is_json: bool) -> None:
@@ -156,7 +156,7 @@ def _fill(settings: Settings, after: UUID, *, is_json: bool) -> None:
     if is_json:
         emit(filled)
     else:
-        console().print(f"{filled.users:,} users gone through, {len(filled.refused):,} refused.")
+        console().print(f"{filled.users:,} users processed, {len(filled.refused):,} refused.")
         for refused in filled.refused:
             click.echo(f"  {refused.user_id}  {refused.error_code}  {printable(refused.error)}")
     if filled.refused:

@@ -1,6 +1,6 @@
 -- A first version by `consumer adopt`, yours to change.
--- The worker runs it with the users of whom something is new, in the same transaction. It is run again for the same
--- users, so it must come to the same. A sign for per cent is written twice.
+-- The worker runs it with the ids of the changed users, in the transaction that changes their profiles. It may run
+-- again for the same users, and the result must be the same. Write a percent sign twice.
 WITH changed AS (
     SELECT
         user_id,

@@ -1,4 +1,4 @@
--- Their companies first; a name follows with the next change of somebody at home there.
+-- The companies come first. A company's new name arrives with the next change of one of its users.
 companies AS (
     INSERT INTO {table} AS theirs ({names})
     SELECT

@@ -1,4 +1,4 @@
--- Theirs as they stand{locked}: what Stack and edits have never named stays the application's.
+-- Your rows as they are now{locked}: a value that neither Stack nor an edit has ever named stays yours.
 known AS MATERIALIZED (
     SELECT
         {known}

@@ -1,4 +1,4 @@
--- Who was deleted before gets no row any more.
+-- Users deleted earlier get no row.
 ours AS (
     SELECT
         {user_values}

@@ -1,4 +1,4 @@
--- Whose profile is gone (DELETE_POLICY=hard): the row stays, for others may refer to it, without the person.
+-- The profile was removed (DELETE_POLICY=hard): your row stays, because others may refer to it. Personal data goes.
 removed AS (
     UPDATE {table} AS theirs
     SET
