@@ -139,7 +139,7 @@ def test_companies_that_go_by_another_id_are_left_out_with_the_column(emptied: s
 
     assert plan["companies"] is None
     assert [step["column"] for step in plan["steps"]] == ["email"]
-    assert "Until then nobody's company is written." in plan["decide"][0]
+    assert "Until then no user's company is written." in plan["decide"][0]
 
 
 def test_a_company_that_must_not_be_null_keeps_those_without_one_out(emptied: str, tmp_path: Path) -> None:

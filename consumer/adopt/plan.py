@@ -52,7 +52,7 @@ async def make(conn: Connection, worker_role: str, *, users: str | None, compani
             adopted.append(adopt(await catalogue.inspect(conn, linked), mapping.COMPANY_KEYS, mapping.COMPANY))
         except ConsumerError as error:
             # The column's id would refer to no row.
-            decide.append(f"{error} Until then nobody's company is written.")
+            decide.append(f"{error} Until then no user's company is written.")
             kept = [w for w in adopted[0].written if snake(w.column.name) not in mapping.HOME.names]
             adopted = [replace(adopted[0], written=kept)]
     if not any(w.theirs_if == mapping.LIVES for w in adopted[0].written):

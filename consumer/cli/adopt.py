@@ -1,8 +1,7 @@
 """`consumer adopt`: let an application's existing tables follow the profiles, step by step and reversibly."""
 
 import asyncio
-from dataclasses import dataclass, field
-from typing import Literal, TextIO, TypedDict, Unpack
+from typing import Literal, TextIO
 from uuid import UUID
 
 import click
@@ -25,21 +24,6 @@ VARIABLE = "CONSUMER_PROJECTION_SQL"
 LOCK_TIMEOUT = 1000
 
 
-class NamedTables(TypedDict):
-    """The tables that the call names."""
-
-    users: str | None
-    companies: str | None
-
-
-@dataclass(slots=True)
-class FillResult:
-    """How many users were taken, and the refused ones."""
-
-    users: int = 0
-    refused: list[RefusedUser] = field(default_factory=list)
-
-
 @click.command(name="adopt")
 @click.option("--plan", "action", flag_value="plan", help="Change nothing; print the columns, the grants and the SQL.")
 @click.option("--grant", "action", flag_value="grant", help="Give the worker's role the grants of the plan.")
@@ -58,12 +42,13 @@ class FillResult:
 @pass_settings_unless(operator_problems)
 def command(
     settings: Settings,
+    /,
     *,
     action: Literal["plan", "grant", "fill", "undo"] | None,
     target: TextIO | None,
     after: UUID,
     is_json: bool,
-    **named: Unpack[NamedTables],
+    **named: str | None,
 ) -> None:
     """Let your own tables follow the profiles.
 
@@ -152,28 +137,33 @@ def _fill(settings: Settings, after: UUID, *, is_json: bool) -> None:
     if settings.projection_sql is None:
         raise click.UsageError(f"{VARIABLE} is not set: `consumer adopt --plan --write FILE` makes a first version.")
     with database(settings, "operator") as conninfo:
-        filled = asyncio.run(_filled(settings, url(settings, "worker") or conninfo, settings.projection_sql, after))
+        pages = _fill_pages(settings, url(settings, "worker") or conninfo, settings.projection_sql, after)
+        users, refused = asyncio.run(pages)
     if is_json:
-        emit(filled)
+        emit({"users": users, "refused": refused})
     else:
-        console().print(f"{filled.users:,} users processed, {len(filled.refused):,} refused.")
-        for refused in filled.refused:
-            click.echo(f"  {refused.user_id}  {refused.error_code}  {printable(refused.error)}")
-    if filled.refused:
+        console().print(f"{users:,} users processed, {len(refused):,} refused.")
+        for user in refused:
+            click.echo(f"  {user.user_id}  {user.error_code}  {printable(user.error)}")
+    if refused:
         click.get_current_context().exit(1)
 
 
-async def _filled(settings: Settings, conninfo: str, statement: bytes, after: UUID) -> FillResult:
-    access, filled = worker_access(settings.role_prefix), FillResult()
+async def _fill_pages(
+    settings: Settings, conninfo: str, statement: bytes, after: UUID
+) -> tuple[int, list[RefusedUser]]:
+    """Return the number of users that were processed, and the refused ones."""
+    access = worker_access(settings.role_prefix)
+    users, refused = 0, list[RefusedUser]()
     try:
         async with await connect(conninfo, access) as conn:
             with console(is_error=True).status("filling in") as status:
                 async for page in fill(conn, access, statement, after):
                     after = page.last_user_id
-                    filled.users += page.users
-                    filled.refused += page.refused
-                    status.update(f"{filled.users:,} users, up to {after}")
+                    users += page.users
+                    refused += page.refused
+                    status.update(f"{users:,} users, up to {after}")
     except psycopg.OperationalError as error:
         trouble = f"Stopped: {error_text(error)}. The users up to here stay filled in; continue with --after {after}."
         raise ConsumerError(trouble) from error
-    return filled
+    return users, refused

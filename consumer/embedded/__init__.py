@@ -1,1 +1,1 @@
-"""The bundled PostgreSQL server: made, shared and stopped by the processes that use it."""
+"""The bundled PostgreSQL server: its programs, its keeper, and the processes that share it."""

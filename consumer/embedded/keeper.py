@@ -1,4 +1,4 @@
-"""The keeper: a small detached process that runs the embedded server for as long as anybody uses it."""
+"""The keeper: a small detached process that runs the embedded server while a process uses it."""
 
 import fcntl
 import os
@@ -14,43 +14,41 @@ from typing import BinaryIO
 
 from consumer.errors import EmbeddedServerError
 
-# Who is there is told by flocks, because the kernel frees them however a process ends. A lock file is never removed.
-# users: shared by everyone who uses the server. start: whoever makes a cluster or a keeper. keeper: the keeper.
-# server: inherited by every process of the server, so that a free one proves that none of them is left.
+# The processes find each other by flocks, because the kernel frees a flock however its process ends. A lock file is
+# never removed. users: shared by all processes that use the server. start: held while a cluster or a keeper is made.
+# keeper: held by the keeper. server: inherited by every process of the server; when it is free, none of them is left.
 USERS_LOCK, START_LOCK, KEEPER_LOCK, SERVER_LOCK = "users.lock", "start.lock", "keeper.lock", "server.lock"
 
 # How often a lock is looked at: rare enough to cost nothing, often enough that a stop or a crash is noticed at once.
 POLL_SECONDS = 0.1
-# Writing all of shared_buffers takes about a second. A fast shutdown in the midst of crash recovery was seen to hang:
-# then an immediate one follows, and both must fit into the ten seconds that SIGTERM grants.
+# Writing all of shared_buffers takes about a second. A fast shutdown during crash recovery was seen to hang: then an
+# immediate one follows, and both must fit into the ten seconds that SIGTERM grants.
 STOP_SECONDS_MAX = 4.0
 # The log says when the server started and why it did not, about a kilobyte each time: this holds thousands.
 LOG_BYTES_MAX = 4 * 1024 * 1024
 # Enough of the log's end to hold the reason of a failed start.
 LOG_LINES = 3
 SOCKET_PATH_BYTES_MAX = 103  # sockaddr_un holds 104 bytes on macOS and 108 on Linux, one of them the final NUL.
-# PostgreSQL gets none of our environment but this: the rest holds secrets, and PG… variables that change what it does.
+# PostgreSQL gets only these of our variables: others hold secrets, and PG… variables would change its behaviour.
 ENVIRONMENT_NAMES = ("PATH", "LD_LIBRARY_PATH")
-# It only names the socket file: there is no TCP.
-PORT = 5432
+PORT = 5432  # Part of the socket file's name; there is no TCP.
 APPLICATION = "stack-auth-consumer"
 
 OPTIONS = {
-    # Only the socket, in a folder that nobody else can enter: this is why authentication may be "trust".
+    # Only the socket, in a folder closed to other users: this is why authentication may be "trust".
     "listen_addresses": "",
     "port": str(PORT),
-    # An acknowledged delivery survives a power cut. These are the defaults; nothing may weaken them.
+    # An acknowledged delivery survives a power cut. These are the defaults, set here so that no file weakens them.
     "fsync": "on",
     "full_page_writes": "on",
     "synchronous_commit": "on",
-    # One small machine that also runs the application.
+    # For one small machine that also runs the application.
     "shared_buffers": "128MB",
     "max_wal_size": "1GB",
     "max_connections": "100",
-    # Nobody replicates from here, and less is written.
+    # There are no replicas, so less has to be written.
     "wal_level": "minimal",
     "max_wal_senders": "0",
-    # The same on every machine, wherever the cluster was made.
     "timezone": "UTC",
     # No personal data in the log: an ERROR quotes values, a DETAIL whole rows, a STATEMENT everything. The client gets
     # all of it; LOG, FATAL and PANIC (start, stop, crash) remain.
@@ -64,7 +62,7 @@ OPTIONS = {
 
 @dataclass(frozen=True, slots=True)
 class Installation:
-    """One embedded server: its folder, the PostgreSQL programs and the account they run as."""
+    """An embedded server: its folder, its programs, and the account that runs them."""
 
     data_dir: Path
     binaries: Path
@@ -83,7 +81,7 @@ class Installation:
 
     @property
     def sockets(self) -> Path:
-        """Return the socket's folder; it is a link elsewhere when the data folder's name is too long for a socket."""
+        """Return the socket's folder: a link to a short name when the data folder's name is too long for a socket."""
         folder = self.data_dir / "socket"
         return folder.readlink() if folder.is_symlink() else folder
 
@@ -96,7 +94,7 @@ def lock_file(path: Path, operation: int = fcntl.LOCK_EX) -> BinaryIO:
 
 
 def try_lock_file(path: Path) -> BinaryIO | None:
-    """Return a file that holds the flock alone, None when somebody has it."""
+    """Return a file that holds the flock alone, None when another process holds it."""
     file = open_private(path)
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -107,7 +105,7 @@ def try_lock_file(path: Path) -> BinaryIO | None:
 
 
 def is_free_within(path: Path, seconds: float) -> bool:
-    """Wait up to *seconds* for a moment in which nobody holds the flock."""
+    """Wait up to *seconds* until no process holds the flock; tell whether that was so."""
     deadline = time.monotonic() + seconds
     while (lock := try_lock_file(path)) is None:
         if time.monotonic() >= deadline:
@@ -118,12 +116,12 @@ def is_free_within(path: Path, seconds: float) -> bool:
 
 
 def open_private(path: Path) -> BinaryIO:
-    """Open for appending a file that only its owner can read; never through a link, for root may use a user's."""
+    """Open for appending a file that only its owner can read; never through a link: root may use a user's folder."""
     return os.fdopen(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW, 0o600), "ab", buffering=0)
 
 
 def make_private(installation: Installation, folder: Path) -> None:
-    """Make a folder that only the server's account can enter; FileExistsError when anything is there."""
+    """Make a folder that only the server's account can enter; FileExistsError when the name is taken."""
     folder.mkdir(mode=0o700)
     os.chown(folder, installation.uid, installation.gid)
 
@@ -132,7 +130,7 @@ def spawn(
     installation: Installation, program: str, *arguments: str, inherited: BinaryIO | None = None
 ) -> subprocess.Popen[bytes]:
     """Start a PostgreSQL program as the server's account; it keeps the *inherited* lock, its output goes to the log."""
-    account = installation.uid if installation.uid != os.geteuid() else None
+    is_other = installation.uid != os.geteuid()
     with open_private(installation.log) as log:
         return subprocess.Popen(  # noqa: S603  The program is one of PostgreSQL's own.
             [installation.binaries / program, *arguments],
@@ -141,22 +139,21 @@ def spawn(
             stderr=log,
             cwd="/",
             env=_environment(),
-            user=account,
-            group=None if account is None else installation.gid,
-            extra_groups=None if account is None else [],
-            pass_fds=() if inherited is None else (inherited.fileno(),),
+            user=installation.uid if is_other else None,
+            group=installation.gid if is_other else None,
+            extra_groups=[] if is_other else None,
+            pass_fds=[inherited.fileno()] if inherited else [],
         )
 
 
 def last_words(installation: Installation) -> str:
     """Return the end of the log, for an error message."""
-    return (
-        f"{' / '.join(installation.log.read_text(errors='replace').splitlines()[-LOG_LINES:])} (see {installation.log})"
-    )
+    lines = installation.log.read_text(errors="replace").splitlines()[-LOG_LINES:]
+    return f"{' / '.join(lines)} (see {installation.log})"
 
 
 def ensure(installation: Installation) -> bool:
-    """Make a keeper unless there is one; the caller holds the start lock. Tell whether it was needed."""
+    """Make a keeper unless there is one, and tell whether it did; the caller holds the start lock."""
     if not is_free_within(installation.data_dir / KEEPER_LOCK, 0):
         return False
     with open_private(installation.log) as log:
@@ -179,7 +176,7 @@ def _environment() -> dict[str, str]:
 
 
 def keep(installation: Installation) -> None:
-    """Run the server, or adopt a running one, until it ends by itself; stop it when nobody uses it."""
+    """Run the server, or watch a running one, until it ends by itself; stop it when no process uses it."""
     server, has_looked = None, False
     while (users := try_lock_file(installation.data_dir / USERS_LOCK)) is None:
         if (lock := try_lock_file(installation.data_dir / SERVER_LOCK)) is not None:
@@ -196,18 +193,18 @@ def keep(installation: Installation) -> None:
 
 
 def _start(installation: Installation, lock: BinaryIO) -> subprocess.Popen[bytes]:
-    # A server refuses to start when the file of a killed one names a process id that another process has by now, which
-    # is usual in containers. The lock proves that it is stale.
+    # A killed server leaves this file, and the next one does not start if another process has that process id by now,
+    # which is usual in containers. The lock proves that the file is stale.
     (installation.cluster / "postmaster.pid").unlink(missing_ok=True)
     _make_sockets(installation)
     quoted = str(installation.sockets).replace('"', '""')
     options = {**OPTIONS, "unix_socket_directories": f'"{quoted}"'}
-    settings = [argument for name, value in options.items() for argument in ("-c", f"{name}={value}")]
-    return spawn(installation, "postgres", "-D", str(installation.cluster), *settings, inherited=lock)
+    arguments = [f"--{name}={value}" for name, value in options.items()]
+    return spawn(installation, "postgres", "-D", str(installation.cluster), *arguments, inherited=lock)
 
 
 def _make_sockets(installation: Installation) -> None:
-    """Make the socket's folder anew: a killed server left files there, and the data folder may have been moved."""
+    """Make the socket's folder anew, because a killed server leaves files there and the data folder may have moved."""
     folder = installation.data_dir / "socket"
     folder.unlink() if folder.is_symlink() else shutil.rmtree(folder, ignore_errors=True)
     if len(os.fsencode(folder / f".s.PGSQL.{PORT}")) > SOCKET_PATH_BYTES_MAX:
@@ -219,7 +216,7 @@ def _make_sockets(installation: Installation) -> None:
 
 
 def stop(installation: Installation) -> None:
-    """End the server and wait for its last process; one that takes too long is cut off and recovers when it starts."""
+    """Stop the server and wait for its last process; if that takes too long, stop it at once, and it recovers later."""
     for mode in ("fast", "immediate"):
         if is_free_within(installation.data_dir / SERVER_LOCK, 0):
             return
@@ -229,7 +226,7 @@ def stop(installation: Installation) -> None:
 
 
 def _shorten_log(installation: Installation) -> None:
-    # The server holds the file open for appending: it can be emptied, not renamed.
+    # The server has the file open for appending: it can be emptied, but not renamed.
     if installation.log.stat().st_size > LOG_BYTES_MAX:
         newer_half = installation.log.read_bytes()[-LOG_BYTES_MAX // 2 :]
         with open_private(installation.log) as log:
@@ -238,7 +235,7 @@ def _shorten_log(installation: Installation) -> None:
 
 
 def main(arguments: list[str]) -> None:
-    """Leave a detached keeper behind, unless there is one."""
+    """Start a detached keeper unless there is one."""
     data_dir, binaries, uid, gid = arguments
     installation = Installation(Path(data_dir), Path(binaries), int(uid), int(gid))
     lock = try_lock_file(installation.data_dir / KEEPER_LOCK)

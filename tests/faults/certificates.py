@@ -39,10 +39,10 @@ class Certificate(NamedTuple):
     def install(self, server: Cluster) -> None:
         """Put both where the server looks for them when it starts."""
         for file in self:
-            target = server.home.cluster / f"server{file.suffix}"
+            target = server.installation.cluster / f"server{file.suffix}"
             target.write_bytes(file.read_bytes())
             target.chmod(0o600)
-            os.chown(target, server.home.uid, server.home.gid)
+            os.chown(target, server.installation.uid, server.installation.gid)
 
     def show(self, server: Cluster) -> None:
         """Have a running server show it to everybody, who must connect anew."""

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from consumer.embedded import keeper
-from consumer.embedded import server as embedded
+from consumer.embedded import keeper, programs
+from consumer.embedded.server import SUPERUSER
 from tests.cli_support import HOST, ports, until
 from tests.faults.namespace import NETWORK
 from tests.faults.world import answers, opened
@@ -23,7 +23,7 @@ TLS_SYMBOL = b"SSL_CTX_new"
 class Cluster:
     """One server, which may be started and ended at will."""
 
-    home: keeper.Installation
+    installation: keeper.Installation
     port: int
     host: str = HOST
     options: Mapping[str, str] = field(default_factory=dict)
@@ -32,7 +32,7 @@ class Cluster:
     @property
     def url(self) -> str:
         """The superuser's conninfo."""
-        return f"postgresql://{embedded.SUPERUSER}@{self.host}:{self.port}/postgres"
+        return f"postgresql://{SUPERUSER}@{self.host}:{self.port}/postgres"
 
     @property
     def is_running(self) -> bool:
@@ -41,11 +41,11 @@ class Cluster:
 
     def make(self, *more: str) -> None:
         """Make the data; everybody who gets as far as the port is let in."""
-        options = (f"--username={embedded.SUPERUSER}", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync")
-        keeper.make_private(self.home, self.home.cluster)
-        made = keeper.spawn(self.home, "initdb", *options, *more, f"--pgdata={self.home.cluster}")
-        assert made.wait() == 0, keeper.last_words(self.home)
-        with (self.home.cluster / "pg_hba.conf").open("a") as rules:
+        options = (f"--username={SUPERUSER}", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync")
+        keeper.make_private(self.installation, self.installation.cluster)
+        made = keeper.spawn(self.installation, "initdb", *options, *more, f"--pgdata={self.installation.cluster}")
+        assert made.wait() == 0, keeper.last_words(self.installation)
+        with (self.installation.cluster / "pg_hba.conf").open("a") as rules:
             rules.write(f"host all all {NETWORK} trust\n")
 
     def start(self) -> None:
@@ -55,9 +55,9 @@ class Cluster:
         own = {"listen_addresses": addresses, "port": str(self.port), "unix_socket_directories": ""}
         settings = keeper.OPTIONS | own | dict(self.options)
         arguments = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
-        self.process = keeper.spawn(self.home, "postgres", "-D", str(self.home.cluster), *arguments)
+        self.process = keeper.spawn(self.installation, "postgres", "-D", str(self.installation.cluster), *arguments)
         until(lambda: not self.is_running or answers(self.url), START_SECONDS_MAX)
-        assert self.is_running, keeper.last_words(self.home)
+        assert self.is_running, keeper.last_words(self.installation)
 
     def reload(self) -> None:
         """Have the server read its files again."""
@@ -73,7 +73,7 @@ class Cluster:
 
 def with_tls() -> Path | None:
     """Return the programs of a PostgreSQL that can encrypt, None when none here was built so."""
-    folders = (folder for folder in embedded._candidates() if embedded._major(folder) >= embedded.MAJOR_MIN)
+    folders = (folder for folder in programs.candidates() if programs.major_version(folder) >= programs.MAJOR_MIN)
     return next((folder for folder in folders if TLS_SYMBOL in (folder / "postgres").read_bytes()), None)
 
 
@@ -81,8 +81,9 @@ def with_tls() -> Path | None:
 def bare(host: str = HOST, options: Mapping[str, str] | None = None, binaries: Path | None = None) -> Iterator[Cluster]:
     """Have a server that is not made yet; it ends with the block."""
     with TemporaryDirectory(ignore_cleanup_errors=True) as name:
-        home = embedded._installation(opened(Path(name)))
-        made = Cluster(replace(home, binaries=binaries or home.binaries), ports(1)[0], host, options or {})
+        installation = programs.install(opened(Path(name)))
+        installation = replace(installation, binaries=binaries or installation.binaries)
+        made = Cluster(installation, ports(1)[0], host, options or {})
         try:
             yield made
         finally:

@@ -37,9 +37,9 @@ class Clock:
 
     def __init__(self, made: Cluster) -> None:
         self._url = made.url
-        self._file = made.home.data_dir / "clock"
+        self._file = made.installation.data_dir / "clock"
         self.put(timedelta())
-        made.home = replace(made.home, binaries=self._programs(made.home))
+        made.installation = replace(made.installation, binaries=self._programs(made.installation))
 
     def put(self, off: timedelta) -> None:
         """Let the clock be wrong by so much from now on; it is read anew each time."""
@@ -51,9 +51,9 @@ class Clock:
         [row] = rows(self._url, "SELECT clock_timestamp() AS now")
         assert abs(row["now"] - datetime.now(UTC) - off) < SLACK, "the server's clock did not jump"
 
-    def _programs(self, home: keeper.Installation) -> Path:
+    def _programs(self, installation: keeper.Installation) -> Path:
         """Return a folder with a server that goes by this clock."""
-        folder = home.data_dir / "clocked"
+        folder = installation.data_dir / "clocked"
         folder.mkdir()
         settings = {
             "LD_PRELOAD": LIBRARY,
@@ -64,7 +64,7 @@ class Clock:
         }
         assigned = " ".join(f"{name}='{value}'" for name, value in settings.items())
         program = folder / "postgres"
-        program.write_text(f"#!/bin/sh\n{assigned} exec '{home.binaries / 'postgres'}' \"$@\"\n")
+        program.write_text(f"#!/bin/sh\n{assigned} exec '{installation.binaries / 'postgres'}' \"$@\"\n")
         program.chmod(0o755)
         return folder
 

