@@ -1,4 +1,4 @@
-"""A limit on how long a piece of work is waited for."""
+"""A time limit on waiting for work."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -9,9 +9,9 @@ T = TypeVar("T")
 
 
 async def within(limit: timedelta, work: Coroutine[Any, Any, T]) -> T:
-    """Return what *work* returns, or raise TimeoutError when the limit is over.
+    """Return the result of *work*, or raise TimeoutError after *limit*.
 
-    The work is cancelled then and not waited for: a cancelled psycopg call on a silent connection took 12 s to return.
+    At the limit the work is cancelled but not awaited: a cancelled psycopg call on a silent connection took 12 s.
     """
     task = asyncio.ensure_future(work)
     try:
@@ -26,6 +26,6 @@ async def within(limit: timedelta, work: Coroutine[Any, Any, T]) -> T:
 
 
 def _forget(task: asyncio.Task[T]) -> None:
-    """Look at how abandoned work ended, for asyncio logs errors that nobody looked at."""
+    """Retrieve the error of abandoned work, because asyncio logs errors that were never retrieved."""
     if not task.cancelled():
         task.exception()

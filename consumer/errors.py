@@ -1,4 +1,4 @@
-"""Every error this package raises on purpose."""
+"""Every error that this package raises on purpose."""
 
 from collections.abc import Hashable, Mapping
 
@@ -19,7 +19,7 @@ class BadSettings(ConsumerError):
 
 
 class BadPayload(ConsumerError):
-    """A signed body can never be applied; *path* says where, the message says why."""
+    """A signed body can never be applied; *path* is the place in it, *reason* the cause."""
 
     def __init__(self, code: str, path: str, reason: str) -> None:
         super().__init__(f"{path}: {reason}")
@@ -29,11 +29,11 @@ class BadPayload(ConsumerError):
 
 
 class BadQuery(ConsumerError):
-    """The question cannot be answered."""
+    """The query has an argument that can't be used."""
 
 
 class BadSignature(ConsumerError):
-    """The delivery is not proved to come from its sender."""
+    """The signature does not prove that the delivery comes from its sender."""
 
     def __init__(self, refusal: str, message: str) -> None:
         super().__init__(message)
@@ -41,7 +41,7 @@ class BadSignature(ConsumerError):
 
 
 class StoreUnavailable(ConsumerError):
-    """The delivery could not be committed now; the sender should repeat it."""
+    """The delivery could not be stored now; the sender should repeat it."""
 
 
 class IntakeFull(StoreUnavailable):
@@ -49,7 +49,7 @@ class IntakeFull(StoreUnavailable):
 
 
 class NoDatabase(ConsumerError):
-    """There is no database to work with."""
+    """There is no database."""
 
 
 class SettingsMismatch(ConsumerError):
@@ -57,7 +57,7 @@ class SettingsMismatch(ConsumerError):
 
 
 class WorkerStopped(ConsumerError):
-    """Too much of a batch fails alike: the fault is ours, and nothing is buried for it."""
+    """Too much of a batch fails alike: the cause is ours, and no delivery dies of it."""
 
 
 class LostDeliveries(ConsumerError):
@@ -65,13 +65,13 @@ class LostDeliveries(ConsumerError):
 
 
 class Inseparable(ConsumerError):
-    """Each of what fails together can be applied on its own."""
+    """The items fail together, but each succeeds alone."""
 
 
 class StatementRefused(ConsumerError):
     """The statement of CONSUMER_PROJECTION_SQL failed; *reason* is the server's error.
 
-    *is_for_all* tells that it fails for everybody, whoever they are.
+    *is_for_all*: it fails for every user.
     """
 
     def __init__(self, reason: Exception, *, is_for_all: bool = False) -> None:

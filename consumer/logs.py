@@ -1,6 +1,6 @@
 """Facts as lines on stderr: JSON for machines, text for a terminal.
 
-A line holds no payload and no exception's own message: PostgreSQL's carry e-mail addresses and whole rows.
+A line holds no payload and no message of an exception, because PostgreSQL's quote e-mail addresses and whole rows.
 """
 
 import errno
@@ -21,11 +21,11 @@ import orjson
 
 LogFormat = Literal["json", "text"]
 Fields = dict[str, object]
-# One applied delivery: its message id, event type and user, the outcome, and which attempt it was.
+# One applied delivery: message id, event type, user, outcome and number of the attempt.
 Outcome = tuple[str, str, UUID | None, str, int]
 Render = Callable[[datetime, str, list[Fields]], bytes]
 
-# Every event there is; docs/LOGS.md says when each is logged and with which fields.
+# Every event; docs/LOGS.md describes when each is logged and its fields.
 BATCH_ROLLED_BACK = "batch_rolled_back"
 DATABASE_BACK = "database_back"
 DATABASE_LOST = "database_lost"
@@ -53,32 +53,32 @@ WORKER_PAUSED = "worker_paused"
 WORKER_STARTED = "worker_started"
 WORKER_STOPPED = "worker_stopped"
 
-# What psycopg_pool says once an attempt and a connection during an outage, of which `database_lost` tells.
+# psycopg_pool logs these for each attempt and connection during an outage, which `database_lost` covers.
 LOST_CONNECTION = (
     "error connecting in",
     "reconnection attempt in pool",
     "discarding closed connection",
     "discarding broken connection",
 )
-# What every record has: whatever else is in one came by `extra`.
+# The attributes of every record: all others came by `extra`.
 RECORD_ATTRIBUTES = frozenset({*vars(logging.makeLogRecord({})), "message", "asctime", "taskName"})
 # A library's message is cut here: long enough for a sentence, too short for a body.
 LIBRARY_TEXT_CHARACTERS = 200
-# The innermost frames say where it failed; a recursion error would bring a thousand.
+# The innermost frames show where it failed; a recursion error has a thousand.
 FRAMES_MAX = 20
-# Printable ASCII without space, quote, equals sign and backslash: what a text line may show bare.
+# Printable ASCII without space, quote, equals sign and backslash: a text line shows it without quotes.
 PLAIN_WORD = re.compile(r"[!#-<>-\[\]-~]+")
 DELETE = b"\x7f"
-# A dataclass is named like any unknown type, never spelled out field by field.
+# A dataclass is only named, like any unknown type: its fields may hold personal data.
 JSON_OPTIONS = orjson.OPT_APPEND_NEWLINE | orjson.OPT_UTC_Z | orjson.OPT_PASSTHROUGH_DATACLASS
 
 log = logging.getLogger(__name__)
 
 
 def configure(log_format: LogFormat | None, level: str) -> None:
-    """Send this process's logging to stderr, as text on a terminal unless told; a second call replaces the first.
+    """Send this process's logging to stderr, by default as text on a terminal; a second call replaces the first.
 
-    Libraries speak from `warning` up. Run uvicorn with ``log_config=None``, or it takes its loggers back.
+    Libraries log from `warning` up. Run uvicorn with ``log_config=None``, or it replaces its loggers.
     """
     is_text = log_format == "text" or (log_format is None and sys.stderr.isatty())
     root = logging.getLogger()
@@ -104,14 +104,14 @@ def log_outcomes(outcomes: Sequence[Outcome]) -> None:
 
 
 class LineHandler(logging.Handler):
-    """Write each record to the stderr of the moment, in one piece."""
+    """Writes each record to the current stderr, in one piece."""
 
     def __init__(self, render: Render) -> None:
         super().__init__()
         self.render = render
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write the record's lines; that nobody reads stderr any more must not stop the process."""
+        """Write the record's lines; a closed stderr must not stop the process."""
         time = datetime.fromtimestamp(record.created, UTC)
         text = self.render(time, record.levelname.lower(), _facts(record))
         try:
@@ -122,7 +122,7 @@ class LineHandler(logging.Handler):
 
 
 def _facts(record: logging.LogRecord) -> list[Fields]:
-    """Return what each of the record's lines says after its time and level."""
+    """Return the fields of each of the record's lines, besides time and level."""
     fields = {name: value for name, value in record.__dict__.items() if name not in RECORD_ATTRIBUTES}
     if record.exc_info and record.exc_info[1]:
         fields |= _error_fields(record.exc_info[1])
@@ -145,18 +145,18 @@ def _facts(record: logging.LogRecord) -> list[Fields]:
 
 
 def _library_text(record: logging.LogRecord) -> str:
-    """Return the first line of a library's message: asyncio and warnings put values on those that follow."""
+    """Return the first line of a library's message: asyncio and warnings put values on the next lines."""
     arguments = record.args if isinstance(record.args, tuple) else ()
     named = tuple(_type_name(argument) if isinstance(argument, BaseException) else argument for argument in arguments)
     try:
         text = str(record.msg) % named if named else str(record.msg)
-    except (TypeError, ValueError):  # The library's mistake must not become an error in the middle of ours.
+    except (TypeError, ValueError):  # The library's mistake must not become an error of ours.
         text = str(record.msg)
     return text.partition("\n")[0][:LIBRARY_TEXT_CHARACTERS]
 
 
 def _error_fields(error: BaseException) -> Fields:
-    """Say what failed and where; of the error's own words only codes and the constraint's name."""
+    """Return the error's type and place; of its message only codes and the constraint's name."""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     cause = error.__cause__ or error.__context__
@@ -183,7 +183,7 @@ def _json_lines(time: datetime, level: str, facts: list[Fields]) -> bytes:
         text = b"".join([prefix + orjson.dumps(fact, default=_plain, option=JSON_OPTIONS)[1:] for fact in facts])
     except TypeError:  # A lone surrogate or an integer over 64 bits: orjson refuses both.
         text = None
-    # What is not ASCII could steer a terminal or turn the direction of its line, so nothing of it is left.
+    # Other characters could control a terminal or change the direction of its line, so they are escaped.
     if text is None or not text.isascii() or DELETE in text:
         text = "".join(f"{prefix.decode()}{_escaped(fact)[1:]}\n" for fact in facts).encode()
     return text
@@ -206,7 +206,7 @@ def _escaped(value: object) -> str:
 
 
 def _plain(value: object) -> str | float:
-    """Stand in for what JSON has no word for; an unknown type is only named, for it may hold anything."""
+    """Return a JSON value for other types; an unknown type is only named, because it may hold personal data."""
     match value:
         case datetime():
             return value.isoformat()
@@ -223,7 +223,7 @@ def _is_no_lost_connection(record: logging.LogRecord) -> bool:
 
 
 def _log_crash(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    """Log what nobody caught, where Python would print its message."""
+    """Log an uncaught exception, because Python would print its message."""
     if issubclass(kind, KeyboardInterrupt):
         sys.__excepthook__(kind, error, trace)
     else:

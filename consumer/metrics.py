@@ -1,4 +1,4 @@
-"""What this process counts and times, beside gauges that every process reads from the same tables."""
+"""The counters and histograms of this process, and gauges that every process reads from the same tables."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -15,12 +15,12 @@ NAMESPACE = "consumer"
 Received = Literal["stored", "duplicate", "dead"]
 RECEIVED: tuple[Received, ...] = ("stored", "duplicate", "dead")
 GAUGES = {
-    "oldest_due_seconds": "Age of the oldest delivery that is due",
-    "oldest_xmin_seconds": "Age of the oldest transaction that keeps dead rows from being removed",
-    "clock_skew_seconds": "This process's clock less the database's",
+    "oldest_due_seconds": "Seconds that the oldest due delivery has waited",
+    "oldest_xmin_seconds": "Age of the oldest transaction, which keeps dead rows from being removed",
+    "clock_skew_seconds": "This process's clock minus the database's",
 }
 
-# A value that is not listed is counted as OTHER: strangers and new senders must not make series (fault F68).
+# An unlisted value is counted as OTHER: strangers and new senders must not create series (fault F68).
 OTHER = "other"
 REFUSALS = (
     "ambiguous_headers",
@@ -57,7 +57,7 @@ BATCH_DELIVERIES = (1, 3, 10, 30, 100, 300, 1000, 3000)
 
 @dataclass(frozen=True, slots=True)
 class Tables:
-    """What the tables say at one moment; the skew is positive where this process's clock is ahead of the database's."""
+    """Values of the tables at one moment; the skew is positive if this process's clock is ahead."""
 
     deliveries: Mapping[str, int]
     oldest_due_seconds: float
@@ -66,30 +66,30 @@ class Tables:
 
 
 class Metrics:
-    """The metrics of one process, in a registry of their own; docs/METRICS.md says what each is for."""
+    """The metrics of one process, in a registry of their own; docs/METRICS.md explains each."""
 
     content_type = CONTENT_TYPE_PLAIN_0_0_4
 
     def __init__(self, event_types: Iterable[str]) -> None:
-        # The library's only switch is for all registries: without it every counter comes with a second series.
+        # The library's only switch is for all registries; without it every counter has a second series.
         disable_created_metrics()  # type: ignore[no-untyped-call]  # The library left it untyped.
         self.registry = registry = CollectorRegistry()
         ProcessCollector(registry=registry)
         self._tables = _TableCollector(registry)
         types = (*event_types, OTHER)
         self._received = _Counts(registry, "deliveries_received", "Deliveries answered 204", outcome=RECEIVED)
-        self._refused = _Counts(registry, "deliveries_refused", "Requests answered otherwise", reason=REFUSALS)
-        self._warned = _Counts(registry, "delivery_warnings", "Oddities in usable deliveries", kind=WARNINGS)
+        self._refused = _Counts(registry, "deliveries_refused", "Requests that stored nothing", reason=REFUSALS)
+        self._warned = _Counts(registry, "delivery_warnings", "Usable deliveries that lack a value", kind=WARNINGS)
         self._applied = _Counts(registry, "deliveries_applied", "Deliveries done", event_type=types, outcome=OUTCOMES)
         self._failed = _Counts(registry, "batch_failures", "Batches rolled back", error_class=ERROR_CLASSES)
-        self._retried = _Counts(registry, "deliveries_retried", "Deliveries put back to be tried again")
-        self._buried = _Counts(registry, "deliveries_buried", "Deliveries that a worker set aside as dead")
-        self._receive_seconds = _histogram(registry, "receive_seconds", "A request, read to answered", RECEIVE_SECONDS)
-        self._apply_seconds = _histogram(registry, "apply_seconds", "A batch's transaction", APPLY_SECONDS)
+        self._retried = _Counts(registry, "deliveries_retried", "Deliveries put back")
+        self._buried = _Counts(registry, "deliveries_buried", "Deliveries that a worker marked dead")
+        self._receive_seconds = _histogram(registry, "receive_seconds", "Time until the answer", RECEIVE_SECONDS)
+        self._apply_seconds = _histogram(registry, "apply_seconds", "Time of a batch's transaction", APPLY_SECONDS)
         self._batch_deliveries = _histogram(registry, "batch_deliveries", "Deliveries in a batch", BATCH_DELIVERIES)
 
     def received(self, outcome: Received, deliveries: int = 1) -> None:
-        """Count deliveries that were committed, or found stored before."""
+        """Count deliveries that were committed, or were stored before."""
         self._received.add(outcome, amount=deliveries)
 
     def refused(self, reason: str) -> None:
@@ -97,7 +97,7 @@ class Metrics:
         self._refused.add(reason)
 
     def warned(self, kind: str) -> None:
-        """Count an oddity in a delivery that can be applied."""
+        """Count a missing value in a delivery that can be applied."""
         self._warned.add(kind)
 
     def observe_receive(self, seconds: float) -> None:
@@ -113,11 +113,11 @@ class Metrics:
         self._retried.add(amount=deliveries)
 
     def buried(self, deliveries: int = 1) -> None:
-        """Count deliveries that a committed batch set aside as dead."""
+        """Count deliveries that a committed batch marked dead."""
         self._buried.add(amount=deliveries)
 
     def failed(self, error_class: str) -> None:
-        """Count a batch that was rolled back, by whose fault it was."""
+        """Count a batch that was rolled back, by the class of its error."""
         self._failed.add(error_class)
 
     def observe_batch(self, seconds: float, deliveries: int) -> None:
@@ -126,7 +126,7 @@ class Metrics:
         self._batch_deliveries.observe(deliveries)
 
     def set_tables(self, tables: Tables | None) -> None:
-        """Set the gauges before a scrape; None, when the database can't be read, leaves them out."""
+        """Set the gauges before a scrape; None, if the database can't be read, omits them."""
         self._tables.latest = tables
 
     def exposition(self) -> bytes:
@@ -135,7 +135,7 @@ class Metrics:
 
 
 class _Counts:
-    """A counter whose labels take known values only: any other is counted as OTHER, where that is one of them."""
+    """A counter with known label values only; any other is counted as OTHER, if that is one of them."""
 
     def __init__(self, registry: CollectorRegistry, name: str, text: str, **known: tuple[str, ...]) -> None:
         counter = Counter(name, text, tuple(known), namespace=NAMESPACE, registry=registry)
@@ -151,7 +151,7 @@ class _Counts:
 
 
 class _TableCollector(Collector):
-    """Yields the gauges that were set last."""
+    """Yields the latest gauges."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.latest: Tables | None = None

@@ -1,4 +1,4 @@
-"""The library's profiles, read and edited by an application in Python as what it may see and do in the database."""
+"""Profiles for applications in Python: read and edited with the rights of the application's connection."""
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -14,16 +14,16 @@ from psycopg.types.json import Jsonb
 from consumer.errors import BadQuery
 from consumer.postgres.queries import query
 
-# A page is held in memory as a whole.
+# A whole page is held in memory.
 PAGE_SIZE = 50
 PAGE_SIZE_MAX = 1_000
-# Longer roles are in no index (profiles_role_type).
+# The index profiles_role_type holds no longer role.
 ROLE_BYTES_MAX = 256
 
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """A row of `identity.profiles`; *deleted_at* is None while the user lives."""
+    """A row of `identity.profiles`; *deleted_at* is None until the user is deleted."""
 
     user_id: UUID
     company_id: UUID | None
@@ -44,7 +44,7 @@ class Profile:
 
 @dataclass(frozen=True, slots=True)
 class Company:
-    """A profile's home."""
+    """A profile's company."""
 
     id: UUID
     name: str
@@ -53,14 +53,14 @@ class Company:
 
 
 class WithCompany(NamedTuple):
-    """A profile and its home; None where there is none, or none that the caller may see."""
+    """A profile and its company; None if it has no company that the caller may see."""
 
     profile: Profile
     company: Company | None
 
 
 class Edits(TypedDict, total=False):
-    """What an application sets on a profile; None withdraws it, so that the source's value is back."""
+    """The fields that an application sets on a profile; None withdraws an edit, so that Stack's value returns."""
 
     role_type: str | None
     department: str | None
@@ -75,7 +75,7 @@ async def acting_as(
     company_id: UUID | None = None,
     user_id: UUID | None = None,
 ) -> AsyncIterator[None]:
-    """Open a transaction as a role, for one company or one person; with it ends what they let the caller see."""
+    """Open a transaction under a role, for one company or one user; both end with it."""
     context = {"role": role, "company_id": str(company_id or ""), "user_id": str(user_id or "")}
     async with conn.transaction():
         await conn.execute(query("profiles/enter"), context)
@@ -83,26 +83,26 @@ async def acting_as(
 
 
 async def get(conn: AsyncConnection[Any], user_id: UUID) -> Profile | None:
-    """Return a profile; of a deleted user too, where the caller may see it."""
+    """Return a profile, or None; a deleted user's profile too, if the caller may see it."""
     return next(iter(await _profiles(conn, "get", {"user_id": user_id})), None)
 
 
 async def exists(conn: AsyncConnection[Any], user_id: UUID) -> bool:
-    """Return whether the caller sees a living profile of the user."""
+    """Tell whether the caller sees a profile of the user that is not deleted."""
     return bool(await _value(conn, "exists", {"user_id": user_id}))
 
 
 async def with_company(conn: AsyncConnection[Any], user_id: UUID) -> WithCompany | None:
-    """Return a profile and its home."""
+    """Return a profile and its company, or None."""
     async with conn.cursor(binary=True, row_factory=args_row(_with_company)) as cursor:
         await cursor.execute(query("profiles/with_company"), {"user_id": user_id})
         return await cursor.fetchone()
 
 
 async def page(conn: AsyncConnection[Any], *, after: UUID | None = None, size: int = PAGE_SIZE) -> list[Profile]:
-    """Return the next living profiles of the transaction's company, in the order of their ids: its own and its guests.
+    """Return the company's next profiles by user id: its home users and guests, except deleted ones.
 
-    *after* is the last user id of the page before.
+    *after* is the last user id of the previous page.
     """
     return await _profiles(conn, "page", {"role_type": None, "after": after, "size": _size(size)})
 
@@ -110,21 +110,21 @@ async def page(conn: AsyncConnection[Any], *, after: UUID | None = None, size: i
 async def by_role(
     conn: AsyncConnection[Any], role_type: str, *, after: UUID | None = None, size: int = PAGE_SIZE
 ) -> list[Profile]:
-    """Return the next of the company's profiles that have a role, as `page` does."""
+    """Return the company's next profiles with this role, as `page` does."""
     if len(role_type.encode()) > ROLE_BYTES_MAX:
-        raise BadQuery(f"A role of more than {ROLE_BYTES_MAX} bytes can't be looked for.")
+        raise BadQuery(f"A role must have at most {ROLE_BYTES_MAX} bytes.")
     return await _profiles(conn, "page", {"role_type": role_type, "after": after, "size": _size(size)})
 
 
 async def search(conn: AsyncConnection[Any], name: str, *, size: int = PAGE_SIZE) -> list[Profile]:
-    """Return the company's profiles by a part of their name, accents and case aside; first those that begin with it."""
+    """Return the company's profiles whose name contains *name*, without accents or case; first those that begin so."""
     return await _profiles(conn, "search", {"name": name, "size": _size(size)})
 
 
 async def edit(conn: AsyncConnection[Any], user_id: UUID, edits: Edits) -> str:
-    """Queue an edit, which a worker applies once the caller's transaction commits; return its message id.
+    """Store an edit, which a worker applies after the caller's transaction commits; return its message id.
 
-    It wins over what Stack says until it is withdrawn. Raises psycopg's InvalidParameterValue for what is no edit. The
+    It overrides Stack's value until it is withdrawn. Raises psycopg's InvalidParameterValue for an invalid edit. The
     caller acts as `consumer_app`.
     """
     values = {name: str(value) if isinstance(value, UUID) else value for name, value in edits.items()}
@@ -150,5 +150,5 @@ def _with_company(*columns: Any) -> WithCompany:
 
 def _size(size: int) -> int:
     if not 1 <= size <= PAGE_SIZE_MAX:
-        raise BadQuery(f"A page has between 1 and {PAGE_SIZE_MAX} profiles.")
+        raise BadQuery(f"A page must have from 1 to {PAGE_SIZE_MAX} profiles.")
     return size

@@ -1,7 +1,7 @@
-"""The library's way in: sign-ins, sign-outs and users that an application in Python hands over.
+"""Sign-ins, sign-outs and users that an application in Python stores.
 
-Each becomes a row of the outbox, in the caller's transaction and as the caller's role, which needs what
-`consumer_receiver` may. Workers apply it once that transaction commits.
+Each becomes a row of the outbox, in the caller's transaction and under the caller's role, which needs the privileges of
+`consumer_receiver`. Workers apply it after that transaction commits.
 """
 
 from collections.abc import Iterable, Mapping
@@ -18,19 +18,19 @@ from consumer.outbox import storage
 from consumer.outbox.storage import Delivery
 from consumer.postgres import session
 
-# How far Stack's replicas may be behind: a webhook about the same moment must win.
+# Stack's replicas may lag this far behind; a webhook about the same moment must win.
 REPLICA_LAG = timedelta(seconds=60)
 
 
 class Stored(NamedTuple):
-    """An event is in the outbox under this id; *is_new* is False where one was before, which changes nothing."""
+    """The event's id in the outbox; *is_new* is False for a repeat, which changes nothing."""
 
     message_id: str
     is_new: bool
 
 
 class Synced(NamedTuple):
-    """A user is in the outbox under this id, or *error* says why nothing of it can be used and nothing was stored."""
+    """The user's message id in the outbox, or the *error* for which nothing was stored."""
 
     message_id: str
     error: str | None
@@ -43,10 +43,10 @@ async def handle_sign_in(
     at: datetime | None = None,
     message_id: str | None = None,
 ) -> Stored:
-    """Queue a sign-in of a user, by id or as the whole user object that the application has.
+    """Store a sign-in of a user, given by id or as a whole user object.
 
-    *at* is the database's time by default. Give a *message_id* of your own, the session's say, and repeats are told.
-    Raises BadPayload for what is no user object.
+    *at* is the database's time by default. With your own *message_id*, such as the session's, repeats are recognised.
+    Raises BadPayload for an invalid user object.
     """
     return await _handle(conn, "in", user, at, message_id)
 
@@ -58,16 +58,16 @@ async def handle_sign_out(
     at: datetime | None = None,
     message_id: str | None = None,
 ) -> Stored:
-    """Queue a sign-out, as `handle_sign_in` does a sign-in."""
+    """Store a sign-out, as `handle_sign_in` stores a sign-in."""
     return await _handle(conn, "out", user, at, message_id)
 
 
 async def sync_users(
     conn: AsyncConnection[Any], users: Iterable[Mapping[str, Any]], *, requested_at: datetime
 ) -> list[Synced]:
-    """Queue users as Stack's REST API returned them to a request that began at *requested_at*.
+    """Store users that Stack's REST API returned for a request that began at *requested_at*.
 
-    Return what became of each, in their order. They count as Stack's own word of that moment: a newer webhook wins.
+    Return one result for each, in the same order. They count as Stack's data of that moment: a newer webhook wins.
     """
     run, at = uuid4(), requested_at - REPLICA_LAG
     results, deliveries = [], []

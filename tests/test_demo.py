@@ -63,7 +63,7 @@ def test_the_demo_shows_people_to_people(tmp_path: Path) -> None:
     with running(tmp_path, {}, "demo") as demo:
         exit_code = demo.process.wait(DEMO_SECONDS)
 
-    assert (exit_code, "profiles are what they must be" in demo.text) == (0, True)
+    assert (exit_code, "profiles are as expected" in demo.text) == (0, True)
     assert "\x1b" not in demo.text
 
 
@@ -112,7 +112,7 @@ def test_a_wrong_field_of_a_profile_is_named(
 
     (difference,) = judge(scenario, answers, replace(found, profiles={**scenario.profiles, user_id: change(profile)}))
 
-    assert difference == f"User {user_id}: {field} should be otherwise."
+    assert difference == f"User {user_id} has a wrong {field}."
 
 
 def test_a_missing_profile_is_named(scenario: Scenario) -> None:

@@ -1,4 +1,4 @@
-"""What `up` says once it is there: where everything is, and a line to try it with."""
+"""What `up` prints once it runs: the addresses, and a line to try it with."""
 
 import asyncio
 import os
@@ -15,14 +15,14 @@ from consumer.cli.context import has_urls
 from consumer.cli.output import console
 from consumer.settings.settings import Settings
 
-# How often a new receiver is asked whether it is there.
+# Between two attempts to connect to a new receiver.
 ASK_SECONDS = 0.05
 
 
 async def announce(settings: Settings, *, ops_port: int, conninfo: str, secret_files: Mapping[str, Path]) -> None:
-    """Wait until the receiver listens, and print what whoever started it needs to know.
+    """Wait until the receiver listens, then print the addresses and a line to try it with.
 
-    *conninfo* is shown for the embedded database only: any other may hold a password.
+    *conninfo* is shown only for the embedded database, because any other may hold a password.
     """
     await until_listening(settings.host, settings.port)
     facts = {
@@ -36,7 +36,7 @@ async def announce(settings: Settings, *, ops_port: int, conninfo: str, secret_f
     }
     out = console()
     for name, value in facts.items():
-        # Never wrapped: a line to paste must stay one.
+        # Never wrapped, so that each line can be pasted.
         out.print(f"[bold cyan]{name:<16}[/]{escape(value)}", soft_wrap=True)
 
 
@@ -49,8 +49,8 @@ def _secret_source(source: str, secret_files: Mapping[str, Path]) -> str:
 
 
 async def until_listening(host: str, port: int) -> None:
-    """Return as soon as somebody listens there."""
-    # The other process can't set an event of ours.
+    """Return as soon as the port accepts connections."""
+    # Another process listens there, and it can't set an event of ours.
     while not await _listens(reachable(host), port):  # noqa: ASYNC110
         await asyncio.sleep(ASK_SECONDS)
 
@@ -65,7 +65,7 @@ async def _listens(host: str, port: int) -> bool:
 
 
 def _sample_line(settings: Settings) -> str:
-    """Return a line to paste that sends a signed sample here."""
+    """Return a command that sends a signed sample to this receiver."""
     folder = f"CONSUMER_DATA_DIR={shlex.quote(str(settings.data_dir))} " if settings.data_dir else ""
     return folder + shlex.join([*_this_program(), "send", "user.created", "--url", webhook_url(settings, "stack")])
 

@@ -1,16 +1,16 @@
-"""Values in tables for people: what a sender wrote must neither steer a terminal nor be read as markup."""
+"""Values in tables for people: a sender's text must neither control the terminal nor count as markup."""
 
 from datetime import UTC, datetime, timedelta
 
 from rich.text import Text
 
 UNITS = (("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1))
-# From 10 kB on in kB, as `du -h` and PostgreSQL's pg_size_pretty do.
+# The next unit begins at ten of it, as in PostgreSQL's pg_size_pretty.
 SIZE_STEP = 10_240
 
 
 def cell(value: object) -> Text:
-    """Return a value as inert text: times in UTC to the second, nothing as a dash."""
+    """Return a value as inert text: times in UTC to the second, None as a dash."""
     if value is None:
         return Text("-")
     if isinstance(value, datetime):
@@ -19,7 +19,7 @@ def cell(value: object) -> Text:
 
 
 def printable(text: str) -> str:
-    """Escape what is no visible character: controls, escapes, and marks that turn the direction of a line."""
+    """Escape control characters, escapes, and marks that change the direction of a line."""
     return "".join(
         character if character.isprintable() else character.encode("unicode_escape").decode() for character in text
     )

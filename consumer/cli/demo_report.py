@@ -1,4 +1,4 @@
-"""What a demo prints in the end: what arrived, what became of it, and some of the people."""
+"""What a demo prints at its end: the requests, the deliveries and some of the profiles."""
 
 from rich.markup import escape
 
@@ -6,30 +6,30 @@ from consumer.cli.output import console, table
 from consumer.simulator.checks import DemoReport
 from consumer.simulator.scenario import REQUEST_KINDS, ExpectedProfile
 
-# The first few tell what broke; all are in the JSON document.
+# The first few show the cause; the JSON document holds all.
 DIFFERENCES_SHOWN = 10
 
 
 def show(report: DemoReport) -> None:
-    """Print what arrived, what became of it, and some of the people."""
+    """Print the requests, the deliveries and some of the profiles."""
     out = console()
     sent = table("sent", "requests", numbers=frozenset({"requests"}))
     for kind in REQUEST_KINDS:
         sent.add_row(kind, f"{report.sent[kind]:,}")
     for status, n in sorted(report.answers.items()):
         sent.add_row(f"[dim]answered[/] {status}", f"{n:,}", style="bold")
-    became = table("state", "outcome", "deliveries", numbers=frozenset({"deliveries"}))
-    for ended in report.deliveries:
-        colour = "red" if ended.state == "dead" else "green"
-        became.add_row(f"[{colour}]{ended.state}[/]", ended.outcome, f"{ended.deliveries:,}")
+    outcomes = table("state", "outcome", "deliveries", numbers=frozenset({"deliveries"}))
+    for count in report.deliveries:
+        colour = "red" if count.state == "dead" else "green"
+        outcomes.add_row(f"[{colour}]{count.state}[/]", count.outcome, f"{count.deliveries:,}")
     people = table("name", "e-mail", "role", "department", "last sign-in", "")
     for profile in report.sample.values():
         people.add_row(*_cells(profile))
-    out.print(sent, became, people)
+    out.print(sent, outcomes, people)
     for difference in report.differences[:DIFFERENCES_SHOWN]:
         out.print(f"[red]wrong[/]  {escape(difference)}", soft_wrap=True)
     if not report.differences:
-        out.print(f"[bold green]All {report.profiles} profiles are what they must be.[/]")
+        out.print(f"[bold green]All {report.profiles} profiles are as expected.[/]")
 
 
 def _cells(profile: ExpectedProfile) -> tuple[str, ...]:

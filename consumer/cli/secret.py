@@ -12,13 +12,13 @@ SECRET_BYTES = 32
 
 
 def kept(data_dir: Path, source: str) -> Path | None:
-    """Return the file that holds a source's secret, None before `up` made one."""
+    """Return the file that holds a source's secret, or None before `up` made one."""
     path = data_dir / FILES[source]
     return path if path.is_file() else None
 
 
 def keep(data_dir: Path, source: str) -> Path:
-    """Return the file that holds a source's secret, made now if there is none; only its owner can read it."""
+    """Return the file that holds a source's secret, made now if it is missing; only its owner can read it."""
     path = data_dir / FILES[source]
     if not path.is_file():
         # The file has its name only once the secret is whole, even if this process is killed or runs twice.

@@ -8,17 +8,17 @@ import click
 
 DURATION = re.compile(r"([0-9]{1,6})([smhdw])")
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
-# A century: longer ago than anything stored, and still a date that PostgreSQL and Python both can name.
+# A century: longer than any delivery was stored, and still a date that PostgreSQL and Python can represent.
 DURATION_MAX = timedelta(days=36_500)
 
 
 class TimeParam(click.ParamType[datetime | timedelta]):
-    """ISO 8601, in UTC unless it says otherwise, or a duration: that long before now."""
+    """ISO 8601, in UTC unless it names a zone, or a duration: that long before now."""
 
     name = "time"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime | timedelta:
-        """Read one; which instant a duration means only the database's clock can tell."""
+        """Return the instant or the duration; `instant` resolves a duration by the database's clock."""
         if isinstance(value, datetime | timedelta):
             return value
         if duration := DURATION.fullmatch(value):
@@ -34,6 +34,6 @@ class TimeParam(click.ParamType[datetime | timedelta]):
         return at if at.tzinfo else at.replace(tzinfo=UTC)
 
 
-def instant(moment: datetime | timedelta, now: datetime) -> datetime:
-    """Return the instant that was meant."""
-    return moment if isinstance(moment, datetime) else now - moment
+def instant(time: datetime | timedelta, now: datetime) -> datetime:
+    """Return the instant, which for a duration is that long before *now*."""
+    return time if isinstance(time, datetime) else now - time

@@ -1,1 +1,1 @@
-"""The doctor: every precondition of this product, what was found of it, and the cure."""
+"""The doctor: checks of every precondition, each with its finding and cure."""

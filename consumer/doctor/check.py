@@ -1,4 +1,4 @@
-"""One precondition, and what was found of it."""
+"""One precondition and its finding."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -8,7 +8,7 @@ State = Literal["ok", "warning", "failing"]
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """A line of the doctor's; a cure only where something is wrong."""
+    """A line of the doctor's report; a cure only for a warning or a failure."""
 
     name: str
     state: State
@@ -17,15 +17,15 @@ class Check:
 
 
 def ok(name: str, finding: str) -> Check:
-    """Return a precondition that holds."""
+    """Return a check that passes."""
     return Check(name, "ok", finding)
 
 
 def fail_unless(holds: bool, name: str, finding: str, cure: str) -> Check:
-    """Return a check without which the product does not work, or loses or shows what it must not."""
+    """Return a check that must hold: otherwise the product fails, loses data, or shows it to the wrong reader."""
     return ok(name, finding) if holds else Check(name, "failing", finding, cure)
 
 
 def warn_unless(holds: bool, name: str, finding: str, cure: str) -> Check:
-    """Return a check that somebody should look at."""
+    """Return a check that the operator should look at if it does not hold."""
     return ok(name, finding) if holds else Check(name, "warning", finding, cure)

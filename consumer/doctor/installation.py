@@ -1,4 +1,4 @@
-"""Is the database this release's, shaped by these settings, and does its queue move?"""
+"""Checks of the migrations, the recorded settings and the queue."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -13,11 +13,11 @@ from consumer.postgres import ledger
 from consumer.postgres.connections import Connection
 from consumer.settings.settings import ShapingSettings
 
-# Two seconds is what is promised (P6); a minute of them is no burst any more.
+# A burst is applied within seconds (P6); a delivery that is due for a minute is late.
 DUE_MAX = timedelta(minutes=1)
-# The most frequent ones: a cause that fails many deliveries is one error, whatever their types.
+# Shown, the most frequent first: a cause that fails many deliveries is one error, whatever their types.
 ERRORS = 3
-# Of each error there may be as many groups as there are types.
+# Each error may have as many groups as there are event types.
 GROUPS_MAX = 100
 
 
@@ -30,7 +30,7 @@ async def check_migrations(conn: Connection) -> Check:
         return Check("migrations", "failing", f"pending: {', '.join(pending)}", "Run `consumer migrate`.")
     if unknown:
         finding = f"this release does not carry {', '.join(unknown)}"
-        return Check("migrations", "warning", finding, "Another release has migrated: move this one up to it.")
+        return Check("migrations", "warning", finding, "A newer release has migrated: upgrade this one to it.")
     return ok("migrations", f"all {len(carried)} are applied")
 
 
@@ -47,7 +47,7 @@ async def check_settings(conn: Connection, wanted: ShapingSettings) -> Check:
 
 
 async def check_queue(conn: Connection, *, workers: int | None) -> list[Check]:
-    """Look at what waits, what fails, what died, and who is there to work; None where nobody can tell."""
+    """Check pending, retrying and dead deliveries and the number of workers; None: unknown."""
     stats = await deliveries.stats(conn)
     retrying = await deliveries.errors(conn, ("retrying",), limit=GROUPS_MAX)
     return [
@@ -62,14 +62,13 @@ async def check_queue(conn: Connection, *, workers: int | None) -> list[Check]:
             not retrying,
             "retries",
             _errors(retrying) or "none",
-            "Mend what the error names, then `consumer replay --state retrying --all`: the next attempt may be an hour "
-            "away.",
+            "Repair the cause, then `consumer replay --state retrying --all`: the next attempt may be an hour away.",
         ),
         warn_unless(
             stats.dead == 0,
             "dead letters",
             f"{stats.dead:,}",
-            "`consumer dead list` says why; then `consumer dead retry` or `consumer dead discard`.",
+            "`consumer dead list` shows why; then `consumer dead retry` or `consumer dead discard`.",
         ),
     ]
 
@@ -78,22 +77,22 @@ def _errors(groups: Sequence[ErrorGroup]) -> str:
     counts: Counter[str] = Counter()
     for group in groups:
         counts[f"{group.error_code}, {group.error}"] += group.deliveries
-    told = [f"{count:,} of {error}" for error, count in counts.most_common(ERRORS)]
+    shown = [f"{count:,} of {error}" for error, count in counts.most_common(ERRORS)]
     others = len(counts) - ERRORS
     if others > 0:
-        told.append(f"{others:,} other error{'s' if others > 1 else ''}")
-    return "; ".join(told)
+        shown.append(f"{others:,} other error{'s' if others > 1 else ''}")
+    return "; ".join(shown)
 
 
 def _judge_workers(stats: Stats, workers: int | None) -> Check:
-    cure = "Start one: `consumer work`. If one runs behind a pooler, its connections go by another name: see its log."
+    cure = "Start one: `consumer work`. A worker behind a pooler can't be counted: see its log."
     judge = fail_unless if _is_late(stats) else warn_unless
     is_wanted = _is_late(stats) or stats.pending > 0
     return judge(workers != 0 or not is_wanted, "workers", connected(workers), cure)
 
 
 def connected(workers: int | None) -> str:
-    """Say how many workers are connected."""
+    """Return the number of connected workers as text."""
     return "unknown behind a pooler" if workers is None else f"{workers} connected"
 
 

@@ -1,4 +1,4 @@
-"""Dead letters: what could not be applied, and how it is given up for good."""
+"""Excludes dead deliveries for good."""
 
 from collections.abc import AsyncIterator, Sequence
 
@@ -10,9 +10,9 @@ from consumer.postgres.connections import Access, Connection
 def discard_dead(
     conn: Connection, access: Access, selection: Selection, *, by: str | None, reason: str
 ) -> AsyncIterator[int]:
-    """Exclude the dead deliveries that match, a transaction at a time; yield how many each excluded.
+    """Exclude the matching dead deliveries, page by page; yield the number after each page's commit.
 
-    Nothing brings an excluded delivery back, a repeat by its sender neither.
+    An excluded delivery never comes back, not even if its sender repeats it.
     """
 
     async def exclude(conn: Connection, page: Sequence[SelectedDelivery]) -> int:

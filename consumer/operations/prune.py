@@ -1,4 +1,4 @@
-"""Retention: what is kept no longer is removed, in bounded steps."""
+"""Retention: removes old audit rows in bounded steps."""
 
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -6,14 +6,14 @@ from datetime import timedelta
 from consumer.postgres.connections import Access, Connection, transaction
 from consumer.postgres.queries import query
 
-# A busy hour's changes of people: a transaction of seconds, beside which workers go on.
+# The changes of a busy hour take a transaction of seconds, and workers continue beside it.
 STEP = timedelta(hours=1)
 
 
 async def prune_audit(conn: Connection, access: Access, kept: timedelta, step: timedelta = STEP) -> AsyncIterator[int]:
-    """Remove audit rows older than *kept*, a slice of time a transaction; yield how many each removed.
+    """Remove audit rows older than *kept*, one *step* of time in each transaction; yield the number after each commit.
 
-    Killed or repeated, it goes on where the audit begins.
+    After a kill a second call continues at the oldest row.
     """
     is_more = True
     while is_more:

@@ -1,4 +1,4 @@
-"""Replay: put stored deliveries back to pending, beside live traffic, killed and repeated at will."""
+"""Puts stored deliveries back to pending, beside live traffic; a kill or a repeat does no harm."""
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
@@ -10,23 +10,23 @@ from consumer.outbox.deliveries import BuryReason, Dead, SelectedDelivery, Selec
 from consumer.postgres import session
 from consumer.postgres.connections import Access, Connection
 
-# An outbox row never changes: a body that this release reads as something else would be applied to the wrong user.
+# An outbox row never changes: if this release read another user in the body, it would change the wrong one.
 STORED_OTHERWISE = "stored_otherwise"
 
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """What one transaction did: how many wait again, and how many stay dead because they are still unusable."""
+    """The result of one transaction: deliveries put back to pending, and those that stay dead as still unusable."""
 
     queued: int
     unusable: int
 
 
 def replay(conn: Connection, access: Access, selection: Selection) -> AsyncIterator[Replayed]:
-    """Put what matches back to pending, a transaction at a time; discarded deliveries never match.
+    """Put matching deliveries back to pending, page by page; discarded ones never match.
 
-    Dead ones are checked by the present code first, and those still unusable stay dead with the present reason. A
-    repeat, or a second call after the first was killed, ends in the same rows: every effect is a join.
+    Dead ones are checked first, and those still unusable stay dead with the new reason. A repeat, or a second call
+    after a kill, ends in the same rows: every effect is a join.
     """
     return deliveries.in_pages(conn, access, selection, _replay)
 
@@ -42,7 +42,7 @@ async def _replay(conn: Connection, page: Sequence[SelectedDelivery]) -> Replaye
     if unusable:
         await deliveries.rebury(conn, unusable)
     queued = await deliveries.replay(conn, usable)
-    # Idle workers may be far backed off.
+    # Idle workers may have backed off to long pauses.
     await session.wake(conn)
     return Replayed(queued, len(unusable))
 
@@ -53,5 +53,5 @@ def _bury_reason(dead: Dead) -> BuryReason | None:
     except BadPayload as error:
         return BuryReason(dead.seq, error.code, str(error))
     if (event.type, event.user_id, event.team_id) != (dead.event_type, dead.user_id, dead.team_id):
-        return BuryReason(dead.seq, STORED_OTHERWISE, "$: The stored type, user or team is not what the body says")
+        return BuryReason(dead.seq, STORED_OTHERWISE, "$: The body names another type, user or team than was stored")
     return None

@@ -1,1 +1,1 @@
-"""What every long-running process shares: signals, supervision, readiness, outages and the ops port."""
+"""Shared by all long-running processes: signals, supervision, readiness, outages and the ops port."""

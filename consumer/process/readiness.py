@@ -1,4 +1,4 @@
-"""Whether the database is what this release needs: asked at the start until it is, then taken as settled."""
+"""Waits at the start until the database is ready for this release."""
 
 import asyncio
 import logging
@@ -21,23 +21,23 @@ log = logging.getLogger(__name__)
 
 
 class Readiness:
-    """Why this process can't start its work yet; None once the database was found fit."""
+    """The reason why this process can't work yet; None as soon as the database was ready once."""
 
     def __init__(self, outage: Outage) -> None:
         self.reason: str | None = "the database has not answered yet"
         self._outage = outage
 
     async def wait(self, conninfo: str, access: Access, wanted: ShapingSettings) -> None:
-        """Return when the database is fit, however long that takes; what keeps it waiting is logged once.
+        """Return when the database is ready, however long that takes; log each reason once.
 
-        Raises SettingsMismatch when it was shaped by other settings: waiting would not help.
+        Raises SettingsMismatch if the database records other settings, because waiting would not help.
         """
         logged: str | None = None
         while self.reason is not None:
             try:
                 reason = await not_ready_reason(conninfo, access, wanted)
                 self._outage.record(None)
-                # Found a second time: `up` migrates beside its processes, and asks nobody to run `consumer migrate`.
+                # Only at the second time: `up` migrates while its processes start, and needs no `consumer migrate`.
                 if reason and reason == self.reason != logged:
                     log.warning(logs.DATABASE_NOT_READY, extra={"reason": reason})
                     logged = reason
@@ -49,9 +49,9 @@ class Readiness:
 
 
 async def not_ready_reason(conninfo: str, access: Access, wanted: ShapingSettings) -> str | None:
-    """Return why the database is not what this release needs, or None; raise SettingsMismatch for other settings.
+    """Return why the database is not ready for this release, or None; raise SettingsMismatch for other settings.
 
-    OperationalError when it can't be asked.
+    Raises OperationalError if the database does not answer.
     """
     try:
         async with await connect(conninfo, access) as conn, transaction(conn, access):
@@ -61,7 +61,7 @@ async def not_ready_reason(conninfo: str, access: Access, wanted: ShapingSetting
                 return "no settings are recorded: run `consumer migrate`"
             await recorded_settings.require(conn, wanted)
             return None
-    # The role, the schema and the ledger come with the first migration.
+    # The first migration makes the role, the schema and the ledger.
     except (postgres.InvalidParameterValue, postgres.InvalidSchemaName, postgres.UndefinedTable):
         return "nothing has been migrated: run `consumer migrate`"
     except psycopg.OperationalError:

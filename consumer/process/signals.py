@@ -1,4 +1,4 @@
-"""One process's life: its event loop, the signals that end it, and the parent it must not outlive."""
+"""Runs a process: its event loop, the signals that stop it, and the parent that it must not outlive."""
 
 import asyncio
 import contextlib
@@ -14,8 +14,8 @@ import uvloop
 
 from consumer import logs
 
-# A process is gone 10 s after SIGTERM (promise P8), even while a silent database holds up its last cancelled call for
-# longer than that. Nothing is lost: what was acknowledged is committed, what is not committed is delivered again.
+# A process ends within 10 s of SIGTERM (promise P8), even if a silent database delays its last cancelled call for
+# longer. Nothing is lost: acknowledged deliveries are committed, and others are delivered again.
 EXIT_SECONDS_MAX = 9.5
 
 log = logging.getLogger(__name__)
@@ -24,12 +24,12 @@ T = TypeVar("T")
 Work = Callable[[asyncio.Event], Coroutine[None, None, T]]
 
 supervised_option = click.option(
-    "--supervised", "is_supervised", is_flag=True, hidden=True, help="End when standard input does."
+    "--supervised", "is_supervised", is_flag=True, hidden=True, help="End when standard input ends."
 )
 
 
 def run(work: Work[T], *, is_supervised: bool = False) -> T:
-    """Run *work* and return its result; SIGTERM, SIGINT and a parent's end set the event that tells it to stop."""
+    """Run *work* and return its result; SIGTERM, SIGINT and the parent's end set its stop event."""
     if is_supervised:
         threading.Thread(target=_end_with_parent, name="parent-watch", daemon=True).start()
     return uvloop.run(_with_signals(work))
@@ -66,7 +66,7 @@ def _stop(stop: asyncio.Event, number: signal.Signals) -> None:
 
 
 def _end_with_parent() -> None:
-    """Wait on the pipe that the parent holds open: however it ends, the kernel closes it."""
+    """Wait on the pipe that the parent holds open: the kernel closes it when the parent ends, even by SIGKILL."""
     while os.read(0, 1):
         pass
     os.kill(os.getpid(), signal.SIGTERM)

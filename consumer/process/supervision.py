@@ -1,4 +1,4 @@
-"""A group of processes that live and end together: restarted when they die, stopped when told."""
+"""Supervises a group of processes: restarts each that dies, and ends them together."""
 
 import asyncio
 import contextlib
@@ -22,7 +22,7 @@ RESTART_SECONDS_MAX = 1.6
 SOUND_SECONDS = 10.0
 # A process ends by itself within 10 s of SIGTERM (promise P8).
 STOP_SECONDS_MAX = 10.5
-# Said by a process whose configuration can't be used: a restart would not mend it.
+# The exit code for an unusable configuration, which a restart would not change.
 REFUSED = 2
 
 log = logging.getLogger(__name__)
@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """One `consumer` process: what it is called, its arguments and its environment."""
+    """One `consumer` process: its name, arguments and environment."""
 
     name: str
     arguments: Sequence[str]
@@ -42,8 +42,8 @@ class Program:
 async def supervise(programs: Sequence[Program], stop: asyncio.Event) -> None:
     """Keep every program running until *stop* is set, then end them all.
 
-    Each holds the far end of a pipe from us as its standard input, and ends when we do, even by SIGKILL. Raises
-    BadSettings, after the others have ended, when one refuses its configuration.
+    The standard input of each is a pipe from this process, so it ends when this process does, even by SIGKILL. Raises
+    BadSettings, after the others have ended, if one refuses its configuration.
     """
     keepers = [asyncio.create_task(_keep(program, stop), name=program.name) for program in programs]
     await asyncio.wait(keepers, return_when=asyncio.FIRST_EXCEPTION)
@@ -72,7 +72,7 @@ async def _keep(program: Program, stop: asyncio.Event) -> None:
 
 
 async def _run(program: Program, stop: asyncio.Event) -> int:
-    """Run a program once, until it ends or is told to; return its exit code, negative for a signal."""
+    """Run a program until it ends or *stop* is set; return its exit code, negative for a signal."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
@@ -84,7 +84,7 @@ async def _run(program: Program, stop: asyncio.Event) -> int:
         stderr=program.output,
         cwd=program.directory,
         env=program.environment,
-        # A terminal's Ctrl-C reaches only us: we stop the others in order.
+        # A terminal's Ctrl-C must reach only this process, which stops the others.
         start_new_session=True,
     )
     ending = asyncio.create_task(process.wait())

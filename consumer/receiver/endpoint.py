@@ -1,4 +1,4 @@
-"""One delivery over HTTP: verified, checked, stored, and only then acknowledged."""
+"""One delivery over HTTP: verify, check and store it, and only then acknowledge it."""
 
 import logging
 import time
@@ -25,10 +25,10 @@ Headers = Sequence[tuple[bytes, bytes]]
 # Returns once the delivery is committed, or raises StoreUnavailable.
 Put = Callable[[Delivery], Awaitable[None]]
 
-# The one signature fault that the contract calls malformed, not unauthorized.
+# The only signature error that the contract answers with 400, not 401.
 BAD_MESSAGE_ID = "bad_message_id"
 
-# Only the customer's own backend has a callback that needs the row; Stack would not look at it.
+# Only the application's backend has a callback that needs the profile; Stack ignores an answer's body.
 WAITING_SOURCE = "app"
 
 STORED = Response(status_code=204)
@@ -41,7 +41,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """Where deliveries go, and where to learn what became of them."""
+    """Stores deliveries, and waits for their results."""
 
     put: Put
     wait_for: WaitFor
@@ -59,7 +59,7 @@ class Receiver:
     refusals: Refusals
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request; who hangs up before its end is owed nothing."""
+        """Answer one request, unless its sender hangs up before the body ends."""
         if scope["method"] != "POST":
             self.metrics.refused("method_not_allowed")
             await METHOD_NOT_ALLOWED(scope, receive, send)
@@ -75,7 +75,7 @@ class Receiver:
                 return
             response = await self._answer(headers, body)
         except MemoryError:
-            # No fault of the sender's. Should the delivery be stored after all, the unique key absorbs the repeat.
+            # The sender is right to repeat. If the delivery was stored after all, the unique key absorbs the repeat.
             self.metrics.refused("out_of_memory")
             response = OUT_OF_MEMORY
         await response(scope, receive, send)
@@ -91,7 +91,7 @@ class Receiver:
         return STORED
 
     async def _accept(self, headers: Headers, body: bytes) -> Delivery | Response:
-        """Return the delivery once it is committed, or the refusal."""
+        """Return the delivery after its commit, or the refusal."""
         try:
             verified = self.verifier.verify(headers, body, self.clock())
         except BadSignature as error:
@@ -113,7 +113,7 @@ class Receiver:
         return refusal(400 if error.refusal == BAD_MESSAGE_ID else 401, error.refusal, str(error))
 
     def _delivery(self, verified: Verified, body: bytes) -> Delivery:
-        """Return what to store: usable, or dead with its reason, since no repeat could cure a signed body."""
+        """Return the delivery to store: usable, or dead with its reason, because no repeat could cure a signed body."""
         error_code = error_text = None
         try:
             event = check(body, self.source)
@@ -143,7 +143,7 @@ def _is_encoded(headers: Headers) -> bool:
 
 
 async def _body(receive: Receive) -> bytes | None:
-    """Return the whole body, or None when the sender went away; its size and its time are the protocol's business."""
+    """Return the whole body, or None if the sender hung up; the protocol limits its size and time."""
     pieces: list[bytes] = []
     while (message := await receive())["type"] == "http.request":
         pieces.append(message["body"])

@@ -1,1 +1,1 @@
-"""A made-up sender and its world."""
+"""A simulated sender and its users."""

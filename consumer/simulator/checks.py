@@ -1,4 +1,4 @@
-"""Whether a demo ended as it must: what was found, how it differs from the scenario, and both as tables."""
+"""Compares the tables after a demo with its scenario."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -8,15 +8,15 @@ from consumer.postgres.connections import Connection
 from consumer.postgres.queries import query
 from consumer.simulator.scenario import ExpectedProfile, RequestKind, SampleRequest, Scenario
 
-# As many profiles as are looked at with pleasure.
+# The profiles shown: enough to see what a profile is.
 SAMPLE = 8
-# A posting and the status it was answered with.
+# A request and the status of its answer.
 Answered = tuple[SampleRequest, int]
 
 
 @dataclass(frozen=True, slots=True)
 class OutcomeCount:
-    """How many deliveries ended in a state, and how or why."""
+    """The number of deliveries in a state, by outcome or error."""
 
     state: str
     outcome: str
@@ -25,7 +25,7 @@ class OutcomeCount:
 
 @dataclass(frozen=True, slots=True)
 class DemoTables:
-    """What the tables hold in the end."""
+    """The content of the tables after the demo."""
 
     deliveries: Sequence[OutcomeCount]
     profiles: Mapping[UUID, ExpectedProfile]
@@ -34,7 +34,7 @@ class DemoTables:
 
 @dataclass(frozen=True, slots=True)
 class DemoReport:
-    """What was sent, how it was answered, and what became of it."""
+    """The requests, their answers, and the resulting deliveries and profiles."""
 
     sent: Mapping[RequestKind, int]
     answers: Mapping[int, int]
@@ -47,7 +47,7 @@ class DemoReport:
 
 
 async def look(conn: Connection) -> DemoTables:
-    """Read what the scenario made."""
+    """Read the tables after the scenario."""
     cursor = await conn.execute(query("checks/deliveries"))
     outcomes = [OutcomeCount(*row) for row in await cursor.fetchall()]
     cursor = await conn.execute(query("checks/profiles"))
@@ -58,7 +58,7 @@ async def look(conn: Connection) -> DemoTables:
 
 
 def judge(scenario: Scenario, answers: Sequence[Answered], found: DemoTables) -> list[str]:
-    """Return a sentence for each thing that is not as the scenario says."""
+    """Return a sentence for each difference from the scenario."""
     return [*_wrong_answers(answers), *_wrong_counts(scenario, found), *_wrong_profiles(scenario, found)]
 
 
@@ -71,27 +71,25 @@ def _wrong_answers(answers: Sequence[Answered]) -> Iterator[str]:
 def _wrong_counts(scenario: Scenario, found: DemoTables) -> Iterator[str]:
     sent = scenario.kinds
     stored = sum(sent.values()) - sent["repeated"] - sent["forged"]
-    dead = sum(ended.deliveries for ended in found.deliveries if ended.state == "dead")
-    ignored = sum(ended.deliveries for ended in found.deliveries if ended.outcome == "ignored")
-    for what, n, must in (
-        ("deliveries were stored", sum(ended.deliveries for ended in found.deliveries), stored),
+    dead = sum(count.deliveries for count in found.deliveries if count.state == "dead")
+    ignored = sum(count.deliveries for count in found.deliveries if count.outcome == "ignored")
+    for fact, n, expected in (
+        ("deliveries were stored", sum(count.deliveries for count in found.deliveries), stored),
         ("deliveries are dead", dead, sent["unreadable"]),
         ("deliveries were ignored", ignored, sent["of an unknown type"]),
         ("sign-ins are in the audit", found.sign_ins, sent["signed in"]),
         ("profiles exist", len(found.profiles), len(scenario.profiles)),
     ):
-        if n != must:
-            yield f"{n} {what}, not {must}."
+        if n != expected:
+            yield f"{n} {fact}, not {expected}."
 
 
 def _wrong_profiles(scenario: Scenario, found: DemoTables) -> Iterator[str]:
-    for user_id, must in scenario.profiles.items():
+    for user_id, expected in scenario.profiles.items():
         profile = found.profiles.get(user_id)
         if profile is None:
             yield f"User {user_id} has no profile."
             continue
-        wrong = [
-            field.name for field in fields(ExpectedProfile) if getattr(profile, field.name) != getattr(must, field.name)
-        ]
-        if wrong:
-            yield f"User {user_id}: {', '.join(wrong)} should be otherwise."
+        names = [field.name for field in fields(ExpectedProfile)]
+        if wrong := [name for name in names if getattr(profile, name) != getattr(expected, name)]:
+            yield f"User {user_id} has a wrong {', '.join(wrong)}."

@@ -1,8 +1,8 @@
-"""The deliveries of `demo`, and what must come of them: a small world that knows its own end."""
+"""The requests of `demo`, and the profiles that they must result in."""
 
 import random
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Literal, get_args
 from uuid import UUID
@@ -20,10 +20,10 @@ REQUEST_KINDS: tuple[RequestKind, ...] = get_args(RequestKind)
 
 USERS = 320
 UPDATES_A_USER_MAX = 3
-# One user in so many is deleted, one delivery in so many is delivered twice.
+# One user of DELETED_IN is deleted, one delivery of REPEATED_IN is sent twice.
 DELETED_IN = 8
 REPEATED_IN = 6
-# The story is spread over this long, and has ended by now.
+# The events are spread over this time, which has just ended.
 STORY = timedelta(hours=6)
 
 
@@ -44,7 +44,7 @@ class SampleRequest:
 
 @dataclass(frozen=True, slots=True)
 class ExpectedProfile:
-    """What a user's profile must be in the end; *is_deleted* profiles stay readable to the operator."""
+    """A user's profile after all requests; the operator can read deleted profiles too."""
 
     full_name: str
     email: str
@@ -56,41 +56,41 @@ class ExpectedProfile:
 
 @dataclass(slots=True)
 class Scenario:
-    """All postings in the order they are sent, and the profiles they must make in any order."""
+    """All requests in the order they are sent, and the profiles that they must result in, in any order."""
 
     requests: list[SampleRequest] = field(default_factory=list)
     profiles: dict[UUID, ExpectedProfile] = field(default_factory=dict)
 
     @property
     def kinds(self) -> Counter[RequestKind]:
-        """Count the postings by kind."""
+        """The number of requests of each kind."""
         return Counter(request.kind for request in self.requests)
 
 
 def write(choices: random.Random, now: datetime) -> Scenario:
-    """Make up a scenario that ended at *now*; the same choices make the same one."""
+    """Return a scenario that ended at *now*; the same choices return the same one."""
     builder = _Builder(choices, now)
     for _ in range(USERS):
-        builder.live()
-    builder.misbehave()
+        builder.add_user()
+    builder.add_unusable()
     scenario = builder.scenario
     genuine = [request for request in scenario.requests if request.kind != "forged"]
     repeats = choices.sample(genuine, len(genuine) // REPEATED_IN)
-    scenario.requests += [SampleRequest(first.source, "repeated", first.message_id, first.body) for first in repeats]
+    scenario.requests += [replace(first, kind="repeated") for first in repeats]
     choices.shuffle(scenario.requests)
     return scenario
 
 
 class _Builder:
-    """Writes one scenario."""
+    """Builds one scenario."""
 
     def __init__(self, choices: random.Random, now: datetime) -> None:
         self.scenario = Scenario()
         self._choices = choices
         self._now = now
 
-    def live(self) -> None:
-        """Write one user's life: created, updated, signed in, perhaps deleted."""
+    def add_user(self) -> None:
+        """Add one user's events: created, updated, signed in, perhaps deleted."""
         user_id = UUID(int=self._choices.getrandbits(128), version=4)
         times = self._times(3 + UPDATES_A_USER_MAX)
         updates = self._choices.randint(0, UPDATES_A_USER_MAX)
@@ -105,8 +105,8 @@ class _Builder:
             self._put("stack", "deleted", times[-1], body("user.deleted", self._context(user_id, times[-1])))
         self.scenario.profiles[user_id] = _profile(snapshot, is_deleted=is_deleted, last_sign_in_at=signed_in_at)
 
-    def misbehave(self) -> None:
-        """Write what else a receiver meets: a body that is no JSON, an unknown type, a stranger's signature."""
+    def add_unusable(self) -> None:
+        """Add a body that is no JSON, an unknown type, and a wrong signature."""
         at = self._times(1)[0]
         stranger = self._context(UUID(int=self._choices.getrandbits(128), version=4), at)
         self._put("stack", "unreadable", at, b'{"type": "user.updated", "data": {')
@@ -124,7 +124,7 @@ class _Builder:
         self.scenario.requests.append(SampleRequest(source, kind, message_id, text))
 
     def _times(self, count: int) -> list[datetime]:
-        """Return times in order, no two alike, each at a whole millisecond as bodies hold it."""
+        """Return different times in order, in whole milliseconds, as bodies hold them."""
         millis = sorted(self._choices.sample(range(int(STORY.total_seconds() * 1000 // 4)), count))
         start = datetime.fromtimestamp(int((self._now - STORY).timestamp()), UTC)
         return [start + timedelta(milliseconds=4 * step) for step in millis]

@@ -1,4 +1,4 @@
-"""The other side of a webhook: sign a body and POST it as its sender would."""
+"""Signs bodies and POSTs them as a webhook's sender does."""
 
 import secrets
 import time
@@ -12,7 +12,7 @@ from consumer.errors import ConsumerError
 from consumer.providers.stack.message_ids import RANDOM_BYTES, compose
 from consumer.providers.standard_webhooks import sign
 
-# What Svix gives a receiver.
+# As long as Svix waits for a receiver.
 TIMEOUT_SECONDS = 15.0
 
 
@@ -22,7 +22,7 @@ class NotDelivered(ConsumerError):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the receiver said to one delivery."""
+    """The receiver's answer to one delivery."""
 
     message_id: str
     status: int
@@ -31,7 +31,7 @@ class Answer:
 
     @property
     def is_accepted(self) -> bool:
-        """The sender would not repeat it."""
+        """A sender would not repeat the delivery."""
         return 200 <= self.status < 300
 
 
@@ -52,7 +52,7 @@ class Sender:
         self._connection.close()
 
     def post(self, body: bytes, message_id: str) -> Answer:
-        """Sign and POST *body*, and return the answer whatever its status; raise NotDelivered without one."""
+        """Sign and POST *body*; return the answer with any status, or raise NotDelivered without an answer."""
         headers = {"content-type": "application/json", **sign(self._secret, message_id, datetime.now(UTC), body)}
         began = time.perf_counter()
         try:
@@ -62,11 +62,11 @@ class Sender:
         # ValueError: a message id that no header can hold.
         except (OSError, HTTPException, ValueError) as error:
             self._connection.close()
-            where = f"{self._connection.host}:{self._connection.port}"
-            raise NotDelivered(f"The receiver at {where} did not answer: {error}.") from error
+            place = f"{self._connection.host}:{self._connection.port}"
+            raise NotDelivered(f"The receiver at {place} did not answer: {error}.") from error
         return Answer(message_id, response.status, time.perf_counter() - began, text)
 
 
 def new_message_id(at: datetime) -> str:
-    """Return a message id as Svix would make it at that time."""
+    """Return a message id as Svix makes it at that time."""
     return compose(at, secrets.token_bytes(RANDOM_BYTES))
