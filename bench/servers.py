@@ -27,6 +27,7 @@ from consumer.receiver.app import receiver_app
 from consumer.receiver.endpoint import Put, Store
 from consumer.receiver.intake import COMMITS_MAX, open_intake
 from consumer.web.connection_limits import Limits
+from consumer.web.listen import listen
 from consumer.web.server import serve
 
 KINDS = ("bare", "ceiling", "verify", "one insert", "ours")
@@ -55,7 +56,10 @@ class running:  # noqa: N801  # Read as a statement: with running(…)
 
 def _serve(url: str, kind: str, key: bytes, pipe: Pipe) -> None:
     async def run() -> None:
-        async with _app(url, kind, key) as app, serve(app, "127.0.0.1", 0, Limits(), _forget_refusal) as port:
+        async with (
+            _app(url, kind, key) as app,
+            serve(app, listen("127.0.0.1", 0, "PORT"), Limits(), _forget_refusal) as port,
+        ):
             pipe.send(port)
             await asyncio.to_thread(pipe.recv)
 

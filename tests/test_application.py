@@ -214,7 +214,9 @@ def test_a_user_whom_their_check_refuses_waits_alone_and_dies_in_the_end(applica
     make_due(application)
     run_once(application, worker(attempts_max=2))
 
-    error = "CONSUMER_PROJECTION_SQL: CheckViolation public people no_mallory"
+    error = (
+        "CONSUMER_PROJECTION_SQL was refused: public.people, check constraint no_mallory (the row does not satisfy it)"
+    )
     assert after_one == [("retrying", 1, "23514", error)] * 2
     assert failures(application) == [("dead", 2, "23514", error)] * 2
     assert len(people(application)) == 29
@@ -295,7 +297,7 @@ def test_a_trigger_that_raises_concerns_its_user_only(application: str) -> None:
         arrive(application, user_updated(display_name="Eve", primary_email="eve@example.com"), user_updated())
         run_once(application)
 
-    assert failures(application) == [("retrying", 1, "P0001", "CONSUMER_PROJECTION_SQL: RaiseException")]
+    assert failures(application) == [("retrying", 1, "P0001", "CONSUMER_PROJECTION_SQL was refused: RaiseException")]
     assert list(people(application).values()) == ["Ada"]
 
 
@@ -313,7 +315,11 @@ def test_a_deferred_constraint_of_theirs_is_the_statements_error(application: st
 
     assert people(application).keys() == set(users[20:])
     assert {row[2:] for row in failures(application)} == {
-        ("23503", "CONSUMER_PROJECTION_SQL: ForeignKeyViolation public people known")
+        (
+            "23503",
+            "CONSUMER_PROJECTION_SQL was refused: public.people, foreign key known "
+            "(the other table's row is missing, or still refers to this one)",
+        )
     }
 
 

@@ -60,7 +60,7 @@ def test_changed_settings_are_recorded_only_when_told(url: str, tmp_path: Path) 
 
     assert [result.exit_code for result in (refused, forced, accepted, restored)] == [2, 0, 0, 0]
     assert "DEFAULT_ROLE, ROLE_KEY" in refused.stderr
-    assert forced.stdout == "recorded DEFAULT_ROLE, ROLE_KEY, for what is applied from now on\n"
+    assert forced.stdout == "recorded DEFAULT_ROLE, ROLE_KEY, for deliveries applied from now on\n"
     assert accepted.stdout == "The database is up to date.\n"
 
 
@@ -98,7 +98,7 @@ def test_a_receiver_tells_that_its_address_is_taken(url: str, tmp_path: Path) ->
             exit_code = second.process.wait(EXIT_SECONDS)
         first.stop()
 
-    assert (exit_code, f"Cannot listen on {HOST}:{port}" in second.text) == (2, True)
+    assert (exit_code, f"PORT {port} on {HOST} is in use" in second.text) == (2, True)
 
 
 def test_a_worker_waits_for_a_missing_migration(server_url: str, tmp_path: Path) -> None:

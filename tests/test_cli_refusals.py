@@ -100,7 +100,7 @@ def test_a_bad_secret_is_refused_with_the_other_faults_before_a_database_is_made
     result = invoke(tmp_path, {**settings, "PORT": "x"}, "up")
 
     lines = result.stderr.splitlines()
-    assert (result.exit_code, [line.split(":")[1].strip() for line in lines]) == (
+    assert (result.exit_code, [line.split()[1].rstrip(":") for line in lines]) == (
         2,
         ["STACK_WEBHOOK_SECRETS", "PORT", "OPS_PORT"],
     )
@@ -177,6 +177,7 @@ def test_a_mistyped_url_does_not_show_its_password(url: str, tmp_path: Path) -> 
 
     assert result.exit_code in {1, 2}
     assert PASSWORD not in result.output
+    assert ("percent-encoded" in result.output) == url.startswith("postgresql://")
 
 
 def test_up_names_the_ports_that_are_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -184,10 +185,13 @@ def test_up_names_the_ports_that_are_taken(tmp_path: Path, monkeypatch: pytest.M
     with socket.create_server((HOST, 0)) as other:
         port = other.getsockname()[1]
         (free,) = ports(1)
-        settings = {"CONSUMER_DATA_DIR": str(tmp_path / "data"), "OPS_PORT": str(port), "PORT": str(free)}
-        result = invoke(tmp_path, settings, "up")
+        settings = {"CONSUMER_DATA_DIR": str(tmp_path / "data"), "PORT": str(free)}
+        taken = invoke(tmp_path, {**settings, "OPS_PORT": str(port)}, "up")
+        next_taken = invoke(tmp_path, {**settings, "OPS_PORT": str(port - 1)}, "up")
 
-    assert (result.exit_code, f":{port}: Address already in use." in result.stderr) == (2, True)
+    sentence = f"OPS_PORT {port} on {HOST} is in use (`ss -ltnp` shows by which process); set OPS_PORT."
+    assert (taken.exit_code, taken.stderr) == (2, f"Error: {sentence}\n")
+    assert next_taken.stderr.endswith(f"{sentence} It is OPS_PORT + 1, for the worker.\n")
     assert not (tmp_path / "data").exists()
 
 
@@ -204,13 +208,25 @@ def test_up_told_to_use_the_embedded_database_does_so_on_a_platform(
         }
         result = invoke(tmp_path, settings, "up", "--embedded", "--port", "0")
 
-    assert (result.exit_code, result.stderr.count("Error"), "Cannot listen" in result.stderr) == (2, 1, True)
+    assert (result.exit_code, result.stderr.count("Error"), "is in use" in result.stderr) == (2, 1, True)
 
 
 def test_the_last_port_leaves_the_worker_none(tmp_path: Path) -> None:
     result = invoke(tmp_path, {"CONSUMER_DATA_DIR": str(tmp_path / "data"), "OPS_PORT": "65535"}, "up")
 
-    assert (result.exit_code, "OPS_PORT" in result.stderr) == (2, True)
+    assert (result.exit_code, "OPS_PORT must be at most 65534" in result.stderr) == (2, True)
+
+
+def test_a_data_directory_that_cannot_be_made_names_its_variable(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.touch()
+
+    result = invoke(tmp_path, {"CONSUMER_DATA_DIR": str(file / "data"), "PORT": "0", "OPS_PORT": "0"}, "up")
+
+    assert (result.exit_code, result.stderr) == (
+        1,
+        f"Error: The embedded PostgreSQL could not be started: cannot write {file / 'data'}: set CONSUMER_DATA_DIR.\n",
+    )
 
 
 def test_send_knows_its_samples(tmp_path: Path) -> None:

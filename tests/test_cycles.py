@@ -13,6 +13,7 @@ from consumer.metrics import Metrics
 from consumer.postgres.connections import open_pool, receiver_access, worker_access
 from consumer.receiver.intake import open_intake
 from consumer.web.connection_limits import Limits
+from consumer.web.listen import listen
 from consumer.web.server import serve
 from consumer.worker.batch import BatchRunner
 from consumer.worker.loop import Worker
@@ -34,7 +35,7 @@ async def cycle(url: str) -> None:
     async with (
         open_pool(url, RECEIVER, size=3, wait_timeout=timedelta(seconds=2), attempted=forget) as pool,
         open_intake(pool, RECEIVER, metrics.received) as intake,
-        serve(unasked, "127.0.0.1", 0, Limits(), forget),
+        serve(unasked, listen("127.0.0.1", 0, "PORT"), Limits(), forget),
     ):
         await intake.put(user_updated())
         working = asyncio.create_task(loop.run())

@@ -282,6 +282,7 @@ def test_neither_a_retry_nor_a_repeat_brings_a_discarded_delivery_back(three_dea
     again = call(three_dead, "dead", "discard", "first", "--reason", "again")
 
     assert (retried.exit_code, again.exit_code) == (1, 1)
+    assert "Delivery first was discarded by " in retried.stderr
     assert states(three_dead) == {"first": "done", "second": "dead", "broken": "dead"}
     assert len(rows(three_dead, "SELECT seq FROM consumer.exclusions")) == 1
 

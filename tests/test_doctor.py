@@ -104,7 +104,7 @@ def test_a_healthy_installation_passes(emptied: str) -> None:
         "operator's login",
     }
     assert all((check["cure"] is None) == (check["state"] == "ok") for check in checks.values())
-    assert "postgres" in checks["who bypasses row-level security"]["finding"]
+    assert "postgres" in checks["roles that bypass row-level security"]["finding"]
 
 
 def test_each_check_is_one_line_without_colour_in_a_pipe(emptied: str) -> None:
@@ -353,13 +353,17 @@ def test_settings_nobody_recorded_fail(emptied: str) -> None:
     assert checks["recorded settings"]["cure"] == "Run `consumer migrate`."
 
 
-def test_a_database_that_nobody_migrated_fails(server_url: str) -> None:
+@pytest.mark.parametrize("prefix", ["consumer", "new"], ids=["roles of another database", "no roles"])
+def test_a_database_that_nobody_migrated_fails_once_with_one_cure(server_url: str, prefix: str) -> None:
     with scratch_database(server_url, "consumer_doctor") as url:
-        exit_code, checks = examined(url)
+        exit_code, checks = examined(url, ROLE_PREFIX=prefix)
 
     assert exit_code == 1
-    assert checks["migrations"]["cure"] == "Run `consumer migrate`."
-    assert checks["row-level security"]["finding"] == "there is no table of identity yet"
+    assert [name for name, check in checks.items() if check["state"] == "failing"] == ["migrations"]
+    assert (checks["migrations"]["finding"], checks["migrations"]["cure"]) == (
+        "not migrated yet",
+        "Run `consumer migrate`.",
+    )
 
 
 def test_roles_under_a_prefix_that_nobody_migrated_with_fail(emptied: str) -> None:
@@ -368,7 +372,7 @@ def test_roles_under_a_prefix_that_nobody_migrated_with_fail(emptied: str) -> No
     assert exit_code == 1
     assert checks["roles"]["finding"].startswith("missing: other_app, ")
     assert checks["roles"]["cure"].startswith("Correct ROLE_PREFIX, or run `consumer migrate`")
-    assert checks["policies"]["finding"] == "whose they are can't be told without the roles"
+    assert checks["policies"]["finding"] == "can't be checked without the roles"
     assert checks["worker's login"]["finding"] == "the role other_worker does not exist"
     assert checks["migrations"]["state"] == "failing"
 
@@ -456,6 +460,13 @@ def test_an_unreachable_database_fails_without_the_password(tmp_path: Path) -> N
     assert "hunter2" not in result.output
 
 
+def test_a_password_that_is_not_percent_encoded_is_named_as_the_likely_cause() -> None:
+    result = call("postgresql://nobody:p@hunter2@127.0.0.1:1/none", "doctor")
+
+    assert "if the password has @ : / # or %, write it percent-encoded" in result.stdout
+    assert "hunter2" not in result.output
+
+
 def test_a_process_that_cannot_reach_its_database_fails(emptied: str, tmp_path: Path) -> None:
     away = f"postgresql://nobody@/none?host={tmp_path}"
 
@@ -469,7 +480,7 @@ def test_a_process_that_cannot_reach_its_database_fails(emptied: str, tmp_path: 
 @pytest.mark.parametrize(
     ("environment", "name", "finding"),
     [
-        pytest.param({"PORT": "http"}, "settings", "PORT: ", id="a bad setting"),
+        pytest.param({"PORT": "http"}, "settings", "PORT must be a whole number, not 'http'.", id="a bad setting"),
         pytest.param(
             {"STACK_WEBHOOK_SECRETS": ""}, "webhook secrets", "STACK_WEBHOOK_SECRETS is not set", id="no secret"
         ),
@@ -477,7 +488,7 @@ def test_a_process_that_cannot_reach_its_database_fails(emptied: str, tmp_path: 
             {"STACK_WEBHOOK_SECRETS": "whsec_eA=="}, "settings", "STACK_WEBHOOK_SECRETS: ", id="a short secret"
         ),
         pytest.param({"APP_WEBHOOK_SECRETS": "whsec_?"}, "settings", "APP_WEBHOOK_SECRETS: ", id="no base64"),
-        pytest.param({"DATABASE_URL": "host=a b"}, "settings", "DATABASE_URL: is not", id="no connection string"),
+        pytest.param({"DATABASE_URL": "host=a b"}, "settings", "DATABASE_URL is not", id="no connection string"),
         pytest.param({"DATABASE_URL": None}, "database settings", "DATABASE_URL is not set", id="no database"),
     ],
 )

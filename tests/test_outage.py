@@ -7,7 +7,7 @@ import pytest
 from psycopg.conninfo import make_conninfo
 
 from consumer import logs
-from consumer.process.outage import Outage, address, is_refused
+from consumer.process.outage import Outage, address, error_text, is_refused
 
 
 @pytest.mark.parametrize(
@@ -62,6 +62,27 @@ def test_a_login_that_may_not_enter_its_role_is_refused(database_url: str) -> No
         conn.execute("SELECT set_config('role', 'nobody_here', TRUE)")
 
     assert is_refused(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("conninfo", "expected"),
+    [
+        ("postgresql://ada:hunter2@db:5432/app", 'password authentication failed for user "ada"'),
+        ("postgresql://bob:hunter2@db:5432/app", "password authentication failed for user ..."),
+        ("", "password authentication failed for user ..."),
+        (
+            "postgresql://ada:x@hunter2@db/app",
+            "password authentication failed for user ... (if the password has @ : / # or %, write it percent-encoded)",
+        ),
+    ],
+    ids=["the login", "another login", "no connection string", "a mistyped one"],
+)
+def test_an_error_names_the_login_of_the_connection_string_and_quotes_nothing_else(
+    conninfo: str, expected: str
+) -> None:
+    error = psycopg.OperationalError('password authentication failed for user "ada"\nDETAIL: more')
+
+    assert error_text(error, conninfo) == expected
 
 
 def test_only_turns_are_logged(caplog: pytest.LogCaptureFixture) -> None:

@@ -50,13 +50,13 @@ def test_one_statement_is_taken_as_it_is(tmp_path: Path, text: str) -> None:
     ids=["empty", "comment", "two", "verb", "bracket", "unused", "in a comment", "percent", "parameter", "large"],
 )
 def test_what_the_worker_could_not_run_is_refused_at_the_door(tmp_path: Path, text: str, reason: str) -> None:
-    with pytest.raises(BadSettings, match=f"^CONSUMER_PROJECTION_SQL: .*projection.sql .*{reason}"):
+    with pytest.raises(BadSettings, match=f"^CONSUMER_PROJECTION_SQL names .*projection.sql, which .*{reason}"):
         load({"CONSUMER_PROJECTION_SQL": written(tmp_path, text)})
 
 
 @pytest.mark.parametrize("path", ["/nowhere/projection.sql", "/", "~nobody-here/projection.sql"])
 def test_a_file_that_cannot_be_read_is_refused(path: str) -> None:
-    with pytest.raises(BadSettings, match=f"^CONSUMER_PROJECTION_SQL: {path} cannot be read"):
+    with pytest.raises(BadSettings, match=f"^CONSUMER_PROJECTION_SQL names {path}, which cannot be read"):
         load({"CONSUMER_PROJECTION_SQL": path})
 
 

@@ -95,7 +95,7 @@ def test_a_queue_that_cannot_be_looked_at_is_told_by_its_queries(emptied: str) -
 
     assert exit_code == 1
     assert all('"consumer.settings" does not exist' in checks[f"{duty}'s queries"]["finding"] for duty in QUERIES)
-    assert checks["queue"]["finding"] == "can't be looked at as consumer_operator (42P01)"
+    assert checks["queue"]["finding"] == "can't be read as consumer_operator (42P01)"
 
 
 def test_a_locked_table_fails_and_is_not_called_missing(emptied: str) -> None:
@@ -116,7 +116,7 @@ def test_a_login_on_another_database_fails(emptied: str, server_url: str) -> Non
         "migrator's login",
     }
     assert checks["worker's login"]["finding"].endswith(
-        "is in another database than DATABASE_URL leads to: consumer_elsewhere"
+        "is in another database than that of DATABASE_URL: consumer_elsewhere"
     )
     assert checks["migrator's login"]["cure"].startswith("Let MIGRATE_DATABASE_URL and DATABASE_URL name one database")
 

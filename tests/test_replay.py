@@ -210,6 +210,15 @@ def test_what_is_named_and_not_there_is_a_failure(emptied: str, named: list[str]
     assert (result.exit_code, result.stderr.startswith("Error: Nothing that is done or dead matches")) == (1, True)
 
 
+def test_a_user_without_deliveries_is_a_failure(emptied: str) -> None:
+    arrive(emptied, user_updated(USER))
+
+    nobody, pending = [call(emptied, "replay", "--user", str(user_id)) for user_id in (uuid4(), USER)]
+
+    assert (nobody.exit_code, nobody.stderr) == (1, "Error: No stored delivery concerns this user.\n")
+    assert (pending.exit_code, "pending deliveries are applied" in pending.stderr) == (1, True)
+
+
 def test_an_empty_time_is_none(emptied: str) -> None:
     assert call(emptied, "replay", "--since", "1h").exit_code == 0
 
@@ -294,7 +303,10 @@ def test_a_discarded_delivery_is_never_replayed(emptied: str) -> None:
     call(emptied, "dead", "discard", given_up.message_id, "--reason", "nonsense")
 
     assert facts(emptied, "replay", "--all", "--dry-run") == {"matches": {"done": 0, "dead": 0}}
-    assert call(emptied, "replay", "--message-id", given_up.message_id).exit_code == 1
+    refused = call(emptied, "replay", "--message-id", given_up.message_id)
+    assert (refused.exit_code, refused.stderr.startswith("Error: Delivery ")) == (1, True)
+    assert f"{given_up.message_id} was discarded by " in refused.stderr
+    assert refused.stderr.endswith("; discarded deliveries are never replayed.\n")
     assert states(emptied) == {given_up.message_id: "done"}
 
 

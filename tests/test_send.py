@@ -93,6 +93,20 @@ def test_send_fails_when_it_is_refused(receiver: Mapping[str, str], tmp_path: Pa
     assert (result.exit_code, "answered 401" in result.stderr) == (1, True)
 
 
+def test_an_endpoint_that_is_off_names_the_variable_that_opens_it(
+    receiver: Mapping[str, str], url: str, tmp_path: Path
+) -> None:
+    (port,) = ports(1)
+    closed = {name: value for name, value in on(url, PORT=port).items() if name != "APP_WEBHOOK_SECRETS"}
+    with running(tmp_path, closed, "serve") as process:
+        until(lambda: is_ready(port))
+        result = invoke(tmp_path, closed, "send", "user.signed_in", "--secret", receiver["APP_WEBHOOK_SECRETS"])
+        process.stop()
+
+    sentence = "The receiver has no /webhooks/app: set APP_WEBHOOK_SECRETS for it and restart it."
+    assert (result.exit_code, result.stderr) == (1, f"Error: {sentence}\n")
+
+
 def test_what_was_answered_before_the_receiver_died_is_told(tmp_path: Path) -> None:
     """A server of three answers, for a real one can't be killed at a chosen delivery."""
     with socket.create_server(("127.0.0.1", 0)) as listener:

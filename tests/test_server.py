@@ -1,6 +1,7 @@
 """How a server begins and ends."""
 
 import asyncio
+import re
 import signal
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
@@ -11,6 +12,7 @@ import pytest
 import uvloop
 
 from consumer.errors import BadSettings
+from consumer.web.listen import listen
 from consumer.web.server import serve
 from tests.web_support import SHORT, START, Site, Wire, post, request, running, stored_ids
 
@@ -52,8 +54,8 @@ def test_two_servers_share_a_loop_and_leave_the_signals_alone(site: Site) -> Non
     async def both() -> None:
         before = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
         async with (
-            serve(site.app, "127.0.0.1", 0, SHORT, site.refused.append) as one,
-            serve(site.app, "127.0.0.1", 0, SHORT, site.refused.append) as other,
+            serve(site.app, listen("127.0.0.1", 0, "PORT"), SHORT, site.refused.append) as one,
+            serve(site.app, listen("127.0.0.1", 0, "PORT"), SHORT, site.refused.append) as other,
         ):
             for port in (one, other):
                 reply = await asyncio.to_thread(replace(site, port=port).ask, request(method="GET", path="/livez"))
@@ -63,10 +65,12 @@ def test_two_servers_share_a_loop_and_leave_the_signals_alone(site: Site) -> Non
     uvloop.run(both())
 
 
-def test_an_address_in_use_is_a_fault_of_the_settings(site: Site) -> None:
-    async def listen() -> None:
-        async with serve(site, "127.0.0.1", site.port, SHORT, site.refused.append):
-            pass
+def test_an_address_in_use_names_the_variable_of_its_port(site: Site) -> None:
+    sentence = f"OPS_PORT {site.port} on 127.0.0.1 is in use (`ss -ltnp` shows by which process); set OPS_PORT."
+    with pytest.raises(BadSettings, match=re.escape(sentence)):
+        listen("127.0.0.1", site.port, "OPS_PORT")
 
-    with pytest.raises(BadSettings, match=rf"Cannot listen on 127\.0\.0\.1:{site.port}: Address already in use\."):
-        uvloop.run(listen())
+
+def test_an_address_of_another_machine_names_both_variables() -> None:
+    with pytest.raises(BadSettings, match=r"OPS_PORT 0 on 192\.0\.2\.1 .* assign .*; set OPS_PORT or OPS_HOST\."):
+        listen("192.0.2.1", 0, "OPS_PORT")

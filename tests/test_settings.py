@@ -16,7 +16,7 @@ from consumer.settings.settings import Settings, ShapingSettings, load
 ROOT = Path(__file__).parent.parent
 COMPANY_ID = UUID("0b8f6a3c-0000-4000-8000-000000000001")
 URL = "postgresql://user:pa%20ss@localhost:5432/app"
-BAD_PREFIX = "must be at most 50 lower-case letters, digits and underscores, and not start with pg_."
+PREFIX_RULE = "must be at most 50 lower-case letters, digits and underscores without pg_ in front"
 HIDDEN = "whsec_c2VjcmV0c2VjcmV0c2VjcmV0"
 NEW, OLD = "whsec_bmV3bmV3bmV3bmV3bmV3bmV3", "whsec_b2xkb2xkb2xkb2xkb2xkb2xk"
 
@@ -34,7 +34,7 @@ def test_nothing_set_is_the_contracts_defaults() -> None:
     assert (loaded.database_url, loaded.stack_webhook_secrets, loaded.app_webhook_secrets) == (None, (), ())
     assert (loaded.host, loaded.port, loaded.ops_host, loaded.ops_port) == ("127.0.0.1", 8000, "127.0.0.1", None)
     assert (loaded.max_body_bytes, loaded.tolerance_seconds, loaded.max_attempts) == (2_097_152, 300, 12)
-    assert (loaded.poll_max_seconds, loaded.retention_days, loaded.role_prefix) == (1.0, 90, "consumer")
+    assert (loaded.poll_max_seconds, loaded.retention_days, loaded.role_prefix) == (1.0, None, "consumer")
     assert (loaded.log_format, loaded.log_level) == (None, "info")
     assert loaded.shaping == ShapingSettings(None, "member", "General", "role", "department", "company_id", "soft")
 
@@ -106,45 +106,62 @@ def test_a_variable_that_shapes_rows_is_part_of_the_projection(
 @pytest.mark.parametrize(
     ("variable", "text", "fault"),
     [
-        ("PORT", "eighty", "must be an integer."),
-        ("PORT", "8_000", "must be an integer."),
-        ("PORT", "9" * 5000, "must be an integer."),
-        ("PORT", "65536", "must be from 0 to 65535."),
-        ("OPS_PORT", "-1", "must be from 0 to 65535."),
-        ("MAX_BODY_BYTES", "0", "must be from 1024 to 67108864."),
-        ("TOLERANCE_SECONDS", "4294967296", "must be from 0 to 4294967295."),
-        ("TOLERANCE_SECONDS", "-1", "must be from 0 to 4294967295."),
-        ("MAX_ATTEMPTS", "0", "must be from 1 to 1000."),
-        ("POLL_MAX_SECONDS", "soon", "must be a number."),
-        ("POLL_MAX_SECONDS", "nan", "must be from 0.02 to 3600.0."),
-        ("POLL_MAX_SECONDS", "0", "must be from 0.02 to 3600.0."),
-        ("RETENTION_DAYS", "0", "must be from 1 to 36500."),
-        ("DEFAULT_COMPANY_ID", "acme", "must be a UUID or none."),
-        ("DELETE_POLICY", "purge", "must be one of soft, anonymise, hard."),
-        ("LOG_FORMAT", "xml", "must be one of json, text."),
-        ("LOG_LEVEL", "loud", "must be one of debug, info, warning, error."),
-        ("STACK_API_URL", "api.stack-auth.com", "must be an http:// or https:// URL."),
+        ("PORT", "eighty", "must be a whole number, not 'eighty'."),
+        ("PORT", "8_000", "must be a whole number, not '8_000'."),
+        ("PORT", "9" * 5000, "must be a whole number, not '99999999999999999999'."),
+        ("PORT", "80\x1b[2J", r"must be a whole number, not '80\x1b[2J'."),
+        ("PORT", "65536", "must be from 0 to 65535, not '65536'."),
+        ("OPS_PORT", "-1", "must be from 0 to 65535, not '-1'."),
+        ("MAX_BODY_BYTES", "0", "must be from 1024 to 67108864, not '0'."),
+        ("TOLERANCE_SECONDS", "4294967296", "must be from 0 to 4294967295, not '4294967296'."),
+        ("TOLERANCE_SECONDS", "-1", "must be from 0 to 4294967295, not '-1'."),
+        ("MAX_ATTEMPTS", "0", "must be from 1 to 1000, not '0'."),
+        ("POLL_MAX_SECONDS", "soon", "must be a number, not 'soon'."),
+        ("POLL_MAX_SECONDS", "nan", "must be from 0.02 to 3600.0, not 'nan'."),
+        ("POLL_MAX_SECONDS", "0", "must be from 0.02 to 3600.0, not '0'."),
+        ("RETENTION_DAYS", "0", "must be from 1 to 36500, not '0'."),
+        ("DEFAULT_COMPANY_ID", "acme", "must be a UUID or none, not 'acme'."),
+        ("DELETE_POLICY", "purge", "must be one of soft, anonymise, hard, not 'purge'."),
+        ("LOG_FORMAT", "xml", "must be one of json, text, not 'xml'."),
+        ("LOG_LEVEL", "loud", "must be one of debug, info, warning, error, not 'loud'."),
+        ("STACK_API_URL", "api.stack-auth.com", "must be an http:// or https:// URL, not 'api.stack-auth.com'."),
+        ("HEXCLAVE_API_URL", "example.com", "must be an http:// or https:// URL, not 'example.com'."),
         ("DATABASE_URL", "mysql://user@localhost/app", "must start with postgresql:// or postgres://."),
         ("DATABASE_URL", "app", "is not a connection string that libpq understands."),
-        ("STACK_WEBHOOK_SECRETS", f"{NEW} whsec_eA==", "Webhook secret 2 of 2 is empty or shorter than 16 bytes."),
-        ("APP_WEBHOOK_SECRETS", "whsec_%", "Webhook secret 1 of 1 is not base64."),
-        ("CONSUMER_DATA_DIR", "~no-such-user/data", "names the home directory of nobody here."),
+        (
+            "DATABASE_URL",
+            "postgresql://u:p%zz@h/d",
+            "is not a connection string that libpq understands; "
+            "if the password has @ : / # or %, write it percent-encoded.",
+        ),
+        ("CONSUMER_DATA_DIR", "~nobody-here/x", "must name the home directory of a known user, not '~nobody-here/x'."),
         *(
             (
                 "ROLE_PREFIX",
                 text,
-                "must be at most 50 lower-case letters, digits and underscores, and not start with pg_.",
+                f"{PREFIX_RULE}, not {text[:20]!r}.",
             )
             for text in ("Consumer", "1st", "pg_consumer", "a" * 51, 'a"; DROP ROLE postgres')
         ),
     ],
 )
 def test_an_unusable_value_is_refused_with_its_name(variable: str, text: str, fault: str) -> None:
+    assert faults(**{variable: text}) == [f"{variable} {fault}"]
+
+
+@pytest.mark.parametrize(
+    ("variable", "text", "fault"),
+    [
+        ("STACK_WEBHOOK_SECRETS", f"{NEW} whsec_eA==", "Webhook secret 2 of 2 is empty or shorter than 16 bytes."),
+        ("APP_WEBHOOK_SECRET", "whsec_%", "Webhook secret 1 of 1 is not base64."),
+    ],
+)
+def test_an_unusable_secret_is_refused_by_its_number(variable: str, text: str, fault: str) -> None:
     assert faults(**{variable: text}) == [f"{variable}: {fault}"]
 
 
 def test_all_faults_are_reported_at_once() -> None:
-    assert [fault.split(":")[0] for fault in faults(PORT="x", LOG_LEVEL="y", DELETE_POLICY="z")] == [
+    assert [fault.split()[0] for fault in faults(PORT="x", LOG_LEVEL="y", DELETE_POLICY="z")] == [
         "PORT",
         "LOG_LEVEL",
         "DELETE_POLICY",
@@ -212,9 +229,9 @@ def test_a_secret_is_read_from_a_file(tmp_path: Path, name: str, text: str) -> N
 @pytest.mark.parametrize(
     ("content", "fault"),
     [
-        (None, "the file cannot be read (FileNotFoundError)."),
-        (b"\xff\xfe\x00", "the file cannot be read (UnicodeDecodeError)."),
-        (b" \n", "the file is empty."),
+        (None, "names a file that cannot be read (FileNotFoundError)."),
+        (b"\xff\xfe\x00", "names a file that cannot be read (UnicodeDecodeError)."),
+        (b" \n", "names an empty file."),
     ],
     ids=["missing", "not text", "empty"],
 )
@@ -225,7 +242,14 @@ def test_an_unusable_file_is_a_fault_and_not_an_unset_variable(
     if content is not None:
         file.write_bytes(content)
 
-    assert faults(DATABASE_URL_FILE=str(file)) == [f"DATABASE_URL_FILE: {fault}"]
+    assert faults(DATABASE_URL_FILE=str(file)) == [f"DATABASE_URL_FILE {fault}"]
+
+
+def test_a_bad_value_in_a_file_is_not_quoted(tmp_path: Path) -> None:
+    file = tmp_path / "secret"
+    file.write_text(HIDDEN)
+
+    assert faults(PORT_FILE=str(file)) == ["The text of PORT_FILE must be a whole number."]
 
 
 @pytest.mark.parametrize(
@@ -274,6 +298,21 @@ def test_the_environment_wins_over_the_env_file(tmp_path: Path, monkeypatch: pyt
     assert (loaded.port, loaded.host, faults) == (9001, "0.0.0.0", [])
 
 
+def test_a_bad_value_from_the_env_file_is_named_with_its_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / ".env").write_text(
+        "\n# The receiver\nHOST=::1\n\n  export PORT = 80a\nSTACK_WEBHOOK_SECRETS=x\nOPS_PORT=y"
+    )
+    monkeypatch.setenv("OPS_PORT", "z")
+
+    _, problems = settings.from_process(tmp_path)
+
+    assert problems == [
+        "STACK_WEBHOOK_SECRETS: Webhook secret 1 of 1 is not base64 (.env line 6).",
+        "PORT must be a whole number, not '80a' (.env line 5).",
+        "OPS_PORT must be a whole number, not 'z'.",
+    ]
+
+
 def test_no_env_file_is_no_fault(tmp_path: Path) -> None:
     assert settings.dotenv(tmp_path / ".env") == {}
 
@@ -281,7 +320,7 @@ def test_no_env_file_is_no_fault(tmp_path: Path) -> None:
 def test_an_env_file_that_is_not_text_is_refused(tmp_path: Path) -> None:
     (tmp_path / ".env").write_bytes(b"DEFAULT_DEPARTMENT=Caf\xe9\n")
 
-    with pytest.raises(BadSettings, match=r"\.env: cannot be read \(UnicodeDecodeError\)"):
+    with pytest.raises(BadSettings, match=r"\.env cannot be read \(UnicodeDecodeError\)"):
         settings.dotenv(tmp_path / ".env")
 
 

@@ -27,6 +27,7 @@ from consumer.receiver.endpoint import Store
 from consumer.receiver.intake import Intake, open_intake
 from consumer.receiver.waits import Waits, open_waits
 from consumer.web.connection_limits import Limits
+from consumer.web.listen import listen
 from consumer.web.server import serve
 from tests.support import rows
 
@@ -199,7 +200,7 @@ async def _run(database_url: str, limits: Limits, started: Started) -> None:
     ):
         site = Site(intake, waits, Metrics(EVENT_TYPES), _nothing)
         site.app = site.receiver({"stack": Verifier([SECRET], TOLERANCE), "app": Verifier([APP_SECRET], TOLERANCE)})
-        async with serve(site, "127.0.0.1", 0, limits, site.refused.append) as port:
+        async with serve(site, listen("127.0.0.1", 0, "PORT"), limits, site.refused.append) as port:
             site.port = port
             started.set_result((site, lambda: loop.call_soon_threadsafe(stopping.set)))
             await stopping.wait()

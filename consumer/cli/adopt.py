@@ -11,7 +11,7 @@ from psycopg import errors as postgres
 from consumer.adopt.fill import FIRST, RefusedUser, fill
 from consumer.adopt.plan import AdoptPlan, make
 from consumer.cli.cells import printable
-from consumer.cli.context import as_operator, database, operator_problems, pass_settings_unless, url
+from consumer.cli.context import as_operator, database, pass_settings, url
 from consumer.cli.output import console, emit, json_option, table
 from consumer.errors import ConsumerError
 from consumer.postgres import session
@@ -39,7 +39,7 @@ LOCK_TIMEOUT = 1000
 )
 @click.option("--after", type=click.UUID, default=FIRST, help="With --fill: start after this user id.")
 @json_option
-@pass_settings_unless(operator_problems)
+@pass_settings("operator")
 def command(
     settings: Settings,
     /,

@@ -1,4 +1,4 @@
-"""What every command shares: the settings, the database it may use, and how a refusal is said."""
+"""What every command shares: its settings, its database, and one sentence for each refusal."""
 
 import asyncio
 import logging
@@ -15,7 +15,7 @@ from psycopg import errors as postgres
 from consumer import logs
 from consumer.embedded import server as embedded
 from consumer.errors import BadSettings, ConsumerError, NoDatabase, SettingsMismatch
-from consumer.postgres.connections import Access, Connection, connect, operator_access
+from consumer.postgres.connections import Access, Connection, connect, operator_access, transaction
 from consumer.process.outage import address, error_text
 from consumer.settings.settings import Settings, from_process
 
@@ -32,24 +32,24 @@ VARIABLES: Mapping[ProcessKind, str] = {
     "migrate": "MIGRATE_DATABASE_URL",
     "operator": "DATABASE_URL",
 }
-# A platform's container loses its disk at every deploy; each of these variables is set by one platform.
+# Each of these variables is set by one platform, where a container loses its disk at every deploy.
 PLATFORMS = ("KUBERNETES_SERVICE_HOST", "FLY_APP_NAME", "RENDER", "DYNO", "RAILWAY_ENVIRONMENT")
 NOT_MIGRATED = (
     postgres.UndefinedTable,
     postgres.UndefinedColumn,
     postgres.UndefinedFunction,
     postgres.InvalidSchemaName,
-    # SET LOCAL ROLE, where the roles are missing too.
+    # Raised by SET LOCAL ROLE when the role is missing.
     postgres.InvalidParameterValue,
 )
 
 embedded_option = click.option(
-    "--embedded", "is_embedded", is_flag=True, help="Use the embedded database, wherever this runs."
+    "--embedded", "is_embedded", is_flag=True, help="Use the embedded database, on a platform too."
 )
 
 
 class Misconfigured(click.ClickException):
-    """A configuration that can't be used: exit code 2, every fault on a line of its own."""
+    """A configuration that can't be used: exit code 2, one line for each problem."""
 
     exit_code = 2
 
@@ -60,7 +60,7 @@ class Misconfigured(click.ClickException):
 
 @contextmanager
 def refusals() -> Iterator[None]:
-    """Say an expected failure in one sentence on stderr, with the contract's exit code and without a traceback."""
+    """Turn an expected error into one sentence on stderr and the contract's exit code, without a traceback."""
     try:
         yield
     except (BadSettings, SettingsMismatch, NoDatabase) as error:
@@ -70,29 +70,33 @@ def refusals() -> Iterator[None]:
     except NOT_MIGRATED as error:
         raise click.ClickException("The database lacks what this release needs: run `consumer migrate`.") from error
     except postgres.InsufficientPrivilege as error:
-        raise click.ClickException("The login may not do this: `consumer doctor` says what it lacks.") from error
+        raise click.ClickException("The login lacks a privilege: `consumer doctor` shows the missing grant.") from error
     except psycopg.OperationalError as error:
         raise click.ClickException(f"The database can't be used: {error_text(error)}") from error
 
 
-def pass_settings(command: Callable[Concatenate[Settings, P], T]) -> Callable[P, T]:
-    """Read the settings when the command runs, set up its log, and hand them to it first."""
-    return pass_settings_unless(lambda _, **__: [])(command)
+def examples(*lines: str) -> str:
+    """Return the examples of a command's help page, each without the leading `consumer`."""
+    return "\b\nExamples:\n" + "\n".join(f"  consumer {line}" for line in lines)
 
 
-def pass_settings_unless(
-    problems: Callable[..., list[str]],
+def pass_settings(
+    kind: ProcessKind | None = None, problems: Callable[..., list[str]] = lambda *_, **__: []
 ) -> Callable[[Callable[Concatenate[Settings, P], T]], Callable[P, T]]:
-    """Do as `pass_settings`, but refuse at once what is wrong with the variables and what *faults* finds.
+    """Read the settings when the command runs, set up its log, and pass them as its first argument.
 
-    It is called as the command would be, even with settings of which some could not be read.
+    All problems are refused together: bad variables, those that *problems* returns for the command's arguments, and no
+    database for this *kind* of process. Both checks also see settings that could be read only in part.
     """
 
     def decorate(command: Callable[Concatenate[Settings, P], T]) -> Callable[P, T]:
         def checked(*args: P.args, **kwargs: P.kwargs) -> T:
             settings, found = from_process(Path.cwd())
             logs.configure(settings.log_format, settings.log_level)
-            refuse([*found, *problems(settings, *args, **kwargs)])
+            found += problems(settings, *args, **kwargs)
+            if kind:
+                found += database_problems(settings, kind, is_embedded=bool(kwargs.get("is_embedded")))
+            refuse(found)
             for warning in settings.warnings:
                 log.warning(logs.SETTINGS_WARNED, extra={"warning": warning})
             return command(settings, *args, **kwargs)
@@ -103,41 +107,34 @@ def pass_settings_unless(
 
 
 def refuse(problems: list[str]) -> None:
-    """Raise BadSettings with all faults, unless there are none."""
+    """Raise BadSettings with all problems, if there are any."""
     if problems:
         raise BadSettings(problems)
 
 
 def url(settings: Settings, kind: ProcessKind) -> str | None:
     """Return the connection string configured for this kind of process."""
-    own = {
-        "receiver": settings.receiver_database_url,
-        "worker": settings.worker_database_url,
-        "migrate": settings.migrate_database_url,
-        "operator": None,
-    }
-    return own[kind] or settings.database_url
+    own: str | None = getattr(settings, VARIABLES[kind].lower())
+    return own or settings.database_url
 
 
 def data_dir(settings: Settings) -> Path:
-    """Return where this installation's embedded database lives."""
+    """Return the folder of this installation's embedded database."""
     return settings.data_dir or embedded.default_data_dir()
 
 
 def has_urls(settings: Settings) -> bool:
-    """Tell whether any process of this installation was given a database: then none may fall back to another."""
+    """Tell whether any process has a configured database: then no process may use the embedded one instead."""
     return any(url(settings, kind) for kind in VARIABLES)
 
 
 def database_problems(settings: Settings, kind: ProcessKind, *, is_embedded: bool) -> list[str]:
     """Return why this kind of process has no database: a lost setting must not quietly start an empty one."""
-    found = url(settings, kind)
-    if found and is_embedded:
-        return ["--embedded and DATABASE_URL name two databases; keep one of them."]
-    if found:
-        return []
+    if url(settings, kind):
+        return ["--embedded and DATABASE_URL name two databases; keep one of them."] if is_embedded else []
     if has_urls(settings) and not is_embedded:
-        return [f"{_named(kind)} is not set, though another process's database is."]
+        named = VARIABLES[kind] if kind == "operator" else f"{VARIABLES[kind]} or DATABASE_URL"
+        return [f"{named} is not set, though another process's database is."]
     if kind in {"receiver", "worker"} and not is_embedded:
         return ["DATABASE_URL is not set; --embedded would use the embedded database."]
     if not embedded.exists(data_dir(settings)):
@@ -147,31 +144,25 @@ def database_problems(settings: Settings, kind: ProcessKind, *, is_embedded: boo
 
 @contextmanager
 def database(settings: Settings, kind: ProcessKind, *, is_embedded: bool = False) -> Iterator[str]:
-    """Yield the connection string for this kind of process; BadSettings when the contract leaves it none.
+    """Yield the connection string for this kind of process; raise BadSettings when there is none.
 
-    The embedded server that `up` made runs while the block does.
+    The embedded server, which `up` made, runs until the block ends.
     """
     refuse(database_problems(settings, kind, is_embedded=is_embedded))
-    if found := url(settings, kind):
-        try:
-            yield found
-        except psycopg.OperationalError as error:
-            trouble = (
-                f"The database of {_variable(settings, kind)}, {address(found)}, can't be used: {error_text(error)}"
-            )
-            raise click.ClickException(trouble) from error
+    if not (found := url(settings, kind)):
+        with embedded.server(data_dir(settings), create=False) as conninfo:
+            yield conninfo
         return
-    with embedded.server(data_dir(settings), create=False) as conninfo:
-        yield conninfo
-
-
-def operator_problems(settings: Settings, **_: object) -> list[str]:
-    """Return why the command line has no database."""
-    return database_problems(settings, "operator", is_embedded=False)
+    try:
+        yield found
+    except psycopg.OperationalError as error:
+        variable = "DATABASE_URL" if found == settings.database_url else VARIABLES[kind]
+        place, text = address(found), error_text(error, found)
+        raise click.ClickException(f"The database of {variable}, {place}, can't be used: {text}") from error
 
 
 def as_operator(settings: Settings, work: Callable[[Connection, Access], Awaitable[T]]) -> T:
-    """Run *work* on one operator's connection, which is autocommit and outside of any transaction."""
+    """Run *work* on an autocommit connection of the operator's."""
     access = operator_access(settings.role_prefix)
 
     async def connected(conninfo: str) -> T:
@@ -182,17 +173,17 @@ def as_operator(settings: Settings, work: Callable[[Connection, Access], Awaitab
         return asyncio.run(connected(conninfo))
 
 
+def read(settings: Settings, query: Callable[[Connection], Awaitable[T]]) -> T:
+    """Run *query* in one transaction under the operator's role."""
+
+    async def entered(conn: Connection, access: Access) -> T:
+        async with transaction(conn, access):
+            return await query(conn)
+
+    return as_operator(settings, entered)
+
+
 def looked_in(settings: Settings) -> str:
-    """Name the data directory and the variable that would name another: a shell may lack what `up` was told."""
+    """Name the data directory and CONSUMER_DATA_DIR, which may differ between this shell and the one of `up`."""
     hint = "from CONSUMER_DATA_DIR" if settings.data_dir else "CONSUMER_DATA_DIR names another folder"
     return f"{data_dir(settings)} ({hint})"
-
-
-def _variable(settings: Settings, kind: ProcessKind) -> str:
-    """Return the variable that this kind of process has its database from."""
-    return "DATABASE_URL" if url(settings, kind) == settings.database_url else VARIABLES[kind]
-
-
-def _named(kind: ProcessKind) -> str:
-    own = VARIABLES[kind]
-    return own if own == "DATABASE_URL" else f"{own} or DATABASE_URL"

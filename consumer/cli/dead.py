@@ -1,42 +1,53 @@
-"""`consumer dead`: what could not be applied, shown, tried again or given up."""
+"""`consumer dead`: deliveries that could not be applied, to show, retry or discard."""
 
 import getpass
 from base64 import b64encode
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from typing import TypedDict, TypeVar, Unpack
 
 import click
 
 from consumer.cli.cells import cell, printable
-from consumer.cli.context import as_operator, operator_problems, pass_settings_unless
+from consumer.cli.context import as_operator, examples, pass_settings, read
 from consumer.cli.failures import show_each, show_errors
-from consumer.cli.output import console, emit, json_option, table
-from consumer.cli.replay import all_option, amount, error_option, refuse_unless_meant, show_replayed, total, type_option
+from consumer.cli.output import console, emit, json_option, present, table
+from consumer.cli.replay import (
+    all_option,
+    amount,
+    discarded,
+    error_option,
+    refuse_unless_meant,
+    show_replayed,
+    total,
+    type_option,
+)
 from consumer.operations import replay
 from consumer.operations.discard import discard_dead
 from consumer.operations.replay import Replayed
 from consumer.outbox import deliveries
-from consumer.outbox.deliveries import DeliveryDetails, ErrorGroup, Failed, Selection
-from consumer.postgres.connections import Access, Connection, transaction
+from consumer.outbox.deliveries import DeliveryDetails, Selection
+from consumer.postgres.connections import Access, Connection
 from consumer.settings.settings import Settings
 
 T = TypeVar("T")
 
 DEAD = ("dead",)
-# More lines than these nobody reads.
+# A longer list would not be read.
 LISTED = 100
 # A few sentences; they are kept for as long as the delivery.
 REASON_CHARACTERS_MAX = 1000
 
-limit_option = click.option("--limit", type=click.IntRange(1), help="At most so many, the oldest first.")
-ids_argument = click.argument("message_ids", metavar="[ID]...", nargs=-1)
+limit_option = click.option("--limit", type=click.IntRange(1), help="At most this many, the oldest first.")
+ids_argument = click.argument(
+    "message_ids", metavar="[ID]...", nargs=-1, callback=lambda _, __, message_ids: message_ids or None
+)
 
 
 class ListFilters(TypedDict):
-    """What a list is narrowed to."""
+    """The filters of a list."""
 
     error_code: str | None
     event_type: str | None
@@ -44,57 +55,47 @@ class ListFilters(TypedDict):
 
 
 class DeadFilters(TypedDict):
-    """Which dead deliveries are meant, as the command line said it."""
+    """The conditions of a `Selection` that the command line sets."""
 
-    message_ids: tuple[str, ...]
+    message_ids: tuple[str, ...] | None
     error_code: str | None
     event_type: str | None
     limit: int | None
 
 
-class ReasonParam(click.ParamType[str]):
-    """Why a delivery is given up: a few words, not none."""
-
-    name = "text"
-
-    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Refuse a blank one, and an essay."""
-        text = value.strip()
-        if not 0 < len(text) <= REASON_CHARACTERS_MAX or "\0" in text:
-            self.fail(f"A reason has from 1 to {REASON_CHARACTERS_MAX} characters.", param, ctx)
-        return text
+def _reason(_: click.Context, __: click.Parameter, text: str) -> str:
+    text = text.strip()
+    if not 0 < len(text) <= REASON_CHARACTERS_MAX or "\0" in text:
+        raise click.BadParameter(f"A reason has from 1 to {REASON_CHARACTERS_MAX} characters.")
+    return text
 
 
-@click.group(name="dead")
+@click.group(name="dead", epilog=examples("dead list", "dead retry --all"))
 def command() -> None:
-    """List, show, retry or discard what could not be applied."""
+    """List, show, retry or discard dead deliveries."""
 
 
-@command.command(name="list")
+@command.command(name="list", epilog=examples("dead list", "dead list --each --error 23505"))
 @error_option
 @type_option
-@click.option("--each", "is_each", is_flag=True, help="Each delivery by itself, the oldest first.")
-@click.option("--limit", type=click.IntRange(1), default=LISTED, show_default=True, help="At most so many lines.")
+@click.option("--each", "is_each", is_flag=True, help="Show each delivery, the oldest first.")
+@click.option("--limit", type=click.IntRange(1), default=LISTED, show_default=True, help="At most this many lines.")
 @json_option
-@pass_settings_unless(operator_problems)
-def list_dead(settings: Settings, *, is_each: bool, is_json: bool, **wanted: Unpack[ListFilters]) -> None:
-    """Group dead deliveries by error and event type, the most frequent first, each with its latest example."""
+@pass_settings("operator")
+def list_dead(settings: Settings, *, is_each: bool, is_json: bool, **filters: Unpack[ListFilters]) -> None:
+    """List dead deliveries.
 
-    async def grouped(conn: Connection, access: Access) -> list[ErrorGroup]:
-        async with transaction(conn, access):
-            return await deliveries.errors(conn, DEAD, **wanted)
-
-    async def single(conn: Connection, access: Access) -> list[Failed]:
-        async with transaction(conn, access):
-            return await deliveries.failed(conn, DEAD, **wanted)
-
+    They are grouped by error and event type, the most frequent first, with the latest delivery as the example.
+    """
     if is_each:
-        _tell("deliveries", as_operator(settings, single), show_each, is_json=is_json)
+        failed = read(settings, lambda conn: deliveries.failed(conn, DEAD, **filters))
+        _print("deliveries", failed, show_each, is_json=is_json)
     else:
-        _tell("groups", as_operator(settings, grouped), show_errors, is_json=is_json)
+        groups = read(settings, lambda conn: deliveries.errors(conn, DEAD, **filters))
+        _print("groups", groups, show_errors, is_json=is_json)
 
 
-def _tell(name: str, found: list[T], show: Callable[[list[T]], None], *, is_json: bool) -> None:
+def _print(name: str, found: list[T], show: Callable[[list[T]], None], *, is_json: bool) -> None:
     if is_json:
         emit({name: found})
     elif found:
@@ -103,21 +104,20 @@ def _tell(name: str, found: list[T], show: Callable[[list[T]], None], *, is_json
         console().print("Nothing is dead.")
 
 
-@command.command(name="show")
+@command.command(name="show", epilog=examples("dead show msg_2xkA8bJcV1nQe7sTgYh4Zr9dPqL --body"))
 @click.argument("message_id", metavar="ID")
-@click.option("--body", "with_body", is_flag=True, help="The signed body too: it is personal data.")
+@click.option("--body", "with_body", is_flag=True, help="Show the signed body too: it is personal data.")
 @json_option
-@pass_settings_unless(operator_problems)
+@pass_settings("operator")
 def show(settings: Settings, *, message_id: str, with_body: bool, is_json: bool) -> None:
-    """Tell all that is known of the delivery with this message id, whatever its state."""
+    """Show the delivery with this message id.
 
-    async def found(conn: Connection, access: Access) -> list[DeliveryDetails]:
-        async with transaction(conn, access):
-            return await deliveries.find(conn, message_id, with_body=with_body)
-
-    documents = [_document(delivery) for delivery in as_operator(settings, found)]
-    if not documents:
+    It is shown in any state, dead or not.
+    """
+    found = read(settings, lambda conn: deliveries.find(conn, message_id, with_body=with_body))
+    if not found:
         raise click.ClickException(f"No delivery has the message id {printable(message_id)}.")
+    documents = [_document(delivery) for delivery in found]
     if is_json:
         emit({"deliveries": documents})
         return
@@ -128,90 +128,79 @@ def show(settings: Settings, *, message_id: str, with_body: bool, is_json: bool)
         console().print(made)
 
 
-@command.command(name="retry")
+@command.command(name="retry", epilog=examples("dead retry --error 23505", "dead retry --all"))
 @ids_argument
 @error_option
 @type_option
 @limit_option
 @all_option
 @json_option
-@pass_settings_unless(operator_problems)
+@pass_settings("operator")
 def retry(settings: Settings, *, is_all: bool, is_json: bool, **filters: Unpack[DeadFilters]) -> None:
-    """Check dead deliveries again with this release, and put those it can use back to pending.
+    """Check dead deliveries again and put usable ones back to pending.
 
-    The others stay dead, with the reason of today.
+    The others stay dead, with the reason that this release finds.
     """
     refuse_unless_meant(filters, is_all=is_all)
+    selection = Selection(DEAD, **filters)
 
     async def replayed(conn: Connection, access: Access) -> Replayed:
-        return await total(replay.replay(conn, access, _selection(filters)))
+        return await total(replay.replay(conn, access, selection))
 
     done = as_operator(settings, replayed)
-    show_replayed(done, is_json=is_json)
-    _refuse_missing(settings, filters, done.queued + done.unusable)
+    present(done, show_replayed, is_json=is_json)
+    _refuse_missing(settings, selection, done.queued + done.unusable)
 
 
-@command.command(name="discard")
+@command.command(name="discard", epilog=examples('dead discard --error bad_shape --reason "sent by a test"'))
 @ids_argument
 @error_option
 @type_option
 @limit_option
 @all_option
-@click.option("--reason", required=True, type=ReasonParam(), help="Why; kept beside the delivery, with its error.")
-@click.option("--by", help="Whose decision it is; default this shell's user.")
+@click.option("--reason", required=True, callback=_reason, help="Kept beside the delivery, with its error.")
+@click.option("--by", help="The name to record for the decision. Default: this shell's user.")
 @json_option
-@pass_settings_unless(operator_problems)
+@pass_settings("operator")
 def discard(
     settings: Settings, *, reason: str, by: str | None, is_all: bool, is_json: bool, **filters: Unpack[DeadFilters]
 ) -> None:
-    """Exclude dead deliveries for good: neither a replay nor a repeat brings them back."""
+    """Exclude dead deliveries for good.
+
+    Neither a replay nor a repeat by the sender brings them back.
+    """
     refuse_unless_meant(filters, is_all=is_all)
-    who = by or _user()
+    selection = Selection(DEAD, **filters)
 
-    async def discarded(conn: Connection, access: Access) -> int:
-        batches = discard_dead(conn, access, _selection(filters), by=who, reason=reason)
-        return sum([n async for n in batches])
+    async def discarding(conn: Connection, access: Access) -> int:
+        return sum([n async for n in discard_dead(conn, access, selection, by=by or _user(), reason=reason)])
 
-    done = as_operator(settings, discarded)
-    if is_json:
-        emit({"discarded": done})
-    else:
-        console().print(f"{amount(done)} excluded for good.")
-    _refuse_missing(settings, filters, done)
+    done = as_operator(settings, discarding)
+    present({"discarded": done}, lambda _: console().print(f"{amount(done)} excluded for good."), is_json=is_json)
+    _refuse_missing(settings, selection, done)
 
 
-def _selection(filters: DeadFilters, states: Sequence[str] = DEAD) -> Selection:
-    return Selection(
-        states=states,
-        message_ids=filters["message_ids"] or None,
-        error_code=filters["error_code"],
-        event_type=filters["event_type"],
-        limit=filters["limit"],
-    )
-
-
-def _refuse_missing(settings: Settings, filters: DeadFilters, found: int) -> None:
-    """Fail when a filter matches nothing, or message ids name nothing dead; the others have been dealt with."""
-    missing = len(set(filters["message_ids"])) - found
-    if missing > 0 and filters["limit"] is None:
-        trouble = f"{amount(missing)} of those named by message id: not dead, or filtered out"
-    elif found == 0 and (filters["message_ids"] or filters["error_code"] or filters["event_type"]):
-        trouble = "Nothing dead matches; `consumer dead list` shows what there is"
+def _refuse_missing(settings: Settings, selection: Selection, found: int) -> None:
+    """Fail if a filter matched nothing, or a message id names no dead delivery; the other deliveries are done."""
+    missing = len(set(selection.message_ids or ())) - found
+    if missing > 0 and selection.limit is None:
+        problem = f"{amount(missing)} of those named by message id: not dead, or filtered out"
+    elif found == 0 and (selection.message_ids or selection.error_code or selection.event_type):
+        problem = "Nothing dead matches; `consumer dead list` shows the dead deliveries"
     else:
         return
-    if retrying := as_operator(settings, partial(_retrying, filters)):
-        trouble += f"; {amount(retrying)} retrying, which `consumer replay --state retrying` would put back at once"
-    raise click.ClickException(f"{trouble}.")
+    raise click.ClickException(read(settings, partial(_explained, problem, selection)))
 
 
-async def _retrying(filters: DeadFilters, conn: Connection, access: Access) -> int:
-    """Count what the filters would match among deliveries that are not dead yet."""
-    async with transaction(conn, access):
-        return sum((await deliveries.count(conn, _selection(filters, ("retrying",)))).values())
+async def _explained(problem: str, selection: Selection, conn: Connection) -> str:
+    """Add the deliveries that match but are not dead yet, and those that were discarded."""
+    if retrying := sum((await deliveries.count(conn, replace(selection, states=("retrying",)))).values()):
+        problem += f"; {amount(retrying)} retrying, which `consumer replay --state retrying` would put back at once"
+    return f"{problem}. {await discarded(conn, selection.message_ids or ())}".rstrip()
 
 
 def _document(found: DeliveryDetails) -> dict[str, object]:
-    """Return a delivery for printing, its body only if it was fetched: as text where it is text."""
+    """Return a delivery for printing; its body, if it was fetched, as text where it is text."""
     document = asdict(found)
     del document["body"]
     if found.body is not None:
@@ -223,7 +212,7 @@ def _document(found: DeliveryDetails) -> dict[str, object]:
 
 
 def _user() -> str | None:
-    """Return the shell's user; a container's may have no name."""
+    """Return the shell's user, or None: a container's user may have no name."""
     with suppress(OSError, KeyError):
         return getpass.getuser()
     return None

@@ -1,4 +1,4 @@
-"""`consumer demo`: the whole product once around, on a database of its own, with its outcome checked."""
+"""`consumer demo`: the whole product on a scratch database, with its outcome checked."""
 
 import asyncio
 import os
@@ -23,9 +23,10 @@ import consumer
 from consumer import logs
 from consumer.cli.addresses import free_port, webhook_url
 from consumer.cli.announcement import until_listening
+from consumer.cli.context import examples
 from consumer.cli.demo_report import show
 from consumer.cli.migrate import migrate
-from consumer.cli.output import console, emit, json_option
+from consumer.cli.output import console, json_option, present
 from consumer.cli.secret import new
 from consumer.embedded import server as embedded
 from consumer.errors import ConsumerError
@@ -38,45 +39,43 @@ from consumer.simulator.checks import SAMPLE, Answered, DemoReport, judge, look
 from consumer.simulator.scenario import SampleRequest, Scenario, write
 from consumer.simulator.sender import Sender
 
-# The same people every time.
+# The same users every time.
 SEED = 2026
 HOST = "127.0.0.1"
-# Enough at once that the intake has something to share a commit among.
+# Enough for the intake to commit several deliveries together.
 CONNECTIONS = 16
-# Many times what a slow machine needs for a thousand deliveries.
+# A slow machine needs a fraction of it for a thousand deliveries.
 DRAIN_SECONDS_MAX = 60.0
 POLL_SECONDS = 0.05
-# What our processes may inherit: the rest could hold settings of an installation, or its secrets.
+# The variables that the processes inherit: the others could be settings or secrets of an installation.
 ENVIRONMENT_NAMES = ("PATH", "HOME", "LD_LIBRARY_PATH", "TMPDIR", "LANG", "LC_ALL", "CONSUMER_PG_BIN")
-# What is shown of the processes' log when something went wrong.
+# Printed of the processes' log after an error.
 LOG_LINES = 20
 
 Say = Callable[[str], None]
 
 
-@click.command(name="demo")
+@click.command(name="demo", epilog=examples("demo", "demo --json"))
 @json_option
 def command(*, is_json: bool) -> None:
-    """Start everything on a scratch database, deliver over a thousand signed events, and check what came of them.
+    """Run everything once on a scratch database.
 
-    It needs no setting, reads none, and leaves nothing behind.
+    It sends more than a thousand signed events over HTTP, waits for the worker, and checks answers and profiles. It
+    reads no setting and leaves nothing behind.
     """
     logs.configure(None, "warning")
-    say: Say = _ignore if is_json else console().print
+    say: Say = (lambda _: None) if is_json else console().print
     scenario = write(Random(SEED), datetime.now(UTC))
     with _scratch() as folder:
         report = _demonstrate(folder, scenario, say)
-    if is_json:
-        emit(report)
-    else:
-        show(report)
+    present(report, show, is_json=is_json)
     if report.differences:
-        raise click.ClickException(f"{len(report.differences)} things are not as they must be.")
+        raise click.ClickException(f"{len(report.differences)} differences from what was expected.")
 
 
 @dataclass(frozen=True, slots=True)
 class DemoRun:
-    """Where one demo takes place."""
+    """The place of one demo."""
 
     settings: Settings
     conninfo: str
@@ -105,7 +104,7 @@ def _demonstrate(folder: Path, scenario: Scenario, say: Say) -> DemoReport:
 
 
 async def _perform(demo: DemoRun, scenario: Scenario, stop: asyncio.Event) -> DemoReport:
-    """Play the scenario to a running group, and end the group whatever happens."""
+    """Play the scenario to a running group, and end the group in any case."""
     with demo.log.open("ab") as log:
         supervising = asyncio.create_task(supervise(_programs(demo.settings, log), stop))
         playing = asyncio.create_task(_play(demo, scenario))
@@ -146,7 +145,7 @@ async def _play(demo: DemoRun, scenario: Scenario) -> DemoReport:
 
 
 def _post_all(settings: Settings, requests: Sequence[SampleRequest]) -> list[Answered]:
-    """Deliver over several connections at once; the order in which they arrive is nobody's."""
+    """Deliver over several connections at once, in no particular order."""
     shares = [requests[n::CONNECTIONS] for n in range(CONNECTIONS)]
     with ThreadPoolExecutor(CONNECTIONS) as pool:
         return list(chain.from_iterable(pool.map(partial(_post, settings), shares)))
@@ -176,7 +175,7 @@ async def _drain(conn: Connection) -> None:
 
 
 def _programs(settings: Settings, log: IO[bytes]) -> list[Program]:
-    """Return the receiver and the worker, with nothing from our environment but what a program needs to run."""
+    """Return the receiver and the worker, with the smallest environment that they can run in."""
     environment = {name: os.environ[name] for name in ENVIRONMENT_NAMES if name in os.environ} | {
         "PYTHONPATH": str(Path(consumer.__file__).parent.parent),
         "CONSUMER_DATA_DIR": str(settings.data_dir),
@@ -195,10 +194,6 @@ def _programs(settings: Settings, log: IO[bytes]) -> list[Program]:
 @contextmanager
 def _scratch() -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="consumer-demo-") as folder:
-        # Started by root, the server runs as another user, who has to come through.
+        # Started by root, the server runs as another user, which must be able to enter the folder.
         Path(folder).chmod(0o711)
         yield Path(folder)
-
-
-def _ignore(_: str) -> None:
-    """Say nothing: a JSON document stands alone."""

@@ -1,9 +1,9 @@
-"""`consumer doctor`: every precondition checked, one line each, with the cure."""
+"""`consumer doctor`: checks every precondition, one line each, with the cure."""
 
 import asyncio
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -21,10 +21,11 @@ from consumer.cli.context import (
     data_dir,
     database,
     database_problems,
+    examples,
     has_urls,
     url,
 )
-from consumer.cli.output import console, emit, json_option
+from consumer.cli.output import console, json_option, present
 from consumer.doctor.check import Check, fail_unless, ok, warn_unless
 from consumer.doctor.installation import check_migrations, check_queue, check_settings
 from consumer.doctor.isolation import isolation, judge_isolation
@@ -43,27 +44,32 @@ from consumer.postgres.connections import (
 from consumer.process.outage import address, error_text
 from consumer.settings.settings import Settings, from_process
 
-# PostgreSQL stops at a full disk, and does not start again before there is room: a gibibyte is a day at the rated load.
+# PostgreSQL stops at a full disk and starts only when there is room again; a gibibyte is a day at the rated load.
 DISK_FREE_MIN = 1024**3
+ACCESSES: Mapping[ProcessKind, Callable[[str], Access]] = {
+    "receiver": receiver_access,
+    "worker": worker_access,
+    "operator": operator_access,
+}
 STYLES = {"ok": "green", "warning": "yellow", "failing": "bold red"}
 
 
-@click.command(name="doctor")
+@click.command(name="doctor", epilog=examples("doctor", "doctor --json"))
 @json_option
 def command(*, is_json: bool) -> None:
-    """Check every precondition, one line each, with the cure; exit with 1 when one fails, warnings aside."""
+    """Check every precondition and name each cure.
+
+    The exit code is 1 if a check fails; a warning does not count.
+    """
     checks = _examine()
     is_well = all(check.state != "failing" for check in checks)
-    if is_json:
-        emit({"ok": is_well, "checks": checks})
-    else:
-        _show(checks)
+    present({"ok": is_well, "checks": checks}, lambda _: _show(checks), is_json=is_json)
     if not is_well:
         click.get_current_context().exit(1)
 
 
 def _examine() -> list[Check]:
-    """Go on to the next precondition for as long as the one before leaves something to look at."""
+    """Check one precondition after another, as far as the earlier ones allow."""
     try:
         settings, problems = from_process(Path.cwd())
     except BadSettings as error:
@@ -88,18 +94,21 @@ async def _examine_database(settings: Settings, conninfos: Mapping[ProcessKind, 
     try:
         conn = await connect(conninfos["operator"], access)
     except psycopg.OperationalError as error:
-        finding = f"{address(conninfos['operator'])}: {error_text(error)}"
-        return _failing("database", [finding], "Start the server, or correct DATABASE_URL.")
+        finding, cure = _refused(error, conninfos["operator"]), "Start the server, or correct DATABASE_URL."
+        return [Check("database", "failing", finding, cure)]
     async with conn:
         checks = [ok("database", f"answered in {time.perf_counter() - started:.3f} s")]
-        # As the login, not in its role: PostgreSQL shows each login its own sessions only.
+        # Without the role, because PostgreSQL shows each login only its own sessions.
         found = await server(conn)
         checks += judge_server(found, skew=found.now - datetime.now(UTC))
         active, isolated = await activity(conn), await isolation(conn, settings.role_prefix)
         checks += judge_room(found, active, unvacuumed=isolated.unvacuumed_tables)
+        migrator = await _migrator(conninfos["migrate"], access, found)
+        if not found.is_migrated:
+            return [*checks, migrator, Check("migrations", "failing", "not migrated yet", "Run `consumer migrate`.")]
         checks += judge_isolation(isolated)
-        logins = {kind: await _login(settings, kind, conninfos[kind], found) for kind in _accesses(settings)}
-        checks += [*logins.values(), await _migrator(conninfos["migrate"], access, found)]
+        logins = {kind: await _login(settings, kind, conninfos[kind], found) for kind in ACCESSES}
+        checks += [*logins.values(), migrator]
         migrated = await _migrations(conn, access)
         checks.append(migrated)
         if migrated.state != "failing":
@@ -110,17 +119,9 @@ async def _examine_database(settings: Settings, conninfos: Mapping[ProcessKind, 
         return checks + await _installation(conn, access, settings, workers=workers)
 
 
-def _accesses(settings: Settings) -> Mapping[ProcessKind, Access]:
-    return {
-        "receiver": receiver_access(settings.role_prefix),
-        "worker": worker_access(settings.role_prefix),
-        "operator": operator_access(settings.role_prefix),
-    }
-
-
 async def _login(settings: Settings, kind: ProcessKind, conninfo: str, home: Server) -> Check:
-    """Try what the process does first; a login that is a superuser is worth a warning on a server of one's own."""
-    name, access = f"{kind}'s login", _accesses(settings)[kind]
+    """Connect as the process does; warn of a superuser unless the server is the embedded one."""
+    name, access = f"{kind}'s login", ACCESSES[kind](settings.role_prefix)
     try:
         async with await connect(conninfo, access) as conn:
             found = await server(conn)
@@ -133,27 +134,27 @@ async def _login(settings: Settings, kind: ProcessKind, conninfo: str, home: Ser
         cure = _cured(kind, grant, is_shared=conninfo == settings.database_url)
         return Check(name, "failing", f"{found.login} may not act as {access.role}", cure)
     except psycopg.OperationalError as error:
-        return Check(name, "failing", f"{address(conninfo)}: {error_text(error)}", f"Correct {VARIABLES[kind]}.")
+        return Check(name, "failing", _refused(error, conninfo), f"Correct {VARIABLES[kind]}.")
     if found.place != home.place:
         return _elsewhere(name, kind, found)
     return warn_unless(
         not (found.is_superuser and has_urls(settings)),
         name,
         f"{found.login} acts as {access.role}" + (", and is a superuser" if found.is_superuser else ""),
-        f"Set {VARIABLES[kind]} to a login of its own that is no superuser: a stolen one would be the whole server.",
+        f"Set {VARIABLES[kind]} to its own login, not a superuser: a stolen superuser owns the whole server.",
     )
 
 
 def _elsewhere(name: str, kind: ProcessKind, found: Server) -> Check:
-    finding = f"{found.login} is in another database than DATABASE_URL leads to: {found.database}"
+    finding = f"{found.login} is in another database than that of DATABASE_URL: {found.database}"
     return Check(name, "failing", finding, f"Let {VARIABLES[kind]} and DATABASE_URL name one database on one server.")
 
 
 def _cured(kind: ProcessKind, grant: str, *, is_shared: bool) -> str:
-    """Return the cure of a login that lacks its role: of one that others use too, first to have one of its own."""
+    """Return the cure for a login that lacks its role: for a shared login, first a separate one."""
     if not is_shared or kind == "operator":
         return grant
-    return f"Set {VARIABLES[kind]} to a login of its own that has the role; or, if one login is to do for all, {grant}"
+    return f"Set {VARIABLES[kind]} to its own login that has the role; or, if all share one login, {grant}"
 
 
 async def _migrator(conninfo: str, access: Access, home: Server) -> Check:
@@ -162,10 +163,10 @@ async def _migrator(conninfo: str, access: Access, home: Server) -> Check:
         async with await connect(conninfo, access) as conn:
             found = await server(conn)
             if is_pooled(conn, found):
-                cure = "Set MIGRATE_DATABASE_URL to a direct connection: the lock of `migrate` belongs to a session."
+                cure = "Set MIGRATE_DATABASE_URL to a direct connection: `migrate` holds its lock in one session."
                 return Check(name, "failing", "through a pooler", cure)
     except psycopg.OperationalError as error:
-        return Check(name, "failing", f"{address(conninfo)}: {error_text(error)}", "Correct MIGRATE_DATABASE_URL.")
+        return Check(name, "failing", _refused(error, conninfo), "Correct MIGRATE_DATABASE_URL.")
     if found.place != home.place:
         return _elsewhere(name, "migrate", found)
     return fail_unless(
@@ -181,13 +182,13 @@ async def _migrations(conn: Connection, access: Access) -> Check:
         async with transaction(conn, access):
             return await check_migrations(conn)
     except NOT_MIGRATED:
-        return Check("migrations", "failing", "none, or another release's", "Run `consumer migrate`.")
+        return Check("migrations", "failing", "the ledger or its role is missing", "Run `consumer migrate`.")
     except postgres.InsufficientPrivilege as error:
-        return Check("migrations", "failing", f"can't be looked at as {access.role} ({error.sqlstate})", "See above.")
+        return Check("migrations", "failing", f"can't be read as {access.role} ({error.sqlstate})", "See above.")
 
 
 async def _rehearsals(settings: Settings, kind: ProcessKind, conninfo: str) -> list[Check]:
-    access = _accesses(settings)[kind]
+    access = ACCESSES[kind](settings.role_prefix)
     checks: list[Check] = []
     try:
         async with await connect(conninfo, access) as conn:
@@ -196,7 +197,7 @@ async def _rehearsals(settings: Settings, kind: ProcessKind, conninfo: str) -> l
                 checks.append(await rehearse_statement(conn, access, settings.projection_sql))
     except psycopg.OperationalError as error:
         name = "application's statement" if checks else f"{kind}'s queries"
-        checks.append(Check(name, "failing", error_text(error), "Look for a transaction that locks the tables."))
+        checks.append(Check(name, "failing", error_text(error), "Find the transaction that locks the tables."))
     return checks
 
 
@@ -204,13 +205,13 @@ async def _installation(conn: Connection, access: Access, settings: Settings, *,
     try:
         async with transaction(conn, access):
             return [await check_settings(conn, settings.shaping), *await check_queue(conn, workers=workers)]
-    # What is wrong with the migrations, the role or its queries was told above, with the cure.
+    # The checks of the migrations, the role and its queries name the cause and the cure.
     except (*NOT_MIGRATED, postgres.InsufficientPrivilege) as error:
-        return _failing("queue", [f"can't be looked at as {access.role} ({error.sqlstate})"], "See above.")
+        return [Check("queue", "failing", f"can't be read as {access.role} ({error.sqlstate})", "See above.")]
 
 
 def _judge_settings(settings: Settings) -> list[Check]:
-    cure = "Nothing breaks; correct the variable to be rid of this."
+    cure = "Nothing breaks; correct the variable to remove this warning."
     return [Check("settings", "warning", warning, cure) for warning in settings.warnings] or [ok("settings", "valid")]
 
 
@@ -228,6 +229,10 @@ def _judge_disk(folder: Path) -> Check:
     return warn_unless(free >= DISK_FREE_MIN, "disk", f"{size(free)} free", f"Make room on the disk of {folder}.")
 
 
+def _refused(error: Exception, conninfo: str) -> str:
+    return f"{address(conninfo)}: {error_text(error, conninfo)}"
+
+
 def _failing(name: str, findings: list[str], cure: str) -> list[Check]:
     return [Check(name, "failing", finding, cure) for finding in findings]
 
@@ -238,5 +243,5 @@ def _show(checks: list[Check]) -> None:
         line = Text.assemble((f"{check.state:9}", STYLES[check.state]), f"{check.name:{width}}  ", cell(check.finding))
         if check.cure:
             line.append(f"  → {printable(check.cure)}")
-        # One line each, however narrow the window: the terminal wraps it, and grep finds it whole.
+        # Never wrapped here: the terminal wraps the line, and grep finds it whole.
         console().print(line, soft_wrap=True)

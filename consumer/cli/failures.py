@@ -1,4 +1,4 @@
-"""What could not be applied, as tables for people."""
+"""Failed deliveries as tables for people."""
 
 from collections.abc import Sequence
 
@@ -11,41 +11,26 @@ ID_CHARACTERS = 36
 
 
 def show_errors(groups: Sequence[ErrorGroup]) -> None:
-    """Print what failed, a line a group."""
+    """Print failed deliveries, one line for each group."""
     columns = ("error", "type", "state", "count", "first", "last", "latest message id", "reason")
-    whole = _whole("latest message id", groups)
-    made = table(*columns, numbers=frozenset({"count"}), whole=whole)
+    made = table(*columns, numbers=frozenset({"count"}), whole=_whole("latest message id", groups))
     for group in groups:
-        made.add_row(
-            cell(group.error_code),
-            cell(group.event_type),
-            group.state,
-            f"{group.deliveries:,}",
-            cell(group.first_at),
-            cell(group.last_at),
-            cell(group.message_id),
-            cell(group.error),
-        )
+        values = (group.first_at, group.last_at, group.message_id, group.error)
+        count = f"{group.deliveries:,}"
+        made.add_row(cell(group.error_code), cell(group.event_type), group.state, count, *map(cell, values))
     console().print(made)
 
 
 def show_each(failed: Sequence[Failed]) -> None:
-    """Print what failed, a line a delivery."""
+    """Print failed deliveries, one line for each."""
     columns = ("message id", "error", "type", "user", "attempts", "failed", "reason")
     made = table(*columns, numbers=frozenset({"attempts"}), whole=_whole("message id", failed))
-    for delivery in failed:
-        made.add_row(
-            cell(delivery.message_id),
-            cell(delivery.error_code),
-            cell(delivery.event_type),
-            cell(delivery.user_id),
-            str(delivery.attempts),
-            cell(delivery.failed_at),
-            cell(delivery.error),
-        )
+    for one in failed:
+        subject = (one.message_id, one.error_code, one.event_type, one.user_id)
+        made.add_row(*map(cell, subject), str(one.attempts), cell(one.failed_at), cell(one.error))
     console().print(made)
 
 
 def _whole(column: str, rows: Sequence[ErrorGroup | Failed]) -> frozenset[str]:
-    """Return the column of ids unless one is so long that nothing would be left for the others."""
+    """Return the column of ids, unless an id is so long that no width would remain for the other columns."""
     return frozenset({column} if all(len(row.message_id) <= ID_CHARACTERS for row in rows) else ())

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import click
 from psycopg import errors as postgres
 
-from consumer.cli.context import database, database_problems, pass_settings_unless
-from consumer.cli.output import console, emit, json_option
+from consumer.cli.context import database, examples, pass_settings
+from consumer.cli.output import console, json_option, present
 from consumer.effects import recorded_settings
 from consumer.postgres import ledger, migrations
 from consumer.postgres.connections import connect, operator_access, worker_access
@@ -16,45 +16,38 @@ from consumer.settings.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class MigrateReport:
-    """What `migrate` did and what is left to do."""
+    """The migrations that were applied and are pending, and the settings that were recorded."""
 
     applied: list[str]
     pending: list[str]
     recorded: list[str]
 
 
-def _problems(settings: Settings, **_: object) -> list[str]:
-    return database_problems(settings, "migrate", is_embedded=False)
-
-
-@click.command(name="migrate")
-@click.option("--check", "is_check", is_flag=True, help="Change nothing; exit with 1 when migrations are pending.")
-@click.option("--settings", "is_forced", is_flag=True, help="Record changed settings of those that shape rows.")
+@click.command(name="migrate", epilog=examples("migrate", "migrate --check", "migrate --settings"))
+@click.option("--check", "is_check", is_flag=True, help="Change nothing; exit with 1 if migrations are pending.")
+@click.option("--settings", "is_forced", is_flag=True, help="Record changed settings that shape rows.")
 @json_option
-@pass_settings_unless(_problems)
+@pass_settings("migrate")
 def command(settings: Settings, *, is_check: bool, is_forced: bool, is_json: bool) -> None:
-    """Apply the migrations that this release carries; any number of replicas may call this at once.
+    """Apply this release's migrations and record its settings.
 
-    Settings that shape rows are recorded the first time. Changed ones are refused, or with --settings recorded; they
-    shape what is applied from then on.
+    Any number of replicas may call this at once. The settings that shape rows are recorded the first time. Later a
+    changed one is refused; --settings records it, and it shapes the deliveries that are applied from then on.
     """
     with database(settings, "migrate") as conninfo:
         if is_check:
             report = MigrateReport(applied=[], pending=asyncio.run(_pending(conninfo, settings)), recorded=[])
         else:
             report = migrate(conninfo, settings, is_forced=is_forced)
-    if is_json:
-        emit(report)
-    else:
-        _show(report)
+    present(report, _show, is_json=is_json)
     if report.pending:
         click.get_current_context().exit(1)
 
 
 def migrate(conninfo: str, settings: Settings, *, is_forced: bool = False) -> MigrateReport:
-    """Apply what is pending, record the settings, and return what that changed.
+    """Apply pending migrations, record the settings, and return both.
 
-    Raises SettingsMismatch when rows were shaped by other settings, unless forced. Must not be called in an event loop.
+    Raises SettingsMismatch if other settings are recorded, unless forced. Must not be called in an event loop.
     """
     applied = migrations.apply(conninfo, settings.role_prefix)
     recorded = asyncio.run(_record(conninfo, settings, is_forced=is_forced))
@@ -81,6 +74,8 @@ def _show(report: MigrateReport) -> None:
         for name in names:
             out.print(f"{verb}  {name}")
     if report.recorded:
-        out.print(f"[green]recorded[/] {', '.join(report.recorded)}, for what is applied from now on", soft_wrap=True)
+        out.print(
+            f"[green]recorded[/] {', '.join(report.recorded)}, for deliveries applied from now on", soft_wrap=True
+        )
     if not report.applied and not report.pending and not report.recorded:
         out.print("The database is up to date.")

@@ -1,31 +1,31 @@
-"""`consumer prune`: apply the retention."""
+"""`consumer prune`: remove old audit rows."""
 
 from datetime import timedelta
 
 import click
 
-from consumer.cli.context import as_operator, operator_problems, pass_settings_unless
+from consumer.cli.context import as_operator, examples, pass_settings
 from consumer.cli.output import console, emit, json_option
 from consumer.operations import prune
 from consumer.postgres.connections import Access, Connection
 from consumer.settings.settings import Settings
 
 
-@click.command(name="prune")
+@click.command(name="prune", epilog=examples("prune", "prune --json"))
 @json_option
-@pass_settings_unless(operator_problems)
+@pass_settings("operator")
 def command(settings: Settings, *, is_json: bool) -> None:
-    """Remove what is kept no longer: audit rows older than AUDIT_RETENTION_DAYS.
+    """Remove audit rows older than AUDIT_RETENTION_DAYS.
 
-    Unset, the audit is kept for ever. Stored deliveries are never removed.
+    If it is not set, the audit is kept for ever. Stored deliveries are never removed.
     """
     days = settings.audit_retention_days
 
     async def pruned(conn: Connection, access: Access) -> int:
         total = 0
         with console(is_error=True).status("pruning the audit") as status:
-            async for removed in prune.prune_audit(conn, access, timedelta(days=days or 0)):
-                total += removed
+            async for rows in prune.prune_audit(conn, access, timedelta(days=days or 0)):
+                total += rows
                 status.update(f"{total:,} audit rows removed")
         return total
 

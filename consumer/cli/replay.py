@@ -1,15 +1,16 @@
 """`consumer replay`: put stored deliveries back to pending."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import TypedDict, Unpack
 from uuid import UUID
 
 import click
 
 from consumer.cli.cells import printable
-from consumer.cli.context import as_operator, operator_problems, pass_settings_unless
-from consumer.cli.output import console, emit, json_option, table
+from consumer.cli.context import as_operator, examples, pass_settings, read
+from consumer.cli.output import console, json_option, present, table
 from consumer.cli.time_param import TimeParam, instant
 from consumer.events.registry import EVENT_TYPES
 from consumer.operations import replay
@@ -17,41 +18,35 @@ from consumer.operations.replay import Replayed
 from consumer.outbox import deliveries
 from consumer.outbox.deliveries import Selection
 from consumer.postgres import session
-from consumer.postgres.connections import Access, Connection, transaction
+from consumer.postgres.connections import Access, Connection
 from consumer.settings.settings import Settings
 
 STATES = ("done", "dead", "retrying")
 
 
 def _known_type(_: click.Context, __: click.Parameter, event_type: str | None) -> str | None:
-    """Doubt a type that this release does not know: it may be stored, and more often it is mistyped."""
+    """Warn of a type that this release does not know: some are stored, but most are typing errors."""
     if event_type is not None and event_type not in EVENT_TYPES:
         click.echo(f"Warning: this release knows no event type {printable(event_type)}.", err=True)
     return event_type
 
 
-error_option = click.option("--error", "error_code", help="With this error code, as `dead list` and `status` show it.")
-type_option = click.option("--type", "event_type", callback=_known_type, help="Of this event type, as user.updated.")
-all_option = click.option("--all", "is_all", is_flag=True, help="Instead of a filter: all of them.")
+def _states(_: click.Context, __: click.Parameter, text: str) -> tuple[str, ...]:
+    states = tuple(part.strip() for part in text.split(","))
+    if unknown := [state for state in states if state not in STATES]:
+        raise click.BadParameter(f"{unknown[0]!r} is not one of {', '.join(STATES)}.")
+    return states
 
 
-class StatesParam(click.ParamType[tuple[str, ...]]):
-    """States with commas between them."""
-
-    name = "states"
-
-    def convert(
-        self, value: str | tuple[str, ...], param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[str, ...]:
-        """Refuse a state that no stored delivery can be taken out of."""
-        states = tuple(part.strip() for part in value.split(",")) if isinstance(value, str) else value
-        if unknown := [state for state in states if state not in STATES]:
-            self.fail(f"{unknown[0]!r} is not one of {', '.join(STATES)}.", param, ctx)
-        return states
+error_option = click.option("--error", "error_code", help="Only with this error code, as `dead list` shows it.")
+type_option = click.option(
+    "--type", "event_type", callback=_known_type, help="Only of this event type, such as user.updated."
+)
+all_option = click.option("--all", "is_all", is_flag=True, help="Take all of them, without a filter.")
 
 
 class ReplayFilters(TypedDict):
-    """Which deliveries are meant, as the command line said it; the states alone are no filter."""
+    """The filters of the command line; the states alone are not one."""
 
     since: datetime | timedelta | None
     until: datetime | timedelta | None
@@ -61,27 +56,22 @@ class ReplayFilters(TypedDict):
     error_code: str | None
 
 
-@click.command(name="replay")
-@click.option(
-    "--since", type=TimeParam(), help="Received from then on: ISO 8601, in UTC unless it says otherwise, or 2h, 3d ago."
+@click.command(
+    name="replay", epilog=examples("replay --since 2h --dry-run", "replay --type user.updated", "replay --all")
 )
-@click.option("--until", type=TimeParam(), help="Received before then.")
+@click.option("--since", type=TimeParam(), help="Only received since then: ISO 8601 (in UTC) or 90s, 2h, 3d ago.")
+@click.option("--until", type=TimeParam(), help="Only received before then.")
 @type_option
-@click.option("--user", "user_id", type=click.UUID, help="Concerning this user.")
-@click.option("--message-id", "message_ids", multiple=True, help="With this message id; may be repeated.")
+@click.option("--user", "user_id", type=click.UUID, help="Only about this user.")
+@click.option("--message-id", "message_ids", multiple=True, help="Only with this message id; may be repeated.")
 @error_option
 @click.option(
-    "--state",
-    "states",
-    type=StatesParam(),
-    default="done,dead",
-    show_default=True,
-    help="Any of done, dead and retrying.",
+    "--state", "states", callback=_states, default="done,dead", show_default=True, help="Of done, dead, retrying."
 )
 @all_option
-@click.option("--dry-run", "is_dry_run", is_flag=True, help="Only count what matches.")
+@click.option("--dry-run", "is_dry_run", is_flag=True, help="Only count the matches.")
 @json_option
-@pass_settings_unless(operator_problems)
+@pass_settings("operator")
 def command(
     settings: Settings,
     *,
@@ -91,46 +81,44 @@ def command(
     is_json: bool,
     **filters: Unpack[ReplayFilters],
 ) -> None:
-    """Put stored deliveries back to pending; workers then apply them again, beside what arrives.
+    """Put stored deliveries back to pending.
 
-    All filters hold at once. Applying twice changes nothing, so a replay may be repeated, and one that was interrupted
-    is finished by a second call. Dead deliveries are checked again by this release; those it can't use either stay
-    dead. Discarded ones are never replayed.
+    Workers apply them again, beside new ones. A delivery must match all filters. Applying twice changes nothing, so a
+    replay may be repeated, and a second call finishes an interrupted one. Dead deliveries are checked again by this
+    release and stay dead if they are still unusable. Discarded ones are never replayed.
     """
     refuse_unless_meant(filters, is_all=is_all)
 
-    async def counted(conn: Connection, access: Access) -> dict[str, int]:
-        selection = _selection(filters, states, await session.now(conn))
-        async with transaction(conn, access):
-            return await deliveries.count(conn, selection)
+    async def counted(conn: Connection) -> dict[str, int]:
+        return await deliveries.count(conn, _selection(filters, states, await session.now(conn)))
 
     async def replayed(conn: Connection, access: Access) -> Replayed:
         return await total(replay.replay(conn, access, _selection(filters, states, await session.now(conn))))
 
     if is_dry_run:
-        matches = dict.fromkeys(states, 0) | as_operator(settings, counted)
-        show_matches(matches, is_json=is_json)
+        matches = dict.fromkeys(states, 0) | read(settings, counted)
+        present({"matches": matches}, _show_matches, is_json=is_json)
         found = sum(matches.values())
     else:
         done = as_operator(settings, replayed)
-        show_replayed(done, is_json=is_json)
+        present(done, show_replayed, is_json=is_json)
         found = done.queued + done.unusable
-    # Nothing may have come in a time or of a type; who names an id or an error expects that it is there.
-    if not found and (filters["message_ids"] or filters["error_code"]):
-        raise click.ClickException(f"Nothing that is {' or '.join(states)} matches; what is pending is due anyway.")
+    # A time or a type may match nothing. An id, a user or an error is expected to be there.
+    if not found and (filters["message_ids"] or filters["user_id"] or filters["error_code"]):
+        raise click.ClickException(read(settings, partial(_mismatch, filters, states)))
 
 
 def refuse_unless_meant(filters: Mapping[str, object], *, is_all: bool) -> None:
     """Refuse a call that names neither a filter nor --all, and one that names both."""
     is_filtered = any(value is not None and value != () for value in filters.values())
     if not is_filtered and not is_all:
-        raise click.UsageError("Say which deliveries by a filter, or --all.")
+        raise click.UsageError("Name the deliveries by a filter, or --all.")
     if is_filtered and is_all:
-        raise click.UsageError("--all leaves no room for a filter; keep one of them.")
+        raise click.UsageError("--all and a filter exclude each other; keep one of them.")
 
 
 async def total(batches: AsyncIterator[Replayed]) -> Replayed:
-    """Add up what each transaction did, and say on a terminal how far it is."""
+    """Add up the transactions, and show the progress on a terminal."""
     done = Replayed(queued=0, unusable=0)
     with console(is_error=True).status("replaying") as status:
         async for batch in batches:
@@ -139,11 +127,27 @@ async def total(batches: AsyncIterator[Replayed]) -> Replayed:
     return done
 
 
-def show_replayed(replayed: Replayed, *, is_json: bool) -> None:
-    """Print what a replay did."""
-    if is_json:
-        emit(replayed)
-        return
+async def discarded(conn: Connection, message_ids: Sequence[str]) -> str:
+    """Return a sentence on each of these deliveries that was discarded."""
+    found = [one for message_id in message_ids for one in await deliveries.find(conn, message_id, with_body=False)]
+    return " ".join(
+        f"Delivery {printable(one.message_id)} was discarded by {printable(one.excluded_by or '')} on "
+        f"{one.excluded_at:%Y-%m-%d}; discarded deliveries are never replayed."
+        for one in found
+        if one.excluded_at
+    )
+
+
+async def _mismatch(filters: ReplayFilters, states: tuple[str, ...], conn: Connection) -> str:
+    """Return why these filters match nothing."""
+    if filters["user_id"] and not await deliveries.has_user(conn, filters["user_id"]):
+        return "No stored delivery concerns this user."
+    sentence = f"Nothing that is {' or '.join(states)} matches; pending deliveries are applied without a replay."
+    return await discarded(conn, filters["message_ids"]) or sentence
+
+
+def show_replayed(replayed: Replayed) -> None:
+    """Print the result of a replay."""
     out = console()
     out.print(f"{amount(replayed.queued)} put back to pending.")
     if n := replayed.unusable:
@@ -151,28 +155,24 @@ def show_replayed(replayed: Replayed, *, is_json: bool) -> None:
         out.print(f"{amount(n)} can't be used by this release either and {stay} dead.", style="yellow")
 
 
-def show_matches(matches: Mapping[str, int], *, is_json: bool) -> None:
-    """Print what a replay would take, by state."""
-    if is_json:
-        emit({"matches": matches})
-        return
+def _show_matches(document: Mapping[str, Mapping[str, int]]) -> None:
     made = table("state", "deliveries", numbers=frozenset({"deliveries"}))
-    for state, n in matches.items():
+    for state, n in document["matches"].items():
         made.add_row(state, f"{n:,}")
     console().print(made)
 
 
 def amount(n: int) -> str:
-    """Return a number of deliveries in words."""
+    """Return a number of deliveries with its noun."""
     return "1 delivery" if n == 1 else f"{n:,} deliveries"
 
 
 def _selection(filters: ReplayFilters, states: tuple[str, ...], now: datetime) -> Selection:
-    """Fix the times; without an end, a replay would run after the deliveries that are done while it runs."""
+    """Fix the times; without an end, a replay would also take the deliveries that are done while it runs."""
     since = None if filters["since"] is None else instant(filters["since"], now)
     until = now if filters["until"] is None else instant(filters["until"], now)
     if since and since >= until:
-        raise click.UsageError("--since must lie before --until, which is now unless told.")
+        raise click.UsageError("--since must lie before --until, which is now by default.")
     return Selection(
         states=states,
         since=since,

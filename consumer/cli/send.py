@@ -1,4 +1,4 @@
-"""`consumer send`: one sample event or more, signed and delivered as the sender would."""
+"""`consumer send`: sample events, signed and delivered as their sender would."""
 
 from collections import Counter
 from datetime import UTC, datetime
@@ -13,21 +13,21 @@ import orjson
 from consumer.cli import secret as secrets
 from consumer.cli.addresses import webhook_url
 from consumer.cli.cells import printable
-from consumer.cli.context import data_dir, has_urls, looked_in, pass_settings
+from consumer.cli.context import data_dir, examples, has_urls, looked_in, pass_settings
 from consumer.cli.output import console, emit, json_option
 from consumer.errors import BadSettings
 from consumer.settings.settings import Settings
 from consumer.simulator.samples import APP_TYPES, SAMPLES, SampleContext, body
 from consumer.simulator.sender import Answer, NotDelivered, Sender, new_message_id
 
-# More deliveries than these are counted, not listed.
+# Further deliveries are counted, not listed.
 LISTED_MAX = 20
-# Enough for the sentence in a refusal, too little for a page of some other server.
+# Enough for the sentence of a refusal, too little for another server's page.
 ERROR_CHARACTERS = 200
 
 
 class Message(TypedDict):
-    """What every delivery of one call has in common."""
+    """What all deliveries of one call share."""
 
     event_type: str
     file: Path | None
@@ -35,7 +35,7 @@ class Message(TypedDict):
     message_id: str | None
 
 
-def _address(_: click.Context, __: click.Parameter, text: str | None) -> str | None:
+def _url(_: click.Context, __: click.Parameter, text: str | None) -> str | None:
     try:
         parts = urlsplit(text or "http://unset")
         is_usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
@@ -46,24 +46,29 @@ def _address(_: click.Context, __: click.Parameter, text: str | None) -> str | N
     return text
 
 
-@click.command(name="send")
+@click.command(
+    name="send", epilog=examples("send user.created", "send user.updated --count 100", "send user.signed_in --json")
+)
 @click.argument("event_type", metavar="TYPE")
 @click.option(
     "--file",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Send exactly these bytes, of this TYPE.",
+    help="Send the bytes of this file instead of a sample.",
 )
-@click.option("--url", callback=_address, help="Default: this machine's receiver, by HOST and PORT.")
-@click.option("--secret", help="Default: the newest configured one, else the one that `up` made.")
-@click.option("--user", "user_id", type=click.UUID, help="Whom the sample is about; default somebody new each time.")
-@click.option("--message-id", help="Default: a new one each time; a repeated id is one event.")
-@click.option("--count", type=click.IntRange(min=1), default=1, show_default=True, help="How many deliveries.")
+@click.option("--url", callback=_url, help="The receiver. Default: this machine's, at HOST and PORT.")
+@click.option("--secret", help="Sign with it. Default: the newest configured one, else that of `up`.")
+@click.option("--user", "user_id", type=click.UUID, help="The sample's user. Default: a new one each time.")
+@click.option("--message-id", help="Default: a new id each time; a repeated id is one event.")
+@click.option("--count", type=click.IntRange(min=1), default=1, show_default=True, help="The number of deliveries.")
 @json_option
-@pass_settings
+@pass_settings()
 def command(
     settings: Settings, *, url: str | None, secret: str | None, count: int, is_json: bool, **message: Unpack[Message]
 ) -> None:
-    """Sign a sample event of TYPE, or a file that holds one, and POST it; exit with 1 unless every answer is a 2xx."""
+    """Sign and POST sample events of TYPE.
+
+    The exit code is 1 unless every answer is a 2xx.
+    """
     event_type = message["event_type"]
     if file := message["file"]:
         _refuse_another_type(file, event_type)
@@ -71,24 +76,31 @@ def command(
         raise click.BadParameter(
             f"there is no sample of {event_type}, only of {', '.join(SAMPLES)}; --file takes any body."
         )
-    address = url or webhook_url(settings, "app" if event_type in APP_TYPES else "stack")
-    with Sender(address, secret=secret or _secret(settings, address)) as sender:
+    url = url or webhook_url(settings, "app" if event_type in APP_TYPES else "stack")
+    with Sender(url, secret=secret or _secret(settings, url)) as sender:
         answers, failure = _send_all(sender, message, count)
     if failure and not answers:
         raise failure
     if is_json:
-        emit({"url": address, "statuses": Counter(answer.status for answer in answers), "answers": answers})
+        emit({"url": url, "statuses": Counter(answer.status for answer in answers), "answers": answers})
     else:
-        _show(event_type, address, answers)
+        _show(event_type, url, answers)
     if failure:
         raise click.ClickException(f"{failure} {len(answers):,} of {count:,} were answered before.")
     if refused := next((answer for answer in answers if not answer.is_accepted), None):
+        if refused.status == 404 and _source(url) == "app":
+            sentence = "The receiver has no /webhooks/app: set APP_WEBHOOK_SECRETS for it and restart it."
+            raise click.ClickException(sentence)
         raise click.ClickException(f"The receiver answered {refused.status}: {refused.text[:ERROR_CHARACTERS]}")
 
 
-def _secret(settings: Settings, address: str) -> str:
-    """Return the secret that the receiver at this address would verify with."""
-    source = "app" if urlsplit(address).path.rstrip("/").endswith("/app") else "stack"
+def _source(url: str) -> str:
+    return "app" if urlsplit(url).path.rstrip("/").endswith("/app") else "stack"
+
+
+def _secret(settings: Settings, url: str) -> str:
+    """Return the secret that the receiver at this URL verifies with."""
+    source = _source(url)
     if known := settings.app_webhook_secrets if source == "app" else settings.stack_webhook_secrets:
         return known[0]
     unset = f"{source.upper()}_WEBHOOK_SECRETS is not set, no --secret is given"
@@ -98,12 +110,12 @@ def _secret(settings: Settings, address: str) -> str:
         if kept := secrets.kept(data_dir(settings), source):
             return kept.read_text().strip()
     except PermissionError:
-        raise BadSettings([f"{unset}, and the one in {looked_in(settings)} is another user's."]) from None
+        raise BadSettings([f"{unset}, and the one in {looked_in(settings)} belongs to another user."]) from None
     raise BadSettings([f"{unset}, and `consumer up` has kept none in {looked_in(settings)}."])
 
 
 def _refuse_another_type(file: Path, event_type: str) -> None:
-    """Refuse a body that names another type; one that can't be read as an event is the sender's business."""
+    """Refuse a body that names another type; a body that is no event may be sent on purpose."""
     try:
         document = orjson.loads(file.read_bytes())
     except orjson.JSONDecodeError:
@@ -114,7 +126,7 @@ def _refuse_another_type(file: Path, event_type: str) -> None:
 
 
 def _send_all(sender: Sender, message: Message, count: int) -> tuple[list[Answer], NotDelivered | None]:
-    """Send until one delivery is not answered; return the answers, and what became of that one."""
+    """Send until one delivery gets no answer; return the answers and that delivery's error."""
     answers: list[Answer] = []
     for _ in range(count):
         try:
@@ -132,7 +144,7 @@ def _send(sender: Sender, message: Message) -> Answer:
     return sender.post(text, message["message_id"] or new_message_id(datetime.now(UTC)))
 
 
-def _show(event_type: str, address: str, answers: list[Answer]) -> None:
+def _show(event_type: str, url: str, answers: list[Answer]) -> None:
     out = console()
     for answer in answers[:LISTED_MAX]:
         colour = "green" if answer.is_accepted else "red"
@@ -140,4 +152,4 @@ def _show(event_type: str, address: str, answers: list[Answer]) -> None:
         out.print(line, soft_wrap=True)
     if len(answers) > LISTED_MAX:
         statuses = ", ".join(f"{n} × {status}" for status, n in Counter(answer.status for answer in answers).items())
-        out.print(f"… {statuses} from {address}", soft_wrap=True)
+        out.print(f"… {statuses} from {url}", soft_wrap=True)

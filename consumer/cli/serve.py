@@ -1,4 +1,4 @@
-"""`consumer serve`: the receiver, one process that stores what senders deliver."""
+"""`consumer serve`: the receiver, one process that verifies and stores deliveries."""
 
 import asyncio
 import logging
@@ -10,7 +10,7 @@ from functools import partial
 import click
 
 from consumer import logs
-from consumer.cli.context import database, database_problems, embedded_option, pass_settings_unless
+from consumer.cli.context import database, embedded_option, examples, pass_settings
 from consumer.events.registry import EVENT_TYPES
 from consumer.metrics import Metrics
 from consumer.postgres.connections import open_pool, receiver_access
@@ -25,29 +25,32 @@ from consumer.receiver.intake import COMMITS_MAX, open_intake
 from consumer.receiver.waits import open_waits
 from consumer.settings.settings import Settings
 from consumer.web.connection_limits import Limits
+from consumer.web.listen import listen
 from consumer.web.server import serve
 
-# One connection a writer, and one more for who only asks: the health check must not wait behind a batch.
+# One connection for each writer and one for reads: the health check must not wait for a batch.
 CONNECTIONS = COMMITS_MAX + 1
-# How long a writer waits for a connection: with the commit it stays below the 5 s in which a sender hears of overload.
+# How long a writer waits for a connection; with the commit it stays below the 5 s in which overload is answered.
 CONNECTION_TIMEOUT = timedelta(seconds=2)
 
 log = logging.getLogger(__name__)
 
 
-def _problems(settings: Settings, *, is_embedded: bool, **_: object) -> list[str]:
-    unset = [] if settings.stack_webhook_secrets else ["STACK_WEBHOOK_SECRETS is not set: nothing could be verified."]
-    return unset + database_problems(settings, "receiver", is_embedded=is_embedded)
+def _problems(settings: Settings, **_: object) -> list[str]:
+    return [] if settings.stack_webhook_secrets else ["STACK_WEBHOOK_SECRETS is not set: nothing could be verified."]
 
 
-@click.command(name="serve")
-@click.option("--host", help="Where to listen; default HOST, else 127.0.0.1.")
-@click.option("--port", type=click.IntRange(0, 65535), help="Default PORT, else 8000; 0 picks a free one.")
+@click.command(name="serve", epilog=examples("serve", "serve --host 0.0.0.0 --port 9000"))
+@click.option("--host", help="The address to listen on. Default: HOST, else 127.0.0.1.")
+@click.option("--port", type=click.IntRange(0, 65535), help="The port; 0: a free one. Default: PORT, else 8000.")
 @embedded_option
 @supervised_option
-@pass_settings_unless(_problems)
+@pass_settings("receiver", _problems)
 def command(settings: Settings, *, host: str | None, port: int | None, is_embedded: bool, is_supervised: bool) -> None:
-    """Run the receiver: verify, store, acknowledge. It starts, and answers 503, while the database is away."""
+    """Run the receiver.
+
+    It verifies, stores and acknowledges deliveries. Without its database it starts too, and answers 503.
+    """
     settings = replace(settings, host=host or settings.host, port=settings.port if port is None else port)
     with database(settings, "receiver", is_embedded=is_embedded) as conninfo:
         run(partial(_receive, settings, conninfo, _verifiers(settings)), is_supervised=is_supervised)
@@ -61,7 +64,7 @@ def _verifiers(settings: Settings) -> Mapping[str, Verifier]:
 
 
 async def _receive(settings: Settings, conninfo: str, senders: Mapping[str, Verifier], stop: asyncio.Event) -> None:
-    """Serve until told to stop; then take nothing new, answer what is in flight and leave."""
+    """Serve until *stop* is set; then accept nothing new, answer the requests in flight and return."""
     access = receiver_access(settings.role_prefix)
     metrics = Metrics(EVENT_TYPES)
     outage = Outage("receiver", conninfo)
@@ -69,7 +72,7 @@ async def _receive(settings: Settings, conninfo: str, senders: Mapping[str, Veri
 
     async def probe() -> str | None:
         reason = readiness.reason or await intake.not_ready_reason()
-        # A pool that lends no connection does not know why; the last attempt to make one does.
+        # The pool does not know why it has no connection; the last attempt to connect does.
         return reason and (outage.reason or reason)
 
     async with (
@@ -78,8 +81,7 @@ async def _receive(settings: Settings, conninfo: str, senders: Mapping[str, Veri
         open_waits(pool, access) as waits,
         serve(
             receiver_app(senders, Store(intake.put, waits.wait_for), probe, metrics),
-            settings.host,
-            settings.port,
+            listen(settings.host, settings.port, "PORT"),
             Limits(body_bytes=settings.max_body_bytes),
             metrics.refused,
         ) as port,
@@ -92,4 +94,4 @@ async def _receive(settings: Settings, conninfo: str, senders: Mapping[str, Veri
 
 
 async def _no_tables() -> None:
-    """Return nothing to show: a receiver's role may not look into the queue."""
+    """Return None: the receiver's role may not read the queue."""

@@ -1,4 +1,4 @@
-"""`consumer status`: how far the queue is, what failed last, and what it all stands on."""
+"""`consumer status`: the queue, the last errors, the migrations and the database."""
 
 import time
 from dataclasses import dataclass
@@ -8,9 +8,9 @@ import click
 from rich.table import Table
 
 from consumer.cli.cells import cell, duration, size
-from consumer.cli.context import as_operator, operator_problems, pass_settings_unless
+from consumer.cli.context import as_operator, examples, pass_settings
 from consumer.cli.failures import show_errors
-from consumer.cli.output import console, emit, json_option, table
+from consumer.cli.output import console, json_option, present, table
 from consumer.doctor.installation import connected
 from consumer.doctor.server import activity, is_pooled, server
 from consumer.outbox import deliveries
@@ -19,26 +19,26 @@ from consumer.postgres import ledger, session
 from consumer.postgres.connections import Access, Connection, transaction
 from consumer.settings.settings import Settings
 
-# What fits below the rest on one screen, of the most frequent ones.
+# The errors shown: as many as fit on one screen, the latest of the most frequent groups.
 ERRORS = 5
 GROUPS = 100
 
 
 @dataclass(frozen=True, slots=True)
 class Database:
-    """Where the tables are."""
+    """The database that holds the tables."""
 
     name: str
     version: str
     size_bytes: int
     latency_ms: float
-    # None behind a pooler: its sessions say nothing of who is connected.
+    # None behind a pooler, because its sessions do not show which processes are connected.
     workers: int | None
 
 
 @dataclass(frozen=True, slots=True)
 class Migrations:
-    """What this release carries, split by what the database has."""
+    """This release's migrations: applied in this database, or pending."""
 
     applied: list[str]
     pending: list[str]
@@ -46,7 +46,7 @@ class Migrations:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """Everything that `status` tells."""
+    """Everything that `status` prints."""
 
     queue: Stats
     last_errors: list[ErrorGroup]
@@ -54,19 +54,16 @@ class Status:
     database: Database
 
 
-@click.command(name="status")
+@click.command(name="status", epilog=examples("status", "status --json"))
 @json_option
-@pass_settings_unless(operator_problems)
+@pass_settings("operator")
 def command(settings: Settings, *, is_json: bool) -> None:
-    """Tell the depth by state, the oldest due age, rates, last errors, migrations and the database.
+    """Show queue, errors and database.
 
-    `pending` and `due` are what a worker would take now; rates are of the last minute.
+    A worker would take the pending and due deliveries now. The rates are of the last minute.
     """
     status = as_operator(settings, _status)
-    if is_json:
-        emit(status)
-    else:
-        _show(status)
+    present(status, _show, is_json=is_json)
 
 
 async def _status(conn: Connection, access: Access) -> Status:
@@ -83,7 +80,7 @@ async def _status(conn: Connection, access: Access) -> Status:
 
 
 async def _database(conn: Connection) -> Database:
-    """Ask as the login, not in its role: PostgreSQL shows each login its own sessions only."""
+    """Ask without the role, because PostgreSQL shows each login only its own sessions."""
     found, active = await server(conn), await activity(conn)
     started = time.perf_counter()
     await session.now(conn)
@@ -112,10 +109,6 @@ def _show(status: Status) -> None:
     facts = Table.grid(padding=(0, 2))
     facts.add_row("migrations", f"{len(status.migrations.applied)} applied, {len(pending)} pending {' '.join(pending)}")
     facts.add_row("workers", connected(database.workers))
-    facts.add_row("database", cell(_described(database)))
+    place = f"{database.name} on PostgreSQL {database.version}"
+    facts.add_row("database", cell(f"{place}, {size(database.size_bytes)}, answers in {database.latency_ms} ms"))
     out.print(facts)
-
-
-def _described(database: Database) -> str:
-    where = f"{database.name} on PostgreSQL {database.version}"
-    return f"{where}, {size(database.size_bytes)}, answers in {database.latency_ms} ms"

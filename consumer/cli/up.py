@@ -1,4 +1,4 @@
-"""`consumer up`: the whole product as one supervised group, on the embedded database unless another is given."""
+"""`consumer up`: receiver and worker as one supervised group, on the embedded database unless another is set."""
 
 import asyncio
 import fcntl
@@ -24,8 +24,9 @@ from consumer.cli.context import (
     data_dir,
     database_problems,
     embedded_option,
+    examples,
     has_urls,
-    pass_settings_unless,
+    pass_settings,
     refuse,
     url,
 )
@@ -40,11 +41,11 @@ from consumer.settings.settings import Settings
 
 PROCESSES: tuple[ProcessKind, ...] = ("receiver", "worker", "migrate")
 OPS_PORT = 8001
-# The receiver's and the worker's ops ports are neighbours.
+# The worker's ops port is the one after the receiver's.
 OPS_PORT_MAX = 65_534
-# Processes whose supervisor was killed end by themselves, most within a second.
+# After a kill of its supervisor a process ends by itself, usually within a second.
 PREDECESSOR_SECONDS = 3.0
-# Shared by each `up` on a data directory: it tells a second one why the ports are taken.
+# Shared by every `up` on a data directory, so that a second one can say why the ports are in use.
 RUNNING_LOCK = "up.lock"
 ASK_SECONDS = 0.1
 
@@ -53,7 +54,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class UpPlan:
-    """What one `up` runs, settled before anything starts."""
+    """What one `up` runs, decided before any process starts."""
 
     settings: Settings
     ops_port: int
@@ -66,10 +67,16 @@ class UpPlan:
         return not has_urls(self.settings)
 
     @property
-    def ports(self) -> Mapping[int, str]:
-        """Where the group listens: a host for each port."""
-        ops_host = self.settings.ops_host
-        return {self.settings.port: self.settings.host, self.ops_port: ops_host, self.ops_port + 1: ops_host}
+    def port_problems(self) -> list[str]:
+        """A sentence on each port that can't be listened on."""
+        host, ops_host = self.settings.host, self.settings.ops_host
+        workers = listen_problem(ops_host, self.ops_port + 1, "OPS_PORT")
+        found = (
+            listen_problem(host, self.settings.port, "PORT"),
+            listen_problem(ops_host, self.ops_port, "OPS_PORT"),
+            workers and f"{workers} It is OPS_PORT + 1, for the worker.",
+        )
+        return [problem for problem in found if problem]
 
 
 def _problems(settings: Settings, *, is_embedded: bool, **_: object) -> list[str]:
@@ -78,23 +85,26 @@ def _problems(settings: Settings, *, is_embedded: bool, **_: object) -> list[str
         for kind in PROCESSES:
             problems += database_problems(settings, kind, is_embedded=is_embedded)
         if not settings.stack_webhook_secrets:
-            problems.append("STACK_WEBHOOK_SECRETS is not set; only for the embedded database is one made.")
+            problems.append("STACK_WEBHOOK_SECRETS is not set; `up` makes one only for the embedded database.")
     elif not is_embedded and (seen := [name for name in PLATFORMS if name in os.environ]):
         problems.append(
             f"DATABASE_URL is not set on a platform ({seen[0]} is); --embedded would use its volatile disk."
         )
     if (settings.ops_port or 0) > OPS_PORT_MAX:
-        problems.append(f"OPS_PORT: must be at most {OPS_PORT_MAX}, for the worker's is the next one.")
+        problems.append(f"OPS_PORT must be at most {OPS_PORT_MAX}, because the worker uses the next port.")
     return list(dict.fromkeys(problems))
 
 
-@click.command(name="up")
-@click.option("--host", help="Where the receiver listens; default HOST, else 127.0.0.1.")
-@click.option("--port", type=click.IntRange(0, 65535), help="Default PORT, else 8000; 0 picks a free one.")
+@click.command(name="up", epilog=examples("up", "up --port 9000", "up --host 0.0.0.0"))
+@click.option("--host", help="The receiver's address. Default: HOST, else 127.0.0.1.")
+@click.option("--port", type=click.IntRange(0, 65535), help="Its port; 0: a free one. Default: PORT, else 8000.")
 @embedded_option
-@pass_settings_unless(_problems)
+@pass_settings(problems=_problems)
 def command(settings: Settings, *, host: str | None, port: int | None, is_embedded: bool) -> None:
-    """Migrate, then run receiver and worker until SIGTERM or Ctrl-C; either is started again when it dies."""
+    """Migrate, then run receiver and worker.
+
+    They run until SIGTERM or Ctrl-C; a process that dies is started again.
+    """
     host, port = host or settings.host, settings.port if port is None else port
     plan = UpPlan(
         settings=replace(settings, host=host, port=port or free_port(host)),
@@ -103,14 +113,14 @@ def command(settings: Settings, *, host: str | None, port: int | None, is_embedd
         secret_files={},
     )
     refuse(_port_problems(plan))
-    with _embedded(plan) if plan.is_embedded else nullcontext(plan) as settled:
-        run(partial(_up, settled))
+    with _embedded(plan) if plan.is_embedded else nullcontext(plan) as final_plan:
+        run(partial(_up, final_plan))
 
 
 def _port_problems(plan: UpPlan) -> list[str]:
-    """Return which ports are taken and by whom, after waiting for a group that was stopped just now to end."""
+    """Return the ports in use, after waiting for a group that was just stopped to end."""
     deadline = time.monotonic() + PREDECESSOR_SECONDS
-    while problems := [problem for port, host in plan.ports.items() if (problem := listen_problem(host, port))]:
+    while problems := plan.port_problems:
         if time.monotonic() > deadline:
             return [*_other_up(plan), *problems]
         time.sleep(ASK_SECONDS)
@@ -118,9 +128,9 @@ def _port_problems(plan: UpPlan) -> list[str]:
 
 
 def _other_up(plan: UpPlan) -> list[str]:
-    """Say so when another `up` runs on this data directory."""
+    """Return a sentence if another `up` runs on this data directory."""
     folder = data_dir(plan.settings)
-    # Where this user may not look, the ports alone are told.
+    # If this user may not read the directory, only the ports are reported.
     with suppress(OSError):
         if plan.is_embedded and (folder / RUNNING_LOCK).is_file():
             if (lock := try_lock_file(folder / RUNNING_LOCK)) is None:
@@ -133,7 +143,7 @@ def _other_up(plan: UpPlan) -> list[str]:
 
 @contextmanager
 def _embedded(plan: UpPlan) -> Iterator[UpPlan]:
-    """Run the embedded server, made if there is none, and keep a secret for each source that has none."""
+    """Run the embedded server, made now if there is none, and keep a secret for each source that has none."""
     folder = data_dir(plan.settings)
     with embedded.server(folder, create=True) as conninfo, lock_file(folder / RUNNING_LOCK, fcntl.LOCK_SH):
         configured = {"stack": plan.settings.stack_webhook_secrets, "app": plan.settings.app_webhook_secrets}
@@ -142,15 +152,15 @@ def _embedded(plan: UpPlan) -> Iterator[UpPlan]:
 
 
 async def _up(plan: UpPlan, stop: asyncio.Event) -> None:
-    """Start the processes at once: they wait for the migrations, and receive and apply as soon as they may."""
-    settling = asyncio.create_task(first_of(stop, _settle(plan)))
-    settling.add_done_callback(partial(_stop_on_failure, stop))
+    """Start the processes at once; they wait for the migrations themselves."""
+    starting = asyncio.create_task(first_of(stop, _start(plan)))
+    starting.add_done_callback(partial(_stop_on_failure, stop))
     await supervise(_programs(plan), stop)
-    await settling
+    await starting
 
 
-def _stop_on_failure(stop: asyncio.Event, settling: "asyncio.Task[None]") -> None:
-    if not settling.cancelled() and settling.exception():
+def _stop_on_failure(stop: asyncio.Event, starting: "asyncio.Task[None]") -> None:
+    if not starting.cancelled() and starting.exception():
         stop.set()
 
 
@@ -166,15 +176,15 @@ def _programs(plan: UpPlan) -> list[Program]:
     ]
 
 
-async def _settle(plan: UpPlan) -> None:
-    """Migrate, and only then say that all is there."""
+async def _start(plan: UpPlan) -> None:
+    """Migrate, then announce the addresses."""
     await _migrate(plan)
-    files, conninfo = plan.secret_files, plan.migrate_conninfo
+    conninfo, files = plan.migrate_conninfo, plan.secret_files
     await announce(plan.settings, ops_port=plan.ops_port, conninfo=conninfo, secret_files=files)
 
 
 async def _migrate(plan: UpPlan) -> None:
-    """Migrate as soon as the database is there; it may boot more slowly than we do."""
+    """Migrate as soon as the database answers; it may start more slowly than `up`."""
     outage = Outage("migrate", plan.migrate_conninfo)
     while True:
         try:

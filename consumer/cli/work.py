@@ -1,4 +1,4 @@
-"""`consumer work`: the worker, one process that applies what the receiver stored."""
+"""`consumer work`: the worker, one process that applies stored deliveries."""
 
 import asyncio
 import logging
@@ -9,7 +9,7 @@ from functools import partial
 import click
 
 from consumer import logs
-from consumer.cli.context import database, database_problems, embedded_option, pass_settings_unless
+from consumer.cli.context import database, embedded_option, examples, pass_settings
 from consumer.errors import ConsumerError
 from consumer.events.registry import EVENT_TYPES
 from consumer.metrics import Metrics
@@ -22,24 +22,23 @@ from consumer.settings.settings import Settings
 from consumer.worker.batch import BatchRunner, drain
 from consumer.worker.loop import Worker
 
-# How much longer than its longest idle pause a loop may take for a turn: a full batch on a slow disk does not, a lost
-# database does.
+# How much longer than its longest idle pause a loop's turn may take: a full batch on a slow disk stays below, a lost
+# database does not.
 TURN_SECONDS_MAX = 15.0
 
 log = logging.getLogger(__name__)
 
 
-def _problems(settings: Settings, *, is_embedded: bool, **_: object) -> list[str]:
-    return database_problems(settings, "worker", is_embedded=is_embedded)
-
-
-@click.command(name="work")
-@click.option("--drain", "is_draining", is_flag=True, help="Return as soon as nothing is due.")
+@click.command(name="work", epilog=examples("work", "work --drain"))
+@click.option("--drain", "is_draining", is_flag=True, help="Return as soon as no delivery is due.")
 @embedded_option
 @supervised_option
-@pass_settings_unless(_problems)
+@pass_settings("worker")
 def command(settings: Settings, *, is_draining: bool, is_embedded: bool, is_supervised: bool) -> None:
-    """Run the worker: apply stored deliveries. It waits while the database is away or a migration is missing."""
+    """Run the worker.
+
+    It applies stored deliveries. It waits while the database is away or a migration is missing.
+    """
     metrics = Metrics(EVENT_TYPES)
     runner = BatchRunner(
         worker_access(settings.role_prefix),
@@ -77,7 +76,7 @@ async def _work(settings: Settings, metrics: Metrics, conninfo: str, runner: Bat
 
 
 async def _drain(settings: Settings, conninfo: str, runner: BatchRunner, stop: asyncio.Event) -> None:
-    """Apply until nothing is due; unlike the loop, give up at the first trouble."""
+    """Apply until no delivery is due; unlike the loop, stop at the first error."""
     if reason := await not_ready_reason(conninfo, runner.access, settings.shaping):
         raise ConsumerError(f"Nothing was applied: {reason}.")
     async with await connect(conninfo, runner.access) as conn:

@@ -1,4 +1,4 @@
-"""Can anybody see or do more in our schemas than they should?"""
+"""Checks of roles, row-level security and grants: can a login see or do more than it should?"""
 
 from dataclasses import dataclass
 
@@ -9,8 +9,8 @@ from consumer.postgres.connections import Connection
 from consumer.postgres.migrations import DUTIES
 from consumer.postgres.queries import query
 
-# Who passes by a policy on every table of identity, by what names these go, and whose members an application's logins
-# are.
+# READERS have a policy on every table of identity, named in POLICIES; an application's logins are members of a role in
+# APPLICATIONS.
 READERS = ("worker", "operator", "app", "tenant", "definer")
 POLICIES = ["worker", "readers", "tenant", "definer"]
 APPLICATIONS = ("app", "tenant")
@@ -18,7 +18,7 @@ APPLICATIONS = ("app", "tenant")
 
 @dataclass(frozen=True, slots=True)
 class Isolation:
-    """What would break the separation of tenants; the last list is for the operator to judge."""
+    """Objects that would break the separation of tenants; the operator judges the last list."""
 
     missing_roles: list[str]
     privileged_roles: list[str]
@@ -33,7 +33,7 @@ class Isolation:
 
 
 async def isolation(conn: Connection, role_prefix: str) -> Isolation:
-    """Read the catalogue; any login may."""
+    """Read the catalogue, which any login may."""
     named = {"roles": DUTIES, "readers": READERS, "applications": APPLICATIONS}
     values = {name: [f"{role_prefix}_{duty}" for duty in duties] for name, duties in named.items()}
     values["policies"] = POLICIES
@@ -45,13 +45,13 @@ async def isolation(conn: Connection, role_prefix: str) -> Isolation:
 
 
 def judge_isolation(found: Isolation) -> list[Check]:
-    """Judge the roles, row-level security and what strangers were granted."""
+    """Judge the roles, row-level security and grants to strangers."""
     return [
         fail_unless(
             not found.missing_roles,
             "roles",
             _missing(found.missing_roles),
-            "Correct ROLE_PREFIX, or run `consumer migrate` as a login that may create roles: it tells a wrong prefix.",
+            "Correct ROLE_PREFIX, or run `consumer migrate` as a login that may create roles: it names a wrong prefix.",
         ),
         fail_unless(
             not found.privileged_roles,
@@ -69,8 +69,7 @@ def judge_isolation(found: Isolation) -> list[Check]:
             f"pass row-level security: {_list(found.bypassing_applications)}"
             if found.bypassing_applications
             else "none passes row-level security",
-            "ALTER ROLE … NOSUPERUSER NOBYPASSRLS, or let the application have another login: where it once forgets to "
-            "take its role, it sees every tenant.",
+            "ALTER ROLE … NOSUPERUSER NOBYPASSRLS, or give the application another login: this one sees every tenant.",
         ),
         fail_unless(
             not found.strangers_privileges,
@@ -78,13 +77,11 @@ def judge_isolation(found: Isolation) -> list[Check]:
             _list(found.strangers_privileges) or "none to PUBLIC, anon or authenticated",
             "REVOKE ALL ON … FROM PUBLIC, and from anon and authenticated where they exist.",
         ),
-        ok("who bypasses row-level security", _list(found.bypassing_roles) or "nobody"),
+        ok("roles that bypass row-level security", _list(found.bypassing_roles) or "none"),
     ]
 
 
 def _judge_tables(found: Isolation) -> Check:
-    if not found.tables:
-        return Check("row-level security", "warning", "there is no table of identity yet", "Run `consumer migrate`.")
     return fail_unless(
         not found.open_tables,
         "row-level security",
@@ -94,9 +91,9 @@ def _judge_tables(found: Isolation) -> Check:
 
 
 def _judge_policies(found: Isolation) -> Check:
-    # Under a wrong ROLE_PREFIX every policy would seem to be somebody else's, and the cure would drop them.
+    # Under a wrong ROLE_PREFIX every policy would seem foreign, and the cure would drop all of them.
     if found.missing_roles:
-        return Check("policies", "failing", "whose they are can't be told without the roles", "See above.")
+        return Check("policies", "failing", "can't be checked without the roles", "See above.")
     wrong = [
         *(f"none on {missing}" for missing in found.unguarded_tables),
         *(f"not ours: {policy}" for policy in found.added_policies),
@@ -105,8 +102,8 @@ def _judge_policies(found: Isolation) -> Check:
         not wrong,
         "policies",
         "; ".join(wrong) or "every reader has its own on every table of identity",
-        "CREATE POLICY as sql/schema.sql shows it, or DROP POLICY: without its own a role sees no row, and through one "
-        "that is not ours may come every tenant's.",
+        "CREATE POLICY as sql/schema.sql shows it, or DROP POLICY: without its policy a role sees no row, and another "
+        "one may show every tenant's rows.",
     )
 
 

@@ -1,4 +1,4 @@
-"""Could each process do its work? Its queries are planned under its role, and none is run."""
+"""Plans the queries of each process under its role, without running them."""
 
 import re
 from collections import defaultdict
@@ -13,8 +13,8 @@ from consumer.postgres.connections import Access, Connection, transaction
 from consumer.postgres.error_classes import code
 from consumer.postgres.queries import query, sql_root
 
-# What each process runs, by folder or name. The queries of a session, of the doctor, of the demo and of the migrator's
-# own login need no grant of ours, nor do those of the catalogue; those of `profiles` run as an application's login.
+# The queries of each process, by folder or name. Those of a session, the doctor, the demo, the migrator's login and the
+# catalogue need no grant of ours; those of `profiles` run under an application's login.
 QUERIES: Mapping[str, Sequence[str]] = {
     "receiver": ("ledger/applied", "recorded_settings/read", "storage/*", "waits/*"),
     "worker": (
@@ -34,7 +34,7 @@ QUERIES: Mapping[str, Sequence[str]] = {
     "operator": ("deliveries/*", "ledger/applied", "prune/audit", "recorded_settings/read"),
 }
 LINE = re.compile(r"^LINE (\d+):", re.MULTILINE)
-# What is said of these names a relation, column, function or schema, and can hold no value: planning reads no row.
+# Their messages name a relation, column, function or schema and can hold no value, because planning reads no row.
 NAMING = (
     postgres.InsufficientPrivilege,
     postgres.InvalidSchemaName,
@@ -45,7 +45,7 @@ NAMING = (
 
 
 def names(duty: str) -> list[str]:
-    """Return the queries of the process with this duty."""
+    """Return the queries of the process with this duty, by name."""
     found = [
         f"{folder.name}/{file.name.removesuffix('.sql')}"
         for folder in (sql_root() / "queries").iterdir()
@@ -57,9 +57,9 @@ def names(duty: str) -> list[str]:
 
 
 async def rehearse(conn: Connection, access: Access, duty: str) -> Check:
-    """Plan every query of a duty under its role: relations, columns, functions and privileges must be there.
+    """Plan every query of a duty under its role, to find missing relations, columns, functions and privileges.
 
-    Raises OperationalError when a table is locked for too long.
+    Raises OperationalError if a table is locked for too long.
     """
     refusals: defaultdict[str, list[str]] = defaultdict(list)
     async with transaction(conn, access):
@@ -69,26 +69,26 @@ async def rehearse(conn: Connection, access: Access, duty: str) -> Check:
     return fail_unless(
         not refusals,
         f"{duty}'s queries",
-        "; ".join(f"{refusal} for {', '.join(wanting)}" for refusal, wanting in refusals.items()) or "all can be run",
-        "Undo what was revoked, renamed or dropped: sql/schema.sql shows each name and grant as `migrate` made it.",
+        "; ".join(f"{refusal} for {', '.join(queries)}" for refusal, queries in refusals.items()) or "all can be run",
+        "Undo the REVOKE, RENAME or DROP: sql/schema.sql shows each name and grant as `migrate` made it.",
     )
 
 
 async def rehearse_statement(conn: Connection, access: Access, statement: bytes) -> Check:
-    """Plan the application's statement as the worker that will run it."""
+    """Plan the application's statement under the worker's role."""
     async with transaction(conn, access):
         error = await _refusal(conn, statement)
     return fail_unless(
         error is None,
         "application's statement",
         f"{_error_text(error)}{_line(error)}" if error else "can be run",
-        f"Correct the file of CONSUMER_PROJECTION_SQL, or grant {access.role} what it touches: `consumer adopt --plan` "
-        "prints how. Until then no profile changes.",
+        f"Correct the file of CONSUMER_PROJECTION_SQL, or grant {access.role} the tables it touches: "
+        "`consumer adopt --plan` prints the grants. Until then no profile changes.",
     )
 
 
 async def _refusal(conn: Connection, statement: bytes) -> psycopg.Error | None:
-    """Return why a statement can't be planned: privileges on all it touches are checked when its plan is explained."""
+    """Return why a statement can't be planned; EXPLAIN checks the privileges on every relation too."""
     try:
         async with conn.transaction(force_rollback=True):
             await conn.execute(b"EXPLAIN " + statement, defaultdict(lambda: None))
@@ -100,11 +100,11 @@ async def _refusal(conn: Connection, statement: bytes) -> psycopg.Error | None:
 
 
 def _error_text(error: psycopg.Error) -> str:
-    said = error.diag.message_primary if isinstance(error, NAMING) else None
-    return f"{said or type(error).__name__} ({code(error)})"
+    message = error.diag.message_primary if isinstance(error, NAMING) else None
+    return f"{message or type(error).__name__} ({code(error)})"
 
 
 def _line(error: psycopg.Error) -> str:
-    """Return where in a file it is, as far as libpq says; the line itself may hold a value."""
+    """Return the line number that libpq reports; the line itself may hold a value."""
     found = LINE.search(str(error))
     return f" in line {found[1]}" if found else ""

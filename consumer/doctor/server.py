@@ -1,4 +1,4 @@
-"""Is the server one that keeps what it acknowledged, and has it room and rest for our work?"""
+"""Checks of the server: its version and durability, its clock, vacuum and connections."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -10,19 +10,19 @@ from consumer.postgres.connections import Connection
 from consumer.postgres.queries import query
 
 VERSION_MIN = 150_000
-# Well above what NTP leaves between two hosts, well below the 300 s after which a signature is refused.
+# NTP keeps two hosts well below it, and it is well below the 300 s after which a signature is refused.
 SKEW_MAX = timedelta(seconds=5)
 # Vacuum must keep every row version younger than the oldest transaction; a claim over 60,000 dead rows took three to
 # fifteen times as long (fault F37), and a busy queue leaves that many in minutes.
 TRANSACTION_MAX = timedelta(minutes=5)
 XMIN_AGE_MAX = 1_000_000
-# The last connections are reserved for superusers, and every deploy runs two generations side by side.
+# The last connections are reserved for superusers, and during a deploy old and new processes run together.
 CONNECTIONS_SHARE_MAX = 0.9
 
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """What the server is, how it is set, and what this login may do there."""
+    """The server, its settings, and this login's rights."""
 
     version: str
     version_number: int
@@ -46,14 +46,19 @@ class Server:
     now: datetime
 
     @property
+    def is_migrated(self) -> bool:
+        """The outbox exists: with its indexes it is never empty."""
+        return self.outbox_bytes > 0
+
+    @property
     def place(self) -> tuple[datetime, int]:
-        """Tell one database on one server from every other, whatever their names and addresses."""
+        """Identify one database on one server, whatever their names and addresses."""
         return self.started_at, self.database_oid
 
 
 @dataclass(frozen=True, slots=True)
 class Activity:
-    """Who is connected and what holds vacuum back."""
+    """The connections, and the transactions that hold vacuum back."""
 
     connections: int
     workers: int
@@ -64,7 +69,7 @@ class Activity:
 
 
 async def server(conn: Connection) -> Server:
-    """Ask the server about itself; any login may."""
+    """Read the server's properties, which any login may."""
     async with conn.cursor(binary=True, row_factory=class_row(Server)) as cursor:
         await cursor.execute(query("server/read"))
         found = await cursor.fetchone()
@@ -73,7 +78,7 @@ async def server(conn: Connection) -> Server:
 
 
 async def activity(conn: Connection) -> Activity:
-    """Ask who else is connected; without pg_read_all_stats others' transactions stay unseen."""
+    """Read the activity of all sessions; without pg_read_all_stats other logins' transactions stay hidden."""
     async with conn.cursor(binary=True, row_factory=class_row(Activity)) as cursor:
         await cursor.execute(query("server/activity"))
         found = await cursor.fetchone()
@@ -82,12 +87,12 @@ async def activity(conn: Connection) -> Activity:
 
 
 def is_pooled(conn: Connection, found: Server) -> bool:
-    """Tell a pooler by the backend it named when the connection was made: not the one that answers."""
+    """Tell whether a pooler answers: it names another backend at the connect than the one that runs queries."""
     return conn.info.backend_pid != found.backend_pid
 
 
 def judge_server(found: Server, *, skew: timedelta) -> list[Check]:
-    """Judge what can't be worked around: what the server is and whether it keeps what it acknowledged."""
+    """Judge the server's version, encoding, durability and clock."""
     return [
         fail_unless(
             found.version_number >= VERSION_MIN,
@@ -117,7 +122,7 @@ def judge_server(found: Server, *, skew: timedelta) -> list[Check]:
             found.synchronous_commit != "off",
             "synchronous_commit",
             found.synchronous_commit,
-            "Our own transactions set it to on; your application's may be lost in a crash.",
+            "Our transactions set it to on; your application's may be lost in a crash.",
         ),
         warn_unless(
             abs(skew) <= SKEW_MAX,
@@ -129,25 +134,25 @@ def judge_server(found: Server, *, skew: timedelta) -> list[Check]:
 
 
 def judge_room(found: Server, active: Activity, *, unvacuumed: list[str]) -> list[Check]:
-    """Judge what slows the queue down in time."""
+    """Judge vacuum, old transactions and connections, which slow the queue down in time."""
     return [
         warn_unless(
             found.has_autovacuum and not unvacuumed,
             "autovacuum",
             f"off for {', '.join(unvacuumed)}" if unvacuumed else _on(found.has_autovacuum),
-            "Switch autovacuum and track_counts on, for each table too: the queue's tables live by it.",
+            "Switch autovacuum and track_counts on, for each table too: the queue's tables need it.",
         ),
         warn_unless(
             active.transaction_seconds <= TRANSACTION_MAX.total_seconds(),
             "old transactions",
             _oldest(active),
-            "End that transaction: vacuum can't remove what became dead since, and claims slow down.",
+            "End that transaction: vacuum can't remove newer dead rows, and claims slow down.",
         ),
         warn_unless(
             active.prepared_transactions == 0,
             "prepared transactions",
             str(active.prepared_transactions),
-            "COMMIT PREPARED or ROLLBACK PREPARED what pg_prepared_xacts lists, unless it is about to be.",
+            "COMMIT PREPARED or ROLLBACK PREPARED the transactions in pg_prepared_xacts, unless they are about to end.",
         ),
         warn_unless(
             active.xmin_age <= XMIN_AGE_MAX,
@@ -159,7 +164,7 @@ def judge_room(found: Server, active: Activity, *, unvacuumed: list[str]) -> lis
             active.connections <= CONNECTIONS_SHARE_MAX * found.connections_max,
             "connections",
             f"{active.connections} of {found.connections_max}",
-            "Raise max_connections, or put a pooler in transaction mode in between.",
+            "Raise max_connections, or use a pooler in transaction mode.",
         ),
         ok("size", f"{found.database_bytes / 1e6:,.0f} MB, of which the outbox {found.outbox_bytes / 1e6:,.0f} MB"),
     ]

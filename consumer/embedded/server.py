@@ -53,8 +53,11 @@ def server(data_dir: Path, *, create: bool) -> Iterator[str]:
             stack.enter_context(_using(installation))
             _start(installation)
         except (OSError, psycopg.Error) as error:
-            place = f"{data_dir} (CONSUMER_DATA_DIR)"
-            raise EmbeddedServerError(f"The embedded PostgreSQL could not be started in {place}: {error}") from error
+            reason = f" in {data_dir} (CONSUMER_DATA_DIR): {error}"
+            file = error.filename if isinstance(error, OSError) else None
+            if file and (data_dir.is_relative_to(file) or Path(file).is_relative_to(data_dir)):
+                reason = f": cannot write {file}: set CONSUMER_DATA_DIR."
+            raise EmbeddedServerError(f"The embedded PostgreSQL could not be started{reason}") from error
         is_over = threading.Event()
         watch = threading.Thread(target=_watch, args=(installation, is_over), name="embedded-watch", daemon=True)
         watch.start()

@@ -172,6 +172,13 @@ async def find(conn: Connection, message_id: str, *, with_body: bool) -> list[De
         return await cursor.fetchall()
 
 
+async def has_user(conn: Connection, user_id: UUID) -> bool:
+    """Tell whether any stored delivery concerns this user."""
+    cursor = await conn.execute(query("deliveries/has_user"), {"user_id": user_id}, binary=True)
+    [(has_user,)] = await cursor.fetchall()
+    return bool(has_user)
+
+
 async def count(conn: Connection, selection: Selection) -> dict[str, int]:
     """Count the matching deliveries by state; states without a match are absent."""
     cursor = await conn.execute(query("deliveries/count"), selection.values(), binary=True)

@@ -52,6 +52,14 @@ SQLSTATES = {
 # Undefined table, insufficient privilege: their messages name a relation, and no value of a row.
 NAMING = ("42P01", "42501")
 
+# By SQLSTATE: the kind of a constraint, and why it refuses a row.
+CONSTRAINTS = {
+    "23503": ("foreign key", "the other table's row is missing, or still refers to this one"),
+    "23505": ("unique constraint", "another row has this value"),
+    "23514": ("check constraint", "the row does not satisfy it"),
+    "23P01": ("exclusion constraint", "it conflicts with another row"),
+}
+
 
 def error_class(error: BaseException) -> ErrorClass:
     """Return the class of an error, by its SQLSTATE where it has one."""
@@ -81,10 +89,18 @@ def summary(error: BaseException) -> str:
     if isinstance(error, BadPayload):
         return str(error)
     if isinstance(error, StatementRefused):
-        return f"CONSUMER_PROJECTION_SQL: {summary(error.reason)}"
+        return f"CONSUMER_PROJECTION_SQL was refused: {_refusal(error.reason)}"
     if not isinstance(error, psycopg.Error):
         return type(error).__name__
     diag = error.diag
     named = diag.message_primary if error.sqlstate in NAMING else None
     parts = (type(error).__name__, diag.schema_name, diag.table_name, diag.constraint_name, named)
     return " ".join(part for part in parts if part)
+
+
+def _refusal(error: BaseException) -> str:
+    """Return why a statement was refused: the table and its constraint, else the summary."""
+    if not isinstance(error, psycopg.Error) or not error.diag.constraint_name or error.sqlstate not in CONSTRAINTS:
+        return summary(error)
+    kind, reason = CONSTRAINTS[error.sqlstate]
+    return f"{error.diag.schema_name}.{error.diag.table_name}, {kind} {error.diag.constraint_name} ({reason})"

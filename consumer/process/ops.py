@@ -13,6 +13,7 @@ from consumer.postgres.connections import Access, connect, transaction
 from consumer.settings.settings import Settings
 from consumer.web.connection_limits import Limits
 from consumer.web.health import Probe
+from consumer.web.listen import listen
 from consumer.web.ops import ops_app
 from consumer.web.server import serve
 
@@ -21,20 +22,21 @@ from consumer.web.server import serve
 async def serve_ops(
     settings: Settings, probe: Probe, metrics: Metrics, tables: Callable[[], Awaitable[Tables | None]]
 ) -> AsyncIterator[None]:
-    """Serve the operator's application while the block runs, where OPS_PORT says so."""
+    """Serve the operator's application on OPS_PORT, if it is set, while the block runs."""
     if settings.ops_port is None:
         yield
         return
-    app = ops_app(probe, metrics, tables)
-    async with serve(app, settings.ops_host, settings.ops_port, Limits(), _refused):
+    listener = listen(settings.ops_host, settings.ops_port, "OPS_PORT")
+    # The metrics of refused requests are about the senders of deliveries.
+    async with serve(ops_app(probe, metrics, tables), listener, Limits(), lambda _: None):
         yield
 
 
 async def read_tables(conninfo: str, access: Access) -> Tables | None:
-    """Return what the gauges show, over a connection of its own; None while the database can't be read."""
+    """Read the gauges' values over a new connection; None while the database can't be read."""
     try:
         async with await connect(conninfo, access) as conn:
-            # Not under the role: PostgreSQL tells each login about its own sessions only.
+            # Without the role, because PostgreSQL shows each login only its own sessions.
             oldest_xmin_seconds, now = await session.oldest_xmin(conn)
             skew = datetime.now(UTC) - now
             async with transaction(conn, access):
@@ -47,7 +49,3 @@ async def read_tables(conninfo: str, access: Access) -> Tables | None:
         oldest_xmin_seconds=oldest_xmin_seconds,
         clock_skew_seconds=skew.total_seconds(),
     )
-
-
-def _refused(_: str) -> None:
-    """Count nothing: the metrics of refused requests are about the senders of deliveries."""

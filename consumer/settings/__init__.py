@@ -1,1 +1,1 @@
-"""Settings, read once at the door from the environment and its files."""
+"""Settings, read once at the start from the environment and its files."""

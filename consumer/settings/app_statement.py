@@ -1,42 +1,43 @@
-"""The statement of CONSUMER_PROJECTION_SQL: one file, one statement, checked as far as its text can tell."""
+"""The statement of CONSUMER_PROJECTION_SQL: one file with one statement, whose text is checked."""
 
 import re
 from pathlib import Path
 
 # It goes to the server with every batch.
 BYTES_MAX = 256 * 1024
-# What EXPLAIN takes, so that the doctor can rehearse it, and what neither ends our transaction nor changes the session.
+# Statements that EXPLAIN takes, so that the doctor can rehearse them. None of them ends our transaction or changes the
+# session.
 VERBS = ("DELETE", "INSERT", "MERGE", "SELECT", "UPDATE", "WITH")
 PARAMETER = "%(user_ids)b"
-# Comments and what stands in quotes: a semicolon in there ends nothing.
+# Comments and quoted text: a semicolon inside them ends nothing.
 OPAQUE = re.compile(
     r"""--[^\n]*|/\*.*?\*/|\bE'(?:[^'\\]|\\.)*'|'[^']*'|"[^"]*"|(\$\w*\$).*?\1""", re.DOTALL | re.IGNORECASE
 )
 
 
 def read(path: str) -> bytes:
-    """Return the statement in a file; ValueError says what is wrong with it."""
+    """Return the statement in a file; raise ValueError that says what is wrong with it."""
     try:
         text = Path(path).expanduser().read_text(encoding="utf-8")
-    except (OSError, RuntimeError, UnicodeDecodeError) as error:  # RuntimeError: the home directory of nobody.
-        raise ValueError(f"{path} cannot be read ({type(error).__name__}).") from None
+    except (OSError, RuntimeError, UnicodeDecodeError) as error:  # RuntimeError: an unknown home directory.
+        raise ValueError(f"names {path}, which cannot be read ({type(error).__name__})") from None
     if problem := _problem(text):
-        raise ValueError(f"{path} {problem}")
+        raise ValueError(f"names {path}, which {problem}")
     return text.encode()
 
 
 def _problem(text: str) -> str | None:
     if len(text.encode()) > BYTES_MAX:
-        return f"is larger than {BYTES_MAX // 1024} kB."
+        return f"is larger than {BYTES_MAX // 1024} kB"
     bare = OPAQUE.sub(" ", text).strip().removesuffix(";").rstrip()
     if not bare:
-        return "holds no statement."
+        return "holds no statement"
     if ";" in bare:
-        return "holds more than one statement; join them by WITH, or SELECT a function that does them."
+        return "holds more than one statement; join them by WITH, or SELECT a function that runs them"
     if (verb := re.split(r"\W", bare, maxsplit=1)[0].upper()) not in VERBS:
-        return f"begins with {verb or bare[0]}; it must with one of {', '.join(VERBS)}."
+        return f"begins with {verb or bare[0]}; it must begin with one of {', '.join(VERBS)}"
     if PARAMETER not in bare:
-        return f"does not use {PARAMETER}::uuid[], the users of whom something is new."
+        return f"does not use {PARAMETER}::uuid[], the users that changed"
     if "%" in text.replace("%%", "").replace(PARAMETER, ""):
-        return f"holds a percent sign that is no {PARAMETER}; write %% for one, in comments too."
+        return f"holds a percent sign outside of {PARAMETER}; write %% for one, in comments too"
     return None

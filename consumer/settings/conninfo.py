@@ -1,4 +1,4 @@
-"""A connection string as people have it, made one that libpq takes."""
+"""Turns the connection strings that people have into ones that libpq accepts."""
 
 import re
 from urllib.parse import unquote
@@ -6,37 +6,40 @@ from urllib.parse import unquote
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
-# What Prisma, SQLAlchemy, asyncpg, node-postgres, Rails, JDBC and Supabase's pages add to a URL and libpq refuses.
+# Parameters that Prisma, SQLAlchemy, asyncpg, node-postgres, Rails, JDBC and Supabase's pages add to a URL, and that
+# libpq refuses.
 ORM_PARAMETERS = re.compile(
     r"ApplicationName|advisory_locks|command_timeout|connection_limit|currentSchema|encoding|pgbouncer|pool|pool_size"
     r"|pool_timeout|prepareThreshold|prepared_statement_cache_size|prepared_statements|schema|socket_timeout|sslaccept"
     r"|sslidentity|statement_cache_size|statement_limit|supa|uselibpqcompat|workaround"
 )
-# libpq's two schemes, and the driver that SQLAlchemy writes behind one.
+# libpq's two schemes, each with the driver that SQLAlchemy appends.
 SCHEME = re.compile(r"(postgres(?:ql)?)(\+\w+)?")
+ENCODING_HINT = "if the password has @ : / # or %, write it percent-encoded"
 
 
 def for_libpq(text: str) -> tuple[str, list[str]]:
-    """Return the string without what libpq refuses, a sentence on each thing dropped; ValueError if it is unreadable.
+    """Return the string that libpq accepts, and a warning for each dropped part; ValueError if it is unreadable.
 
-    What stays is not written anew: libpq reads a plus sign as one, where urlencode writes it for a space.
+    The rest is kept as it was written: urlencode would write a space as a plus sign, which libpq reads as a plus sign.
     """
     url, warnings = _trimmed(text)
     try:
         conninfo_to_dict(url)
-    # libpq's own words quote what it could not read: of a mistyped URL, a piece of the password.
+    # libpq's own message quotes the text that it could not read: a piece of the password, if the URL is mistyped.
     except psycopg.ProgrammingError:
-        raise ValueError("is not a connection string that libpq understands.") from None
+        hint = f"; {ENCODING_HINT}" if "://" in text else ""
+        raise ValueError(f"is not a connection string that libpq understands{hint}") from None
     return url, warnings
 
 
 def _trimmed(text: str) -> tuple[str, list[str]]:
     scheme, separator, rest = text.partition("://")
     if not separator:
-        return text, []  # The other form: key=value.
+        return text, []  # libpq's other form: key=value.
     known = SCHEME.fullmatch(scheme)
     if not known:
-        raise ValueError("must start with postgresql:// or postgres://.")
+        raise ValueError("must start with postgresql:// or postgres://")
     warnings = [f"the driver in {scheme}:// was dropped."] if known[2] else []
     query_at = rest.find("?", rest.rfind("@") + 1)
     if query_at < 0:

@@ -1,4 +1,4 @@
-"""Variables of the environment, each looked up under all its names; what is wrong with them is collected."""
+"""Variables of the environment, each looked up under all its names; their problems are collected."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -15,32 +15,33 @@ N = TypeVar("N", int, float)
 
 Aliases = Mapping[str, tuple[str, ...]]
 
+# Of a bad value: enough for a typing error, too little for a pasted key.
+SHOWN_CHARACTERS = 20
+
 
 class Reader:
-    """Reads variables; a bad one is noted in *faults* and read as its default, so that all faults are found at once."""
+    """Reads variables. A bad value is read as its default and noted in *problems*, so that all are reported together.
 
-    def __init__(self, environment: Mapping[str, str], aliases: Aliases) -> None:
+    *lines* holds the line of each variable that ``.env`` sets.
+    """
+
+    def __init__(self, environment: Mapping[str, str], aliases: Aliases, lines: Mapping[str, int]) -> None:
         self.problems: list[str] = []
         self.warnings: list[str] = []
         self._environment = environment
         self._aliases = aliases
+        self._lines = lines
 
     def value(self, name: str) -> str | None:
         """Return the text under the name, an alias, or in the file that either with ``_FILE`` names; blank is unset."""
-        found = {}
-        for candidate in (name, *self._aliases.get(name, ())):
-            if text := self._text(candidate):
-                found[candidate] = text
-            if text := self._content(f"{candidate}_FILE"):
-                found[f"{candidate}_FILE"] = text
-        if len(set(found.values())) > 1:
-            self.problems.append(f"{' and '.join(found)} name one setting and disagree; keep one of them.")
-        return next(iter(found.values()), None)
+        return self._found(name)[1]
 
-    def parse(self, name: str, convert: Callable[[str], T], default: D) -> T | D:
-        """Return what *convert* makes of the text; its ValueError is the fault."""
-        text = self.value(name)
-        return default if text is None else self._converted(name, text, convert, default)
+    def parse(self, name: str, convert: Callable[[str], T], default: D, *, is_shown: bool = True) -> T | D:
+        """Return the converted text; *convert* raises ValueError with the predicate of a sentence on the variable.
+
+        The sentence quotes the text if *is_shown*.
+        """
+        return self._parsed(self._found(name), convert, default, is_shown=is_shown)
 
     def text(self, name: str, default: str) -> str:
         """Return the text."""
@@ -58,30 +59,51 @@ class Reader:
         """Return the choice that the text names in any case."""
         return self.parse(name, lambda text: _one_of(text, choices), default)
 
-    def words(self, name: str) -> tuple[str, ...]:
-        """Return what spaces and commas separate."""
-        return tuple(filter(None, re.split(r"[\s,]+", self.value(name) or "")))
-
     def signing_secrets(self, name: str) -> tuple[str, ...]:
-        """Return the secrets that spaces and commas separate, the unusable among them too: they are set."""
-        secrets = self.words(name)
-        self.problems += [f"{name}: {problem}" for problem in signing_secrets.problems(secrets)]
+        """Return the secrets, separated by spaces or commas; the unusable ones too, because they are set."""
+        variable, text = self._found(name)
+        secrets = tuple(filter(None, re.split(r"[\s,]+", text or "")))
+        for problem in signing_secrets.problems(secrets):
+            self._note(variable, f"{variable}: {problem.removesuffix('.')}")
         return secrets
 
     def database_url(self, name: str) -> str | None:
-        """Return a connection string that libpq takes; what had to be dropped for that is a warning."""
-        # A bad one is not read as unset: whoever looks for a database would call that a second fault.
-        text = self.value(name)
-        url, warnings = (None, []) if text is None else self._converted(name, text, for_libpq, (text, []))
+        """Return a connection string that libpq takes; warn of each part that had to be dropped."""
+        found = self._found(name)
+        # A bad URL counts as set: a second problem "is not set" would mislead.
+        url, warnings = self._parsed(found, for_libpq, (found[1], []), is_shown=False)
         self.warnings += [f"{name}: {warning}" for warning in warnings]
         return url
 
-    def _converted(self, name: str, text: str, convert: Callable[[str], T], default: D) -> T | D:
+    def _found(self, name: str) -> tuple[str, str | None]:
+        """Return the variable that sets this setting, and its text."""
+        found = {}
+        for candidate in (name, *self._aliases.get(name, ())):
+            if text := self._text(candidate):
+                found[candidate] = text
+            if text := self._content(f"{candidate}_FILE"):
+                found[f"{candidate}_FILE"] = text
+        if len(set(found.values())) > 1:
+            self.problems.append(f"{' and '.join(found)} name one setting and disagree; keep one of them.")
+        return next(iter(found.items()), (name, None))
+
+    def _parsed(
+        self, found: tuple[str, str | None], convert: Callable[[str], T], default: D, *, is_shown: bool
+    ) -> T | D:
+        variable, text = found
         try:
-            return convert(text)
+            return default if text is None else convert(text)
         except ValueError as error:
-            self.problems.append(f"{name}: {error}")
+            # A file may hold a secret that was meant for another variable.
+            is_file = variable.endswith("_FILE")
+            subject = f"The text of {variable}" if is_file else variable
+            quoted = f", not {str(text)[:SHOWN_CHARACTERS]!r}" if is_shown and not is_file else ""
+            self._note(variable, f"{subject} {error}{quoted}")
             return default
+
+    def _note(self, variable: str, problem: str) -> None:
+        line = self._lines.get(variable)
+        self.problems.append(problem + (f" (.env line {line})." if line else "."))
 
     def _text(self, name: str) -> str:
         return self._environment.get(name, "").strip()
@@ -93,17 +115,17 @@ class Reader:
         try:
             text = Path(path).read_text().strip()
         except (OSError, ValueError) as error:  # ValueError: not text.
-            self.problems.append(f"{name}: the file cannot be read ({type(error).__name__}).")
+            self._note(name, f"{name} names a file that cannot be read ({type(error).__name__})")
             return ""
         if not text:
-            self.problems.append(f"{name}: the file is empty.")
+            self._note(name, f"{name} names an empty file")
         return text
 
 
 def _integer(text: str) -> int:
     # Eighteen digits hold every limit here; Python refuses thousands of them with advice for programmers.
     if not re.fullmatch(r"-?[0-9]{1,18}", text):
-        raise ValueError("must be an integer.")
+        raise ValueError("must be a whole number")
     return int(text)
 
 
@@ -111,12 +133,12 @@ def _number(text: str) -> float:
     try:
         return float(text)
     except ValueError:
-        raise ValueError("must be a number.") from None
+        raise ValueError("must be a number") from None
 
 
 def _bounded(value: N, least: N, most: N) -> N:
     if not least <= value <= most:
-        raise ValueError(f"must be from {least} to {most}.")
+        raise ValueError(f"must be from {least} to {most}")
     return value
 
 
@@ -124,4 +146,4 @@ def _one_of(text: str, choices: tuple[C, ...]) -> C:
     for choice in choices:
         if choice == text.lower():
             return choice
-    raise ValueError(f"must be one of {', '.join(choices)}.")
+    raise ValueError(f"must be one of {', '.join(choices)}")

@@ -1,4 +1,4 @@
-"""Settings from the environment: read once at the door, all faults reported together."""
+"""Settings from the environment: read once at the start, all problems reported together."""
 
 import os
 import re
@@ -24,7 +24,7 @@ LOG_LEVELS = ("debug", "info", "warning", "error")
 # Below a kilobyte no user object fits; beyond 64 MB a few requests would fill a small machine's memory.
 BODY_BYTES_MIN = 1024
 BODY_BYTES_MAX = 64 * 1024 * 1024
-# Where a typing error begins rather than a wish: retries over weeks, an hour between polls, a century of deliveries.
+# Larger values are typing errors: retries over weeks, an hour between polls, a century of deliveries.
 ATTEMPTS_MAX = 1000
 POLL_SECONDS_MAX = 3600.0
 RETENTION_DAYS_MAX = 36_500
@@ -33,8 +33,10 @@ POLL_SECONDS_MIN = 0.02
 PORT_MAX = 65_535
 # The widest tolerance the contract allows: an unsigned 32-bit number of seconds.
 TOLERANCE_SECONDS_MAX = 4_294_967_295
-# A role name is at most 63 bytes in PostgreSQL, which keeps "pg_" for itself; the longest suffix is "_receiver".
+# PostgreSQL limits a role name to 63 bytes and reserves "pg_"; the longest suffix is "_receiver".
 ROLE_PREFIX_PATTERN = re.compile(r"(?!pg_)[a-z_][a-z0-9_]{0,49}")
+# A variable in a ``.env`` file.
+ASSIGNMENT = re.compile(r"\s*(?:export\s+)?([A-Z_]+)\s*=")
 ALIASES = {
     "STACK_WEBHOOK_SECRETS": ("STACK_WEBHOOK_SECRET",),
     "APP_WEBHOOK_SECRETS": ("APP_WEBHOOK_SECRET",),
@@ -59,7 +61,7 @@ class ShapingSettings:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What one process was told; the secrets never appear in its repr."""
+    """The settings of one process; its repr shows no secret."""
 
     database_url: str | None = field(default=None, repr=False)
     receiver_database_url: str | None = field(default=None, repr=False)
@@ -76,7 +78,7 @@ class Settings:
     tolerance_seconds: int = 300
     max_attempts: int = 12
     poll_max_seconds: float = 1.0
-    retention_days: int = 90
+    retention_days: int | None = None
     audit_retention_days: int | None = None
     role_prefix: str = "consumer"
     projection_sql: bytes | None = field(default=None, repr=False)
@@ -90,16 +92,19 @@ class Settings:
 
 
 def load(environment: Mapping[str, str]) -> Settings:
-    """Read every variable; raise BadSettings that lists all faults, not only the first."""
+    """Read every variable; raise BadSettings that lists all problems, not only the first."""
     settings, problems = read(environment)
     if problems:
         raise BadSettings(problems)
     return settings
 
 
-def read(environment: Mapping[str, str]) -> tuple[Settings, list[str]]:
-    """Read every variable, and return all that is wrong with them; nothing may be done with the settings then."""
-    reader = Reader(environment, ALIASES)
+def read(environment: Mapping[str, str], lines: Mapping[str, int] | None = None) -> tuple[Settings, list[str]]:
+    """Read every variable, and return all problems too; with a problem the settings must not be used.
+
+    *lines* holds the line of each variable that ``.env`` sets.
+    """
+    reader = Reader(environment, ALIASES, lines or {})
     default = Settings()
     settings = Settings(
         database_url=reader.database_url("DATABASE_URL"),
@@ -122,7 +127,7 @@ def read(environment: Mapping[str, str]) -> tuple[Settings, list[str]]:
         retention_days=reader.integer("RETENTION_DAYS", default.retention_days, 1, RETENTION_DAYS_MAX),
         audit_retention_days=reader.integer("AUDIT_RETENTION_DAYS", None, 1, RETENTION_DAYS_MAX),
         role_prefix=reader.parse("ROLE_PREFIX", _role_prefix, default.role_prefix),
-        projection_sql=reader.parse("CONSUMER_PROJECTION_SQL", app_statement.read, None),
+        projection_sql=reader.parse("CONSUMER_PROJECTION_SQL", app_statement.read, None, is_shown=False),
         stack_api_url=reader.parse("STACK_API_URL", _http_url, default.stack_api_url),
         stack_project_id=reader.value("STACK_PROJECT_ID"),
         stack_secret_server_key=reader.value("STACK_SECRET_SERVER_KEY"),
@@ -149,7 +154,7 @@ def _shaping(reader: Reader) -> ShapingSettings:
 
 def _role_prefix(text: str) -> str:
     if not ROLE_PREFIX_PATTERN.fullmatch(text):
-        raise ValueError("must be at most 50 lower-case letters, digits and underscores, and not start with pg_.")
+        raise ValueError("must be at most 50 lower-case letters, digits and underscores without pg_ in front")
     return text
 
 
@@ -159,12 +164,12 @@ def _company_id(text: str) -> UUID | None:
     try:
         return UUID(text)
     except ValueError:
-        raise ValueError("must be a UUID or none.") from None
+        raise ValueError("must be a UUID or none") from None
 
 
 def _http_url(text: str) -> str:
     if urlsplit(text).scheme not in {"http", "https"}:
-        raise ValueError("must be an http:// or https:// URL.")
+        raise ValueError("must be an http:// or https:// URL")
     return text.rstrip("/")
 
 
@@ -172,18 +177,22 @@ def _folder(text: str) -> Path:
     try:
         return Path(text).expanduser()
     except RuntimeError:
-        raise ValueError("names the home directory of nobody here.") from None
+        raise ValueError("must name the home directory of a known user") from None
 
 
 def dotenv(path: Path) -> dict[str, str]:
-    """Return the variables of a ``.env`` file, nothing when there is none; BadSettings when it can't be read."""
+    """Return the variables of a ``.env`` file, none if it does not exist; BadSettings if it can't be read."""
     try:
         found = dotenv_values(path) if path.is_file() else {}
         return {name: value for name, value in found.items() if value is not None}
     except (OSError, UnicodeDecodeError) as error:
-        raise BadSettings([f"{path}: cannot be read ({type(error).__name__})."]) from error
+        raise BadSettings([f"{path} cannot be read ({type(error).__name__})."]) from error
 
 
 def from_process(directory: Path) -> tuple[Settings, list[str]]:
-    """Read this process's environment over the ``.env`` in *directory*."""
-    return read({**dotenv(directory / ".env"), **os.environ})
+    """Read the ``.env`` in *directory*, and this process's environment, which wins over it."""
+    path = directory / ".env"
+    values = dotenv(path)
+    text = path.read_text(encoding="utf-8").splitlines() if values else []
+    lines = {found[1]: number for number, line in enumerate(text, start=1) if (found := ASSIGNMENT.match(line))}
+    return read({**values, **os.environ}, {name: line for name, line in lines.items() if name not in os.environ})

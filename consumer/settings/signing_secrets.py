@@ -1,4 +1,4 @@
-"""A webhook's signing secret as text, decoded; apart from what verifies with it, which only a receiver may import."""
+"""Decodes webhook signing secrets; apart from the verifier, which only a receiver may import."""
 
 import base64
 
@@ -10,7 +10,7 @@ SECRET_BYTES_MIN = 16
 
 
 def decoded(text: str) -> bytes:
-    """Return the bytes to sign with; ValueError, which shows nothing of them, says why there are none."""
+    """Return the bytes to sign with; raise ValueError, which shows none of them, for an unusable secret."""
     text = text.strip()
     if text.startswith(ASYMMETRIC_PREFIXES):
         raise ValueError("is half of an asymmetric pair; the signing secret starts with whsec_")
@@ -27,7 +27,7 @@ def decoded(text: str) -> bytes:
 
 
 def problems(texts: tuple[str, ...]) -> list[str]:
-    """Return a sentence on each secret that can't be used."""
+    """Return a sentence on each unusable secret."""
     found = []
     for number, text in enumerate(texts, start=1):
         try:

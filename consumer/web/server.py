@@ -10,12 +10,10 @@ from typing import cast
 import uvicorn
 from starlette.types import ASGIApp
 
-from consumer.errors import BadSettings
 from consumer.web.connection_limits import ConnectionLimiter, Limits
+from consumer.web.listen import BACKLOG
 from consumer.web.protocol import LimitedProtocol
 
-# Connections that wait to be accepted; the kernel holds them while a deploy or a burst keeps the event loop busy.
-BACKLOG = 2048
 # A slow body is cut after 5 s and the intake answers within 4 s of the last byte; both at once are rare, and a
 # process has 10 s to end (promise P8).
 SHUTDOWN_SECONDS = 8
@@ -23,18 +21,17 @@ SHUTDOWN_SECONDS = 8
 
 @asynccontextmanager
 async def serve(
-    app: ASGIApp, host: str, port: int, limits: Limits, refused: Callable[[str], None]
+    app: ASGIApp, listener: socket.socket, limits: Limits, refused: Callable[[str], None]
 ) -> AsyncIterator[int]:
     """Serve *app* while the block runs, then refuse new requests and finish those in flight; yield the port.
 
-    Port 0 picks a free one. *refused* gets the code of each request that the protocol refuses. Raises BadSettings
-    when the server can't listen on the address.
+    *refused* gets the code of each request that the protocol refuses.
     """
-    listener = _listen(host, port)
+    host, port = listener.getsockname()[:2]
     server = _Server(_config(app, ConnectionLimiter(limits, refused)))
     serving = asyncio.create_task(server.serve(sockets=[listener]), name=f"server on {host}:{port}")
     try:
-        yield listener.getsockname()[1]
+        yield port
     finally:
         server.should_exit = True
         await serving
@@ -64,13 +61,3 @@ def _config(app: ASGIApp, limiter: ConnectionLimiter) -> uvicorn.Config:
         timeout_keep_alive=limiter.limits.idle_seconds,
         timeout_graceful_shutdown=SHUTDOWN_SECONDS,
     )
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        return socket.create_server((host, port), family=family, backlog=BACKLOG)
-    except OSError as error:
-        # create_server repeats the address in parentheses.
-        reason = str(error.strerror).partition(" (")[0]
-        raise BadSettings([f"Cannot listen on {host}:{port}: {reason}."]) from error
