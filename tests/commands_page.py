@@ -1,0 +1,34 @@
+"""docs/COMMANDS.md from the help texts: `python -m tests.commands_page` writes it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+
+from consumer.cli.main import consumer
+
+PAGE = Path(__file__).parents[1] / "docs" / "COMMANDS.md"
+HEADER = """# Commands
+
+The help text of every command. `python -m tests.commands_page` writes this page from the code.
+"""
+
+
+def commands(command: click.Command, parent: click.Context | None = None) -> Iterator[click.Context]:
+    """Yield the context of a command and of all its subcommands, in the order of the help pages."""
+    name = "consumer" if parent is None else command.name
+    context = click.Context(command, parent, info_name=name, terminal_width=80, **command.context_settings)
+    yield context
+    if isinstance(command, click.Group):
+        for subcommand in filter(None, (command.get_command(context, name) for name in command.list_commands(context))):
+            yield from commands(subcommand, context)
+
+
+def page() -> str:
+    """Return the text of the page."""
+    sections = (f"\n## {found.command_path}\n\n```text\n{found.get_help()}\n```\n" for found in commands(consumer))
+    return HEADER + "".join(sections)
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page())
