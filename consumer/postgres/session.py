@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from psycopg import AsyncConnection
+from psycopg.rows import scalar_row
 
 from consumer.postgres.queries import query
 
@@ -58,6 +59,7 @@ async def oldest_xmin(conn: AsyncConnection[Any]) -> tuple[float, datetime]:
 
 
 async def _value(conn: AsyncConnection[Any], name: str) -> Any:
-    cursor = await conn.execute(query(f"session/{name}"), binary=True)
-    [(value,)] = await cursor.fetchall()
-    return value
+    # An application's connection may have any row factory.
+    async with conn.cursor(binary=True, row_factory=scalar_row) as cursor:
+        await cursor.execute(query(f"session/{name}"))
+        return await cursor.fetchone()
