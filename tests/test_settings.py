@@ -1,14 +1,12 @@
 """The variables of the contract: their defaults, names and limits, and every fault said at once."""
 
 import re
-import typing
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from uuid import UUID
 
 import pytest
 
-from consumer import logs
 from consumer.errors import BadSettings
 from consumer.settings import settings
 from consumer.settings.settings import Settings, ShapingSettings, load
@@ -360,7 +358,3 @@ def test_the_example_shows_the_true_defaults() -> None:
     samples = {"DATABASE_URL", "STACK_WEBHOOK_SECRETS"}
 
     assert load({name: value for _, name, value in example() if name not in samples}) == Settings()
-
-
-def test_settings_and_logs_agree_on_the_formats() -> None:
-    assert typing.get_args(logs.LogFormat) == settings.LOG_FORMATS

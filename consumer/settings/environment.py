@@ -32,10 +32,6 @@ class Reader:
         self._aliases = aliases
         self._lines = lines
 
-    def value(self, name: str) -> str | None:
-        """Return the text under the name, an alias, or in the file that either with ``_FILE`` names; blank is unset."""
-        return self._found(name)[1]
-
     def parse(self, name: str, convert: Callable[[str], T], default: D, *, is_shown: bool = True) -> T | D:
         """Return the converted text; *convert* raises ValueError with the predicate of a sentence on the variable.
 
@@ -43,9 +39,9 @@ class Reader:
         """
         return self._parsed(self._found(name), convert, default, is_shown=is_shown)
 
-    def text(self, name: str, default: str) -> str:
-        """Return the text."""
-        return self.value(name) or default
+    def text(self, name: str, default: D) -> str | D:
+        """Return the text under the name, an alias, or in the file that either with ``_FILE`` names; blank is unset."""
+        return self._found(name)[1] or default
 
     def integer(self, name: str, default: D, least: int, most: int) -> int | D:
         """Return a whole number within both limits."""
@@ -59,7 +55,7 @@ class Reader:
         """Return the choice that the text names in any case."""
         return self.parse(name, lambda text: _one_of(text, choices), default)
 
-    def signing_secrets(self, name: str) -> tuple[str, ...]:
+    def signing_secrets(self, name: str, _: tuple[str, ...] = ()) -> tuple[str, ...]:
         """Return the secrets, separated by spaces or commas; the unusable ones too, because they are set."""
         variable, text = self._found(name)
         secrets = tuple(filter(None, re.split(r"[\s,]+", text or "")))
@@ -67,7 +63,7 @@ class Reader:
             self._note(variable, f"{variable}: {problem.removesuffix('.')}")
         return secrets
 
-    def database_url(self, name: str) -> str | None:
+    def database_url(self, name: str, _: None = None) -> str | None:
         """Return a connection string that libpq takes; warn of each part that had to be dropped."""
         found = self._found(name)
         # A bad URL counts as set: a second problem "is not set" would mislead.

@@ -2,10 +2,11 @@
 
 import os
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 from urllib.parse import urlsplit
 from uuid import UUID
 
@@ -17,9 +18,6 @@ from consumer.settings import app_statement
 from consumer.settings.environment import Reader
 
 DeletePolicy = Literal["soft", "anonymise", "hard"]
-DELETE_POLICIES: tuple[DeletePolicy, ...] = ("soft", "anonymise", "hard")
-LOG_FORMATS: tuple[LogFormat, ...] = ("json", "text")
-LOG_LEVELS = ("debug", "info", "warning", "error")
 
 # Below a kilobyte no user object fits; beyond 64 MB a few requests would fill a small machine's memory.
 BODY_BYTES_MIN = 1024
@@ -44,112 +42,6 @@ ALIASES = {
     "STACK_PROJECT_ID": ("HEXCLAVE_PROJECT_ID", "NEXT_PUBLIC_STACK_PROJECT_ID"),
     "STACK_SECRET_SERVER_KEY": ("HEXCLAVE_SECRET_SERVER_KEY",),
 }
-
-
-@dataclass(frozen=True, slots=True)
-class ShapingSettings:
-    """The settings that shape rows; `migrate` records them in the database."""
-
-    default_company_id: UUID | None = None
-    default_role: str = "member"
-    default_department: str = "General"
-    role_key: str = "role"
-    department_key: str = "department"
-    company_key: str = "company_id"
-    delete_policy: DeletePolicy = "soft"
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """The settings of one process; its repr shows no secret."""
-
-    database_url: str | None = field(default=None, repr=False)
-    receiver_database_url: str | None = field(default=None, repr=False)
-    worker_database_url: str | None = field(default=None, repr=False)
-    migrate_database_url: str | None = field(default=None, repr=False)
-    data_dir: Path | None = None
-    stack_webhook_secrets: tuple[str, ...] = field(default=(), repr=False)
-    app_webhook_secrets: tuple[str, ...] = field(default=(), repr=False)
-    host: str = "127.0.0.1"
-    port: int = 8000
-    ops_host: str = "127.0.0.1"
-    ops_port: int | None = None
-    max_body_bytes: int = 2 * 1024 * 1024
-    tolerance_seconds: int = 300
-    max_attempts: int = 12
-    poll_max_seconds: float = 1.0
-    retention_days: int | None = None
-    audit_retention_days: int | None = None
-    role_prefix: str = "consumer"
-    projection_sql: bytes | None = field(default=None, repr=False)
-    stack_api_url: str = "https://api.stack-auth.com"
-    stack_project_id: str | None = None
-    stack_secret_server_key: str | None = field(default=None, repr=False)
-    log_format: LogFormat | None = None
-    log_level: str = "info"
-    shaping: ShapingSettings = field(default_factory=ShapingSettings)
-    warnings: tuple[str, ...] = ()
-
-
-def load(environment: Mapping[str, str]) -> Settings:
-    """Read every variable; raise BadSettings that lists all problems, not only the first."""
-    settings, problems = read(environment)
-    if problems:
-        raise BadSettings(problems)
-    return settings
-
-
-def read(environment: Mapping[str, str], lines: Mapping[str, int] | None = None) -> tuple[Settings, list[str]]:
-    """Read every variable, and return all problems too; with a problem the settings must not be used.
-
-    *lines* holds the line of each variable that ``.env`` sets.
-    """
-    reader = Reader(environment, ALIASES, lines or {})
-    default = Settings()
-    settings = Settings(
-        database_url=reader.database_url("DATABASE_URL"),
-        receiver_database_url=reader.database_url("RECEIVER_DATABASE_URL"),
-        worker_database_url=reader.database_url("WORKER_DATABASE_URL"),
-        migrate_database_url=reader.database_url("MIGRATE_DATABASE_URL"),
-        data_dir=reader.parse("CONSUMER_DATA_DIR", _folder, None),
-        stack_webhook_secrets=reader.signing_secrets("STACK_WEBHOOK_SECRETS"),
-        app_webhook_secrets=reader.signing_secrets("APP_WEBHOOK_SECRETS"),
-        host=reader.text("HOST", default.host),
-        port=reader.integer("PORT", default.port, 0, PORT_MAX),
-        ops_host=reader.text("OPS_HOST", default.ops_host),
-        ops_port=reader.integer("OPS_PORT", default.ops_port, 0, PORT_MAX),
-        max_body_bytes=reader.integer("MAX_BODY_BYTES", default.max_body_bytes, BODY_BYTES_MIN, BODY_BYTES_MAX),
-        tolerance_seconds=reader.integer("TOLERANCE_SECONDS", default.tolerance_seconds, 0, TOLERANCE_SECONDS_MAX),
-        max_attempts=reader.integer("MAX_ATTEMPTS", default.max_attempts, 1, ATTEMPTS_MAX),
-        poll_max_seconds=reader.number(
-            "POLL_MAX_SECONDS", default.poll_max_seconds, POLL_SECONDS_MIN, POLL_SECONDS_MAX
-        ),
-        retention_days=reader.integer("RETENTION_DAYS", default.retention_days, 1, RETENTION_DAYS_MAX),
-        audit_retention_days=reader.integer("AUDIT_RETENTION_DAYS", None, 1, RETENTION_DAYS_MAX),
-        role_prefix=reader.parse("ROLE_PREFIX", _role_prefix, default.role_prefix),
-        projection_sql=reader.parse("CONSUMER_PROJECTION_SQL", app_statement.read, None, is_shown=False),
-        stack_api_url=reader.parse("STACK_API_URL", _http_url, default.stack_api_url),
-        stack_project_id=reader.value("STACK_PROJECT_ID"),
-        stack_secret_server_key=reader.value("STACK_SECRET_SERVER_KEY"),
-        log_format=reader.choice("LOG_FORMAT", LOG_FORMATS, default.log_format),
-        log_level=reader.choice("LOG_LEVEL", LOG_LEVELS, default.log_level),
-        shaping=_shaping(reader),
-        warnings=tuple(reader.warnings),
-    )
-    return settings, reader.problems
-
-
-def _shaping(reader: Reader) -> ShapingSettings:
-    default = ShapingSettings()
-    return ShapingSettings(
-        default_company_id=reader.parse("DEFAULT_COMPANY_ID", _company_id, default.default_company_id),
-        default_role=reader.text("DEFAULT_ROLE", default.default_role),
-        default_department=reader.text("DEFAULT_DEPARTMENT", default.default_department),
-        role_key=reader.text("ROLE_KEY", default.role_key),
-        department_key=reader.text("DEPARTMENT_KEY", default.department_key),
-        company_key=reader.text("COMPANY_KEY", default.company_key),
-        delete_policy=reader.choice("DELETE_POLICY", DELETE_POLICIES, default.delete_policy),
-    )
 
 
 def _role_prefix(text: str) -> str:
@@ -178,6 +70,99 @@ def _folder(text: str) -> Path:
         return Path(text).expanduser()
     except RuntimeError:
         raise ValueError("must name the home directory of a known user") from None
+
+
+Read = Callable[[Reader, str, Any], Any]
+
+
+def _setting(read: Read, default: Any = None, *, variable: str = "", is_secret: bool = False) -> Any:
+    """Return a field that *read* reads; its variable is the field's name in capitals unless *variable* names it."""
+    return field(default=default, repr=not is_secret, metadata={"read": read, "variable": variable})
+
+
+def _integer(least: int, most: int) -> Read:
+    return lambda reader, name, default: reader.integer(name, default, least, most)
+
+
+def _choice(*choices: str) -> Read:
+    return lambda reader, name, default: reader.choice(name, choices, default)
+
+
+def _parse(convert: Callable[[str], object], *, is_shown: bool = True) -> Read:
+    return lambda reader, name, default: reader.parse(name, convert, default, is_shown=is_shown)
+
+
+@dataclass(frozen=True, slots=True)
+class ShapingSettings:
+    """The settings that shape rows; `migrate` records them in the database."""
+
+    default_company_id: UUID | None = _setting(_parse(_company_id))
+    default_role: str = _setting(Reader.text, "member")
+    default_department: str = _setting(Reader.text, "General")
+    role_key: str = _setting(Reader.text, "role")
+    department_key: str = _setting(Reader.text, "department")
+    company_key: str = _setting(Reader.text, "company_id")
+    delete_policy: DeletePolicy = _setting(_choice("soft", "anonymise", "hard"), "soft")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The settings of one process; its repr shows no secret."""
+
+    database_url: str | None = _setting(Reader.database_url, is_secret=True)
+    receiver_database_url: str | None = _setting(Reader.database_url, is_secret=True)
+    worker_database_url: str | None = _setting(Reader.database_url, is_secret=True)
+    migrate_database_url: str | None = _setting(Reader.database_url, is_secret=True)
+    data_dir: Path | None = _setting(_parse(_folder), variable="CONSUMER_DATA_DIR")
+    stack_webhook_secrets: tuple[str, ...] = _setting(Reader.signing_secrets, (), is_secret=True)
+    app_webhook_secrets: tuple[str, ...] = _setting(Reader.signing_secrets, (), is_secret=True)
+    host: str = _setting(Reader.text, "127.0.0.1")
+    port: int = _setting(_integer(0, PORT_MAX), 8000)
+    ops_host: str = _setting(Reader.text, "127.0.0.1")
+    ops_port: int | None = _setting(_integer(0, PORT_MAX))
+    max_body_bytes: int = _setting(_integer(BODY_BYTES_MIN, BODY_BYTES_MAX), 2 * 1024 * 1024)
+    tolerance_seconds: int = _setting(_integer(0, TOLERANCE_SECONDS_MAX), 300)
+    max_attempts: int = _setting(_integer(1, ATTEMPTS_MAX), 12)
+    poll_max_seconds: float = _setting(partial(Reader.number, least=POLL_SECONDS_MIN, most=POLL_SECONDS_MAX), 1.0)
+    retention_days: int | None = _setting(_integer(1, RETENTION_DAYS_MAX))
+    audit_retention_days: int | None = _setting(_integer(1, RETENTION_DAYS_MAX))
+    role_prefix: str = _setting(_parse(_role_prefix), "consumer")
+    projection_sql: bytes | None = _setting(
+        _parse(app_statement.read, is_shown=False), variable="CONSUMER_PROJECTION_SQL", is_secret=True
+    )
+    stack_api_url: str = _setting(_parse(_http_url), "https://api.stack-auth.com")
+    stack_project_id: str | None = _setting(Reader.text)
+    stack_secret_server_key: str | None = _setting(Reader.text, is_secret=True)
+    log_format: LogFormat | None = _setting(_choice("json", "text"))
+    log_level: str = _setting(_choice("debug", "info", "warning", "error"), "info")
+    shaping: ShapingSettings = field(default_factory=ShapingSettings)
+    warnings: tuple[str, ...] = ()
+
+
+def load(environment: Mapping[str, str]) -> Settings:
+    """Read every variable; raise BadSettings that lists all problems, not only the first."""
+    settings, problems = read(environment)
+    if problems:
+        raise BadSettings(problems)
+    return settings
+
+
+def read(environment: Mapping[str, str], lines: Mapping[str, int] | None = None) -> tuple[Settings, list[str]]:
+    """Read every variable, and return all problems too; with a problem the settings must not be used.
+
+    *lines* holds the line of each variable that ``.env`` sets.
+    """
+    reader = Reader(environment, ALIASES, lines or {})
+    values, shaping = _values(reader, Settings), ShapingSettings(**_values(reader, ShapingSettings))
+    return Settings(**values, shaping=shaping, warnings=tuple(reader.warnings)), reader.problems
+
+
+def _values(reader: Reader, settings: type[Settings | ShapingSettings]) -> dict[str, Any]:
+    readable = [setting for setting in fields(settings) if "read" in setting.metadata]
+    return {
+        each.name: each.metadata["read"](reader, each.metadata["variable"] or each.name.upper(), each.default)
+        for each in readable
+    }
 
 
 def dotenv(path: Path) -> dict[str, str]:
