@@ -1406,7 +1406,7 @@ CREATE POLICY tenant ON identity.company_members FOR SELECT TO consumer_tenant U
 -- Name: profile_audit tenant; Type: POLICY; Schema: identity; Owner: -
 --
 
-CREATE POLICY tenant ON identity.profile_audit FOR SELECT TO consumer_tenant USING (((company_id = identity.current_company_id()) AND (EXISTS ( SELECT
+CREATE POLICY tenant ON identity.profile_audit FOR SELECT TO consumer_tenant USING (((company_id = identity.current_company_id()) AND ( SELECT identity.is_current_company_active() AS is_current_company_active) AND (EXISTS ( SELECT
    FROM identity.profiles p
   WHERE (p.user_id = profile_audit.user_id)))));
 

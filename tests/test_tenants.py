@@ -140,6 +140,7 @@ def test_a_deleted_company_sees_nothing_at_once_and_before_its_users_have_anothe
     for table, key in KEYS.items():
         assert seen(world.url, f"SELECT {key} FROM identity.{table}", company=world.ours) == []
     assert seen(world.url, "SELECT id FROM identity.companies", user=world.ada) == []
+    assert seen(world.url, "SELECT id FROM identity.profile_audit", company=world.ours, user=world.ada) == []
 
 
 def test_an_anonymous_user_is_a_member_and_no_person(world: World) -> None:

@@ -193,6 +193,7 @@ CREATE POLICY tenant ON identity.stack_user_profiles FOR SELECT TO consumer_tena
 -- stay hidden.
 CREATE POLICY tenant ON identity.profile_audit FOR SELECT TO consumer_tenant USING (
     company_id = identity.current_company_id()
+    AND (SELECT identity.is_current_company_active())
     AND EXISTS (
         SELECT FROM identity.profiles AS p
         WHERE p.user_id = profile_audit.user_id
