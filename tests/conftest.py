@@ -11,7 +11,7 @@ import pytest
 from consumer.embedded import server as embedded
 from consumer.postgres import migrations
 from consumer.settings.settings import ShapingSettings
-from tests.support import empty, plain_owner, record, scratch_database
+from tests.support.databases import empty, plain_owner, record, scratch_database
 
 
 @pytest.fixture(scope="session")

@@ -10,10 +10,10 @@ import orjson
 import psycopg
 import pytest
 
-from tests.application_support import tables
-from tests.factories import membership, team_event, user_deleted, user_updated
-from tests.operator_cli import arrive, call, facts
-from tests.support import rows
+from tests.support.application import tables
+from tests.support.cli import arrive, call, facts
+from tests.support.databases import rows
+from tests.support.factories import membership, team_event, user_deleted, user_updated
 from tests.test_application import change, failures, make_due
 from tests.test_doctor import examined
 

@@ -9,10 +9,10 @@ import pytest
 from psycopg.conninfo import make_conninfo
 
 from consumer.settings import app_statement
-from tests.application_support import tables
-from tests.factories import membership, team_event, user_updated
-from tests.operator_cli import arrive, call, facts
-from tests.support import rows
+from tests.support.application import tables
+from tests.support.cli import arrive, call, facts
+from tests.support.databases import rows
+from tests.support.factories import membership, team_event, user_updated
 
 DATA = Path(__file__).parent / "data" / "adopt"
 TABLE = "CREATE SCHEMA app; CREATE TABLE app.{}"

@@ -10,11 +10,11 @@ import psycopg
 import pytest
 from psycopg.errors import ForeignKeyViolation
 
-from tests.application_support import tables
-from tests.cli_support import ROOT, invoke, on
-from tests.factories import user_deleted, user_updated
-from tests.operator_cli import arrive, call
-from tests.support import rows
+from tests.support.application import tables
+from tests.support.cli import arrive, call
+from tests.support.databases import rows
+from tests.support.factories import user_deleted, user_updated
+from tests.support.processes import ROOT, invoke, on
 from tests.test_application import change, failures
 
 PAGE = (ROOT / "docs" / "ADOPT.md").read_text()

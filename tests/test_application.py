@@ -18,10 +18,10 @@ from consumer.postgres.connections import connect, worker_access
 from consumer.postgres.error_classes import code, error_class
 from consumer.settings.settings import DeletePolicy, ShapingSettings
 from consumer.worker.batch import Batch, BatchRunner, drain
-from tests.application_support import SCHEMA, STATEMENT, tables
-from tests.factories import delivery, membership, permission, team_event, user_deleted, user_updated
-from tests.operator_cli import arrive, call, facts, states
-from tests.support import record, rows
+from tests.support.application import SCHEMA, STATEMENT, tables
+from tests.support.cli import arrive, call, facts, states
+from tests.support.databases import record, rows
+from tests.support.factories import delivery, membership, permission, team_event, user_deleted, user_updated
 from tests.test_doctor import examined
 
 ACCESS = replace(worker_access("consumer"), lock_timeout=timedelta(milliseconds=100))

@@ -6,8 +6,8 @@ from uuid import uuid4
 import pytest
 
 from consumer.settings.settings import ShapingSettings
-from tests.factories import user_deleted, user_updated
-from tests.support import record, rows, schema_change
+from tests.support.databases import record, rows, schema_change
+from tests.support.factories import user_deleted, user_updated
 from tests.test_effects import applied, audit
 from tests.test_worker import run_once, stored, worker
 

@@ -4,7 +4,7 @@ import psycopg
 import pytest
 
 from consumer.postgres.migrations import DUTIES
-from tests.support import rows
+from tests.support.databases import rows
 
 OURS = "nspname IN ('consumer', 'identity')"
 # Who reads the users' data, each by a policy of its own on every table.

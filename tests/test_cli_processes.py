@@ -11,7 +11,9 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
-from tests.cli_support import (
+from tests.faults.proxy import wire
+from tests.support.databases import scratch_database
+from tests.support.processes import (
     EXIT_SECONDS,
     HOST,
     ask,
@@ -24,8 +26,6 @@ from tests.cli_support import (
     running,
     until,
 )
-from tests.faults.proxy import wire
-from tests.support import scratch_database
 
 NAME = "consumer_cli_test"
 

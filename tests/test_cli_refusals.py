@@ -9,7 +9,7 @@ import pytest
 from consumer.cli import up
 from consumer.cli.context import PLATFORMS, looked_in
 from consumer.settings.settings import Settings
-from tests.cli_support import APP_SECRET, HOST, SECRET, invoke, ports
+from tests.support.processes import APP_SECRET, HOST, SECRET, invoke, ports
 
 PASSWORD = "hunter2"
 NOBODY_LISTENS = f"postgresql://somebody:{PASSWORD}@127.0.0.1:1/stack"

@@ -6,7 +6,7 @@ import click
 import pytest
 
 from consumer.cli.main import consumer
-from tests.commands_page import PAGE, commands, page
+from tests.support.commands_page import PAGE, commands, page
 
 HELP = {found.command_path: found.get_help() for found in commands(consumer)}
 
@@ -18,7 +18,7 @@ def examples(text: str) -> list[str]:
 
 
 def test_the_page_holds_every_help_text() -> None:
-    assert PAGE.read_text() == page(), "run `python -m tests.commands_page`"
+    assert PAGE.read_text() == page(), "run `python -m tests.support.commands_page`"
 
 
 @pytest.mark.parametrize("command", HELP)

@@ -5,8 +5,8 @@ from uuid import UUID, uuid4
 import pytest
 
 from consumer.outbox.storage import Delivery
-from tests.factories import delivery, membership, permission, snapshot, team, team_event, user_updated
-from tests.support import rows
+from tests.support.databases import rows
+from tests.support.factories import delivery, membership, permission, snapshot, team, team_event, user_updated
 from tests.test_effects import applied
 
 

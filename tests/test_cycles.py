@@ -17,8 +17,8 @@ from consumer.web.listen import listen
 from consumer.web.server import serve
 from consumer.worker.batch import BatchRunner
 from consumer.worker.loop import Worker
-from tests.factories import user_updated
-from tests.support import rows
+from tests.support.databases import rows
+from tests.support.factories import user_updated
 
 CYCLES = 20
 RECEIVER, WORKER = receiver_access("consumer"), worker_access("consumer")

@@ -16,9 +16,9 @@ from consumer.cli.failures import show_each, show_errors
 from consumer.cli.output import table
 from consumer.outbox.deliveries import ErrorGroup, Failed
 from consumer.outbox.storage import Delivery
-from tests.factories import delivery, user_updated
-from tests.operator_cli import arrive, call, facts, set_aside, states, work
-from tests.support import rows
+from tests.support.cli import arrive, call, facts, set_aside, states, work
+from tests.support.databases import rows
+from tests.support.factories import delivery, user_updated
 
 BROKEN = b'{"type": "user.updated", "data": {}}'
 # Ends rich's markup, clears the screen, turns the line around, ends it.

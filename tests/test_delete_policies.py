@@ -10,8 +10,8 @@ import pytest
 
 from consumer.outbox.storage import Delivery
 from consumer.settings.settings import DeletePolicy, ShapingSettings
-from tests.factories import membership, user_deleted, user_updated
-from tests.support import record, rows
+from tests.support.databases import record, rows
+from tests.support.factories import membership, user_deleted, user_updated
 from tests.test_effects import applied, audit, profile
 
 PERSONAL = ("Mallory", "mallory@example.com", "https://example.com/mallory.png")

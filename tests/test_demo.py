@@ -17,7 +17,7 @@ from consumer.events.registry import EVENT_TYPES
 from consumer.simulator.checks import Answered, DemoTables, OutcomeCount, judge
 from consumer.simulator.samples import APP_TYPES, SAMPLES, SampleContext, body
 from consumer.simulator.scenario import REQUEST_KINDS, ExpectedProfile, Scenario, write
-from tests.cli_support import running
+from tests.support.processes import running
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 # For three processes and a new database on a busy machine of two cores; 4 s when it is idle.

@@ -3,7 +3,7 @@
 import re
 
 from consumer.cli.main import COMMANDS
-from tests.cli_support import ROOT
+from tests.support.processes import ROOT
 
 
 def test_every_module_is_on_the_code_map() -> None:

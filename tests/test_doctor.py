@@ -33,10 +33,10 @@ from consumer.embedded import server as embedded
 from consumer.postgres import migrations
 from consumer.postgres.connections import connect, worker_access
 from consumer.settings.settings import ShapingSettings
-from tests.factories import edited, user_updated
-from tests.operator_cli import arrive, call, set_aside
-from tests.pooler import pooled
-from tests.support import record, scratch_database
+from tests.support.cli import arrive, call, set_aside
+from tests.support.databases import record, scratch_database
+from tests.support.factories import edited, user_updated
+from tests.support.pooler import pooled
 
 HEALTHY = Server(
     version="18.6",

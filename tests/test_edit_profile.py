@@ -14,9 +14,9 @@ from psycopg.types.json import Jsonb
 from consumer.errors import BadPayload
 from consumer.events.check import check
 from consumer.providers.payload import TEXT_MAX
-from tests.factories import user_updated
-from tests.operator_cli import arrive, work
-from tests.support import rows
+from tests.support.cli import arrive, work
+from tests.support.databases import rows
+from tests.support.factories import user_updated
 from tests.test_effects import profile
 
 USER_ID = UUID(int=7)

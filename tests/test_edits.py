@@ -11,12 +11,12 @@ import pytest
 from consumer.outbox.storage import Delivery
 from consumer.postgres.connections import connect, worker_access
 from consumer.settings.settings import DeletePolicy, ShapingSettings
-from tests import model
-from tests.factories import delivery, edited, membership, snapshot, team_event, user_deleted, user_updated
-from tests.support import apply_next, put, record, replay_everything, rows
+from tests.support import model
+from tests.support.databases import apply_next, put, record, replay_everything, rows
+from tests.support.factories import delivery, edited, membership, snapshot, team_event, user_deleted, user_updated
 from tests.test_delete_policies import referred_to, under
 from tests.test_effects import applied, audit, profile
-from tests.test_homes import held_apart, home, placed_in, rehomed
+from tests.test_rehome import held_apart, home, placed_in, rehomed
 
 FIELDS = "role_type, department"
 

@@ -14,8 +14,8 @@ from consumer.outbox.storage import Delivery
 from consumer.postgres.connections import connect, worker_access
 from consumer.providers.stack.message_ids import occurred_at
 from consumer.settings.settings import ShapingSettings
-from tests.factories import delivery, snapshot, user_deleted, user_updated
-from tests.support import apply_next, put, record, rows
+from tests.support.databases import apply_next, put, record, rows
+from tests.support.factories import delivery, snapshot, user_deleted, user_updated
 
 DATA = Path(__file__).parent / "data"
 ACCESS = worker_access("consumer")

@@ -17,8 +17,8 @@ from consumer.events.json_limits import NOT_JSON, NUL, NUMBER_OUT_OF_RANGE, TOO_
 from consumer.events.registry import EVENT_TYPES
 from consumer.providers.payload import BAD_SHAPE, Id, Millis
 from consumer.providers.stack.payloads import MISSING_EMAIL, MISSING_NAME
-from tests.json_texts import NESTS, NUMBERS, ODDITIES, STRINGS
-from tests.samples import INVALID, TEAM_ID, USER_ID, VALID, body, payload, source
+from tests.support.json_texts import NESTS, NUMBERS, ODDITIES, STRINGS
+from tests.support.samples import INVALID, TEAM_ID, USER_ID, VALID, body, payload, source
 
 USER, TEAM = UUID(USER_ID), UUID(TEAM_ID)
 SIGN_INS = {"user.signed_in", "user.signed_out"}

@@ -11,9 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.faults.support import IS_LONG
-from tests.samples import INVALID, VALID
-from tests.support import rows
-from tests.web_support import APP_SECRET, BODY, SHORT, Site, Wire, post, request, running
+from tests.support.databases import rows
+from tests.support.samples import INVALID, VALID
+from tests.support.web import APP_SECRET, BODY, SHORT, Site, Wire, post, request, running
 
 EXAMPLES = 10_000 if IS_LONG else 400
 HASTY = replace(SHORT, body_bytes=2 * 1024 * 1024, read_timeout_seconds=0.05, linger_seconds=0.05)

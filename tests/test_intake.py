@@ -12,8 +12,8 @@ from consumer.outbox.storage import Delivery
 from consumer.postgres.connections import connect, open_pool, receiver_access
 from consumer.receiver import intake as intake_module
 from consumer.receiver.intake import Intake, open_intake
-from tests.factories import user_updated
-from tests.support import deadlocks, put, rows
+from tests.support.databases import deadlocks, put, rows
+from tests.support.factories import user_updated
 
 ACCESS = receiver_access("consumer")
 NOWHERE = "host=127.0.0.1 port=1 dbname=x user=x"

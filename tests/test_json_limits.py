@@ -19,7 +19,7 @@ from consumer.events.json_limits import (
     parse,
     refuse_unstorable,
 )
-from tests.json_texts import NESTS, NUMBERS, ODDITIES, STRINGS
+from tests.support.json_texts import NESTS, NUMBERS, ODDITIES, STRINGS
 
 MANY = 100_000
 LEAVES = st.one_of(NUMBERS, STRINGS, ODDITIES, NESTS, st.sampled_from(["null", "true"]))

@@ -21,12 +21,12 @@ from consumer.events.check import check
 from consumer.events.registry import EVENT_TYPES
 from consumer.providers.standard_webhooks import Verifier
 from consumer.web.connection_limits import Limits
-from tests.cli_support import ROOT
-from tests.factories import team, team_event, user_updated
-from tests.support import rows
-from tests.test_patience import work
+from tests.support.databases import rows
+from tests.support.factories import team, team_event, user_updated
+from tests.support.processes import ROOT
+from tests.support.web import APP_SECRET, TOLERANCE, Site, running
+from tests.test_prefer import work
 from tests.test_worker import drain_all, stored, worker
-from tests.web_support import APP_SECRET, TOLERANCE, Site, running
 
 PAGE = (ROOT / "docs" / "LIBRARY.md").read_text()
 ADA = "6f1c2f0e-9d3b-4a57-8c21-0b7d5e9a4f10"

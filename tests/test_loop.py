@@ -12,9 +12,9 @@ from consumer.postgres.connections import worker_access
 from consumer.worker import loop as loop_module
 from consumer.worker.batch import BatchRunner
 from consumer.worker.loop import Worker
-from tests.factories import user_updated
 from tests.faults.proxy import Wire, wire
-from tests.support import rows, schema_change
+from tests.support.databases import rows, schema_change
+from tests.support.factories import user_updated
 from tests.test_worker import stored
 
 ACCESS = worker_access("consumer")

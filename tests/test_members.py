@@ -6,8 +6,8 @@ from uuid import UUID, uuid4
 import pytest
 
 from consumer.settings.settings import ShapingSettings
-from tests.factories import membership, permission, team, team_event, user_deleted, user_updated
-from tests.support import record, rows
+from tests.support.databases import record, rows
+from tests.support.factories import membership, permission, team, team_event, user_deleted, user_updated
 from tests.test_effects import applied
 
 

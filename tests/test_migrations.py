@@ -14,8 +14,8 @@ from psycopg.conninfo import make_conninfo
 
 from consumer.postgres import ledger, migrations
 from consumer.settings.settings import ShapingSettings
-from tests.schema import SCHEMA_FILE, dumped_schema
-from tests.support import record, rows, scratch_database
+from tests.support.databases import record, rows, scratch_database
+from tests.support.schema import SCHEMA_FILE, dumped_schema
 
 APPLY = "import sys; from consumer.postgres import migrations; print(migrations.apply(sys.argv[1], 'consumer'))"
 
@@ -46,7 +46,7 @@ def test_up_down_up_leaves_what_up_leaves(bare_url: str) -> None:
 def test_schema_sql_is_what_the_migrations_add_up_to(bare_url: str) -> None:
     migrations.apply(bare_url, "consumer")
 
-    assert dumped_schema(bare_url) == SCHEMA_FILE.read_text(), "run `python -m tests.schema` and look at the diff"
+    assert dumped_schema(bare_url) == SCHEMA_FILE.read_text(), "run `python -m tests.support.schema`, read its diff"
 
 
 def test_nothing_is_created_in_public(database_url: str) -> None:

@@ -15,8 +15,8 @@ from consumer.events.registry import APP, EVENT_TYPES, EventType, Fact
 from consumer.outbox.storage import Delivery
 from consumer.postgres import queries
 from consumer.providers.payload import Payload
-from tests.factories import delivery, user_updated
-from tests.support import rows
+from tests.support.databases import rows
+from tests.support.factories import delivery, user_updated
 from tests.test_worker import deliveries, drain_all, stored, worker
 
 USER = UUID("6f1c2f0e-9d3b-4a57-8c21-0b7d5e9a4f10")

@@ -11,7 +11,7 @@ from consumer.events.check import check
 from consumer.events.registry import EVENT_TYPES
 from consumer.providers.payload import BAD_SHAPE, MILLIS_MAX, MILLIS_MIN, TEXT_MAX
 from consumer.providers.stack.payloads import DISPLAY_NAME_MAX, EMAIL_MAX, PERMISSION_ID_MAX
-from tests.samples import INVALID, INVALID_PATHS, OURS, SCHEMAS, TEAM_ID, USER_ID, VALID, body, payload, source
+from tests.support.samples import INVALID, INVALID_PATHS, OURS, SCHEMAS, TEAM_ID, USER_ID, VALID, body, payload, source
 
 # One value of each JSON type, the integer and the string fit for a time and an id.
 VALUES: tuple[object, ...] = (None, True, MILLIS_MIN, 0.5, USER_ID, [], {}, [1], {"id": USER_ID})

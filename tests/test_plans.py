@@ -12,8 +12,8 @@ from psycopg import Connection
 from bench.tenants import QUERIES, fill
 from consumer.postgres import migrations
 from consumer.postgres.queries import query
-from tests.support import scratch_database
-from tests.tenants import reader
+from tests.support.databases import scratch_database
+from tests.support.tenants import reader
 
 PAGE = "SELECT user_id FROM identity.profiles WHERE company_id = '{company}'"
 SHORT = "octet_length(role_type) <= 256 AND octet_length(department) <= 256"

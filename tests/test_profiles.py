@@ -13,7 +13,7 @@ from psycopg.rows import dict_row
 from consumer import profiles
 from consumer.errors import BadQuery
 from consumer.profiles import PAGE_SIZE_MAX, ROLE_BYTES_MAX, Company, Profile, acting_as
-from tests.factories import membership, team_event, user_deleted, user_updated
+from tests.support.factories import membership, team_event, user_deleted, user_updated
 from tests.test_worker import drain_all, stored, worker
 
 T = TypeVar("T")

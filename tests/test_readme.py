@@ -12,9 +12,9 @@ import psycopg
 import pytest
 
 from consumer.events.registry import EVENT_TYPES
-from tests.cli_support import ROOT, invoke, is_ready, ports, running, until
-from tests.factories import user_updated
-from tests.operator_cli import work
+from tests.support.cli import work
+from tests.support.factories import user_updated
+from tests.support.processes import ROOT, invoke, is_ready, ports, running, until
 from tests.test_effects import applied, profile
 
 README = (ROOT / "README.md").read_text()

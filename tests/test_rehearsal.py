@@ -6,7 +6,7 @@ import pytest
 
 from consumer.doctor.rehearsal import QUERIES, names
 from consumer.postgres.queries import sql_root
-from tests.support import scratch_database
+from tests.support.databases import scratch_database
 from tests.test_doctor import change, examined
 
 # What a session, the doctor, the demo, the migrator's own login and a plan to adopt ask.

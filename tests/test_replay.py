@@ -24,9 +24,9 @@ from consumer.outbox.deliveries import Selection
 from consumer.outbox.storage import Delivery
 from consumer.postgres.connections import connect, operator_access, worker_access
 from consumer.worker.batch import BatchRunner, drain
-from tests.factories import delivery, user_deleted, user_updated
-from tests.operator_cli import arrive, call, facts, set_aside, states, work
-from tests.support import rows
+from tests.support.cli import arrive, call, facts, set_aside, states, work
+from tests.support.databases import rows
+from tests.support.factories import delivery, user_deleted, user_updated
 
 ROOT = Path(__file__).parent.parent
 ACCESS = operator_access("consumer")

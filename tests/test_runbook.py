@@ -9,11 +9,20 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
-from tests.cli_support import ROOT
-from tests.factories import delivery, edited, membership, permission, team, team_event, user_deleted, user_updated
-from tests.operator_cli import arrive, call, facts, set_aside, states, work
-from tests.schema import PG_DUMP
-from tests.support import rows, scratch_database
+from tests.support.cli import arrive, call, facts, set_aside, states, work
+from tests.support.databases import rows, scratch_database
+from tests.support.factories import (
+    delivery,
+    edited,
+    membership,
+    permission,
+    team,
+    team_event,
+    user_deleted,
+    user_updated,
+)
+from tests.support.processes import ROOT
+from tests.support.schema import PG_DUMP
 
 # However its lines are broken.
 RUNBOOK = " ".join((ROOT / "docs" / "OPERATIONS.md").read_text().split())

@@ -4,9 +4,9 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from tests.factories import membership, team_event, user_updated
-from tests.support import rows
-from tests.tenants import join, seen
+from tests.support.databases import rows
+from tests.support.factories import membership, team_event, user_updated
+from tests.support.tenants import join, seen
 from tests.test_effects import applied
 
 

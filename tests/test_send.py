@@ -9,7 +9,8 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from tests.cli_support import (
+from tests.support.databases import rows, scratch_database
+from tests.support.processes import (
     SECRET,
     invoke,
     is_ready,
@@ -18,7 +19,6 @@ from tests.cli_support import (
     running,
     until,
 )
-from tests.support import rows, scratch_database
 
 
 @pytest.fixture(scope="module")

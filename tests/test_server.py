@@ -14,7 +14,7 @@ import uvloop
 from consumer.errors import BadSettings
 from consumer.web.listen import listen
 from consumer.web.server import serve
-from tests.web_support import SHORT, START, Site, Wire, post, request, running, stored_ids
+from tests.support.web import SHORT, START, Site, Wire, post, request, running, stored_ids
 
 
 @pytest.fixture

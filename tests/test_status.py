@@ -10,11 +10,11 @@ from consumer.cli.cells import duration, size
 from consumer.outbox.storage import Delivery
 from consumer.postgres import ledger, migrations
 from consumer.postgres.connections import connect, worker_access
-from tests.cli_support import invoke
-from tests.factories import user_updated
-from tests.operator_cli import arrive, call, facts, set_aside, work
-from tests.pooler import pooled
-from tests.support import scratch_database
+from tests.support.cli import arrive, call, facts, set_aside, work
+from tests.support.databases import scratch_database
+from tests.support.factories import user_updated
+from tests.support.pooler import pooled
+from tests.support.processes import invoke
 
 
 def test_the_depth_by_state_and_the_rates_are_the_tables(emptied: str) -> None:

@@ -13,8 +13,8 @@ from psycopg.rows import dict_row
 from consumer.errors import BadPayload
 from consumer.profiles import acting_as
 from consumer.sync import REPLICA_LAG, Stored, handle_sign_in, handle_sign_out, sync_users
-from tests.factories import snapshot, user_updated
-from tests.support import rows
+from tests.support.databases import rows
+from tests.support.factories import snapshot, user_updated
 from tests.test_worker import drain_all, stored, worker
 
 USER = UUID("6f1c2f0e-9d3b-4a57-8c21-0b7d5e9a4f10")

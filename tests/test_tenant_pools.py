@@ -16,7 +16,7 @@ from psycopg_pool import ConnectionPool
 
 from consumer.postgres.connections import Access, autocommit, open_pool, receiver_access, worker_access
 from tests.faults.pgbouncer import PROGRAM, pgbouncer
-from tests.tenants import join
+from tests.support.tenants import join
 
 PEOPLE = "SELECT user_id FROM identity.profiles ORDER BY user_id"
 SETTINGS = (

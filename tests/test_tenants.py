@@ -6,9 +6,9 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 
-from tests.factories import delivery, membership, team_event, user_deleted, user_updated
-from tests.support import rows
-from tests.tenants import Context, join, reader, seen
+from tests.support.databases import rows
+from tests.support.factories import delivery, membership, team_event, user_deleted, user_updated
+from tests.support.tenants import Context, join, reader, seen
 from tests.test_effects import applied
 
 # The key of every table of identity.

@@ -7,9 +7,9 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
-from tests.cli_support import ROOT
-from tests.support import rows
-from tests.tenants import join, reader, seen
+from tests.support.databases import rows
+from tests.support.processes import ROOT
+from tests.support.tenants import join, reader, seen
 
 PAGE = (ROOT / "docs" / "TENANTS.md").read_text()
 LOGIN, BY_HAND, QUERIES = re.findall(r"```sql\n(.*?)```", PAGE, re.DOTALL)

@@ -14,7 +14,8 @@ from psycopg.conninfo import make_conninfo
 
 from consumer.errors import BadSettings
 from consumer.process.supervision import Program, supervise
-from tests.cli_support import (
+from tests.support.databases import scratch_database
+from tests.support.processes import (
     EXIT_SECONDS,
     Running,
     ask,
@@ -28,7 +29,6 @@ from tests.cli_support import (
     running,
     until,
 )
-from tests.support import scratch_database
 
 # What a parent that was killed may leave behind, and for how long.
 ORPHAN_SECONDS = 5.0

@@ -9,8 +9,8 @@ import pytest
 from consumer.events.check import check
 from consumer.postgres.connections import connect, receiver_access, worker_access
 from consumer.worker.batch import drain
-from tests.factories import user_updated
-from tests.support import put, rows
+from tests.support.databases import put, rows
+from tests.support.factories import user_updated
 from tests.test_worker import PATIENT, deliveries, drain_all, stored, worker
 
 USER = UUID("6f1c2f0e-9d3b-4a57-8c21-0b7d5e9a4f10")

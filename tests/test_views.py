@@ -7,9 +7,9 @@ from uuid import UUID, uuid4
 import pytest
 
 from consumer.outbox.storage import Delivery
-from tests.factories import delivery, membership, snapshot, team_event, user_deleted, user_updated
-from tests.support import rows
-from tests.tenants import reader, seen
+from tests.support.databases import rows
+from tests.support.factories import delivery, membership, snapshot, team_event, user_deleted, user_updated
+from tests.support.tenants import reader, seen
 from tests.test_effects import applied
 
 STATS = (

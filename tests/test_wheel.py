@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
-from tests.cli_support import ROOT, deliver, is_ready, on, ports, running, until
-from tests.support import rows, scratch_database
+from tests.support.databases import rows, scratch_database
+from tests.support.processes import ROOT, deliver, is_ready, on, ports, running, until
 
 PROJECT = "stack-auth-consumer"
 

@@ -16,9 +16,9 @@ from consumer.postgres.connections import Access, connect, worker_access
 from consumer.postgres.error_classes import code as error_code
 from consumer.postgres.queries import query
 from consumer.worker.batch import Batch, BatchRunner, drain, retry_delay
-from tests.cli_support import until
-from tests.factories import user_updated
-from tests.support import deadlocks, put, rows, schema_change
+from tests.support.databases import deadlocks, put, rows, schema_change
+from tests.support.factories import user_updated
+from tests.support.processes import until
 
 FAILED = "SELECT seq FROM consumer.failures"
 LOCK = "SELECT FROM identity.stack_user_profiles WHERE stack_user_id = ANY(%s) FOR UPDATE"

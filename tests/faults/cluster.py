@@ -10,9 +10,9 @@ from tempfile import TemporaryDirectory
 
 from consumer.embedded import keeper, programs
 from consumer.embedded.server import SUPERUSER
-from tests.cli_support import HOST, ports, until
 from tests.faults.namespace import NETWORK
 from tests.faults.world import answers, opened
+from tests.support.processes import HOST, ports, until
 
 START_SECONDS_MAX = 20.0
 # What a server that can encrypt asks of OpenSSL.

@@ -7,10 +7,10 @@ from uuid import UUID
 
 import psycopg
 
-from tests.cli_support import until
 from tests.faults.messages import window_of
 from tests.faults.world import World
-from tests.support import rows
+from tests.support.databases import rows
+from tests.support.processes import until
 
 # Longer than the lock_timeout of receivers and of workers.
 LOCKED_SECONDS = 4.0

@@ -11,11 +11,11 @@ from contextlib import contextmanager
 
 import psycopg
 
-from tests.cli_support import EXIT_SECONDS, HOST
 from tests.faults.contention import locked
 from tests.faults.storm import NO_ANSWER
 from tests.faults.world import WORKERS, World
-from tests.support import rows
+from tests.support.databases import rows
+from tests.support.processes import EXIT_SECONDS, HOST
 
 BACKENDS = (
     "SELECT pid FROM pg_stat_activity WHERE application_name LIKE 'consumer%' AND backend_type = 'client backend'"

@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 import psycopg
 
 from tests.faults.world import World
-from tests.support import rows
+from tests.support.databases import rows
 
 FULL_SECONDS = 3.0
 # What the tables may still grow on the small disk before it is filled.

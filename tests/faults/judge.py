@@ -8,12 +8,12 @@ from uuid import UUID
 
 from consumer.outbox.storage import Delivery
 from consumer.settings.settings import ShapingSettings
-from tests import model
-from tests.cli_support import until
 from tests.faults.messages import Message, window_of
 from tests.faults.storm import NO_ANSWER, Storm
-from tests.model_facts import Row
-from tests.support import rows
+from tests.support import model
+from tests.support.databases import rows
+from tests.support.model_facts import Row
+from tests.support.processes import until
 
 COLUMNS = ("source", "message_id", "event_type", "user_id", "team_id", "occurred_at", "verified_by", "body")
 DELIVERIES = """

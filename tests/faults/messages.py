@@ -10,7 +10,7 @@ from uuid import UUID
 import orjson
 
 from consumer.providers.stack.message_ids import RANDOM_BYTES, compose
-from tests.factories import snapshot, team
+from tests.support.factories import snapshot, team
 
 Fate = Literal["done", "ignored", "dead"]
 

@@ -10,8 +10,8 @@ from tempfile import TemporaryDirectory
 
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from tests.cli_support import HOST, ports, until
 from tests.faults.world import answers
+from tests.support.processes import HOST, ports, until
 
 PROGRAM = shutil.which("pgbouncer", path=os.defpath + ":/usr/sbin:/usr/local/sbin:/opt/homebrew/bin")
 # Fewer backends than the processes have connections: they are handed from one to another.

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from tests.cli_support import HOST, ports
+from tests.support.processes import HOST, ports
 
 T = TypeVar("T")
 

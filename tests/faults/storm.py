@@ -12,8 +12,8 @@ from typing import NamedTuple, Self
 
 from consumer.providers.standard_webhooks import sign
 from consumer.simulator.sender import NotDelivered, Sender
-from tests.cli_support import APP_SECRET, HOST, SECRET, until
 from tests.faults.messages import Message, any_message
+from tests.support.processes import APP_SECRET, HOST, SECRET, until
 
 SENDERS = 12
 SECRETS = {"stack": SECRET, "app": APP_SECRET}

@@ -3,10 +3,10 @@
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
-from tests.cli_support import PATIENCE_SECONDS, on, running
 from tests.faults.messages import USERS_PER_WINDOW, Message, any_message, deleted, shuffled, updated, user
 from tests.faults.world import World, kill
-from tests.support import rows
+from tests.support.databases import rows
+from tests.support.processes import PATIENCE_SECONDS, on, running
 
 COPIES = 50
 SHUFFLED = 400

@@ -2,8 +2,8 @@
 
 import re
 
-from tests.cli_support import ROOT
 from tests.faults.plan import KINDS
+from tests.support.processes import ROOT
 
 TEXT = (ROOT / "docs" / "FAULTS.md").read_text()
 ROWS = dict(re.findall(r"^\| (F\d\d) \| [^|]+ \| (.+) \|$", TEXT, re.MULTILINE))

@@ -11,12 +11,12 @@ import psycopg
 import pytest
 
 from consumer.embedded import keeper
-from tests.cli_support import deliver, is_ready, on, ports, running, until
 from tests.faults.cluster import Cluster, bare
 from tests.faults.judge import judge
 from tests.faults.storm import storm
 from tests.faults.world import prepare
-from tests.support import rows
+from tests.support.databases import rows
+from tests.support.processes import deliver, is_ready, on, ports, running, until
 
 LIBRARY = next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"), None)
 DAY = timedelta(days=1)

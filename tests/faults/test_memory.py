@@ -9,11 +9,11 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.cli_support import HOST, is_ready, on, ports, running, until
 from tests.faults.judge import judge
 from tests.faults.storm import storm
 from tests.faults.world import prepare
-from tests.support import scratch_database
+from tests.support.databases import scratch_database
+from tests.support.processes import HOST, is_ready, on, ports, running, until
 
 # Enough for a delivery and too little for what a few strangers send.
 ROOM_BYTES = 8 * 1024 * 1024

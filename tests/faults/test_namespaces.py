@@ -12,15 +12,15 @@ import pytest
 
 from consumer.postgres.connections import Access, connect, receiver_access, worker_access
 from consumer.settings.settings import ShapingSettings
-from tests.cli_support import deliver, is_ready, on, ports, running, until
-from tests.factories import user_updated
 from tests.faults.cluster import Cluster, cluster
 from tests.faults.judge import judge
 from tests.faults.namespace import Elsewhere, elsewhere, what_is_missing
 from tests.faults.storm import storm
 from tests.faults.support import takes_long
 from tests.faults.world import kill, prepare
-from tests.support import empty, put, record, rows
+from tests.support.databases import empty, put, record, rows
+from tests.support.factories import user_updated
+from tests.support.processes import deliver, is_ready, on, ports, running, until
 
 # What this machine adds to a promised time.
 SLACK_SECONDS = 1.5

@@ -14,13 +14,13 @@ import psycopg
 import pytest
 
 from consumer.embedded import server as embedded
-from tests.cli_support import Running, is_ready, on, ports, running, until
 from tests.faults.judge import judge
 from tests.faults.proxy import Wire, wire
 from tests.faults.storm import NO_ANSWER, Attempt, storm
 from tests.faults.support import IS_LONG, takes_long
 from tests.faults.world import kill, opened, postmaster, prepare
-from tests.support import rows, scratch_database
+from tests.support.databases import rows, scratch_database
+from tests.support.processes import Running, is_ready, on, ports, running, until
 
 AWAY_SECONDS = 40.0 if IS_LONG else 20.0
 # Promise P7: a process works again that soon after its database is back; the slack is this machine's.

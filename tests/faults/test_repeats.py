@@ -8,8 +8,8 @@ from threading import Barrier, Thread
 from consumer.providers.standard_webhooks import sign
 from consumer.simulator.samples import SampleContext, body
 from consumer.simulator.sender import new_message_id
-from tests.cli_support import HOST, SECRET, is_ready, on, ports, running, until
-from tests.support import rows
+from tests.support.databases import rows
+from tests.support.processes import HOST, SECRET, is_ready, on, ports, running, until
 
 COPIES = 100
 

@@ -10,7 +10,6 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from consumer.embedded import keeper
-from tests.cli_support import HOST, ask, deliver, deliveries, is_ready, on, ports, running, until
 from tests.faults.certificates import OPENSSL, Certificate, Papers
 from tests.faults.certificates import papers as made_papers
 from tests.faults.cluster import Cluster, bare, with_tls
@@ -19,7 +18,8 @@ from tests.faults.judge import judge
 from tests.faults.proxy import Wire, wire
 from tests.faults.storm import storm
 from tests.faults.world import prepare
-from tests.support import scratch_database
+from tests.support.databases import scratch_database
+from tests.support.processes import HOST, ask, deliver, deliveries, is_ready, on, ports, running, until
 
 # Promise P7.
 RECOVERY_SECONDS = 3.0 + 1.0

@@ -15,9 +15,18 @@ from consumer.outbox.storage import Delivery
 from consumer.postgres.connections import connect, worker_access
 from consumer.settings.settings import ShapingSettings
 from consumer.worker.batch import BatchRunner, drain
-from tests import model
-from tests.factories import delivery, membership, permission, snapshot, team, team_event, user_deleted, user_updated
-from tests.support import put, record, rows
+from tests.support import model
+from tests.support.databases import put, record, rows
+from tests.support.factories import (
+    delivery,
+    membership,
+    permission,
+    snapshot,
+    team,
+    team_event,
+    user_deleted,
+    user_updated,
+)
 
 ROOT = Path(__file__).parent.parent.parent
 # Kills itself in front of the n-th statement of its work, the COMMIT included.

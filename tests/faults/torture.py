@@ -15,13 +15,13 @@ from itertools import pairwise
 import click
 
 from consumer.cli.output import emit, json_option
-from tests.cli_support import until
 from tests.faults.judge import UNDUE, flaws
 from tests.faults.plan import KINDS, Kind, plan
 from tests.faults.report import Episode, Report, show
 from tests.faults.storm import Storm, blowing
 from tests.faults.world import DRAIN_SECONDS_MAX, World, world
-from tests.support import rows
+from tests.support.databases import rows
+from tests.support.processes import until
 
 # Between two faults, at least: what is measured after one must not be the next one's.
 CALM_SECONDS = 1.0

@@ -16,10 +16,10 @@ import psycopg
 from consumer.embedded import server as embedded
 from consumer.postgres import migrations
 from consumer.settings.settings import ShapingSettings
-from tests.cli_support import EXIT_SECONDS, Running, is_ready, on, ports, running, until
 from tests.faults.proxy import Wire, wire
 from tests.faults.storm import Storm
-from tests.support import deadlocks, record, rows
+from tests.support.databases import deadlocks, record, rows
+from tests.support.processes import EXIT_SECONDS, Running, is_ready, on, ports, running, until
 
 WORKERS = 2
 # How long a fault waits for the sign that it struck.

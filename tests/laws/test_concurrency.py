@@ -12,10 +12,19 @@ from consumer.outbox.storage import Delivery
 from consumer.postgres.connections import connect, worker_access
 from consumer.settings.settings import ShapingSettings
 from consumer.worker.batch import BatchRunner, drain
-from tests import model
-from tests.factories import delivery, edited, membership, permission, team, team_event, user_deleted, user_updated
 from tests.laws.histories import HISTORIES
-from tests.support import put
+from tests.support import model
+from tests.support.databases import put
+from tests.support.factories import (
+    delivery,
+    edited,
+    membership,
+    permission,
+    team,
+    team_event,
+    user_deleted,
+    user_updated,
+)
 
 ACCESS = worker_access("consumer")
 USERS = [UUID(int=n) for n in range(1, 31)]

@@ -6,9 +6,9 @@ from hypothesis import HealthCheck, given, settings
 
 from consumer.postgres.connections import connect, worker_access
 from consumer.settings.settings import ShapingSettings
-from tests import model
 from tests.laws.histories import HISTORIES, History, histories
-from tests.support import apply_next, empty, put, record, rehome_next, replay_everything, rows
+from tests.support import model
+from tests.support.databases import apply_next, empty, put, record, rehome_next, replay_everything, rows
 
 
 @settings(max_examples=HISTORIES, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -47,7 +47,7 @@ DOMAIN = (
         "sql/queries/companies/lock.sql",
         "pg_advisory_xact_lock(hashtext",
         "pg_advisory_xact_lock_shared(hashtext",
-        "tests/test_homes.py::test_who_joins_while_the_company_is_being_deleted_is_not_left_in_it",
+        "tests/test_rehome.py::test_who_joins_while_the_company_is_being_deleted_is_not_left_in_it",
     ),
     Bug(
         "an implied join undoes a removal",
@@ -61,21 +61,21 @@ DOMAIN = (
         "consumer/worker/rehome.py",
         "rest = user_ids[:size], user_ids[size:]",
         "rest = user_ids[:size], []",
-        "tests/test_homes.py::test_a_deleted_company_sends_its_users_to_the_next_one",
+        "tests/test_rehome.py::test_a_deleted_company_sends_its_users_to_the_next_one",
     ),
     Bug(
         "who is no longer placed by metadata stays",
         MIRROR,
         "coalesce(known.company_id, known.source_company_id) IS NOT NULL AS is_placed",
         "known.source_company_id IS NOT NULL AS is_placed",
-        "tests/test_homes.py::test_who_is_no_longer_placed_by_metadata_goes_back",
+        "tests/test_rehome.py::test_who_is_no_longer_placed_by_metadata_goes_back",
     ),
     Bug(
         "a move shows either company the other",
         "sql/queries/users/put_profiles.sql",
         "    WHERE old_company_id <> company_id AND",
         "    WHERE FALSE AND",
-        "tests/test_homes.py::test_a_move_leaves_a_row_under_either_company_and_none_names_both",
+        "tests/test_rehome.py::test_a_move_leaves_a_row_under_either_company_and_none_names_both",
     ),
     Bug(
         "a withdrawn edit stays",

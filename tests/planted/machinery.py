@@ -20,7 +20,7 @@ MACHINERY = (
         "consumer/postgres/connections.py",
         'synchronous_commit: str = "on"',
         'synchronous_commit: str = "off"',
-        "tests/test_database.py",
+        "tests/test_connections.py",
     ),
     Bug(
         "done-mark outside the transaction",
@@ -49,7 +49,7 @@ MACHINERY = (
         "consumer/providers/standard_webhooks.py",
         "            if name in found:\n",
         "            if name in found and False:\n",
-        "tests/test_receive.py::test_every_vector_gets_its_verdict_over_http",
+        "tests/test_endpoint.py::test_every_vector_gets_its_verdict_over_http",
     ),
     Bug(
         "an outage counts as an attempt",
@@ -91,7 +91,7 @@ MACHINERY = (
         "consumer/postgres/connections.py",
         "        reconnect_failed=_try_again,\n",
         "",
-        "tests/test_database.py::test_a_pool_tries_to_connect_for_as_long_as_its_database_is_away",
+        "tests/test_connections.py::test_a_pool_tries_to_connect_for_as_long_as_its_database_is_away",
     ),
     Bug(
         "no retry of a lost delivery below the last seen one",
@@ -105,14 +105,14 @@ MACHINERY = (
         "consumer/web/protocol.py",
         "        if self.body_bytes > self.limiter.limits.body_bytes:\n",
         "        if self.body_bytes > 64 * self.limiter.limits.body_bytes:\n",
-        "tests/test_http_guard.py::test_a_body_in_one_chunk_is_judged_by_the_same_limit",
+        "tests/test_connection_limits.py::test_a_body_in_one_chunk_is_judged_by_the_same_limit",
     ),
     Bug(
         "NUL reaches the database",
         "consumer/events/json_limits.py",
         '    if b"\\\\" in body and NUL_ESCAPE.search(body):\n',
         '    if b"\\\\" in body and NUL_ESCAPE.fullmatch(body):\n',
-        "tests/test_receive.py::test_a_signed_body_that_cannot_be_used_is_stored_as_dead",
+        "tests/test_endpoint.py::test_a_signed_body_that_cannot_be_used_is_stored_as_dead",
     ),
     Bug(
         "a tenant sees who is deleted",

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from consumer.outbox.storage import Delivery
 from consumer.settings.settings import ShapingSettings
-from tests.model_facts import Row, data, edited, is_snapshot, version
+from tests.support.model_facts import Row, data, edited, is_snapshot, version
 
 
 def companies(known: Collection[Delivery], settings: ShapingSettings) -> dict[str, Row]:

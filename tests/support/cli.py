@@ -20,7 +20,7 @@ from consumer.outbox import storage
 from consumer.outbox.storage import Delivery
 from consumer.postgres.connections import connect, receiver_access, transaction, worker_access
 from consumer.worker.batch import BatchRunner, drain
-from tests.support import put, rows
+from tests.support.databases import put, rows
 
 SECRET = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"
 # Whatever the shell of the person who tests has set.

@@ -22,7 +22,7 @@ from consumer.postgres.connections import (
     worker_access,
 )
 from tests.faults.proxy import wire
-from tests.pooler import pooled
+from tests.support.pooler import pooled
 from tests.test_loop import until
 
 # More than one round of attempts makes before it is given up.

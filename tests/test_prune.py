@@ -9,9 +9,9 @@ import pytest
 
 from consumer.operations.prune import prune_audit
 from consumer.postgres.connections import connect, operator_access
-from tests.factories import delivery, user_updated
-from tests.operator_cli import arrive, call, facts, work
-from tests.support import replay_everything, rows
+from tests.support.cli import arrive, call, facts, work
+from tests.support.databases import replay_everything, rows
+from tests.support.factories import delivery, user_updated
 
 ACCESS = operator_access("consumer")
 DAY = timedelta(days=1)

@@ -11,7 +11,7 @@ import pytest
 from starlette.responses import Response
 
 from consumer.web.protocol import HEAD_BYTES_MAX, PIPELINED_MAX
-from tests.web_support import SHORT, START, Site, head, post, request, running, stored_ids, undisturbed
+from tests.support.web import SHORT, START, Site, head, post, request, running, stored_ids, undisturbed
 
 
 @pytest.fixture(scope="module")

@@ -17,9 +17,9 @@ from consumer.receiver.prefer import WAIT_SECONDS_MAX, wait_asked_for
 from consumer.receiver.waits import WAITS_MAX, open_waits
 from consumer.web.connection_limits import Limits
 from consumer.worker.batch import BatchRunner, drain
-from tests.factories import snapshot
-from tests.support import rows, schema_change
-from tests.web_support import APP_SECRET, Reply, Site, post, running
+from tests.support.databases import rows, schema_change
+from tests.support.factories import snapshot
+from tests.support.web import APP_SECRET, Reply, Site, post, running
 
 WORKER = worker_access("consumer")
 RECEIVER = receiver_access("consumer")

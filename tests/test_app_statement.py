@@ -7,7 +7,7 @@ import pytest
 from consumer.errors import BadSettings
 from consumer.settings import app_statement
 from consumer.settings.settings import load
-from tests.application_support import STATEMENT
+from tests.support.application import STATEMENT
 
 PARAMETER = "%(user_ids)b::uuid[]"
 

@@ -15,9 +15,9 @@ from starlette.types import Message, Receive, Scope, Send
 from consumer.errors import BadSettings
 from consumer.providers.standard_webhooks import Verifier, sign
 from consumer.web.connection_limits import Limits
-from tests.support import rows
-from tests.vectors import NAMES, VECTORS, Vector
-from tests.web_support import APP_SECRET, BODY, NOW, SECRET, TOLERANCE, Site, head, post, request, running
+from tests.support.databases import rows
+from tests.support.vectors import NAMES, VECTORS, Vector
+from tests.support.web import APP_SECRET, BODY, NOW, SECRET, TOLERANCE, Site, head, post, request, running
 
 REFUSED = "consumer_deliveries_refused_total"
 NOWHERE = "host=127.0.0.1 port=1 dbname=x user=x"

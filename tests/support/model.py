@@ -11,9 +11,9 @@ from uuid import UUID
 
 from consumer.outbox.storage import Delivery
 from consumer.settings.settings import ShapingSettings
-from tests import model_teams as teams
-from tests.model_facts import Row, data, edited, identifier, instant, is_snapshot, text, version
-from tests.support import rows
+from tests.support import model_teams as teams
+from tests.support.databases import rows
+from tests.support.model_facts import Row, data, edited, identifier, instant, is_snapshot, text, version
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from consumer.metrics import Metrics, Tables
 from consumer.web import health
 from consumer.web.connection_limits import Limits
 from consumer.web.ops import ops_app
-from tests.web_support import Site, request, running
+from tests.support.web import Site, request, running
 
 TABLES = Tables({"pending": 3}, oldest_due_seconds=1, oldest_xmin_seconds=2, clock_skew_seconds=0)
 

@@ -8,7 +8,7 @@ from uuid import UUID
 import psycopg
 from psycopg import Connection
 
-from tests.factories import membership, team_event, user_updated
+from tests.support.factories import membership, team_event, user_updated
 from tests.test_effects import applied
 
 

@@ -22,11 +22,11 @@ from consumer.cli.addresses import free_port
 from consumer.cli.main import consumer
 from consumer.simulator.samples import SampleContext, body
 from consumer.simulator.sender import Answer, Sender, new_message_id
-from tests.support import rows
+from tests.support.databases import rows
 
 T = TypeVar("T")
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 HOST = "127.0.0.1"
 SECRET = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"
 APP_SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"

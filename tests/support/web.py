@@ -29,7 +29,7 @@ from consumer.receiver.waits import Waits, open_waits
 from consumer.web.connection_limits import Limits
 from consumer.web.listen import listen
 from consumer.web.server import serve
-from tests.support import rows
+from tests.support.databases import rows
 
 SECRET = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"
 APP_SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"

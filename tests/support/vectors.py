@@ -43,7 +43,7 @@ VECTORS = [
         tolerance=timedelta(seconds=vector["tolerance_s"]),
         refusal=vector["refusal"],
     )
-    for vector in json.loads((Path(__file__).parent / "data" / "vectors.json").read_text())["vectors"]
+    for vector in json.loads((Path(__file__).parents[1] / "data" / "vectors.json").read_text())["vectors"]
     if vector["kind"] != "optional-v1a"
 ]
 NAMES = [vector.name for vector in VECTORS]

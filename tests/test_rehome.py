@@ -12,9 +12,9 @@ from consumer.outbox.storage import Delivery
 from consumer.postgres.connections import connect, transaction, worker_access
 from consumer.settings.settings import ShapingSettings
 from consumer.worker import rehome
-from tests import model
-from tests.factories import membership, team, team_event, user_updated
-from tests.support import apply_next, put, record, rehome_next, rows, schema_change
+from tests.support import model
+from tests.support.databases import apply_next, put, record, rehome_next, rows, schema_change
+from tests.support.factories import membership, team, team_event, user_updated
 from tests.test_effects import applied, profile
 from tests.test_worker import deliveries, run_once, stored, worker
 

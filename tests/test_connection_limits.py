@@ -11,7 +11,7 @@ import pytest
 
 from consumer.providers.standard_webhooks import sign
 from consumer.web.protocol import HEAD_BYTES_MAX, HEADERS_MAX
-from tests.web_support import BODY, NOW, SECRET, SHORT, START, Site, head, post, running, stored_ids, undisturbed
+from tests.support.web import BODY, NOW, SECRET, SHORT, START, Site, head, post, running, stored_ids, undisturbed
 
 SIGNED = "".join(f"{name}: {value}\r\n" for name, value in sign(SECRET, "msg_1", NOW, BODY).items()).encode()
 CHUNKED_BODY = b"%x\r\n%b\r\n0\r\n\r\n" % (len(BODY), BODY)

@@ -13,7 +13,7 @@ from svix.webhooks import Webhook
 
 from consumer.errors import BadSettings, BadSignature
 from consumer.providers.standard_webhooks import MESSAGE_ID_CHARACTERS_MAX, SIGNED_HEADERS, Verifier, sign
-from tests.vectors import NAMES, VECTORS, Vector
+from tests.support.vectors import NAMES, VECTORS, Vector
 
 KEY = bytes(range(24))
 SECRET = f"whsec_{base64.b64encode(KEY).decode()}"
