@@ -1,6 +1,5 @@
 """A real PostgreSQL for every test: TEST_DATABASE_URL's server, else an embedded one of the session's own."""
 
-import asyncio
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,8 +9,8 @@ import pytest
 
 from consumer.embedded import server as embedded
 from consumer.postgres import migrations
-from consumer.settings.settings import ShapingSettings
-from tests.support.databases import empty, plain_owner, record, scratch_database
+from tests.support.application import DROP, SCHEMA, tables
+from tests.support.databases import empty, plain_owner, scratch_database, shape
 
 
 @pytest.fixture(scope="session")
@@ -39,5 +38,12 @@ def database_url(server_url: str) -> Iterator[str]:
 def emptied(database_url: str) -> str:
     """The session's database without a row, the default settings recorded."""
     empty(database_url)
-    asyncio.run(record(database_url, ShapingSettings()))
+    shape(database_url)
     return database_url
+
+
+@pytest.fixture
+def application(emptied: str) -> Iterator[str]:
+    """The session's database with an application's own tables beside ours."""
+    with tables(emptied, SCHEMA, DROP) as url:
+        yield url

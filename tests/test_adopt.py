@@ -10,12 +10,10 @@ import orjson
 import psycopg
 import pytest
 
-from tests.support.application import tables
-from tests.support.cli import arrive, call, facts
-from tests.support.databases import rows
+from tests.support.application import failures, make_due, tables
+from tests.support.cli import arrive, call, examined, facts
+from tests.support.databases import change, rows
 from tests.support.factories import membership, team_event, user_deleted, user_updated
-from tests.test_application import change, failures, make_due
-from tests.test_doctor import examined
 
 DATA = Path(__file__).parent / "data" / "adopt"
 

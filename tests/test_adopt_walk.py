@@ -10,12 +10,11 @@ import psycopg
 import pytest
 from psycopg.errors import ForeignKeyViolation
 
-from tests.support.application import tables
+from tests.support.application import failures, tables
 from tests.support.cli import arrive, call
-from tests.support.databases import rows
+from tests.support.databases import change, rows
 from tests.support.factories import user_deleted, user_updated
 from tests.support.processes import ROOT, invoke, on
-from tests.test_application import change, failures
 
 PAGE = (ROOT / "docs" / "ADOPT.md").read_text()
 COMMANDS = re.findall(r"^ *consumer (.+)$", PAGE, re.MULTILINE)

@@ -1,7 +1,6 @@
 """The benches refuse to print what was not done, and the other tree is measured as ours is."""
 
-import asyncio
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import psycopg
@@ -20,11 +19,11 @@ from consumer.postgres import migrations
 
 
 @pytest.fixture
-def filled(server_url: str) -> Iterator[str]:
+async def filled(server_url: str) -> AsyncIterator[str]:
     """A database of its own with the twenty updates of ten users, pending."""
     with database(server_url, "consumer_bench") as url:
         migrations.apply(url, "consumer")
-        asyncio.run(fill(url, updates(20), 0))
+        await fill(url, updates(20), 0)
         yield url
 
 

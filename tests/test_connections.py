@@ -1,4 +1,3 @@
-import asyncio
 from dataclasses import replace
 from datetime import timedelta
 
@@ -22,8 +21,8 @@ from consumer.postgres.connections import (
     worker_access,
 )
 from tests.faults.proxy import wire
+from tests.support.polling import until
 from tests.support.pooler import pooled
-from tests.test_loop import until
 
 # More than one round of attempts makes before it is given up.
 ATTEMPTS = 5
@@ -31,80 +30,73 @@ ALL = [make("consumer") for make in (receiver_access, worker_access, operator_ac
 
 
 @pytest.mark.parametrize("access", ALL, ids=lambda access: str(access.role))
-def test_a_transaction_says_its_role_its_limits_and_that_a_commit_is_durable(database_url: str, access: Access) -> None:
+async def test_a_transaction_says_its_role_its_limits_and_that_a_commit_is_durable(
+    database_url: str, access: Access
+) -> None:
     names = ("role", "synchronous_commit", "lock_timeout", "statement_timeout", "idle_in_transaction_session_timeout")
 
-    async def settings() -> tuple[list[object], list[object]]:
-        async with await connect(database_url, access) as conn:
-            # A server may be configured to lose what it has acknowledged.
-            await conn.execute("SET synchronous_commit = off")
-            show = "SELECT " + ", ".join(f"current_setting('{name}')" for name in names)
-            async with transaction(conn, access):
-                inside = await (await conn.execute(show)).fetchone()
-            outside = await (await conn.execute(show)).fetchone()
-        return list(inside or ()), list(outside or ())
+    show = "SELECT " + ", ".join(f"current_setting('{name}')" for name in names)
 
-    inside, outside = asyncio.run(settings())
+    async with await connect(database_url, access) as conn:
+        # A server may be configured to lose what it has acknowledged.
+        await conn.execute("SET synchronous_commit = off")
+        async with transaction(conn, access):
+            inside = await (await conn.execute(show)).fetchone() or ()
+        outside = await (await conn.execute(show)).fetchone()
 
-    assert inside[:2] == [access.role, "on"]
+    assert inside[:2] == (access.role, "on")
     assert "0" not in inside[2:]
-    assert outside == ["none", "off", "0", "0", "0"]
+    assert outside == ("none", "off", "0", "0", "0")
 
 
 ROLE = "SELECT current_setting('role'), current_setting('lock_timeout'), current_setting('synchronous_commit')"
 
 
-def test_what_the_server_is_set_to_changes_neither_encoding_nor_isolation(database_url: str) -> None:
+async def test_what_the_server_is_set_to_changes_neither_encoding_nor_isolation(database_url: str) -> None:
     access = receiver_access("consumer")
     odd = make_conninfo(database_url, client_encoding="LATIN1", options="-c default_transaction_isolation=serializable")
     asked = "SELECT current_setting('transaction_isolation'), '\u2603'"
 
-    async def run() -> list[object]:
-        async with await connect(odd, access) as conn:
-            async with transaction(conn, access):
-                alone = await (await conn.execute(asked)).fetchone()
-            await enter(conn, access)
-            async with autocommit(conn, access):
-                entered = await (await conn.execute(asked)).fetchone()
-        return [alone, entered]
+    async with await connect(odd, access) as conn:
+        async with transaction(conn, access):
+            alone = await (await conn.execute(asked)).fetchone()
+        await enter(conn, access)
+        async with autocommit(conn, access):
+            entered = await (await conn.execute(asked)).fetchone()
 
-    assert asyncio.run(run()) == [("read committed", "\u2603")] * 2
+    assert alone == entered == ("read committed", "\u2603")
 
 
-def test_a_connection_that_may_not_take_its_role_is_told_of(database_url: str) -> None:
+async def test_a_connection_that_may_not_take_its_role_is_told_of(database_url: str) -> None:
     access = replace(receiver_access("consumer"), role="nobody_knows")
     told: list[Exception | None] = []
 
-    async def run() -> None:
-        wait = timedelta(seconds=1)
-        async with open_pool(database_url, access, size=1, wait_timeout=wait, attempted=told.append) as pool:
-            with pytest.raises(PoolTimeout):
-                async with pool.connection():
-                    pass
-
-    asyncio.run(run())
+    wait = timedelta(seconds=1)
+    async with open_pool(database_url, access, size=1, wait_timeout=wait, attempted=told.append) as pool:
+        with pytest.raises(PoolTimeout):
+            async with pool.connection():
+                pass
 
     assert {type(error) for error in told} == {InvalidParameterValue}
 
 
-def test_a_pool_tries_to_connect_for_as_long_as_its_database_is_away(database_url: str) -> None:
+async def test_a_pool_tries_to_connect_for_as_long_as_its_database_is_away(database_url: str) -> None:
     """Also when borrowers who gave up have filled the queue, so that none gets as far as asking for a connection."""
     told: list[Exception | None] = []
 
-    async def run() -> OperationalError | None:
-        wait, access = timedelta(seconds=0.05), receiver_access("consumer")
-        with wire(database_url) as cable:
-            async with open_pool(cable.url, access, size=1, wait_timeout=wait, attempted=told.append) as pool:
-                await pool.wait()
-                cable.cut()
-                while not isinstance(await failure(pool), TooManyRequests):
-                    pass
-                await until(lambda: sum(error is not None for error in told) > ATTEMPTS)
-                cable.mend()
-                await until(lambda: told[-1] is None)
-                return await failure(pool)
+    wait, access = timedelta(seconds=0.05), receiver_access("consumer")
 
-    assert asyncio.run(run()) is None
+    with wire(database_url) as cable:
+        async with open_pool(cable.url, access, size=1, wait_timeout=wait, attempted=told.append) as pool:
+            await pool.wait()
+            cable.cut()
+            while not isinstance(await failure(pool), TooManyRequests):
+                pass
+            await until(lambda: sum(error is not None for error in told) > ATTEMPTS)
+            cable.mend()
+            await until(lambda: told[-1] is None)
+
+            assert await failure(pool) is None
 
 
 async def failure(pool: Pool) -> OperationalError | None:
@@ -127,26 +119,20 @@ async def roles(conn: Connection, access: Access) -> tuple[object, object]:
 
 
 @pytest.mark.parametrize("access", ALL, ids=lambda access: str(access.role))
-def test_a_direct_session_is_entered_once_for_all(database_url: str, access: Access) -> None:
-    async def run() -> tuple[object, object]:
-        async with await connect(database_url, access) as conn:
-            return await roles(conn, access)
-
-    inside, outside = asyncio.run(run())
+async def test_a_direct_session_is_entered_once_for_all(database_url: str, access: Access) -> None:
+    async with await connect(database_url, access) as conn:
+        inside, outside = await roles(conn, access)
 
     lock_timeout = f"{access.lock_timeout.total_seconds():g}s"
     assert inside == outside == (access.role, lock_timeout, "on")
 
 
-def test_a_session_behind_a_pooler_is_left_as_it_was(database_url: str) -> None:
+async def test_a_session_behind_a_pooler_is_left_as_it_was(database_url: str) -> None:
     access = receiver_access("consumer")
 
-    async def run() -> tuple[object, object]:
-        with pooled(database_url) as url:
-            async with await connect(url, access) as conn:
-                return await roles(conn, access)
-
-    inside, outside = asyncio.run(run())
+    with pooled(database_url) as url:
+        async with await connect(url, access) as conn:
+            inside, outside = await roles(conn, access)
 
     assert inside == (access.role, "2s", "on")
     assert outside == ("none", "0", "off")

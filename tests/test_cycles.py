@@ -63,12 +63,12 @@ def left(url: str) -> tuple[int, int, int]:
     return psutil.Process().num_fds(), threading.active_count(), connections
 
 
-def test_starting_and_stopping_leaves_nothing_behind(emptied: str) -> None:
-    asyncio.run(cycle(emptied))
+async def test_starting_and_stopping_leaves_nothing_behind(emptied: str) -> None:
+    await cycle(emptied)
     before = left(emptied)
 
     for _ in range(CYCLES):
-        asyncio.run(cycle(emptied))
+        await cycle(emptied)
 
     assert left(emptied) == before
     assert rows(emptied, "SELECT count(*) FROM identity.profiles") == [{"count": CYCLES + 1}]

@@ -16,9 +16,10 @@ from consumer.cli.failures import show_each, show_errors
 from consumer.cli.output import table
 from consumer.outbox.deliveries import ErrorGroup, Failed
 from consumer.outbox.storage import Delivery
-from tests.support.cli import arrive, call, facts, set_aside, states, work
+from tests.support.cli import arrive, call, facts, work
 from tests.support.databases import rows
 from tests.support.factories import delivery, user_updated
+from tests.support.outbox import set_aside, states
 
 BROKEN = b'{"type": "user.updated", "data": {}}'
 # Ends rich's markup, clears the screen, turns the line around, ends it.

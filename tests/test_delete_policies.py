@@ -1,18 +1,16 @@
 """What is left of a deleted user, by policy, and with an application that still refers to it."""
 
-import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
 from uuid import UUID, uuid4
 
 import psycopg
 import pytest
 
 from consumer.outbox.storage import Delivery
-from consumer.settings.settings import DeletePolicy, ShapingSettings
-from tests.support.databases import record, rows
+from consumer.settings.settings import DeletePolicy
+from tests.support.application import referred_to
+from tests.support.databases import rows
+from tests.support.effects import applied, audit, profile, under
 from tests.support.factories import membership, user_deleted, user_updated
-from tests.test_effects import applied, audit, profile
 
 PERSONAL = ("Mallory", "mallory@example.com", "https://example.com/mallory.png")
 
@@ -27,33 +25,16 @@ def person(user_id: UUID) -> Delivery:
     )
 
 
-def under(url: str, policy: DeletePolicy) -> str:
-    asyncio.run(record(url, ShapingSettings(delete_policy=policy)))
-    return url
-
-
 def dumped(url: str) -> str:
     """Return all that the tables of users hold, as text."""
     tables = ("profiles", "stack_user_profiles", "profile_audit")
     return "".join(str(rows(url, f"SELECT * FROM identity.{table}")) for table in tables)
 
 
-@contextmanager
-def referred_to(url: str, user_id: UUID, constraint: str) -> Iterator[None]:
-    """Let an application's table refer to a profile."""
-    with psycopg.connect(url, autocommit=True) as conn:
-        conn.execute(f"CREATE TABLE public.notes (user_id uuid REFERENCES identity.profiles {constraint})")
-        conn.execute("INSERT INTO public.notes VALUES (%s)", [user_id])
-        try:
-            yield
-        finally:
-            conn.execute("DROP TABLE public.notes")
-
-
-def test_soft_keeps_the_row_and_marks_it(emptied: str) -> None:
+async def test_soft_keeps_the_row_and_marks_it(emptied: str) -> None:
     user_id = uuid4()
 
-    applied(under(emptied, "soft"), person(user_id), user_deleted(user_id))
+    await applied(await under(emptied, "soft"), person(user_id), user_deleted(user_id))
 
     kept = profile(emptied, user_id)
     assert (kept["full_name"], kept["deleted_at"] is None) == ("Mallory", False)
@@ -62,28 +43,32 @@ def test_soft_keeps_the_row_and_marks_it(emptied: str) -> None:
 
 @pytest.mark.parametrize("policy", ["anonymise", "hard"])
 @pytest.mark.parametrize("is_deleted_first", [False, True])
-def test_no_personal_value_is_left_in_any_order(emptied: str, policy: DeletePolicy, is_deleted_first: bool) -> None:
+async def test_no_personal_value_is_left_in_any_order(
+    emptied: str, policy: DeletePolicy, is_deleted_first: bool
+) -> None:
     user_id = uuid4()
     deliveries = [person(user_id), user_deleted(user_id)]
 
-    applied(under(emptied, policy), *(reversed(deliveries) if is_deleted_first else deliveries), person(user_id))
+    await applied(
+        await under(emptied, policy), *(reversed(deliveries) if is_deleted_first else deliveries), person(user_id)
+    )
 
     assert not [value for value in PERSONAL if value in dumped(emptied)]
 
 
-def test_anonymise_keeps_a_row_without_the_person(emptied: str) -> None:
+async def test_anonymise_keeps_a_row_without_the_person(emptied: str) -> None:
     user_id = uuid4()
 
-    applied(under(emptied, "anonymise"), person(user_id), user_deleted(user_id))
+    await applied(await under(emptied, "anonymise"), person(user_id), user_deleted(user_id))
 
     kept = profile(emptied, user_id)
     assert (kept["full_name"], kept["role_type"], kept["email"]) == ("Deleted user", "admin", None)
 
 
-def test_hard_leaves_no_profile_and_audits_that(emptied: str) -> None:
+async def test_hard_leaves_no_profile_and_audits_that(emptied: str) -> None:
     user_id = uuid4()
 
-    applied(under(emptied, "hard"), person(user_id), user_deleted(user_id))
+    await applied(await under(emptied, "hard"), person(user_id), user_deleted(user_id))
 
     assert not rows(emptied, "SELECT user_id FROM identity.profiles")
     assert [operation for operation, _ in audit(emptied)] == ["created", "deleted"]
@@ -107,12 +92,14 @@ def test_hard_leaves_no_profile_and_audits_that(emptied: str) -> None:
 @pytest.mark.parametrize(
     "constraint", ["", "DEFERRABLE INITIALLY DEFERRED", "ON DELETE RESTRICT", "ON DELETE SET NULL NOT NULL"]
 )
-def test_hard_falls_back_to_anonymise_for_a_profile_that_the_application_holds(emptied: str, constraint: str) -> None:
+async def test_hard_falls_back_to_anonymise_for_a_profile_that_the_application_holds(
+    emptied: str, constraint: str
+) -> None:
     held, free = uuid4(), uuid4()
-    applied(under(emptied, "hard"), person(held), person(free))
+    await applied(await under(emptied, "hard"), person(held), person(free))
 
     with referred_to(emptied, held, constraint):
-        outcomes = applied(emptied, user_deleted(held), user_deleted(free))
+        outcomes = await applied(emptied, user_deleted(held), user_deleted(free))
 
         kept = rows(emptied, "SELECT user_id, full_name, email FROM identity.profiles")
     assert outcomes == ["applied", "applied"]
@@ -120,16 +107,16 @@ def test_hard_falls_back_to_anonymise_for_a_profile_that_the_application_holds(e
     assert not [value for value in PERSONAL if value in dumped(emptied)]
 
 
-def test_hard_keeps_a_membership_that_the_application_holds(emptied: str) -> None:
+async def test_hard_keeps_a_membership_that_the_application_holds(emptied: str) -> None:
     team_id, user_id = uuid4(), uuid4()
-    applied(under(emptied, "hard"), membership("created", team_id, user_id))
+    await applied(await under(emptied, "hard"), membership("created", team_id, user_id))
 
     with psycopg.connect(emptied, autocommit=True) as conn:
         conn.execute(
             "CREATE TABLE public.seats (c uuid, u uuid, FOREIGN KEY (c, u) REFERENCES identity.company_members)"
         )
         conn.execute("INSERT INTO public.seats VALUES (%s, %s)", [team_id, user_id])
-        outcomes = applied(emptied, user_deleted(user_id))
+        outcomes = await applied(emptied, user_deleted(user_id))
         kept = rows(emptied, "SELECT user_id, removed_at IS NULL AS is_active FROM identity.company_members")
         conn.execute("DROP TABLE public.seats")
 
@@ -138,22 +125,22 @@ def test_hard_keeps_a_membership_that_the_application_holds(emptied: str) -> Non
 
 
 @pytest.mark.parametrize("is_late", [False, True])
-def test_a_held_profile_follows_its_user_whenever_the_deletion_comes(emptied: str, is_late: bool) -> None:
+async def test_a_held_profile_follows_its_user_whenever_the_deletion_comes(emptied: str, is_late: bool) -> None:
     user_id = uuid4()
-    applied(under(emptied, "hard"), person(user_id))
+    await applied(await under(emptied, "hard"), person(user_id))
     promoted = user_updated(user_id, server_metadata={"role": "owner"}, is_restricted=True)
     deleted = user_deleted(user_id)
 
     with referred_to(emptied, user_id, ""):
-        applied(emptied, *([deleted, promoted] if is_late else [promoted, deleted]))
+        await applied(emptied, *([deleted, promoted] if is_late else [promoted, deleted]))
 
         [kept] = rows(emptied, "SELECT full_name, role_type, is_restricted FROM identity.profiles")
     assert kept == {"full_name": "Deleted user", "role_type": "owner", "is_restricted": True}
 
 
-def test_the_worker_cannot_scrub_the_audit_of_a_living_user(emptied: str) -> None:
+async def test_the_worker_cannot_scrub_the_audit_of_a_living_user(emptied: str) -> None:
     user_id = uuid4()
-    applied(under(emptied, "anonymise"), person(user_id))
+    await applied(await under(emptied, "anonymise"), person(user_id))
 
     with psycopg.connect(emptied) as conn:
         conn.execute("SET LOCAL ROLE consumer_worker")
@@ -163,18 +150,18 @@ def test_the_worker_cannot_scrub_the_audit_of_a_living_user(emptied: str) -> Non
 
 
 @pytest.mark.parametrize("refusal", ["RAISE EXCEPTION 'no'", "RETURN NULL"])
-def test_hard_falls_back_to_anonymise_where_a_trigger_of_the_application_keeps_the_row(
+async def test_hard_falls_back_to_anonymise_where_a_trigger_of_the_application_keeps_the_row(
     emptied: str, refusal: str
 ) -> None:
     user_id = uuid4()
-    applied(under(emptied, "hard"), person(user_id))
+    await applied(await under(emptied, "hard"), person(user_id))
 
     with psycopg.connect(emptied, autocommit=True) as conn:
         conn.execute(f"""
             CREATE FUNCTION public.keep() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {refusal}; END $$;
             CREATE TRIGGER keep BEFORE DELETE ON identity.profiles FOR EACH ROW EXECUTE FUNCTION public.keep();
         """)
-        outcomes = applied(emptied, user_deleted(user_id))
+        outcomes = await applied(emptied, user_deleted(user_id))
         conn.execute("DROP FUNCTION public.keep CASCADE")
 
     assert outcomes == ["applied"]
@@ -183,22 +170,22 @@ def test_hard_falls_back_to_anonymise_where_a_trigger_of_the_application_keeps_t
 
 
 @pytest.mark.parametrize("policy", ["anonymise", "hard"])
-def test_who_was_forgotten_is_not_remembered_by_a_softer_policy(emptied: str, policy: DeletePolicy) -> None:
+async def test_who_was_forgotten_is_not_remembered_by_a_softer_policy(emptied: str, policy: DeletePolicy) -> None:
     user_id = uuid4()
-    applied(under(emptied, policy), person(user_id), user_deleted(user_id))
+    await applied(await under(emptied, policy), person(user_id), user_deleted(user_id))
 
-    applied(under(emptied, "soft"), person(user_id))
+    await applied(await under(emptied, "soft"), person(user_id))
 
     assert profile(emptied, user_id)["full_name"] == "Deleted user"
     assert not [value for value in PERSONAL if value in dumped(emptied)]
 
 
-def test_a_snapshot_of_a_forgotten_user_is_no_news(emptied: str) -> None:
+async def test_a_snapshot_of_a_forgotten_user_is_no_news(emptied: str) -> None:
     user_id = uuid4()
-    applied(under(emptied, "anonymise"), person(user_id), user_deleted(user_id))
+    await applied(await under(emptied, "anonymise"), person(user_id), user_deleted(user_id))
     before = rows(emptied, "SELECT sync_version FROM identity.stack_user_profiles")
 
-    outcomes = applied(emptied, person(user_id))
+    outcomes = await applied(emptied, person(user_id))
 
     assert outcomes == ["unchanged"]
     assert rows(emptied, "SELECT sync_version FROM identity.stack_user_profiles") == before

@@ -3,15 +3,12 @@
 import asyncio
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 from uuid import uuid4
 
-import orjson
 import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
@@ -32,10 +29,11 @@ from consumer.doctor.server import (
 from consumer.embedded import server as embedded
 from consumer.postgres import migrations
 from consumer.postgres.connections import connect, worker_access
-from consumer.settings.settings import ShapingSettings
-from tests.support.cli import arrive, call, set_aside
-from tests.support.databases import record, scratch_database
+from tests.support import outbox
+from tests.support.cli import arrive, call, examined
+from tests.support.databases import schema_change, scratch_database, shape
 from tests.support.factories import edited, user_updated
+from tests.support.outbox import set_aside
 from tests.support.pooler import pooled
 
 HEALTHY = Server(
@@ -70,27 +68,9 @@ CALM = Activity(
 )
 
 
-def examined(url: str | None, **environment: str | None) -> tuple[int, dict[str, Any]]:
-    """Return the exit code and each check by its name."""
-    result = call(url, "doctor", "--json", **environment)
-    document = orjson.loads(result.stdout)
-    assert document["ok"] == (result.exit_code == 0)
-    return result.exit_code, {check["name"]: check for check in document["checks"]}
-
-
 def unwell(checks: list[Check]) -> list[tuple[str, str]]:
     assert all(check.cure for check in checks if check.state != "ok")
     return [(check.name, check.state) for check in checks if check.state != "ok"]
-
-
-@contextmanager
-def change(url: str, doing: str, undoing: str) -> Iterator[None]:
-    with psycopg.connect(url, autocommit=True) as conn:
-        conn.execute(doing)
-        try:
-            yield
-        finally:
-            conn.execute(undoing)
 
 
 def test_a_healthy_installation_passes(emptied: str) -> None:
@@ -228,7 +208,7 @@ def test_each_check_is_one_line_without_colour_in_a_pipe(emptied: str) -> None:
 def test_what_breaks_isolation_or_the_schema_fails(
     emptied: str, doing: str, undoing: str, name: str, finding: str
 ) -> None:
-    with change(emptied, doing, undoing):
+    with schema_change(emptied, doing, undoing):
         exit_code, checks = examined(emptied)
 
     assert exit_code == 1
@@ -256,7 +236,7 @@ def test_what_breaks_isolation_or_the_schema_fails(
     ],
 )
 def test_what_only_needs_a_look_does_not_fail(emptied: str, doing: str, undoing: str, name: str, finding: str) -> None:
-    with change(emptied, doing, undoing):
+    with schema_change(emptied, doing, undoing):
         exit_code, checks = examined(emptied)
 
     assert exit_code == 0
@@ -264,7 +244,7 @@ def test_what_only_needs_a_look_does_not_fail(emptied: str, doing: str, undoing:
 
 
 def test_a_table_that_somebody_added_to_the_users_data_fails_for_its_rows_and_its_policies(emptied: str) -> None:
-    with change(emptied, "CREATE TABLE identity.forgotten ()", "DROP TABLE identity.forgotten"):
+    with schema_change(emptied, "CREATE TABLE identity.forgotten ()", "DROP TABLE identity.forgotten"):
         exit_code, checks = examined(emptied)
 
     assert exit_code == 1
@@ -319,17 +299,14 @@ def test_dead_letters_need_a_look(emptied: str) -> None:
     assert (checks["dead letters"]["state"], checks["dead letters"]["finding"]) == ("warning", "1")
 
 
-def test_a_late_queue_without_a_worker_fails_and_with_one_needs_a_look(emptied: str) -> None:
-    arrive(emptied, user_updated())
+async def test_a_late_queue_without_a_worker_fails_and_with_one_needs_a_look(emptied: str) -> None:
+    await outbox.arrive(emptied, user_updated())
     with psycopg.connect(emptied) as conn:
         conn.execute("UPDATE consumer.outbox SET received_at = now() - interval '2 minutes'")
 
-    async def beside_a_worker() -> tuple[int, dict[str, Any]]:
-        async with await connect(emptied, worker_access("consumer")):
-            return await asyncio.to_thread(examined, emptied)
-
-    without, without_checks = examined(emptied)
-    beside, beside_checks = asyncio.run(beside_a_worker())
+    without, without_checks = await asyncio.to_thread(examined, emptied)
+    async with await connect(emptied, worker_access("consumer")):
+        beside, beside_checks = await asyncio.to_thread(examined, emptied)
 
     assert (without, without_checks["workers"]["state"], without_checks["queue"]["state"]) == (1, "failing", "warning")
     assert (beside, beside_checks["workers"]["state"], beside_checks["queue"]["state"]) == (0, "ok", "warning")
@@ -593,7 +570,7 @@ def embedded_folder() -> Iterator[Path]:
         folder = Path(parent) / "data"
         with embedded.server(folder, create=True) as url:
             migrations.apply(url, "consumer")
-            asyncio.run(record(url, ShapingSettings()))
+            shape(url)
             secret.keep(folder, "stack")
             yield folder
 

@@ -14,10 +14,10 @@ from psycopg.types.json import Jsonb
 from consumer.errors import BadPayload
 from consumer.events.check import check
 from consumer.providers.payload import TEXT_MAX
-from tests.support.cli import arrive, work
 from tests.support.databases import rows
+from tests.support.effects import profile
 from tests.support.factories import user_updated
-from tests.test_effects import profile
+from tests.support.outbox import arrive, work
 
 USER_ID = UUID(int=7)
 CANONICAL = "0b7d5e9a-4f10-4A57-8c21-6f1c2f0e9d3b"
@@ -41,26 +41,26 @@ def edit(conn: psycopg.Connection, user_id: UUID | None, edits: object) -> str:
     return str(row[0])
 
 
-def test_an_edit_in_sql_is_a_delivery_like_any_other(emptied: str, application: psycopg.Connection) -> None:
-    arrive(emptied, snapshot := user_updated(server_metadata={"role": "viewer"}))
+async def test_an_edit_in_sql_is_a_delivery_like_any_other(emptied: str, application: psycopg.Connection) -> None:
+    await arrive(emptied, snapshot := user_updated(server_metadata={"role": "viewer"}))
     assert snapshot.user_id
 
     message_id = edit(application, snapshot.user_id, Jsonb({"role_type": " owner ", "department": None}))
     [stored] = rows(emptied, f"SELECT * FROM consumer.deliveries WHERE message_id = '{message_id}'")
-    work(emptied)
+    await work(emptied)
 
     assert (stored["source"], stored["event_type"], stored["state"]) == ("app", "profile.edited", "pending")
     assert stored["user_id"] == snapshot.user_id
     assert profile(emptied, snapshot.user_id, "role_type") == {"role_type": " owner "}
 
 
-def test_of_edits_in_one_transaction_the_last_counts(emptied: str, application: psycopg.Connection) -> None:
-    arrive(emptied, snapshot := user_updated())
+async def test_of_edits_in_one_transaction_the_last_counts(emptied: str, application: psycopg.Connection) -> None:
+    await arrive(emptied, snapshot := user_updated())
     assert snapshot.user_id
 
     with application.transaction():
         ids = [edit(application, snapshot.user_id, Jsonb({"role_type": f"role {n}"})) for n in range(50)]
-    work(emptied)
+    await work(emptied)
 
     by_version = 'ORDER BY consumer.version(source, occurred_at, message_id) COLLATE "C"'
     stored = rows(emptied, f"SELECT message_id FROM consumer.outbox WHERE source = 'app' {by_version}")

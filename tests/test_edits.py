@@ -1,6 +1,5 @@
 """What the application sets on a profile wins over the source until it withdraws that; the laws cover the orders."""
 
-import asyncio
 from datetime import timedelta
 from itertools import permutations
 from uuid import UUID, uuid4
@@ -12,11 +11,11 @@ from consumer.outbox.storage import Delivery
 from consumer.postgres.connections import connect, worker_access
 from consumer.settings.settings import DeletePolicy, ShapingSettings
 from tests.support import model
-from tests.support.databases import apply_next, put, record, replay_everything, rows
+from tests.support.application import referred_to
+from tests.support.databases import record, rows
+from tests.support.effects import applied, audit, held_apart, home, placed_in, profile, rehomed, under
 from tests.support.factories import delivery, edited, membership, snapshot, team_event, user_deleted, user_updated
-from tests.test_delete_policies import referred_to, under
-from tests.test_effects import applied, audit, profile
-from tests.test_rehome import held_apart, home, placed_in, rehomed
+from tests.support.outbox import apply_next, put, replay_everything
 
 FIELDS = "role_type, department"
 
@@ -27,15 +26,11 @@ identity.profiles, identity.stack_user_profiles, identity.companies
 """
 
 
-def together(url: str, *deliveries: Delivery) -> list[str]:
+async def together(url: str, *deliveries: Delivery) -> list[str]:
     """Store and apply deliveries as one batch, and return their outcomes in the order given."""
-
-    async def apply() -> dict[int, str]:
-        async with await connect(url, worker_access("consumer")) as conn:
-            await put(conn, deliveries)
-            return await apply_next(conn, len(deliveries))
-
-    outcomes = asyncio.run(apply())
+    async with await connect(url, worker_access("consumer")) as conn:
+        await put(conn, deliveries)
+        outcomes = await apply_next(conn, len(deliveries))
     by_id = {row["message_id"]: row["seq"] for row in rows(url, "SELECT message_id, seq FROM consumer.outbox")}
     return [outcomes[by_id[each.message_id]] for each in deliveries]
 
@@ -45,11 +40,11 @@ def sourced(user_id: UUID, **data: object) -> Delivery:
 
 
 @pytest.mark.parametrize("order", list(permutations(range(3))))
-def test_an_edit_wins_over_the_source_in_any_order(emptied: str, order: tuple[int, ...]) -> None:
+async def test_an_edit_wins_over_the_source_in_any_order(emptied: str, order: tuple[int, ...]) -> None:
     user_id = uuid4()
     deliveries = [sourced(user_id), edited(user_id, role_type=" owner "), sourced(user_id, display_name="Grace")]
 
-    applied(emptied, *(deliveries[n] for n in order))
+    await applied(emptied, *(deliveries[n] for n in order))
 
     assert profile(emptied, user_id, f"{FIELDS}, full_name") == {
         "role_type": " owner ",
@@ -58,100 +53,100 @@ def test_an_edit_wins_over_the_source_in_any_order(emptied: str, order: tuple[in
     }
 
 
-def test_an_edit_outlives_a_replay_and_a_rebuild(emptied: str) -> None:
+async def test_an_edit_outlives_a_replay_and_a_rebuild(emptied: str) -> None:
     user_id, team_id = uuid4(), uuid4()
     edit = edited(user_id, role_type="owner", company_id=str(team_id))
     told = [sourced(user_id), edit, team_event("created", team_id), sourced(user_id)]
-    applied(emptied, *told)
-    rehomed(emptied)
+    await applied(emptied, *told)
+    await rehomed(emptied)
     found = []
 
     for tables in (None, "identity.profiles, identity.stack_user_profiles", PROJECTED):
         if tables:
             with psycopg.connect(emptied) as conn:
                 conn.execute(f"TRUNCATE {tables}")
-        asyncio.run(replay_everything(emptied, batch_size=2))
+        await replay_everything(emptied, batch_size=2)
         found.append((model.state(emptied), profile(emptied, user_id, "role_type, company_id")))
 
     assert found == 3 * [(model.fold(told, ShapingSettings()), {"role_type": "owner", "company_id": team_id})]
 
 
 @pytest.mark.parametrize("is_late", [False, True])
-def test_what_is_withdrawn_is_the_sources_again(emptied: str, is_late: bool) -> None:
+async def test_what_is_withdrawn_is_the_sources_again(emptied: str, is_late: bool) -> None:
     user_id = uuid4()
     edit, withdrawal = edited(user_id, role_type="owner", department="R&D"), edited(user_id, role_type=None)
-    applied(emptied, sourced(user_id))
+    await applied(emptied, sourced(user_id))
 
-    applied(emptied, *([withdrawal, edit] if is_late else [edit, withdrawal]))
+    await applied(emptied, *([withdrawal, edit] if is_late else [edit, withdrawal]))
 
     assert profile(emptied, user_id, FIELDS) == {"role_type": "viewer", "department": "R&D"}
 
 
-def test_what_is_withdrawn_without_a_source_is_the_default(emptied: str) -> None:
+async def test_what_is_withdrawn_without_a_source_is_the_default(emptied: str) -> None:
     user_id = uuid4()
 
-    applied(emptied, user_updated(user_id), edited(user_id, role_type="owner"), edited(user_id, role_type=None))
+    await applied(emptied, user_updated(user_id), edited(user_id, role_type="owner"), edited(user_id, role_type=None))
 
     assert profile(emptied, user_id, FIELDS) == {"role_type": "member", "department": "General"}
 
 
-def test_an_edit_wins_over_the_source_though_the_application_holds_a_cached_user(emptied: str) -> None:
+async def test_an_edit_wins_over_the_source_though_the_application_holds_a_cached_user(emptied: str) -> None:
     user_id = uuid4()
 
-    applied(emptied, delivery("user.signed_in", user_id, "app", **snapshot()), edited(user_id, role_type="owner"))
+    await applied(emptied, delivery("user.signed_in", user_id, "app", **snapshot()), edited(user_id, role_type="owner"))
 
     assert profile(emptied, user_id, FIELDS) == {"role_type": "owner", "department": "General"}
 
 
-def test_an_edit_alone_makes_no_profile_and_waits_for_one(emptied: str) -> None:
+async def test_an_edit_alone_makes_no_profile_and_waits_for_one(emptied: str) -> None:
     user_id = uuid4()
-    applied(emptied, edited(user_id, role_type="owner"))
+    await applied(emptied, edited(user_id, role_type="owner"))
     alone = rows(emptied, "SELECT user_id FROM identity.profiles")
 
-    applied(emptied, user_updated(user_id, is_anonymous=True))
+    await applied(emptied, user_updated(user_id, is_anonymous=True))
     anonymous = rows(emptied, "SELECT user_id FROM identity.profiles")
-    applied(emptied, sourced(user_id))
+    await applied(emptied, sourced(user_id))
 
     assert (alone, anonymous) == ([], [])
     assert profile(emptied, user_id, FIELDS) == {"role_type": "owner", "department": "Sales"}
 
 
-def test_an_edit_by_another_source_than_the_application_is_none(emptied: str) -> None:
+async def test_an_edit_by_another_source_than_the_application_is_none(emptied: str) -> None:
     user_id = uuid4()
 
-    outcomes = applied(emptied, sourced(user_id), delivery("profile.edited", user_id, role_type="owner"))
+    outcomes = await applied(emptied, sourced(user_id), delivery("profile.edited", user_id, role_type="owner"))
 
     assert outcomes == ["applied", "ignored"]
     assert profile(emptied, user_id, "role_type") == {"role_type": "viewer"}
 
 
-def test_each_edit_meets_the_outcome_it_deserves(emptied: str) -> None:
+async def test_each_edit_meets_the_outcome_it_deserves(emptied: str) -> None:
     user_id = uuid4()
     older, edit, equal = (edited(user_id, role_type=role) for role in ("viewer", "owner", "owner"))
-    applied(emptied, sourced(user_id))
+    await applied(emptied, sourced(user_id))
 
-    outcomes = applied(emptied, edit, older, equal, edited(user_id), edited(user_id, department=None))
+    outcomes = await applied(emptied, edit, older, equal, edited(user_id), edited(user_id, department=None))
 
     assert outcomes == ["applied", "stale", "unchanged", "unchanged", "unchanged"]
     assert [fields for _, fields in audit(emptied)[1:]] == [["role_type"]]
 
 
-def test_of_several_edits_in_one_batch_the_newest_of_each_field_counts(emptied: str) -> None:
+async def test_of_several_edits_in_one_batch_the_newest_of_each_field_counts(emptied: str) -> None:
     user_id = uuid4()
-    applied(emptied, sourced(user_id))
+    await applied(emptied, sourced(user_id))
     first, second = edited(user_id, role_type="a", department="R&D"), edited(user_id, role_type="b")
     outdone = edited(user_id, role_type="c")._replace(occurred_at=first.occurred_at - timedelta(hours=1))
 
-    outcomes = together(emptied, second, outdone, first)
+    outcomes = await together(emptied, second, outdone, first)
 
     assert outcomes == ["applied", "stale", "applied"]
     assert profile(emptied, user_id, FIELDS) == {"role_type": "b", "department": "R&D"}
 
 
-def test_an_edit_is_audited_with_its_images_and_as_the_applications(emptied: str) -> None:
+async def test_an_edit_is_audited_with_its_images_and_as_the_applications(emptied: str) -> None:
     user_id = uuid4()
     edit = edited(user_id, role_type="owner")
-    applied(emptied, sourced(user_id), edit)
+    await applied(emptied, sourced(user_id), edit)
 
     [row] = rows(emptied, "SELECT * FROM identity.profile_audit WHERE operation = 'updated'")
 
@@ -160,22 +155,22 @@ def test_an_edit_is_audited_with_its_images_and_as_the_applications(emptied: str
     assert row["new_values"] == row["previous_values"] | {"role_type": "owner"}
 
 
-def test_the_audit_names_the_edit_beside_a_newer_snapshot_that_says_nothing_new(emptied: str) -> None:
+async def test_the_audit_names_the_edit_beside_a_newer_snapshot_that_says_nothing_new(emptied: str) -> None:
     user_id = uuid4()
-    applied(emptied, sourced(user_id))
+    await applied(emptied, sourced(user_id))
     edit, repeat = edited(user_id, role_type="owner"), sourced(user_id)
 
-    outcomes = together(emptied, edit, repeat)
+    outcomes = await together(emptied, edit, repeat)
 
     assert outcomes == ["applied", "unchanged"]
     assert audit(emptied, "source, message_id")[1:] == [("app", edit.message_id)]
 
 
-def test_an_edit_moves_a_user_and_leaves_a_row_under_either_company(emptied: str) -> None:
+async def test_an_edit_moves_a_user_and_leaves_a_row_under_either_company(emptied: str) -> None:
     first, second, user_id = uuid4(), uuid4(), uuid4()
-    applied(emptied, team_event("created", second), membership("created", first, user_id), user_updated(user_id))
+    await applied(emptied, team_event("created", second), membership("created", first, user_id), user_updated(user_id))
 
-    applied(emptied, edit := edited(user_id, company_id=str(second).upper()))
+    await applied(emptied, edit := edited(user_id, company_id=str(second).upper()))
 
     assert home(emptied, user_id) == second
     assert audit(emptied, "operation, company_id, source, message_id")[1:] == [
@@ -184,42 +179,42 @@ def test_an_edit_moves_a_user_and_leaves_a_row_under_either_company(emptied: str
     ]
 
 
-def test_home_is_what_the_newest_edit_names_before_metadata_and_membership(emptied: str) -> None:
+async def test_home_is_what_the_newest_edit_names_before_metadata_and_membership(emptied: str) -> None:
     joined, named, chosen, user_id = (uuid4() for _ in range(4))
-    applied(emptied, team_event("created", named), team_event("created", chosen))
-    applied(emptied, membership("created", joined, user_id), placed_in(named, user_id))
+    await applied(emptied, team_event("created", named), team_event("created", chosen))
+    await applied(emptied, membership("created", joined, user_id), placed_in(named, user_id))
     homes = []
 
     for company_id in (str(chosen), str(uuid4()), None):
-        applied(emptied, edited(user_id, company_id=company_id))
+        await applied(emptied, edited(user_id, company_id=company_id))
         homes.append(home(emptied, user_id))
 
     # An edit that names no active company is none; the one before it is not tried.
     assert homes == [chosen, named, named]
 
 
-def test_a_company_that_an_edit_named_before_it_was_made_takes_its_users_in(emptied: str) -> None:
+async def test_a_company_that_an_edit_named_before_it_was_made_takes_its_users_in(emptied: str) -> None:
     team_id, user_id = uuid4(), uuid4()
-    applied(emptied, user_updated(user_id), edited(user_id, company_id=str(team_id)))
+    await applied(emptied, user_updated(user_id), edited(user_id, company_id=str(team_id)))
 
-    applied(emptied, team_event("created", team_id))
+    await applied(emptied, team_event("created", team_id))
     before = home(emptied, user_id)
-    rehomed(emptied)
+    await rehomed(emptied)
 
     assert (before, home(emptied, user_id)) == (None, team_id)
 
 
-def test_a_deleted_company_sends_those_whom_an_edit_put_there_to_the_next_one(emptied: str) -> None:
+async def test_a_deleted_company_sends_those_whom_an_edit_put_there_to_the_next_one(emptied: str) -> None:
     default, team_id = uuid4(), uuid4()
-    asyncio.run(record(emptied, ShapingSettings(default_company_id=default)))
+    await record(emptied, ShapingSettings(default_company_id=default))
     users = [uuid4() for _ in range(5)]
     told = [event for user_id in users for event in (user_updated(user_id), edited(user_id, company_id=str(team_id)))]
     told = [team_event("created", team_id), *told]
-    applied(emptied, *told)
+    await applied(emptied, *told)
     before = {home(emptied, user_id) for user_id in users}
 
-    applied(emptied, deletion := team_event("deleted", team_id))
-    rehomed(emptied, page_size=2)
+    await applied(emptied, deletion := team_event("deleted", team_id))
+    await rehomed(emptied, page_size=2)
 
     assert before == {team_id}
     assert model.state(emptied) == model.fold([*told, deletion], ShapingSettings(default_company_id=default))
@@ -228,16 +223,16 @@ def test_a_deleted_company_sends_those_whom_an_edit_put_there_to_the_next_one(em
 
 @pytest.mark.parametrize("is_edit_first", [True, False])
 @pytest.mark.parametrize("verb", ["deleted", "created"])
-def test_an_edit_and_what_makes_or_ends_its_company_never_miss_each_other(
+async def test_an_edit_and_what_makes_or_ends_its_company_never_miss_each_other(
     emptied: str, verb: str, is_edit_first: bool
 ) -> None:
     team_id, user_id = uuid4(), uuid4()
-    applied(emptied, user_updated(user_id), *([team_event("created", team_id)] if verb == "deleted" else []))
+    await applied(emptied, user_updated(user_id), *([team_event("created", team_id)] if verb == "deleted" else []))
     edit, event = edited(user_id, company_id=str(team_id)), team_event(verb, team_id)
     first, second = (edit, event) if is_edit_first else (event, edit)
 
-    assert asyncio.run(held_apart(emptied, first, second)), "nothing kept the second transaction from deciding blindly"
-    rehomed(emptied)
+    assert await held_apart(emptied, first, second), "nothing kept the second transaction from deciding blindly"
+    await rehomed(emptied)
     assert home(emptied, user_id) == (team_id if verb == "created" else None)
 
 
@@ -245,37 +240,37 @@ def test_an_edit_and_what_makes_or_ends_its_company_never_miss_each_other(
 @pytest.mark.parametrize(
     ("policy", "kept"), [("soft", {"role_type", "company_id"}), ("anonymise", {"role_type"}), ("hard", set())]
 )
-def test_of_a_deleted_user_only_edits_that_a_row_is_made_of_are_kept(
+async def test_of_a_deleted_user_only_edits_that_a_row_is_made_of_are_kept(
     emptied: str, policy: DeletePolicy, kept: set[str], is_late: bool
 ) -> None:
     user_id, team_id = uuid4(), uuid4()
     edit, deletion = edited(user_id, role_type="owner", company_id=str(team_id)), user_deleted(user_id)
     told = [team_event("created", team_id), sourced(user_id), *([deletion, edit] if is_late else [edit, deletion])]
 
-    applied(under(emptied, policy), *told)
+    await applied(await under(emptied, policy), *told)
 
     assert {row["field"] for row in rows(emptied, "SELECT field FROM consumer.edits")} == kept
     assert model.state(emptied) == model.fold(told, ShapingSettings(delete_policy=policy))
 
 
 @pytest.mark.parametrize("is_late", [False, True])
-def test_edits_of_a_profile_that_the_application_holds_are_kept(emptied: str, is_late: bool) -> None:
+async def test_edits_of_a_profile_that_the_application_holds_are_kept(emptied: str, is_late: bool) -> None:
     user_id = uuid4()
-    applied(under(emptied, "hard"), sourced(user_id))
+    await applied(await under(emptied, "hard"), sourced(user_id))
     edit, deletion = edited(user_id, role_type="owner"), user_deleted(user_id)
 
     with referred_to(emptied, user_id, ""):
-        applied(emptied, *([deletion, edit] if is_late else [edit, deletion]))
+        await applied(emptied, *([deletion, edit] if is_late else [edit, deletion]))
 
         [kept] = rows(emptied, "SELECT full_name, role_type FROM identity.profiles")
     assert kept == {"full_name": "Deleted user", "role_type": "owner"}
 
 
-def test_an_edit_of_a_forgotten_user_brings_no_personal_field_into_the_audit(emptied: str) -> None:
+async def test_an_edit_of_a_forgotten_user_brings_no_personal_field_into_the_audit(emptied: str) -> None:
     user_id = uuid4()
-    applied(under(emptied, "anonymise"), sourced(user_id), user_deleted(user_id))
+    await applied(await under(emptied, "anonymise"), sourced(user_id), user_deleted(user_id))
 
-    applied(emptied, edited(user_id, role_type="owner"))
+    await applied(emptied, edited(user_id, role_type="owner"))
 
     (_, deleted), (before, after) = audit(emptied, "previous_values, new_values")[-2:]
     assert isinstance(before, dict)

@@ -1,10 +1,9 @@
 """What each delivery does to mirror, profile and audit, case by case; the laws cover the orders."""
 
-import asyncio
 import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import psycopg
 import pytest
@@ -14,34 +13,13 @@ from consumer.outbox.storage import Delivery
 from consumer.postgres.connections import connect, worker_access
 from consumer.providers.stack.message_ids import occurred_at
 from consumer.settings.settings import ShapingSettings
-from tests.support.databases import apply_next, put, record, rows
+from tests.support.databases import record, rows
+from tests.support.effects import applied, audit, profile
 from tests.support.factories import delivery, snapshot, user_deleted, user_updated
+from tests.support.outbox import apply_next, put
 
 DATA = Path(__file__).parent / "data"
 ACCESS = worker_access("consumer")
-
-
-def applied(url: str, *deliveries: Delivery) -> list[str]:
-    """Store and apply deliveries, one batch each, and return their outcomes."""
-
-    async def apply() -> list[str]:
-        outcomes: list[str] = []
-        async with await connect(url, ACCESS) as conn:
-            for each in deliveries:
-                await put(conn, [each])
-                outcomes += (await apply_next(conn, 10)).values()
-        return outcomes
-
-    return asyncio.run(apply())
-
-
-def profile(url: str, user_id: UUID, columns: str = "*") -> dict[str, object]:
-    [row] = rows(url, f"SELECT {columns} FROM identity.profiles WHERE user_id = '{user_id}'")
-    return row
-
-
-def audit(url: str, columns: str = "operation, changed_fields") -> list[tuple[object, ...]]:
-    return [tuple(row.values()) for row in rows(url, f"SELECT {columns} FROM identity.profile_audit ORDER BY id")]
 
 
 @pytest.mark.parametrize(
@@ -56,10 +34,12 @@ def audit(url: str, columns: str = "operation, changed_fields") -> list[tuple[ob
         ("\u200b", "\u200b"),
     ],
 )
-def test_a_name_is_trimmed_and_never_made_of_an_address(emptied: str, display_name: str | None, full_name: str) -> None:
+async def test_a_name_is_trimmed_and_never_made_of_an_address(
+    emptied: str, display_name: str | None, full_name: str
+) -> None:
     user_id = uuid4()
 
-    applied(emptied, user_updated(user_id, display_name=display_name))
+    await applied(emptied, user_updated(user_id, display_name=display_name))
 
     assert profile(emptied, user_id)["full_name"] == full_name
 
@@ -85,35 +65,35 @@ def test_trimmed_strips_what_python_strips(emptied: str) -> None:
         (None, "member", "General"),
     ],
 )
-def test_role_and_department_come_from_server_metadata_alone(
+async def test_role_and_department_come_from_server_metadata_alone(
     emptied: str, metadata: object, role: str, department: str
 ) -> None:
     user_id = uuid4()
 
-    applied(emptied, user_updated(user_id, server_metadata=metadata, client_metadata={"role": "owner"}))
+    await applied(emptied, user_updated(user_id, server_metadata=metadata, client_metadata={"role": "owner"}))
 
     assert profile(emptied, user_id, "role_type, department") == {"role_type": role, "department": department}
 
 
-def test_null_clears_e_mail_and_avatar(emptied: str) -> None:
+async def test_null_clears_e_mail_and_avatar(emptied: str) -> None:
     user_id = uuid4()
-    applied(emptied, user_updated(user_id, profile_image_url="https://example.com/a.png"))
+    await applied(emptied, user_updated(user_id, profile_image_url="https://example.com/a.png"))
 
-    applied(emptied, user_updated(user_id, primary_email=None, profile_image_url=None))
+    await applied(emptied, user_updated(user_id, primary_email=None, profile_image_url=None))
 
     assert profile(emptied, user_id, "email, avatar_url") == {"email": None, "avatar_url": None}
     assert audit(emptied)[1] == ("updated", ["avatar_url", "email"])
 
 
-def test_equal_content_moves_the_version_and_nothing_else(emptied: str) -> None:
+async def test_equal_content_moves_the_version_and_nothing_else(emptied: str) -> None:
     user_id = uuid4()
     first, repeat, older = user_updated(user_id), user_updated(user_id), user_updated(user_id, display_name="Older")
-    outcomes = applied(emptied, first)
+    outcomes = await applied(emptied, first)
     before = rows(emptied, "SELECT xmin::text, * FROM identity.profiles")
     synced = rows(emptied, "SELECT sync_version, last_synced_at FROM identity.stack_user_profiles")
 
-    outcomes += applied(emptied, repeat)
-    outcomes += applied(emptied, older._replace(occurred_at=first.occurred_at - timedelta(seconds=1)))
+    outcomes += await applied(emptied, repeat)
+    outcomes += await applied(emptied, older._replace(occurred_at=first.occurred_at - timedelta(seconds=1)))
 
     assert outcomes == ["applied", "unchanged", "stale"]
     assert rows(emptied, "SELECT xmin::text, * FROM identity.profiles") == before
@@ -122,10 +102,10 @@ def test_equal_content_moves_the_version_and_nothing_else(emptied: str) -> None:
     assert len(audit(emptied)) == 1
 
 
-def test_an_anonymous_user_has_a_mirror_and_no_profile(emptied: str) -> None:
+async def test_an_anonymous_user_has_a_mirror_and_no_profile(emptied: str) -> None:
     user_id = uuid4()
 
-    applied(emptied, user_updated(user_id, is_anonymous=True), delivery("user.signed_in", user_id, "app"))
+    await applied(emptied, user_updated(user_id, is_anonymous=True), delivery("user.signed_in", user_id, "app"))
 
     assert not rows(emptied, "SELECT user_id FROM identity.profiles")
     assert rows(emptied, "SELECT is_anonymous, last_sign_in_at IS NULL AS never FROM identity.stack_user_profiles") == [
@@ -133,24 +113,24 @@ def test_an_anonymous_user_has_a_mirror_and_no_profile(emptied: str) -> None:
     ]
 
 
-def test_the_old_snapshot_that_brings_a_profile_about_is_applied(emptied: str) -> None:
+async def test_the_old_snapshot_that_brings_a_profile_about_is_applied(emptied: str) -> None:
     user_id = uuid4()
     older, newer = user_updated(user_id, display_name="Ada"), user_updated(user_id, is_anonymous=True)
 
-    outcomes = applied(emptied, newer, older)
+    outcomes = await applied(emptied, newer, older)
 
     assert outcomes == ["applied", "applied"]
     assert audit(emptied, "operation, message_id") == [("created", older.message_id)]
 
 
-def test_the_application_counts_until_stack_speaks(emptied: str) -> None:
+async def test_the_application_counts_until_stack_speaks(emptied: str) -> None:
     user_id = uuid4()
     mine = snapshot(display_name="From the app", primary_email="app@example.com", server_metadata={"role": "owner"})
     stack = user_updated(user_id, display_name="From Stack")._replace(occurred_at=datetime(2020, 1, 1, tzinfo=UTC))
 
-    applied(emptied, delivery("user.signed_in", user_id, "app", **mine))
+    await applied(emptied, delivery("user.signed_in", user_id, "app", **mine))
     alone = profile(emptied, user_id, "full_name, email, email_verified, role_type")
-    applied(emptied, stack, delivery("user.signed_in", user_id, "app", **mine))
+    await applied(emptied, stack, delivery("user.signed_in", user_id, "app", **mine))
 
     assert alone == {
         "full_name": "From the app",
@@ -161,22 +141,22 @@ def test_the_application_counts_until_stack_speaks(emptied: str) -> None:
     assert profile(emptied, user_id, "full_name, email_verified") == {"full_name": "From Stack", "email_verified": True}
 
 
-def test_activity_alone_is_no_change(emptied: str) -> None:
+async def test_activity_alone_is_no_change(emptied: str) -> None:
     user_id = uuid4()
-    applied(emptied, user_updated(user_id, last_active_at_millis=1_795_330_800_000))
+    await applied(emptied, user_updated(user_id, last_active_at_millis=1_795_330_800_000))
     before = profile(emptied, user_id, "updated_at")
 
-    applied(emptied, user_updated(user_id, last_active_at_millis=1_795_330_801_000))
+    await applied(emptied, user_updated(user_id, last_active_at_millis=1_795_330_801_000))
 
     assert profile(emptied, user_id, "updated_at") == before
     assert profile(emptied, user_id, "last_active_at")["last_active_at"] == datetime(2026, 11, 22, 7, 0, 1, tzinfo=UTC)
     assert len(audit(emptied)) == 1
 
 
-def test_the_audit_names_what_changed_from_what_to_what_and_by_which_delivery(emptied: str) -> None:
+async def test_the_audit_names_what_changed_from_what_to_what_and_by_which_delivery(emptied: str) -> None:
     user_id = uuid4()
     first, change = user_updated(user_id, display_name="Ada"), user_updated(user_id, display_name="Grace")
-    applied(emptied, first, change)
+    await applied(emptied, first, change)
 
     [row] = rows(emptied, "SELECT * FROM identity.profile_audit WHERE operation = 'updated'")
 
@@ -195,56 +175,53 @@ def test_the_audit_is_append_only_for_the_worker(emptied: str, statement: str) -
             conn.execute(statement)
 
 
-def test_of_two_deletions_in_one_batch_the_oldest_counts(emptied: str) -> None:
+async def test_of_two_deletions_in_one_batch_the_oldest_counts(emptied: str) -> None:
     user_id = uuid4()
     older, younger = user_deleted(user_id), user_deleted(user_id)
 
-    async def apply_both() -> None:
-        async with await connect(emptied, ACCESS) as conn:
-            await put(conn, [user_updated(user_id), younger, older])
-            await apply_next(conn, 10)
-
-    asyncio.run(apply_both())
+    async with await connect(emptied, ACCESS) as conn:
+        await put(conn, [user_updated(user_id), younger, older])
+        await apply_next(conn, 10)
 
     assert older.occurred_at < younger.occurred_at
     assert profile(emptied, user_id, "deleted_at") == {"deleted_at": older.occurred_at}
 
 
-def test_events_from_a_source_that_may_not_send_them_change_nothing(emptied: str) -> None:
-    outcomes = applied(emptied, delivery("user.updated", uuid4(), "app", **snapshot()))
+async def test_events_from_a_source_that_may_not_send_them_change_nothing(emptied: str) -> None:
+    outcomes = await applied(emptied, delivery("user.updated", uuid4(), "app", **snapshot()))
 
     assert outcomes == ["ignored"]
     assert not rows(emptied, "SELECT stack_user_id FROM identity.stack_user_profiles")
 
 
-def test_the_default_company_is_everyones_home_until_deleted(emptied: str) -> None:
+async def test_the_default_company_is_everyones_home_until_deleted(emptied: str) -> None:
     company_id, user_id = uuid4(), uuid4()
-    asyncio.run(record(emptied, ShapingSettings(default_company_id=company_id)))
+    await record(emptied, ShapingSettings(default_company_id=company_id))
 
-    applied(emptied, user_updated(user_id))
+    await applied(emptied, user_updated(user_id))
     home = profile(emptied, user_id)["company_id"]
-    applied(emptied, user_deleted(user_id))
+    await applied(emptied, user_deleted(user_id))
 
     assert home == company_id
     assert profile(emptied, user_id)["company_id"] is None
 
 
-def test_a_company_that_is_declared_again_is_unchanged(emptied: str) -> None:
-    asyncio.run(record(emptied, ShapingSettings(default_company_id=uuid4())))
+async def test_a_company_that_is_declared_again_is_unchanged(emptied: str) -> None:
+    await record(emptied, ShapingSettings(default_company_id=uuid4()))
     with psycopg.connect(emptied) as conn:
         conn.execute("DELETE FROM consumer.outcomes")
         conn.execute("INSERT INTO consumer.pending (seq) SELECT seq FROM consumer.outbox")
 
-    assert applied(emptied, user_updated()) == ["unchanged", "applied"]
+    assert await applied(emptied, user_updated()) == ["unchanged", "applied"]
 
 
 @pytest.mark.parametrize("name", [path.stem for path in sorted((DATA / "sequences").glob("*.json"))])
 @pytest.mark.parametrize("is_reversed", [False, True])
-def test_a_recorded_sequence_ends_as_expected_in_either_order(emptied: str, name: str, is_reversed: bool) -> None:
+async def test_a_recorded_sequence_ends_as_expected_in_either_order(emptied: str, name: str, is_reversed: bool) -> None:
     sequence = json.loads((DATA / "sequences" / f"{name}.json").read_text())
     deliveries = [_recorded(each) for each in sequence["deliveries"]]
 
-    applied(emptied, *(reversed(deliveries) if is_reversed else deliveries))
+    await applied(emptied, *(reversed(deliveries) if is_reversed else deliveries))
 
     assert ENDS[name](rows(emptied, "SELECT full_name, email, deleted_at FROM identity.profiles"))
 

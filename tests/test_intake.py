@@ -12,8 +12,9 @@ from consumer.outbox.storage import Delivery
 from consumer.postgres.connections import connect, open_pool, receiver_access
 from consumer.receiver import intake as intake_module
 from consumer.receiver.intake import Intake, open_intake
-from tests.support.databases import deadlocks, put, rows
+from tests.support.databases import deadlocks, rows
 from tests.support.factories import user_updated
+from tests.support.outbox import put
 
 ACCESS = receiver_access("consumer")
 NOWHERE = "host=127.0.0.1 port=1 dbname=x user=x"
@@ -29,22 +30,19 @@ async def opened(url: str, counted: Counter[str] | None = None) -> AsyncIterator
         yield intake
 
 
-def run(url: str, act: Callable[[Intake], Awaitable[object]]) -> Counter[str]:
+async def run(url: str, act: Callable[[Intake], Awaitable[object]]) -> Counter[str]:
     """Run *act* with an open intake and return what the intake counted."""
     counted = Counter[str]()
 
-    async def go() -> None:
-        async with opened(url, counted) as intake:
-            await act(intake)
-
-    asyncio.run(go())
+    async with opened(url, counted) as intake:
+        await act(intake)
     return counted
 
 
-def test_a_put_that_returns_is_committed_and_pending(emptied: str) -> None:
+async def test_a_put_that_returns_is_committed_and_pending(emptied: str) -> None:
     delivery = user_updated()
 
-    run(emptied, lambda intake: intake.put(delivery))
+    await run(emptied, lambda intake: intake.put(delivery))
 
     [row] = rows(
         emptied, "SELECT source, message_id, event_type, user_id, occurred_at, verified_by, body FROM consumer.outbox"
@@ -53,29 +51,29 @@ def test_a_put_that_returns_is_committed_and_pending(emptied: str) -> None:
     assert rows(emptied, "SELECT state FROM consumer.deliveries") == [{"state": "pending"}]
 
 
-def test_a_hundred_parallel_repeats_of_one_id_are_one_row(emptied: str) -> None:
+async def test_a_hundred_parallel_repeats_of_one_id_are_one_row(emptied: str) -> None:
     delivery = user_updated()
 
-    counted = run(emptied, lambda intake: asyncio.gather(*(intake.put(delivery) for _ in range(100))))
+    counted = await run(emptied, lambda intake: asyncio.gather(*(intake.put(delivery) for _ in range(100))))
 
     assert counted == {"stored": 1, "duplicate": 99, "dead": 0}
     assert len(rows(emptied, "SELECT seq FROM consumer.outbox")) == 1
     assert len(rows(emptied, "SELECT seq FROM consumer.pending")) == 1
 
 
-def test_two_writers_with_the_same_ids_in_another_order_never_deadlock(emptied: str) -> None:
+async def test_two_writers_with_the_same_ids_in_another_order_never_deadlock(emptied: str) -> None:
     async def write_both_ways(rounds: int) -> None:
         async with await connect(emptied, ACCESS) as one, await connect(emptied, ACCESS) as two:
             for _ in range(rounds):
                 deliveries = [user_updated() for _ in range(400)]
                 await asyncio.gather(put(one, deliveries), put(two, deliveries[::-1]))
 
-    asyncio.run(write_both_ways(10))
+    await write_both_ways(10)
 
     assert rows(emptied, "SELECT count(*) FROM consumer.pending") == [{"count": 4000}]
 
 
-def test_two_receivers_with_the_same_dead_ids_in_another_order_never_deadlock(emptied: str) -> None:
+async def test_two_receivers_with_the_same_dead_ids_in_another_order_never_deadlock(emptied: str) -> None:
     async def receive_both_ways(rounds: int) -> None:
         async with opened(emptied) as one, opened(emptied) as two:
             for _ in range(rounds):
@@ -87,16 +85,16 @@ def test_two_receivers_with_the_same_dead_ids_in_another_order_never_deadlock(em
                 await asyncio.gather(*map(one.put, dead), *map(two.put, dead[::-1]))
 
     before = deadlocks(emptied)
-    asyncio.run(receive_both_ways(10))
+    await receive_both_ways(10)
 
     assert rows(emptied, "SELECT count(*) FROM consumer.failures") == [{"count": 10 * intake_module.SECOND_COMMIT_MIN}]
     assert deadlocks(emptied) == before
 
 
-def test_an_unusable_delivery_is_stored_dead_with_its_reason(emptied: str) -> None:
+async def test_an_unusable_delivery_is_stored_dead_with_its_reason(emptied: str) -> None:
     unusable = user_updated()._replace(error_code="bad_shape", error="$.data.id: missing")
 
-    counted = run(emptied, lambda intake: intake.put(unusable))
+    counted = await run(emptied, lambda intake: intake.put(unusable))
 
     assert counted["dead"] == 1
     assert rows(emptied, "SELECT state, attempts, error_code, error FROM consumer.deliveries") == [
@@ -104,7 +102,7 @@ def test_an_unusable_delivery_is_stored_dead_with_its_reason(emptied: str) -> No
     ]
 
 
-def test_a_row_that_the_database_refuses_does_not_refuse_its_neighbours(emptied: str) -> None:
+async def test_a_row_that_the_database_refuses_does_not_refuse_its_neighbours(emptied: str) -> None:
     refused = user_updated()._replace(message_id="x" * 257)
     accepted = [user_updated() for _ in range(20)]
 
@@ -113,12 +111,12 @@ def test_a_row_that_the_database_refuses_does_not_refuse_its_neighbours(emptied:
         answers = await asyncio.gather(*puts, return_exceptions=True)
         assert [type(answer) for answer in answers] == [type(None)] * 10 + [StoreUnavailable] + [type(None)] * 10
 
-    run(emptied, act)
+    await run(emptied, act)
 
     assert len(rows(emptied, "SELECT seq FROM consumer.pending")) == 20
 
 
-def test_a_database_that_is_away_is_told_within_the_budget(emptied: str) -> None:
+async def test_a_database_that_is_away_is_told_within_the_budget(emptied: str) -> None:
     async def act(intake: Intake) -> None:
         loop = asyncio.get_running_loop()
         started = loop.time()
@@ -127,10 +125,10 @@ def test_a_database_that_is_away_is_told_within_the_budget(emptied: str) -> None
         assert loop.time() - started < intake_module.COMMIT_TIMEOUT.total_seconds() + intake_module.WAIT_SECONDS_MAX
         assert await intake.not_ready_reason() == "the database is away"
 
-    run(NOWHERE, act)
+    await run(NOWHERE, act)
 
 
-def test_a_receiver_that_could_not_store_is_not_ready(emptied: str) -> None:
+async def test_a_receiver_that_could_not_store_is_not_ready(emptied: str) -> None:
     async def act(intake: Intake) -> None:
         assert await intake.not_ready_reason() is None
         with psycopg.connect(emptied, autocommit=True) as conn:
@@ -141,10 +139,10 @@ def test_a_receiver_that_could_not_store_is_not_ready(emptied: str) -> None:
                 conn.execute("ALTER TABLE consumer.outbox RENAME COLUMN vouched_by TO verified_by")
         assert "42703" in str(reason)
 
-    run(emptied, act)
+    await run(emptied, act)
 
 
-def test_a_foreign_lock_on_the_outbox_is_a_refusal_not_a_hang_and_the_intake_recovers(emptied: str) -> None:
+async def test_a_foreign_lock_on_the_outbox_is_a_refusal_not_a_hang_and_the_intake_recovers(emptied: str) -> None:
     delivery = user_updated()
 
     async def act(intake: Intake) -> None:
@@ -154,12 +152,12 @@ def test_a_foreign_lock_on_the_outbox_is_a_refusal_not_a_hang_and_the_intake_rec
                 await intake.put(delivery)
         await intake.put(delivery)
 
-    run(emptied, act)
+    await run(emptied, act)
 
     assert len(rows(emptied, "SELECT seq FROM consumer.outbox")) == 1
 
 
-def test_connections_that_the_server_ended_are_replaced(emptied: str) -> None:
+async def test_connections_that_the_server_ended_are_replaced(emptied: str) -> None:
     async def act(intake: Intake) -> None:
         await intake.put(user_updated())
         with psycopg.connect(emptied, autocommit=True) as conn:
@@ -168,12 +166,12 @@ def test_connections_that_the_server_ended_are_replaced(emptied: str) -> None:
             )
         await intake.put(user_updated())
 
-    run(emptied, act)
+    await run(emptied, act)
 
     assert len(rows(emptied, "SELECT seq FROM consumer.outbox")) == 2
 
 
-def test_a_full_intake_refuses_at_once(emptied: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_full_intake_refuses_at_once(emptied: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(intake_module, "WAITING_MAX", 3)
 
     async def act(intake: Intake) -> None:
@@ -181,16 +179,16 @@ def test_a_full_intake_refuses_at_once(emptied: str, monkeypatch: pytest.MonkeyP
         answers = await asyncio.gather(*puts, return_exceptions=True)
         assert [type(answer) for answer in answers] == [type(None)] * 3 + [IntakeFull]
 
-    run(emptied, act)
+    await run(emptied, act)
 
 
-def test_a_request_that_went_away_is_not_stored_for_nothing(emptied: str) -> None:
+async def test_a_request_that_went_away_is_not_stored_for_nothing(emptied: str) -> None:
     async def act(intake: Intake) -> None:
         gone = asyncio.ensure_future(intake.put(user_updated()))
         await asyncio.sleep(0)
         gone.cancel()
         await intake.put(user_updated())
 
-    run(emptied, act)
+    await run(emptied, act)
 
     assert len(rows(emptied, "SELECT seq FROM consumer.outbox")) == 1

@@ -1,6 +1,5 @@
 """The examples of docs/LIBRARY.md work as they stand there."""
 
-import asyncio
 import json
 import os
 import re
@@ -23,10 +22,10 @@ from consumer.providers.standard_webhooks import Verifier
 from consumer.web.connection_limits import Limits
 from tests.support.databases import rows
 from tests.support.factories import team, team_event, user_updated
+from tests.support.outbox import work
 from tests.support.processes import ROOT
 from tests.support.web import APP_SECRET, TOLERANCE, Site, running
-from tests.test_prefer import work
-from tests.test_worker import drain_all, stored, worker
+from tests.support.worker import drain_all, stored, worker
 
 PAGE = (ROOT / "docs" / "LIBRARY.md").read_text()
 ADA = "6f1c2f0e-9d3b-4a57-8c21-0b7d5e9a4f10"
@@ -40,12 +39,12 @@ def examples(language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", PAGE, re.DOTALL)
 
 
-def while_working(url: str, call: Callable[[], T]) -> T:
+async def while_working(url: str, call: Callable[[], T]) -> T:
     """Call, and apply what is due until the call returns."""
     with ThreadPoolExecutor(1) as pool:
         called = pool.submit(call)
         while not called.done():
-            asyncio.run(work(url))
+            await work(url)
         return called.result()
 
 
@@ -90,33 +89,33 @@ def asking(site: Site) -> dict[str, str]:
     return {"APP_WEBHOOK_SECRET": APP_SECRET, "APP_WEBHOOK_URL": f"http://127.0.0.1:{site.port}/webhooks/app"}
 
 
-def test_a_callback_in_python_gets_its_row(site: Site, emptied: str) -> None:
+async def test_a_callback_in_python_gets_its_row(site: Site, emptied: str) -> None:
     [callback] = [example for example in examples("python") if "def signed_in" in example]
     script = f"{callback}\nprint(json.dumps(signed_in('{ADA}', 'Ada', None)))"
 
-    profile = json.loads(while_working(emptied, lambda: run([sys.executable, "-c", script], **asking(site))))
+    profile = json.loads(await while_working(emptied, lambda: run([sys.executable, "-c", script], **asking(site))))
 
     assert (profile["user_id"], profile["full_name"], profile["email"]) == (ADA, "Ada", None)
 
 
-def test_a_callback_in_typescript_gets_its_row(site: Site, emptied: str) -> None:
+async def test_a_callback_in_typescript_gets_its_row(site: Site, emptied: str) -> None:
     [callback] = examples("typescript")
     user = {"id": ADA, "displayName": "Ada", "primaryEmail": "ada@example.com", "profileImageUrl": None}
     script = f"{callback}\nconsole.log(JSON.stringify(await signedIn({json.dumps(user)})));"
     if subprocess.run([*NODE, ""], capture_output=True, check=False).returncode if which("node") else True:
         pytest.skip("no Node.js of version 22.6 or newer, which runs TypeScript")
 
-    profile = json.loads(while_working(emptied, lambda: run([*NODE, script], **asking(site))))
+    profile = json.loads(await while_working(emptied, lambda: run([*NODE, script], **asking(site))))
 
     assert (profile["user_id"], profile["full_name"], profile["email"]) == (ADA, "Ada", "ada@example.com")
 
 
-def test_the_library_does_for_an_applications_login_what_the_page_shows(application: str, emptied: str) -> None:
+async def test_the_library_does_for_an_applications_login_what_the_page_shows(application: str, emptied: str) -> None:
     [example] = [example for example in examples("python") if "from consumer import profiles" in example]
     [company] = re.findall(r'CREW = UUID\("(.*)"\)', example)
     crew = UUID(company)
     selected = {"selected_team": team(crew), "selected_team_id": company}
-    stored(
+    await stored(
         emptied,
         [
             team_event("created", crew),
@@ -124,7 +123,7 @@ def test_the_library_does_for_an_applications_login_what_the_page_shows(applicat
             user_updated(display_name="José", **selected),
         ],
     )
-    drain_all(emptied, worker())
+    await drain_all(emptied, worker())
 
     said = run([sys.executable, "-c", example], DATABASE_URL=application).splitlines()
 

@@ -5,6 +5,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parent.parent
 LOCKS = ("requirements.lock", "requirements-test.lock")
@@ -45,14 +46,6 @@ def test_the_tests_run_with_what_is_shipped() -> None:
 
 
 def unlocked(requirements: list[str], locked: dict[str, set[str]]) -> list[str]:
-    """Return the requirements, all of the form name[extra]>=version, that no locked version meets."""
-    found = []
-    for text in requirements:
-        name, least = re.split(r"(?:\[[a-z]+\])?>=", text)
-        if not any(numbers(version) >= numbers(least) for version in locked.get(name, ())):
-            found.append(text)
-    return found
-
-
-def numbers(version: str) -> list[int]:
-    return [int(part) for part in re.findall(r"\d+", version)]
+    """Return the requirements that no locked version meets."""
+    parsed = [Requirement(text) for text in requirements]
+    return [str(each) for each in parsed if not any(map(each.specifier.contains, locked.get(each.name, ())))]

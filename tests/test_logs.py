@@ -313,19 +313,16 @@ def test_a_deep_recursion_is_told_in_few_frames(start: Start) -> None:
     assert len(frames) == logs.FRAMES_MAX
 
 
-def test_an_exception_that_no_task_awaits_is_a_line_without_its_message(start: Start) -> None:
+async def test_an_exception_that_no_task_awaits_is_a_line_without_its_message(start: Start) -> None:
     stderr = start("json", "info")
 
     async def fail() -> None:
         raise psycopg.errors.UniqueViolation(LEAK)
 
-    async def forget() -> None:
-        task = asyncio.create_task(fail())
-        await asyncio.wait({task})
-        del task
-        gc.collect()
-
-    asyncio.run(forget())
+    task = asyncio.create_task(fail())
+    await asyncio.wait({task})
+    del task
+    gc.collect()
 
     (line,) = stderr.lines
     assert (line["event"], line["logger"]) == ("library_logged", "asyncio")

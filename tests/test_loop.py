@@ -1,7 +1,6 @@
 """A worker's life, through what is neither an error nor an answer."""
 
 import asyncio
-from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
@@ -12,25 +11,20 @@ from consumer.postgres.connections import worker_access
 from consumer.worker import loop as loop_module
 from consumer.worker.batch import BatchRunner
 from consumer.worker.loop import Worker
-from tests.faults.proxy import Wire, wire
+from tests.faults.proxy import wire
 from tests.support.databases import rows, schema_change
 from tests.support.factories import user_updated
-from tests.test_worker import stored
+from tests.support.polling import until
+from tests.support.worker import stored
 
 ACCESS = worker_access("consumer")
 
 
-async def until(holds: Callable[[], object]) -> None:
-    async with asyncio.timeout(15):
-        while not holds():  # noqa: ASYNC110  # Another thread or process makes it hold.
-            await asyncio.sleep(0.01)
-
-
-def test_a_silent_connection_is_given_up(emptied: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_silent_connection_is_given_up(emptied: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loop_module, "TURN_TIMEOUT", timedelta(seconds=0.3))
     told: list[Exception | None] = []
 
-    async def run(cable: Wire) -> None:
+    with wire(emptied) as cable:
         loop = Worker(
             cable.url, BatchRunner(ACCESS, Metrics(EVENT_TYPES), attempts_max=12), told.append, poll_max=timedelta(0)
         )
@@ -40,20 +34,17 @@ def test_a_silent_connection_is_given_up(emptied: str, monkeypatch: pytest.Monke
         await until(lambda: any(told))
         trouble = loop.trouble
         cable.release()
-        await asyncio.to_thread(stored, emptied, [user_updated()])
+        await stored(emptied, [user_updated()])
         await until(lambda: not rows(emptied, "SELECT FROM consumer.pending"))
         await until(lambda: loop.trouble is None)
         loop.stop()
         await working
-        assert trouble is not None
 
-    with wire(emptied) as cable:
-        asyncio.run(run(cable))
-
+    assert trouble is not None
     assert [type(error) for error in told if error] == [TimeoutError]
 
 
-def test_a_batch_that_is_too_much_for_a_turn_is_done_in_smaller_ones(
+async def test_a_batch_that_is_too_much_for_a_turn_is_done_in_smaller_ones(
     emptied: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(loop_module, "TURN_TIMEOUT", timedelta(seconds=0.5))
@@ -63,7 +54,8 @@ def test_a_batch_that_is_too_much_for_a_turn_is_done_in_smaller_ones(
         CREATE TRIGGER slow BEFORE INSERT ON identity.profiles FOR EACH ROW EXECUTE FUNCTION public.slow();
     """
 
-    async def run() -> None:
+    await stored(emptied, [user_updated() for _ in range(30)])
+    with schema_change(emptied, slow, "DROP FUNCTION public.slow CASCADE"):
         loop = Worker(
             emptied, BatchRunner(ACCESS, Metrics(EVENT_TYPES), attempts_max=12), lambda _: None, poll_max=timedelta(0)
         )
@@ -71,9 +63,5 @@ def test_a_batch_that_is_too_much_for_a_turn_is_done_in_smaller_ones(
         await until(lambda: not rows(emptied, "SELECT FROM consumer.pending"))
         loop.stop()
         await working
-
-    stored(emptied, [user_updated() for _ in range(30)])
-    with schema_change(emptied, slow, "DROP FUNCTION public.slow CASCADE"):
-        asyncio.run(run())
 
     assert rows(emptied, "SELECT count(*) FROM identity.profiles") == [{"count": 30}]

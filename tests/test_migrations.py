@@ -1,4 +1,3 @@
-import asyncio
 import signal
 import subprocess
 import sys
@@ -107,7 +106,7 @@ def test_a_migrator_waits_for_the_one_that_holds_the_lock(bare_url: str) -> None
     assert waiting.returncode == 0
 
 
-def test_an_owner_without_superuser_rights_can_migrate_under_a_prefix_of_its_own(server_url: str) -> None:
+async def test_an_owner_without_superuser_rights_can_migrate_under_a_prefix_of_its_own(server_url: str) -> None:
     with scratch_database(server_url, "consumer_owned") as url, psycopg.connect(url, autocommit=True) as admin:
         admin.execute("DROP ROLE IF EXISTS plain_owner")
         admin.execute("CREATE ROLE plain_owner LOGIN CREATEROLE PASSWORD 'x'")
@@ -115,7 +114,7 @@ def test_an_owner_without_superuser_rights_can_migrate_under_a_prefix_of_its_own
         try:
             owned = make_conninfo(url, user="plain_owner", password="x")
             migrations.apply(owned, "other")
-            asyncio.run(record(owned, ShapingSettings(default_company_id=uuid4()), "other"))
+            await record(owned, ShapingSettings(default_company_id=uuid4()), "other")
             with psycopg.connect(owned) as conn:
                 conn.execute("SET ROLE other_worker")
                 assert conn.execute("SELECT pending FROM consumer.queue_stats").fetchone() == (0,)

@@ -17,7 +17,7 @@ from consumer.postgres import queries
 from consumer.providers.payload import Payload
 from tests.support.databases import rows
 from tests.support.factories import delivery, user_updated
-from tests.test_worker import deliveries, drain_all, stored, worker
+from tests.support.worker import deliveries, drain_all, stored, worker
 
 USER = UUID("6f1c2f0e-9d3b-4a57-8c21-0b7d5e9a4f10")
 # The newest order of a user by its number: a join, like every effect.
@@ -76,26 +76,26 @@ def ordered(number: int, source: str = "app") -> Delivery:
     return delivery("order.placed", USER, source, number=number)
 
 
-def test_its_effect_is_applied_in_any_order_beside_the_others(shop: str) -> None:
+async def test_its_effect_is_applied_in_any_order_beside_the_others(shop: str) -> None:
     for number in (3, 1, 4):
-        stored(shop, [ordered(number), user_updated(USER)])
-        drain_all(shop, worker())
+        await stored(shop, [ordered(number), user_updated(USER)])
+        await drain_all(shop, worker())
 
     assert rows(shop, "SELECT * FROM public.orders") == [{"user_id": USER, "number": 4}]
     outcomes = rows(shop, "SELECT outcome FROM consumer.deliveries WHERE event_type = 'order.placed' ORDER BY seq")
     assert [row["outcome"] for row in outcomes] == ["applied", "unchanged", "applied"]
 
 
-def test_its_user_is_locked_by_a_row_of_the_mirror(shop: str) -> None:
-    stored(shop, [ordered(1)])
-    drain_all(shop, worker())
+async def test_its_user_is_locked_by_a_row_of_the_mirror(shop: str) -> None:
+    await stored(shop, [ordered(1)])
+    await drain_all(shop, worker())
 
     assert rows(shop, "SELECT stack_user_id FROM identity.stack_user_profiles") == [{"stack_user_id": USER}]
 
 
-def test_from_a_source_that_may_not_send_it_it_is_unknown(shop: str) -> None:
-    stored(shop, [ordered(1, "stack")])
-    drain_all(shop, worker())
+async def test_from_a_source_that_may_not_send_it_it_is_unknown(shop: str) -> None:
+    await stored(shop, [ordered(1, "stack")])
+    await drain_all(shop, worker())
 
     assert deliveries(shop, "outcome") == [("ignored",)]
     assert rows(shop, "SELECT * FROM public.orders") == []

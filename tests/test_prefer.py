@@ -10,15 +10,13 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from consumer.events.registry import EVENT_TYPES
-from consumer.metrics import Metrics
-from consumer.postgres.connections import connect, open_pool, receiver_access, worker_access
+from consumer.postgres.connections import open_pool, receiver_access, worker_access
 from consumer.receiver.prefer import WAIT_SECONDS_MAX, wait_asked_for
 from consumer.receiver.waits import WAITS_MAX, open_waits
 from consumer.web.connection_limits import Limits
-from consumer.worker.batch import BatchRunner, drain
 from tests.support.databases import rows, schema_change
 from tests.support.factories import snapshot
+from tests.support.outbox import work
 from tests.support.web import APP_SECRET, Reply, Site, post, running
 
 WORKER = worker_access("consumer")
@@ -38,24 +36,19 @@ def signed_in(data: object, *, message_id: str = "in_1", prefer: str = "wait=4",
     return post(body, path=path, secret=APP_SECRET, message_id=message_id, more={"prefer": prefer})
 
 
-async def work(database_url: str) -> None:
-    async with await connect(database_url, WORKER) as conn:
-        await drain(conn, BatchRunner(WORKER, Metrics(EVENT_TYPES), attempts_max=12, batch_size=500))
-
-
-def answer(site: Site, database_url: str, request: bytes) -> Reply:
+async def answer(site: Site, database_url: str, request: bytes) -> Reply:
     """Ask, and work until the answer is there."""
     with ThreadPoolExecutor(1) as pool:
         reply = pool.submit(site.ask, request)
         while not reply.done():
-            asyncio.run(work(database_url))
+            await work(database_url)
         return reply.result()
 
 
-def test_the_answer_is_the_profile_as_soon_as_it_is_applied(site: Site, emptied: str) -> None:
+async def test_the_answer_is_the_profile_as_soon_as_it_is_applied(site: Site, emptied: str) -> None:
     data = {"id": str(USER), "signed_in_at_millis": 1_795_330_800_123, **snapshot(display_name="Ada")}
 
-    reply = answer(site, emptied, signed_in(data))
+    reply = await answer(site, emptied, signed_in(data))
 
     assert (reply.status, reply.headers["preference-applied"]) == (200, "wait=4")
     profile: dict[str, Any] = json.loads(reply.body)
@@ -71,17 +64,17 @@ def test_the_answer_is_the_profile_as_soon_as_it_is_applied(site: Site, emptied:
     assert profile["last_sign_in_at"] == "2026-11-22T07:00:00.123+00:00"
 
 
-def test_a_repeat_is_answered_with_the_profile_as_it_is_now(site: Site, emptied: str) -> None:
+async def test_a_repeat_is_answered_with_the_profile_as_it_is_now(site: Site, emptied: str) -> None:
     request = signed_in({"id": str(USER), **snapshot()})
-    answer(site, emptied, request)
+    await answer(site, emptied, request)
 
     reply = site.ask(request)
 
     assert (reply.status, json.loads(reply.body)["user_id"]) == (200, str(USER))
 
 
-def test_an_applied_event_of_someone_without_a_profile_is_answered_204(site: Site, emptied: str) -> None:
-    reply = answer(site, emptied, signed_in({"id": str(uuid4())}))
+async def test_an_applied_event_of_someone_without_a_profile_is_answered_204(site: Site, emptied: str) -> None:
+    reply = await answer(site, emptied, signed_in({"id": str(uuid4())}))
 
     assert (reply.status, reply.body, reply.headers["preference-applied"]) == (204, b"", "wait=4")
 
@@ -113,22 +106,19 @@ def test_a_database_that_goes_away_after_the_commit_turns_the_answer_into_not_ye
     assert reply.status == 202
 
 
-def test_more_who_wait_than_there_is_room_for_are_told_at_once(emptied: str) -> None:
-    async def crowd() -> None:
-        async with (
-            open_pool(emptied, RECEIVER, size=1, wait_timeout=LONG) as pool,
-            open_waits(pool, RECEIVER) as waits,
-            asyncio.timeout(20),
-        ):
-            waiting = [asyncio.create_task(waits.wait_for(f"in_{n}", LONG)) for n in range(WAITS_MAX)]
-            await asyncio.sleep(0)
-            assert await waits.wait_for("one_more", LONG) is None
-            for task in waiting:
-                task.cancel()
-            await asyncio.wait(waiting)
-            assert await waits.wait_for("in_time", timedelta(0)) is None
-
-    asyncio.run(crowd())
+async def test_more_who_wait_than_there_is_room_for_are_told_at_once(emptied: str) -> None:
+    async with (
+        open_pool(emptied, RECEIVER, size=1, wait_timeout=LONG) as pool,
+        open_waits(pool, RECEIVER) as waits,
+        asyncio.timeout(20),
+    ):
+        waiting = [asyncio.create_task(waits.wait_for(f"in_{n}", LONG)) for n in range(WAITS_MAX)]
+        await asyncio.sleep(0)
+        assert await waits.wait_for("one_more", LONG) is None
+        for task in waiting:
+            task.cancel()
+        await asyncio.wait(waiting)
+        assert await waits.wait_for("in_time", timedelta(0)) is None
 
 
 @pytest.mark.parametrize(
@@ -156,7 +146,7 @@ def test_a_preference_is_read_as_rfc_7240_writes_it(preferences: list[str], seco
     assert wait_asked_for([(b"prefer", text.encode()) for text in preferences]) == seconds
 
 
-def test_nobody_waits_longer_than_the_limit(site: Site, emptied: str) -> None:
-    reply = answer(site, emptied, signed_in({"id": str(USER), **snapshot()}, prefer="wait=60"))
+async def test_nobody_waits_longer_than_the_limit(site: Site, emptied: str) -> None:
+    reply = await answer(site, emptied, signed_in({"id": str(USER), **snapshot()}, prefer="wait=60"))
 
     assert reply.headers["preference-applied"] == f"wait={WAIT_SECONDS_MAX}"

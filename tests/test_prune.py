@@ -1,6 +1,5 @@
 """What the retention removes of the audit, and that nothing but age decides."""
 
-import asyncio
 from datetime import timedelta
 from uuid import uuid4
 
@@ -9,9 +8,10 @@ import pytest
 
 from consumer.operations.prune import prune_audit
 from consumer.postgres.connections import connect, operator_access
-from tests.support.cli import arrive, call, facts, work
-from tests.support.databases import replay_everything, rows
+from tests.support.cli import call, facts
+from tests.support.databases import rows
 from tests.support.factories import delivery, user_updated
+from tests.support.outbox import arrive, replay_everything, work
 
 ACCESS = operator_access("consumer")
 DAY = timedelta(days=1)
@@ -21,74 +21,68 @@ AUDITED = "SELECT operation, at < now() - interval '15 days' AS is_old FROM iden
 
 
 @pytest.fixture
-def aged(emptied: str) -> str:
+async def aged(emptied: str) -> str:
     """A database with a profile and a sign-in of a month ago, and another profile of today."""
     user = uuid4()
-    arrive(emptied, user_updated(user), delivery("user.signed_in", user))
-    work(emptied)
+    await arrive(emptied, user_updated(user), delivery("user.signed_in", user))
+    await work(emptied)
     with psycopg.connect(emptied, autocommit=True) as conn:
         conn.execute("UPDATE identity.profile_audit SET at = at - interval '30 days'")
         conn.execute("UPDATE consumer.outbox SET received_at = received_at - interval '30 days'")
-    arrive(emptied, user_updated())
-    work(emptied)
+    await arrive(emptied, user_updated())
+    await work(emptied)
     return emptied
 
 
-def pruned(url: str, kept: timedelta, step: timedelta = DAY) -> list[int]:
-    async def prune() -> list[int]:
-        async with await connect(url, ACCESS) as conn:
-            return [removed async for removed in prune_audit(conn, ACCESS, kept, step)]
-
-    return asyncio.run(prune())
+async def pruned(url: str, kept: timedelta, step: timedelta = DAY) -> list[int]:
+    async with await connect(url, ACCESS) as conn:
+        return [removed async for removed in prune_audit(conn, ACCESS, kept, step)]
 
 
 def audited(url: str) -> list[tuple[object, object]]:
     return [(row["operation"], row["is_old"]) for row in rows(url, AUDITED)]
 
 
-def test_what_is_older_is_removed_and_what_is_younger_stays(aged: str) -> None:
+async def test_what_is_older_is_removed_and_what_is_younger_stays(aged: str) -> None:
     before = audited(aged)
 
-    assert sum(pruned(aged, KEPT)) == 2
+    assert sum(await pruned(aged, KEPT)) == 2
     assert sorted(before) == [("created", False), ("created", True), ("signed_in", True)]
     assert audited(aged) == [("created", False)]
 
 
-def test_it_goes_in_bounded_steps_and_a_second_call_finds_nothing(aged: str) -> None:
-    assert len(pruned(aged, KEPT)) == 15
-    assert pruned(aged, KEPT) == [0]
+async def test_it_goes_in_bounded_steps_and_a_second_call_finds_nothing(aged: str) -> None:
+    assert len(await pruned(aged, KEPT)) == 15
+    assert await pruned(aged, KEPT) == [0]
 
 
-def test_one_that_was_stopped_is_finished_by_the_next(aged: str) -> None:
-    async def begin() -> None:
-        async with await connect(aged, ACCESS) as conn:
-            async for _ in prune_audit(conn, ACCESS, KEPT, DAY):
-                return
+async def test_one_that_was_stopped_is_finished_by_the_next(aged: str) -> None:
+    async with await connect(aged, ACCESS) as conn:
+        async for _ in prune_audit(conn, ACCESS, KEPT, DAY):
+            break
 
-    asyncio.run(begin())
-
-    assert len(pruned(aged, KEPT)) == 14
+    assert len(await pruned(aged, KEPT)) == 14
     assert audited(aged) == [("created", False)]
 
 
-def test_a_longer_retention_than_before_removes_nothing_and_takes_nothing_back(aged: str) -> None:
-    pruned(aged, KEPT)
+async def test_a_longer_retention_than_before_removes_nothing_and_takes_nothing_back(aged: str) -> None:
+    await pruned(aged, KEPT)
 
-    assert pruned(aged, 25 * DAY) == [0]
+    assert await pruned(aged, 25 * DAY) == [0]
     [row] = rows(aged, "SELECT now() - audited_since AS kept FROM consumer.settings")
     assert row["kept"] < 16 * DAY
 
 
-def test_a_replay_does_not_write_again_what_was_removed(aged: str) -> None:
-    pruned(aged, KEPT)
+async def test_a_replay_does_not_write_again_what_was_removed(aged: str) -> None:
+    await pruned(aged, KEPT)
 
-    asyncio.run(replay_everything(aged, batch_size=500))
+    await replay_everything(aged, batch_size=500)
 
     assert audited(aged) == [("created", False)]
 
 
-def test_an_empty_audit_is_pruned_without_a_word(emptied: str) -> None:
-    assert pruned(emptied, DAY) == [0]
+async def test_an_empty_audit_is_pruned_without_a_word(emptied: str) -> None:
+    assert await pruned(emptied, DAY) == [0]
 
 
 @pytest.mark.parametrize(("before", "step"), [("NULL", "'1 hour'"), ("now()", "NULL")])
@@ -97,11 +91,11 @@ def test_a_slice_without_bounds_is_refused(aged: str, before: str, step: str) ->
         conn.execute(f"SELECT identity.prune_audit({before}, {step})")
 
 
-def test_the_audit_never_begins_in_the_future(aged: str) -> None:
+async def test_the_audit_never_begins_in_the_future(aged: str) -> None:
     with psycopg.connect(aged) as conn:
         conn.execute("SELECT identity.prune_audit(now() + interval '1 year', '10 years')")
-    arrive(aged, delivery("user.signed_in", uuid4()))
-    work(aged)
+    await arrive(aged, delivery("user.signed_in", uuid4()))
+    await work(aged)
 
     assert ("signed_in", False) in audited(aged)
 

@@ -12,10 +12,10 @@ import psycopg
 import pytest
 
 from consumer.events.registry import EVENT_TYPES
-from tests.support.cli import work
+from tests.support.effects import applied, profile
 from tests.support.factories import user_updated
+from tests.support.outbox import work
 from tests.support.processes import ROOT, invoke, is_ready, ports, running, until
-from tests.test_effects import applied, profile
 
 README = (ROOT / "README.md").read_text()
 EVENTS = (ROOT / "docs" / "EVENTS.md").read_text()
@@ -63,15 +63,15 @@ def test_the_psql_that_came_along_is_where_the_readme_says(server_url: str) -> N
     assert said == "1\n"
 
 
-def test_the_edit_in_sql_does_what_the_readme_says(emptied: str) -> None:
+async def test_the_edit_in_sql_does_what_the_readme_says(emptied: str) -> None:
     [statement] = re.findall(r"```sql\n(.*?)```", README, re.DOTALL)
     user_id = UUID(*re.findall(r"'([0-9a-f-]{36})'", statement))
-    applied(emptied, user_updated(user_id, server_metadata={"role": "viewer", "department": "Sales"}))
+    await applied(emptied, user_updated(user_id, server_metadata={"role": "viewer", "department": "Sales"}))
 
     with psycopg.connect(emptied) as conn:
         conn.execute("SET LOCAL ROLE consumer_app")
         conn.execute(statement)
-    work(emptied)
+    await work(emptied)
 
     assert profile(emptied, user_id, "role_type, department") == {"role_type": "owner", "department": "Sales"}
 

@@ -6,8 +6,8 @@ import pytest
 
 from consumer.doctor.rehearsal import QUERIES, names
 from consumer.postgres.queries import sql_root
-from tests.support.databases import scratch_database
-from tests.test_doctor import change, examined
+from tests.support.cli import examined
+from tests.support.databases import schema_change, scratch_database
 
 # What a session, the doctor, the demo, the migrator's own login and a plan to adopt ask.
 ELSEWHERE = (
@@ -79,7 +79,7 @@ ELSEWHERE = (
 def test_what_a_process_lacks_fails_by_its_name(
     emptied: str, doing: str, undoing: str, failing: set[str], named: str
 ) -> None:
-    with change(emptied, doing, undoing):
+    with schema_change(emptied, doing, undoing):
         exit_code, checks = examined(emptied)
 
     assert exit_code == 1
@@ -88,7 +88,7 @@ def test_what_a_process_lacks_fails_by_its_name(
 
 
 def test_a_queue_that_cannot_be_looked_at_is_told_by_its_queries(emptied: str) -> None:
-    with change(
+    with schema_change(
         emptied, "ALTER TABLE consumer.settings RENAME TO wishes", "ALTER TABLE consumer.wishes RENAME TO settings"
     ):
         exit_code, checks = examined(emptied)
@@ -99,7 +99,7 @@ def test_a_queue_that_cannot_be_looked_at_is_told_by_its_queries(emptied: str) -
 
 
 def test_a_locked_table_fails_and_is_not_called_missing(emptied: str) -> None:
-    with change(emptied, "BEGIN; LOCK TABLE consumer.exclusions", "ROLLBACK"):
+    with schema_change(emptied, "BEGIN; LOCK TABLE consumer.exclusions", "ROLLBACK"):
         _, checks = examined(emptied)
 
     assert checks["operator's queries"]["state"] == "failing"

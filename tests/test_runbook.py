@@ -9,7 +9,7 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
-from tests.support.cli import arrive, call, facts, set_aside, states, work
+from tests.support.cli import arrive, call, facts, work
 from tests.support.databases import rows, scratch_database
 from tests.support.factories import (
     delivery,
@@ -21,6 +21,7 @@ from tests.support.factories import (
     user_deleted,
     user_updated,
 )
+from tests.support.outbox import set_aside, states
 from tests.support.processes import ROOT
 from tests.support.schema import PG_DUMP
 

@@ -5,16 +5,16 @@ from uuid import UUID, uuid4
 import pytest
 
 from tests.support.databases import rows
+from tests.support.effects import applied
 from tests.support.factories import membership, team_event, user_updated
 from tests.support.tenants import join, seen
-from tests.test_effects import applied
 
 
-def named(url: str, *names: str) -> UUID:
+async def named(url: str, *names: str) -> UUID:
     """Make a company with people of these names."""
     company_id = uuid4()
     people = [(uuid4(), name) for name in names]
-    applied(
+    await applied(
         url,
         team_event("created", company_id),
         *(user_updated(user_id, display_name=name) for user_id, name in people),
@@ -47,14 +47,14 @@ def found(url: str, company_id: UUID, name: str, role: str = "tenant", size: int
     ],
 )
 @pytest.mark.parametrize("role", ["tenant", "app"])
-def test_a_name_is_found_by_a_part_of_it(emptied: str, full_name: str, name: str, role: str) -> None:
-    company_id = named(emptied, full_name, "Nobody")
+async def test_a_name_is_found_by_a_part_of_it(emptied: str, full_name: str, name: str, role: str) -> None:
+    company_id = await named(emptied, full_name, "Nobody")
 
     assert found(emptied, company_id, name, role) == [full_name]
 
 
-def test_those_that_begin_with_it_come_first_and_a_page_is_no_longer_than_asked(emptied: str) -> None:
-    company_id = named(emptied, "Cora Ann", "Zoe Ann", "Anna", "Ann", "Bo")
+async def test_those_that_begin_with_it_come_first_and_a_page_is_no_longer_than_asked(emptied: str) -> None:
+    company_id = await named(emptied, "Cora Ann", "Zoe Ann", "Anna", "Ann", "Bo")
 
     assert found(emptied, company_id, "ann") == ["Ann", "Anna", "Cora Ann", "Zoe Ann"]
     assert found(emptied, company_id, "ann", size=3) == ["Ann", "Anna", "Cora Ann"]
@@ -63,11 +63,11 @@ def test_those_that_begin_with_it_come_first_and_a_page_is_no_longer_than_asked(
     assert found(emptied, company_id, "x") == []
 
 
-def test_a_guest_is_found_and_another_companys_people_are_not(emptied: str) -> None:
-    ours, theirs, guest = uuid4(), named(emptied, "Ada of theirs"), uuid4()
-    join(emptied, ours, uuid4())
-    join(emptied, theirs, guest)
-    applied(emptied, user_updated(guest, display_name="Ada Guest"), membership("created", ours, guest))
+async def test_a_guest_is_found_and_another_companys_people_are_not(emptied: str) -> None:
+    ours, theirs, guest = uuid4(), await named(emptied, "Ada of theirs"), uuid4()
+    await join(emptied, ours, uuid4())
+    await join(emptied, theirs, guest)
+    await applied(emptied, user_updated(guest, display_name="Ada Guest"), membership("created", ours, guest))
 
     assert found(emptied, ours, "ada") == ["Ada", "Ada Guest"]
     assert found(emptied, ours, "gue") == ["Ada Guest"]
@@ -75,20 +75,22 @@ def test_a_guest_is_found_and_another_companys_people_are_not(emptied: str) -> N
 
 
 @pytest.mark.parametrize("role", ["tenant", "app"])
-def test_without_a_company_nobody_is_found(emptied: str, role: str) -> None:
-    named(emptied, "Ada")
+async def test_without_a_company_nobody_is_found(emptied: str, role: str) -> None:
+    await named(emptied, "Ada")
 
     assert seen(emptied, "SELECT user_id FROM identity.search_profiles('ada')", role) == []
 
 
-def test_no_length_of_a_name_role_or_department_refuses_a_delivery(emptied: str) -> None:
+async def test_no_length_of_a_name_role_or_department_refuses_a_delivery(emptied: str) -> None:
     """Text that does not compress, three times what an index entry may hold."""
     long = "".join(str(uuid4()) for _ in range(250))
     user_id, company_id = uuid4(), uuid4()
     metadata = {"role": long, "department": long, "company_id": str(company_id)}
 
-    outcomes = applied(emptied, team_event("created", company_id), user_updated(user_id, server_metadata=metadata))
-    applied(emptied, user_updated(user_id, display_name="é" * 256, server_metadata=metadata))
+    outcomes = await applied(
+        emptied, team_event("created", company_id), user_updated(user_id, server_metadata=metadata)
+    )
+    await applied(emptied, user_updated(user_id, display_name="é" * 256, server_metadata=metadata))
 
     assert outcomes == ["applied", "applied"]
     assert rows(emptied, "SELECT length(role_type) AS n FROM identity.profiles") == [{"n": len(long)}]

@@ -9,7 +9,6 @@ from dataclasses import replace
 from threading import Thread
 
 import pytest
-import uvloop
 
 from consumer.errors import BadSettings
 from consumer.web.listen import listen
@@ -50,19 +49,16 @@ def _send_once_refused(site: Site, wire: Wire, data: bytes) -> None:
     wire.send(data)
 
 
-def test_two_servers_share_a_loop_and_leave_the_signals_alone(site: Site) -> None:
-    async def both() -> None:
-        before = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
-        async with (
-            serve(site.app, listen("127.0.0.1", 0, "PORT"), SHORT, site.refused.append) as one,
-            serve(site.app, listen("127.0.0.1", 0, "PORT"), SHORT, site.refused.append) as other,
-        ):
-            for port in (one, other):
-                reply = await asyncio.to_thread(replace(site, port=port).ask, request(method="GET", path="/livez"))
-                assert reply.status == 200
-            assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)) == before
-
-    uvloop.run(both())
+async def test_two_servers_share_a_loop_and_leave_the_signals_alone(site: Site) -> None:
+    before = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
+    async with (
+        serve(site.app, listen("127.0.0.1", 0, "PORT"), SHORT, site.refused.append) as one,
+        serve(site.app, listen("127.0.0.1", 0, "PORT"), SHORT, site.refused.append) as other,
+    ):
+        for port in (one, other):
+            reply = await asyncio.to_thread(replace(site, port=port).ask, request(method="GET", path="/livez"))
+            assert reply.status == 200
+        assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)) == before
 
 
 def test_an_address_in_use_names_the_variable_of_its_port(site: Site) -> None:

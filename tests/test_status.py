@@ -10,9 +10,10 @@ from consumer.cli.cells import duration, size
 from consumer.outbox.storage import Delivery
 from consumer.postgres import ledger, migrations
 from consumer.postgres.connections import connect, worker_access
-from tests.support.cli import arrive, call, facts, set_aside, work
+from tests.support.cli import arrive, call, facts, work
 from tests.support.databases import scratch_database
 from tests.support.factories import user_updated
+from tests.support.outbox import set_aside
 from tests.support.pooler import pooled
 from tests.support.processes import invoke
 
@@ -103,13 +104,10 @@ def test_the_last_errors_come_first_and_are_few(emptied: str) -> None:
     }
 
 
-def test_the_database_is_described_and_its_workers_are_counted(emptied: str) -> None:
-    async def beside_a_worker() -> dict[str, object]:
-        async with await connect(emptied, worker_access("consumer")):
-            described: dict[str, object] = (await asyncio.to_thread(facts, emptied, "status"))["database"]
-            return described
-
-    database = asyncio.run(beside_a_worker())
+async def test_the_database_is_described_and_its_workers_are_counted(emptied: str) -> None:
+    async with await connect(emptied, worker_access("consumer")):
+        database = (await asyncio.to_thread(facts, emptied, "status"))["database"]
+    idle = await asyncio.to_thread(facts, emptied, "status")
 
     with psycopg.connect(emptied) as conn:
         assert database["name"] == conn.info.dbname
@@ -118,7 +116,7 @@ def test_the_database_is_described_and_its_workers_are_counted(emptied: str) -> 
     assert isinstance(database["size_bytes"], int)
     assert database["size_bytes"] > 1_000_000
     assert isinstance(database["latency_ms"], float)
-    assert facts(emptied, "status")["database"]["workers"] == 0
+    assert idle["database"]["workers"] == 0
 
 
 def test_workers_behind_a_pooler_are_unknown_not_none(emptied: str) -> None:

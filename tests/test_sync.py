@@ -1,6 +1,5 @@
 """An application in Python hands over sign-ins, sign-outs and users: they become rows of the outbox, like all else."""
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
@@ -15,7 +14,7 @@ from consumer.profiles import acting_as
 from consumer.sync import REPLICA_LAG, Stored, handle_sign_in, handle_sign_out, sync_users
 from tests.support.databases import rows
 from tests.support.factories import snapshot, user_updated
-from tests.test_worker import drain_all, stored, worker
+from tests.support.worker import drain_all, stored, worker
 
 USER = UUID("6f1c2f0e-9d3b-4a57-8c21-0b7d5e9a4f10")
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -27,110 +26,109 @@ def user(user_id: UUID = USER, **data: object) -> dict[str, object]:
     return {"id": str(user_id), **snapshot(**data)}
 
 
-def handed_over(url: str, work: Work[T]) -> T:
+async def handed_over(url: str, work: Work[T]) -> T:
     """Do an application's work in one transaction as the receiver's role, with rows of the application's own taste."""
 
-    async def run() -> T:
-        async with (
-            await psycopg.AsyncConnection.connect(url, autocommit=True, row_factory=dict_row) as conn,
-            acting_as(conn, "consumer_receiver"),
-        ):
-            return await work(conn)
-
-    return asyncio.run(run())
+    async with (
+        await psycopg.AsyncConnection.connect(url, autocommit=True, row_factory=dict_row) as conn,
+        acting_as(conn, "consumer_receiver"),
+    ):
+        return await work(conn)
 
 
-def profile(url: str) -> dict[str, Any]:
-    drain_all(url, worker())
+async def profile(url: str) -> dict[str, Any]:
+    await drain_all(url, worker())
     [row] = rows(url, "SELECT * FROM identity.profiles")
     return row
 
 
-def test_a_sign_in_with_a_user_makes_the_profile_and_tells_when(emptied: str) -> None:
-    result = handed_over(emptied, lambda conn: handle_sign_in(conn, user(display_name="Ada"), at=NOON))
+async def test_a_sign_in_with_a_user_makes_the_profile_and_tells_when(emptied: str) -> None:
+    result = await handed_over(emptied, lambda conn: handle_sign_in(conn, user(display_name="Ada"), at=NOON))
 
     assert result.is_new
-    found = profile(emptied)
+    found = await profile(emptied)
     assert (found["full_name"], found["last_sign_in_at"], found["last_sign_out_at"]) == ("Ada", NOON, None)
 
 
-def test_a_sign_out_by_id_alone_tells_when(emptied: str) -> None:
-    handed_over(emptied, lambda conn: handle_sign_in(conn, user(), at=NOON))
-    handed_over(emptied, lambda conn: handle_sign_out(conn, USER, at=NOON + timedelta(hours=1)))
+async def test_a_sign_out_by_id_alone_tells_when(emptied: str) -> None:
+    await handed_over(emptied, lambda conn: handle_sign_in(conn, user(), at=NOON))
+    await handed_over(emptied, lambda conn: handle_sign_out(conn, USER, at=NOON + timedelta(hours=1)))
 
-    found = profile(emptied)
+    found = await profile(emptied)
 
     assert found["last_sign_out_at"] - found["last_sign_in_at"] == timedelta(hours=1)
 
 
-def test_without_a_time_a_sign_in_is_now_by_the_databases_clock(emptied: str) -> None:
-    handed_over(emptied, lambda conn: handle_sign_in(conn, user()))
+async def test_without_a_time_a_sign_in_is_now_by_the_databases_clock(emptied: str) -> None:
+    await handed_over(emptied, lambda conn: handle_sign_in(conn, user()))
 
     [row] = rows(emptied, "SELECT now() - occurred_at AS age FROM consumer.outbox")
     assert timedelta(0) <= row["age"] < timedelta(minutes=1)
 
 
-def test_a_repeat_under_the_same_id_is_told_and_stored_once(emptied: str) -> None:
-    results = [handed_over(emptied, lambda conn: handle_sign_in(conn, USER, message_id="session_1")) for _ in range(2)]
+async def test_a_repeat_under_the_same_id_is_told_and_stored_once(emptied: str) -> None:
+    results = [
+        await handed_over(emptied, lambda conn: handle_sign_in(conn, USER, message_id="session_1")) for _ in range(2)
+    ]
 
     assert results == [Stored("session_1", is_new=True), Stored("session_1", is_new=False)]
     assert len(rows(emptied, "SELECT seq FROM consumer.outbox")) == 1
 
 
-def test_what_is_no_user_is_refused_and_nothing_is_stored(emptied: str) -> None:
+async def test_what_is_no_user_is_refused_and_nothing_is_stored(emptied: str) -> None:
     with pytest.raises(BadPayload, match=r"^\$\.data\.id: "):
-        handed_over(emptied, lambda conn: handle_sign_in(conn, {"id": "me"}))
+        await handed_over(emptied, lambda conn: handle_sign_in(conn, {"id": "me"}))
 
     assert rows(emptied, "SELECT seq FROM consumer.outbox") == []
 
 
-def test_what_the_callers_transaction_takes_back_was_never_stored(emptied: str) -> None:
+async def test_what_the_callers_transaction_takes_back_was_never_stored(emptied: str) -> None:
     async def fail(conn: psycopg.AsyncConnection[Any]) -> None:
         await handle_sign_in(conn, USER)
         raise LookupError
 
     with pytest.raises(LookupError):
-        handed_over(emptied, fail)
+        await handed_over(emptied, fail)
 
     assert rows(emptied, "SELECT seq FROM consumer.outbox") == []
 
 
-def test_users_of_the_api_are_stored_as_stacks_word_and_each_is_answered_for(emptied: str) -> None:
+async def test_users_of_the_api_are_stored_as_stacks_word_and_each_is_answered_for(emptied: str) -> None:
     users: list[dict[str, object]] = [
         user(display_name="Ada"),
         {"id": str(uuid4())},
         user(uuid4(), display_name="Grace"),
     ]
 
-    results = handed_over(emptied, lambda conn: sync_users(conn, users, requested_at=NOON))
+    results = await handed_over(emptied, lambda conn: sync_users(conn, users, requested_at=NOON))
 
     assert [result.error is None for result in results] == [True, False, True]
     found = rows(emptied, "SELECT source, message_id, occurred_at, user_id FROM consumer.outbox ORDER BY seq")
     assert {row["source"] for row in found} == {"backfill"}
     assert {row["message_id"] for row in found} == {result.message_id for result in results if not result.error}
     assert {row["occurred_at"] for row in found} == {NOON - REPLICA_LAG}
-    drain_all(emptied, worker())
+    await drain_all(emptied, worker())
     names = rows(emptied, "SELECT full_name FROM identity.profiles ORDER BY full_name")
     assert [row["full_name"] for row in names] == ["Ada", "Grace"]
 
 
-def test_a_webhook_about_the_moment_of_the_request_wins_over_a_synced_user(emptied: str) -> None:
+async def test_a_webhook_about_the_moment_of_the_request_wins_over_a_synced_user(emptied: str) -> None:
     webhook = user_updated(USER, display_name="Webhook")
-    stored(emptied, [webhook])
+    await stored(emptied, [webhook])
     users = [user(display_name="Replica")]
 
-    handed_over(emptied, lambda conn: sync_users(conn, users, requested_at=webhook.occurred_at + REPLICA_LAG / 2))
+    await handed_over(emptied, lambda conn: sync_users(conn, users, requested_at=webhook.occurred_at + REPLICA_LAG / 2))
 
-    assert profile(emptied)["full_name"] == "Webhook"
-
-
-def test_a_synced_user_wins_over_the_applications_own(emptied: str) -> None:
-    handed_over(emptied, lambda conn: handle_sign_in(conn, user(display_name="Cached")))
-
-    handed_over(emptied, lambda conn: sync_users(conn, [user(display_name="Stack")], requested_at=NOON))
-
-    assert profile(emptied)["full_name"] == "Stack"
+    assert (await profile(emptied))["full_name"] == "Webhook"
 
 
-def test_nobody_to_sync_stores_nothing(emptied: str) -> None:
-    assert handed_over(emptied, lambda conn: sync_users(conn, [], requested_at=NOON)) == []
+async def test_a_synced_user_wins_over_the_applications_own(emptied: str) -> None:
+    await handed_over(emptied, lambda conn: handle_sign_in(conn, user(display_name="Cached")))
+
+    await handed_over(emptied, lambda conn: sync_users(conn, [user(display_name="Stack")], requested_at=NOON))
+
+    assert (await profile(emptied))["full_name"] == "Stack"
+
+
+async def test_nobody_to_sync_stores_nothing(emptied: str) -> None:
+    assert await handed_over(emptied, lambda conn: sync_users(conn, [], requested_at=NOON)) == []

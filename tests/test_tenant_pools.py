@@ -1,6 +1,5 @@
 """A session that a pool hands on keeps nothing of a tenant, and a process gives its powers up before it works."""
 
-import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -55,10 +54,10 @@ def pooled(emptied: str, request: pytest.FixtureRequest) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("pooled", ["direct", "pgbouncer"], indirect=True)
-def test_the_next_to_borrow_a_session_finds_nothing_of_the_last(pooled: str) -> None:
+async def test_the_next_to_borrow_a_session_finds_nothing_of_the_last(pooled: str) -> None:
     ours, theirs, ada, eve = (uuid4() for _ in range(4))
-    join(pooled, ours, ada)
-    join(pooled, theirs, eve)
+    await join(pooled, ours, ada)
+    await join(pooled, theirs, eve)
 
     with ConnectionPool(pooled, min_size=1, max_size=1, kwargs={"prepare_threshold": None}) as pool:
         seen = []
@@ -74,9 +73,9 @@ def test_the_next_to_borrow_a_session_finds_nothing_of_the_last(pooled: str) -> 
 
 
 @pytest.mark.parametrize("pooled", ["direct", "pgbouncer"], indirect=True)
-def test_a_transaction_that_failed_leaves_nothing_either(pooled: str) -> None:
+async def test_a_transaction_that_failed_leaves_nothing_either(pooled: str) -> None:
     company_id = uuid4()
-    join(pooled, company_id, uuid4())
+    await join(pooled, company_id, uuid4())
 
     with ConnectionPool(pooled, min_size=1, max_size=1, kwargs={"prepare_threshold": None}) as pool:
         with pool.connection() as conn, pytest.raises(psycopg.errors.DivisionByZero), tenant(conn, company_id):
@@ -87,10 +86,10 @@ def test_a_transaction_that_failed_leaves_nothing_either(pooled: str) -> None:
 
 
 @pytest.mark.parametrize("pooled", ["direct", "pgbouncer"], indirect=True)
-def test_transactions_of_two_companies_that_overlap_see_their_own(pooled: str) -> None:
+async def test_transactions_of_two_companies_that_overlap_see_their_own(pooled: str) -> None:
     ours, theirs, ada, eve = (uuid4() for _ in range(4))
-    join(pooled, ours, ada)
-    join(pooled, theirs, eve)
+    await join(pooled, ours, ada)
+    await join(pooled, theirs, eve)
 
     with (
         psycopg.connect(pooled, autocommit=True) as first,
@@ -104,15 +103,14 @@ def test_transactions_of_two_companies_that_overlap_see_their_own(pooled: str) -
 
 
 @pytest.mark.parametrize("access", [receiver_access("consumer"), worker_access("consumer")], ids=lambda each: each.role)
-def test_a_process_that_logs_in_as_a_superuser_works_without_its_powers(emptied: str, access: Access) -> None:
+async def test_a_process_that_logs_in_as_a_superuser_works_without_its_powers(emptied: str, access: Access) -> None:
     asked = "SELECT session_user, current_user, rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = current_user"
 
-    async def work() -> tuple[object, ...] | None:
-        async with (
-            open_pool(emptied, access, size=1, wait_timeout=timedelta(seconds=5)) as pool,
-            pool.connection() as conn,
-            autocommit(conn, access),
-        ):
-            return await (await conn.execute(asked)).fetchone()
+    async with (
+        open_pool(emptied, access, size=1, wait_timeout=timedelta(seconds=5)) as pool,
+        pool.connection() as conn,
+        autocommit(conn, access),
+    ):
+        found = await (await conn.execute(asked)).fetchone()
 
-    assert asyncio.run(work()) == (conninfo_to_dict(emptied)["user"], access.role, False)
+    assert found == (conninfo_to_dict(emptied)["user"], access.role, False)

@@ -7,9 +7,9 @@ import psycopg
 import pytest
 
 from tests.support.databases import rows
+from tests.support.effects import applied
 from tests.support.factories import delivery, membership, team_event, user_deleted, user_updated
 from tests.support.tenants import Context, join, reader, seen
-from tests.test_effects import applied
 
 # The key of every table of identity.
 KEYS = {
@@ -19,6 +19,7 @@ KEYS = {
     "stack_user_profiles": "stack_user_id",
     "profile_audit": "user_id",
 }
+STRANGER = UUID("5d1f6c9e-0b44-4a0c-8d0e-2f6a3c1b7e90")
 PEOPLE = "SELECT user_id FROM identity.profiles ORDER BY full_name, user_id"
 
 
@@ -35,11 +36,11 @@ class World:
 
 
 @pytest.fixture
-def world(emptied: str) -> World:
+async def world(emptied: str) -> World:
     found = World(emptied, *(uuid4() for _ in range(5)))
-    join(emptied, found.ours, found.ada, found.ben)
-    join(emptied, found.theirs, found.eve)
-    applied(emptied, membership("created", found.theirs, found.ben))
+    await join(emptied, found.ours, found.ada, found.ben)
+    await join(emptied, found.theirs, found.eve)
+    await applied(emptied, membership("created", found.theirs, found.ben))
     return found
 
 
@@ -52,7 +53,7 @@ def test_without_a_context_nothing_is_seen(world: World, table: str, key: str) -
 
 
 @pytest.mark.parametrize(
-    "value", ["", " ", "none", "'; --", "1" * 32, "0" * 36, f"{uuid4()}\n", f"{{{uuid4()}}}", "🦊"]
+    "value", ["", " ", "none", "'; --", "1" * 32, "0" * 36, f"{STRANGER}\n", f"{{{STRANGER}}}", "🦊"]
 )
 @pytest.mark.parametrize(("table", "key"), KEYS.items())
 def test_a_context_that_is_no_id_shows_nothing_and_is_no_error(world: World, table: str, key: str, value: str) -> None:
@@ -84,9 +85,9 @@ def test_a_context_in_capitals_is_the_same(world: World) -> None:
     assert set(seen(world.url, PEOPLE, company=str(world.ours).upper())) == {world.ada, world.ben}
 
 
-def test_whom_metadata_put_there_is_seen_without_a_membership(world: World) -> None:
+async def test_whom_metadata_put_there_is_seen_without_a_membership(world: World) -> None:
     placed = uuid4()
-    applied(world.url, user_updated(placed, server_metadata={"company_id": str(world.theirs)}))
+    await applied(world.url, user_updated(placed, server_metadata={"company_id": str(world.theirs)}))
 
     assert placed in seen(world.url, PEOPLE, company=world.theirs)
     assert placed not in seen(world.url, PEOPLE, company=world.ours)
@@ -109,23 +110,23 @@ def test_both_contexts_show_what_each_does(world: World) -> None:
     assert set(seen(world.url, PEOPLE, company=world.theirs, user=world.ada)) == {world.ada, world.ben, world.eve}
 
 
-def test_a_removal_ends_what_is_seen_and_a_late_snapshot_does_not_restore_it(world: World) -> None:
-    applied(world.url, membership("deleted", world.theirs, world.ben), user_updated(world.ben))
+async def test_a_removal_ends_what_is_seen_and_a_late_snapshot_does_not_restore_it(world: World) -> None:
+    await applied(world.url, membership("deleted", world.theirs, world.ben), user_updated(world.ben))
 
     assert seen(world.url, PEOPLE, company=world.theirs) == [world.eve]
     assert seen(world.url, "SELECT user_id FROM identity.company_members", company=world.theirs) == [world.eve]
     assert seen(world.url, "SELECT id FROM identity.companies", user=world.ben) == [world.ours]
 
 
-def test_who_is_at_home_elsewhere_in_the_end_stays_seen_as_a_guest(world: World) -> None:
-    applied(world.url, user_updated(world.ada, server_metadata={"company_id": str(world.theirs)}))
+async def test_who_is_at_home_elsewhere_in_the_end_stays_seen_as_a_guest(world: World) -> None:
+    await applied(world.url, user_updated(world.ada, server_metadata={"company_id": str(world.theirs)}))
 
     assert world.ada in seen(world.url, PEOPLE, company=world.ours)
     assert world.ada in seen(world.url, PEOPLE, company=world.theirs)
 
 
-def test_a_deleted_user_is_seen_by_nobody(world: World) -> None:
-    applied(world.url, user_deleted(world.ben))
+async def test_a_deleted_user_is_seen_by_nobody(world: World) -> None:
+    await applied(world.url, user_deleted(world.ben))
 
     contexts: list[Context] = [{"company": world.ours}, {"company": world.theirs}, {"user": world.ben}]
     for context in contexts:
@@ -133,8 +134,8 @@ def test_a_deleted_user_is_seen_by_nobody(world: World) -> None:
             assert world.ben not in seen(world.url, f"SELECT {key} FROM identity.{table}", **context)
 
 
-def test_a_deleted_company_sees_nothing_at_once_and_before_its_users_have_another_home(world: World) -> None:
-    applied(world.url, team_event("deleted", world.ours))
+async def test_a_deleted_company_sees_nothing_at_once_and_before_its_users_have_another_home(world: World) -> None:
+    await applied(world.url, team_event("deleted", world.ours))
 
     assert rows(world.url, "SELECT user_id FROM identity.profiles WHERE company_id IS NOT NULL AND full_name = 'Ada'")
     for table, key in KEYS.items():
@@ -143,9 +144,9 @@ def test_a_deleted_company_sees_nothing_at_once_and_before_its_users_have_anothe
     assert seen(world.url, "SELECT id FROM identity.profile_audit", company=world.ours, user=world.ada) == []
 
 
-def test_an_anonymous_user_is_a_member_and_no_person(world: World) -> None:
+async def test_an_anonymous_user_is_a_member_and_no_person(world: World) -> None:
     anonymous = uuid4()
-    applied(world.url, user_updated(anonymous, is_anonymous=True), membership("created", world.ours, anonymous))
+    await applied(world.url, user_updated(anonymous, is_anonymous=True), membership("created", world.ours, anonymous))
 
     assert anonymous in seen(world.url, "SELECT user_id FROM identity.company_members", company=world.ours)
     assert anonymous not in seen(world.url, PEOPLE, company=world.ours)
@@ -154,8 +155,8 @@ def test_an_anonymous_user_is_a_member_and_no_person(world: World) -> None:
     )
 
 
-def test_the_audit_shows_a_company_its_own_rows_of_whom_it_sees(world: World) -> None:
-    applied(world.url, delivery("user.signed_in", world.ben), membership("deleted", world.ours, world.ada))
+async def test_the_audit_shows_a_company_its_own_rows_of_whom_it_sees(world: World) -> None:
+    await applied(world.url, delivery("user.signed_in", world.ben), membership("deleted", world.ours, world.ada))
 
     ours = seen(world.url, "SELECT user_id FROM identity.profile_audit", company=world.ours)
     theirs = seen(world.url, "SELECT user_id FROM identity.profile_audit", company=world.theirs)

@@ -26,9 +26,9 @@ def statements(text: str) -> list[str]:
     return [each.strip() for each in re.sub(r"--.*", "", text).split(";") if each.strip()]
 
 
-def test_the_login_of_the_page_reads_under_its_role_only(emptied: str) -> None:
+async def test_the_login_of_the_page_reads_under_its_role_only(emptied: str) -> None:
     company_id, user_id = UUID(re.findall(r"app.company_id = '(.*?)'", BY_HAND)[0]), uuid4()
-    join(emptied, company_id, user_id)
+    await join(emptied, company_id, user_id)
     with psycopg.connect(emptied, autocommit=True) as admin:
         admin.execute(LOGIN.encode())
         try:
@@ -44,10 +44,10 @@ def test_the_login_of_the_page_reads_under_its_role_only(emptied: str) -> None:
 
 
 @pytest.mark.parametrize("library", SNIPPETS)
-def test_the_statements_of_a_snippet_enter_and_read(emptied: str, library: str) -> None:
+async def test_the_statements_of_a_snippet_enter_and_read(emptied: str, library: str) -> None:
     company_id, user_id = uuid4(), uuid4()
-    join(emptied, company_id, user_id)
-    join(emptied, uuid4(), uuid4())
+    await join(emptied, company_id, user_id)
+    await join(emptied, uuid4(), uuid4())
     values = {"company_id": company_id, "companyId": company_id, "userId": user_id, "name": "ad"}
 
     enter, read = (PARAMETER.sub(r"%(\1\2)s", text) for text in SNIPPETS[library])

@@ -117,14 +117,14 @@ def test_a_killed_up_takes_its_processes_with_it(up: tuple[Running, int, int], d
     until(lambda: not [p for p in psutil.process_iter(["cmdline"]) if str(data_dir) in (p.info["cmdline"] or [])])
 
 
-def test_a_group_ends_when_a_process_refuses_its_settings(tmp_path: Path) -> None:
+async def test_a_group_ends_when_a_process_refuses_its_settings(tmp_path: Path) -> None:
     database = "postgresql://nobody@127.0.0.1:1/none"
     with (tmp_path / "log").open("wb") as output:
         receiver = Program("receiver", ["serve"], environment({"DATABASE_URL": database}), tmp_path, output)
         worker = Program("worker", ["work"], environment({"DATABASE_URL": database}), tmp_path, output)
 
         with pytest.raises(BadSettings, match="receiver refused to start"):
-            asyncio.run(supervise([receiver, worker], asyncio.Event()))
+            await supervise([receiver, worker], asyncio.Event())
 
     assert "STACK_WEBHOOK_SECRETS is not set" in (tmp_path / "log").read_text()
 

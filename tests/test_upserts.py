@@ -9,9 +9,10 @@ import pytest
 from consumer.events.check import check
 from consumer.postgres.connections import connect, receiver_access, worker_access
 from consumer.worker.batch import drain
-from tests.support.databases import put, rows
+from tests.support.databases import rows
 from tests.support.factories import user_updated
-from tests.test_worker import PATIENT, deliveries, drain_all, stored, worker
+from tests.support.outbox import put
+from tests.support.worker import PATIENT, deliveries, drain_all, stored, worker
 
 USER = UUID("6f1c2f0e-9d3b-4a57-8c21-0b7d5e9a4f10")
 AT_ONCE = 50
@@ -20,47 +21,41 @@ LARGE = {"note": "x" * 300_000}
 AVATAR = "data:image/png;base64," + "A" * 100_000
 
 
-def test_fifty_identical_deliveries_at_once_are_one_row(emptied: str) -> None:
+async def test_fifty_identical_deliveries_at_once_are_one_row(emptied: str) -> None:
     delivery = user_updated(USER)
 
     async def store() -> None:
         async with await connect(emptied, receiver_access("consumer")) as conn:
             await put(conn, [delivery])
 
-    async def at_once() -> None:
-        await asyncio.gather(*(store() for _ in range(AT_ONCE)))
-
-    asyncio.run(at_once())
-    drain_all(emptied, worker())
+    await asyncio.gather(*(store() for _ in range(AT_ONCE)))
+    await drain_all(emptied, worker())
 
     assert deliveries(emptied, "state, outcome") == [("done", "applied")]
     assert len(rows(emptied, "SELECT user_id FROM identity.profiles")) == 1
 
 
-def test_fifty_equal_snapshots_applied_at_once_are_one_row_and_no_error(emptied: str) -> None:
-    stored(emptied, [user_updated(USER) for _ in range(AT_ONCE)])
+async def test_fifty_equal_snapshots_applied_at_once_are_one_row_and_no_error(emptied: str) -> None:
+    await stored(emptied, [user_updated(USER) for _ in range(AT_ONCE)])
 
     async def work() -> None:
         async with await connect(emptied, worker_access("consumer")) as conn:
             await drain(conn, worker(batch_size=1, access=PATIENT))
 
-    async def at_once() -> None:
-        await asyncio.gather(*(work() for _ in range(10)))
-
-    asyncio.run(at_once())
+    await asyncio.gather(*(work() for _ in range(10)))
 
     assert {state for (state,) in deliveries(emptied, "state")} == {"done"}
     assert len(rows(emptied, "SELECT user_id FROM identity.profiles")) == 1
     assert len(rows(emptied, "SELECT id FROM identity.profile_audit")) == 1
 
 
-def test_an_id_in_either_case_is_one_user(emptied: str) -> None:
+async def test_an_id_in_either_case_is_one_user(emptied: str) -> None:
     small = user_updated(USER)
     large = user_updated(USER, display_name="Grace")
     large = large._replace(body=large.body.replace(str(USER).encode(), str(USER).upper().encode()))
-    stored(emptied, [small, large])
+    await stored(emptied, [small, large])
 
-    drain_all(emptied, worker())
+    await drain_all(emptied, worker())
 
     assert rows(emptied, "SELECT user_id, full_name FROM identity.profiles") == [
         {"user_id": USER, "full_name": "Grace"}
@@ -83,14 +78,14 @@ def test_an_id_in_either_case_is_one_user(emptied: str) -> None:
         pytest.param({"client_metadata": {"role": "admin"}}, "role_type", "member", id="a role of the user's own"),
     ],
 )
-def test_what_a_sender_may_say_is_usable_and_kept(
+async def test_what_a_sender_may_say_is_usable_and_kept(
     said: dict[str, object], field: str, kept: object, emptied: str
 ) -> None:
     delivery = user_updated(USER, **said)
     assert check(delivery.body, delivery.source).user_id == USER
-    stored(emptied, [delivery])
+    await stored(emptied, [delivery])
 
-    drain_all(emptied, worker())
+    await drain_all(emptied, worker())
 
     [row] = rows(
         emptied,

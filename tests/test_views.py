@@ -8,9 +8,9 @@ import pytest
 
 from consumer.outbox.storage import Delivery
 from tests.support.databases import rows
+from tests.support.effects import applied
 from tests.support.factories import delivery, membership, snapshot, team_event, user_deleted, user_updated
 from tests.support.tenants import reader, seen
-from tests.test_effects import applied
 
 STATS = (
     "SELECT company_id, company_name, total_profiles, synced_profiles, sync_percentage, avg_sync_version "
@@ -27,9 +27,9 @@ def known_to_the_application_only(user_id: UUID) -> Delivery:
     return delivery("user.signed_in", user_id, "app", **snapshot())
 
 
-def test_a_company_counts_its_living_profiles_and_those_that_stack_itself_sent(emptied: str) -> None:
+async def test_a_company_counts_its_living_profiles_and_those_that_stack_itself_sent(emptied: str) -> None:
     company_id, synced, twice, unsynced, deleted = (uuid4() for _ in range(5))
-    applied(
+    await applied(
         emptied,
         team_event("created", company_id, display_name="Crew"),
         user_updated(synced),
@@ -54,16 +54,16 @@ def test_a_company_counts_its_living_profiles_and_those_that_stack_itself_sent(e
     assert times == {"is_first": True, "is_last": True}
 
 
-def test_a_company_without_profiles_has_no_percentage_and_a_deleted_one_no_row(emptied: str) -> None:
+async def test_a_company_without_profiles_has_no_percentage_and_a_deleted_one_no_row(emptied: str) -> None:
     empty, deleted = uuid4(), uuid4()
-    applied(emptied, team_event("created", empty), team_event("created", deleted), team_event("deleted", deleted))
+    await applied(emptied, team_event("created", empty), team_event("created", deleted), team_event("deleted", deleted))
 
     assert [tuple(row.values()) for row in rows(emptied, STATS)] == [(empty, "Crew", 0, 0, None, None)]
 
 
-def test_who_has_no_snapshot_from_stack_needs_one(emptied: str) -> None:
+async def test_who_has_no_snapshot_from_stack_needs_one(emptied: str) -> None:
     synced, unsynced, deleted, anonymous = (uuid4() for _ in range(4))
-    applied(
+    await applied(
         emptied,
         at(user_updated(synced), timedelta(days=9)),
         known_to_the_application_only(unsynced),
@@ -89,9 +89,9 @@ def test_who_has_no_snapshot_from_stack_needs_one(emptied: str) -> None:
 
 
 @pytest.mark.parametrize("source", ["backfill", "reconcile"])
-def test_once_an_api_key_was_used_who_was_not_confirmed_for_a_day_needs_it(emptied: str, source: str) -> None:
+async def test_once_an_api_key_was_used_who_was_not_confirmed_for_a_day_needs_it(emptied: str, source: str) -> None:
     old, confirmed, brought = (uuid4() for _ in range(3))
-    applied(
+    await applied(
         emptied,
         at(user_updated(old), timedelta(hours=25)),
         at(user_updated(confirmed), timedelta(hours=25)),
@@ -99,7 +99,7 @@ def test_once_an_api_key_was_used_who_was_not_confirmed_for_a_day_needs_it(empti
         at(user_updated(confirmed), timedelta(hours=23)),
     )
     before = rows(emptied, NEEDING)
-    applied(emptied, at(user_updated(brought), timedelta(hours=1), source))
+    await applied(emptied, at(user_updated(brought), timedelta(hours=1), source))
 
     [row] = rows(emptied, "SELECT user_id, hours_since_sync FROM identity.profiles_needing_sync")
 
@@ -108,9 +108,9 @@ def test_once_an_api_key_was_used_who_was_not_confirmed_for_a_day_needs_it(empti
     assert row["hours_since_sync"] == pytest.approx(25, abs=0.1)
 
 
-def test_a_tenant_counts_its_own(emptied: str) -> None:
+async def test_a_tenant_counts_its_own(emptied: str) -> None:
     ours, theirs, ada, eve = (uuid4() for _ in range(4))
-    applied(
+    await applied(
         emptied,
         *(team_event("created", company_id) for company_id in (ours, theirs)),
         *(known_to_the_application_only(user_id) for user_id in (ada, eve)),

@@ -1,6 +1,5 @@
 import asyncio
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID, uuid4
 
@@ -11,52 +10,18 @@ from psycopg.conninfo import make_conninfo
 from consumer.errors import LostDeliveries, WorkerStopped
 from consumer.events.registry import EVENT_TYPES
 from consumer.metrics import Metrics
-from consumer.outbox.storage import Delivery
-from consumer.postgres.connections import Access, connect, worker_access
+from consumer.postgres.connections import connect, worker_access
 from consumer.postgres.error_classes import code as error_code
 from consumer.postgres.queries import query
-from consumer.worker.batch import Batch, BatchRunner, drain, retry_delay
-from tests.support.databases import deadlocks, put, rows, schema_change
+from consumer.worker.batch import BatchRunner, drain, retry_delay
+from tests.support.databases import deadlocks, rows, schema_change
 from tests.support.factories import user_updated
 from tests.support.processes import until
+from tests.support.worker import ACCESS, PATIENT, deliveries, drain_all, run_once, stored, worker
 
 FAILED = "SELECT seq FROM consumer.failures"
 LOCK = "SELECT FROM identity.stack_user_profiles WHERE stack_user_id = ANY(%s) FOR UPDATE"
 WAITING = "SELECT FROM pg_stat_activity WHERE application_name = 'consumer worker' AND wait_event_type = 'Lock'"
-PATIENT = worker_access("consumer")
-ACCESS = replace(PATIENT, lock_timeout=timedelta(milliseconds=100))
-
-
-def worker(batch_size: int = 500, attempts_max: int = 12, access: Access = ACCESS) -> BatchRunner:
-    return BatchRunner(access, Metrics(EVENT_TYPES), attempts_max=attempts_max, batch_size=batch_size)
-
-
-def stored(url: str, deliveries: Sequence[Delivery]) -> None:
-    async def store() -> None:
-        async with await connect(url, ACCESS) as conn:
-            await put(conn, deliveries)
-
-    asyncio.run(store())
-
-
-def run_once(url: str, subject: BatchRunner) -> Batch:
-    async def run() -> Batch:
-        async with await connect(url, ACCESS) as conn:
-            return await subject.run_once(conn)
-
-    return asyncio.run(run())
-
-
-def drain_all(url: str, subject: BatchRunner) -> int:
-    async def run() -> int:
-        async with await connect(url, ACCESS) as conn:
-            return await drain(conn, subject)
-
-    return asyncio.run(run())
-
-
-def deliveries(url: str, columns: str = "state, outcome, attempts, error_code") -> list[tuple[object, ...]]:
-    return [tuple(row.values()) for row in rows(url, f"SELECT {columns} FROM consumer.deliveries ORDER BY seq")]
 
 
 @pytest.fixture
@@ -80,10 +45,10 @@ def foreign_trigger(emptied: str) -> Iterator[str]:
         yield emptied
 
 
-def test_one_poisonous_delivery_in_500_dies_alone_and_the_batch_says_so(poison: str) -> None:
-    stored(poison, [user_updated(display_name="Mallory" if n == 217 else "Ada") for n in range(500)])
+async def test_one_poisonous_delivery_in_500_dies_alone_and_the_batch_says_so(poison: str) -> None:
+    await stored(poison, [user_updated(display_name="Mallory" if n == 217 else "Ada") for n in range(500)])
 
-    batch = run_once(poison, worker())
+    batch = await run_once(poison, worker())
 
     assert (len(batch.outcomes), len(batch.retried), len(batch.buried)) == (499, 0, 1)
     assert len(rows(poison, "SELECT user_id FROM identity.profiles")) == 499
@@ -91,31 +56,31 @@ def test_one_poisonous_delivery_in_500_dies_alone_and_the_batch_says_so(poison: 
     assert dead == [("dead", None, 1, "23514")]
 
 
-def test_a_dead_letter_keeps_no_personal_data(poison: str) -> None:
-    stored(poison, [user_updated(display_name="Mallory", primary_email="mallory@example.com")])
+async def test_a_dead_letter_keeps_no_personal_data(poison: str) -> None:
+    await stored(poison, [user_updated(display_name="Mallory", primary_email="mallory@example.com")])
 
-    run_once(poison, worker())
+    await run_once(poison, worker())
 
     [(error,)] = deliveries(poison, "error")
     assert error == "CheckViolation identity profiles poison"
 
 
-def test_half_a_batch_that_fails_alike_stops_the_worker_and_kills_nothing(poison: str) -> None:
-    stored(poison, [user_updated(display_name="Mallory" if n % 2 else "Ada") for n in range(20)])
+async def test_half_a_batch_that_fails_alike_stops_the_worker_and_kills_nothing(poison: str) -> None:
+    await stored(poison, [user_updated(display_name="Mallory" if n % 2 else "Ada") for n in range(20)])
 
     with pytest.raises(WorkerStopped):
-        run_once(poison, worker())
+        await run_once(poison, worker())
 
     assert deliveries(poison) == [("pending", None, 0, None)] * 20
 
 
-def test_a_constraint_of_the_application_is_retried_then_dead(foreign_trigger: str) -> None:
-    stored(foreign_trigger, [user_updated(display_name="Mallory"), user_updated(display_name="Ada")])
+async def test_a_constraint_of_the_application_is_retried_then_dead(foreign_trigger: str) -> None:
+    await stored(foreign_trigger, [user_updated(display_name="Mallory"), user_updated(display_name="Ada")])
 
-    run_once(foreign_trigger, worker(attempts_max=2))
+    await run_once(foreign_trigger, worker(attempts_max=2))
     after_one = deliveries(foreign_trigger)
     make_due(foreign_trigger)
-    run_once(foreign_trigger, worker(attempts_max=2))
+    await run_once(foreign_trigger, worker(attempts_max=2))
 
     assert sorted(after_one) == [("done", "applied", 0, None), ("retrying", None, 1, "P0001")]
     assert sorted(deliveries(foreign_trigger)) == [("dead", None, 2, "P0001"), ("done", "applied", 0, None)]
@@ -127,7 +92,7 @@ def test_what_is_tried_for_ever_is_tried_within_an_hour_each_time() -> None:
     assert all(timedelta(0) <= delay <= timedelta(hours=1) for delay in delays)
 
 
-def test_a_retry_that_succeeds_is_done(emptied: str) -> None:
+async def test_a_retry_that_succeeds_is_done(emptied: str) -> None:
     delivery = user_updated(display_name="Mallory")
     with schema_change(
         emptied,
@@ -136,227 +101,221 @@ def test_a_retry_that_succeeds_is_done(emptied: str) -> None:
         f"VALUES ('{uuid4()}', 'Mallory', 'x', 'y')",
         "ALTER TABLE identity.profiles DROP CONSTRAINT late",
     ):
-        stored(emptied, [delivery])
-        run_once(emptied, worker())
+        await stored(emptied, [delivery])
+        await run_once(emptied, worker())
     make_due(emptied)
 
-    run_once(emptied, worker())
+    await run_once(emptied, worker())
 
     assert deliveries(emptied) == [("done", "applied", 0, None)]
 
 
-def test_a_row_that_someone_locks_waits_uncounted_and_the_others_go_on(emptied: str) -> None:
+async def test_a_row_that_someone_locks_waits_uncounted_and_the_others_go_on(emptied: str) -> None:
     locked = uuid4()
-    stored(emptied, [user_updated(locked)])
-    run_once(emptied, worker())
-    stored(emptied, [user_updated(locked, display_name="Later"), *(user_updated() for _ in range(7))])
+    await stored(emptied, [user_updated(locked)])
+    await run_once(emptied, worker())
+    await stored(emptied, [user_updated(locked, display_name="Later"), *(user_updated() for _ in range(7))])
 
     with psycopg.connect(emptied) as holder:
         holder.execute("SELECT FROM identity.stack_user_profiles WHERE stack_user_id = %s FOR UPDATE", [locked])
-        batch = run_once(emptied, worker())
+        batch = await run_once(emptied, worker())
 
     assert (len(batch.outcomes), len(batch.retried), len(batch.buried)) == (7, 1, 0)
     assert ("retrying", None, 0, "55P03") in deliveries(emptied)
 
 
-def test_a_deadlock_with_a_stranger_is_no_delivery_s_fault(emptied: str) -> None:
+async def test_a_deadlock_with_a_stranger_is_no_delivery_s_fault(emptied: str) -> None:
     """PostgreSQL ends whose patience is over first: the worker's."""
     first, second = sorted(uuid4() for _ in range(2))
-    stored(emptied, [user_updated(first), user_updated(second)])
-    run_once(emptied, worker())
-    stored(emptied, [user_updated(first), user_updated(second)])
+    await stored(emptied, [user_updated(first), user_updated(second)])
+    await run_once(emptied, worker())
+    await stored(emptied, [user_updated(first), user_updated(second)])
 
-    async def cross() -> None:
-        impatient = make_conninfo(emptied, options="-c deadlock_timeout=500ms")
-        stranger = await psycopg.AsyncConnection.connect(emptied, options="-c deadlock_timeout=1min")
-        subject = BatchRunner(worker_access("consumer"), Metrics(EVENT_TYPES), attempts_max=12)
-        async with stranger, await connect(impatient, subject.access) as conn:
-            await stranger.execute(LOCK, [[second]])
-            working = asyncio.create_task(subject.run_once(conn))
-            await asyncio.to_thread(until, lambda: rows(emptied, WAITING))
-            crossing = asyncio.create_task(stranger.execute(LOCK, [[first]]))
-            with pytest.raises(psycopg.errors.DeadlockDetected):
-                await working
-            await crossing
-
-    asyncio.run(cross())
+    impatient = make_conninfo(emptied, options="-c deadlock_timeout=500ms")
+    stranger = await psycopg.AsyncConnection.connect(emptied, options="-c deadlock_timeout=1min")
+    subject = BatchRunner(worker_access("consumer"), Metrics(EVENT_TYPES), attempts_max=12)
+    async with stranger, await connect(impatient, subject.access) as conn:
+        await stranger.execute(LOCK, [[second]])
+        working = asyncio.create_task(subject.run_once(conn))
+        await asyncio.to_thread(until, lambda: rows(emptied, WAITING))
+        crossing = asyncio.create_task(stranger.execute(LOCK, [[first]]))
+        with pytest.raises(psycopg.errors.DeadlockDetected):
+            await working
+        await crossing
 
     assert deliveries(emptied)[2:] == [("pending", None, 0, None)] * 2
-    assert drain_all(emptied, worker()) == 2
+    assert await drain_all(emptied, worker()) == 2
 
 
-def test_a_locked_table_never_makes_a_dead_letter(emptied: str) -> None:
-    stored(emptied, [user_updated() for _ in range(30)])
+async def test_a_locked_table_never_makes_a_dead_letter(emptied: str) -> None:
+    await stored(emptied, [user_updated() for _ in range(30)])
 
     with psycopg.connect(emptied) as holder:
         holder.execute("LOCK TABLE identity.profiles IN ACCESS EXCLUSIVE MODE")
         with pytest.raises(psycopg.errors.LockNotAvailable):
-            run_once(emptied, worker())
+            await run_once(emptied, worker())
 
     assert deliveries(emptied) == [("pending", None, 0, None)] * 30
 
 
-def test_a_missing_column_stops_the_worker_and_kills_nothing(emptied: str) -> None:
-    stored(emptied, [user_updated()])
+async def test_a_missing_column_stops_the_worker_and_kills_nothing(emptied: str) -> None:
+    await stored(emptied, [user_updated()])
     rename = "ALTER TABLE identity.profiles RENAME COLUMN {} TO {}"
 
     with (
         schema_change(emptied, rename.format("email", "mail"), rename.format("mail", "email")),
         pytest.raises(psycopg.errors.UndefinedColumn),
     ):
-        run_once(emptied, worker())
+        await run_once(emptied, worker())
 
     assert deliveries(emptied) == [("pending", None, 0, None)]
 
 
-def test_a_claim_skips_what_another_worker_holds(emptied: str) -> None:
-    stored(emptied, [user_updated() for _ in range(4)])
+async def test_a_claim_skips_what_another_worker_holds(emptied: str) -> None:
+    await stored(emptied, [user_updated() for _ in range(4)])
 
     with psycopg.connect(emptied) as other:
         other.execute("SELECT FROM consumer.pending ORDER BY seq LIMIT 2 FOR UPDATE")
-        batch = run_once(emptied, worker())
+        batch = await run_once(emptied, worker())
 
     assert len(batch.outcomes) == 2
 
 
-def test_a_delivery_that_commits_late_below_the_last_seen_one_is_applied(emptied: str) -> None:
+async def test_a_delivery_that_commits_late_below_the_last_seen_one_is_applied(emptied: str) -> None:
     subject = worker(batch_size=1)
-    stored(emptied, [user_updated()])
+    await stored(emptied, [user_updated()])
     [seq] = [row["seq"] for row in rows(emptied, "SELECT seq FROM consumer.pending")]
-    stored(emptied, [user_updated() for _ in range(2)])
+    await stored(emptied, [user_updated() for _ in range(2)])
     with psycopg.connect(emptied) as late:
         late.execute("SELECT FROM consumer.pending WHERE seq = %s FOR UPDATE", [seq])
-        run_once(emptied, subject)
+        await run_once(emptied, subject)
 
-    batch = [run_once(emptied, subject) for _ in range(3)]
+    batch = [await run_once(emptied, subject) for _ in range(3)]
 
     assert [len(b.outcomes) for b in batch] == [1, 1, 0]
 
 
-def test_sixteen_workers_on_six_hot_users_apply_each_delivery_once(emptied: str) -> None:
+async def test_sixteen_workers_on_six_hot_users_apply_each_delivery_once(emptied: str) -> None:
     users = [uuid4() for _ in range(6)]
-    stored(emptied, [user_updated(users[n % 6], display_name=f"v{n}") for n in range(600)])
+    await stored(emptied, [user_updated(users[n % 6], display_name=f"v{n}") for n in range(600)])
+    # Sixteen in line behind one user wait longer than the other tests let them.
+    connections = [await connect(emptied, PATIENT) for _ in range(16)]
 
-    async def work() -> list[int]:
-        # Sixteen in line behind one user wait longer than the other tests let them.
-        connections = [await connect(emptied, PATIENT) for _ in range(16)]
-        done = await asyncio.gather(*(drain(conn, worker(batch_size=10, access=PATIENT)) for conn in connections))
-        await asyncio.gather(*(conn.close() for conn in connections))
-        return done
+    done = await asyncio.gather(*(drain(conn, worker(batch_size=10, access=PATIENT)) for conn in connections))
+    await asyncio.gather(*(conn.close() for conn in connections))
 
-    assert sum(asyncio.run(work())) == 600
+    assert sum(done) == 600
     assert {row["full_name"] for row in rows(emptied, "SELECT full_name FROM identity.profiles")} == {
         f"v{n}" for n in range(594, 600)
     }
     assert len(rows(emptied, "SELECT seq FROM consumer.outcomes")) == 600
 
 
-def test_two_workers_that_both_look_for_a_culprit_never_deadlock(poison: str) -> None:
+async def test_two_workers_that_both_look_for_a_culprit_never_deadlock(poison: str) -> None:
     users = [uuid4() for _ in range(20)]
-    stored(poison, [user_updated(user) for user in users] + [user_updated(display_name="Mallory")])
-    stored(poison, [user_updated(user) for user in reversed(users)] + [user_updated(display_name="Mallory")])
-
-    async def work() -> list[int]:
-        async with await connect(poison, ACCESS) as one, await connect(poison, ACCESS) as two:
-            return list(await asyncio.gather(*(drain(conn, worker(batch_size=21)) for conn in (one, two))))
-
+    await stored(poison, [user_updated(user) for user in users] + [user_updated(display_name="Mallory")])
+    await stored(poison, [user_updated(user) for user in reversed(users)] + [user_updated(display_name="Mallory")])
     before = deadlocks(poison)
-    assert sum(asyncio.run(work())) == 42
+
+    async with await connect(poison, ACCESS) as one, await connect(poison, ACCESS) as two:
+        done = await asyncio.gather(*(drain(conn, worker(batch_size=21)) for conn in (one, two)))
+
+    assert sum(done) == 42
     assert deadlocks(poison) == before
 
 
-def test_a_deferred_constraint_of_the_application_sets_its_own_row_aside(emptied: str) -> None:
+async def test_a_deferred_constraint_of_the_application_sets_its_own_row_aside(emptied: str) -> None:
     unique = "ALTER TABLE identity.profiles ADD CONSTRAINT late UNIQUE (full_name) DEFERRABLE INITIALLY DEFERRED"
-    stored(emptied, [user_updated(display_name=name) for name in ("Ada", "Ada", "Grace")])
+    await stored(emptied, [user_updated(display_name=name) for name in ("Ada", "Ada", "Grace")])
 
     with schema_change(emptied, unique, "ALTER TABLE identity.profiles DROP CONSTRAINT late"):
-        drain_all(emptied, worker())
+        await drain_all(emptied, worker())
 
     assert sorted(deliveries(emptied, "state")) == [("done",), ("done",), ("retrying",)]
 
 
-def test_a_delivery_that_no_effect_finished_stays_pending(emptied: str) -> None:
-    stored(emptied, [user_updated()])
+async def test_a_delivery_that_no_effect_finished_stays_pending(emptied: str) -> None:
+    await stored(emptied, [user_updated()])
     with psycopg.connect(emptied) as conn:
         conn.execute("DELETE FROM consumer.settings")
 
     with pytest.raises(LostDeliveries):
-        run_once(emptied, worker())
+        await run_once(emptied, worker())
 
     assert deliveries(emptied) == [("pending", None, 0, None)]
 
 
-def test_retries_that_fail_alike_again_do_not_stop_the_worker(foreign_trigger: str) -> None:
+async def test_retries_that_fail_alike_again_do_not_stop_the_worker(foreign_trigger: str) -> None:
     for _ in range(5):
-        stored(foreign_trigger, [user_updated(display_name="Mallory") for _ in range(5)])
-        run_once(foreign_trigger, worker(batch_size=5))
+        await stored(foreign_trigger, [user_updated(display_name="Mallory") for _ in range(5)])
+        await run_once(foreign_trigger, worker(batch_size=5))
     make_due(foreign_trigger)
-    stored(foreign_trigger, [user_updated(display_name="Ada")])
+    await stored(foreign_trigger, [user_updated(display_name="Ada")])
 
-    batch = run_once(foreign_trigger, worker())
+    batch = await run_once(foreign_trigger, worker())
 
     assert (len(batch.outcomes), len(batch.retried)) == (1, 25)
 
 
-def test_many_deliveries_of_one_refused_user_do_not_stop_the_worker(foreign_trigger: str) -> None:
+async def test_many_deliveries_of_one_refused_user_do_not_stop_the_worker(foreign_trigger: str) -> None:
     refused = uuid4()
-    stored(foreign_trigger, [user_updated(refused, display_name="Mallory") for _ in range(30)])
-    stored(foreign_trigger, [user_updated(display_name="Ada")])
+    await stored(foreign_trigger, [user_updated(refused, display_name="Mallory") for _ in range(30)])
+    await stored(foreign_trigger, [user_updated(display_name="Ada")])
 
-    batch = run_once(foreign_trigger, worker())
+    batch = await run_once(foreign_trigger, worker())
 
     assert (len(batch.outcomes), len(batch.retried)) == (1, 30)
 
 
-def test_many_deliveries_of_one_locked_user_are_waited_for_once(emptied: str) -> None:
+async def test_many_deliveries_of_one_locked_user_are_waited_for_once(emptied: str) -> None:
     locked = uuid4()
-    stored(emptied, [user_updated(locked)])
-    run_once(emptied, worker())
-    stored(emptied, [*(user_updated(locked) for _ in range(200)), user_updated()])
+    await stored(emptied, [user_updated(locked)])
+    await run_once(emptied, worker())
+    await stored(emptied, [*(user_updated(locked) for _ in range(200)), user_updated()])
 
     with psycopg.connect(emptied) as holder:
         holder.execute("SELECT FROM identity.stack_user_profiles WHERE stack_user_id = %s FOR UPDATE", [locked])
-        batch = run_once(emptied, worker())
+        batch = await run_once(emptied, worker())
 
     assert (len(batch.outcomes), len(batch.retried)) == (1, 200)
     assert {error_code(error) for _, error in batch.retried} == {"55P03"}
 
 
-def test_replayed_failures_that_fail_alike_again_do_not_stop_the_worker(foreign_trigger: str) -> None:
+async def test_replayed_failures_that_fail_alike_again_do_not_stop_the_worker(foreign_trigger: str) -> None:
     for _ in range(5):
-        stored(foreign_trigger, [user_updated(display_name="Mallory") for _ in range(5)])
-        run_once(foreign_trigger, worker(batch_size=5))
+        await stored(foreign_trigger, [user_updated(display_name="Mallory") for _ in range(5)])
+        await run_once(foreign_trigger, worker(batch_size=5))
     with psycopg.connect(foreign_trigger) as conn:
         conn.execute(query("deliveries/replay"), {"seqs": [seq for (seq,) in conn.execute(FAILED)]})
-    stored(foreign_trigger, [user_updated(display_name="Ada") for _ in range(25)])
+    await stored(foreign_trigger, [user_updated(display_name="Ada") for _ in range(25)])
 
-    batch = run_once(foreign_trigger, worker())
+    batch = await run_once(foreign_trigger, worker())
 
     assert (len(batch.outcomes), len(batch.retried)) == (25, 25)
 
 
-def test_a_few_locked_users_keep_nobody_else_waiting(emptied: str) -> None:
+async def test_a_few_locked_users_keep_nobody_else_waiting(emptied: str) -> None:
     locked, free = sorted(uuid4() for _ in range(6)), UUID(int=2**128 - 1, version=4)
-    stored(emptied, [user_updated(user) for user in (*locked, free)])
-    run_once(emptied, worker())
-    stored(emptied, [user_updated(user, display_name="Later") for user in (*locked, free)])
+    await stored(emptied, [user_updated(user) for user in (*locked, free)])
+    await run_once(emptied, worker())
+    await stored(emptied, [user_updated(user, display_name="Later") for user in (*locked, free)])
 
     with psycopg.connect(emptied) as holder:
         lock(holder, locked)
-        batch = run_once(emptied, worker())
+        batch = await run_once(emptied, worker())
 
     assert (len(batch.outcomes), len(batch.retried)) == (1, 6)
 
 
-def test_where_many_users_are_locked_the_rest_waits_and_what_is_done_is_done(emptied: str) -> None:
+async def test_where_many_users_are_locked_the_rest_waits_and_what_is_done_is_done(emptied: str) -> None:
     users = sorted(uuid4() for _ in range(40))
-    stored(emptied, [user_updated(user) for user in users])
-    run_once(emptied, worker())
-    stored(emptied, [user_updated(user, display_name="Later") for user in users])
+    await stored(emptied, [user_updated(user) for user in users])
+    await run_once(emptied, worker())
+    await stored(emptied, [user_updated(user, display_name="Later") for user in users])
 
     with psycopg.connect(emptied) as holder:
         lock(holder, users[10:30])
-        batch = run_once(emptied, worker())
+        batch = await run_once(emptied, worker())
 
     assert len(batch.outcomes) == 10
     assert len(batch.retried) == 30
@@ -367,9 +326,9 @@ def lock(holder: "psycopg.Connection[tuple[object, ...]]", users: Sequence[UUID]
     holder.execute(LOCK, [list(users)])
 
 
-def test_a_due_retry_takes_nobody_s_turn(emptied: str) -> None:
+async def test_a_due_retry_takes_nobody_s_turn(emptied: str) -> None:
     subject = worker(batch_size=4)
-    stored(emptied, [user_updated() for _ in range(12)])
+    await stored(emptied, [user_updated() for _ in range(12)])
     with psycopg.connect(emptied) as conn:
         conn.execute("""
             WITH failed AS (
@@ -379,7 +338,7 @@ def test_a_due_retry_takes_nobody_s_turn(emptied: str) -> None:
             SELECT seq, 'retrying', 1, now(), '23505', 'UniqueViolation' FROM failed
         """)
 
-    done = [sorted(run_once(emptied, subject).outcomes) for _ in range(3)]
+    done = [sorted((await run_once(emptied, subject)).outcomes) for _ in range(3)]
 
     first = done[0][0]
     assert done == [
@@ -389,24 +348,24 @@ def test_a_due_retry_takes_nobody_s_turn(emptied: str) -> None:
     ]
 
 
-def test_a_batch_never_runs_while_settings_are_being_replaced(emptied: str) -> None:
-    stored(emptied, [user_updated()])
+async def test_a_batch_never_runs_while_settings_are_being_replaced(emptied: str) -> None:
+    await stored(emptied, [user_updated()])
 
     with psycopg.connect(emptied) as operator:
         operator.execute(query("recorded_settings/lock"))
         with pytest.raises(psycopg.errors.LockNotAvailable):
-            run_once(emptied, worker())
+            await run_once(emptied, worker())
 
-    assert len(run_once(emptied, worker()).outcomes) == 1
+    assert len((await run_once(emptied, worker())).outcomes) == 1
 
 
-def test_due_retries_never_starve_new_deliveries(foreign_trigger: str) -> None:
-    stored(foreign_trigger, [user_updated(display_name="Mallory") for _ in range(8)])
-    run_once(foreign_trigger, worker(batch_size=8))
+async def test_due_retries_never_starve_new_deliveries(foreign_trigger: str) -> None:
+    await stored(foreign_trigger, [user_updated(display_name="Mallory") for _ in range(8)])
+    await run_once(foreign_trigger, worker(batch_size=8))
     make_due(foreign_trigger)
-    stored(foreign_trigger, [user_updated(display_name="Ada") for _ in range(4)])
+    await stored(foreign_trigger, [user_updated(display_name="Ada") for _ in range(4)])
 
-    batch = run_once(foreign_trigger, worker(batch_size=8))
+    batch = await run_once(foreign_trigger, worker(batch_size=8))
 
     assert len(batch.outcomes) == 4
 

@@ -1,6 +1,7 @@
 """What docs/FAULTS.md names exists."""
 
 import re
+from pathlib import Path
 
 from tests.faults.plan import KINDS
 from tests.support.processes import ROOT
@@ -27,14 +28,14 @@ def test_every_row_names_a_proof_or_says_that_there_is_none() -> None:
 
 def test_every_named_test_exists() -> None:
     named = TESTS.findall(TEXT)
-    missing = {
-        f"{path}::{name}"
-        for path, name in named
-        if not (ROOT / path).is_file() or not re.search(rf"^def {name}\(", (ROOT / path).read_text(), re.MULTILINE)
-    }
+    missing = {f"{path}::{name}" for path, name in named if not is_test(ROOT / path, name)}
 
     assert len(named) > 80
     assert missing == set()
+
+
+def is_test(path: Path, name: str) -> bool:
+    return path.is_file() and bool(re.search(rf"^(async )?def {name}\(", path.read_text(), re.MULTILINE))
 
 
 def test_the_named_kinds_are_those_of_the_torture() -> None:

@@ -1,6 +1,5 @@
 """A receiver and a worker on another host, while the network between them and PostgreSQL misbehaves without a word."""
 
-import asyncio
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -11,15 +10,15 @@ import psycopg
 import pytest
 
 from consumer.postgres.connections import Access, connect, receiver_access, worker_access
-from consumer.settings.settings import ShapingSettings
 from tests.faults.cluster import Cluster, cluster
 from tests.faults.judge import judge
 from tests.faults.namespace import Elsewhere, elsewhere, what_is_missing
 from tests.faults.storm import storm
 from tests.faults.support import takes_long
 from tests.faults.world import kill, prepare
-from tests.support.databases import empty, put, record, rows
+from tests.support.databases import empty, rows, shape
 from tests.support.factories import user_updated
+from tests.support.outbox import put
 from tests.support.processes import deliver, is_ready, on, ports, running, until
 
 # What this machine adds to a promised time.
@@ -52,18 +51,18 @@ def server(host: Elsewhere) -> Iterator[Cluster]:
 @pytest.fixture
 def url(server: Cluster) -> str:
     empty(server.url)
-    asyncio.run(record(server.url, ShapingSettings()))
+    shape(server.url)
     return server.url
 
 
 @takes_long
 @pytest.mark.parametrize("access", [receiver_access("consumer"), worker_access("consumer")], ids=lambda a: a.name)
-def test_a_statement_to_a_silent_server_fails_when_its_packets_stay_unacknowledged(
+async def test_a_statement_to_a_silent_server_fails_when_its_packets_stay_unacknowledged(
     host: Elsewhere, server: Cluster, access: Access
 ) -> None:
     """F22: without tcp_user_timeout the kernel retransmits for a quarter of an hour."""
     with host.inside():
-        seconds = asyncio.run(seconds_until_lost(host, server, access))
+        seconds = await seconds_until_lost(host, server, access)
 
     promised = access.unacknowledged_timeout.total_seconds()
     assert promised - 1 < seconds < promised + SLACK_SECONDS, f"lost after {seconds:.1f} s, promised {promised:.1f} s"
@@ -102,12 +101,12 @@ def test_a_receiver_of_a_silent_server_says_so_in_time_and_comes_back_by_itself(
     assert len(rows(url, "SELECT seq FROM consumer.outbox")) >= 2
 
 
-def test_the_rows_of_a_worker_whose_host_vanished_are_free_in_time(
+async def test_the_rows_of_a_worker_whose_host_vanished_are_free_in_time(
     host: Elsewhere, server: Cluster, url: str, tmp_path: Path
 ) -> None:
     """F23: its last words never reach the server, which gives up the transaction by itself."""
     user_id = uuid4()
-    asyncio.run(store(url, user_id))
+    await store(url, user_id)
     with psycopg.connect(url) as foreign:
         foreign.execute("LOCK TABLE identity.profiles")
         with host.inside(), running(tmp_path, on(url), "work") as worker:

@@ -1,6 +1,5 @@
 """The worker killed before each of its statements: whatever had happened, the next one ends in the model's state."""
 
-import asyncio
 import signal
 import subprocess
 import sys
@@ -16,7 +15,7 @@ from consumer.postgres.connections import connect, worker_access
 from consumer.settings.settings import ShapingSettings
 from consumer.worker.batch import BatchRunner, drain
 from tests.support import model
-from tests.support.databases import put, record, rows
+from tests.support.databases import record, rows
 from tests.support.factories import (
     delivery,
     membership,
@@ -27,8 +26,11 @@ from tests.support.factories import (
     user_deleted,
     user_updated,
 )
+from tests.support.outbox import put
+from tests.support.processes import until
 
 ROOT = Path(__file__).parent.parent.parent
+SESSIONS = "SELECT FROM pg_stat_activity WHERE application_name = 'consumer worker'"
 # Kills itself in front of the n-th statement of its work, the COMMIT included.
 KILLED = """
 import asyncio, os, signal, sys
@@ -76,14 +78,16 @@ def history(user_id: UUID) -> list[Delivery]:
 
 
 @pytest.mark.parametrize("policy", ["soft", "hard"])
-def test_a_worker_killed_before_any_statement_leaves_no_half_state(emptied: str, policy: str) -> None:
+async def test_a_worker_killed_before_any_statement_leaves_no_half_state(emptied: str, policy: str) -> None:
     deliveries = history(uuid4())
     settings = ShapingSettings(delete_policy=policy)  # type: ignore[arg-type]  # one of the literals
     survived_at = None
     for statement in range(100):
-        asyncio.run(arrive(emptied, deliveries, settings))
+        await arrive(emptied, deliveries, settings)
         killed = subprocess.run([sys.executable, "-c", KILLED, emptied, str(statement)], cwd=ROOT, check=False)
-        asyncio.run(finish(emptied))
+        # A killed worker's rows are locked until the server has noticed.
+        until(lambda: not rows(emptied, SESSIONS))
+        await finish(emptied)
 
         assert model.state(emptied) == model.fold(deliveries, settings)
         assert states(emptied) == [("done", len(deliveries))]

@@ -1,6 +1,5 @@
 """What a fault happens to: a server of its own, processes of ours behind wires, and the storm."""
 
-import asyncio
 import os
 import random
 import signal
@@ -15,10 +14,9 @@ import psycopg
 
 from consumer.embedded import server as embedded
 from consumer.postgres import migrations
-from consumer.settings.settings import ShapingSettings
 from tests.faults.proxy import Wire, wire
 from tests.faults.storm import Storm
-from tests.support.databases import deadlocks, record, rows
+from tests.support.databases import deadlocks, rows, shape
 from tests.support.processes import EXIT_SECONDS, Running, is_ready, on, ports, running, until
 
 WORKERS = 2
@@ -150,7 +148,7 @@ def world(chance: random.Random) -> Iterator[World]:
 def prepare(url: str) -> None:
     """Make the schema and record the default settings."""
     migrations.apply(url, "consumer")
-    asyncio.run(record(url, ShapingSettings()))
+    shape(url)
 
 
 def opened(folder: Path) -> Path:

@@ -14,7 +14,6 @@ from consumer.settings.settings import ShapingSettings
 from consumer.worker.batch import BatchRunner, drain
 from tests.laws.histories import HISTORIES
 from tests.support import model
-from tests.support.databases import put
 from tests.support.factories import (
     delivery,
     edited,
@@ -25,6 +24,7 @@ from tests.support.factories import (
     user_deleted,
     user_updated,
 )
+from tests.support.outbox import put
 
 ACCESS = worker_access("consumer")
 USERS = [UUID(int=n) for n in range(1, 31)]
@@ -54,11 +54,11 @@ def any_delivery(chance: random.Random) -> Delivery:
 
 
 @pytest.mark.parametrize("seed", range(max(1, HISTORIES // 100)))
-def test_workers_on_the_same_users_and_teams_end_in_the_state_of_the_model(emptied: str, seed: int) -> None:
+async def test_workers_on_the_same_users_and_teams_end_in_the_state_of_the_model(emptied: str, seed: int) -> None:
     chance = random.Random(seed)
     deliveries = [any_delivery(chance) for _ in range(DELIVERIES)]
 
-    asyncio.run(apply_at_once(emptied, chance.sample(deliveries, DELIVERIES)))
+    await apply_at_once(emptied, chance.sample(deliveries, DELIVERIES))
 
     assert model.state(emptied) == model.fold(deliveries, ShapingSettings())
 

@@ -1,44 +1,43 @@
 """The promise: the final state is a function of the set of deliveries."""
 
-import asyncio
-
 from hypothesis import HealthCheck, given, settings
 
 from consumer.postgres.connections import connect, worker_access
 from consumer.settings.settings import ShapingSettings
 from tests.laws.histories import HISTORIES, History, histories
 from tests.support import model
-from tests.support.databases import apply_next, empty, put, record, rehome_next, replay_everything, rows
+from tests.support.databases import empty, record, rows
+from tests.support.outbox import apply_next, put, rehome_next, replay_everything
 
 
 @settings(max_examples=HISTORIES, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(history=histories())
-def test_any_order_repeats_and_batches_end_in_the_state_of_the_model(database_url: str, history: History) -> None:
+async def test_any_order_repeats_and_batches_end_in_the_state_of_the_model(database_url: str, history: History) -> None:
     empty(database_url)
 
-    asyncio.run(arrive(database_url, history))
+    await arrive(database_url, history)
 
     assert model.state(database_url) == model.fold(history.deliveries, history.projection)
 
 
 @settings(max_examples=HISTORIES * 3 // 10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(history=histories())
-def test_replaying_what_was_applied_writes_nothing(database_url: str, history: History) -> None:
+async def test_replaying_what_was_applied_writes_nothing(database_url: str, history: History) -> None:
     empty(database_url)
-    asyncio.run(arrive(database_url, history))
+    await arrive(database_url, history)
     before = written(database_url)
 
-    asyncio.run(replay_everything(database_url, batch_size=history.batch_sizes[0]))
+    await replay_everything(database_url, batch_size=history.batch_sizes[0])
 
     assert written(database_url) == before
 
 
 @settings(max_examples=HISTORIES * 3 // 10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(history=histories())
-def test_the_audit_is_a_chain_of_images_that_ends_in_the_profile(database_url: str, history: History) -> None:
+async def test_the_audit_is_a_chain_of_images_that_ends_in_the_profile(database_url: str, history: History) -> None:
     empty(database_url)
     soft = ShapingSettings(default_company_id=history.projection.default_company_id)
-    asyncio.run(arrive(database_url, History(history.deliveries, history.arrivals, history.batch_sizes, soft)))
+    await arrive(database_url, History(history.deliveries, history.arrivals, history.batch_sizes, soft))
 
     for profile in rows(database_url, "SELECT user_id, identity.image(p) AS image FROM identity.profiles AS p"):
         chain = rows(

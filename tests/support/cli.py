@@ -4,23 +4,17 @@ import asyncio
 import logging
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import chdir, contextmanager
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import orjson
-import psycopg
 from click.testing import CliRunner, Result
 
 from consumer.cli.main import consumer
-from consumer.events.registry import EVENT_TYPES
-from consumer.metrics import Metrics
-from consumer.outbox import storage
 from consumer.outbox.storage import Delivery
-from consumer.postgres.connections import connect, receiver_access, transaction, worker_access
-from consumer.worker.batch import BatchRunner, drain
-from tests.support.databases import put, rows
+from tests.support import outbox
 
 SECRET = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"
 # Whatever the shell of the person who tests has set.
@@ -39,6 +33,14 @@ def facts(database_url: str, *arguments: str, **environment: str | None) -> Any:
     result = call(database_url, *arguments, "--json", **environment)
     assert result.exit_code == 0, result.output
     return orjson.loads(result.stdout)
+
+
+def examined(url: str | None, **environment: str | None) -> tuple[int, dict[str, Any]]:
+    """Return the exit code and each check by its name."""
+    result = call(url, "doctor", "--json", **environment)
+    document = orjson.loads(result.stdout)
+    assert document["ok"] == (result.exit_code == 0)
+    return result.exit_code, {check["name"]: check for check in document["checks"]}
 
 
 @contextmanager
@@ -62,44 +64,10 @@ def logging_as_before() -> Iterator[None]:
 
 
 def arrive(database_url: str, *deliveries: Delivery) -> None:
-    """Store deliveries as the receiver does, those with an error code dead."""
-
-    async def store() -> None:
-        async with await connect(database_url, receiver_access("consumer")) as conn:
-            await put(conn, [delivery for delivery in deliveries if not delivery.error_code])
-            async with transaction(conn, receiver_access("consumer")):
-                for delivery in deliveries:
-                    if delivery.error_code:
-                        await storage.put_dead(conn, delivery)
-
-    asyncio.run(store())
+    """Store deliveries as the receiver does; a test of a command is not async, because a command runs its own loop."""
+    asyncio.run(outbox.arrive(database_url, *deliveries))
 
 
 def work(database_url: str) -> int:
     """Apply what is due, as a worker does."""
-
-    async def applied() -> int:
-        access = worker_access("consumer")
-        async with await connect(database_url, access) as conn:
-            return await drain(conn, BatchRunner(access, Metrics(EVENT_TYPES), attempts_max=12))
-
-    return asyncio.run(applied())
-
-
-def set_aside(database_url: str, deliveries: Sequence[Delivery], state: str = "dead", code: str = "23514") -> None:
-    """Move pending deliveries to where a worker puts those it could not apply."""
-    with psycopg.connect(database_url) as conn:
-        conn.execute(
-            "WITH taken AS (DELETE FROM consumer.pending WHERE seq IN "
-            "(SELECT seq FROM consumer.outbox WHERE message_id = ANY(%s)) RETURNING seq) "
-            "INSERT INTO consumer.failures (seq, state, attempts, next_attempt_at, error_code, error) "
-            "SELECT seq, %s, 3, CASE WHEN %s = 'retrying' THEN now() + interval '1 hour' END, %s, 'CheckViolation' "
-            "FROM taken ORDER BY seq",
-            ([delivery.message_id for delivery in deliveries], state, state, code),
-        )
-
-
-def states(database_url: str) -> dict[str, str]:
-    """Return each delivery's state by its message id."""
-    found = rows(database_url, "SELECT message_id, state FROM consumer.deliveries ORDER BY seq")
-    return {row["message_id"]: row["state"] for row in found}
+    return asyncio.run(outbox.work(database_url))

@@ -1,8 +1,8 @@
 """What several tests share: databases, deliveries, and the tables as plain values."""
 
-from collections.abc import Iterator, Sequence
+import asyncio
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from datetime import timedelta
 from typing import Any
 
 import psycopg
@@ -11,19 +11,11 @@ from psycopg.errors import DuplicateObject
 from psycopg.rows import dict_row
 
 from consumer.effects import recorded_settings
-from consumer.effects.apply import apply
-from consumer.outbox import queue, storage
-from consumer.outbox.storage import Delivery
 from consumer.postgres.connections import (
-    Connection,
     connect,
     operator_access,
-    receiver_access,
-    transaction,
-    worker_access,
 )
 from consumer.settings.settings import ShapingSettings
-from consumer.worker import rehome
 
 TABLES = (
     "consumer.rehome",
@@ -81,6 +73,11 @@ def empty(database_url: str) -> None:
             conn.execute(f"DELETE FROM {table}")
 
 
+def shape(database_url: str, settings: ShapingSettings | None = None) -> None:
+    """Record projection settings, the default ones unless told, where no event loop runs."""
+    asyncio.run(record(database_url, settings or ShapingSettings()))
+
+
 async def record(database_url: str, settings: ShapingSettings, role_prefix: str = "consumer") -> None:
     """Record projection settings as `migrate --settings` does."""
     worker_role = f"{role_prefix}_worker"
@@ -88,30 +85,16 @@ async def record(database_url: str, settings: ShapingSettings, role_prefix: str 
         await recorded_settings.record(conn, settings, worker_role=worker_role, is_forced=True)
 
 
-async def put(conn: Connection, deliveries: Sequence[Delivery]) -> None:
-    """Store deliveries as the receiver does."""
-    async with transaction(conn, receiver_access("consumer")):
-        await storage.put(conn, deliveries)
-
-
-async def apply_next(conn: Connection, batch_size: int) -> dict[int, str]:
-    """Claim and apply one batch as the worker does."""
-    async with transaction(conn, worker_access("consumer")):
-        due = await queue.claim_retries(conn, batch_size=batch_size)
-        claimed = due + await queue.claim(conn, after_seq=0, batch_size=batch_size - len(due))
-        return await apply(conn, claimed)
-
-
-async def rehome_next(conn: Connection, page_size: int = rehome.PAGE_SIZE) -> bool:
-    """Re-home one page of users as the worker does; return whether any waited."""
-    async with transaction(conn, worker_access("consumer")):
-        return await rehome.run_page(conn, lambda _: timedelta(0), page_size) is not None
-
-
 def rows(database_url: str, statement: str) -> list[dict[str, Any]]:
     """Return the rows of a query as dicts."""
     with psycopg.connect(database_url, row_factory=dict_row) as conn:
         return conn.execute(statement).fetchall()
+
+
+def change(url: str, statement: str) -> None:
+    """Execute one statement."""
+    with psycopg.connect(url, autocommit=True) as conn:
+        conn.execute(statement)
 
 
 @contextmanager
@@ -129,13 +112,3 @@ def deadlocks(database_url: str) -> int:
     """Count deadlocks since the server's last crash; a session that is still open may keep its own to itself."""
     [row] = rows(database_url, "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()")
     return int(row["deadlocks"])
-
-
-async def replay_everything(database_url: str, *, batch_size: int) -> None:
-    """Queue every delivery again and drain."""
-    async with await connect(database_url, worker_access("consumer")) as conn:
-        async with conn.transaction():
-            await conn.execute("DELETE FROM consumer.outcomes")
-            await conn.execute("INSERT INTO consumer.pending (seq) SELECT seq FROM consumer.outbox")
-        while await apply_next(conn, batch_size) or await rehome_next(conn):
-            pass

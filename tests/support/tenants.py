@@ -8,8 +8,8 @@ from uuid import UUID
 import psycopg
 from psycopg import Connection
 
+from tests.support.effects import applied
 from tests.support.factories import membership, team_event, user_updated
-from tests.test_effects import applied
 
 
 class Context(TypedDict, total=False):
@@ -36,9 +36,9 @@ def seen(url: str, statement: str, role: str = "tenant", **context: Unpack[Conte
         return [row[0] for row in conn.execute(statement.encode()).fetchall()]
 
 
-def join(url: str, company_id: UUID, *user_ids: UUID) -> None:
+async def join(url: str, company_id: UUID, *user_ids: UUID) -> None:
     """Make users with profiles active members of a company; it becomes the home of who has none."""
     made = [
         event for user_id in user_ids for event in (user_updated(user_id), membership("created", company_id, user_id))
     ]
-    applied(url, team_event("created", company_id), *made)
+    await applied(url, team_event("created", company_id), *made)

@@ -1,0 +1,101 @@
+"""The outbox and its queue under test: filled as the receiver does, and emptied as the worker does."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+import psycopg
+
+from consumer.effects.apply import apply
+from consumer.events.registry import EVENT_TYPES
+from consumer.metrics import Metrics
+from consumer.operations.replay import Replayed, replay
+from consumer.outbox import queue, storage
+from consumer.outbox.deliveries import Selection
+from consumer.outbox.storage import Delivery
+from consumer.postgres.connections import (
+    Connection,
+    connect,
+    operator_access,
+    receiver_access,
+    transaction,
+    worker_access,
+)
+from consumer.worker import rehome
+from consumer.worker.batch import BatchRunner, drain
+from tests.support.databases import rows
+
+EVERYTHING = Selection(states=("done", "dead"))
+
+
+async def arrive(database_url: str, *deliveries: Delivery) -> None:
+    """Store deliveries as the receiver does, those with an error code dead."""
+    async with await connect(database_url, receiver_access("consumer")) as conn:
+        await put(conn, [delivery for delivery in deliveries if not delivery.error_code])
+        async with transaction(conn, receiver_access("consumer")):
+            for delivery in deliveries:
+                if delivery.error_code:
+                    await storage.put_dead(conn, delivery)
+
+
+async def work(database_url: str) -> int:
+    """Apply what is due, as a worker does."""
+    access = worker_access("consumer")
+    async with await connect(database_url, access) as conn:
+        return await drain(conn, BatchRunner(access, Metrics(EVENT_TYPES), attempts_max=12))
+
+
+async def put(conn: Connection, deliveries: Sequence[Delivery]) -> None:
+    """Store deliveries as the receiver does."""
+    async with transaction(conn, receiver_access("consumer")):
+        await storage.put(conn, deliveries)
+
+
+async def apply_next(conn: Connection, batch_size: int) -> dict[int, str]:
+    """Claim and apply one batch as the worker does."""
+    async with transaction(conn, worker_access("consumer")):
+        due = await queue.claim_retries(conn, batch_size=batch_size)
+        claimed = due + await queue.claim(conn, after_seq=0, batch_size=batch_size - len(due))
+        return await apply(conn, claimed)
+
+
+async def rehome_next(conn: Connection, page_size: int = rehome.PAGE_SIZE) -> bool:
+    """Re-home one page of users as the worker does; return whether any waited."""
+    async with transaction(conn, worker_access("consumer")):
+        return await rehome.run_page(conn, lambda _: timedelta(0), page_size) is not None
+
+
+async def replayed(database_url: str, selection: Selection = EVERYTHING) -> Replayed:
+    """Put deliveries back to pending as `consumer replay` does, and return how many were."""
+    access = operator_access("consumer")
+    async with await connect(database_url, access) as conn:
+        batches = [batch async for batch in replay(conn, access, selection)]
+    return Replayed(sum(b.queued for b in batches), sum(b.unusable for b in batches))
+
+
+async def replay_everything(database_url: str, *, batch_size: int) -> None:
+    """Queue every delivery again and drain."""
+    async with await connect(database_url, worker_access("consumer")) as conn:
+        async with conn.transaction():
+            await conn.execute("DELETE FROM consumer.outcomes")
+            await conn.execute("INSERT INTO consumer.pending (seq) SELECT seq FROM consumer.outbox")
+        while await apply_next(conn, batch_size) or await rehome_next(conn):
+            pass
+
+
+def set_aside(database_url: str, deliveries: Sequence[Delivery], state: str = "dead", code: str = "23514") -> None:
+    """Move pending deliveries to where a worker puts those it could not apply."""
+    with psycopg.connect(database_url) as conn:
+        conn.execute(
+            "WITH taken AS (DELETE FROM consumer.pending WHERE seq IN "
+            "(SELECT seq FROM consumer.outbox WHERE message_id = ANY(%s)) RETURNING seq) "
+            "INSERT INTO consumer.failures (seq, state, attempts, next_attempt_at, error_code, error) "
+            "SELECT seq, %s, 3, CASE WHEN %s = 'retrying' THEN now() + interval '1 hour' END, %s, 'CheckViolation' "
+            "FROM taken ORDER BY seq",
+            ([delivery.message_id for delivery in deliveries], state, state, code),
+        )
+
+
+def states(database_url: str) -> dict[str, str]:
+    """Return each delivery's state by its message id."""
+    found = rows(database_url, "SELECT message_id, state FROM consumer.deliveries ORDER BY seq")
+    return {row["message_id"]: row["state"] for row in found}
