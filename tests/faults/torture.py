@@ -1,15 +1,16 @@
 """Torture: faults in an order that a seed chooses, under a storm of deliveries, and a judge at the end.
 
 Run it as ``python -m tests.faults.torture --seed 1 --seconds 120``. It exits with 1 when anything was lost or wrong,
-and with 3 when a planned fault did not strike: such a run proves nothing.
+and with 3 when a planned fault did not strike, at the second try either: such a run proves nothing.
 """
 
 import random
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict
+from functools import partial
 from itertools import pairwise
 
 import click
@@ -42,7 +43,7 @@ def torture(seed: int, seconds: float, codes: Sequence[str] = ()) -> Report:
             for number, kind in enumerate(planned):
                 is_late = time.monotonic() > began + OVERRUN * seconds
                 made.weather.window = number
-                report.episodes.append(Episode(kind.name) if is_late else _episode(made, kind))
+                report.episodes.append(Episode(kind.name) if is_late else struck(partial(_episode, made, kind)))
         stormed = time.monotonic()
         report.seconds = stormed - began
         with suppress(AssertionError):  # The judge names what is still pending.
@@ -50,6 +51,17 @@ def torture(seed: int, seconds: float, codes: Sequence[str] = ()) -> Report:
         report.drain_seconds = time.monotonic() - stormed
         _conclude(report, made)
     return report
+
+
+def struck(strike: Callable[[], Episode]) -> Episode:
+    """Let a fault strike, and once more if it did not strike in time, as on a busy machine, and broke nothing."""
+    first = strike()
+    if first.fired or not first.survived:
+        return first
+    click.echo(f"{first.fault} did not strike in time: it is tried once more.", err=True)
+    second = strike()
+    second.tries, second.seconds = 2, first.seconds + second.seconds
+    return second
 
 
 def _episode(made: World, kind: Kind) -> Episode:
