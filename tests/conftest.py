@@ -6,11 +6,40 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadFileScheduling
 
 from consumer.embedded import server as embedded
 from consumer.postgres import migrations
 from tests.support.application import DROP, SCHEMA, tables
 from tests.support.databases import empty, plain_owner, scratch_database, shape
+
+PROCESSES_MAX = 8
+# Files that measure seconds: one process runs them, one after the other.
+TIMED = ("tests/faults/test_torture.py", "tests/test_embedded.py", "tests/test_http_timeouts.py")
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Return how many processes run the tests; 0 is this one alone, which is quicker for single files and words.
+
+    A test waits more than it computes, hence two processes a core. Each has a server of its own, where its roles are.
+    """
+    is_part = config.option.keyword or not any(Path(argument).is_dir() for argument in config.args)
+    if is_part or os.environ.get("TEST_DATABASE_URL"):
+        return 0
+    return min(2 * (os.cpu_count() or 1), PROCESSES_MAX)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFileScheduling:
+    return Scheduling(config, log)
+
+
+class Scheduling(LoadFileScheduling):  # type: ignore[misc]  # xdist ships no types.
+    """Gives a process all tests of a file, whose fixtures they share, and one process all files that measure time."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = super()._split_scope(nodeid)
+        return "timed" if file in TIMED else file
 
 
 @pytest.fixture(scope="session")

@@ -44,6 +44,7 @@ def ended_well(scenario: Scenario) -> tuple[list[Answered], DemoTables]:
     return answers, DemoTables(outcomes, dict(scenario.profiles), sent["signed in"])
 
 
+@pytest.mark.slow
 def test_the_demo_comes_out_right_and_leaves_nothing(tmp_path: Path) -> None:
     with TemporaryDirectory() as scratch:
         # Started by root, the server runs as another user, who has to come through.
@@ -59,6 +60,7 @@ def test_the_demo_comes_out_right_and_leaves_nothing(tmp_path: Path) -> None:
     assert (left, alive) == ([], [])
 
 
+@pytest.mark.slow
 def test_the_demo_shows_people_to_people(tmp_path: Path) -> None:
     with running(tmp_path, {}, "demo") as demo:
         exit_code = demo.process.wait(DEMO_SECONDS)

@@ -121,6 +121,7 @@ def test_an_unknown_subject_is_refused() -> None:
     assert "nobody" in done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("subject", [OURS_DRAIN, OURS_WHOLE], ids=lambda subject: subject.key)
 def test_ours_drains_the_same_events_and_loses_and_doubles_nothing_when_killed(
     server_url: str, tmp_path: Path, subject: Subject

@@ -15,6 +15,8 @@ from consumer.postgres.queries import query
 from tests.support.databases import scratch_database
 from tests.support.tenants import reader
 
+pytestmark = pytest.mark.slow
+
 PAGE = "SELECT user_id FROM identity.profiles WHERE company_id = '{company}'"
 SHORT = "octet_length(role_type) <= 256 AND octet_length(department) <= 256"
 BY = {

@@ -18,6 +18,7 @@ def test_a_planted_bug_fits_the_code_and_names_a_test_that_exists(bug: Bug) -> N
     assert f"def {function}" in (ROOT / file).read_text()
 
 
+@pytest.mark.slow
 def test_one_command_plants_a_bug_and_tells_that_it_is_caught() -> None:
     command = [sys.executable, "-m", "tests.planted", "poison kills its neighbours"]
 

@@ -32,6 +32,7 @@ def data_dir() -> Iterator[Path]:
         yield Path(folder) / "data"
 
 
+@pytest.mark.slow
 def test_the_commands_work_while_up_runs(data_dir: Path, tmp_path: Path) -> None:
     port, ops_port = ports(2)
     settings = {

@@ -41,6 +41,7 @@ def receiving(folder: Path, url: str, port: int) -> Iterator[Running]:
         yield receiver
 
 
+@pytest.mark.slow
 def test_a_receiver_killed_under_load_loses_nothing_it_acknowledged(url: str, tmp_path: Path) -> None:
     (port,) = ports(1)
     with running(tmp_path, on(url), "work"), ExitStack() as last:
@@ -89,6 +90,7 @@ def test_a_killed_postmaster_costs_nothing_that_was_acknowledged(tmp_path: Path)
     assert worst_gap(weather.answers) < RECOVERY_SECONDS
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("fail", "mend"),
     [

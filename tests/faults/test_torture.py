@@ -10,6 +10,7 @@ SECONDS = 46
 KINDS = "F01 F02 F03 F05 F06 F07 F08 F09 F10 F16 F19 F20 F39 F43 F43b F46 F48 F49"
 
 
+@pytest.mark.slow
 def test_faults_of_many_kinds_lose_nothing_and_end_in_the_state_of_the_model() -> None:
     report = torture(7, SECONDS, KINDS.split())
 

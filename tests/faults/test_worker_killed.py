@@ -77,6 +77,7 @@ def history(user_id: UUID) -> list[Delivery]:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("policy", ["soft", "hard"])
 async def test_a_worker_killed_before_any_statement_leaves_no_half_state(emptied: str, policy: str) -> None:
     deliveries = history(uuid4())

@@ -1,5 +1,6 @@
 """The promise: the final state is a function of the set of deliveries."""
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 
 from consumer.postgres.connections import connect, worker_access
@@ -10,6 +11,7 @@ from tests.support.databases import empty, record, rows
 from tests.support.outbox import apply_next, put, rehome_next, replay_everything
 
 
+@pytest.mark.slow
 @settings(max_examples=HISTORIES, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(history=histories())
 async def test_any_order_repeats_and_batches_end_in_the_state_of_the_model(database_url: str, history: History) -> None:
@@ -20,6 +22,7 @@ async def test_any_order_repeats_and_batches_end_in_the_state_of_the_model(datab
     assert model.state(database_url) == model.fold(history.deliveries, history.projection)
 
 
+@pytest.mark.slow
 @settings(max_examples=HISTORIES * 3 // 10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(history=histories())
 async def test_replaying_what_was_applied_writes_nothing(database_url: str, history: History) -> None:
@@ -32,6 +35,7 @@ async def test_replaying_what_was_applied_writes_nothing(database_url: str, hist
     assert written(database_url) == before
 
 
+@pytest.mark.slow
 @settings(max_examples=HISTORIES * 3 // 10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(history=histories())
 async def test_the_audit_is_a_chain_of_images_that_ends_in_the_profile(database_url: str, history: History) -> None:
