@@ -12,11 +12,17 @@ from xdist.scheduler import LoadFileScheduling
 from consumer.embedded import server as embedded
 from consumer.postgres import migrations
 from tests.support.application import DROP, SCHEMA, tables
-from tests.support.databases import empty, plain_owner, scratch_database, shape
+from tests.support.databases import empty, plain_owner, record_settings, scratch_database
 
+pytest_plugins = [f"tests.support.{name}" for name in ("adopt", "dead", "embedded", "endpoint", "logs", "worker")]
 PROCESSES_MAX = 8
 # Files that measure seconds: one process runs them, one after the other.
-TIMED = ("tests/faults/test_torture.py", "tests/test_embedded.py", "tests/test_http_timeouts.py")
+TIMED = {
+    "tests/faults/test_torture.py",
+    "tests/test_embedded.py",
+    "tests/test_embedded_folder.py",
+    "tests/test_http_timeouts.py",
+}
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
@@ -67,7 +73,7 @@ def database_url(server_url: str) -> Iterator[str]:
 def emptied(database_url: str) -> str:
     """The session's database without a row, the default settings recorded."""
     empty(database_url)
-    shape(database_url)
+    record_settings(database_url)
     return database_url
 
 

@@ -1,87 +1,14 @@
 """An application's own tables are adopted: planned, granted, filled and followed, and all of that is undone."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
-import orjson
-import psycopg
 import pytest
 
-from tests.support.application import failures, make_due, tables
+from tests.support.adopt import Shape, put
+from tests.support.application import failures, make_due
 from tests.support.cli import arrive, call, examined, facts
 from tests.support.databases import change, rows
 from tests.support.factories import membership, team_event, user_deleted, user_updated
-
-DATA = Path(__file__).parent / "data" / "adopt"
-
-
-@dataclass(frozen=True)
-class Shape:
-    """An application as it was before us, and what it calls things."""
-
-    url: str
-    file: Path
-    table: str
-    key: str
-    companies: str
-    orders: str
-    name: str
-    role: str
-    company: str
-    touch: str
-
-    def adopted(self) -> None:
-        """Plan, write and grant."""
-        facts(self.url, "adopt", "--plan", "--table", self.table, "--write", str(self.file))
-        facts(self.url, "adopt", "--grant", "--table", self.table)
-
-    def work(self) -> None:
-        """Apply what is due, in a worker that has the statement."""
-        result = call(self.url, "work", "--drain", CONSUMER_PROJECTION_SQL=str(self.file))
-        assert result.exit_code == 0, result.output
-
-    def fill(self, *arguments: str) -> Any:
-        """Fill in, and return the document."""
-        return facts(self.url, "adopt", "--fill", *arguments, CONSUMER_PROJECTION_SQL=str(self.file))
-
-    def people(self) -> dict[UUID, dict[str, Any]]:
-        """Return their rows by Stack's ids, as they stand."""
-        return {UUID(str(row[self.key])): row for row in rows(self.url, f"SELECT * FROM {self.table}")}
-
-
-@pytest.fixture(params=["a", "b"])
-def shape(request: pytest.FixtureRequest, emptied: str, tmp_path: Path) -> Iterator[Shape]:
-    file = tmp_path / "projection.sql"
-    made = {
-        "a": Shape(
-            emptied, file, "shape_a.profiles", "user_id", "shape_a.companies", "shape_a.orders",
-            "full_name", "role_type", "company_id", "shape_a.touch",
-        ),
-        "b": Shape(
-            emptied, file, 'shape_b."user"', "id", "shape_b.organizations", "shape_b.invoices",
-            "displayName", "role", "organizationId", "shape_b.touch",
-        ),
-    }[request.param]  # fmt: skip
-    source = {"a": "profiles_and_companies.sql", "b": "users_and_organizations.sql"}[request.param]
-    with tables(emptied, (DATA / source).read_text(), f"DROP SCHEMA IF EXISTS shape_{request.param} CASCADE"):
-        yield made
-
-
-def put(shape: Shape, user_id: UUID, **values: str) -> None:
-    """Let the application have a row of its own, with an order."""
-    given = {
-        "a": {"department": "Sales", "locale": "de", "role_type": "chief"},
-        "b": {"email": f"{user_id}@old.example.com", "role": "OWNER"},
-    }[shape.table[6]] | values
-    names, marks = ", ".join(f'"{name}"' for name in given), ", ".join(["%s"] * (len(given) + 1))
-    with psycopg.connect(shape.url) as conn:
-        conn.execute(
-            f"INSERT INTO {shape.table} ({shape.key}, {names}) VALUES ({marks})", [str(user_id), *given.values()]
-        )
-        conn.execute(f"INSERT INTO {shape.orders} (user_id) VALUES (%s)", [str(user_id)])
 
 
 def test_a_new_user_with_a_company_and_a_role_gets_a_row_of_theirs(shape: Shape) -> None:
@@ -169,17 +96,6 @@ def test_whom_the_application_barred_stays_barred_until_deleted(shape: Shape) ->
     assert (person["displayName"], person["is_active"]) == ("Grace", False)
 
 
-def test_who_was_deleted_before_gets_no_row_when_filled_in(shape: Shape) -> None:
-    user_id = uuid4()
-    arrive(shape.url, user_updated(user_id), user_deleted(user_id))
-    call(shape.url, "work", "--drain")
-    shape.adopted()
-
-    filled = shape.fill()
-
-    assert (filled["users"], shape.people()) == (1, {})
-
-
 def test_two_users_with_one_address_cost_the_second_of_them(shape: Shape) -> None:
     if shape.key != "id":
         pytest.skip("no unique index of theirs can refuse")
@@ -219,68 +135,6 @@ def test_a_user_without_an_address_gets_one_that_nobody_has(shape: Shape) -> Non
     shape.work()
 
     assert shape.people()[user_id].get("email") in {None, f"{user_id}@no-email.invalid"}
-
-
-def test_users_who_were_there_before_are_filled_in_page_by_page(shape: Shape, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("consumer.adopt.fill.PAGE_SIZE", 4)
-    users = sorted(uuid4() for _ in range(10))
-    arrive(shape.url, *(user_updated(user_id, primary_email=None) for user_id in users))
-    arrive(shape.url, user_updated(is_anonymous=True))
-    call(shape.url, "work", "--drain")
-    shape.adopted()
-
-    first = shape.fill("--after", str(users[5]))
-    filled = shape.people().keys()
-    rest = shape.fill()
-
-    assert (first["users"], rest["users"]) == (4, 10)
-    assert filled == set(users[6:])
-    assert shape.people().keys() == set(users)
-
-
-def test_filling_in_tells_whom_their_constraint_refuses_and_fills_in_the_others(shape: Shape) -> None:
-    refused, others = uuid4(), [uuid4() for _ in range(6)]
-    arrive(shape.url, *(user_updated(user_id, primary_email=None) for user_id in [refused, *others]))
-    call(shape.url, "work", "--drain")
-    shape.adopted()
-    change(shape.url, f"ALTER TABLE {shape.table} ADD CONSTRAINT barred CHECK ({shape.key}::text <> '{refused}')")
-
-    result = call(shape.url, "adopt", "--fill", CONSUMER_PROJECTION_SQL=str(shape.file))
-
-    assert result.exit_code == 1
-    assert "7 users processed, 1 refused" in result.stdout
-    assert f"{refused}  23514  CONSUMER_PROJECTION_SQL was refused: " in result.stdout
-    assert shape.people().keys() == set(others)
-
-
-def test_a_user_whom_somebody_locks_is_left_out_and_told(shape: Shape) -> None:
-    """What a worker is about to write would otherwise be overwritten by what was read before."""
-    locked, other = uuid4(), uuid4()
-    arrive(shape.url, *(user_updated(user_id, primary_email=None) for user_id in (locked, other)))
-    call(shape.url, "work", "--drain")
-    shape.adopted()
-
-    with psycopg.connect(shape.url) as conn:
-        conn.execute("SELECT FROM identity.stack_user_profiles WHERE stack_user_id = %s FOR UPDATE", [locked])
-        result = call(shape.url, "adopt", "--fill", "--json", CONSUMER_PROJECTION_SQL=str(shape.file))
-
-    assert result.exit_code == 1
-    refused = orjson.loads(result.stdout)["refused"]
-    assert [(row["user_id"], row["error_code"]) for row in refused] == [(str(locked), "55P03")]
-    assert shape.people().keys() == {other}
-
-
-def test_filling_in_stops_at_once_where_nobody_can_be(shape: Shape) -> None:
-    arrive(shape.url, *(user_updated(primary_email=None) for _ in range(3)))
-    call(shape.url, "work", "--drain")
-    facts(shape.url, "adopt", "--plan", "--table", shape.table, "--write", str(shape.file))
-
-    result = call(shape.url, "adopt", "--fill", CONSUMER_PROJECTION_SQL=str(shape.file))
-
-    assert result.exit_code == 1
-    assert result.stderr.startswith(
-        "Error: No user can be filled in: CONSUMER_PROJECTION_SQL was refused: InsufficientPrivilege"
-    )
 
 
 @pytest.mark.parametrize("policy", ["soft", "anonymise", "hard"])

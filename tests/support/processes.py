@@ -1,10 +1,8 @@
 """The command line under test: in this process for its refusals, as real processes for their lives."""
 
-import logging
 import os
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -23,6 +21,7 @@ from consumer.cli.main import consumer
 from consumer.simulator.samples import SampleContext, body
 from consumer.simulator.sender import Answer, Sender, new_message_id
 from tests.support.databases import rows
+from tests.support.logs import logging_as_before
 
 T = TypeVar("T")
 
@@ -45,32 +44,13 @@ def environment(settings: Mapping[str, str]) -> dict[str, str]:
 
 def invoke(folder: Path, settings: Mapping[str, str], *arguments: str) -> Result:
     """Run a command in this process and in *folder*; what it does to logging is undone."""
-    with mock.patch.dict(os.environ, environment(settings), clear=True), _logging_as_before():
+    with mock.patch.dict(os.environ, environment(settings), clear=True), logging_as_before():
         here = Path.cwd()
         os.chdir(folder)
         try:
             return CliRunner().invoke(consumer, arguments, prog_name="consumer", catch_exceptions=False)
         finally:
             os.chdir(here)
-
-
-@contextmanager
-def _logging_as_before() -> Iterator[None]:
-    root = logging.getLogger()
-    handlers, level, hooks = root.handlers[:], root.level, (sys.excepthook, threading.excepthook)
-    switches = {
-        name: getattr(logging, name) for name in ("logThreads", "logProcesses", "logMultiprocessing", "_srcfile")
-    }
-    try:
-        yield
-    finally:
-        root.handlers, root.level = handlers, level
-        sys.excepthook, threading.excepthook = hooks
-        for name, value in switches.items():
-            setattr(logging, name, value)
-        logging.getLogger("consumer").setLevel(logging.NOTSET)
-        logging.getLogger("uvicorn.access").disabled = False
-        logging.captureWarnings(capture=False)
 
 
 @dataclass(frozen=True)
