@@ -12,6 +12,7 @@ QUERIES = {
     path.relative_to(ROOT / "sql" / "queries").with_suffix("").as_posix() for path in ROOT.glob("sql/queries/*/*")
 }
 FILE_LINES_MAX = 250
+FUNCTION_LINES_MAX = 40
 WHOM_MAX = 5
 # It has the server plan the statements of all, and runs none.
 REHEARSAL = "doctor/rehearsal.py"
@@ -74,3 +75,14 @@ def test_sentences_do_without_whom_and_whoever() -> None:
 
     assert len(files) > 200
     assert len(found) <= WHOM_MAX, found
+
+
+def test_no_function_is_longer_than_40_lines() -> None:
+    functions = {
+        f"{path}::{node.name}": node.end_lineno - node.lineno + 1
+        for path, module in MODULES.items()
+        for node in ast.walk(module)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.end_lineno
+    }
+
+    assert {name: lines for name, lines in functions.items() if lines > FUNCTION_LINES_MAX} == {}
