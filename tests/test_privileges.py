@@ -1,0 +1,135 @@
+"""Who may do what in the database, as one closed list: `python -m tests.test_privileges` writes it anew."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from uuid import uuid4
+
+import psycopg
+import pytest
+
+from consumer.embedded import server as embedded
+from consumer.postgres import migrations
+from consumer.postgres.migrations import DUTIES
+from tests.factories import delivery, membership, team_event
+from tests.support import rows, scratch_database
+from tests.tenants import join, reader, seen
+from tests.test_effects import applied
+
+DATA = Path(__file__).parent / "data"
+LIST = DATA / "privileges.txt"
+# Roles of its own: the other tests' would only show how the tests made them.
+PREFIX = "listed"
+ROLES = [f"{PREFIX}_{duty}" for duty in DUTIES]
+
+
+@contextmanager
+def migrated(server_url: str) -> Iterator[str]:
+    """Yield a database that holds the migrations alone; its roles, too, are made by them."""
+    with scratch_database(server_url, "consumer_listed") as url:
+        drop_roles(url)
+        migrations.apply(url, PREFIX)
+        yield url
+    drop_roles(server_url)
+
+
+def drop_roles(url: str) -> None:
+    with psycopg.connect(url, autocommit=True) as conn:
+        for role in ROLES:
+            conn.execute(f"DROP ROLE IF EXISTS {role}")
+
+
+def privileges(url: str) -> list[str]:
+    """Return the list, a line each, under the names that the roles have by default."""
+    with psycopg.connect(url) as conn:
+        found = [str(line) for (line,) in conn.execute((DATA / "privileges.sql").read_bytes(), {"roles": ROLES})]
+        migrator = re.compile(rf": (owner|member) {re.escape(conn.info.user)}\b")
+    # The owner is whoever migrates.
+    renamed = (migrator.sub(r": \1 -", line).replace(f"{PREFIX}_", "consumer_") for line in found)
+    return sorted(" ".join(line.split()) for line in renamed)
+
+
+def test_the_list_of_privileges_is_complete_and_holds_no_more(server_url: str) -> None:
+    with migrated(server_url) as url:
+        found = set(privileges(url))
+    listed = set(LIST.read_text().splitlines())
+
+    lacking = [f"- {line}" for line in sorted(listed - found)]
+    unlisted = [f"+ {line}" for line in sorted(found - listed)]
+    assert not lacking + unlisted, "\n".join(
+        [
+            "The database differs from tests/data/privileges.txt (- listed only, + in the database only).",
+            "If that is meant, run `python -m tests.test_privileges` and read the difference again before you commit.",
+            *lacking,
+            *unlisted,
+        ]
+    )
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "SELECT user_id FROM identity.profiles",
+        "SELECT stack_user_id FROM identity.stack_user_profiles",
+        "SELECT user_id FROM identity.company_members",
+        "SELECT identity.current_guests(NULL, NULL, 10)",
+        "SELECT user_id FROM identity.search_profiles('')",
+        "SELECT company_id FROM identity.stack_integration_stats",
+    ],
+)
+def test_a_deleted_company_sees_no_guest_at_once_and_before_the_guest_is_re_homed(emptied: str, statement: str) -> None:
+    home, visited, guest = (uuid4() for _ in range(3))
+    join(emptied, home, guest)
+    applied(emptied, team_event("created", visited), membership("created", visited, guest))
+    before = seen(emptied, statement, company=visited)
+
+    applied(emptied, team_event("deleted", visited))
+
+    marked = (
+        "SELECT FROM identity.profiles, identity.companies "
+        f"WHERE guest_keys = ARRAY[guest_key] AND id = '{visited}' AND companies.deleted_at IS NOT NULL"
+    )
+    assert len(rows(emptied, marked)) == 1
+    assert before in ([guest], [visited])
+    assert seen(emptied, statement, company=visited) == []
+
+
+@pytest.mark.parametrize("source", ["stack", "backfill", "reconcile", "operator"])
+def test_the_receivers_role_reads_nobody_by_a_message_id_that_is_not_the_applications(
+    emptied: str, source: str
+) -> None:
+    user_id = uuid4()
+    join(emptied, uuid4(), user_id)
+    asked, apps = delivery("user.updated", user_id, source), delivery("user.signed_in", user_id, "app")
+    same = delivery("user.signed_in", user_id, "app")
+    applied(emptied, apps)
+    with psycopg.connect(emptied) as conn:
+        for each in (asked, same._replace(source=source)):
+            conn.execute(
+                "INSERT INTO consumer.outbox (source, message_id, event_type, user_id, occurred_at, body) "
+                "VALUES (%s, %s, %s, %s, %s, '')",
+                [source, each.message_id, each.event_type, each.user_id, each.occurred_at],
+            )
+    applied(emptied, same)
+
+    with reader(emptied, "receiver") as conn:
+        answer = conn.execute(
+            "SELECT message_id, profile ->> 'user_id' FROM consumer.app_deliveries(%s) ORDER BY message_id",
+            [[asked.message_id, apps.message_id, same.message_id]],
+        ).fetchall()
+
+    assert answer == [(apps.message_id, str(user_id)), (same.message_id, str(user_id))]
+
+
+def main() -> None:
+    """Write the list from the migrations, applied to a new embedded database."""
+    with TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        Path(folder).chmod(0o755)
+        with embedded.server(Path(folder) / "postgres", create=True) as server_url, migrated(server_url) as url:
+            LIST.write_text("".join(f"{line}\n" for line in privileges(url)))
+
+
+if __name__ == "__main__":
+    main()
