@@ -1,6 +1,5 @@
 """Delays and ages by value: chance is handed in, and the database's clock tells how long."""
 
-import asyncio
 from datetime import timedelta
 from types import SimpleNamespace
 from uuid import uuid4
@@ -12,12 +11,13 @@ from consumer.operations.prune import prune_audit
 from consumer.postgres.connections import connect, operator_access
 from consumer.worker import batch
 from consumer.worker.batch import retry_delay
-from tests.factories import team_event, user_updated
-from tests.operator_cli import arrive, facts
-from tests.support import rows, schema_change
-from tests.tenants import join
-from tests.test_effects import applied
-from tests.test_worker import LOCK, run_once, worker
+from tests.support.cli import facts
+from tests.support.databases import rows, schema_change
+from tests.support.effects import applied
+from tests.support.factories import team_event, user_updated
+from tests.support.outbox import arrive
+from tests.support.tenants import join
+from tests.support.worker import LOCK, run_once, worker
 
 ACCESS = operator_access("consumer")
 HOUR = timedelta(hours=1)
@@ -49,12 +49,12 @@ def test_a_retry_waits_up_to_two_to_the_attempts_seconds_and_an_hour_at_most(
     ("attempts", "state", "seconds"),
     [(0, "retrying", 2), (4, "retrying", 32), (10, "retrying", 2_048), (11, "dead", None)],
 )
-def test_a_failure_is_due_after_its_delay_in_the_database_and_dead_at_the_last(
+async def test_a_failure_is_due_after_its_delay_in_the_database_and_dead_at_the_last(
     attempts: int, state: str, seconds: int | None, luck: int, emptied: str
 ) -> None:
-    arrive(emptied, user_updated())
-    run_once(emptied, worker())
-    arrive(emptied, user_updated())
+    await arrive(emptied, user_updated())
+    await run_once(emptied, worker())
+    await arrive(emptied, user_updated())
     with psycopg.connect(emptied) as conn:
         conn.execute(
             "WITH failed AS (DELETE FROM consumer.pending RETURNING seq) INSERT INTO consumer.failures "
@@ -64,40 +64,40 @@ def test_a_failure_is_due_after_its_delay_in_the_database_and_dead_at_the_last(
         )
 
     with schema_change(emptied, REFUSED, ALLOWED):
-        run_once(emptied, worker())
+        await run_once(emptied, worker())
 
     delay = None if seconds is None else timedelta(seconds=luck * seconds)
     assert rows(emptied, DELAYS) == [{"state": state, "attempts": attempts + 1, "delay": delay}]
 
 
-def test_a_row_that_somebody_locks_is_tried_again_within_five_seconds_uncounted(luck: int, emptied: str) -> None:
+async def test_a_row_that_somebody_locks_is_tried_again_within_five_seconds_uncounted(luck: int, emptied: str) -> None:
     user_id = uuid4()
-    arrive(emptied, user_updated(user_id))
-    run_once(emptied, worker())
-    arrive(emptied, user_updated(user_id), user_updated())
+    await arrive(emptied, user_updated(user_id))
+    await run_once(emptied, worker())
+    await arrive(emptied, user_updated(user_id), user_updated())
 
     with psycopg.connect(emptied) as holder:
         holder.execute(LOCK, [[user_id]])
-        run_once(emptied, worker())
+        await run_once(emptied, worker())
 
     assert rows(emptied, DELAYS) == [{"state": "retrying", "attempts": 0, "delay": timedelta(seconds=luck * 5)}]
 
 
 @pytest.mark.parametrize(("attempts", "seconds"), [(0, 2), (3, 16), (11, 3_600)])
-def test_a_user_who_cannot_be_re_homed_waits_as_long_as_a_delivery(
+async def test_a_user_who_cannot_be_re_homed_waits_as_long_as_a_delivery(
     attempts: int, seconds: int, luck: int, emptied: str
 ) -> None:
     company_id, user_id = uuid4(), uuid4()
-    join(emptied, company_id, user_id)
+    await join(emptied, company_id, user_id)
     # Applied without a re-homing, so that the attempts can be set.
-    applied(emptied, team_event("deleted", company_id))
+    await applied(emptied, team_event("deleted", company_id))
     with psycopg.connect(emptied) as conn:
         conn.execute("UPDATE consumer.rehome SET attempts = %s", [attempts])
 
     with psycopg.connect(emptied) as holder:
         holder.execute(LOCK, [[user_id]])
         [before] = rows(emptied, "SELECT now()")
-        run_once(emptied, worker())
+        await run_once(emptied, worker())
         [after] = rows(emptied, "SELECT now()")
 
     [task] = rows(emptied, "SELECT attempts, due_at FROM consumer.rehome")
@@ -127,7 +127,7 @@ def test_the_audit_is_kept_for_days(days: int, emptied: str) -> None:
     assert row["age"] < days * 24 * HOUR
 
 
-def test_a_slice_of_the_audit_is_an_hour(emptied: str) -> None:
+async def test_a_slice_of_the_audit_is_an_hour(emptied: str) -> None:
     aged(emptied, 9.5, 9.4, 8.6, 8.4, 6.4, 4.1, 3.9)
 
     async def prune() -> list[int]:
@@ -135,4 +135,4 @@ def test_a_slice_of_the_audit_is_an_hour(emptied: str) -> None:
             return [removed async for removed in prune_audit(conn, ACCESS, 4 * HOUR)]
 
     # From 9.5 hours ago to 8.5, 7.5, 6.5, 5.5, 4.5, and at last to 4.
-    assert asyncio.run(prune()) == [3, 1, 0, 1, 0, 1]
+    assert (await prune()) == [3, 1, 0, 1, 0, 1]

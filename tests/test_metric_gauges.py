@@ -1,6 +1,5 @@
 """The gauges, the buckets and the process's own metrics by value; and that no documented metric goes without one."""
 
-import asyncio
 import re
 import resource
 import sys
@@ -18,9 +17,9 @@ from consumer.events.registry import EVENT_TYPES
 from consumer.metrics import REFUSALS, Metrics, Tables
 from consumer.postgres.connections import worker_access
 from consumer.process import ops
-from tests.factories import user_updated
-from tests.operator_cli import arrive, set_aside
-from tests.support import rows
+from tests.support.databases import rows
+from tests.support.factories import user_updated
+from tests.support.outbox import arrive, set_aside
 from tests.test_metric_values import OUR_FAULT, RECEIVED, REFUSED, WORKED
 
 DOCS = Path(__file__).parent.parent / "docs" / "METRICS.md"
@@ -37,33 +36,35 @@ BUCKETS = {
 }
 
 
-def gauge(url: str, name: str, **labels: str) -> float:
+async def gauge(url: str, name: str, **labels: str) -> float:
     """Return what a scrape shows of a gauge."""
     metrics = Metrics(EVENT_TYPES)
-    metrics.set_tables(tables(url))
+    metrics.set_tables(await tables(url))
     value = metrics.registry.get_sample_value(f"consumer_{name}", labels)
     assert value is not None
     return value
 
 
-def tables(url: str) -> Tables:
-    found = asyncio.run(ops.read_tables(url, worker_access("consumer")))
+async def tables(url: str) -> Tables:
+    found = await ops.read_tables(url, worker_access("consumer"))
     assert found
     return found
 
 
-def test_the_queue_is_counted_by_state_and_a_company_to_be_re_homed_is_pending(emptied: str) -> None:
+async def test_the_queue_is_counted_by_state_and_a_company_to_be_re_homed_is_pending(emptied: str) -> None:
     with psycopg.connect(emptied) as conn:
         conn.execute("INSERT INTO consumer.rehome (company_id, seq) VALUES (gen_random_uuid(), 1)")
     deliveries = [user_updated() for _ in range(6)]
-    arrive(emptied, *deliveries)
+    await arrive(emptied, *deliveries)
     set_aside(emptied, deliveries[:1], "dead")
     set_aside(emptied, deliveries[1:3], "retrying")
 
-    states = {state: gauge(emptied, "queue_deliveries", state=state) for state in ("pending", "retrying", "dead")}
+    states = {
+        state: (await gauge(emptied, "queue_deliveries", state=state)) for state in ("pending", "retrying", "dead")
+    }
 
     assert states == {"pending": 4, "retrying": 2, "dead": 1}
-    assert set(tables(emptied).deliveries) == set(states)
+    assert set((await tables(emptied)).deliveries) == set(states)
 
 
 AGED = "UPDATE consumer.outbox SET received_at = now() - interval '90 seconds';"
@@ -94,13 +95,13 @@ OLDEST = (
     ],
     ids=["pending", "retry due", "retry not due", "dead", "company due", "company not due", "nothing"],
 )
-def test_what_is_due_ages_in_seconds_since_it_was(change: str, seconds: float | None, emptied: str) -> None:
-    arrive(emptied, user_updated())
+async def test_what_is_due_ages_in_seconds_since_it_was(change: str, seconds: float | None, emptied: str) -> None:
+    await arrive(emptied, user_updated())
     began = time.monotonic()
     with psycopg.connect(emptied) as conn:
         conn.execute(change.encode())
 
-    age = gauge(emptied, "oldest_due_seconds")
+    age = await gauge(emptied, "oldest_due_seconds")
 
     if seconds is None:
         assert age == 0
@@ -108,24 +109,24 @@ def test_what_is_due_ages_in_seconds_since_it_was(change: str, seconds: float | 
         assert seconds < age < seconds + time.monotonic() - began
 
 
-def test_the_oldest_transaction_ages_in_seconds_since_it_began(emptied: str) -> None:
+async def test_the_oldest_transaction_ages_in_seconds_since_it_began(emptied: str) -> None:
     with psycopg.connect(emptied) as holder:
         [(before,)] = holder.execute("SELECT extract(EPOCH FROM clock_timestamp() - now())").fetchall()
-        found = gauge(emptied, "oldest_xmin_seconds")
+        found = await gauge(emptied, "oldest_xmin_seconds")
         [(after,)] = holder.execute(OLDEST).fetchall()
 
     assert 0 < before < found < after
 
 
 @pytest.mark.parametrize("seconds", [120, -120], ids=["ahead", "behind"])
-def test_the_skew_is_this_process_s_clock_less_the_database_s(
+async def test_the_skew_is_this_process_s_clock_less_the_database_s(
     seconds: int, emptied: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     [row] = rows(emptied, "SELECT clock_timestamp() AS now")
     began, here = time.monotonic(), row["now"] + timedelta(seconds=seconds)
     monkeypatch.setattr(ops, "datetime", SimpleNamespace(now=here.astimezone))
 
-    skew = gauge(emptied, "clock_skew_seconds")
+    skew = await gauge(emptied, "clock_skew_seconds")
 
     assert seconds - (time.monotonic() - began) < skew < seconds
 

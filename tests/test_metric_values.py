@@ -24,17 +24,18 @@ from consumer.receiver.app import receiver_app
 from consumer.receiver.endpoint import Put, Store
 from consumer.receiver.intake import open_intake
 from consumer.web.connection_limits import Limits
+from consumer.web.listen import listen
 from consumer.web.server import serve
 from consumer.worker import batch as batch_module
 from consumer.worker import loop as loop_module
 from consumer.worker.batch import Batch, BatchRunner
 from consumer.worker.loop import Worker
-from tests.factories import delivery, user_deleted, user_updated
-from tests.operator_cli import arrive
-from tests.samples import USER_ID, body, payload
-from tests.support import schema_change
-from tests.test_worker import run_once
-from tests.web_support import BODY, NOW, SECRET, START, TOLERANCE, head, post, request
+from tests.support.databases import schema_change
+from tests.support.factories import delivery, user_deleted, user_updated
+from tests.support.outbox import arrive
+from tests.support.samples import USER_ID, body, payload
+from tests.support.web import BODY, NOW, SECRET, START, TOLERANCE, head, post, request
+from tests.support.worker import run_once
 
 LIMITS = Limits(body_bytes=10_000, read_timeout_seconds=0.3, linger_seconds=0.3, connections=2)
 # What each request and each batch takes by the clock that is handed in.
@@ -87,7 +88,7 @@ def out_of_memory(app: ASGIApp) -> ASGIApp:
     return short_of_memory
 
 
-def received(
+async def received(
     url: str, *requests: bytes, put: Put | None = None, wrap: Callable[[ASGIApp], ASGIApp] = lambda app: app
 ) -> Values:
     """Return what a receiver counts that gets the requests."""
@@ -100,10 +101,10 @@ def received(
         ):
             store = Store(put or intake.put, lambda *_: asyncio.sleep(0))
             app = receiver_app({"stack": Verifier([SECRET], TOLERANCE)}, store, unready, metrics, lambda: NOW)
-            async with serve(wrap(app), "127.0.0.1", 0, LIMITS, metrics.refused) as port:
+            async with serve(wrap(app), listen("127.0.0.1", 0, "PORT"), LIMITS, metrics.refused) as port:
                 await exchange(port, requests)
 
-    asyncio.run(run())
+    await run()
     return counted(metrics)
 
 
@@ -168,24 +169,26 @@ def timed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("timed")
 @pytest.mark.parametrize(("requests", "values"), RECEIVED.values(), ids=RECEIVED.keys())
-def test_a_delivery_is_counted_and_timed_once(requests: list[bytes], values: Values, emptied: str) -> None:
-    assert received(emptied, *requests) == values
+async def test_a_delivery_is_counted_and_timed_once(requests: list[bytes], values: Values, emptied: str) -> None:
+    assert (await received(emptied, *requests)) == values
 
 
 @pytest.mark.usefixtures("timed")
 @pytest.mark.parametrize(("reason", "requests", "judged"), [(reason, *case) for reason, case in REFUSED.items()])
-def test_a_refusal_is_counted_once_by_its_reason(reason: str, requests: list[bytes], judged: int, emptied: str) -> None:
+async def test_a_refusal_is_counted_once_by_its_reason(
+    reason: str, requests: list[bytes], judged: int, emptied: str
+) -> None:
     expected = {f"consumer_deliveries_refused_total{{{reason}}}": 1.0} | (answered(judged) if judged else {})
 
-    assert received(emptied, *requests) == expected
+    assert (await received(emptied, *requests)) == expected
 
 
 @pytest.mark.usefixtures("timed")
-def test_a_refusal_that_is_our_fault_is_counted_once_by_its_reason(emptied: str) -> None:
+async def test_a_refusal_that_is_our_fault_is_counted_once_by_its_reason(emptied: str) -> None:
     unstored, unread = (f"consumer_deliveries_refused_total{{{reason}}}" for reason in OUR_FAULT)
 
-    assert received(emptied, post(), put=unavailable) == answered(1) | {unstored: 1}
-    assert received(emptied, post(), wrap=out_of_memory) == {unread: 1}
+    assert (await received(emptied, post(), put=unavailable)) == answered(1) | {unstored: 1}
+    assert (await received(emptied, post(), wrap=out_of_memory)) == {unread: 1}
 
 
 def batches(*sizes: int) -> Values:
@@ -224,7 +227,7 @@ WORKED: dict[str, tuple[str, list[list[Delivery]], Values]] = {
 
 @pytest.mark.usefixtures("timed")
 @pytest.mark.parametrize(("constraint", "batched", "values"), WORKED.values(), ids=WORKED.keys())
-def test_a_batch_is_counted_and_timed_once(
+async def test_a_batch_is_counted_and_timed_once(
     constraint: str, batched: list[list[Delivery]], values: Values, emptied: str
 ) -> None:
     metrics = Metrics(EVENT_TYPES)
@@ -233,8 +236,8 @@ def test_a_batch_is_counted_and_timed_once(
 
     with schema_change(emptied, added, "ALTER TABLE identity.profiles DROP CONSTRAINT IF EXISTS strict"):
         for deliveries in batched:
-            arrive(emptied, *deliveries)
-            run_once(emptied, runner)
+            await arrive(emptied, *deliveries)
+            await run_once(emptied, runner)
 
     assert counted(metrics) == values
 
@@ -262,7 +265,7 @@ class FailingOnce(BatchRunner):
         ("poison", psycopg.errors.NotNullViolation()),
     ],
 )
-def test_a_batch_that_is_rolled_back_is_counted_once_by_the_class_of_its_error(
+async def test_a_batch_that_is_rolled_back_is_counted_once_by_the_class_of_its_error(
     error_class: str, error: Exception, emptied: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(loop_module, "_pause", lambda _: 0.0)
@@ -273,6 +276,6 @@ def test_a_batch_that_is_rolled_back_is_counted_once_by_the_class_of_its_error(
         async with asyncio.timeout(15):
             await runner.worker.run()
 
-    asyncio.run(run())
+    await run()
 
     assert counted(runner.metrics) == {f"consumer_batch_failures_total{{{error_class}}}": 1}

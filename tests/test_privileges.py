@@ -13,10 +13,10 @@ import pytest
 from consumer.embedded import server as embedded
 from consumer.postgres import migrations
 from consumer.postgres.migrations import DUTIES
-from tests.factories import delivery, membership, team_event
-from tests.support import rows, scratch_database
-from tests.tenants import join, reader, seen
-from tests.test_effects import applied
+from tests.support.databases import rows, scratch_database
+from tests.support.effects import applied
+from tests.support.factories import delivery, membership, team_event
+from tests.support.tenants import join, reader, seen
 
 DATA = Path(__file__).parent / "data"
 LIST = DATA / "privileges.txt"
@@ -79,13 +79,15 @@ def test_the_list_of_privileges_is_complete_and_holds_no_more(server_url: str) -
         "SELECT company_id FROM identity.stack_integration_stats",
     ],
 )
-def test_a_deleted_company_sees_no_guest_at_once_and_before_the_guest_is_re_homed(emptied: str, statement: str) -> None:
+async def test_a_deleted_company_sees_no_guest_at_once_and_before_the_guest_is_re_homed(
+    emptied: str, statement: str
+) -> None:
     home, visited, guest = (uuid4() for _ in range(3))
-    join(emptied, home, guest)
-    applied(emptied, team_event("created", visited), membership("created", visited, guest))
+    await join(emptied, home, guest)
+    await applied(emptied, team_event("created", visited), membership("created", visited, guest))
     before = seen(emptied, statement, company=visited)
 
-    applied(emptied, team_event("deleted", visited))
+    await applied(emptied, team_event("deleted", visited))
 
     marked = (
         "SELECT FROM identity.profiles, identity.companies "
@@ -97,14 +99,14 @@ def test_a_deleted_company_sees_no_guest_at_once_and_before_the_guest_is_re_home
 
 
 @pytest.mark.parametrize("source", ["stack", "backfill", "reconcile", "operator"])
-def test_the_receivers_role_reads_nobody_by_a_message_id_that_is_not_the_applications(
+async def test_the_receivers_role_reads_nobody_by_a_message_id_that_is_not_the_applications(
     emptied: str, source: str
 ) -> None:
     user_id = uuid4()
-    join(emptied, uuid4(), user_id)
+    await join(emptied, uuid4(), user_id)
     asked, apps = delivery("user.updated", user_id, source), delivery("user.signed_in", user_id, "app")
     same = delivery("user.signed_in", user_id, "app")
-    applied(emptied, apps)
+    await applied(emptied, apps)
     with psycopg.connect(emptied) as conn:
         for each in (asked, same._replace(source=source)):
             conn.execute(
@@ -112,7 +114,7 @@ def test_the_receivers_role_reads_nobody_by_a_message_id_that_is_not_the_applica
                 "VALUES (%s, %s, %s, %s, %s, '')",
                 [source, each.message_id, each.event_type, each.user_id, each.occurred_at],
             )
-    applied(emptied, same)
+    await applied(emptied, same)
 
     with reader(emptied, "receiver") as conn:
         answer = conn.execute(

@@ -26,7 +26,7 @@ from consumer.postgres.connections import (
     transaction,
     worker_access,
 )
-from tests.pooler import pooled
+from tests.support.pooler import pooled
 
 # As the server shows them: statement, lock and idle in transaction.
 TIMEOUTS = ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout")

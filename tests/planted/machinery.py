@@ -133,7 +133,8 @@ MACHINERY = (
     Bug(
         "the audit shows every company's rows of a person",
         TENANTS,
-        "    company_id = identity.current_company_id()\n    AND (SELECT identity.is_current_company_active())\n    AND EXISTS (",
+        "    company_id = identity.current_company_id()\n    AND (SELECT identity.is_current_company_active())\n"
+        "    AND EXISTS (",
         "    EXISTS (",
         f"{TENANT_TESTS}::test_the_audit_shows_a_company_its_own_rows_of_whom_it_sees",
     ),
