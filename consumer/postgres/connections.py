@@ -14,16 +14,32 @@ from psycopg_pool import AsyncConnectionPool
 
 from consumer.postgres import session
 
+# Called after each attempt to connect, with its error or None.
+Attempted = Callable[[Exception | None], None]
+
 
 class Connection(AsyncConnection[TupleRow]):
-    """A connection; *is_entered*: its whole session has the role and limits, not only a transaction."""
+    """An autocommit connection; *is_entered*: its whole session has the role and limits, not only a transaction."""
 
     is_entered = False
 
+    @classmethod
+    async def connect(  # type: ignore[override]  # psycopg reads every other keyword as one of libpq
+        cls, conninfo: str = "", *, attempted: Attempted = lambda _: None, **options: Any
+    ) -> Self:
+        """Connect, and report a failure to *attempted*, because psycopg_pool only logs it."""
+        try:
+            # No prepared statements: PgBouncer before 1.21 in transaction mode loses them (42P05), and planning each
+            # batch anew costs a worker little beside its work.
+            conn = await super().connect(conninfo, autocommit=True, prepare_threshold=None, **options)
+        except psycopg.OperationalError as error:
+            attempted(error)
+            raise
+        await conn.set_isolation_level(IsolationLevel.READ_COMMITTED)
+        return conn
+
 
 Pool = AsyncConnectionPool[Connection]
-# Called after each attempt to connect, with its error or None.
-Attempted = Callable[[Exception | None], None]
 
 # How long a lost peer goes unnoticed on an idle connection: 30 s, then three probes 5 s apart (reliability: half-open).
 KEEPALIVE = {"keepalives_idle": "30", "keepalives_interval": "5", "keepalives_count": "3"}
@@ -43,58 +59,31 @@ class Access:
     statement_timeout: timedelta
     lock_timeout: timedelta
     idle_timeout: timedelta
-    synchronous_commit: str = "on"
 
 
 def receiver_access(role_prefix: str) -> Access:
     """Return the receiver's access: its limits together stay under the sender's 15 s."""
-    return Access(
-        name="consumer receiver",
-        role=f"{role_prefix}_receiver",
-        connect_timeout=timedelta(seconds=3),
-        unacknowledged_timeout=timedelta(seconds=4),
-        statement_timeout=timedelta(seconds=3),
-        lock_timeout=timedelta(seconds=2),
-        idle_timeout=timedelta(seconds=5),
-    )
+    return _access("receiver", role_prefix, connect=3, unacknowledged=4, statement=3, lock=2, idle=5)
 
 
 def worker_access(role_prefix: str) -> Access:
     """Return the worker's access: a vanished worker's rows are free again within 10 s."""
-    return Access(
-        name="consumer worker",
-        role=f"{role_prefix}_worker",
-        connect_timeout=timedelta(seconds=5),
-        unacknowledged_timeout=timedelta(seconds=10),
-        statement_timeout=timedelta(seconds=30),
-        lock_timeout=timedelta(seconds=3),
-        idle_timeout=timedelta(seconds=10),
-    )
+    return _access("worker", role_prefix, connect=5, unacknowledged=10, statement=30, lock=3, idle=10)
 
 
 def operator_access(role_prefix: str) -> Access:
     """Return the command line's access: statements may take long, but a person waits, so waits for locks may not."""
-    return Access(
-        name="consumer operator",
-        role=f"{role_prefix}_operator",
-        connect_timeout=timedelta(seconds=5),
-        unacknowledged_timeout=timedelta(seconds=10),
-        statement_timeout=timedelta(minutes=10),
-        lock_timeout=timedelta(seconds=5),
-        idle_timeout=timedelta(seconds=60),
-    )
+    return _access("operator", role_prefix, connect=5, unacknowledged=10, statement=600, lock=5, idle=60)
+
+
+def _access(duty: str, role_prefix: str, **seconds: int) -> Access:
+    limits = {f"{name}_timeout": timedelta(seconds=limit) for name, limit in seconds.items()}
+    return Access(f"consumer {duty}", f"{role_prefix}_{duty}", **limits)
 
 
 async def connect(conninfo: str, access: Access) -> Connection:
-    """Open an autocommit connection; OperationalError when the server does not answer in time."""
-    conn = await Connection.connect(_conninfo(conninfo, access), **_CONNECTION)
-    await conn.set_isolation_level(IsolationLevel.READ_COMMITTED)
-    return conn
-
-
-# No prepared statements: PgBouncer before 1.21 in transaction mode loses them (42P05), and planning each batch anew
-# costs a worker little beside its work.
-_CONNECTION: dict[str, Any] = {"autocommit": True, "prepare_threshold": None}
+    """Open a connection; OperationalError when the server does not answer in time."""
+    return await Connection.connect(_conninfo(conninfo, access))
 
 
 async def enter(conn: Connection, access: Access) -> bool:
@@ -120,7 +109,6 @@ async def open_pool(
 
     async def prepare(conn: Connection) -> None:
         try:
-            await conn.set_isolation_level(IsolationLevel.READ_COMMITTED)
             # Statements prepared at once save a receiver a fifth of each batch.
             if await enter(conn, access):
                 conn.prepare_threshold = 0
@@ -131,8 +119,8 @@ async def open_pool(
 
     pool: Pool = AsyncConnectionPool(
         _conninfo(conninfo, access),
-        connection_class=_reporting(attempted),
-        kwargs=_CONNECTION,
+        connection_class=Connection,
+        kwargs={"attempted": attempted},
         min_size=size,
         max_size=size,
         timeout=wait_timeout.total_seconds(),
@@ -156,21 +144,6 @@ async def open_pool(
 async def _try_again(pool: Pool) -> None:
     """Begin another round of attempts to connect; `check` also tests the existing connections."""
     await pool.check()
-
-
-def _reporting(attempted: Attempted) -> type[Connection]:
-    """Return a Connection class that reports each failed connect to *attempted*; psycopg_pool only logs it."""
-
-    class ReportingConnection(Connection):
-        @classmethod
-        async def connect(cls, conninfo: str = "", **options: Any) -> Self:
-            try:
-                return await super().connect(conninfo, **options)
-            except psycopg.OperationalError as error:
-                attempted(error)
-                raise
-
-    return ReportingConnection
 
 
 @asynccontextmanager
@@ -198,7 +171,7 @@ def _limits(access: Access) -> dict[str, object]:
         "statement_timeout": _milliseconds(access.statement_timeout),
         "lock_timeout": _milliseconds(access.lock_timeout),
         "idle_timeout": _milliseconds(access.idle_timeout),
-        "synchronous_commit": access.synchronous_commit,
+        "synchronous_commit": "on",
     }
 
 

@@ -18,8 +18,8 @@ MACHINERY = (
     Bug(
         "synchronous_commit off",
         "consumer/postgres/connections.py",
-        'synchronous_commit: str = "on"',
-        'synchronous_commit: str = "off"',
+        '"synchronous_commit": "on"',
+        '"synchronous_commit": "off"',
         "tests/test_connections.py",
     ),
     Bug(
