@@ -12,7 +12,7 @@ from psycopg.rows import args_row, scalar_row
 from psycopg.types.json import Jsonb
 
 from consumer.errors import BadQuery
-from consumer.postgres.queries import query
+from consumer.postgres.queries import query, rows
 
 # A whole page is held in memory.
 PAGE_SIZE = 50
@@ -84,19 +84,17 @@ async def acting_as(
 
 async def get(conn: AsyncConnection[Any], user_id: UUID) -> Profile | None:
     """Return a profile, or None; a deleted user's profile too, if the caller may see it."""
-    return next(iter(await _profiles(conn, "get", {"user_id": user_id})), None)
+    return next(iter(await rows(conn, args_row(Profile), "profiles/get", {"user_id": user_id})), None)
 
 
 async def exists(conn: AsyncConnection[Any], user_id: UUID) -> bool:
     """Tell whether the caller sees a profile of the user that is not deleted."""
-    return bool(await _value(conn, "exists", {"user_id": user_id}))
+    return await rows(conn, scalar_row, "profiles/exists", {"user_id": user_id}) == [True]
 
 
 async def with_company(conn: AsyncConnection[Any], user_id: UUID) -> WithCompany | None:
     """Return a profile and its company, or None."""
-    async with conn.cursor(binary=True, row_factory=args_row(_with_company)) as cursor:
-        await cursor.execute(query("profiles/with_company"), {"user_id": user_id})
-        return await cursor.fetchone()
+    return next(iter(await rows(conn, args_row(_with_company), "profiles/with_company", {"user_id": user_id})), None)
 
 
 async def page(conn: AsyncConnection[Any], *, after: UUID | None = None, size: int = PAGE_SIZE) -> list[Profile]:
@@ -104,7 +102,8 @@ async def page(conn: AsyncConnection[Any], *, after: UUID | None = None, size: i
 
     *after* is the last user id of the previous page.
     """
-    return await _profiles(conn, "page", {"role_type": None, "after": after, "size": _size(size)})
+    values = {"role_type": None, "after": after, "size": _size(size)}
+    return await rows(conn, args_row(Profile), "profiles/page", values)
 
 
 async def by_role(
@@ -113,12 +112,13 @@ async def by_role(
     """Return the company's next profiles with this role, as `page` does."""
     if len(role_type.encode()) > ROLE_BYTES_MAX:
         raise BadQuery(f"A role must have at most {ROLE_BYTES_MAX} bytes.")
-    return await _profiles(conn, "page", {"role_type": role_type, "after": after, "size": _size(size)})
+    values = {"role_type": role_type, "after": after, "size": _size(size)}
+    return await rows(conn, args_row(Profile), "profiles/page", values)
 
 
 async def search(conn: AsyncConnection[Any], name: str, *, size: int = PAGE_SIZE) -> list[Profile]:
     """Return the company's profiles whose name contains *name*, without accents or case; first those that begin so."""
-    return await _profiles(conn, "search", {"name": name, "size": _size(size)})
+    return await rows(conn, args_row(Profile), "profiles/search", {"name": name, "size": _size(size)})
 
 
 async def edit(conn: AsyncConnection[Any], user_id: UUID, edits: Edits) -> str:
@@ -128,19 +128,8 @@ async def edit(conn: AsyncConnection[Any], user_id: UUID, edits: Edits) -> str:
     caller acts as `consumer_app`.
     """
     values = {name: str(value) if isinstance(value, UUID) else value for name, value in edits.items()}
-    return str(await _value(conn, "edit", {"user_id": user_id, "edits": Jsonb(values)}))
-
-
-async def _profiles(conn: AsyncConnection[Any], name: str, values: Mapping[str, object]) -> list[Profile]:
-    async with conn.cursor(binary=True, row_factory=args_row(Profile)) as cursor:
-        await cursor.execute(query(f"profiles/{name}"), values)
-        return await cursor.fetchall()
-
-
-async def _value(conn: AsyncConnection[Any], name: str, values: Mapping[str, object]) -> object:
-    async with conn.cursor(row_factory=scalar_row) as cursor:
-        await cursor.execute(query(f"profiles/{name}"), values)
-        return await cursor.fetchone()
+    [message_id] = await rows(conn, scalar_row, "profiles/edit", {"user_id": user_id, "edits": Jsonb(values)})
+    return str(message_id)
 
 
 def _with_company(*columns: Any) -> WithCompany:

@@ -8,7 +8,7 @@ from typing import Literal
 from psycopg.rows import class_row, kwargs_row
 
 from consumer.postgres.connections import Connection
-from consumer.postgres.queries import query
+from consumer.postgres.queries import rows
 
 ColumnKind = Literal["text", "uuid", "boolean", "time", "number", "enum", "json", "jsonb", "array", "other"]
 
@@ -57,17 +57,12 @@ class InspectedTable:
 
 async def tables(conn: Connection) -> list[Table]:
     """Return the application's tables by name: neither ours nor the server's."""
-    async with conn.cursor(binary=True, row_factory=class_row(Table)) as cursor:
-        await cursor.execute(query("catalogue/tables"))
-        return await cursor.fetchall()
+    return await rows(conn, class_row(Table), "catalogue/tables")
 
 
 async def inspect(conn: Connection, table: Table) -> InspectedTable:
     """Return a table with its columns, triggers, references and constraints."""
-    async with conn.cursor(binary=True, row_factory=class_row(Column)) as cursor:
-        await cursor.execute(query("catalogue/columns"), {"oid": table.oid})
-        columns = await cursor.fetchall()
-    async with conn.cursor(binary=True, row_factory=kwargs_row(partial(InspectedTable, table, columns))) as inspecting:
-        await inspecting.execute(query("catalogue/surroundings"), {"oid": table.oid})
-        [inspected] = await inspecting.fetchall()
-        return inspected
+    columns = await rows(conn, class_row(Column), "catalogue/columns", {"oid": table.oid})
+    surrounded = kwargs_row(partial(InspectedTable, table, columns))
+    [inspected] = await rows(conn, surrounded, "catalogue/surroundings", {"oid": table.oid})
+    return inspected

@@ -2,14 +2,14 @@
 
 from dataclasses import asdict, fields
 
-from psycopg.rows import class_row
+from psycopg.rows import args_row, class_row
 
 from consumer.effects.apply import apply
 from consumer.errors import SettingsMismatch
 from consumer.outbox.queue import Claimed
 from consumer.postgres import session
 from consumer.postgres.connections import Connection
-from consumer.postgres.queries import query
+from consumer.postgres.queries import query, rows
 from consumer.settings.settings import ShapingSettings
 
 
@@ -20,9 +20,7 @@ async def lock_shared(conn: Connection) -> None:
 
 async def recorded(conn: Connection) -> ShapingSettings | None:
     """Return the recorded settings, or None before the first `migrate`."""
-    async with conn.cursor(row_factory=class_row(ShapingSettings)) as cursor:
-        await cursor.execute(query("recorded_settings/read"))
-        return await cursor.fetchone()
+    return next(iter(await rows(conn, class_row(ShapingSettings), "recorded_settings/read")), None)
 
 
 async def record(conn: Connection, settings: ShapingSettings, *, worker_role: str, is_forced: bool) -> list[str]:
@@ -39,10 +37,8 @@ async def record(conn: Connection, settings: ShapingSettings, *, worker_role: st
         raise SettingsMismatch(_disagreement(known, settings))
     await conn.execute(query("recorded_settings/record"), asdict(settings))
     if settings.default_company_id:
-        cursor = await conn.execute(
-            query("recorded_settings/declare_company"), {"company_id": settings.default_company_id}
-        )
-        declared = [Claimed(*row) for row in await cursor.fetchall()]
+        company = {"company_id": settings.default_company_id}
+        declared = await rows(conn, args_row(Claimed), "recorded_settings/declare_company", company)
         # Row-level security is forced on the owner too: only the worker's policy allows a new company.
         await session.set_role(conn, worker_role)
         await apply(conn, declared)

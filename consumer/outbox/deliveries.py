@@ -7,10 +7,10 @@ from datetime import datetime
 from typing import NamedTuple, TypeVar
 from uuid import UUID
 
-from psycopg.rows import args_row, class_row
+from psycopg.rows import args_row, class_row, scalar_row
 
 from consumer.postgres.connections import Access, Connection, transaction
-from consumer.postgres.queries import query
+from consumer.postgres.queries import query, rows
 
 T = TypeVar("T")
 
@@ -138,10 +138,7 @@ class DeliveryDetails:
 
 async def stats(conn: Connection) -> Stats:
     """Return the depth of the queue and its rates."""
-    async with conn.cursor(binary=True, row_factory=class_row(Stats)) as cursor:
-        await cursor.execute(query("deliveries/stats"))
-        found = await cursor.fetchone()
-    assert found is not None, "the view has one row"
+    [found] = await rows(conn, class_row(Stats), "deliveries/stats")
     return found
 
 
@@ -150,9 +147,7 @@ async def errors(
 ) -> list[ErrorGroup]:
     """Group failed deliveries by error and reason, the most frequent first; at most *limit* groups."""
     values = {"states": list(states), "error_code": error_code, "event_type": event_type, "limit": limit}
-    async with conn.cursor(binary=True, row_factory=class_row(ErrorGroup)) as cursor:
-        await cursor.execute(query("deliveries/errors"), values)
-        return await cursor.fetchall()
+    return await rows(conn, class_row(ErrorGroup), "deliveries/errors", values)
 
 
 async def failed(
@@ -160,23 +155,18 @@ async def failed(
 ) -> list[Failed]:
     """Return each delivery that failed, the oldest first; at most *limit* of them."""
     values = {"states": list(states), "error_code": error_code, "event_type": event_type, "limit": limit}
-    async with conn.cursor(binary=True, row_factory=class_row(Failed)) as cursor:
-        await cursor.execute(query("deliveries/failed"), values)
-        return await cursor.fetchall()
+    return await rows(conn, class_row(Failed), "deliveries/failed", values)
 
 
 async def find(conn: Connection, message_id: str, *, with_body: bool) -> list[DeliveryDetails]:
     """Return the deliveries with that message id, in any state: at most one per source."""
-    async with conn.cursor(binary=True, row_factory=class_row(DeliveryDetails)) as cursor:
-        await cursor.execute(query("deliveries/find"), {"message_id": message_id, "with_body": with_body})
-        return await cursor.fetchall()
+    values = {"message_id": message_id, "with_body": with_body}
+    return await rows(conn, class_row(DeliveryDetails), "deliveries/find", values)
 
 
 async def has_user(conn: Connection, user_id: UUID) -> bool:
     """Tell whether any stored delivery concerns this user."""
-    cursor = await conn.execute(query("deliveries/has_user"), {"user_id": user_id}, binary=True)
-    [(has_user,)] = await cursor.fetchall()
-    return bool(has_user)
+    return await rows(conn, scalar_row, "deliveries/has_user", {"user_id": user_id}) == [True]
 
 
 async def count(conn: Connection, selection: Selection) -> dict[str, int]:
@@ -235,6 +225,4 @@ async def discard(conn: Connection, seqs: Sequence[int], *, by: str | None, reas
 
 async def _page(conn: Connection, selection: Selection, *, after_seq: int, page_size: int) -> list[SelectedDelivery]:
     values = {**selection.values(), "after_seq": after_seq, "page_size": page_size}
-    async with conn.cursor(binary=True, row_factory=args_row(SelectedDelivery)) as cursor:
-        await cursor.execute(query("deliveries/page"), values)
-        return await cursor.fetchall()
+    return await rows(conn, args_row(SelectedDelivery), "deliveries/page", values)

@@ -8,7 +8,7 @@ from uuid import UUID
 from psycopg.rows import args_row
 
 from consumer.postgres.connections import Connection
-from consumer.postgres.queries import query
+from consumer.postgres.queries import query, rows
 
 
 class Claimed(NamedTuple):
@@ -25,18 +25,12 @@ class Claimed(NamedTuple):
 
 async def claim(conn: Connection, *, after_seq: int, batch_size: int) -> list[Claimed]:
     """Lock and take up to *batch_size* pending deliveries above *after_seq*."""
-    return await _claimed(conn, "queue/claim", {"after_seq": after_seq, "batch_size": batch_size})
+    return await rows(conn, args_row(Claimed), "queue/claim", {"after_seq": after_seq, "batch_size": batch_size})
 
 
 async def claim_retries(conn: Connection, *, batch_size: int) -> list[Claimed]:
     """Lock and take up to *batch_size* failed deliveries that are due again."""
-    return await _claimed(conn, "queue/claim_retries", {"batch_size": batch_size})
-
-
-async def _claimed(conn: Connection, name: str, values: Mapping[str, int]) -> list[Claimed]:
-    async with conn.cursor(binary=True, row_factory=args_row(Claimed)) as cursor:
-        await cursor.execute(query(name), values)
-        return await cursor.fetchall()
+    return await rows(conn, args_row(Claimed), "queue/claim_retries", {"batch_size": batch_size})
 
 
 async def finish(conn: Connection, outcomes: Mapping[int, str]) -> None:

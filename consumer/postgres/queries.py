@@ -4,6 +4,13 @@ from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
+from typing import Any, TypeVar
+
+from psycopg import AsyncConnection
+from psycopg.abc import Params
+from psycopg.rows import AsyncRowFactory
+
+Row = TypeVar("Row")
 
 
 def sql_root() -> Traversable:
@@ -17,3 +24,12 @@ def query(name: str) -> bytes:
     """Return the text of ``sql/queries/<name>.sql``; FileNotFoundError when there is none."""
     folder, verb = name.split("/")
     return (sql_root() / "queries" / folder / f"{verb}.sql").read_bytes()
+
+
+async def rows(
+    conn: AsyncConnection[Any], factory: AsyncRowFactory[Row], name: str, values: Params | None = None
+) -> list[Row]:
+    """Run a query and return its rows, made by *factory*: an application's connection may have any of its own."""
+    cursor = conn.cursor(binary=True, row_factory=factory)
+    await cursor.execute(query(name), values)
+    return await cursor.fetchall()

@@ -4,14 +4,15 @@ from datetime import datetime
 from typing import Any
 
 from psycopg import AsyncConnection
-from psycopg.rows import scalar_row
+from psycopg.rows import scalar_row, tuple_row
 
-from consumer.postgres.queries import query
+from consumer.postgres.queries import query, rows
 
 
 async def backend_pid(conn: AsyncConnection[Any]) -> int:
     """Return the process id of the server process behind this connection."""
-    return int(await _value(conn, "backend"))
+    [pid] = await rows(conn, scalar_row, "session/backend")
+    return int(pid)
 
 
 async def enter(conn: AsyncConnection[Any], settings: dict[str, object], *, is_local: bool) -> None:
@@ -46,20 +47,12 @@ async def wake(conn: AsyncConnection[Any]) -> None:
 
 async def now(conn: AsyncConnection[Any]) -> datetime:
     """Return the database's clock."""
-    at = await _value(conn, "now")
+    [at] = await rows(conn, scalar_row, "session/now")
     assert isinstance(at, datetime)
     return at
 
 
 async def oldest_xmin(conn: AsyncConnection[Any]) -> tuple[float, datetime]:
     """Return the age in seconds of the oldest transaction that keeps dead rows, and the database's clock."""
-    cursor = await conn.execute(query("session/oldest_xmin"), binary=True)
-    [(seconds, at)] = await cursor.fetchall()
+    [(seconds, at)] = await rows(conn, tuple_row, "session/oldest_xmin")
     return seconds, at
-
-
-async def _value(conn: AsyncConnection[Any], name: str) -> Any:
-    # An application's connection may have any row factory.
-    async with conn.cursor(binary=True, row_factory=scalar_row) as cursor:
-        await cursor.execute(query(f"session/{name}"))
-        return await cursor.fetchone()

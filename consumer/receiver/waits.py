@@ -10,7 +10,7 @@ import psycopg
 from psycopg.rows import args_row
 
 from consumer.postgres.connections import Access, Pool, autocommit
-from consumer.postgres.queries import query
+from consumer.postgres.queries import rows
 
 # A woken worker applies a delivery within about as long; fifty polls a second are no load.
 POLL_SECONDS = 0.02
@@ -67,13 +67,9 @@ class Waits:
                 self._changed.clear()
 
     async def _find(self, message_ids: set[str]) -> dict[str, Settled]:
-        async with (
-            self._pool.connection() as conn,
-            autocommit(conn, self._access),
-            conn.cursor(binary=True, row_factory=args_row(Settled)) as cursor,
-        ):
-            await cursor.execute(query("waits/find"), {"message_ids": list(message_ids)})
-            return {settled.message_id: settled for settled in await cursor.fetchall()}
+        async with self._pool.connection() as conn, autocommit(conn, self._access):
+            found = await rows(conn, args_row(Settled), "waits/find", {"message_ids": list(message_ids)})
+        return {settled.message_id: settled for settled in found}
 
 
 @asynccontextmanager

@@ -5,14 +5,14 @@ from datetime import timedelta
 from typing import NamedTuple
 from uuid import UUID
 
-from psycopg.rows import args_row
+from psycopg.rows import args_row, scalar_row
 
 from consumer.effects import application, companies, members, users
 from consumer.effects.companies import SelectedTeams
 from consumer.errors import Inseparable
 from consumer.postgres import session
 from consumer.postgres.connections import Connection
-from consumer.postgres.queries import query
+from consumer.postgres.queries import query, rows
 from consumer.worker.bisect import Failing, apply_except_failing
 
 # Users a transaction: a page takes about as long as a batch of deliveries, so that neither holds up the other.
@@ -48,8 +48,7 @@ class PageResult(NamedTuple):
 
 async def is_due(conn: Connection) -> bool:
     """Return whether any company waits for re-homing."""
-    cursor = await conn.execute(query("rehome/is_due"))
-    return await cursor.fetchone() == (True,)
+    return await rows(conn, scalar_row, "rehome/is_due") == [True]
 
 
 async def run_page(
@@ -64,12 +63,12 @@ async def run_page(
     A user that is locked, or that an application's constraint or statement refuses, is postponed by a *delay* that
     depends on the attempts. With too many such users, all remaining ones of the company are postponed.
     """
-    if (task := await _claim(conn)) is None:
+    if (task := next(iter(await rows(conn, args_row(Task), "rehome/claim")), None)) is None:
         return None
     await session.set_lock_timeout(conn, LOCK_TIMEOUT)
     # Each attempt halves the page, because its users may fail only together.
     size = max(1, page_size >> task.attempts)
-    user_ids = await _page(conn, task, size + 1)
+    user_ids: list[UUID] = await rows(conn, scalar_row, "rehome/page", {**task._asdict(), "page_size": size + 1})
     page, rest = user_ids[:size], user_ids[size:]
     postponed, is_overrun = await _rehome_except_failing(conn, task.seq, page, projection_sql)
     ranges = [(user_id, user_id) for user_id, _ in postponed]
@@ -83,17 +82,6 @@ async def run_page(
     else:
         await conn.execute(query("rehome/finish"), {"id": task.id})
     return PageResult(len(page), postponed[:POSTPONED_MAX], is_overrun)
-
-
-async def _claim(conn: Connection) -> Task | None:
-    async with conn.cursor(binary=True, row_factory=args_row(Task)) as cursor:
-        await cursor.execute(query("rehome/claim"))
-        return await cursor.fetchone()
-
-
-async def _page(conn: Connection, task: Task, page_size: int) -> list[UUID]:
-    cursor = await conn.execute(query("rehome/page"), {**task._asdict(), "page_size": page_size}, binary=True)
-    return [user_id for (user_id,) in await cursor.fetchall()]
 
 
 async def _rehome_except_failing(
