@@ -20,34 +20,13 @@ class ErrorClass(Enum):
 
 # By SQLSTATE, the longest prefix wins (https://www.postgresql.org/docs/current/errcodes-appendix.html). A state
 # that is not listed is OURS: an unknown error must never cost a delivery.
-SQLSTATES = {
-    "40001": ErrorClass.TRANSIENT,
-    "40P01": ErrorClass.TRANSIENT,
-    "57P01": ErrorClass.TRANSIENT,
-    "57P02": ErrorClass.TRANSIENT,
-    "57P03": ErrorClass.TRANSIENT,
-    "57P04": ErrorClass.TRANSIENT,
-    "57P05": ErrorClass.TRANSIENT,
-    "25P03": ErrorClass.TRANSIENT,
-    "25P04": ErrorClass.TRANSIENT,
-    "08": ErrorClass.TRANSIENT,
-    "53000": ErrorClass.TRANSIENT,
-    "53200": ErrorClass.TRANSIENT,
-    "53300": ErrorClass.TRANSIENT,
-    "55P03": ErrorClass.BUSY,
-    "57014": ErrorClass.BUSY,
-    "23001": ErrorClass.CONSTRAINT,
-    "23503": ErrorClass.CONSTRAINT,
-    "23505": ErrorClass.CONSTRAINT,
-    "23P01": ErrorClass.CONSTRAINT,
-    "P0001": ErrorClass.CONSTRAINT,
-    "22": ErrorClass.POISON,
-    "23502": ErrorClass.POISON,
-    "23514": ErrorClass.POISON,
-    "54000": ErrorClass.POISON,
-    "54001": ErrorClass.POISON,
+STATES = {
+    ErrorClass.TRANSIENT: "40001 40P01 57P01 57P02 57P03 57P04 57P05 25P03 25P04 08 53000 53200 53300",
+    ErrorClass.BUSY: "55P03 57014",
+    ErrorClass.CONSTRAINT: "23001 23503 23505 23P01 P0001",
+    ErrorClass.POISON: "22 23502 23514 54000 54001",
 }
-
+SQLSTATES = {state: kind for kind, states in STATES.items() for state in states.split()}
 
 # Undefined table, insufficient privilege: their messages name a relation, and no value of a row.
 NAMING = ("42P01", "42501")

@@ -54,15 +54,15 @@ MACHINERY = (
     Bug(
         "an outage counts as an attempt",
         "consumer/postgres/error_classes.py",
-        '"55P03": ErrorClass.BUSY',
-        '"55P03": ErrorClass.CONSTRAINT',
+        'ErrorClass.CONSTRAINT: "',
+        'ErrorClass.CONSTRAINT: "55P03 ',
         f"{WORKER_TESTS}::test_a_row_that_someone_locks_waits_uncounted_and_the_others_go_on",
     ),
     Bug(
         "a deadlock is the delivery's fault",
         "consumer/postgres/error_classes.py",
-        '"40P01": ErrorClass.TRANSIENT',
-        '"40P01": ErrorClass.POISON',
+        'ErrorClass.POISON: "',
+        'ErrorClass.POISON: "40P01 ',
         f"{WORKER_TESTS}::test_a_deadlock_with_a_stranger_is_no_delivery_s_fault",
     ),
     Bug(
