@@ -46,19 +46,4 @@ async def put(conn: AsyncConnection[Any], deliveries: Sequence[Delivery]) -> int
 
 async def put_dead(conn: Connection, delivery: Delivery) -> int:
     """Store a signed delivery that can't be used, dead with its reason; return 1 when it was new, else 0."""
-    cursor = await conn.execute(
-        query("storage/put_dead"),
-        {
-            "source": delivery.source,
-            "message_id": delivery.message_id,
-            "event_type": delivery.event_type,
-            "user_id": delivery.user_id,
-            "team_id": delivery.team_id,
-            "occurred_at": delivery.occurred_at,
-            "verified_by": delivery.verified_by,
-            "body": delivery.body,
-            "error_code": delivery.error_code,
-            "error": delivery.error,
-        },
-    )
-    return cursor.rowcount
+    return (await conn.execute(query("storage/put_dead"), delivery._asdict())).rowcount
