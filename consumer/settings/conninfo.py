@@ -44,20 +44,11 @@ def _trimmed(text: str) -> tuple[str, list[str]]:
     query_at = rest.find("?", rest.rfind("@") + 1)
     if query_at < 0:
         return f"{known[1]}://{rest}", warnings
-    kept, dropped = _sifted(rest[query_at + 1 :].split("&"))
+    parameters = rest[query_at + 1 :].split("&")
+    names = [unquote(parameter.partition("=")[0]) for parameter in parameters]
+    dropped = [name for name in names if ORM_PARAMETERS.fullmatch(name)]
+    kept = [parameter for parameter, name in zip(parameters, names, strict=True) if name not in dropped]
     if dropped:
         warnings.append(f"parameters that libpq does not know were dropped: {', '.join(dropped)}.")
     query = f"?{'&'.join(kept)}" if kept else ""
     return f"{known[1]}://{rest[:query_at]}{query}", warnings
-
-
-def _sifted(parameters: list[str]) -> tuple[list[str], list[str]]:
-    kept: list[str] = []
-    dropped: list[str] = []
-    for parameter in parameters:
-        name = unquote(parameter.partition("=")[0])
-        if ORM_PARAMETERS.fullmatch(name):
-            dropped.append(name)
-        else:
-            kept.append(parameter)
-    return kept, dropped
