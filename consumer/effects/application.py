@@ -1,6 +1,7 @@
 """The application's own tables: its SQL statement runs after each change of profiles, in the same transaction."""
 
 from collections.abc import Collection, Hashable, Sequence
+from dataclasses import dataclass
 from uuid import UUID
 
 import psycopg
@@ -35,12 +36,12 @@ async def refusal_of_all(conn: Connection, statement: bytes) -> StatementRefused
     return await _StatementSearch(conn, statement).refusal([])
 
 
+@dataclass(frozen=True, slots=True)
 class _StatementSearch:
     """Finds all users that the statement refuses, because running it again is cheap beside the batch around it."""
 
-    def __init__(self, conn: Connection, statement: bytes) -> None:
-        self._conn = conn
-        self._statement = statement
+    conn: Connection
+    statement: bytes
 
     async def refused(self, user_ids: Sequence[UUID], refusal: StatementRefused) -> dict[Hashable, Exception]:
         """Bisect users that are refused together; return those that are refused alone, with their errors."""
@@ -64,10 +65,10 @@ class _StatementSearch:
     async def refusal(self, user_ids: Sequence[UUID], *, is_kept: bool = False) -> StatementRefused | None:
         """Run it for these users; return its error, or None. Changes are kept only on success and with *is_kept*."""
         try:
-            async with self._conn.transaction(force_rollback=not is_kept):
-                await self._conn.execute(self._statement, {"user_ids": user_ids})
+            async with self.conn.transaction(force_rollback=not is_kept):
+                await self.conn.execute(self.statement, {"user_ids": user_ids})
         except psycopg.Error as error:
-            if self._conn.closed or not _is_caused_by_statement(error):
+            if self.conn.closed or not _is_caused_by_statement(error):
                 raise
             return StatementRefused(error)
         return None

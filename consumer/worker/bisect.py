@@ -5,6 +5,7 @@ locks in one order, however often it bisects.
 """
 
 from collections.abc import Awaitable, Callable, Hashable, Sequence
+from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
 from consumer.errors import Inseparable, UsersRefused
@@ -64,33 +65,27 @@ async def apply_except_failing(
     return None, failing
 
 
+@dataclass(slots=True)
 class _Bisection(Generic[Item]):
-    def __init__(
-        self,
-        conn: Connection,
-        attempt: Callable[[Sequence[Item]], Awaitable[object]],
-        tally: Tally[Item],
-        subject: Callable[[Item], Hashable],
-    ) -> None:
-        self._conn = conn
-        self._attempt = attempt
-        self._tally = tally
-        self._subject = subject
-        self._has_passed = False
+    conn: Connection
+    attempt: Callable[[Sequence[Item]], Awaitable[object]]
+    tally: Tally[Item]
+    subject: Callable[[Item], Hashable]
+    has_passed: bool = False
 
     async def among(self, items: Sequence[Item], error: Exception) -> Failing[Item]:
         """Bisect items that fail together; return with their errors those that fail alone and the untried rest."""
         is_busy = error_class(error) is ErrorClass.BUSY
         # Waiting again for each item of a locked subject would take minutes.
-        if len(items) == 1 or (is_busy and len({self._subject(item) for item in items}) == 1):
-            self._tally.count(items[0], error, is_alone=not self._has_passed)
+        if len(items) == 1 or (is_busy and len({self.subject(item) for item in items}) == 1):
+            self.tally.count(items[0], error, is_alone=not self.has_passed)
             return [(item, error) for item in items]
         if is_busy:
-            await session.set_lock_timeout(self._conn, BISECT_LOCK_TIMEOUT)
+            await session.set_lock_timeout(self.conn, BISECT_LOCK_TIMEOUT)
         failing: Failing[Item] = []
         half = len(items) // 2
         for part in (items[:half], items[half:]):
-            if overrun := self._tally.overrun:
+            if overrun := self.tally.overrun:
                 failing += [(item, overrun) for item in part]
             elif failure := await self._failure(part):
                 failing += await self.among(part, failure)
@@ -98,15 +93,15 @@ class _Bisection(Generic[Item]):
 
     async def _failure(self, items: Sequence[Item]) -> Exception | None:
         try:
-            async with self._conn.transaction(force_rollback=True):
-                await self._attempt(items)
+            async with self.conn.transaction(force_rollback=True):
+                await self.attempt(items)
         # The items came as far as the application's statement. Its refusals are found when all others are attempted.
         except (UsersRefused, Inseparable):
             pass
         except Exception as error:
-            _raise_unless_items_fail(self._conn, error)
+            _raise_unless_items_fail(self.conn, error)
             return error
-        self._has_passed = True
+        self.has_passed = True
         return None
 
 

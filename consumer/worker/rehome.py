@@ -112,9 +112,8 @@ async def _rehome(conn: Connection, seq: int, user_ids: Sequence[UUID], projecti
 class _PageTally:
     """Abandons a page after POSTPONED_MAX failures: then the cause is not the users."""
 
-    def __init__(self) -> None:
-        self.overrun: Exception | None = None
-        self._count = 0
+    overrun: Exception | None = None
+    _count = 0
 
     def count(self, _user_id: UUID, error: Exception, *, is_alone: bool) -> None:
         self._count += 1
