@@ -9,10 +9,10 @@ from typing import Any, Self
 import psycopg
 from psycopg import AsyncConnection, IsolationLevel
 from psycopg.conninfo import make_conninfo
-from psycopg.rows import TupleRow
+from psycopg.rows import TupleRow, scalar_row
 from psycopg_pool import AsyncConnectionPool
 
-from consumer.postgres import session
+from consumer.postgres.queries import query, rows
 
 # Called after each attempt to connect, with its error or None.
 Attempted = Callable[[Exception | None], None]
@@ -91,8 +91,8 @@ async def enter(conn: Connection, access: Access) -> bool:
 
     A pooler lends the session to others. Behind one nothing is changed: each transaction enters by itself.
     """
-    if await session.backend_pid(conn) == conn.info.backend_pid:
-        await session.enter(conn, _limits(access), is_local=False)
+    if await rows(conn, scalar_row, "session/backend") == [conn.info.backend_pid]:
+        await _take_role_and_limits(conn, access, is_local=False)
         conn.is_entered = True
     return conn.is_entered
 
@@ -151,7 +151,7 @@ async def transaction(conn: Connection, access: Access) -> AsyncIterator[None]:
     """Run one transaction under the access's role and limits; these end with it, unless the whole session has them."""
     async with conn.transaction():
         if not conn.is_entered:
-            await session.enter(conn, _limits(access), is_local=True)
+            await _take_role_and_limits(conn, access, is_local=True)
         yield
 
 
@@ -165,14 +165,16 @@ async def autocommit(conn: Connection, access: Access) -> AsyncIterator[None]:
             yield
 
 
-def _limits(access: Access) -> dict[str, object]:
-    return {
+async def _take_role_and_limits(conn: Connection, access: Access, *, is_local: bool) -> None:
+    values = {
         "role": access.role,
         "statement_timeout": _milliseconds(access.statement_timeout),
         "lock_timeout": _milliseconds(access.lock_timeout),
         "idle_timeout": _milliseconds(access.idle_timeout),
         "synchronous_commit": "on",
+        "is_local": is_local,
     }
+    await conn.execute(query("session/enter"), values)
 
 
 def _conninfo(conninfo: str, access: Access) -> str:

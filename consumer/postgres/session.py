@@ -1,4 +1,4 @@
-"""Requests to the server itself: limits, role, clock, wake-ups."""
+"""Requests to the server itself: role, limits, clock, wake-ups."""
 
 from datetime import datetime
 from typing import Any
@@ -7,17 +7,6 @@ from psycopg import AsyncConnection
 from psycopg.rows import scalar_row, tuple_row
 
 from consumer.postgres.queries import query, rows
-
-
-async def backend_pid(conn: AsyncConnection[Any]) -> int:
-    """Return the process id of the server process behind this connection."""
-    [pid] = await rows(conn, scalar_row, "session/backend")
-    return int(pid)
-
-
-async def enter(conn: AsyncConnection[Any], settings: dict[str, object], *, is_local: bool) -> None:
-    """Set role and limits for the transaction (*is_local*) or the whole session."""
-    await conn.execute(query("session/enter"), {**settings, "is_local": is_local})
 
 
 async def set_role(conn: AsyncConnection[Any], role: str) -> None:
