@@ -17,7 +17,7 @@ from consumer.metrics import Received
 from consumer.outbox import storage
 from consumer.outbox.storage import Delivery
 from consumer.postgres import session
-from consumer.postgres.connections import Access, Connection, Pool, autocommit, transaction
+from consumer.postgres.connections import Access, Pool, autocommit, transaction
 from consumer.postgres.error_classes import ErrorClass, code, error_class
 
 # Two commits at once: while one waits for the disk the other's rows are on their way. A third adds contention and no
@@ -172,22 +172,19 @@ class Intake:
             await self._commit_once(deliveries)
 
     async def _commit_once(self, deliveries: list[Delivery]) -> None:
-        async with self._pool.connection() as conn:
-            await self._commit(conn, deliveries)
-
-    async def _commit(self, conn: Connection, deliveries: list[Delivery]) -> None:
         usable = [delivery for delivery in deliveries if delivery.error_code is None]
         # In key order, like `put`: two writers with the same ids would deadlock otherwise.
         dead = sorted((d for d in deliveries if d.error_code is not None), key=lambda d: (d.source, d.message_id))
         new_usable = new_dead = 0
-        is_waking = self._is_wake_due()
-        async with (transaction if dead or is_waking else autocommit)(conn, self._access):
-            if usable:
-                new_usable = await storage.put(conn, usable)
-            for delivery in dead:
-                new_dead += await storage.put_dead(conn, delivery)
-            if is_waking:
-                await session.wake(conn)
+        async with self._pool.connection() as conn:
+            is_waking = self._is_wake_due()
+            async with (transaction if dead or is_waking else autocommit)(conn, self._access):
+                if usable:
+                    new_usable = await storage.put(conn, usable)
+                for delivery in dead:
+                    new_dead += await storage.put_dead(conn, delivery)
+                if is_waking:
+                    await session.wake(conn)
         self._count("stored", new_usable)
         self._count("dead", new_dead)
         self._count("duplicate", len(deliveries) - new_usable - new_dead)
