@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
+from math import inf
 from uuid import UUID
 
 from consumer.effects import application, users
@@ -9,7 +10,7 @@ from consumer.errors import ConsumerError, Inseparable
 from consumer.postgres.connections import Access, Connection, transaction
 from consumer.postgres.error_classes import code, summary
 from consumer.postgres.queries import query
-from consumer.worker.bisect import Failing, apply_except_failing
+from consumer.worker.bisect import Failing, FailureLimit, apply_except_failing
 
 # A worker that wants one of the page's users waits for as long as a page takes: about as long as for another worker.
 PAGE_SIZE = 500
@@ -65,14 +66,6 @@ async def _fill_page(conn: Connection, statement: bytes, page: Sequence[UUID]) -
         await users.lock(conn, user_ids)
         await application.run_app_statement(conn, statement, user_ids)
 
-    _, failing = await apply_except_failing(conn, page, attempt, _NoLimit())
+    # No limit: each refused user is listed, and the others are filled in.
+    _, failing = await apply_except_failing(conn, page, attempt, FailureLimit(inf))
     return failing
-
-
-class _NoLimit:
-    """Never stops the search: each refused user is listed, and the others are filled in."""
-
-    overrun: Exception | None = None
-
-    def count(self, _user_id: UUID, error: Exception, *, is_alone: bool) -> None:
-        """Go on."""

@@ -31,6 +31,20 @@ class Tally(Protocol[Tallied_contra]):
         """Count a failing item; *is_alone*: no part has succeeded yet. Raise to roll the whole batch back."""
 
 
+class FailureLimit:
+    """Abandons the search after more than *most* failures: then the cause is not the items."""
+
+    def __init__(self, most: float) -> None:
+        self.overrun: Exception | None = None
+        self._left = most
+
+    def count(self, _item: object, error: Exception, *, is_alone: bool) -> None:
+        """Count a failing item."""
+        self._left -= 1
+        if self._left < 0:
+            self.overrun = error
+
+
 async def apply_except_failing(
     conn: Connection,
     items: Sequence[Item],

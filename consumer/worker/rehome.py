@@ -13,7 +13,7 @@ from consumer.errors import Inseparable
 from consumer.postgres import session
 from consumer.postgres.connections import Connection
 from consumer.postgres.queries import query, rows
-from consumer.worker.bisect import Failing, apply_except_failing
+from consumer.worker.bisect import Failing, FailureLimit, apply_except_failing
 
 # Users a transaction: a page takes about as long as a batch of deliveries, so that neither holds up the other.
 PAGE_SIZE = 500
@@ -88,7 +88,7 @@ async def _rehome_except_failing(
     conn: Connection, seq: int, page: Sequence[UUID], projection_sql: bytes | None
 ) -> tuple[Failing[UUID], bool]:
     """Re-home the page; return the users that failed, and whether to postpone all remaining ones too."""
-    tally = _PageTally()
+    tally = FailureLimit(POSTPONED_MAX)
     try:
         _, failing = await apply_except_failing(
             conn, page, lambda user_ids: _rehome(conn, seq, user_ids, projection_sql), tally
@@ -107,15 +107,3 @@ async def _rehome(conn: Connection, seq: int, user_ids: Sequence[UUID], projecti
     # Run it for all users: even one that keeps its home may have lost a membership.
     await application.run_app_statement(conn, projection_sql, user_ids)
     await session.check_constraints(conn)
-
-
-class _PageTally:
-    """Abandons a page after POSTPONED_MAX failures: then the cause is not the users."""
-
-    overrun: Exception | None = None
-    _count = 0
-
-    def count(self, _user_id: UUID, error: Exception, *, is_alone: bool) -> None:
-        self._count += 1
-        if self._count > POSTPONED_MAX:
-            self.overrun = error
