@@ -38,15 +38,6 @@ class ByFact:
         return {self.user_ids[seq] for seq in seqs}
 
 
-@dataclass(frozen=True, slots=True)
-class TeamsResult:
-    """Deliveries that changed a stored fact, those that a newer one supersedes, and the users with another home."""
-
-    applied: Collection[int] = ()
-    stale: Collection[int] = ()
-    moved: Collection[UUID] = ()
-
-
 async def apply(conn: Connection, claimed: Sequence[Claimed], projection_sql: bytes | None = None) -> dict[int, str]:
     """Apply claimed deliveries and mark them done, in the caller's transaction; return outcomes by seq.
 
@@ -59,9 +50,9 @@ async def apply(conn: Connection, claimed: Sequence[Claimed], projection_sql: by
     mirrored = await users.mirror(conn, about_users) if about_users else MirrorResult()
     removed = await _forget(conn, about_users, mirrored.deleted) if mirrored.deleted else ChangedProfiles()
     edited = await edits.fold_edits(conn, by_fact.of(Fact.EDIT)) if by_fact.of(Fact.EDIT) else FoldResult()
-    folded = await _fold_teams(conn, by_fact, mirrored)
+    folded, moved = await _fold_teams(conn, by_fact, mirrored)
     applied = {*edited.applied, *folded.applied}
-    changed = removed | await _put_profiles(conn, by_fact, mirrored, folded.moved, applied)
+    changed = removed | await _put_profiles(conn, by_fact, mirrored, moved, applied)
     known = {by_fact.user_ids[seq] for seq in applied if seq in by_fact.user_ids}
     await application.run_app_statement(conn, projection_sql, {*changed.user_ids, *mirrored.changed, *known})
     own = await _apply_own(conn, by_fact.own)
@@ -93,10 +84,10 @@ async def _forget(conn: Connection, seqs: Sequence[int], deleted: Sequence[UUID]
     return removed
 
 
-async def _fold_teams(conn: Connection, by_fact: ByFact, mirrored: MirrorResult) -> TeamsResult:
+async def _fold_teams(conn: Connection, by_fact: ByFact, mirrored: MirrorResult) -> tuple[FoldResult, Sequence[UUID]]:
     """Lock the companies of the batch, and fold the deliveries about teams, memberships and permissions.
 
-    A batch that concerns no team runs no statement here.
+    Return the users with another home, too. A batch that concerns no team runs no statement here.
     """
     selected = SelectedTeams(mirrored.selecting, mirrored.selected)
     about_teams = by_fact.of(Fact.TEAM, Fact.MEMBERSHIP)
@@ -104,7 +95,7 @@ async def _fold_teams(conn: Connection, by_fact: ByFact, mirrored: MirrorResult)
     placed = {*mirrored.placed, *by_fact.users_of(by_fact.of(Fact.EDIT))}
     concerned = by_fact.users_of([*memberships, *permissions, *selected.seqs]) | {*placed, *mirrored.deleted}
     if not about_teams and not concerned:
-        return TeamsResult()
+        return FoldResult(), ()
     await companies.lock(conn, about_teams, selected, concerned)
     teams, joins, grants = FoldResult(), FoldResult(), FoldResult()
     if about_teams or selected.seqs:
@@ -113,13 +104,8 @@ async def _fold_teams(conn: Connection, by_fact: ByFact, mirrored: MirrorResult)
         joins = await members.fold_joins(conn, memberships, selected)
     if permissions:
         grants = await members.fold_permissions(conn, permissions)
-    return TeamsResult(
-        applied={*teams.applied, *joins.applied, *grants.applied},
-        stale={*teams.stale, *joins.stale, *grants.stale},
-        moved=await members.update_members_and_homes(
-            conn, {*mirrored.deleted, *joins.user_ids, *grants.user_ids}, placed
-        ),
-    )
+    rejoined = {*mirrored.deleted, *joins.user_ids, *grants.user_ids}
+    return teams | joins | grants, await members.update_members_and_homes(conn, rejoined, placed)
 
 
 async def _put_profiles(

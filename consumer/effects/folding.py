@@ -14,6 +14,10 @@ class FoldResult(NamedTuple):
     stale: Sequence[int] = ()
     user_ids: Sequence[UUID] = ()
 
+    def __or__(self, other: "FoldResult") -> "FoldResult":
+        user_ids = [*self.user_ids, *other.user_ids]
+        return FoldResult([*self.applied, *other.applied], [*self.stale, *other.stale], user_ids)
+
 
 async def fold(conn: Connection, statement: bytes, values: Mapping[str, object]) -> FoldResult:
     """Run a fold, which returns one row with the lists of FoldResult."""
