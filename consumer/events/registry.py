@@ -4,18 +4,9 @@ from collections.abc import Mapping
 from enum import Enum
 from typing import NamedTuple
 
-from consumer.providers.app.payloads import Edit, SignedIn, SignedOut
+from consumer.providers.app import payloads as app
 from consumer.providers.payload import Payload, Reference
-from consumer.providers.stack.payloads import (
-    DeletedUser,
-    Issue,
-    Membership,
-    Ping,
-    ProjectPermission,
-    Team,
-    TeamPermission,
-    User,
-)
+from consumer.providers.stack import payloads as stack
 
 
 class Fact(Enum):
@@ -51,28 +42,28 @@ SIGN_IN = frozenset({"stack", "app"})
 APP = frozenset({"app"})
 OPERATOR = frozenset({"operator"})
 EVENT_TYPES: Mapping[str, EventType] = {
-    "user.created": EventType(User, STACK, Fact.USER, user="id"),
-    "user.updated": EventType(User, STACK, Fact.USER, user="id"),
-    "user.deleted": EventType(DeletedUser, STACK, Fact.USER, user="id"),
-    "user.signed_in": EventType(SignedIn, SIGN_IN, Fact.SIGN_IN, user="id"),
-    "user.signed_out": EventType(SignedOut, SIGN_IN, Fact.SIGN_IN, user="id"),
-    "profile.edited": EventType(Edit, APP, Fact.EDIT, user="id"),
-    "team.created": EventType(Team, STACK, Fact.TEAM, team="id"),
-    "team.updated": EventType(Team, STACK, Fact.TEAM, team="id"),
+    "user.created": EventType(stack.User, STACK, Fact.USER, user="id"),
+    "user.updated": EventType(stack.User, STACK, Fact.USER, user="id"),
+    "user.deleted": EventType(stack.DeletedUser, STACK, Fact.USER, user="id"),
+    "user.signed_in": EventType(app.SignedIn, SIGN_IN, Fact.SIGN_IN, user="id"),
+    "user.signed_out": EventType(app.SignedOut, SIGN_IN, Fact.SIGN_IN, user="id"),
+    "profile.edited": EventType(app.Edit, APP, Fact.EDIT, user="id"),
+    "team.created": EventType(stack.Team, STACK, Fact.TEAM, team="id"),
+    "team.updated": EventType(stack.Team, STACK, Fact.TEAM, team="id"),
     "team.deleted": EventType(Reference, STACK, Fact.TEAM, team="id"),
     "company.declared": EventType(Reference, OPERATOR, Fact.TEAM, team="id"),
-    "team_membership.created": EventType(Membership, STACK, Fact.MEMBERSHIP, user="user_id", team="team_id"),
-    "team_membership.deleted": EventType(Membership, STACK, Fact.MEMBERSHIP, user="user_id", team="team_id"),
-    "team_permission.created": EventType(TeamPermission, STACK, Fact.PERMISSION, user="user_id", team="team_id"),
-    "team_permission.deleted": EventType(TeamPermission, STACK, Fact.PERMISSION, user="user_id", team="team_id"),
-    "project_permission.created": EventType(ProjectPermission, STACK, user="user_id"),
-    "project_permission.deleted": EventType(ProjectPermission, STACK, user="user_id"),
-    "issue.created": EventType(Issue, STACK),
-    "issue.regressed": EventType(Issue, STACK),
-    "issue.resolved": EventType(Issue, STACK),
-    "issue.ignored": EventType(Issue, STACK),
-    "issue.merged": EventType(Issue, STACK),
-    "stack.test": EventType(Ping, STACK),
+    "team_membership.created": EventType(stack.Membership, STACK, Fact.MEMBERSHIP, user="user_id", team="team_id"),
+    "team_membership.deleted": EventType(stack.Membership, STACK, Fact.MEMBERSHIP, user="user_id", team="team_id"),
+    "team_permission.created": EventType(stack.TeamPermission, STACK, Fact.PERMISSION, user="user_id", team="team_id"),
+    "team_permission.deleted": EventType(stack.TeamPermission, STACK, Fact.PERMISSION, user="user_id", team="team_id"),
+    "project_permission.created": EventType(stack.ProjectPermission, STACK, user="user_id"),
+    "project_permission.deleted": EventType(stack.ProjectPermission, STACK, user="user_id"),
+    "issue.created": EventType(stack.Issue, STACK),
+    "issue.regressed": EventType(stack.Issue, STACK),
+    "issue.resolved": EventType(stack.Issue, STACK),
+    "issue.ignored": EventType(stack.Issue, STACK),
+    "issue.merged": EventType(stack.Issue, STACK),
+    "stack.test": EventType(stack.Ping, STACK),
 }
 # Erasure must find a user in events of types yet to come: the keys that they would use.
 UNKNOWN_USER_TYPE = EventType(Payload, frozenset(), user="id", team="team_id")
