@@ -10,7 +10,7 @@ from consumer.errors import BadPayload
 from consumer.events import json_limits
 from consumer.events.json_limits import NOT_JSON, NUL, NUMBER_OUT_OF_RANGE, TOO_DEEP
 from consumer.events.registry import EventType, event_type
-from consumer.providers.payload import BAD_SHAPE, UUID_PATTERN, Payload
+from consumer.providers.payload import BAD_SHAPE, UUID_PATTERN
 
 NOT_AN_OBJECT = "not_an_object"
 BAD_TYPE = "bad_type"
@@ -47,7 +47,10 @@ def check(body: bytes, source: str) -> Event:
     if source not in known.sources:
         return Event(name, *_subject(known, data))
     json_limits.refuse_unstorable(body)
-    payload = _payload(known, data)
+    try:
+        payload = msgspec.convert(data, known.payload)
+    except msgspec.ValidationError as error:
+        raise _bad_shape(str(error)) from error
     return Event(name, *_subject(known, data), payload.warnings())
 
 
@@ -89,13 +92,6 @@ def _uuid(value: object) -> UUID | None:
         return msgspec.convert(value, UUID)
     except msgspec.ValidationError:
         return None
-
-
-def _payload(known: EventType, data: object) -> Payload:
-    try:
-        return msgspec.convert(data, known.payload)
-    except msgspec.ValidationError as error:
-        raise _bad_shape(str(error)) from error
 
 
 def _bad_shape(message: str) -> BadPayload:

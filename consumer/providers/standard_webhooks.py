@@ -127,8 +127,5 @@ def _message_id(text: bytes) -> str:
 def _keys(secrets: Sequence[str]) -> tuple[_Key, ...]:
     if problems := signing_secrets.problems(tuple(secrets)) if secrets else ["There is no webhook secret."]:
         raise BadSettings(problems)
-    return tuple(_key(signing_secrets.decoded(secret)) for secret in secrets)
-
-
-def _key(secret: bytes) -> _Key:
-    return _Key(secret, Webhook(secret), hashlib.sha256(secret).hexdigest()[:8])
+    decoded = map(signing_secrets.decoded, secrets)
+    return tuple(_Key(secret, Webhook(secret), hashlib.sha256(secret).hexdigest()[:8]) for secret in decoded)
