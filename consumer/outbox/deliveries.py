@@ -36,11 +36,8 @@ class Selection:
 
     def values(self) -> dict[str, object]:
         """Return the selection as parameters of a query; psycopg makes arrays only of lists."""
-        lists = {
-            "states": list(self.states),
-            "message_ids": None if self.message_ids is None else list(self.message_ids),
-        }
-        return {**asdict(self), **lists}
+        values = asdict(self)
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
 
 
 class SelectedDelivery(NamedTuple):

@@ -25,8 +25,7 @@ async def answer(wait_for: WaitFor, message_id: str, asked: int) -> Response:
     applied = {"preference-applied": f"wait={seconds}"}
     settled = await wait_for(message_id, timedelta(seconds=seconds))
     if settled is None or settled.state == "dead":
-        state = "pending" if settled is None else settled.state
-        return JSONResponse({"message_id": message_id, "state": state}, 202, applied)
+        return JSONResponse({"message_id": message_id, "state": "dead" if settled else "pending"}, 202, applied)
     if settled.profile is None:
         return Response(status_code=204, headers=applied)
     return JSONResponse(settled.profile, 200, applied)
