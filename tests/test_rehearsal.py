@@ -13,6 +13,7 @@ from tests.support.databases import schema_change, scratch_database
 ELSEWHERE = (
     "catalogue/*",
     "checks/*",
+    "connections/*",
     "isolation/*",
     "migrations/*",
     "profiles/*",

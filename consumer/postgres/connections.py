@@ -44,7 +44,8 @@ Pool = AsyncConnectionPool[Connection]
 # How long a lost peer goes unnoticed on an idle connection: 30 s, then three probes 5 s apart (reliability: half-open).
 KEEPALIVE = {"keepalives_idle": "30", "keepalives_interval": "5", "keepalives_count": "3"}
 
-# The length of a pool's round of attempts to connect, and the time between two attempts.
+# The length of a pool's round of attempts to connect, and the time between two attempts: by the default of 300 s a pool
+# backs off so far that recovery came 18.5 s late.
 RECONNECT_SECONDS = 1.0
 
 
@@ -91,7 +92,7 @@ async def enter(conn: Connection, access: Access) -> bool:
 
     A pooler lends the session to others. Behind one nothing is changed: each transaction enters by itself.
     """
-    if await rows(conn, scalar_row, "session/backend") == [conn.info.backend_pid]:
+    if await rows(conn, scalar_row, "connections/backend") == [conn.info.backend_pid]:
         await _take_role_and_limits(conn, access, is_local=False)
         conn.is_entered = True
     return conn.is_entered
@@ -124,11 +125,10 @@ async def open_pool(
         min_size=size,
         max_size=size,
         timeout=wait_timeout.total_seconds(),
-        # The default of 300 s backs off so far that recovery came 18.5 s late.
         reconnect_timeout=RECONNECT_SECONDS,
-        # Otherwise only a borrower begins another round, and the pool rejects all of them once borrowers that gave up
-        # fill its queue: an outage of 40 s never ended (psycopg_pool 3.3.3).
-        reconnect_failed=_try_again,
+        # A check begins another round. Otherwise only a borrower does, and the pool rejects all of them once borrowers
+        # that gave up fill its queue: an outage of 40 s never ended (psycopg_pool 3.3.3).
+        reconnect_failed=AsyncConnectionPool.check,
         max_waiting=4 * size,
         configure=prepare,
         name=access.name,
@@ -139,11 +139,6 @@ async def open_pool(
         yield pool
     finally:
         await pool.close(timeout=1)
-
-
-async def _try_again(pool: Pool) -> None:
-    """Begin another round of attempts to connect; `check` also tests the existing connections."""
-    await pool.check()
 
 
 @asynccontextmanager
@@ -174,7 +169,7 @@ async def _take_role_and_limits(conn: Connection, access: Access, *, is_local: b
         "synchronous_commit": "on",
         "is_local": is_local,
     }
-    await conn.execute(query("session/enter"), values)
+    await conn.execute(query("connections/enter"), values)
 
 
 def _conninfo(conninfo: str, access: Access) -> str:

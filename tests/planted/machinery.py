@@ -89,7 +89,7 @@ MACHINERY = (
     Bug(
         "a pool tires of trying to connect",
         "consumer/postgres/connections.py",
-        "        reconnect_failed=_try_again,\n",
+        "        reconnect_failed=AsyncConnectionPool.check,\n",
         "",
         "tests/test_connections.py::test_a_pool_tries_to_connect_for_as_long_as_its_database_is_away",
     ),
