@@ -10,7 +10,6 @@ from consumer.settings.conninfo import for_libpq
 
 T = TypeVar("T")
 D = TypeVar("D")
-C = TypeVar("C", bound=str)
 N = TypeVar("N", int, float)
 
 Aliases = Mapping[str, tuple[str, ...]]
@@ -42,18 +41,6 @@ class Reader:
     def text(self, name: str, default: D) -> str | D:
         """Return the text under the name, an alias, or in the file that either with ``_FILE`` names; blank is unset."""
         return self._found(name)[1] or default
-
-    def integer(self, name: str, default: D, least: int, most: int) -> int | D:
-        """Return a whole number within both limits."""
-        return self.parse(name, lambda text: _bounded(_integer(text), least, most), default)
-
-    def number(self, name: str, default: float, least: float, most: float) -> float:
-        """Return a number within both limits."""
-        return self.parse(name, lambda text: _bounded(_number(text), least, most), default)
-
-    def choice(self, name: str, choices: tuple[C, ...], default: D) -> C | D:
-        """Return the choice that the text names in any case."""
-        return self.parse(name, lambda text: _one_of(text, choices), default)
 
     def signing_secrets(self, name: str, _: tuple[str, ...] = ()) -> tuple[str, ...]:
         """Return the secrets, separated by spaces or commas; the unusable ones too, because they are set."""
@@ -118,18 +105,21 @@ class Reader:
         return text
 
 
-def _integer(text: str) -> int:
+def integer(text: str, least: int, most: int) -> int:
+    """Return a whole number within both limits."""
     # Eighteen digits hold every limit here; Python refuses thousands of them with advice for programmers.
     if not re.fullmatch(r"-?[0-9]{1,18}", text):
         raise ValueError("must be a whole number")
-    return int(text)
+    return _bounded(int(text), least, most)
 
 
-def _number(text: str) -> float:
+def number(text: str, least: float, most: float) -> float:
+    """Return a number within both limits."""
     try:
-        return float(text)
+        value = float(text)
     except ValueError:
         raise ValueError("must be a number") from None
+    return _bounded(value, least, most)
 
 
 def _bounded(value: N, least: N, most: N) -> N:
@@ -138,8 +128,8 @@ def _bounded(value: N, least: N, most: N) -> N:
     return value
 
 
-def _one_of(text: str, choices: tuple[C, ...]) -> C:
-    for choice in choices:
-        if choice == text.lower():
-            return choice
-    raise ValueError(f"must be one of {', '.join(choices)}")
+def one_of(text: str, choices: tuple[str, ...]) -> str:
+    """Return the choice that the text names in any case."""
+    if text.lower() not in choices:
+        raise ValueError(f"must be one of {', '.join(choices)}")
+    return text.lower()

@@ -15,7 +15,7 @@ from dotenv import dotenv_values
 from consumer.errors import BadSettings
 from consumer.logs import LogFormat
 from consumer.settings import app_statement
-from consumer.settings.environment import Reader
+from consumer.settings.environment import Reader, integer, number, one_of
 
 DeletePolicy = Literal["soft", "anonymise", "hard"]
 
@@ -80,16 +80,20 @@ def _setting(read: Read, default: Any = None, *, variable: str = "", is_secret: 
     return field(default=default, repr=not is_secret, metadata={"read": read, "variable": variable})
 
 
+def _parse(convert: Callable[[str], object], *, is_shown: bool = True) -> Read:
+    return lambda reader, name, default: reader.parse(name, convert, default, is_shown=is_shown)
+
+
 def _integer(least: int, most: int) -> Read:
-    return lambda reader, name, default: reader.integer(name, default, least, most)
+    return _parse(partial(integer, least=least, most=most))
+
+
+def _number(least: float, most: float) -> Read:
+    return _parse(partial(number, least=least, most=most))
 
 
 def _choice(*choices: str) -> Read:
-    return lambda reader, name, default: reader.choice(name, choices, default)
-
-
-def _parse(convert: Callable[[str], object], *, is_shown: bool = True) -> Read:
-    return lambda reader, name, default: reader.parse(name, convert, default, is_shown=is_shown)
+    return _parse(partial(one_of, choices=choices))
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +127,7 @@ class Settings:
     max_body_bytes: int = _setting(_integer(BODY_BYTES_MIN, BODY_BYTES_MAX), 2 * 1024 * 1024)
     tolerance_seconds: int = _setting(_integer(0, TOLERANCE_SECONDS_MAX), 300)
     max_attempts: int = _setting(_integer(1, ATTEMPTS_MAX), 12)
-    poll_max_seconds: float = _setting(partial(Reader.number, least=POLL_SECONDS_MIN, most=POLL_SECONDS_MAX), 1.0)
+    poll_max_seconds: float = _setting(_number(POLL_SECONDS_MIN, POLL_SECONDS_MAX), 1.0)
     retention_days: int | None = _setting(_integer(1, RETENTION_DAYS_MAX))
     audit_retention_days: int | None = _setting(_integer(1, RETENTION_DAYS_MAX))
     role_prefix: str = _setting(_parse(_role_prefix), "consumer")
