@@ -44,11 +44,8 @@ class Health:
     async def _reason(self) -> str | None:
         """Share one probe among simultaneous requests, so that they do not take all of the database's connections."""
         if self._probing is None or self._probing.done():
-            self._probing = asyncio.create_task(self._probe_within())
-        return await asyncio.shield(self._probing)
-
-    async def _probe_within(self) -> str | None:
+            self._probing = asyncio.create_task(within(PROBE_TIMEOUT, self._probe()))
         try:
-            return await within(PROBE_TIMEOUT, self._probe())
+            return await asyncio.shield(self._probing)
         except TimeoutError:
             return "what this process depends on does not answer"
