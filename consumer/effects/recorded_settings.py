@@ -1,6 +1,6 @@
 """The settings that shape rows, as recorded in the database: one installation, one shape."""
 
-from dataclasses import asdict, fields
+from dataclasses import asdict
 
 from psycopg.rows import args_row, class_row
 
@@ -65,5 +65,4 @@ def _disagreement(known: ShapingSettings, ours: ShapingSettings) -> str:
 
 def _differing(known: ShapingSettings | None, ours: ShapingSettings) -> list[str]:
     """Return the variables of the settings that differ."""
-    names = [field.name for field in fields(ours)]
-    return [name.upper() for name in names if known is None or getattr(known, name) != getattr(ours, name)]
+    return [name.upper() for name, value in asdict(ours).items() if known is None or getattr(known, name) != value]

@@ -108,7 +108,6 @@ class LimitedProtocol(HttpToolsProtocol):
         """Go on writing."""
         if self.writing_timer is not None:
             self.writing_timer.cancel()
-            self.writing_timer = None
         super().resume_writing()
 
     def on_message_begin(self) -> None:
