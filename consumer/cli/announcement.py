@@ -6,6 +6,7 @@ import shlex
 import shutil
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from rich.markup import escape
@@ -25,10 +26,12 @@ async def announce(settings: Settings, *, ops_port: int, conninfo: str, secret_f
     *conninfo* is shown only for the embedded database, because any other may hold a password.
     """
     await until_listening(settings.host, settings.port)
+    has_app = bool(settings.app_webhook_secrets) or "app" in secret_files
+    app = {"Your backend's": webhook_url(settings, "app"), "Its secret": _secret_source("app", secret_files)}
     facts = {
         "Webhook URL": webhook_url(settings, "stack"),
         "Secret": _secret_source("stack", secret_files),
-        **(_app_facts(settings, secret_files) if settings.app_webhook_secrets or "app" in secret_files else {}),
+        **(app if has_app else {}),
         "Database": "from DATABASE_URL" if has_urls(settings) else f"embedded: psql {shlex.quote(conninfo)}",
         "Receiver's ops": f"{origin(settings.ops_host, ops_port)}/metrics",
         "Worker's ops": f"{origin(settings.ops_host, ops_port + 1)}/metrics",
@@ -40,28 +43,18 @@ async def announce(settings: Settings, *, ops_port: int, conninfo: str, secret_f
         out.print(f"[bold cyan]{name:<16}[/]{escape(value)}", soft_wrap=True)
 
 
-def _app_facts(settings: Settings, secret_files: Mapping[str, Path]) -> dict[str, str]:
-    return {"Your backend's": webhook_url(settings, "app"), "Its secret": _secret_source("app", secret_files)}
-
-
 def _secret_source(source: str, secret_files: Mapping[str, Path]) -> str:
     return f"kept in {secret_files[source]}" if source in secret_files else f"from {source.upper()}_WEBHOOK_SECRETS"
 
 
 async def until_listening(host: str, port: int) -> None:
     """Return as soon as the port accepts connections."""
-    # Another process listens there, and it can't set an event of ours.
-    while not await _listens(reachable(host), port):  # noqa: ASYNC110
+    while True:
+        with suppress(OSError):
+            _, writer = await asyncio.open_connection(reachable(host), port)
+            writer.close()
+            return
         await asyncio.sleep(ASK_SECONDS)
-
-
-async def _listens(host: str, port: int) -> bool:
-    try:
-        _, writer = await asyncio.open_connection(host, port)
-    except OSError:
-        return False
-    writer.close()
-    return True
 
 
 def _sample_line(settings: Settings) -> str:

@@ -32,7 +32,7 @@ from consumer.cli.context import (
 )
 from consumer.cli.migrate import migrate
 from consumer.embedded import server as embedded
-from consumer.embedded.keeper import lock_file, try_lock_file
+from consumer.embedded.keeper import is_free_within, lock_file
 from consumer.process.outage import Outage
 from consumer.process.readiness import POLL_SECONDS
 from consumer.process.signals import first_of, run
@@ -132,12 +132,8 @@ def _other_up(plan: UpPlan) -> list[str]:
     folder = data_dir(plan.settings)
     # If this user may not read the directory, only the ports are reported.
     with suppress(OSError):
-        if plan.is_embedded and (folder / RUNNING_LOCK).is_file():
-            if (lock := try_lock_file(folder / RUNNING_LOCK)) is None:
-                return [
-                    f"`consumer up` is already running on {folder}; another needs its own CONSUMER_DATA_DIR and ports."
-                ]
-            lock.close()
+        if plan.is_embedded and (folder / RUNNING_LOCK).is_file() and not is_free_within(folder / RUNNING_LOCK, 0):
+            return [f"`consumer up` is already running on {folder}; another needs its own CONSUMER_DATA_DIR and ports."]
     return []
 
 
@@ -153,15 +149,13 @@ def _embedded(plan: UpPlan) -> Iterator[UpPlan]:
 
 async def _up(plan: UpPlan, stop: asyncio.Event) -> None:
     """Start the processes at once; they wait for the migrations themselves."""
-    starting = asyncio.create_task(first_of(stop, _start(plan)))
-    starting.add_done_callback(partial(_stop_on_failure, stop))
-    await supervise(_programs(plan), stop)
-    await starting
-
-
-def _stop_on_failure(stop: asyncio.Event, starting: "asyncio.Task[None]") -> None:
-    if not starting.cancelled() and starting.exception():
+    supervising = asyncio.create_task(supervise(_programs(plan), stop))
+    try:
+        await first_of(stop, _start(plan))
+        await stop.wait()
+    finally:
         stop.set()
+        await supervising
 
 
 def _programs(plan: UpPlan) -> list[Program]:
@@ -177,18 +171,12 @@ def _programs(plan: UpPlan) -> list[Program]:
 
 
 async def _start(plan: UpPlan) -> None:
-    """Migrate, then announce the addresses."""
-    await _migrate(plan)
+    """Migrate as soon as the database answers, because it may start more slowly than `up`; announce the addresses."""
     conninfo, files = plan.migrate_conninfo, plan.secret_files
-    await announce(plan.settings, ops_port=plan.ops_port, conninfo=conninfo, secret_files=files)
-
-
-async def _migrate(plan: UpPlan) -> None:
-    """Migrate as soon as the database answers; it may start more slowly than `up`."""
-    outage = Outage("migrate", plan.migrate_conninfo)
+    outage = Outage("migrate", conninfo)
     while True:
         try:
-            report = await asyncio.to_thread(migrate, plan.migrate_conninfo, plan.settings)
+            report = await asyncio.to_thread(migrate, conninfo, plan.settings)
             break
         except psycopg.OperationalError as error:
             outage.record(error)
@@ -196,3 +184,4 @@ async def _migrate(plan: UpPlan) -> None:
     outage.record(None)
     if report.applied:
         log.info(logs.MIGRATIONS_APPLIED, extra={"migrations": report.applied})
+    await announce(plan.settings, ops_port=plan.ops_port, conninfo=conninfo, secret_files=files)

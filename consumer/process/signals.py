@@ -35,7 +35,7 @@ def run(work: Work[T], *, is_supervised: bool = False) -> T:
     return uvloop.run(_with_signals(work))
 
 
-async def first_of(stop: asyncio.Event, work: Coroutine[object, None, None]) -> None:
+async def first_of(stop: asyncio.Event, work: Coroutine[object, None, object]) -> None:
     """Await *work*, or cancel it as soon as *stop* is set."""
     working = asyncio.create_task(work)
     stopping = asyncio.create_task(stop.wait())

@@ -5,7 +5,6 @@ import contextlib
 import logging
 import subprocess
 import sys
-from asyncio.subprocess import Process
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import IO
 
 from consumer import logs
 from consumer.errors import BadSettings
+from consumer.process.signals import first_of
 
 # The first restart comes at once, later ones more slowly; start-up included, a killed process works again within 3 s
 # (promise P7).
@@ -87,19 +87,11 @@ async def _run(program: Program, stop: asyncio.Event) -> int:
         # A terminal's Ctrl-C must reach only this process, which stops the others.
         start_new_session=True,
     )
-    ending = asyncio.create_task(process.wait())
-    stopping = asyncio.create_task(stop.wait())
-    try:
-        await asyncio.wait({ending, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        return await _end(process, ending)
-    finally:
-        stopping.cancel()
-
-
-async def _end(process: Process, ending: "asyncio.Task[int]") -> int:
-    if not ending.done():
+    await first_of(stop, process.wait())
+    if process.returncode is None:
         process.terminate()
-        await asyncio.wait({ending}, timeout=STOP_SECONDS_MAX)
-    if not ending.done():
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(process.wait(), STOP_SECONDS_MAX)
+    if process.returncode is None:
         process.kill()
-    return await ending
+    return await process.wait()
