@@ -13,7 +13,7 @@ from consumer.cli.context import database, embedded_option, examples, pass_setti
 from consumer.errors import ConsumerError
 from consumer.events.registry import EVENT_TYPES
 from consumer.metrics import Metrics
-from consumer.postgres.connections import Connection, connect, worker_access
+from consumer.postgres.connections import connect, worker_access
 from consumer.process.ops import read_tables, serve_ops
 from consumer.process.outage import Outage
 from consumer.process.readiness import Readiness, not_ready_reason
@@ -57,12 +57,10 @@ async def _work(settings: Settings, metrics: Metrics, conninfo: str, runner: Bat
     readiness = Readiness(outage)
 
     async def probe() -> str | None:
-        return (
-            readiness.reason
-            or outage.reason
-            or worker.trouble
-            or _stall_reason(worker.turned_at, settings.poll_max_seconds + TURN_SECONDS_MAX)
-        )
+        seconds_max = settings.poll_max_seconds + TURN_SECONDS_MAX
+        is_stalled = time.monotonic() - worker.turned_at > seconds_max
+        stalled = "the worker's loop does not turn: see its log" if is_stalled else None
+        return readiness.reason or outage.reason or worker.trouble or stalled
 
     async with serve_ops(settings, probe, metrics, partial(read_tables, conninfo, runner.access)):
         await first_of(stop, readiness.wait(conninfo, runner.access, settings.shaping))
@@ -80,20 +78,11 @@ async def _drain(settings: Settings, conninfo: str, runner: BatchRunner, stop: a
     if reason := await not_ready_reason(conninfo, runner.access, settings.shaping):
         raise ConsumerError(f"Nothing was applied: {reason}.")
     async with await connect(conninfo, runner.access) as conn:
-        await first_of(stop, _drain_all(conn, runner))
-
-
-async def _drain_all(conn: Connection, runner: BatchRunner) -> None:
-    deliveries = await drain(conn, runner)
-    log.info(logs.WORKER_DRAINED, extra={"deliveries": deliveries})
+        deliveries = await first_of(stop, drain(conn, runner))
+    if deliveries is not None:
+        log.info(logs.WORKER_DRAINED, extra={"deliveries": deliveries})
 
 
 async def _pass_on(stop: asyncio.Event, worker: Worker) -> None:
     await stop.wait()
     worker.stop()
-
-
-def _stall_reason(turned_at: float, seconds_max: float) -> str | None:
-    """Return why the worker is not ready: its loop has not turned for too long."""
-    seconds = time.monotonic() - turned_at
-    return None if seconds <= seconds_max else "the worker's loop does not turn: see its log"

@@ -7,7 +7,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Coroutine
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import click
 import uvloop
@@ -35,8 +35,8 @@ def run(work: Work[T], *, is_supervised: bool = False) -> T:
     return uvloop.run(_with_signals(work))
 
 
-async def first_of(stop: asyncio.Event, work: Coroutine[object, None, object]) -> None:
-    """Await *work*, or cancel it as soon as *stop* is set."""
+async def first_of(stop: asyncio.Event, work: Coroutine[Any, Any, T]) -> T | None:
+    """Return the result of *work*, or cancel it as soon as *stop* is set and return None."""
     working = asyncio.create_task(work)
     stopping = asyncio.create_task(stop.wait())
     try:
@@ -45,7 +45,8 @@ async def first_of(stop: asyncio.Event, work: Coroutine[object, None, object]) -
         stopping.cancel()
         working.cancel()
     with contextlib.suppress(asyncio.CancelledError):
-        await working
+        return await working
+    return None
 
 
 async def _with_signals(work: Work[T]) -> T:
