@@ -65,7 +65,7 @@ class Tables:
     clock_skew_seconds: float
 
 
-class Metrics:
+class Metrics(Collector):
     """The metrics of one process, in a registry of their own; docs/METRICS.md explains each."""
 
     content_type = CONTENT_TYPE_PLAIN_0_0_4
@@ -75,66 +75,52 @@ class Metrics:
         disable_created_metrics()  # type: ignore[no-untyped-call]  # The library left it untyped.
         self.registry = registry = CollectorRegistry()
         ProcessCollector(registry=registry)
-        self._tables = _TableCollector(registry)
+        # Set before a scrape; None, if the database can't be read, omits the gauges.
+        self.tables: Tables | None = None
+        registry.register(self)
         types = (*event_types, OTHER)
-        self._received = _Counts(registry, "deliveries_received", "Deliveries answered 204", outcome=RECEIVED)
-        self._refused = _Counts(registry, "deliveries_refused", "Requests that stored nothing", reason=REFUSALS)
-        self._warned = _Counts(registry, "delivery_warnings", "Usable deliveries that lack a value", kind=WARNINGS)
-        self._applied = _Counts(registry, "deliveries_applied", "Deliveries done", event_type=types, outcome=OUTCOMES)
-        self._failed = _Counts(registry, "batch_failures", "Batches rolled back", error_class=ERROR_CLASSES)
-        self._retried = _Counts(registry, "deliveries_retried", "Deliveries put back")
-        self._buried = _Counts(registry, "deliveries_buried", "Deliveries that a worker marked dead")
+        self._received = Counts(registry, "deliveries_received", "Deliveries answered 204", outcome=RECEIVED)
+        self.refused = Counts(registry, "deliveries_refused", "Requests that stored nothing", reason=REFUSALS)
+        self.warned = Counts(registry, "delivery_warnings", "Usable deliveries that lack a value", kind=WARNINGS)
+        # These four count what was committed; a batch that was rolled back counts only as failed.
+        self.applied = Counts(registry, "deliveries_applied", "Deliveries done", event_type=types, outcome=OUTCOMES)
+        self.retried = Counts(registry, "deliveries_retried", "Deliveries put back")
+        self.buried = Counts(registry, "deliveries_buried", "Deliveries that a worker marked dead")
+        self.failed = Counts(registry, "batch_failures", "Batches rolled back", error_class=ERROR_CLASSES)
         self._receive_seconds = _histogram(registry, "receive_seconds", "Time until the answer", RECEIVE_SECONDS)
         self._apply_seconds = _histogram(registry, "apply_seconds", "Time of a batch's transaction", APPLY_SECONDS)
         self._batch_deliveries = _histogram(registry, "batch_deliveries", "Deliveries in a batch", BATCH_DELIVERIES)
 
     def received(self, outcome: Received, deliveries: int = 1) -> None:
         """Count deliveries that were committed, or were stored before."""
-        self._received.add(outcome, amount=deliveries)
-
-    def refused(self, reason: str) -> None:
-        """Count a request that stored nothing."""
-        self._refused.add(reason)
-
-    def warned(self, kind: str) -> None:
-        """Count a missing value in a delivery that can be applied."""
-        self._warned.add(kind)
+        self._received(outcome, deliveries=deliveries)
 
     def observe_receive(self, seconds: float) -> None:
         """Time a request from its last byte to its answer."""
         self._receive_seconds.observe(seconds)
-
-    def applied(self, event_type: str, outcome: str, deliveries: int = 1) -> None:
-        """Count deliveries of a committed batch."""
-        self._applied.add(event_type, outcome, amount=deliveries)
-
-    def retried(self, deliveries: int = 1) -> None:
-        """Count deliveries put back by a committed batch."""
-        self._retried.add(amount=deliveries)
-
-    def buried(self, deliveries: int = 1) -> None:
-        """Count deliveries that a committed batch marked dead."""
-        self._buried.add(amount=deliveries)
-
-    def failed(self, error_class: str) -> None:
-        """Count a batch that was rolled back, by the class of its error."""
-        self._failed.add(error_class)
 
     def observe_batch(self, seconds: float, deliveries: int) -> None:
         """Time a committed batch."""
         self._apply_seconds.observe(seconds)
         self._batch_deliveries.observe(deliveries)
 
-    def set_tables(self, tables: Tables | None) -> None:
-        """Set the gauges before a scrape; None, if the database can't be read, omits them."""
-        self._tables.latest = tables
-
     def exposition(self) -> bytes:
         """Return all metrics in Prometheus's text format 0.0.4."""
         return generate_latest(self.registry)
 
+    def collect(self) -> Iterator[Metric]:
+        """Yield the gauges of the tables."""
+        if self.tables is None:
+            return
+        depth = GaugeMetricFamily("consumer_queue_deliveries", "Deliveries by state", labels=("state",))
+        for state, deliveries in self.tables.deliveries.items():
+            depth.add_metric((state,), deliveries)
+        yield depth
+        for name, text in GAUGES.items():
+            yield GaugeMetricFamily(f"{NAMESPACE}_{name}", text, getattr(self.tables, name))
 
-class _Counts:
+
+class Counts:
     """A counter with known label values only; any other is counted as OTHER, if that is one of them."""
 
     def __init__(self, registry: CollectorRegistry, name: str, text: str, **known: tuple[str, ...]) -> None:
@@ -142,30 +128,13 @@ class _Counts:
         self._known = tuple(frozenset(values) for values in known.values())
         self._children = {labels: counter.labels(*labels) if labels else counter for labels in product(*known.values())}
 
-    def add(self, *labels: str, amount: int = 1) -> None:
+    def __call__(self, *labels: str, deliveries: int = 1) -> None:
+        """Count deliveries, requests or batches under these values, one for each label."""
         child = self._children.get(labels)
         if child is None:
             bounded = (label if label in known else OTHER for label, known in zip(labels, self._known, strict=True))
             child = self._children[tuple(bounded)]
-        child.inc(amount)
-
-
-class _TableCollector(Collector):
-    """Yields the latest gauges."""
-
-    def __init__(self, registry: CollectorRegistry) -> None:
-        self.latest: Tables | None = None
-        registry.register(self)
-
-    def collect(self) -> Iterator[Metric]:
-        if self.latest is None:
-            return
-        depth = GaugeMetricFamily("consumer_queue_deliveries", "Deliveries by state", labels=("state",))
-        for state, deliveries in self.latest.deliveries.items():
-            depth.add_metric((state,), deliveries)
-        yield depth
-        for name, text in GAUGES.items():
-            yield GaugeMetricFamily(f"{NAMESPACE}_{name}", text, getattr(self.latest, name))
+        child.inc(deliveries)
 
 
 def _histogram(registry: CollectorRegistry, name: str, text: str, buckets: tuple[float, ...]) -> Histogram:

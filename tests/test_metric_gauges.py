@@ -39,7 +39,7 @@ BUCKETS = {
 async def gauge(url: str, name: str, **labels: str) -> float:
     """Return what a scrape shows of a gauge."""
     metrics = Metrics(EVENT_TYPES)
-    metrics.set_tables(await tables(url))
+    metrics.tables = await tables(url)
     value = metrics.registry.get_sample_value(f"consumer_{name}", labels)
     assert value is not None
     return value

@@ -48,8 +48,8 @@ def test_received_deliveries_are_counted_by_outcome(metrics: Metrics) -> None:
 
 
 def test_applied_deliveries_are_counted_by_type_and_outcome(metrics: Metrics) -> None:
-    metrics.applied("user.created", "applied", 5)
-    metrics.applied("user.created", "stale", 1)
+    metrics.applied("user.created", "applied", deliveries=5)
+    metrics.applied("user.created", "stale", deliveries=1)
 
     assert value(metrics, "consumer_deliveries_applied_total", event_type="user.created", outcome="applied") == 5
     assert value(metrics, "consumer_deliveries_applied_total", event_type="user.created", outcome="stale") == 1
@@ -57,8 +57,8 @@ def test_applied_deliveries_are_counted_by_type_and_outcome(metrics: Metrics) ->
 
 def test_a_batch_is_counted_and_timed(metrics: Metrics) -> None:
     metrics.observe_batch(0.25, 1000)
-    metrics.retried(2)
-    metrics.buried(1)
+    metrics.retried(deliveries=2)
+    metrics.buried(deliveries=1)
 
     assert value(metrics, "consumer_apply_seconds_sum") == 0.25
     assert value(metrics, "consumer_batch_deliveries_sum") == 1000
@@ -85,7 +85,7 @@ def test_what_is_not_known_is_counted_as_other(metrics: Metrics) -> None:
     metrics.refused("because")
     metrics.warned("odd")
     metrics.failed("mystery")
-    metrics.applied("moon.phase", "ignored", 2)
+    metrics.applied("moon.phase", "ignored", deliveries=2)
     metrics.applied("user.created", "eaten")
 
     assert value(metrics, "consumer_deliveries_refused_total", reason="other") == 1
@@ -127,7 +127,7 @@ def test_buckets_reach_from_a_millisecond_to_the_limits_of_a_request_and_of_a_st
 
 
 def test_gauges_say_what_the_tables_said_last(metrics: Metrics) -> None:
-    metrics.set_tables(TABLES)
+    metrics.tables = TABLES
 
     assert value(metrics, "consumer_queue_deliveries", state="pending") == 7
     assert value(metrics, "consumer_queue_deliveries", state="dead") == 1
@@ -137,8 +137,8 @@ def test_gauges_say_what_the_tables_said_last(metrics: Metrics) -> None:
 
 
 def test_gauges_are_absent_when_the_database_cannot_be_read(metrics: Metrics) -> None:
-    metrics.set_tables(TABLES)
-    metrics.set_tables(None)
+    metrics.tables = TABLES
+    metrics.tables = None
 
     assert value(metrics, "consumer_queue_deliveries", state="pending") is None
     assert b"consumer_oldest_due_seconds" not in metrics.exposition()
@@ -170,7 +170,7 @@ def test_the_process_tells_its_memory_and_open_files(metrics: Metrics) -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the process collector reads /proc")
 def test_every_metric_is_in_the_docs_and_no_other(metrics: Metrics) -> None:
-    metrics.set_tables(TABLES)
+    metrics.tables = TABLES
     exposed = {
         f"{family.name}_total" if family.type == "counter" else family.name for family in metrics.registry.collect()
     }

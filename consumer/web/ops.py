@@ -16,7 +16,7 @@ def ops_app(probe: Probe, metrics: Metrics, tables: Callable[[], Awaitable[Table
     """Return the operator's application: metrics, whose gauges come from *tables*, and health with reasons."""
 
     async def show(_: Request) -> Response:
-        metrics.set_tables(await tables())
+        metrics.tables = await tables()
         return Response(metrics.exposition(), media_type=metrics.content_type)
 
     return pages([Route("/metrics", show), Route("/metrics/", show), *Health(probe, with_reasons=True).routes()])

@@ -181,9 +181,9 @@ class BatchRunner:
             log.error(logs.DELIVERY_BURIED, extra=_failure(failed, error))
         self.metrics.observe_batch(seconds, len(batch))
         for (event_type, outcome), n in Counter((d.event_type, outcome) for d, outcome in done).items():
-            self.metrics.applied(event_type, outcome, n)
-        self.metrics.retried(len(batch.retried))
-        self.metrics.buried(len(batch.buried))
+            self.metrics.applied(event_type, outcome, deliveries=n)
+        self.metrics.retried(deliveries=len(batch.retried))
+        self.metrics.buried(deliveries=len(batch.buried))
 
 
 def _failure(claimed: Claimed, error: Exception) -> dict[str, object]:
