@@ -121,7 +121,7 @@ async def _examine_database(settings: Settings, conninfos: Mapping[ProcessKind, 
 
 async def _login(settings: Settings, kind: ProcessKind, conninfo: str, home: Server) -> Check:
     """Connect as the process does; warn of a superuser unless the server is the embedded one."""
-    name, access = f"{kind}'s login", ACCESSES[kind](settings.role_prefix)
+    name, access, variable = f"{kind}'s login", ACCESSES[kind](settings.role_prefix), VARIABLES[kind]
     try:
         async with await connect(conninfo, access) as conn:
             found = await server(conn)
@@ -130,31 +130,20 @@ async def _login(settings: Settings, kind: ProcessKind, conninfo: str, home: Ser
     except postgres.InvalidParameterValue:
         return Check(name, "failing", f"the role {access.role} does not exist", "Run `consumer migrate`.")
     except postgres.InsufficientPrivilege:
-        grant = f"GRANT {access.role} TO {found.login};"
-        cure = _cured(kind, grant, is_shared=conninfo == settings.database_url)
+        cure = f"GRANT {access.role} TO {found.login};"
+        if kind != "operator" and conninfo == settings.database_url:
+            cure = f"Set {variable} to its own login that has the role; or, if all share one login, {cure}"
         return Check(name, "failing", f"{found.login} may not act as {access.role}", cure)
     except psycopg.OperationalError as error:
-        return Check(name, "failing", _refused(error, conninfo), f"Correct {VARIABLES[kind]}.")
+        return Check(name, "failing", _refused(error, conninfo), f"Correct {variable}.")
     if found.place != home.place:
         return _elsewhere(name, kind, found)
     return warn_unless(
         not (found.is_superuser and has_urls(settings)),
         name,
         f"{found.login} acts as {access.role}" + (", and is a superuser" if found.is_superuser else ""),
-        f"Set {VARIABLES[kind]} to its own login, not a superuser: a stolen superuser owns the whole server.",
+        f"Set {variable} to its own login, not a superuser: a stolen superuser owns the whole server.",
     )
-
-
-def _elsewhere(name: str, kind: ProcessKind, found: Server) -> Check:
-    finding = f"{found.login} is in another database than that of DATABASE_URL: {found.database}"
-    return Check(name, "failing", finding, f"Let {VARIABLES[kind]} and DATABASE_URL name one database on one server.")
-
-
-def _cured(kind: ProcessKind, grant: str, *, is_shared: bool) -> str:
-    """Return the cure for a login that lacks its role: for a shared login, first a separate one."""
-    if not is_shared or kind == "operator":
-        return grant
-    return f"Set {VARIABLES[kind]} to its own login that has the role; or, if all share one login, {grant}"
 
 
 async def _migrator(conninfo: str, access: Access, home: Server) -> Check:
@@ -175,6 +164,11 @@ async def _migrator(conninfo: str, access: Access, home: Server) -> Check:
         f"{found.login} {'owns' if found.may_migrate else 'does not own'} the schema, direct",
         "Set MIGRATE_DATABASE_URL to the login that migrated first, or to one that may create schemas.",
     )
+
+
+def _elsewhere(name: str, kind: ProcessKind, found: Server) -> Check:
+    finding = f"{found.login} is in another database than that of DATABASE_URL: {found.database}"
+    return Check(name, "failing", finding, f"Let {VARIABLES[kind]} and DATABASE_URL name one database on one server.")
 
 
 async def _migrations(conn: Connection, access: Access) -> Check:

@@ -56,20 +56,9 @@ async def check_queue(conn: Connection, *, workers: int | None) -> list[Check]:
             not _is_late(stats),
             "queue",
             f"{stats.pending:,} pending, {stats.retrying:,} retrying, due for up to {stats.oldest_due_seconds:.0f} s",
-            "Read the worker's log; start more workers if it is busy.",
         ),
-        warn_unless(
-            not retrying,
-            "retries",
-            _errors(retrying) or "none",
-            "Repair the cause, then `consumer replay --state retrying --all`: the next attempt may be an hour away.",
-        ),
-        warn_unless(
-            stats.dead == 0,
-            "dead letters",
-            f"{stats.dead:,}",
-            "`consumer dead list` shows why; then `consumer dead retry` or `consumer dead discard`.",
-        ),
+        warn_unless(not retrying, "retries", _errors(retrying) or "none"),
+        warn_unless(stats.dead == 0, "dead letters", f"{stats.dead:,}"),
     ]
 
 
@@ -85,10 +74,9 @@ def _errors(groups: Sequence[ErrorGroup]) -> str:
 
 
 def _judge_workers(stats: Stats, workers: int | None) -> Check:
-    cure = "Start one: `consumer work`. A worker behind a pooler can't be counted: see its log."
     judge = fail_unless if _is_late(stats) else warn_unless
     is_wanted = _is_late(stats) or stats.pending > 0
-    return judge(workers != 0 or not is_wanted, "workers", connected(workers), cure)
+    return judge(workers != 0 or not is_wanted, "workers", connected(workers))
 
 
 def connected(workers: int | None) -> str:

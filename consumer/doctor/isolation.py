@@ -39,55 +39,26 @@ async def isolation(conn: Connection, role_prefix: str) -> Isolation:
     values["policies"] = POLICIES
     async with conn.cursor(binary=True, row_factory=class_row(Isolation)) as cursor:
         await cursor.execute(query("isolation/read"), values)
-        found = await cursor.fetchone()
-    assert found is not None, "lists always have a row"
+        [found] = await cursor.fetchall()
     return found
 
 
 def judge_isolation(found: Isolation) -> list[Check]:
     """Judge the roles, row-level security and grants to strangers."""
+    bypassing = found.bypassing_applications
     return [
-        fail_unless(
-            not found.missing_roles,
-            "roles",
-            _missing(found.missing_roles),
-            "Correct ROLE_PREFIX, or run `consumer migrate` as a login that may create roles: it names a wrong prefix.",
-        ),
-        fail_unless(
-            not found.privileged_roles,
-            "privileges of roles",
-            f"too many: {_list(found.privileged_roles)}"
-            if found.privileged_roles
-            else "none is a superuser or BYPASSRLS",
-            "ALTER ROLE … NOSUPERUSER NOBYPASSRLS: such a role sees every tenant.",
-        ),
-        _judge_tables(found),
+        _fail_if(found.missing_roles, "roles", "missing: ", "all exist"),
+        _fail_if(found.privileged_roles, "privileges of roles", "too many: ", "none is a superuser or BYPASSRLS"),
+        _fail_if(found.open_tables, "row-level security", "not forced on ", "forced on every table of identity"),
         _judge_policies(found),
-        fail_unless(
-            not found.bypassing_applications,
-            "application's logins",
-            f"pass row-level security: {_list(found.bypassing_applications)}"
-            if found.bypassing_applications
-            else "none passes row-level security",
-            "ALTER ROLE … NOSUPERUSER NOBYPASSRLS, or give the application another login: this one sees every tenant.",
-        ),
-        fail_unless(
-            not found.strangers_privileges,
-            "grants",
-            _list(found.strangers_privileges) or "none to PUBLIC, anon or authenticated",
-            "REVOKE ALL ON … FROM PUBLIC, and from anon and authenticated where they exist.",
-        ),
-        ok("roles that bypass row-level security", _list(found.bypassing_roles) or "none"),
+        _fail_if(bypassing, "application's logins", "pass row-level security: ", "none passes row-level security"),
+        _fail_if(found.strangers_privileges, "grants", "", "none to PUBLIC, anon or authenticated"),
+        ok("roles that bypass row-level security", ", ".join(found.bypassing_roles) or "none"),
     ]
 
 
-def _judge_tables(found: Isolation) -> Check:
-    return fail_unless(
-        not found.open_tables,
-        "row-level security",
-        f"not forced on {_list(found.open_tables)}" if found.open_tables else "forced on every table of identity",
-        "ALTER TABLE … ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY.",
-    )
+def _fail_if(wrong: list[str], name: str, problem: str, otherwise: str) -> Check:
+    return fail_unless(not wrong, name, problem + ", ".join(wrong) if wrong else otherwise)
 
 
 def _judge_policies(found: Isolation) -> Check:
@@ -98,18 +69,4 @@ def _judge_policies(found: Isolation) -> Check:
         *(f"none on {missing}" for missing in found.unguarded_tables),
         *(f"not ours: {policy}" for policy in found.added_policies),
     ]
-    return fail_unless(
-        not wrong,
-        "policies",
-        "; ".join(wrong) or "every reader has its own on every table of identity",
-        "CREATE POLICY as sql/schema.sql shows it, or DROP POLICY: without its policy a role sees no row, and another "
-        "one may show every tenant's rows.",
-    )
-
-
-def _missing(roles: list[str]) -> str:
-    return f"missing: {_list(roles)}" if roles else "all exist"
-
-
-def _list(names: list[str]) -> str:
-    return ", ".join(names)
+    return fail_unless(not wrong, "policies", "; ".join(wrong) or "every reader has its own on every table of identity")

@@ -72,8 +72,7 @@ async def server(conn: Connection) -> Server:
     """Read the server's properties, which any login may."""
     async with conn.cursor(binary=True, row_factory=class_row(Server)) as cursor:
         await cursor.execute(query("server/read"))
-        found = await cursor.fetchone()
-    assert found is not None, "a login has a role, and a connection a database"
+        [found] = await cursor.fetchall()
     return found
 
 
@@ -81,8 +80,7 @@ async def activity(conn: Connection) -> Activity:
     """Read the activity of all sessions; without pg_read_all_stats other logins' transactions stay hidden."""
     async with conn.cursor(binary=True, row_factory=class_row(Activity)) as cursor:
         await cursor.execute(query("server/activity"))
-        found = await cursor.fetchone()
-    assert found is not None, "aggregates always have a row"
+        [found] = await cursor.fetchall()
     return found
 
 
@@ -94,41 +92,23 @@ def is_pooled(conn: Connection, found: Server) -> bool:
 def judge_server(found: Server, *, skew: timedelta) -> list[Check]:
     """Judge the server's version, encoding, durability and clock."""
     return [
-        fail_unless(
-            found.version_number >= VERSION_MIN,
-            "server version",
-            f"PostgreSQL {found.version}",
-            "Move to PostgreSQL 15 or later.",
-        ),
-        fail_unless(
-            found.encoding == "UTF8",
-            "encoding",
-            found.encoding,
-            "Use a database made with ENCODING 'UTF8': names in other scripts could not be stored.",
-        ),
+        fail_unless(found.version_number >= VERSION_MIN, "server version", f"PostgreSQL {found.version}"),
+        fail_unless(found.encoding == "UTF8", "encoding", found.encoding),
         fail_unless(
             not found.is_standby and not found.is_read_only,
             "writable",
             "a standby" if found.is_standby else "read-only" if found.is_read_only else "yes",
-            "Point DATABASE_URL at the primary; set default_transaction_read_only to off.",
         ),
         fail_unless(
             found.has_fsync and found.has_full_page_writes,
             "durability",
             f"fsync is {_on(found.has_fsync)}, full_page_writes is {_on(found.has_full_page_writes)}",
-            "Switch both on in postgresql.conf: a crash would lose acknowledged events or break the database.",
         ),
-        warn_unless(
-            found.synchronous_commit != "off",
-            "synchronous_commit",
-            found.synchronous_commit,
-            "Our transactions set it to on; your application's may be lost in a crash.",
-        ),
+        warn_unless(found.synchronous_commit != "off", "synchronous_commit", found.synchronous_commit),
         warn_unless(
             abs(skew) <= SKEW_MAX,
             "clocks",
             f"the database's and this host's are {abs(skew.total_seconds()):.1f} s apart",
-            "Run NTP on both: the receiver judges a signature's age by its host's clock.",
         ),
     ]
 
@@ -140,31 +120,14 @@ def judge_room(found: Server, active: Activity, *, unvacuumed: list[str]) -> lis
             found.has_autovacuum and not unvacuumed,
             "autovacuum",
             f"off for {', '.join(unvacuumed)}" if unvacuumed else _on(found.has_autovacuum),
-            "Switch autovacuum and track_counts on, for each table too: the queue's tables need it.",
         ),
-        warn_unless(
-            active.transaction_seconds <= TRANSACTION_MAX.total_seconds(),
-            "old transactions",
-            _oldest(active),
-            "End that transaction: vacuum can't remove newer dead rows, and claims slow down.",
-        ),
-        warn_unless(
-            active.prepared_transactions == 0,
-            "prepared transactions",
-            str(active.prepared_transactions),
-            "COMMIT PREPARED or ROLLBACK PREPARED the transactions in pg_prepared_xacts, unless they are about to end.",
-        ),
-        warn_unless(
-            active.xmin_age <= XMIN_AGE_MAX,
-            "oldest snapshot",
-            f"{active.xmin_age:,} transactions ago",
-            "Look for old transactions and unused replication slots (pg_replication_slots): they hold vacuum back.",
-        ),
+        warn_unless(active.transaction_seconds <= TRANSACTION_MAX.total_seconds(), "old transactions", _oldest(active)),
+        warn_unless(active.prepared_transactions == 0, "prepared transactions", str(active.prepared_transactions)),
+        warn_unless(active.xmin_age <= XMIN_AGE_MAX, "oldest snapshot", f"{active.xmin_age:,} transactions ago"),
         warn_unless(
             active.connections <= CONNECTIONS_SHARE_MAX * found.connections_max,
             "connections",
             f"{active.connections} of {found.connections_max}",
-            "Raise max_connections, or use a pooler in transaction mode.",
         ),
         ok("size", f"{found.database_bytes / 1e6:,.0f} MB, of which the outbox {found.outbox_bytes / 1e6:,.0f} MB"),
     ]
