@@ -6,27 +6,27 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
-from itertools import chain
 from pathlib import Path
 from random import Random
 from typing import IO
 
 import click
+from rich.console import Console
+from rich.markup import escape
 
 import consumer
 from consumer import logs
 from consumer.cli.addresses import free_port, webhook_url
 from consumer.cli.announcement import until_listening
 from consumer.cli.context import examples
-from consumer.cli.demo_report import show
 from consumer.cli.migrate import migrate
-from consumer.cli.output import console, json_option, present
+from consumer.cli.output import console, json_option, present, table
 from consumer.cli.secret import new
 from consumer.embedded import server as embedded
 from consumer.errors import ConsumerError
@@ -36,7 +36,7 @@ from consumer.process.signals import run
 from consumer.process.supervision import Program, supervise
 from consumer.settings.settings import Settings
 from consumer.simulator.checks import SAMPLE, Answered, DemoReport, judge, look
-from consumer.simulator.scenario import SampleRequest, Scenario, write
+from consumer.simulator.scenario import REQUEST_KINDS, SampleRequest, Scenario, write
 from consumer.simulator.sender import Sender
 
 # The same users every time.
@@ -51,8 +51,8 @@ POLL_SECONDS = 0.05
 ENVIRONMENT_NAMES = ("PATH", "HOME", "LD_LIBRARY_PATH", "TMPDIR", "LANG", "LC_ALL", "CONSUMER_PG_BIN")
 # Printed of the processes' log after an error.
 LOG_LINES = 20
-
-Say = Callable[[str], None]
+# The first few show the cause; the JSON document holds all.
+DIFFERENCES_SHOWN = 10
 
 
 @click.command(name="demo", epilog=examples("demo", "demo --json"))
@@ -64,11 +64,12 @@ def command(*, is_json: bool) -> None:
     reads no setting and leaves nothing behind.
     """
     logs.configure(None, "warning")
-    say: Say = (lambda _: None) if is_json else console().print
+    out = console()
+    out.quiet = is_json
     scenario = write(Random(SEED), datetime.now(UTC))
     with _scratch() as folder:
-        report = _demonstrate(folder, scenario, say)
-    present(report, show, is_json=is_json)
+        report = _demonstrate(folder, scenario, out)
+    present(report, _show, is_json=is_json)
     if report.differences:
         raise click.ClickException(f"{len(report.differences)} differences from what was expected.")
 
@@ -80,10 +81,10 @@ class DemoRun:
     settings: Settings
     conninfo: str
     log: Path
-    say: Say
+    out: Console
 
 
-def _demonstrate(folder: Path, scenario: Scenario, say: Say) -> DemoReport:
+def _demonstrate(folder: Path, scenario: Scenario, out: Console) -> DemoReport:
     began = time.perf_counter()
     settings = Settings(
         data_dir=folder / "data",
@@ -94,8 +95,8 @@ def _demonstrate(folder: Path, scenario: Scenario, say: Say) -> DemoReport:
     )
     with embedded.server(folder / "data", create=True) as conninfo:
         migrate(conninfo, settings)
-        say(f"Database made and migrated in {time.perf_counter() - began:.1f} s")
-        demo = DemoRun(settings, conninfo, folder / "log", say)
+        out.print(f"Database made and migrated in {time.perf_counter() - began:.1f} s")
+        demo = DemoRun(settings, conninfo, folder / "log", out)
         try:
             return run(partial(_perform, demo, scenario))
         except ConsumerError:
@@ -106,11 +107,9 @@ def _demonstrate(folder: Path, scenario: Scenario, say: Say) -> DemoReport:
 async def _perform(demo: DemoRun, scenario: Scenario, stop: asyncio.Event) -> DemoReport:
     """Play the scenario to a running group, and end the group in any case."""
     with demo.log.open("ab") as log:
-        supervising = asyncio.create_task(supervise(_programs(demo.settings, log), stop))
         playing = asyncio.create_task(_play(demo, scenario))
-        await asyncio.wait({supervising, playing}, return_when=asyncio.FIRST_COMPLETED)
-        stop.set()
-        await supervising
+        playing.add_done_callback(lambda _: stop.set())
+        await supervise(_programs(demo.settings, log), stop)
     if not playing.done():
         playing.cancel()
         raise click.Abort
@@ -118,7 +117,7 @@ async def _perform(demo: DemoRun, scenario: Scenario, stop: asyncio.Event) -> De
 
 
 async def _play(demo: DemoRun, scenario: Scenario) -> DemoReport:
-    settings, say = demo.settings, demo.say
+    settings, say = demo.settings, demo.out.print
     began = time.perf_counter()
     await until_listening(settings.host, settings.port)
     started = time.perf_counter()
@@ -148,7 +147,7 @@ def _post_all(settings: Settings, requests: Sequence[SampleRequest]) -> list[Ans
     """Deliver over several connections at once, in no particular order."""
     shares = [requests[n::CONNECTIONS] for n in range(CONNECTIONS)]
     with ThreadPoolExecutor(CONNECTIONS) as pool:
-        return list(chain.from_iterable(pool.map(partial(_post, settings), shares)))
+        return [answered for share in pool.map(partial(_post, settings), shares) for answered in share]
 
 
 def _post(settings: Settings, share: Sequence[SampleRequest]) -> list[Answered]:
@@ -197,3 +196,26 @@ def _scratch() -> Iterator[Path]:
         # Started by root, the server runs as another user, which must be able to enter the folder.
         Path(folder).chmod(0o711)
         yield Path(folder)
+
+
+def _show(report: DemoReport) -> None:
+    out = console()
+    sent = table("sent", "requests", numbers=frozenset({"requests"}))
+    for kind in REQUEST_KINDS:
+        sent.add_row(kind, f"{report.sent[kind]:,}")
+    for status, n in sorted(report.answers.items()):
+        sent.add_row(f"[dim]answered[/] {status}", f"{n:,}", style="bold")
+    outcomes = table("state", "outcome", "deliveries", numbers=frozenset({"deliveries"}))
+    for count in report.deliveries:
+        colour = "red" if count.state == "dead" else "green"
+        outcomes.add_row(f"[{colour}]{count.state}[/]", count.outcome, f"{count.deliveries:,}")
+    people = table("name", "e-mail", "role", "department", "last sign-in", "")
+    for profile in report.sample.values():
+        signed_in = f"{profile.last_sign_in_at:%Y-%m-%d %H:%M:%S}" if profile.last_sign_in_at else "never"
+        standing = "[red]deleted[/]" if profile.is_deleted else ""
+        people.add_row(profile.full_name, profile.email, profile.role_type, profile.department, signed_in, standing)
+    out.print(sent, outcomes, people)
+    for difference in report.differences[:DIFFERENCES_SHOWN]:
+        out.print(f"[red]wrong[/]  {escape(difference)}", soft_wrap=True)
+    if not report.differences:
+        out.print(f"[bold green]All {report.profiles} profiles are as expected.[/]")

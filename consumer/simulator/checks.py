@@ -1,7 +1,8 @@
 """Compares the tables after a demo with its scenario."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass
 from uuid import UUID
 
 from consumer.postgres.connections import Connection
@@ -53,35 +54,34 @@ async def look(conn: Connection) -> DemoTables:
     cursor = await conn.execute(query("checks/profiles"))
     profiles = {user_id: ExpectedProfile(*row) for user_id, *row in await cursor.fetchall()}
     cursor = await conn.execute(query("checks/sign_ins"))
-    (sign_ins,) = await cursor.fetchone() or (0,)
+    [(sign_ins,)] = await cursor.fetchall()
     return DemoTables(outcomes, profiles, sign_ins)
 
 
 def judge(scenario: Scenario, answers: Sequence[Answered], found: DemoTables) -> list[str]:
     """Return a sentence for each difference from the scenario."""
-    return [*_wrong_answers(answers), *_wrong_counts(scenario, found), *_wrong_profiles(scenario, found)]
+    return [
+        *(
+            f"{request.message_id} ({request.kind}) was answered {status}, not {request.status}."
+            for request, status in answers
+            if status != request.status
+        ),
+        *(f"{n} {fact}, not {expected}." for fact, n, expected in _counts(scenario, found) if n != expected),
+        *_wrong_profiles(scenario, found),
+    ]
 
 
-def _wrong_answers(answers: Sequence[Answered]) -> Iterator[str]:
-    for request, status in answers:
-        if status != request.status:
-            yield f"{request.message_id} ({request.kind}) was answered {status}, not {request.status}."
-
-
-def _wrong_counts(scenario: Scenario, found: DemoTables) -> Iterator[str]:
-    sent = scenario.kinds
-    stored = sum(sent.values()) - sent["repeated"] - sent["forged"]
-    dead = sum(count.deliveries for count in found.deliveries if count.state == "dead")
-    ignored = sum(count.deliveries for count in found.deliveries if count.outcome == "ignored")
-    for fact, n, expected in (
-        ("deliveries were stored", sum(count.deliveries for count in found.deliveries), stored),
-        ("deliveries are dead", dead, sent["unreadable"]),
-        ("deliveries were ignored", ignored, sent["of an unknown type"]),
-        ("sign-ins are in the audit", found.sign_ins, sent["signed in"]),
-        ("profiles exist", len(found.profiles), len(scenario.profiles)),
-    ):
-        if n != expected:
-            yield f"{n} {fact}, not {expected}."
+def _counts(scenario: Scenario, found: DemoTables) -> Iterator[tuple[str, int, int]]:
+    """Yield each fact with its number in the tables and its number in the scenario."""
+    sent, states, outcomes = scenario.kinds, Counter[str](), Counter[str]()
+    for count in found.deliveries:
+        states[count.state] += count.deliveries
+        outcomes[count.outcome] += count.deliveries
+    yield "deliveries were stored", states.total(), sent.total() - sent["repeated"] - sent["forged"]
+    yield "deliveries are dead", states["dead"], sent["unreadable"]
+    yield "deliveries were ignored", outcomes["ignored"], sent["of an unknown type"]
+    yield "sign-ins are in the audit", found.sign_ins, sent["signed in"]
+    yield "profiles exist", len(found.profiles), len(scenario.profiles)
 
 
 def _wrong_profiles(scenario: Scenario, found: DemoTables) -> Iterator[str]:
@@ -89,7 +89,5 @@ def _wrong_profiles(scenario: Scenario, found: DemoTables) -> Iterator[str]:
         profile = found.profiles.get(user_id)
         if profile is None:
             yield f"User {user_id} has no profile."
-            continue
-        names = [field.name for field in fields(ExpectedProfile)]
-        if wrong := [name for name in names if getattr(profile, name) != getattr(expected, name)]:
+        elif wrong := [name for name, value in asdict(expected).items() if getattr(profile, name) != value]:
             yield f"User {user_id} has a wrong {', '.join(wrong)}."

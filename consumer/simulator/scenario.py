@@ -10,7 +10,7 @@ from uuid import UUID
 import orjson
 
 from consumer.providers.stack.message_ids import RANDOM_BYTES, compose
-from consumer.simulator.samples import Data, SampleContext, body, data
+from consumer.simulator.samples import APP_TYPES, Data, SampleContext, data
 
 RequestSource = Literal["stack", "app"]
 RequestKind = Literal[
@@ -87,37 +87,44 @@ class _Builder:
     def __init__(self, choices: random.Random, now: datetime) -> None:
         self.scenario = Scenario()
         self._choices = choices
-        self._now = now
+        self._start = datetime.fromtimestamp(int((now - STORY).timestamp()), UTC)
 
     def add_user(self) -> None:
         """Add one user's events: created, updated, signed in, perhaps deleted."""
-        user_id = UUID(int=self._choices.getrandbits(128), version=4)
+        user_id = self._user_id()
         times = self._times(3 + UPDATES_A_USER_MAX)
         updates = self._choices.randint(0, UPDATES_A_USER_MAX)
-        snapshot = self._snapshot("user.created", user_id, times[0])
+        snapshot = self._put_sample("created", "user.created", user_id, times[0])
         for at in times[1 : 1 + updates]:
-            snapshot = self._snapshot("user.updated", user_id, at)
+            snapshot = self._put_sample("updated", "user.updated", user_id, at)
         signed_in_at = times[-2] if self._choices.random() < 0.75 else None
         if signed_in_at:
-            self._put("app", "signed in", signed_in_at, body("user.signed_in", self._context(user_id, signed_in_at)))
+            self._put_sample("signed in", "user.signed_in", user_id, signed_in_at)
         is_deleted = self._choices.randrange(DELETED_IN) == 0
         if is_deleted:
-            self._put("stack", "deleted", times[-1], body("user.deleted", self._context(user_id, times[-1])))
-        self.scenario.profiles[user_id] = _profile(snapshot, is_deleted=is_deleted, last_sign_in_at=signed_in_at)
+            self._put_sample("deleted", "user.deleted", user_id, times[-1])
+        self.scenario.profiles[user_id] = ExpectedProfile(
+            full_name=snapshot["display_name"],
+            email=snapshot["primary_email"],
+            role_type=snapshot["server_metadata"]["role"],
+            department=snapshot["server_metadata"]["department"],
+            is_deleted=is_deleted,
+            last_sign_in_at=signed_in_at,
+        )
 
     def add_unusable(self) -> None:
         """Add a body that is no JSON, an unknown type, and a wrong signature."""
-        at = self._times(1)[0]
-        stranger = self._context(UUID(int=self._choices.getrandbits(128), version=4), at)
+        [at] = self._times(1)
         self._put("stack", "unreadable", at, b'{"type": "user.updated", "data": {')
         self._put("stack", "of an unknown type", at, orjson.dumps({"type": "user.sneezed", "data": {"times": 3}}))
-        self._put("stack", "forged", at, body("user.created", stranger))
+        self._put_sample("forged", "user.created", self._user_id(), at)
 
-    def _snapshot(self, event_type: str, user_id: UUID, at: datetime) -> Data:
-        user = data(event_type, self._context(user_id, at))
-        kind: RequestKind = "created" if event_type == "user.created" else "updated"
-        self._put("stack", kind, at, orjson.dumps({"type": event_type, "data": user}))
-        return user
+    def _put_sample(self, kind: RequestKind, event_type: str, user_id: UUID, at: datetime) -> Data:
+        """Add a request with a sample event, and return the event's data."""
+        made = data(event_type, SampleContext(user_id, round(at.timestamp() * 1000), self._choices))
+        source: RequestSource = "app" if event_type in APP_TYPES else "stack"
+        self._put(source, kind, at, orjson.dumps({"type": event_type, "data": made}))
+        return made
 
     def _put(self, source: RequestSource, kind: RequestKind, at: datetime, text: bytes) -> None:
         message_id = compose(at, self._choices.randbytes(RANDOM_BYTES))
@@ -125,22 +132,8 @@ class _Builder:
 
     def _times(self, count: int) -> list[datetime]:
         """Return different times in order, in whole milliseconds, as bodies hold them."""
-        millis = sorted(self._choices.sample(range(int(STORY.total_seconds() * 1000 // 4)), count))
-        start = datetime.fromtimestamp(int((self._now - STORY).timestamp()), UTC)
-        return [start + timedelta(milliseconds=4 * step) for step in millis]
+        millis = sorted(self._choices.sample(range(0, STORY // timedelta(milliseconds=1), 4), count))
+        return [self._start + timedelta(milliseconds=n) for n in millis]
 
-    def _context(self, user_id: UUID, at: datetime) -> SampleContext:
-        return SampleContext(user_id, round(at.timestamp() * 1000), self._choices)
-
-
-def _profile(snapshot: Data, *, is_deleted: bool, last_sign_in_at: datetime | None) -> ExpectedProfile:
-    metadata = snapshot["server_metadata"]
-    assert isinstance(metadata, dict)
-    return ExpectedProfile(
-        full_name=str(snapshot["display_name"]),
-        email=str(snapshot["primary_email"]),
-        role_type=str(metadata["role"]),
-        department=str(metadata["department"]),
-        is_deleted=is_deleted,
-        last_sign_in_at=last_sign_in_at,
-    )
+    def _user_id(self) -> UUID:
+        return UUID(int=self._choices.getrandbits(128), version=4)
