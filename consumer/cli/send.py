@@ -128,20 +128,14 @@ def _refuse_another_type(file: Path, event_type: str) -> None:
 def _send_all(sender: Sender, message: Message, count: int) -> tuple[list[Answer], NotDelivered | None]:
     """Send until one delivery gets no answer; return the answers and that delivery's error."""
     answers: list[Answer] = []
+    file, event_type = message["file"], message["event_type"]
     for _ in range(count):
+        text = file.read_bytes() if file else body(event_type, SampleContext.now(message["user_id"]))
         try:
-            answers.append(_send(sender, message))
+            answers.append(sender.post(text, message["message_id"] or new_message_id(datetime.now(UTC))))
         except NotDelivered as failure:
             return answers, failure
     return answers, None
-
-
-def _send(sender: Sender, message: Message) -> Answer:
-    if message["file"]:
-        text = message["file"].read_bytes()
-    else:
-        text = body(message["event_type"], SampleContext.now(message["user_id"]))
-    return sender.post(text, message["message_id"] or new_message_id(datetime.now(UTC)))
 
 
 def _show(event_type: str, url: str, answers: list[Answer]) -> None:

@@ -46,7 +46,8 @@ class Outage:
 
     def record(self, error: Exception | None) -> None:
         """Record the error of an attempt to connect, or None for a success."""
-        before, self._event = self._event, _event(error)
+        event = logs.DATABASE_REFUSED if error and is_refused(error) else logs.DATABASE_LOST
+        before, self._event = self._event, event if error else None
         text = error_text(error, self._conninfo) if error else ""
         self.reason = f"{REASONS[self._event]}: {text}" if self._event else None
         if self._event == before:
@@ -57,12 +58,6 @@ class Outage:
         else:
             seconds = round(time.monotonic() - self._lost_at, 3)
             log.info(logs.DATABASE_BACK, extra={**self._fields, "seconds": seconds})
-
-
-def _event(error: Exception | None) -> str | None:
-    if error is None:
-        return None
-    return logs.DATABASE_REFUSED if is_refused(error) else logs.DATABASE_LOST
 
 
 def is_refused(error: Exception) -> bool:
