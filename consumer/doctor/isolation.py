@@ -7,7 +7,7 @@ from psycopg.rows import class_row
 from consumer.doctor.check import Check, fail_unless, ok
 from consumer.postgres.connections import Connection
 from consumer.postgres.migrations import DUTIES
-from consumer.postgres.queries import query
+from consumer.postgres.queries import rows
 
 # READERS have a policy on every table of identity, named in POLICIES; an application's logins are members of a role in
 # APPLICATIONS.
@@ -37,9 +37,7 @@ async def isolation(conn: Connection, role_prefix: str) -> Isolation:
     named = {"roles": DUTIES, "readers": READERS, "applications": APPLICATIONS}
     values = {name: [f"{role_prefix}_{duty}" for duty in duties] for name, duties in named.items()}
     values["policies"] = POLICIES
-    async with conn.cursor(binary=True, row_factory=class_row(Isolation)) as cursor:
-        await cursor.execute(query("isolation/read"), values)
-        [found] = await cursor.fetchall()
+    [found] = await rows(conn, class_row(Isolation), "isolation/read", values)
     return found
 
 

@@ -7,7 +7,7 @@ from psycopg.rows import class_row
 
 from consumer.doctor.check import Check, fail_unless, ok, warn_unless
 from consumer.postgres.connections import Connection
-from consumer.postgres.queries import query
+from consumer.postgres.queries import rows
 
 VERSION_MIN = 150_000
 # NTP keeps two hosts well below it, and it is well below the 300 s after which a signature is refused.
@@ -70,17 +70,13 @@ class Activity:
 
 async def server(conn: Connection) -> Server:
     """Read the server's properties, which any login may."""
-    async with conn.cursor(binary=True, row_factory=class_row(Server)) as cursor:
-        await cursor.execute(query("server/read"))
-        [found] = await cursor.fetchall()
+    [found] = await rows(conn, class_row(Server), "server/read")
     return found
 
 
 async def activity(conn: Connection) -> Activity:
     """Read the activity of all sessions; without pg_read_all_stats other logins' transactions stay hidden."""
-    async with conn.cursor(binary=True, row_factory=class_row(Activity)) as cursor:
-        await cursor.execute(query("server/activity"))
-        [found] = await cursor.fetchall()
+    [found] = await rows(conn, class_row(Activity), "server/activity")
     return found
 
 

@@ -5,8 +5,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from uuid import UUID
 
+from psycopg.rows import class_row, scalar_row, tuple_row
+
 from consumer.postgres.connections import Connection
-from consumer.postgres.queries import query
+from consumer.postgres.queries import rows
 from consumer.simulator.scenario import ExpectedProfile, RequestKind, SampleRequest, Scenario
 
 # The profiles shown: enough to see what a profile is.
@@ -49,13 +51,10 @@ class DemoReport:
 
 async def look(conn: Connection) -> DemoTables:
     """Read the tables after the scenario."""
-    cursor = await conn.execute(query("checks/deliveries"))
-    outcomes = [OutcomeCount(*row) for row in await cursor.fetchall()]
-    cursor = await conn.execute(query("checks/profiles"))
-    profiles = {user_id: ExpectedProfile(*row) for user_id, *row in await cursor.fetchall()}
-    cursor = await conn.execute(query("checks/sign_ins"))
-    [(sign_ins,)] = await cursor.fetchall()
-    return DemoTables(outcomes, profiles, sign_ins)
+    outcomes = await rows(conn, class_row(OutcomeCount), "checks/deliveries")
+    profiles = await rows(conn, tuple_row, "checks/profiles")
+    [sign_ins] = await rows(conn, scalar_row, "checks/sign_ins")
+    return DemoTables(outcomes, {user_id: ExpectedProfile(*values) for user_id, *values in profiles}, sign_ins)
 
 
 def judge(scenario: Scenario, answers: Sequence[Answered], found: DemoTables) -> list[str]:
