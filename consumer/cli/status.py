@@ -1,6 +1,7 @@
 """`consumer status`: the queue, the last errors, the migrations and the database."""
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from operator import attrgetter
 
@@ -37,20 +38,13 @@ class Database:
 
 
 @dataclass(frozen=True, slots=True)
-class Migrations:
-    """This release's migrations: applied in this database, or pending."""
-
-    applied: list[str]
-    pending: list[str]
-
-
-@dataclass(frozen=True, slots=True)
 class Status:
     """Everything that `status` prints."""
 
     queue: Stats
     last_errors: list[ErrorGroup]
-    migrations: Migrations
+    # By state: applied in this database, or pending.
+    migrations: Mapping[str, list[str]]
     database: Database
 
 
@@ -74,7 +68,7 @@ async def _status(conn: Connection, access: Access) -> Status:
     return Status(
         queue=stats,
         last_errors=sorted(failed, key=attrgetter("last_at"), reverse=True)[:ERRORS],
-        migrations=Migrations([name for name in ledger.carried_ids() if name not in pending], pending),
+        migrations={"applied": [name for name in ledger.carried_ids() if name not in pending], "pending": pending},
         database=await _database(conn),
     )
 
@@ -105,9 +99,9 @@ def _show(status: Status) -> None:
     out.print(made)
     if status.last_errors:
         show_errors(status.last_errors)
-    pending = status.migrations.pending
+    applied, pending = status.migrations["applied"], status.migrations["pending"]
     facts = Table.grid(padding=(0, 2))
-    facts.add_row("migrations", f"{len(status.migrations.applied)} applied, {len(pending)} pending {' '.join(pending)}")
+    facts.add_row("migrations", f"{len(applied)} applied, {len(pending)} pending {' '.join(pending)}")
     facts.add_row("workers", connected(database.workers))
     place = f"{database.name} on PostgreSQL {database.version}"
     facts.add_row("database", cell(f"{place}, {size(database.size_bytes)}, answers in {database.latency_ms} ms"))
