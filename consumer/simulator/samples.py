@@ -2,8 +2,7 @@
 
 import random
 import time
-from collections.abc import Callable, Mapping
-from functools import cache
+from collections.abc import Mapping
 from importlib.resources import files
 from typing import Any, NamedTuple, Self
 from uuid import UUID, uuid4
@@ -18,20 +17,11 @@ DEPARTMENTS = ("Design", "Engineering", "Finance", "Sales", "Support")
 ROLES = ("admin", "member", "owner")
 # Events that an application's own backend signs, because Stack has none of the kind.
 APP_TYPES = frozenset({"user.signed_in", "user.signed_out", "profile.edited"})
-# The sample in samples.json of each type.
-SAMPLES: Mapping[str, str] = {
-    **dict.fromkeys(("user.created", "user.updated"), "user"),
-    "user.deleted": "deleted_user",
-    "user.signed_in": "sign_in",
-    "user.signed_out": "sign_out",
-    "profile.edited": "edit",
-    **dict.fromkeys(("team.created", "team.updated"), "team"),
-    "team.deleted": "deleted_team",
-    **dict.fromkeys(("team_membership.created", "team_membership.deleted"), "membership"),
-    **dict.fromkeys(("team_permission.created", "team_permission.deleted"), "team_permission"),
-    **dict.fromkeys(("project_permission.created", "project_permission.deleted"), "project_permission"),
-    **dict.fromkeys((f"issue.{verb}" for verb in ("created", "regressed", "resolved", "ignored", "merged")), "issue"),
-    "stack.test": "ping",
+# The `data` of each type: samples.json holds one for the types that its key lists.
+SAMPLES: Mapping[str, Data] = {
+    event_type: sample
+    for types, sample in orjson.loads(files(__package__).joinpath("samples.json").read_bytes()).items()
+    for event_type in types.split()
 }
 
 
@@ -56,36 +46,24 @@ def body(event_type: str, context: SampleContext) -> bytes:
 
 def data(event_type: str, context: SampleContext) -> Data:
     """Return the `data` of one sample event; KeyError for a type without one."""
-    choose = context.choices.choice
-
-    @cache
-    def name() -> tuple[str, str]:
-        return choose(FIRST_NAMES), choose(LAST_NAMES)
-
-    def email() -> str:
-        return f"{'.'.join(name())}.{context.user_id.hex[:6]}@example.com".lower()
-
-    made_up: Mapping[str, Callable[[], object]] = {
-        "$user_id": lambda: str(context.user_id),
-        "$now": lambda: context.at_millis,
-        "$new_id": lambda: str(UUID(int=context.choices.getrandbits(128), version=4)),
-        "$name": lambda: " ".join(name()),
-        "$email": email,
-        "$avatar": lambda: f"https://example.com/avatars/{context.user_id}.png",
-        "$role": lambda: choose(ROLES),
-        "$department": lambda: choose(DEPARTMENTS),
-        "$team": lambda: f"{choose(LAST_NAMES)} Works",
+    user_id, choose = context.user_id, context.choices.choice
+    first, last = choose(FIRST_NAMES), choose(LAST_NAMES)
+    made_up = {
+        "$user_id": str(user_id),
+        "$now": context.at_millis,
+        "$new_id": str(UUID(int=context.choices.getrandbits(128), version=4)),
+        "$name": f"{first} {last}",
+        "$email": f"{first}.{last}.{user_id.hex[:6]}@example.com".lower(),
+        "$avatar": f"https://example.com/avatars/{user_id}.png",
+        "$role": choose(ROLES),
+        "$department": choose(DEPARTMENTS),
+        "$team": f"{choose(LAST_NAMES)} Works",
     }
 
     def filled(value: Any) -> Any:
         if isinstance(value, dict):
             return {key: filled(inner) for key, inner in value.items()}
-        return made_up[value]() if isinstance(value, str) and value.startswith("$") else value
+        return made_up[value] if isinstance(value, str) and value.startswith("$") else value
 
-    return {key: filled(value) for key, value in _templates()[SAMPLES[event_type]].items()}
-
-
-@cache
-def _templates() -> Mapping[str, Data]:
-    templates: Mapping[str, Data] = orjson.loads(files(__package__).joinpath("samples.json").read_bytes())
-    return templates
+    filled_in: Data = filled(SAMPLES[event_type])
+    return filled_in
