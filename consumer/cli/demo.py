@@ -6,9 +6,8 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -67,8 +66,10 @@ def command(*, is_json: bool) -> None:
     out = console()
     out.quiet = is_json
     scenario = write(Random(SEED), datetime.now(UTC))
-    with _scratch() as folder:
-        report = _demonstrate(folder, scenario, out)
+    with tempfile.TemporaryDirectory(prefix="consumer-demo-") as folder:
+        # Started by root, the server runs as another user, which must be able to enter the folder.
+        Path(folder).chmod(0o711)
+        report = _demonstrate(Path(folder), scenario, out)
     present(report, _show, is_json=is_json)
     if report.differences:
         raise click.ClickException(f"{len(report.differences)} differences from what was expected.")
@@ -188,14 +189,6 @@ def _programs(settings: Settings, log: IO[bytes]) -> list[Program]:
         Program("receiver", ["serve", *listen, "--embedded"], environment, settings.data_dir, log),
         Program("worker", ["work", "--embedded"], environment, settings.data_dir, log),
     ]
-
-
-@contextmanager
-def _scratch() -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(prefix="consumer-demo-") as folder:
-        # Started by root, the server runs as another user, which must be able to enter the folder.
-        Path(folder).chmod(0o711)
-        yield Path(folder)
 
 
 def _show(report: DemoReport) -> None:

@@ -2,10 +2,10 @@
 
 import secrets
 import time
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
-from typing import Self
 from urllib.parse import urlsplit, urlunsplit
 
 from consumer.errors import ConsumerError
@@ -35,7 +35,7 @@ class Answer:
         return 200 <= self.status < 300
 
 
-class Sender:
+class Sender(AbstractContextManager["Sender"]):
     """One connection to a receiver, kept open between deliveries; use it as a context manager, in one thread."""
 
     def __init__(self, address: str, *, secret: str) -> None:
@@ -44,9 +44,6 @@ class Sender:
         self._connection = connection(parts.hostname or "", parts.port, timeout=TIMEOUT_SECONDS)
         self._path = urlunsplit(("", "", parts.path or "/", parts.query, ""))
         self._secret = secret
-
-    def __enter__(self) -> Self:
-        return self
 
     def __exit__(self, *_: object) -> None:
         self._connection.close()
