@@ -46,13 +46,7 @@ NAMING = (
 
 def names(duty: str) -> list[str]:
     """Return the queries of the process with this duty, by name."""
-    found = [
-        f"{folder.name}/{file.name.removesuffix('.sql')}"
-        for folder in (sql_root() / "queries").iterdir()
-        if folder.is_dir()
-        for file in folder.iterdir()
-        if file.name.endswith(".sql")
-    ]
+    found = [f"{file.parent.name}/{file.stem}" for file in (sql_root() / "queries").glob("*/*.sql")]
     return sorted(name for name in found if any(fnmatchcase(name, pattern) for pattern in QUERIES[duty]))
 
 

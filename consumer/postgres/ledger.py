@@ -6,10 +6,8 @@ from consumer.postgres.queries import query, sql_root
 
 def carried_ids() -> list[str]:
     """Return the ids of the migrations that this release carries, oldest first."""
-    files = (sql_root() / "migrations").iterdir()
-    return sorted(
-        file.name.removesuffix(".sql") for file in files if file.name.endswith(".sql") and ".rollback" not in file.name
-    )
+    files = (sql_root() / "migrations").glob("*.sql")
+    return sorted(file.stem for file in files if ".rollback" not in file.name)
 
 
 async def applied_ids(conn: Connection) -> list[str]:

@@ -5,7 +5,6 @@ import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import UTC, datetime
-from importlib.resources import as_file
 from pathlib import Path
 from socket import gethostname
 from tempfile import TemporaryDirectory
@@ -113,15 +112,15 @@ def _require_rights(backend: "_Backend", role_prefix: str) -> None:
 @contextmanager
 def _carried(role_prefix: str) -> Iterator[Any]:
     """Read this release's migrations, their roles under *role_prefix*."""
-    with as_file(sql_root() / "migrations") as folder:
-        if role_prefix == "consumer":
-            yield read_migrations(str(folder))
-            return
-        with TemporaryDirectory() as renamed:
-            for file in folder.glob("*.sql"):
-                text = ROLES.sub(rf"{role_prefix}_\1", file.read_text())
-                (Path(renamed) / file.name).write_text(text)
-            yield read_migrations(renamed)
+    folder = sql_root() / "migrations"
+    if role_prefix == "consumer":
+        yield read_migrations(str(folder))
+        return
+    with TemporaryDirectory() as renamed:
+        for file in folder.glob("*.sql"):
+            text = ROLES.sub(rf"{role_prefix}_\1", file.read_text())
+            (Path(renamed) / file.name).write_text(text)
+        yield read_migrations(renamed)
 
 
 class _Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo carries no types

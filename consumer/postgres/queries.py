@@ -1,8 +1,6 @@
 """The SQL of this package: one file under sql/queries is one query, named by its path."""
 
 from functools import cache
-from importlib.resources import files
-from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -13,10 +11,10 @@ from psycopg.rows import AsyncRowFactory
 Row = TypeVar("Row")
 
 
-def sql_root() -> Traversable:
+def sql_root() -> Path:
     """Return the folder of all SQL: inside the wheel, or beside the package in a checkout."""
-    packaged = files("consumer") / "sql"
-    return packaged if packaged.is_dir() else Path(__file__).parents[2] / "sql"
+    package = Path(__file__).parents[1]
+    return next(folder for folder in (package / "sql", package.parent / "sql") if folder.is_dir())
 
 
 @cache
