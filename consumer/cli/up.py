@@ -66,18 +66,6 @@ class UpPlan:
         """No database was configured."""
         return not has_urls(self.settings)
 
-    @property
-    def port_problems(self) -> list[str]:
-        """A sentence on each port that can't be listened on."""
-        host, ops_host = self.settings.host, self.settings.ops_host
-        workers = listen_problem(ops_host, self.ops_port + 1, "OPS_PORT")
-        found = (
-            listen_problem(host, self.settings.port, "PORT"),
-            listen_problem(ops_host, self.ops_port, "OPS_PORT"),
-            workers and f"{workers} It is OPS_PORT + 1, for the worker.",
-        )
-        return [problem for problem in found if problem]
-
 
 def _problems(settings: Settings, *, is_embedded: bool, **_: object) -> list[str]:
     problems: list[str] = []
@@ -119,12 +107,21 @@ def command(settings: Settings, *, host: str | None, port: int | None, is_embedd
 
 def _port_problems(plan: UpPlan) -> list[str]:
     """Return the ports in use, after waiting for a group that was just stopped to end."""
+    settings, ops_host = plan.settings, plan.settings.ops_host
     deadline = time.monotonic() + PREDECESSOR_SECONDS
-    while problems := plan.port_problems:
+    while True:
+        workers = listen_problem(ops_host, plan.ops_port + 1, "OPS_PORT")
+        found = (
+            listen_problem(settings.host, settings.port, "PORT"),
+            listen_problem(ops_host, plan.ops_port, "OPS_PORT"),
+            workers and f"{workers} It is OPS_PORT + 1, for the worker.",
+        )
+        problems = list(filter(None, found))
+        if not problems:
+            return []
         if time.monotonic() > deadline:
             return [*_other_up(plan), *problems]
         time.sleep(ASK_SECONDS)
-    return []
 
 
 def _other_up(plan: UpPlan) -> list[str]:

@@ -8,7 +8,7 @@ from consumer.doctor.check import Check, fail_unless, ok, warn_unless
 from consumer.effects import recorded_settings
 from consumer.errors import SettingsMismatch
 from consumer.outbox import deliveries
-from consumer.outbox.deliveries import ErrorGroup, Stats
+from consumer.outbox.deliveries import ErrorGroup
 from consumer.postgres import ledger
 from consumer.postgres.connections import Connection
 from consumer.settings.settings import ShapingSettings
@@ -50,10 +50,12 @@ async def check_queue(conn: Connection, *, workers: int | None) -> list[Check]:
     """Check pending, retrying and dead deliveries and the number of workers; None: unknown."""
     stats = await deliveries.stats(conn)
     retrying = await deliveries.errors(conn, ("retrying",), limit=GROUPS_MAX)
+    is_late = stats.oldest_due_seconds > DUE_MAX.total_seconds()
+    judge_workers = fail_unless if is_late else warn_unless
     return [
-        _judge_workers(stats, workers),
+        judge_workers(workers != 0 or not (is_late or stats.pending), "workers", connected(workers)),
         warn_unless(
-            not _is_late(stats),
+            not is_late,
             "queue",
             f"{stats.pending:,} pending, {stats.retrying:,} retrying, due for up to {stats.oldest_due_seconds:.0f} s",
         ),
@@ -73,16 +75,6 @@ def _errors(groups: Sequence[ErrorGroup]) -> str:
     return "; ".join(shown)
 
 
-def _judge_workers(stats: Stats, workers: int | None) -> Check:
-    judge = fail_unless if _is_late(stats) else warn_unless
-    is_wanted = _is_late(stats) or stats.pending > 0
-    return judge(workers != 0 or not is_wanted, "workers", connected(workers))
-
-
 def connected(workers: int | None) -> str:
     """Return the number of connected workers as text."""
     return "unknown behind a pooler" if workers is None else f"{workers} connected"
-
-
-def _is_late(stats: Stats) -> bool:
-    return stats.oldest_due_seconds > DUE_MAX.total_seconds()
