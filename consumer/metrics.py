@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from itertools import product
 from typing import Literal
 
@@ -87,9 +88,10 @@ class Metrics(Collector):
         self.retried = Counts(registry, "deliveries_retried", "Deliveries put back")
         self.buried = Counts(registry, "deliveries_buried", "Deliveries that a worker marked dead")
         self.failed = Counts(registry, "batch_failures", "Batches rolled back", error_class=ERROR_CLASSES)
-        self._receive_seconds = _histogram(registry, "receive_seconds", "Time until the answer", RECEIVE_SECONDS)
-        self._apply_seconds = _histogram(registry, "apply_seconds", "Time of a batch's transaction", APPLY_SECONDS)
-        self._batch_deliveries = _histogram(registry, "batch_deliveries", "Deliveries in a batch", BATCH_DELIVERIES)
+        histogram = partial(Histogram, namespace=NAMESPACE, registry=registry)
+        self._receive_seconds = histogram("receive_seconds", "Time until the answer", buckets=RECEIVE_SECONDS)
+        self._apply_seconds = histogram("apply_seconds", "Time of a batch's transaction", buckets=APPLY_SECONDS)
+        self._batch_deliveries = histogram("batch_deliveries", "Deliveries in a batch", buckets=BATCH_DELIVERIES)
 
     def received(self, outcome: Received, deliveries: int = 1) -> None:
         """Count deliveries that were committed, or were stored before."""
@@ -135,7 +137,3 @@ class Counts:
             bounded = (label if label in known else OTHER for label, known in zip(labels, self._known, strict=True))
             child = self._children[tuple(bounded)]
         child.inc(deliveries)
-
-
-def _histogram(registry: CollectorRegistry, name: str, text: str, buckets: tuple[float, ...]) -> Histogram:
-    return Histogram(name, text, namespace=NAMESPACE, buckets=buckets, registry=registry)

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
@@ -53,18 +52,14 @@ def command(settings: Settings, *, host: str | None, port: int | None, is_embedd
     """
     settings = replace(settings, host=host or settings.host, port=settings.port if port is None else port)
     with database(settings, "receiver", is_embedded=is_embedded) as conninfo:
-        run(partial(_receive, settings, conninfo, _verifiers(settings)), is_supervised=is_supervised)
+        run(partial(_receive, settings, conninfo), is_supervised=is_supervised)
 
 
-def _verifiers(settings: Settings) -> Mapping[str, Verifier]:
-    """Return a verifier for each source that has secrets."""
+async def _receive(settings: Settings, conninfo: str, stop: asyncio.Event) -> None:
+    """Serve until *stop* is set; then accept nothing new, answer the requests in flight and return."""
     tolerance = timedelta(seconds=settings.tolerance_seconds)
     secrets = {"stack": settings.stack_webhook_secrets, "app": settings.app_webhook_secrets}
-    return {source: Verifier(texts, tolerance) for source, texts in secrets.items() if texts}
-
-
-async def _receive(settings: Settings, conninfo: str, senders: Mapping[str, Verifier], stop: asyncio.Event) -> None:
-    """Serve until *stop* is set; then accept nothing new, answer the requests in flight and return."""
+    senders = {source: Verifier(texts, tolerance) for source, texts in secrets.items() if texts}
     access = receiver_access(settings.role_prefix)
     metrics = Metrics(EVENT_TYPES)
     outage = Outage("receiver", conninfo)
