@@ -11,7 +11,7 @@ from psycopg import errors as postgres
 from consumer.adopt.fill import FIRST, RefusedUser, fill
 from consumer.adopt.plan import AdoptPlan, make
 from consumer.cli.cells import printable
-from consumer.cli.context import as_operator, database, pass_settings, url
+from consumer.cli.context import as_operator, database, examples, pass_settings, url
 from consumer.cli.output import console, emit, json_option, table
 from consumer.errors import ConsumerError
 from consumer.postgres import session
@@ -24,7 +24,10 @@ VARIABLE = "CONSUMER_PROJECTION_SQL"
 LOCK_TIMEOUT = 1000
 
 
-@click.command(name="adopt")
+@click.command(
+    name="adopt",
+    epilog=examples("adopt --plan --write projection.sql", "adopt --grant", "adopt --fill", "adopt --undo"),
+)
 @click.option("--plan", "action", flag_value="plan", help="Change nothing; print the columns, the grants and the SQL.")
 @click.option("--grant", "action", flag_value="grant", help="Give the worker's role the grants of the plan.")
 @click.option("--fill", "action", flag_value="fill", help=f"Run the file of {VARIABLE} for all users, page by page.")
@@ -51,13 +54,6 @@ def command(
     **named: str | None,
 ) -> None:
     """Let your own tables follow the profiles.
-
-    \b
-    Examples:
-      consumer adopt --plan --write projection.sql
-      consumer adopt --grant
-      consumer adopt --fill
-      consumer adopt --undo
 
     docs/ADOPT.md explains every step.
     """
