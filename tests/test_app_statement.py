@@ -6,8 +6,8 @@ import pytest
 
 from consumer.errors import BadSettings
 from consumer.settings import app_statement
-from consumer.settings.settings import load
 from tests.support.application import STATEMENT
+from tests.support.settings import load
 
 PARAMETER = "%(user_ids)b::uuid[]"
 

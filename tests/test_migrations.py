@@ -13,7 +13,7 @@ from psycopg.conninfo import make_conninfo
 
 from consumer.postgres import ledger, migrations
 from consumer.settings.settings import ShapingSettings
-from tests.support.databases import record, rows, scratch_database
+from tests.support.databases import record, roll_back, rows, scratch_database
 from tests.support.schema import SCHEMA_FILE, dumped_schema
 
 APPLY = "import sys; from consumer.postgres import migrations; print(migrations.apply(sys.argv[1], 'consumer'))"
@@ -34,7 +34,7 @@ def test_up_down_up_leaves_what_up_leaves(bare_url: str) -> None:
     migrations.apply(bare_url, "consumer")
     once = dumped_schema(bare_url)
 
-    migrations.roll_back(bare_url, "consumer")
+    roll_back(bare_url, "consumer")
     tables_after_down = rows(bare_url, "SELECT tablename FROM pg_tables WHERE schemaname IN ('consumer', 'identity')")
     migrations.apply(bare_url, "consumer")
 
@@ -119,7 +119,7 @@ async def test_an_owner_without_superuser_rights_can_migrate_under_a_prefix_of_i
                 conn.execute("SET ROLE other_worker")
                 assert conn.execute("SELECT pending FROM consumer.queue_stats").fetchone() == (0,)
                 assert conn.execute("SELECT count(*) FROM identity.companies").fetchone() == (1,)
-            migrations.roll_back(owned, "other")
+            roll_back(owned, "other")
         finally:
             admin.execute("DROP OWNED BY plain_owner CASCADE")
             admin.execute("ALTER DATABASE consumer_owned OWNER TO CURRENT_USER")

@@ -5,7 +5,8 @@ from dataclasses import asdict
 import pytest
 
 from consumer.errors import BadSettings
-from consumer.settings.settings import Settings, load
+from consumer.settings.settings import Settings
+from tests.support.settings import load
 
 DEFAULTS = {
     "database_url": None,

@@ -6,8 +6,8 @@ from uuid import UUID
 import pytest
 
 from consumer.settings import settings
-from consumer.settings.settings import Settings, ShapingSettings, load
-from tests.support.settings import HIDDEN, URL, faults
+from consumer.settings.settings import Settings, ShapingSettings
+from tests.support.settings import HIDDEN, URL, faults, load
 
 ROOT = Path(__file__).parent.parent
 COMPANY_ID = UUID("0b8f6a3c-0000-4000-8000-000000000001")

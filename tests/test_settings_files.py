@@ -8,9 +8,9 @@ import pytest
 
 from consumer.errors import BadSettings
 from consumer.settings import settings
-from consumer.settings.settings import Settings, load
+from consumer.settings.settings import Settings
 from tests.support.processes import ROOT
-from tests.support.settings import HIDDEN, URL, faults
+from tests.support.settings import HIDDEN, URL, faults, load
 
 
 def test_a_variable_and_its_file_may_agree_but_not_differ(tmp_path: Path) -> None:

@@ -80,13 +80,9 @@ async def _receive(settings: Settings, conninfo: str, stop: asyncio.Event) -> No
             Limits(body_bytes=settings.max_body_bytes),
             metrics.refused,
         ) as port,
-        serve_ops(settings, probe, metrics, _no_tables),
+        serve_ops(settings, probe, metrics),
     ):
         log.info(logs.RECEIVER_STARTED, extra={"host": settings.host, "port": port, "sources": sorted(senders)})
         await first_of(stop, readiness.wait(conninfo, access, settings.shaping))
         await stop.wait()
     log.info(logs.RECEIVER_STOPPED)
-
-
-async def _no_tables() -> None:
-    """Return None: the receiver's role may not read the queue."""

@@ -61,16 +61,6 @@ def apply(conninfo: str, role_prefix: str) -> list[str]:
         return [migration.id for migration in pending]
 
 
-def roll_back(conninfo: str, role_prefix: str) -> list[str]:
-    """Undo every migration, newest first, and return their ids; all data is lost."""
-    with _migrator(conninfo) as backend, _carried(role_prefix) as carried:
-        backend.begin_schema()
-        applied = backend.to_rollback(carried)
-        for migration in applied:
-            backend.run(migration, "rollback")
-        return [migration.id for migration in applied]
-
-
 @contextmanager
 def _migrator(conninfo: str) -> Iterator["_Backend"]:
     with _Backend(conninfo, LEDGER) as backend:

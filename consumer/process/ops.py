@@ -20,9 +20,9 @@ from consumer.web.server import serve
 
 @asynccontextmanager
 async def serve_ops(
-    settings: Settings, probe: Probe, metrics: Metrics, tables: Callable[[], Awaitable[Tables | None]]
+    settings: Settings, probe: Probe, metrics: Metrics, tables: Callable[[], Awaitable[Tables | None]] | None = None
 ) -> AsyncIterator[None]:
-    """Serve the operator's application on OPS_PORT, if it is set, while the block runs."""
+    """Serve the operator's application on OPS_PORT, if it is set, while the block runs; a receiver has no *tables*."""
     if settings.ops_port is None:
         yield
         return

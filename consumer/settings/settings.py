@@ -143,14 +143,6 @@ class Settings:
     warnings: tuple[str, ...] = ()
 
 
-def load(environment: Mapping[str, str]) -> Settings:
-    """Read every variable; raise BadSettings that lists all problems, not only the first."""
-    settings, problems = read(environment)
-    if problems:
-        raise BadSettings(problems)
-    return settings
-
-
 def read(environment: Mapping[str, str], lines: Mapping[str, int] | None = None) -> tuple[Settings, list[str]]:
     """Read every variable, and return all problems too; with a problem the settings must not be used.
 

@@ -12,11 +12,11 @@ from consumer.web.health import Health, Probe
 from consumer.web.pages import pages
 
 
-def ops_app(probe: Probe, metrics: Metrics, tables: Callable[[], Awaitable[Tables | None]]) -> ASGIApp:
+def ops_app(probe: Probe, metrics: Metrics, tables: Callable[[], Awaitable[Tables | None]] | None) -> ASGIApp:
     """Return the operator's application: metrics, whose gauges come from *tables*, and health with reasons."""
 
     async def show(_: Request) -> Response:
-        metrics.tables = await tables()
+        metrics.tables = await tables() if tables else None
         return Response(metrics.exposition(), media_type=metrics.content_type)
 
     return pages([Route("/metrics", show), Route("/metrics/", show), *Health(probe, with_reasons=True).routes()])

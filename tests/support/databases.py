@@ -11,6 +11,7 @@ from psycopg.errors import DuplicateObject
 from psycopg.rows import dict_row
 
 from consumer.effects import recorded_settings
+from consumer.postgres import migrations
 from consumer.postgres.connections import (
     connect,
     operator_access,
@@ -112,3 +113,13 @@ def deadlocks(database_url: str) -> int:
     """Count deadlocks since the server's last crash; a session that is still open may keep its own to itself."""
     [row] = rows(database_url, "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()")
     return int(row["deadlocks"])
+
+
+def roll_back(conninfo: str, role_prefix: str) -> list[str]:
+    """Undo every migration, newest first, and return their ids; all data is lost."""
+    with migrations._migrator(conninfo) as backend, migrations._carried(role_prefix) as carried:
+        backend.begin_schema()
+        applied = backend.to_rollback(carried)
+        for migration in applied:
+            backend.run(migration, "rollback")
+        return [migration.id for migration in applied]
