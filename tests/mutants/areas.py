@@ -1,0 +1,58 @@
+"""The areas that are scored, and the one table that says which place belongs to which."""
+
+# The first that fits counts. A migration's statements are told apart by sql.py: MIGRATIONS or POLICIES.
+AREAS: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("effects", ("consumer/effects/", *(f"sql/queries/{x}/" for x in ("users", "companies", "members", "edits")))),
+    ("effects", ("sql/queries/effects/", "sql/queries/recorded_settings/", "consumer/sync.py")),
+    ("rehome", ("consumer/worker/rehome.py", "sql/queries/rehome/")),
+    ("bisection", ("consumer/worker/bisect.py",)),
+    ("loop", ("consumer/worker/loop.py",)),
+    ("migrations", ("consumer/postgres/migrations.py", "consumer/postgres/ledger.py")),
+    ("migrations", ("sql/queries/migrations/", "sql/queries/ledger/", "sql/migrations/")),
+    ("policies", ("consumer/profiles.py", "sql/queries/profiles/")),
+    ("operations", ("consumer/outbox/deliveries.py", "sql/queries/deliveries/", "sql/queries/prune/")),
+    ("operations", ("consumer/operations/", "consumer/simulator/", "sql/queries/checks/")),
+    ("outbox", ("consumer/outbox/", "consumer/worker/", "sql/queries/queue/", "sql/queries/storage/")),
+    ("intake", ("consumer/receiver/intake.py",)),
+    (
+        "receiver",
+        ("consumer/receiver/", "consumer/web/", "consumer/providers/", "consumer/events/", "sql/queries/waits/"),
+    ),
+    ("database", ("consumer/postgres/", "sql/queries/session/")),
+    ("settings", ("consumer/settings/",)),
+    ("metrics", ("consumer/metrics.py", "consumer/logs.py")),
+    ("adopt", ("consumer/adopt/", "consumer/doctor/", "consumer/cli/adopt.py", "consumer/cli/doctor.py")),
+    ("adopt", tuple(f"sql/queries/{x}/" for x in ("catalogue", "fill", "server", "isolation"))),
+    ("embedded", ("consumer/embedded/", "consumer/process/", "consumer/cli/up.py", "consumer/deadline.py")),
+    ("operations", ("consumer/cli/", "consumer/errors.py", "consumer/__main__.py")),
+    ("bench", ("bench/",)),
+)
+MIGRATIONS, POLICIES = "migrations", "policies"
+NAMES = tuple(dict.fromkeys(name for name, _ in AREAS))
+# They need programs that no test environment has.
+LEFT_OUT = ("bench/peers/",)
+
+# Tests of what no coverage sees: the statements of migrations, and modules that run in processes of their own.
+TESTS: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("sql/migrations/", ("test_migrations", "test_privileges", "test_roles", "test_tenants", "test_views")),
+    ("sql/migrations/", ("test_catalogue", "test_search", "test_effects", "test_prune", "test_edits", "test_status")),
+    ("consumer/embedded/", ("test_embedded", "test_embedded_folder", "test_up")),
+    ("consumer/process/", ("test_cli_processes", "test_up", "test_outage", "test_ops", "faults/test_processes")),
+    ("consumer/cli/", ("test_cli_processes", "test_cli_refusals", "test_up", "test_demo", "test_adopt_walk")),
+    ("consumer/__main__.py", ("test_cli_processes",)),
+    ("consumer/web/", ("test_server", "test_connection_limits", "test_http_timeouts", "test_http_limit_values")),
+    ("bench/", ("test_bench", "test_peers", "test_plans")),
+)
+
+
+def area_of(file: str) -> str:
+    """Return the area of a file."""
+    for name, prefixes in AREAS:
+        if file.startswith(prefixes):
+            return name
+    raise LookupError(f"{file} is in no area: add it to tests/mutants/areas.py.")
+
+
+def table_tests(file: str) -> list[str]:
+    """Return the test files that fit a place by the table."""
+    return [f"tests/{test}.py" for prefix, tests in TESTS if file.startswith(prefix) for test in tests]

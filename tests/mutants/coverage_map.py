@@ -1,0 +1,154 @@
+"""Which tests cover which place: recorded once for a tree, one test file after the other, and kept."""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from queue import Queue
+
+from coverage import CoverageData
+
+from tests.mutants.tree import FAILED, NOTHING_RAN, PASSED, ROOT, Tree, Unusable, tracked_files
+
+FOLDER = ROOT / ".mutants"
+# The text of a planted bug, the text of documents, and the long storm: none of them is a test of the place.
+LEFT_OUT = (
+    "tests/test_planted.py",
+    "tests/test_mutants.py",
+    "tests/test_docs.py",
+    "tests/test_house.py",
+    "tests/test_locks.py",
+    "tests/test_setup.py",
+    "tests/test_wheel.py",
+    "tests/faults/test_torture.py",
+)
+SOURCES = ("consumer/", "sql/", "bench/")
+# A change of this command changes no test.
+OWN = ("tests/mutants/", "tests/test_mutants.py")
+FILE_SECONDS = 600.0
+CONFIG = """[run]
+source = consumer, bench
+relative_files = true
+data_file = {data_file}
+disable_warnings = module-not-imported, no-data-collected, module-not-measured
+"""
+
+
+def digest(folders: Sequence[str]) -> str:
+    """Return a name for what lies under the folders now."""
+    summary = hashlib.sha256()
+    for file in tracked_files():
+        if file.startswith(tuple(folders)) and not file.startswith(OWN):
+            summary.update(file.encode() + b"\0" + (ROOT / file).read_bytes() + b"\0")
+    return summary.hexdigest()[:16]
+
+
+def files_with_tests() -> list[str]:
+    """Return the test files that may notice a mutant."""
+    return [
+        file
+        for file in tracked_files()
+        if file.startswith("tests/") and Path(file).name.startswith("test_") and file.endswith(".py")
+        if file not in LEFT_OUT
+    ]
+
+
+@dataclass(frozen=True)
+class CoverageMap:
+    """What each test did without a mutant."""
+
+    seconds: Mapping[str, float]  # of each test that passes
+    queries: Mapping[str, Sequence[str]]
+    data: Sequence[CoverageData]
+
+    @cached_property
+    def by_file(self) -> dict[str, dict[int, set[str]]]:
+        """Tests by line of each file; line 0 has those that run any line."""
+        found: dict[str, dict[int, set[str]]] = {}
+        for data in self.data:
+            for name in data.measured_files():
+                lines = found.setdefault(name, {0: set()})
+                for line, contexts in data.contexts_by_lineno(name).items():
+                    tests = {test for context in contexts if (test := context.rpartition("|")[0]) in self.seconds}
+                    lines.setdefault(line, set()).update(tests)
+                    lines[0] |= tests
+        return found
+
+    def covering(self, file: str, lines: Iterable[int]) -> set[str]:
+        """Return the tests that run any of the lines; where none does, as at the top of a module, the file's."""
+        known = self.by_file.get(file, {0: set()})
+        return {test for line in lines for test in known.get(line, ())} or known[0]
+
+
+def load(trees: Sequence[Tree], report: Callable[[str], None]) -> CoverageMap:
+    """Return the map of the present tree; record what is missing in these copies of it, all at a time."""
+    folder = FOLDER / "maps" / digest((*SOURCES, "tests/"))
+    folder.mkdir(parents=True, exist_ok=True)
+    missing = [file for file in files_with_tests() if not _record_of(folder, file).exists()]
+    if missing:
+        report(f"Recording what {len(missing)} test files cover, once for this tree.")
+    free: Queue[Tree] = Queue()
+    for tree in trees:
+        free.put(tree)
+
+    def record(file: str) -> None:
+        tree = free.get()
+        try:
+            report(f"  {file}: {_record(tree, folder, file)}")
+        finally:
+            free.put(tree)
+
+    with ThreadPoolExecutor(len(trees)) as pool:
+        try:
+            list(pool.map(record, missing))
+        except BaseException:
+            for tree in trees:
+                tree.abort()
+            raise
+    return _read(folder)
+
+
+def _record_of(folder: Path, file: str) -> Path:
+    return folder / (file.replace("/", "-") + ".json")
+
+
+def _record(tree: Tree, folder: Path, file: str) -> str:
+    target = _record_of(folder, file)
+    config, data = tree.root.parent / "coverage.ini", tree.root.parent / "coverage.data"
+    config.write_text(CONFIG.format(data_file=data))
+    data.unlink(missing_ok=True)
+    coverage = ("--cov", "--cov-context=test", f"--cov-config={config}", "--cov-report=")
+    run = tree.pytest(file, *coverage, "-W", "ignore::pytest_cov.CovReportWarning", seconds=FILE_SECONDS)
+    if run.exit_code not in (PASSED, FAILED, NOTHING_RAN):
+        raise Unusable(f"{file} can't be recorded:\n{run.output[-2000:]}")
+    if data.exists():
+        target.with_suffix(".coverage").write_bytes(data.read_bytes())
+    record = {"seconds": run.seconds, "queries": run.queries, "failed": run.failed, "is_over": run.is_over}
+    target.write_text(json.dumps({name: _plain(value) for name, value in record.items()}))
+    if run.has_passed:
+        return f"{len(run.seconds)} tests"
+    return f"{len(run.seconds)} tests; not used, because they fail without a mutant: {', '.join(run.failed) or 'all'}"
+
+
+def _plain(value: object) -> object:
+    return dict(value) if isinstance(value, Mapping) else value
+
+
+def _read(folder: Path) -> CoverageMap:
+    seconds: dict[str, float] = {}
+    queries: dict[str, list[str]] = {}
+    data = []
+    for file in files_with_tests():
+        path = _record_of(folder, file)
+        record = json.loads(path.read_text())
+        seconds |= record["seconds"]
+        for name, tests in record["queries"].items():
+            queries.setdefault(name, []).extend(test for test in tests if test in record["seconds"])
+        if path.with_suffix(".coverage").exists():
+            known = CoverageData(str(path.with_suffix(".coverage")))
+            known.read()
+            data.append(known)
+    return CoverageMap(seconds, queries, data)

@@ -1,0 +1,170 @@
+"""Whether the tests notice a mutant: first those that cover its place, then the others."""
+
+import re
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.mutants.areas import table_tests
+from tests.mutants.coverage_map import CoverageMap
+from tests.mutants.mutant import Mutant
+from tests.mutants.tree import Run, Tree, Unusable
+
+# Of one run of pytest, and the recorded seconds of the tests that are put into it: what a busy machine takes longer
+# must not pass for a mutant that hangs.
+COVERING_SECONDS, COVERING_FILL = 90.0, 45.0
+REST_SECONDS, REST_FILL = 300.0, 200.0
+CHECK_SECONDS = 60.0
+IMPORT = "import importlib, sys; importlib.import_module(sys.argv[1])"
+SCHEMA_MODULE = "tests.support.schema"
+SCHEMA_FILE = "sql/schema.sql"
+# They change rows, not what pg_dump shows of a schema, or it shows nothing of owners.
+INVISIBLE = re.compile(r"UPDATE|INSERT|DELETE|DO|WITH|ALTER FUNCTION|ALTER VIEW|ALTER TABLE \S+ OWNER")
+OBJECT = re.compile(r"\b(?:consumer|identity)\.\w+")
+NOTICED, SURVIVED, UNFIT = "noticed", "survived", "unfit"
+
+
+class OutOfTime(Exception):
+    """The whole run's time is over."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What became of a mutant."""
+
+    outcome: str
+    by: str = ""
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Judge:
+    """Plant mutants in one copy of the tree."""
+
+    tree: Tree
+    coverage: CoverageMap
+    deadline: float  # by time.monotonic()
+
+    def judge(self, mutant: Mutant) -> Verdict:
+        """Plant a mutant, run the tests, and put the file back."""
+        begun = time.monotonic()
+        texts = {mutant.file: mutant.after}
+        if mutant.is_migration:
+            schema = self._schema(mutant)
+            if schema is None or (schema == self.tree.read(SCHEMA_FILE) and not INVISIBLE.match(mutant.statement)):
+                return Verdict(UNFIT)
+            texts[SCHEMA_FILE] = schema
+        elif not self._fits(mutant):
+            return Verdict(UNFIT)
+        covering, others = self.tests(mutant)
+        noticed_by = self._noticed(texts, covering, COVERING_SECONDS, trusted=covering)
+        if noticed_by is None:
+            noticed_by = self._noticed(texts, others, REST_SECONDS, trusted=())
+        outcome = SURVIVED if noticed_by is None else NOTICED
+        return Verdict(outcome, noticed_by or "", round(time.monotonic() - begun, 1))
+
+    def tests(self, mutant: Mutant) -> tuple[list[str], list[str]]:
+        """Return the tests that cover the place and the others, each as many as there is time for."""
+        covering = self._ordered(mutant, self._covering(mutant))
+        first = list(_within(covering, self.coverage.seconds, COVERING_FILL))
+        # The laws first: they look at everything.
+        laws = [test for test in self.coverage.seconds if "/laws/" in test]
+        fastest = sorted(self.coverage.seconds, key=lambda test: self.coverage.seconds[test])
+        others = dict.fromkeys(test for test in (*laws, *covering, *fastest) if test not in set(first))
+        return first, list(_within(others, self.coverage.seconds, REST_FILL))
+
+    def _covering(self, mutant: Mutant) -> set[str]:
+        by_table = {test for file in table_tests(mutant.file) for test in self._of_file(file)}
+        if mutant.is_migration:
+            return by_table | self._of_objects(mutant.statement)
+        if mutant.is_sql:
+            return set(self.coverage.queries.get(mutant.query, ())) | self._named(f"[{mutant.query}]")
+        return self.coverage.covering(mutant.file, range(mutant.first_line, mutant.last_line + 1)) or by_table
+
+    def _of_file(self, file: str) -> list[str]:
+        return [test for test in self.coverage.seconds if test.startswith(f"{file}::")]
+
+    def _named(self, ending: str) -> set[str]:
+        return {test for test in self.coverage.seconds if test.endswith(ending)}
+
+    def _of_objects(self, statement: str) -> set[str]:
+        """Return the tests that ran a query which names an object of the statement."""
+        names = set(OBJECT.findall(statement))
+        found: set[str] = set()
+        for query, tests in self.coverage.queries.items():
+            file = self.tree.root / "sql" / "queries" / f"{query}.sql"
+            # A test may have had a query of its own.
+            if file.exists() and names & set(OBJECT.findall(file.read_text())):
+                found |= set(tests)
+        return found
+
+    def _ordered(self, mutant: Mutant, tests: Iterable[str]) -> list[str]:
+        """Tests of the place's own file come first, then the fastest."""
+        stems = {Path(mutant.file).stem.split(".")[-1], Path(mutant.file).parent.name}
+        seconds = self.coverage.seconds
+        return sorted(
+            tests, key=lambda test: (not any(stem in test.partition("::")[0] for stem in stems), seconds[test])
+        )
+
+    def _fits(self, mutant: Mutant) -> bool:
+        """Whether the module can be imported, or the server plans the query."""
+        with self.tree.changed({mutant.file: mutant.after}):
+            if mutant.is_sql:
+                planned = [f"tests/test_sql.py::test_the_server_plans_the_query[{mutant.query}]"]
+                if planned[0] not in self.coverage.seconds:
+                    return True
+                return self._run(planned, CHECK_SECONDS).has_passed
+            module = mutant.file.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+            return module.endswith("__main__") or self.tree.python("-c", IMPORT, module, seconds=CHECK_SECONDS)[0] == 0
+
+    def _schema(self, mutant: Mutant) -> str | None:
+        """Return schema.sql as the mutated migrations make it, None when they can't be applied."""
+        before = self.tree.read(SCHEMA_FILE)
+        with self.tree.changed({mutant.file: mutant.after, SCHEMA_FILE: before}):
+            exit_code, _ = self.tree.python("-m", SCHEMA_MODULE, seconds=CHECK_SECONDS)
+            return self.tree.read(SCHEMA_FILE) if exit_code == 0 else None
+
+    def _noticed(
+        self, texts: dict[str, str], tests: Sequence[str], seconds: float, *, trusted: Sequence[str]
+    ) -> str | None:
+        """Return by which test a mutant is noticed, None when by none.
+
+        A test that covers the place is believed. Any other, and a run that does not end, counts only if the same passes
+        without the mutant.
+        """
+        left = list(tests)
+        while left:
+            with self.tree.changed(texts):
+                run = self._run(left, seconds)
+            if run.has_passed:
+                return None
+            if not run.is_over or not run.failed:
+                if not self._run(left, seconds).has_passed:
+                    raise Unusable(
+                        f"These tests do not pass without a mutant within {seconds:g} s:\n{run.output[-2000:]}"
+                    )
+                return f"time-out of {len(left)} tests" if not run.is_over else f"exit code {run.exit_code}"
+            failed = run.failed[0]
+            if failed in trusted or "::" not in failed or self._run([failed], seconds).has_passed:
+                return failed
+            left = left[left.index(failed) + 1 :]
+        return None
+
+    def _run(self, tests: Sequence[str], seconds: float) -> Run:
+        left = self.deadline - time.monotonic()
+        if left < 1:
+            raise OutOfTime
+        run = self.tree.pytest("-x", tests=tests, seconds=min(seconds, left))
+        if not run.is_over and left < seconds:
+            raise OutOfTime
+        return run
+
+
+def _within(tests: Iterable[str], seconds: Mapping[str, float], fill: float) -> Iterator[str]:
+    """Yield the tests whose recorded seconds fit together."""
+    total = 0.0
+    for test in tests:
+        if total + seconds[test] <= fill:
+            total += seconds[test]
+            yield test
