@@ -1,11 +1,26 @@
-"""A time limit on waiting for work."""
+"""Limits on waiting for work: a time, or an order to stop."""
 
 import asyncio
 from collections.abc import Coroutine
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+
+
+async def first_of(stop: asyncio.Event, work: Coroutine[Any, Any, T]) -> T | None:
+    """Return the result of *work*, or cancel it as soon as *stop* is set and return None."""
+    working = asyncio.create_task(work)
+    stopping = asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        stopping.cancel()
+        working.cancel()
+    with suppress(asyncio.CancelledError):
+        return await working
+    return None
 
 
 async def within(limit: timedelta, work: Coroutine[Any, Any, T]) -> T:

@@ -10,13 +10,14 @@ import click
 
 from consumer import logs
 from consumer.cli.context import database, embedded_option, examples, pass_settings
+from consumer.deadline import first_of
 from consumer.events.registry import EVENT_TYPES
 from consumer.metrics import Metrics
 from consumer.postgres.connections import open_pool, receiver_access
 from consumer.process.ops import serve_ops
 from consumer.process.outage import Outage
 from consumer.process.readiness import Readiness
-from consumer.process.signals import first_of, run, supervised_option
+from consumer.process.signals import run, supervised_option
 from consumer.providers.standard_webhooks import Verifier
 from consumer.receiver.app import receiver_app
 from consumer.receiver.endpoint import Store

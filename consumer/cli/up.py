@@ -31,11 +31,12 @@ from consumer.cli.context import (
     url,
 )
 from consumer.cli.migrate import migrate
+from consumer.deadline import first_of
 from consumer.embedded import server as embedded
 from consumer.embedded.keeper import is_free_within, lock_file
 from consumer.process.outage import Outage
 from consumer.process.readiness import POLL_SECONDS
-from consumer.process.signals import first_of, run
+from consumer.process.signals import run
 from consumer.process.supervision import Program, supervise
 from consumer.settings.settings import Settings
 

@@ -10,6 +10,7 @@ import click
 
 from consumer import logs
 from consumer.cli.context import database, embedded_option, examples, pass_settings
+from consumer.deadline import first_of
 from consumer.errors import ConsumerError
 from consumer.events.registry import EVENT_TYPES
 from consumer.metrics import Metrics
@@ -17,7 +18,7 @@ from consumer.postgres.connections import connect, worker_access
 from consumer.process.ops import read_tables, serve_ops
 from consumer.process.outage import Outage
 from consumer.process.readiness import Readiness, not_ready_reason
-from consumer.process.signals import first_of, run, supervised_option
+from consumer.process.signals import run, supervised_option
 from consumer.settings.settings import Settings
 from consumer.worker.batch import BatchRunner, drain
 from consumer.worker.loop import Worker

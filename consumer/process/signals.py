@@ -1,13 +1,12 @@
 """Runs a process: its event loop, the signals that stop it, and the parent that it must not outlive."""
 
 import asyncio
-import contextlib
 import logging
 import os
 import signal
 import threading
 from collections.abc import Callable, Coroutine
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import click
 import uvloop
@@ -33,20 +32,6 @@ def run(work: Work[T], *, is_supervised: bool = False) -> T:
     if is_supervised:
         threading.Thread(target=_end_with_parent, name="parent-watch", daemon=True).start()
     return uvloop.run(_with_signals(work))
-
-
-async def first_of(stop: asyncio.Event, work: Coroutine[Any, Any, T]) -> T | None:
-    """Return the result of *work*, or cancel it as soon as *stop* is set and return None."""
-    working = asyncio.create_task(work)
-    stopping = asyncio.create_task(stop.wait())
-    try:
-        await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        stopping.cancel()
-        working.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        return await working
-    return None
 
 
 async def _with_signals(work: Work[T]) -> T:

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import IO
 
 from consumer import logs
+from consumer.deadline import first_of
 from consumer.errors import BadSettings
-from consumer.process.signals import first_of
 
 # The first restart comes at once, later ones more slowly; start-up included, a killed process works again within 3 s
 # (promise P7).

@@ -9,7 +9,7 @@ from datetime import timedelta
 from psycopg.errors import DeadlockDetected, ReadOnlySqlTransaction, SerializationFailure
 from tenacity import AsyncRetrying, RetryCallState, wait_random_exponential
 
-from consumer.deadline import within
+from consumer.deadline import first_of, within
 from consumer.logs import BATCH_ROLLED_BACK, WORKER_PAUSED
 from consumer.postgres import session
 from consumer.postgres.connections import Attempted, Connection, connect, enter
@@ -80,7 +80,7 @@ class Worker:
             conn = self._conn = self._conn or await self._connect()
             batch = await within(TURN_TIMEOUT, self._runner.run_once(conn))
             self.turned_at, self.trouble = time.monotonic(), None
-            if not batch.is_idle or await self._is_woken(conn, self._idle_seconds):
+            if not batch.is_idle or await first_of(self._stop, _hear(conn, self._idle_seconds)):
                 self._idle_seconds = POLL_MIN_SECONDS
             else:
                 self._idle_seconds = min(2 * self._idle_seconds, self._poll_max_seconds)
@@ -107,20 +107,8 @@ class Worker:
             await self._conn.close()
         self._conn = None
 
-    async def _is_woken(self, conn: Connection, seconds: float) -> bool:
-        """Wait that long; return True early when the intake sent a wake-up, False early when stopped."""
-        hearing = asyncio.create_task(_hear(conn, seconds))
-        stopping = asyncio.create_task(self._stop.wait())
-        await asyncio.wait({hearing, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        stopping.cancel()
-        hearing.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            return await hearing
-        return False
-
     async def _sleep(self, seconds: float) -> None:
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._stop.wait(), seconds)
+        await first_of(self._stop, asyncio.sleep(seconds))
 
     def _report_trouble(self, state: RetryCallState) -> None:
         error = _error(state)
@@ -143,6 +131,7 @@ def _pause(state: RetryCallState) -> float:
 
 
 async def _hear(conn: Connection, seconds: float) -> bool:
+    """Wait that long for a wake-up; tell whether one came."""
     async for _ in conn.notifies(timeout=seconds, stop_after=1):
         return True
     return False
