@@ -10,6 +10,9 @@ from psycopg import AsyncConnection
 from consumer.postgres.connections import Connection
 from consumer.postgres.queries import query
 
+# The parameters of storage/put: one array for each of the first fields of Delivery.
+COLUMNS = ("sources", "message_ids", "event_types", "user_ids", "team_ids", "occurred_ats", "verified_bys", "bodies")
+
 
 class Delivery(NamedTuple):
     """One verified message; with an error code it is dead from the start."""
@@ -28,20 +31,8 @@ class Delivery(NamedTuple):
 
 async def put(conn: AsyncConnection[Any], deliveries: Sequence[Delivery]) -> int:
     """Store and queue usable deliveries; return how many were new. A repeat of a stored id changes nothing."""
-    cursor = await conn.execute(
-        query("storage/put"),
-        {
-            "sources": [delivery.source for delivery in deliveries],
-            "message_ids": [delivery.message_id for delivery in deliveries],
-            "event_types": [delivery.event_type for delivery in deliveries],
-            "user_ids": [delivery.user_id for delivery in deliveries],
-            "team_ids": [delivery.team_id for delivery in deliveries],
-            "occurred_ats": [delivery.occurred_at for delivery in deliveries],
-            "verified_bys": [delivery.verified_by for delivery in deliveries],
-            "bodies": [delivery.body for delivery in deliveries],
-        },
-    )
-    return cursor.rowcount
+    columns = {name: [delivery[place] for delivery in deliveries] for place, name in enumerate(COLUMNS)}
+    return (await conn.execute(query("storage/put"), columns)).rowcount
 
 
 async def put_dead(conn: Connection, delivery: Delivery) -> int:
