@@ -7,10 +7,11 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from dataclasses import astuple, dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from consumer.errors import EmbeddedServerError
 
@@ -96,12 +97,11 @@ def lock_file(path: Path, operation: int = fcntl.LOCK_EX) -> BinaryIO:
 def try_lock_file(path: Path) -> BinaryIO | None:
     """Return a file that holds the flock alone, None when another process holds it."""
     file = open_private(path)
-    try:
+    with suppress(BlockingIOError):
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        file.close()
-        return None
-    return file
+        return file
+    file.close()
+    return None
 
 
 def is_free_within(path: Path, seconds: float) -> bool:
@@ -134,11 +134,7 @@ def spawn(
     with open_private(installation.log) as log:
         return subprocess.Popen(  # noqa: S603  The program is one of PostgreSQL's own.
             [installation.binaries / program, *arguments],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            cwd="/",
-            env=_environment(),
+            **_surroundings(log),
             user=installation.uid if is_other else None,
             group=installation.gid if is_other else None,
             extra_groups=[] if is_other else None,
@@ -159,11 +155,7 @@ def ensure(installation: Installation) -> bool:
     with open_private(installation.log) as log:
         made = subprocess.run(  # noqa: S603  This module; it returns when its detached child holds the keeper's lock.
             [sys.executable, "-m", "consumer.embedded.keeper", *map(str, astuple(installation))],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            cwd="/",
-            env={**_environment(), "PYTHONPATH": str(Path(__file__).parents[2])},
+            **_surroundings(log, PYTHONPATH=str(Path(__file__).parents[2])),
             check=False,
         )
     if made.returncode != 0:
@@ -171,8 +163,11 @@ def ensure(installation: Installation) -> bool:
     return True
 
 
-def _environment() -> dict[str, str]:
-    return {"LC_ALL": "C", **{name: os.environ[name] for name in ENVIRONMENT_NAMES if name in os.environ}}
+def _surroundings(log: BinaryIO, **variables: str) -> dict[str, Any]:
+    """Return the options of a process that has only a log and the variables that it needs."""
+    inherited = {name: os.environ[name] for name in ENVIRONMENT_NAMES if name in os.environ}
+    environment = {"LC_ALL": "C", **inherited, **variables}
+    return {"stdin": subprocess.DEVNULL, "stdout": log, "stderr": log, "cwd": "/", "env": environment}
 
 
 def keep(installation: Installation) -> None:
