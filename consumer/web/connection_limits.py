@@ -34,7 +34,7 @@ class LimitedConnection(Protocol):
 
 @dataclass(slots=True)
 class ConnectionLimiter:
-    """One server's limits and connections; those that were answered last come last."""
+    """One server's limits and connections; a connection moves to the end with each answer."""
 
     limits: Limits
     refused: Callable[[str], None]
@@ -47,11 +47,3 @@ class ConnectionLimiter:
             idlest = next(connection for connection in self.connections if connection.is_waiting)
             idlest.transport.close()
             self.refused("too_many_connections")
-
-    def answered(self, connection: LimitedConnection) -> None:
-        """Move a connection behind all that have been idle longer."""
-        self.connections.move_to_end(connection)
-
-    def forget(self, connection: LimitedConnection) -> None:
-        """Remove a closed connection."""
-        self.connections.pop(connection, None)

@@ -82,7 +82,7 @@ class LimitedProtocol(HttpToolsProtocol):
         """Forget the connection."""
         self._stop_timer()
         self.resume_writing()
-        self.limiter.forget(self)
+        self.limiter.connections.pop(self, None)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -156,7 +156,7 @@ class LimitedProtocol(HttpToolsProtocol):
         self.unanswered = max(0, self.unanswered - 1)
         if self.transport.is_closing():
             return
-        self.limiter.answered(self)
+        self.limiter.connections.move_to_end(self)
         if self.pipeline:
             # The parent class reads on after every answer: without a pause, requests would queue without end.
             self.flow.pause_reading()
