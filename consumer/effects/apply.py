@@ -48,7 +48,10 @@ async def apply(conn: Connection, claimed: Sequence[Claimed], projection_sql: by
     about_users = [seq for seq in by_fact.of(*ABOUT_USERS) if seq in by_fact.user_ids]
     # The mirror comes first, because its rows are the users' locks.
     mirrored = await users.mirror(conn, about_users) if about_users else MirrorResult()
-    removed = await _forget(conn, about_users, mirrored.deleted) if mirrored.deleted else ChangedProfiles()
+    removed = ChangedProfiles()
+    if mirrored.deleted:
+        removed = await users.forget(conn, about_users, mirrored.deleted)
+        await edits.forget(conn, mirrored.deleted)
     edited = await edits.fold_edits(conn, by_fact.of(Fact.EDIT)) if by_fact.of(Fact.EDIT) else FoldResult()
     folded, moved = await _fold_teams(conn, by_fact, mirrored)
     applied = {*edited.applied, *folded.applied}
@@ -76,12 +79,6 @@ def _by_fact(claimed: Sequence[Claimed]) -> ByFact:
         if known and fact is Fact.OWN:
             own[known.effect].append(delivery.seq)
     return ByFact(seqs, {delivery.seq: delivery.user_id for delivery in claimed if delivery.user_id}, own)
-
-
-async def _forget(conn: Connection, seqs: Sequence[int], deleted: Sequence[UUID]) -> ChangedProfiles:
-    removed = await users.forget(conn, seqs, deleted)
-    await edits.forget(conn, deleted)
-    return removed
 
 
 async def _fold_teams(conn: Connection, by_fact: ByFact, mirrored: MirrorResult) -> tuple[FoldResult, Sequence[UUID]]:

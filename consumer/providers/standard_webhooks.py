@@ -47,7 +47,10 @@ class Verifier:
         *headers* are ASGI's, duplicates included. The age is judged in whole seconds, both limits inclusive.
         """
         id_text, timestamp_text, signature_text = _signed_headers(headers)
-        message_id = _message_id(id_text)
+        if len(id_text) > MESSAGE_ID_CHARACTERS_MAX or not id_text.isascii():
+            text = f"A message id has at most {MESSAGE_ID_CHARACTERS_MAX} ASCII characters."
+            raise BadSignature("bad_message_id", text)
+        message_id = id_text.decode()
         signed_at = self._signed_at(timestamp_text, int(now.timestamp()))
         signatures = signature_text.split(b" ")
         for key in self._keys:
@@ -116,12 +119,6 @@ def _signed_headers(headers: Iterable[tuple[bytes, bytes]]) -> tuple[bytes, byte
     if not all(signed):
         raise BadSignature("missing_header", "A message needs an id, a timestamp and a signature header.")
     return signed
-
-
-def _message_id(text: bytes) -> str:
-    if len(text) > MESSAGE_ID_CHARACTERS_MAX or not text.isascii():
-        raise BadSignature("bad_message_id", f"A message id has at most {MESSAGE_ID_CHARACTERS_MAX} ASCII characters.")
-    return text.decode()
 
 
 def _keys(secrets: Sequence[str]) -> tuple[_Key, ...]:
