@@ -73,7 +73,7 @@ judged AS (
         f.user_id,
         w.user_id IS NOT NULL
         AND (
-            f.joined_at = m.joined_at
+            coalesce(f.joined_at = m.joined_at, FALSE)
             OR f.join_version || f.removal_version IN (m.join_version, m.removal_version)
         ) AS is_applied,
         f.join_version <> '' AND f.join_version < m.join_version
