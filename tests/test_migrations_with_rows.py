@@ -1,0 +1,217 @@
+"""Each migration on a database that holds rows: what it keeps, what it derives, and what its rollback gives back."""
+
+import asyncio
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import psycopg
+import pytest
+from psycopg.conninfo import make_conninfo
+
+from consumer.postgres.connections import connect, transaction, worker_access
+from consumer.worker import rehome
+from tests.batches import every, one
+from tests.releases import IDS, fill, migrate, stored, undo
+from tests.schema import SCHEMA_FILE, dumped_schema
+from tests.support import apply_next, plain_owner, rows, scratch_database
+from tests.test_worker import drain_all, worker
+
+ALL = len(IDS)
+NUMBERS = range(1, ALL + 1)
+
+
+def number(user_id: UUID | None) -> int | None:
+    return user_id.int if user_id else None
+
+
+@pytest.fixture
+def old_url(server_url: str) -> Iterator[str]:
+    with scratch_database(server_url, "consumer_old") as url:
+        yield url
+
+
+@pytest.fixture(params=["superuser", "plain owner"])
+def migrator_url(old_url: str, request: pytest.FixtureRequest) -> Iterator[str]:
+    """The conninfo of a superuser, then of an owner that row-level security is forced on."""
+    if request.param == "superuser":
+        yield old_url
+        return
+    with plain_owner(old_url) as owner_url:
+        yield owner_url
+
+
+def admin(url: str) -> str:
+    return make_conninfo(url, user="postgres")
+
+
+@pytest.mark.parametrize("count", NUMBERS, ids=IDS)
+def test_a_migration_keeps_every_row_and_its_rollback_gives_schema_and_rows_back(old_url: str, count: int) -> None:
+    migrate(old_url, count - 1)
+    fill(old_url, count - 1)
+    before, schema = stored(old_url), dumped_schema(old_url)
+
+    assert migrate(old_url, count) == [IDS[count - 1]]
+    assert stored(old_url, before) == before
+    migrated = dumped_schema(old_url)
+    if count > 1:
+        undo(old_url, IDS[count - 1])
+
+        assert dumped_schema(old_url) == schema
+        assert stored(old_url) == before
+        assert migrate(old_url, count) == [IDS[count - 1]]
+        assert dumped_schema(old_url) == migrated
+
+
+@pytest.mark.parametrize("count", NUMBERS, ids=IDS)
+def test_from_each_release_with_rows_to_the_present_one(migrator_url: str, count: int) -> None:
+    migrate(migrator_url, count)
+    fill(admin(migrator_url), count)
+    before = stored(admin(migrator_url))
+
+    assert migrate(migrator_url) == IDS[count:]
+
+    assert stored(admin(migrator_url), before) == before
+    assert dumped_schema(admin(migrator_url)) == SCHEMA_FILE.read_text()
+    assert migrate(migrator_url) == []
+    states = every(admin(migrator_url), "consumer.deliveries", "message_id, state, outcome, attempts, error")
+    assert states == [
+        ("app_6", "done", "stale", 0, None),
+        ("msg_1", "done", "applied", 0, None),
+        ("msg_2", "pending", None, 0, None),
+        ("msg_3", "retrying", None, 3, "UniqueViolation"),
+        ("msg_4", "dead", None, 1, "$: not JSON"),
+        ("msg_5", "done", "discarded", 0, "forged"),
+        ("msg_7", "pending", None, 0, None),
+    ]
+    depth = one(admin(migrator_url), "consumer.queue_stats", "pending, retrying, dead, done")
+    assert depth == (3 if count >= 3 else 2, 1, 1, 3)
+
+
+@pytest.mark.parametrize("count", NUMBERS, ids=IDS)
+def test_what_waited_in_an_earlier_release_is_applied_by_the_present_one(old_url: str, count: int) -> None:
+    migrate(old_url, count)
+    fill(old_url, count)
+    migrate(old_url)
+
+    assert drain_all(old_url, worker()) == 2
+
+    pending = "SELECT full_name, search_name, role_type, department FROM identity.profiles WHERE user_id = %s"
+    with psycopg.connect(old_url) as conn:
+        found = conn.execute(pending, [UUID(int=21)]).fetchone()
+        conn.execute("UPDATE consumer.failures SET next_attempt_at = now() WHERE state = 'retrying'")
+    assert found == ("José Łuk", "jose luk", "captain", "Nowhere")
+    assert drain_all(old_url, worker()) == 1
+    if count >= 2:
+        # The deletion is older than the one that is known.
+        third = one(old_url, "identity.profiles", "full_name, deleted_at", "user_id::text LIKE '%0003'")
+        assert third[0] == "Deleted user"
+    assert one(old_url, "identity.companies", "name", "id::text LIKE '%0016'") == ("Late",)
+
+
+@pytest.mark.parametrize("count", range(2, 5))
+def test_0003_and_0004_begin_with_nothing_derived(old_url: str, count: int) -> None:
+    migrate(old_url, count - 1)
+    fill(old_url, count - 1)
+    migrate(old_url, count)
+
+    if count == 3:
+        assert {version for (version,) in every(old_url, "identity.companies", "version")} == {""}
+        sources = every(old_url, "identity.stack_user_profiles", "source_company_id")
+        assert sources == [(None,)] * 8
+    new = {2: ["identity.profiles"], 3: ["consumer.memberships", "consumer.rehome"], 4: ["consumer.edits"]}[count]
+    assert [every(old_url, table, "1") for table in new] == [[]] * len(new)
+
+
+GUESTS = {(11, 5), (11, 6), (13, 1), (13, 6), (13, 9)}
+
+
+@pytest.mark.parametrize("before", [3, 4])
+def test_0005_marks_guests_and_folds_names(migrator_url: str, before: int) -> None:
+    migrate(migrator_url, before)
+    fill(admin(migrator_url), before)
+
+    migrate(migrator_url, 5)
+
+    url = admin(migrator_url)
+    members = every(url, "identity.company_members", "company_id, user_id, is_guest")
+    assert {(number(team), number(user)) for team, user, is_guest in members if is_guest} == GUESTS
+    assert len(members) == 9
+    keys = {number(team): key for team, key in every(url, "identity.companies", "id, guest_key")}
+    assert len(set(keys.values())) == 4
+    visited: dict[int, list[UUID] | None] = {
+        user: sorted(keys[team] for team, guest in GUESTS if guest == user) or None for user in (1, 2, 3, 4, 5, 6, 7, 9)
+    }
+    mirrored = every(url, "identity.stack_user_profiles", "stack_user_id, guest_keys")
+    assert {number(user): found for user, found in mirrored} == visited
+    profiles = every(url, "identity.profiles", "user_id, guest_keys, search_name")
+    assert {number(user): found for user, found, _ in profiles} == {n: visited[n] for n in (1, 3, 4, 5, 6, 7)}
+    assert [name for *_, name in profiles] == [
+        "jose lukasz strasse",
+        "deleted user",
+        "e" * 256,
+        "homeless",
+        "two guest",
+        "fine",
+    ]
+    forced = rows(url, "SELECT relname FROM pg_class WHERE relforcerowsecurity AND relkind = 'r' ORDER BY 1")
+    assert [row["relname"] for row in forced] == [
+        "companies",
+        "company_members",
+        "profile_audit",
+        "profiles",
+        "stack_user_profiles",
+    ]
+
+
+def test_0006_answers_for_deliveries_that_were_there_before(old_url: str) -> None:
+    migrate(old_url, 5)
+    fill(old_url, 5)
+    migrate(old_url, 6)
+
+    names = "ARRAY['app_6', 'msg_1', 'msg_2', 'none']"
+    answers = rows(
+        old_url, f"SELECT message_id, state, profile ->> 'full_name' AS name FROM consumer.app_deliveries({names})"
+    )
+    assert answers == [{"message_id": "app_6", "state": "done", "name": "José Łukasz Straße"}]
+
+
+def test_0007_prunes_an_audit_that_was_there_before(old_url: str) -> None:
+    migrate(old_url, 6)
+    fill(old_url, 6)
+    migrate(old_url, 7)
+
+    assert one(old_url, "consumer.settings", "audited_since") == (None,)
+    with psycopg.connect(old_url) as conn:
+        removed = conn.execute("SELECT removed FROM identity.prune_audit('2026-11-03 12:00', '10 days')").fetchone()
+    assert removed == (2,)
+    assert every(old_url, "identity.profile_audit", "message_id") == [("app_6",)]
+
+
+def test_a_company_that_was_half_rehomed_is_finished_by_the_present_release(old_url: str) -> None:
+    migrate(old_url, 3)
+    fill(old_url, 3)
+    with psycopg.connect(old_url) as conn:
+        conn.execute("UPDATE consumer.rehome SET due_at = now()")
+        conn.execute("UPDATE identity.stack_user_profiles SET company_id = NULL WHERE stack_user_id::text LIKE '%0007'")
+    migrate(old_url)
+
+    async def page() -> Any:
+        access = worker_access("consumer")
+        async with await connect(old_url, access) as conn, transaction(conn, access):
+            await apply_next(conn, 10)
+            return await rehome.run_page(conn, lambda _: timedelta(0))
+
+    assert asyncio.run(page()) == (1, [], False)
+    assert one(old_url, "identity.profiles", "company_id", "user_id::text LIKE '%0007'") == (UUID(int=10),)
+    assert not every(old_url, "consumer.rehome", "id")
+
+
+def test_another_prefix_reaches_every_role_of_a_migration_with_rows(old_url: str) -> None:
+    migrate(old_url, 4, "other")
+    fill(old_url, 4)
+    migrate(old_url, role_prefix="other")
+
+    assert "consumer_worker" not in dumped_schema(old_url).replace("other_", "")
+    assert dumped_schema(old_url).replace("other_", "consumer_") == SCHEMA_FILE.read_text()
