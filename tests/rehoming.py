@@ -1,0 +1,83 @@
+"""Re-homing for tests: one page at a time, with people whose ids are their order."""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import AsyncExitStack, contextmanager
+from datetime import timedelta
+from uuid import UUID
+
+import psycopg
+
+from consumer.outbox.storage import Delivery
+from consumer.postgres.connections import Connection, connect, transaction
+from consumer.worker import rehome
+from consumer.worker.rehome import PageResult
+from tests.batches import ACCESS, FIRST, crew, every, in_batches, member, user
+
+PAGE = 3
+DELAY = timedelta(hours=5)
+LOWEST, HIGHEST = UUID(int=0), UUID(int=2**128 - 1)
+MIRROR = "identity.stack_user_profiles"
+QUEUE = "company_id, next_user_id, last_user_id, attempts"
+
+
+def person(number: int) -> UUID:
+    return UUID(int=number << 64)
+
+
+def turn(url: str, page_size: int = PAGE, asked: list[int] | None = None) -> PageResult | None:
+    """Re-home one page; *asked* takes the attempts that a delay is asked for."""
+
+    def delay(attempts: int) -> timedelta:
+        if asked is not None:
+            asked.append(attempts)
+        return DELAY
+
+    async def run() -> PageResult | None:
+        async with await connect(url, ACCESS) as conn, transaction(conn, ACCESS):
+            return await rehome.run_page(conn, delay, page_size)
+
+    return asyncio.run(run())
+
+
+def turns(url: str, page_size: int = PAGE) -> list[PageResult]:
+    found = []
+    while result := turn(url, page_size):
+        found.append(result)
+    return found
+
+
+def at_home(n: int, team_id: UUID = FIRST) -> list[Delivery]:
+    return [user(n, person(n)), member("created", n, team_id, person(n))]
+
+
+def homeless(url: str) -> list[int]:
+    return [user_id.int >> 64 for (user_id,) in every(url, MIRROR, "stack_user_id", "company_id IS NULL")]
+
+
+def delete_seven(url: str) -> str:
+    """Put seven users into a company and delete it; return the conninfo."""
+    in_batches(url, [each for n in range(1, 8) for each in at_home(n)])
+    in_batches(url, [crew("deleted", 99)])
+    return url
+
+
+def change(url: str, statement: str) -> None:
+    with psycopg.connect(url) as conn:
+        conn.execute(statement)
+
+
+@contextmanager
+def held(url: str, *numbers: int) -> Iterator[None]:
+    """Hold users as a foreign transaction would."""
+    with psycopg.connect(url) as foreign:
+        users = [person(n) for n in numbers]
+        foreign.execute(f"SELECT FROM {MIRROR} WHERE stack_user_id = ANY(%s) FOR UPDATE", [users])
+        yield
+
+
+async def begun(stack: AsyncExitStack, url: str) -> Connection:
+    """Return another worker's connection, inside a transaction that ends with the stack."""
+    conn = await stack.enter_async_context(await connect(url, ACCESS))
+    await stack.enter_async_context(transaction(conn, ACCESS))
+    return conn
