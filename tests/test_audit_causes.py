@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from consumer.outbox.storage import Delivery
-from tests.batches import (
+from tests.support.batches import (
     ALL_FIELDS,
     DEFAULT,
     FIRST,
@@ -127,14 +127,14 @@ NAME, ROLE, END = ["full_name"], ["role_type"], ["deleted_at"]
         pytest.param([user(1)], [user(2, last_active_at_millis=millis(1)), user(0)], [], id="no news is no row"),
     ],
 )
-def test_the_audit_names_the_delivery_that_made_the_change(
+async def test_the_audit_names_the_delivery_that_made_the_change(
     emptied: str, before: list[Delivery], batch: list[Delivery], expected: list[tuple[object, ...]]
 ) -> None:
     if before:
-        in_batches(emptied, before)
+        await in_batches(emptied, before)
     count = len(audited(emptied))
 
-    in_batches(emptied, batch)
+    await in_batches(emptied, batch)
 
     assert audited_by(emptied, count, batch) == [tuple(row) for row in expected]
 
@@ -165,13 +165,13 @@ IMAGE: dict[str, Any] = {
         ({"server_metadata": {"company_id": str(FIRST)}}, {"company_id": str(FIRST)}),
     ],
 )
-def test_each_field_is_imaged_and_moves_updated_at_and_leaves_created_at(
+async def test_each_field_is_imaged_and_moves_updated_at_and_leaves_created_at(
     emptied: str, data: dict[str, Any], changed: dict[str, object]
 ) -> None:
-    in_batches(emptied, [crew("created", 0)], [user(1)])
+    await in_batches(emptied, [crew("created", 0)], [user(1)])
     created_at, updated_at = one(emptied, "identity.profiles", "created_at, updated_at")
 
-    in_batches(emptied, [user(2, **data)])
+    await in_batches(emptied, [user(2, **data)])
 
     assert audited(emptied, "operation, changed_fields, previous_values, new_values") == [
         ("created", ALL_FIELDS, None, IMAGE),
@@ -181,8 +181,8 @@ def test_each_field_is_imaged_and_moves_updated_at_and_leaves_created_at(
     assert one(emptied, "identity.profiles", "updated_at")[0] > updated_at
 
 
-def test_a_move_shows_neither_company_the_other(emptied: str) -> None:
-    in_batches(emptied, [crew("created", 0)], [crew("created", 0, SECOND)], [user(1, **HOME)], [
+async def test_a_move_shows_neither_company_the_other(emptied: str) -> None:
+    await in_batches(emptied, [crew("created", 0)], [crew("created", 0, SECOND)], [user(1, **HOME)], [
         user(2, display_name="B", server_metadata={"company_id": str(SECOND)})
     ])  # fmt: skip
 
@@ -204,14 +204,14 @@ def test_a_move_shows_neither_company_the_other(emptied: str) -> None:
         ([edit(2, role_type="member")], "role_type", False),
     ],
 )
-def test_times_and_guest_keys_are_written_without_moving_updated_at(
+async def test_times_and_guest_keys_are_written_without_moving_updated_at(
     emptied: str, batch: list[Delivery], columns: str, is_written: bool
 ) -> None:
-    in_batches(emptied, [member("created", 0)], [user(1)])
+    await in_batches(emptied, [member("created", 0)], [user(1)])
     before = one(emptied, "identity.profiles", "updated_at, created_at")
     stored = one(emptied, "identity.profiles", f"xmin::text, {columns}")
 
-    in_batches(emptied, batch)
+    await in_batches(emptied, batch)
 
     after = one(emptied, "identity.profiles", f"xmin::text, {columns}")
     assert [old != new for old, new in zip(stored, after, strict=True)] == [is_written, is_written]
@@ -219,8 +219,8 @@ def test_times_and_guest_keys_are_written_without_moving_updated_at(
     assert not [row for row in audited(emptied)[1:] if not row[0].startswith("signed")]
 
 
-def test_a_profile_and_a_mirror_row_carry_the_same_guest_keys_in_order(emptied: str) -> None:
-    in_batches(
+async def test_a_profile_and_a_mirror_row_carry_the_same_guest_keys_in_order(emptied: str) -> None:
+    await in_batches(
         emptied, [user(1)], [member("created", n, team_id) for n, team_id in enumerate((FIRST, SECOND, DEFAULT))]
     )
 

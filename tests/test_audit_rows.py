@@ -1,6 +1,5 @@
 """Audit rows of sign-ins, of removed profiles and of re-homed users."""
 
-import asyncio
 from typing import Any
 
 import psycopg
@@ -8,7 +7,7 @@ import pytest
 
 from consumer.outbox.storage import Delivery
 from consumer.settings.settings import DeletePolicy, ShapingSettings
-from tests.batches import (
+from tests.support.batches import (
     ALL_FIELDS,
     FIRST,
     OTHER,
@@ -23,33 +22,33 @@ from tests.batches import (
     member,
     millis,
     one,
-    rehome_all,
     signed,
     user,
 )
-from tests.support import record, rows
+from tests.support.databases import record, rows
+from tests.support.effects import rehomed
 
 HOME: dict[str, Any] = {"server_metadata": {"company_id": str(FIRST)}}
 
 
 @pytest.mark.parametrize("verb", ["in", "out"])
-def test_each_sign_in_has_a_row_of_its_own_under_the_home_company(emptied: str, verb: str) -> None:
+async def test_each_sign_in_has_a_row_of_its_own_under_the_home_company(emptied: str, verb: str) -> None:
     first, second = signed(verb, 5, signed_in_at_millis=millis(1)), signed(verb, 3, OTHER)
-    in_batches(emptied, [member("created", 0)], [user(1)])
+    await in_batches(emptied, [member("created", 0)], [user(1)])
 
-    in_batches(emptied, [first, second, signed(verb, 4)])
+    await in_batches(emptied, [first, second, signed(verb, 4)])
     with psycopg.connect(emptied) as conn:
         conn.execute("DELETE FROM consumer.outcomes")
         conn.execute("INSERT INTO consumer.pending (seq) SELECT seq FROM consumer.outbox")
-    in_batches(emptied, [user(9)])
+    await in_batches(emptied, [user(9)])
 
     found = audited(emptied, "operation, user_id, company_id, changed_fields, previous_values, new_values")[1:]
     row: tuple[Any, ...] = (f"signed_{verb}", USER, FIRST, [], None, None)
     assert found == [row, row, (f"signed_{verb}", OTHER, None, [], None, None)]
 
 
-def test_sign_ins_received_before_the_audit_begins_are_not_audited(emptied: str) -> None:
-    in_batches(emptied, [user(1)])
+async def test_sign_ins_received_before_the_audit_begins_are_not_audited(emptied: str) -> None:
+    await in_batches(emptied, [user(1)])
     with psycopg.connect(emptied) as conn:
         conn.execute("UPDATE consumer.settings SET audited_since = now()")
         insert = """
@@ -63,7 +62,13 @@ def test_sign_ins_received_before_the_audit_begins_are_not_audited(emptied: str)
         """
         conn.execute(insert, [USER])
 
-    assert in_batches(emptied, [], [user(2), user(3), user(4)])[0] == ["unchanged"]
+    await in_batches(emptied, [user(2), user(3), user(4)])
+
+    audited_ids = {message_id for _, message_id in audited(emptied)}
+    assert {"at -00:00:00.000001", "at 00:00:00", "at 00:00:00.000001"} & audited_ids == {
+        "at 00:00:00",
+        "at 00:00:00.000001",
+    }
 
 
 @pytest.mark.parametrize(
@@ -75,13 +80,13 @@ def test_sign_ins_received_before_the_audit_begins_are_not_audited(emptied: str)
         ("anonymise", [gone(4), gone(2)], [("deleted", "b")]),
     ],
 )
-def test_a_removed_profile_is_audited_by_its_oldest_deletion(
+async def test_a_removed_profile_is_audited_by_its_oldest_deletion(
     emptied: str, policy: DeletePolicy, batch: list[Delivery], expected: list[tuple[str, str]]
 ) -> None:
-    asyncio.run(record(emptied, ShapingSettings(delete_policy=policy)))
-    in_batches(emptied, [crew("created", 0)], [user(1, **HOME)], [user(1, OTHER)])
+    await record(emptied, ShapingSettings(delete_policy=policy))
+    await in_batches(emptied, [crew("created", 0)], [user(1, **HOME)], [user(1, OTHER)])
 
-    in_batches(emptied, batch)
+    await in_batches(emptied, batch)
 
     assert [(operation, letter) for operation, *_, letter in audited_by(emptied, 2, batch)] == expected
     if policy == "hard":
@@ -93,13 +98,13 @@ def test_a_removed_profile_is_audited_by_its_oldest_deletion(
     assert one(emptied, "identity.profiles", "deleted_at", f"user_id = '{OTHER}'") == (None,)
 
 
-def test_a_rehomed_user_is_audited_by_what_deleted_the_company(emptied: str) -> None:
+async def test_a_rehomed_user_is_audited_by_what_deleted_the_company(emptied: str) -> None:
     end = crew("deleted", 3)
-    in_batches(
+    await in_batches(
         emptied, [member("created", 0, user_id=each) for each in (USER, OTHER)], [user(1), user(1, OTHER)], [end]
     )
 
-    rehome_all(emptied)
+    await rehomed(emptied)
 
     found = audited(emptied, "operation, user_id, company_id, source, message_id")[2:]
     assert found == [("updated", each, FIRST, "stack", end.message_id) for each in (USER, OTHER)]

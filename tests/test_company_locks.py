@@ -13,8 +13,8 @@ from consumer.outbox.storage import Delivery
 from consumer.postgres.connections import Connection, connect, operator_access, transaction
 from consumer.settings.settings import ShapingSettings
 from consumer.worker import rehome
-from tests import model
-from tests.batches import (
+from tests.support import model
+from tests.support.batches import (
     ACCESS,
     DEFAULT,
     FIRST,
@@ -29,14 +29,14 @@ from tests.batches import (
     may,
     member,
     one,
-    rehome_all,
     signed,
     user,
 )
-from tests.factories import team
-from tests.support import apply_next, put, record, rows
-from tests.test_homes import held_apart
-from tests.test_worker import run_once, worker
+from tests.support.databases import record, rows
+from tests.support.effects import held_apart, rehomed
+from tests.support.factories import team
+from tests.support.outbox import apply_next, put
+from tests.support.worker import run_once, worker
 
 SHARED, EXCLUSIVE = "ShareLock", "ExclusiveLock"
 LOCKS = """
@@ -53,7 +53,7 @@ def locks(url: str, *, granted: bool = True) -> dict[int, str]:
     return {row["stripe"]: row["mode"] for row in rows(url, LOCKS.format(granted))}
 
 
-def locked(url: str, batch: list[Delivery]) -> dict[int, str]:
+async def locked(url: str, batch: list[Delivery]) -> dict[int, str]:
     async def apply() -> dict[int, str]:
         async with await connect(url, ACCESS) as conn:
             await put(conn, batch)
@@ -61,7 +61,7 @@ def locked(url: str, batch: list[Delivery]) -> dict[int, str]:
                 await apply_next(conn, len(batch))
                 return await asyncio.to_thread(locks, url)
 
-    return asyncio.run(apply())
+    return await apply()
 
 
 def named(second: float, team_id: UUID, user_id: UUID = USER) -> Delivery:
@@ -111,37 +111,39 @@ TWIN = UUID(int=FIRST.int + 256)
         ),
     ],
 )
-def test_a_batch_locks_what_it_makes_or_deletes_alone_and_shares_what_it_refers_to(
+async def test_a_batch_locks_what_it_makes_or_deletes_alone_and_shares_what_it_refers_to(
     emptied: str, before: list[Delivery], batch: list[Delivery], expected: dict[int, str]
 ) -> None:
-    in_batches(emptied, *([each] for each in before))
+    await in_batches(emptied, *([each] for each in before))
 
-    assert locked(emptied, batch) == expected
+    assert await locked(emptied, batch) == expected
 
 
 @pytest.mark.parametrize("batch", [[user(1)], [crew("created", 1)], [edit(1, role_type="x")], [gone(1)]])
-def test_whoever_may_get_a_home_shares_the_default_company(emptied: str, batch: list[Delivery]) -> None:
-    asyncio.run(record(emptied, ShapingSettings(default_company_id=DEFAULT)))
+async def test_whoever_may_get_a_home_shares_the_default_company(emptied: str, batch: list[Delivery]) -> None:
+    await record(emptied, ShapingSettings(default_company_id=DEFAULT))
 
-    assert locked(emptied, batch)[10] == SHARED
+    assert (await locked(emptied, batch))[10] == SHARED
 
 
-def test_a_page_shares_all_that_its_users_refer_to(emptied: str) -> None:
-    asyncio.run(record(emptied, ShapingSettings(default_company_id=DEFAULT)))
-    in_batches(emptied, [member("created", 1), named(1, SECOND), edit(1, company_id=str(THIRD))], [crew("deleted", 2)])
+async def test_a_page_shares_all_that_its_users_refer_to(emptied: str) -> None:
+    await record(emptied, ShapingSettings(default_company_id=DEFAULT))
+    await in_batches(
+        emptied, [member("created", 1), named(1, SECOND), edit(1, company_id=str(THIRD))], [crew("deleted", 2)]
+    )
 
     async def page() -> dict[int, str]:
         async with await connect(emptied, ACCESS) as conn, transaction(conn, ACCESS):
             await rehome.run_page(conn, lambda _: timedelta(0))
             return await asyncio.to_thread(locks, emptied)
 
-    assert asyncio.run(page()) == dict.fromkeys((10, 20, 30, 40), SHARED)
+    assert await page() == dict.fromkeys((10, 20, 30, 40), SHARED)
 
 
 @pytest.mark.parametrize("stripe", [20, 30, 40])
-def test_stripes_are_locked_from_the_lowest_up(emptied: str, stripe: int) -> None:
-    asyncio.run(record(emptied, ShapingSettings(default_company_id=DEFAULT)))
-    in_batches(emptied, [crew("created", 1), crew("created", 1, THIRD)])
+async def test_stripes_are_locked_from_the_lowest_up(emptied: str, stripe: int) -> None:
+    await record(emptied, ShapingSettings(default_company_id=DEFAULT))
+    await in_batches(emptied, [crew("created", 1), crew("created", 1, THIRD)])
     batch = [crew("deleted", 2, THIRD), crew("created", 2, SECOND), member("created", 2), named(1, THIRD)]
     modes = {10: SHARED, 20: SHARED, 30: EXCLUSIVE, 40: EXCLUSIVE}
 
@@ -158,16 +160,16 @@ def test_stripes_are_locked_from_the_lowest_up(emptied: str, stripe: int) -> Non
             await applying
             return held, waited
 
-    held, waited = asyncio.run(wait())
+    held, waited = await wait()
 
     assert waited == {stripe: modes[stripe]}
     assert held == {known: mode for known, mode in modes.items() if known < stripe} | {stripe: EXCLUSIVE}
 
 
-def test_two_batches_may_refer_to_one_company_at_once(emptied: str) -> None:
-    in_batches(emptied, [crew("created", 1)])
+async def test_two_batches_may_refer_to_one_company_at_once(emptied: str) -> None:
+    await in_batches(emptied, [crew("created", 1)])
 
-    assert not asyncio.run(held_apart(emptied, member("created", 2), member("created", 2, user_id=OTHER)))
+    assert not await held_apart(emptied, member("created", 2), member("created", 2, user_id=OTHER))
 
 
 # Each pair decides by what the other writes: a home in a company, and that company's existence.
@@ -201,18 +203,18 @@ PAIRS: dict[str, tuple[list[Delivery], Delivery, Delivery, UUID | None]] = {
 
 @pytest.mark.parametrize("is_user_first", [True, False])
 @pytest.mark.parametrize("pair", PAIRS)
-def test_a_home_and_the_existence_of_its_company_are_decided_one_after_the_other(
+async def test_a_home_and_the_existence_of_its_company_are_decided_one_after_the_other(
     emptied: str, pair: str, is_user_first: bool
 ) -> None:
     settings = ShapingSettings(default_company_id=DEFAULT)
-    asyncio.run(record(emptied, settings))
+    await record(emptied, settings)
     before, decided, existence, expected = PAIRS[pair]
-    in_batches(emptied, *([each] for each in before))
+    await in_batches(emptied, *([each] for each in before))
     first, second = (decided, existence) if is_user_first else (existence, decided)
 
-    assert asyncio.run(held_apart(emptied, first, second))
+    assert await held_apart(emptied, first, second)
 
-    rehome_all(emptied)
+    await rehomed(emptied)
     assert one(emptied, "identity.profiles", "company_id") == (expected,)
     assert model.state(emptied) == model.fold([*before, decided, existence], settings)
 
@@ -232,10 +234,10 @@ async def one_after_the_other(url: str, first: Step, second: Step) -> bool:
 
 
 @pytest.mark.parametrize("is_user_first", [True, False])
-def test_a_default_company_that_is_recorded_takes_in_who_comes_at_the_same_time_or_not_at_all(
+async def test_a_default_company_that_is_recorded_takes_in_who_comes_at_the_same_time_or_not_at_all(
     emptied: str, is_user_first: bool
 ) -> None:
-    asyncio.run(put_all(emptied, [user(1)]))
+    await put_all(emptied, [user(1)])
 
     async def declare(conn: Connection) -> None:
         async with conn.transaction():
@@ -252,12 +254,12 @@ def test_a_default_company_that_is_recorded_takes_in_who_comes_at_the_same_time_
         async with await connect(emptied, operator_access("consumer")) as holder:
             async with holder.transaction():
                 await declare(holder)
-                following = asyncio.create_task(asyncio.to_thread(run_once, emptied, worker()))
+                following = asyncio.create_task(run_once(emptied, worker()))
                 is_waiting = not (await asyncio.wait({following}, timeout=0.09))[0]
             await following
             return is_waiting
 
-    assert asyncio.run(settle())
+    assert await settle()
     assert one(emptied, "identity.profiles", "company_id") == (None if is_user_first else DEFAULT,)
 
 
@@ -266,11 +268,11 @@ async def put_all(url: str, deliveries: list[Delivery]) -> None:
         await put(conn, deliveries)
 
 
-def test_a_company_is_not_made_while_a_page_decides_by_its_absence(emptied: str) -> None:
+async def test_a_company_is_not_made_while_a_page_decides_by_its_absence(emptied: str) -> None:
     before = [member("created", 1), edit(1, company_id=str(SECOND)), user(1), crew("deleted", 2)]
     made = crew("created", 3, SECOND)
-    in_batches(emptied, *([each] for each in before))
-    asyncio.run(put_all(emptied, [made]))
+    await in_batches(emptied, *([each] for each in before))
+    await put_all(emptied, [made])
 
     async def page(conn: Connection) -> None:
         await rehome.run_page(conn, lambda _: timedelta(0))
@@ -279,6 +281,6 @@ def test_a_company_is_not_made_while_a_page_decides_by_its_absence(emptied: str)
         await conn.execute("RESET ROLE")
         await apply_next(conn, 10)
 
-    assert asyncio.run(one_after_the_other(emptied, page, make))
-    rehome_all(emptied)
+    assert await one_after_the_other(emptied, page, make)
+    await rehomed(emptied)
     assert one(emptied, "identity.profiles", "company_id") == (SECOND,)

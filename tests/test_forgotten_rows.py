@@ -1,6 +1,5 @@
 """What each delete policy leaves, column by column, of users that an application holds and of free ones."""
 
-import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -10,7 +9,7 @@ import pytest
 
 from consumer.outbox.storage import Delivery
 from consumer.settings.settings import DeletePolicy, ShapingSettings
-from tests.batches import (
+from tests.support.batches import (
     FIRST,
     OTHER,
     SECOND,
@@ -30,7 +29,7 @@ from tests.batches import (
     snapshot,
     user,
 )
-from tests.support import record
+from tests.support.databases import record
 
 SERVER = {"role": "admin", "department": "Sales", "company_id": str(FIRST)}
 FULL: dict[str, Any] = {
@@ -52,8 +51,8 @@ MIRROR = "identity.stack_user_profiles"
 OF_USER = f"stack_user_id = '{USER}'"
 
 
-def under(url: str, policy: DeletePolicy) -> None:
-    asyncio.run(record(url, ShapingSettings(delete_policy=policy)))
+async def under(url: str, policy: DeletePolicy) -> None:
+    await record(url, ShapingSettings(delete_policy=policy))
 
 
 @contextmanager
@@ -92,18 +91,18 @@ KEPT = (False, True, "admin", "Sales")
         ("hard", True, True, KEPT),
     ],
 )
-def test_a_mirror_row_keeps_what_the_policy_leaves(
+async def test_a_mirror_row_keeps_what_the_policy_leaves(
     emptied: str, policy: DeletePolicy, is_held: bool, is_forgotten: bool, derived: tuple[object, ...], order: str
 ) -> None:
-    under(emptied, policy)
+    await under(emptied, policy)
     *told, end = life()
-    in_batches(emptied, [crew("created", 0), user(1, OTHER, **FULL)])
+    await in_batches(emptied, [crew("created", 0), user(1, OTHER, **FULL)])
     if is_held:
-        in_batches(emptied, told[:1])
+        await in_batches(emptied, told[:1])
         with referred_to(emptied):
-            _arrive(emptied, order, told, end)
+            await _arrive(emptied, order, told, end)
     else:
-        _arrive(emptied, order, told, end)
+        await _arrive(emptied, order, told, end)
 
     found = one(emptied, MIRROR, f"is_forgotten, is_held, {ALWAYS}", OF_USER)
     assert found == (is_forgotten, is_held, None, True, at(5), at(6 if order == "snapshot last" else 2))
@@ -121,7 +120,7 @@ def test_a_mirror_row_keeps_what_the_policy_leaves(
     )
 
 
-def _arrive(url: str, order: str, told: list[Delivery], end: Delivery) -> None:
+async def _arrive(url: str, order: str, told: list[Delivery], end: Delivery) -> None:
     later = user(6, **FULL)
     batches = {
         "one batch": [[*told, end]],
@@ -130,7 +129,7 @@ def _arrive(url: str, order: str, told: list[Delivery], end: Delivery) -> None:
         "snapshot last": [told, [end], [later]],
         "repeated": [told, [end], [gone(9)], [signed("in", 8)]],
     }
-    in_batches(url, *batches[order])
+    await in_batches(url, *batches[order])
 
 
 NOBODY = {"full_name": "Deleted user", "email": None, "email_verified": None, "avatar_url": None, "company_id": None}
@@ -138,16 +137,17 @@ FIELDS = "full_name, email, email_verified, avatar_url, company_id, role_type, d
 
 
 @pytest.mark.parametrize("is_held", [False, True])
-def test_a_forgotten_profile_keeps_role_department_and_dates(emptied: str, is_held: bool) -> None:
-    under(emptied, "hard" if is_held else "anonymise")
-    in_batches(emptied, life(end=None), [edit(3, role_type="owner")])
+async def test_a_forgotten_profile_keeps_role_department_and_dates(emptied: str, is_held: bool) -> None:
+    await under(emptied, "hard" if is_held else "anonymise")
+    await in_batches(emptied, life(end=None), [edit(3, role_type="owner")])
     with referred_to(emptied):
-        in_batches(emptied, [gone(5)])
-    # Nothing holds the profile any more; yet it stays, since its user was once marked.
-    in_batches(
+        await in_batches(emptied, [gone(5)])
+    # Nothing holds the profile any more; yet it stays, because its user is marked.
+    made_at = one(emptied, "identity.profiles", "created_at")
+    await in_batches(
         emptied, [user(7, **FULL | {"is_restricted": False})], [edit(8, department="R&D", company_id=str(FIRST))]
     )
-    in_batches(emptied, [gone(4)])
+    await in_batches(emptied, [gone(4)])
 
     assert one(emptied, "identity.profiles", FIELDS) == (
         *("Deleted user", None, None, None, None),
@@ -157,24 +157,27 @@ def test_a_forgotten_profile_keeps_role_department_and_dates(emptied: str, is_he
     assert every(emptied, "consumer.edits", "field, value") == [("department", "R&D"), ("role_type", "owner")]
     assert one(emptied, "identity.company_members", "removed_at, permissions") == (at(4), [])
     assert one(emptied, MIRROR, "is_held") == (is_held,)
+    assert one(emptied, "identity.profiles", "created_at") == made_at
+    operations = [operation for operation, _ in audited(emptied) if not operation.startswith("signed")]
+    assert operations == ["created", "updated", "deleted", "updated", "updated", "updated"]
 
 
-def test_a_membership_of_a_held_user_is_kept_up(emptied: str) -> None:
-    under(emptied, "hard")
-    in_batches(emptied, [user(1, **FULL), member("created", 1)])
+async def test_a_membership_of_a_held_user_is_kept_up(emptied: str) -> None:
+    await under(emptied, "hard")
+    await in_batches(emptied, [user(1, **FULL), member("created", 1)])
     with referred_to(emptied):
-        in_batches(emptied, [gone(5)])
+        await in_batches(emptied, [gone(5)])
 
-    in_batches(emptied, [may("created", 6, "r"), member("deleted", 3)])
+    await in_batches(emptied, [may("created", 6, "r"), member("deleted", 3)])
 
     assert one(emptied, "identity.company_members", "removed_at, permissions, is_guest") == (at(3), ["r"], False)
 
 
 @pytest.mark.parametrize("policy", ["soft", "anonymise"])
-def test_nobody_is_held_but_under_hard(emptied: str, policy: DeletePolicy) -> None:
-    under(emptied, policy)
+async def test_nobody_is_held_but_under_hard(emptied: str, policy: DeletePolicy) -> None:
+    await under(emptied, policy)
 
-    in_batches(emptied, life(), [user(9, **FULL)])
+    await in_batches(emptied, life(), [user(9, **FULL)])
 
     assert one(emptied, MIRROR, "is_held") == (False,)
 
@@ -193,14 +196,14 @@ def test_nobody_is_held_but_under_hard(emptied: str, policy: DeletePolicy) -> No
 @pytest.mark.parametrize(
     "late", [gone(4), user(9, **FULL), signed("in", 9, **snapshot())], ids=lambda d: str(d.event_type)
 )
-def test_another_policy_reaches_a_deleted_user_with_the_next_delivery(
+async def test_another_policy_reaches_a_deleted_user_with_the_next_delivery(
     emptied: str, first: DeletePolicy, second: DeletePolicy, is_forgotten: bool, is_there: bool, late: Delivery
 ) -> None:
-    under(emptied, first)
-    in_batches(emptied, life())
-    under(emptied, second)
+    await under(emptied, first)
+    await in_batches(emptied, life())
+    await under(emptied, second)
 
-    in_batches(emptied, [late])
+    await in_batches(emptied, [late])
 
     # A sign-in writes a mirror row only while the row keeps times.
     if late.event_type == "user.signed_in" and first != "soft":
@@ -211,11 +214,11 @@ def test_another_policy_reaches_a_deleted_user_with_the_next_delivery(
 
 
 @pytest.mark.parametrize("policy", ["anonymise", "hard"])
-def test_the_audit_of_a_forgotten_user_keeps_no_personal_field_and_that_of_others_all(
+async def test_the_audit_of_a_forgotten_user_keeps_no_personal_field_and_that_of_others_all(
     emptied: str, policy: DeletePolicy
 ) -> None:
-    under(emptied, policy)
-    in_batches(
+    await under(emptied, policy)
+    await in_batches(
         emptied, [user(1, OTHER, **FULL)], life(end=None), [user(3, **FULL | {"display_name": "Eve"})], [gone(5)]
     )
 
@@ -250,12 +253,12 @@ ALL_KEYS = {"role": "r", "department": "d", "company_id": str(SECOND), "rank": "
         (DEFAULTS, ALL_KEYS, ("r", "d", SECOND)),
     ],
 )
-def test_keys_and_defaults_are_those_recorded(
+async def test_keys_and_defaults_are_those_recorded(
     emptied: str, settings: dict[str, str], metadata: object, expected: tuple[object, ...]
 ) -> None:
-    asyncio.run(record(emptied, ShapingSettings(**settings)))  # type: ignore[arg-type]
-    in_batches(emptied, [crew("created", 0), crew("created", 0, SECOND)])
+    await record(emptied, ShapingSettings(**settings))  # type: ignore[arg-type]
+    await in_batches(emptied, [crew("created", 0), crew("created", 0, SECOND)])
 
-    in_batches(emptied, [user(1, server_metadata=metadata)])
+    await in_batches(emptied, [user(1, server_metadata=metadata)])
 
     assert one(emptied, "identity.profiles", "role_type, department, company_id") == expected

@@ -1,6 +1,5 @@
 """members/home: the order of a user's candidates for a home, the guest marks on every path, and time zones."""
 
-import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -13,8 +12,8 @@ from psycopg import sql
 
 from consumer.outbox.storage import Delivery
 from consumer.settings.settings import ShapingSettings
-from tests import model
-from tests.batches import (
+from tests.support import model
+from tests.support.batches import (
     DEFAULT,
     FIRST,
     SECOND,
@@ -29,12 +28,12 @@ from tests.batches import (
     member,
     millis,
     one,
-    rehome_all,
     signed,
     user,
 )
-from tests.factories import NOON, team
-from tests.support import empty, record
+from tests.support.databases import empty, record
+from tests.support.effects import rehomed
+from tests.support.factories import NOON, team
 
 TEAMS = [crew("created", 0, team_id) for team_id in (FIRST, SECOND, THIRD)]
 EDIT, NAMED, JOIN = (
@@ -73,15 +72,15 @@ def ended(team_id: UUID) -> Delivery:
     ],
 )
 @pytest.mark.parametrize("is_reversed", [False, True])
-def test_the_first_active_candidate_is_the_home(
+async def test_the_first_active_candidate_is_the_home(
     emptied: str, told: list[Delivery], home: UUID | None, is_reversed: bool
 ) -> None:
     settings = ShapingSettings(default_company_id=DEFAULT)
-    asyncio.run(record(emptied, settings))
+    await record(emptied, settings)
     told = [*TEAMS, PLAIN, *told]
 
-    in_batches(emptied, *([each] for each in (reversed(told) if is_reversed else told)))
-    rehome_all(emptied)
+    await in_batches(emptied, *([each] for each in (reversed(told) if is_reversed else told)))
+    await rehomed(emptied)
 
     assert one(emptied, "identity.profiles", "company_id") == (home,)
     assert model.state(emptied) == model.fold(told, settings)
@@ -128,13 +127,13 @@ GUEST_NOWHERE, GUEST_IN_SECOND = [(FIRST, False), (SECOND, False)], [(FIRST, Fal
     ],
 )
 @pytest.mark.parametrize("is_known_first", [True, False])
-def test_guests_are_marked_and_their_keys_carried_on_every_path(
+async def test_guests_are_marked_and_their_keys_carried_on_every_path(
     emptied: str, told: list[Delivery], marks: list[tuple[UUID, bool]], is_known_first: bool
 ) -> None:
     told = [user(0.5), *told] if is_known_first else [*told, user(0.5)]
 
-    in_batches(emptied, *([each] for each in told))
-    rehome_all(emptied)
+    await in_batches(emptied, *([each] for each in told))
+    await rehomed(emptied)
 
     assert every(emptied, "identity.company_members", "company_id, is_guest") == marks
     assert model.state(emptied) == model.fold(told, ShapingSettings())
@@ -144,8 +143,8 @@ def test_guests_are_marked_and_their_keys_carried_on_every_path(
     assert one(emptied, "identity.profiles", "guest_keys") == (keys,)
 
 
-def test_an_anonymous_guest_is_marked_too(emptied: str) -> None:
-    in_batches(emptied, JOINS, [user(3, is_anonymous=True)])
+async def test_an_anonymous_guest_is_marked_too(emptied: str) -> None:
+    await in_batches(emptied, JOINS, [user(3, is_anonymous=True)])
 
     [key] = one(emptied, "identity.companies", "guest_key", f"id = '{SECOND}'")
     assert one(emptied, "identity.stack_user_profiles", "guest_keys") == ([key],)
@@ -202,17 +201,17 @@ def left(url: str) -> list[Any]:
 
 @pytest.mark.parametrize("size", [1, 4, 15])
 @pytest.mark.parametrize("zone", ["America/New_York", "Asia/Kolkata", "Pacific/Kiritimati"])
-def test_the_time_zone_of_a_database_changes_no_row(emptied: str, zone: str, size: int) -> None:
+async def test_the_time_zone_of_a_database_changes_no_row(emptied: str, zone: str, size: int) -> None:
     batches = [HISTORY[n : n + size] for n in range(0, len(HISTORY), size)]
-    in_batches(emptied, *batches)
-    rehome_all(emptied)
+    await in_batches(emptied, *batches)
+    await rehomed(emptied)
     expected = left(emptied)
     empty(emptied)
-    asyncio.run(record(emptied, ShapingSettings()))
+    await record(emptied, ShapingSettings())
 
     with in_zone(emptied, zone):
-        in_batches(emptied, *batches)
-        rehome_all(emptied)
+        await in_batches(emptied, *batches)
+        await rehomed(emptied)
 
     assert left(emptied) == expected
     assert expected[-1] == model.fold(HISTORY, ShapingSettings())

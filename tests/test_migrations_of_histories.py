@@ -4,7 +4,6 @@ The rows must be the model's. The present code runs against the tables of the ne
 release is reached by rolling back from the present one: what the rollback took away must come again.
 """
 
-import asyncio
 import random
 from collections.abc import Iterator
 from uuid import UUID
@@ -15,8 +14,8 @@ import pytest
 from consumer.outbox.storage import Delivery
 from consumer.postgres import migrations
 from consumer.settings.settings import DeletePolicy, ShapingSettings
-from tests import model
-from tests.batches import (
+from tests.support import model
+from tests.support.batches import (
     DEFAULT,
     FIRST,
     SECOND,
@@ -27,14 +26,15 @@ from tests.batches import (
     in_batches,
     may,
     member,
-    rehome_all,
     signed,
     snapshot,
     user,
 )
-from tests.factories import team
-from tests.releases import IDS, migrate, undo
-from tests.support import record, replay_everything, scratch_database
+from tests.support.databases import record, scratch_database
+from tests.support.effects import rehomed
+from tests.support.factories import team
+from tests.support.outbox import replay_everything
+from tests.support.releases import IDS, migrate, undo
 
 USERS = [UUID(int=n) for n in range(1, 7)]
 TEAMS = [DEFAULT, FIRST, SECOND, THIRD]
@@ -74,9 +74,9 @@ def chunks(deliveries: list[Delivery], size: int = 9) -> list[list[Delivery]]:
     return [deliveries[n : n + size] for n in range(0, len(deliveries), size)]
 
 
-def settled(url: str, *batches: list[Delivery]) -> None:
-    in_batches(url, *batches)
-    rehome_all(url, 2)
+async def settled(url: str, *batches: list[Delivery]) -> None:
+    await in_batches(url, *batches)
+    await rehomed(url, 2)
 
 
 @pytest.fixture
@@ -86,23 +86,23 @@ def old_url(server_url: str) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("policy", ["soft", "anonymise", "hard"])
-def test_a_history_goes_on_through_the_migrations_from_the_first_on(old_url: str, policy: DeletePolicy) -> None:
+async def test_a_history_goes_on_through_the_migrations_from_the_first_on(old_url: str, policy: DeletePolicy) -> None:
     deliveries = history(1)
     settings = ShapingSettings(default_company_id=DEFAULT, delete_policy=policy)
     early = [each for each in deliveries[:60] if not str(each.event_type).startswith("user.signed")]
     late = [each for each in deliveries if each not in early]
     for count in range(1, EARLIEST + 1):
         migrate(old_url, count)
-    asyncio.run(record(old_url, settings))
-    settled(old_url, *chunks(early))
+    await record(old_url, settings)
+    await settled(old_url, *chunks(early))
     state = model.state(old_url)
     for count in range(EARLIEST + 1, len(IDS) + 1):
         migrate(old_url, count)
         assert model.state(old_url) == state
 
-    settled(old_url, *chunks(late))
+    await settled(old_url, *chunks(late))
     found = model.state(old_url)
-    asyncio.run(replay_everything(old_url, batch_size=7))
+    await replay_everything(old_url, batch_size=7)
 
     assert state == model.fold(early, settings)
     assert found == model.fold(deliveries, settings)
@@ -111,12 +111,12 @@ def test_a_history_goes_on_through_the_migrations_from_the_first_on(old_url: str
 
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("kept", [6, 5, 4, 3, 2, 1])
-def test_what_a_rollback_takes_away_comes_again(old_url: str, kept: int, seed: int) -> None:
+async def test_what_a_rollback_takes_away_comes_again(old_url: str, kept: int, seed: int) -> None:
     deliveries = history(seed)
     settings = ShapingSettings(default_company_id=DEFAULT)
     migrate(old_url)
-    asyncio.run(record(old_url, settings))
-    settled(old_url, *chunks(deliveries[:60]))
+    await record(old_url, settings)
+    await settled(old_url, *chunks(deliveries[:60]))
     before = model.state(old_url)
 
     for migration_id in reversed(IDS[kept:]):
@@ -129,9 +129,9 @@ def test_what_a_rollback_takes_away_comes_again(old_url: str, kept: int, seed: i
     else:
         with psycopg.connect(old_url) as conn:
             conn.execute(EMPTIED)
-        asyncio.run(replay_everything(old_url, batch_size=11))
+        await replay_everything(old_url, batch_size=11)
         assert model.state(old_url).members == before.members
-    settled(old_url, *chunks(deliveries[60:]))
+    await settled(old_url, *chunks(deliveries[60:]))
     expected = model.fold(deliveries, settings)
     found = model.state(old_url)
     assert (found.mirror, found.profiles) == (expected.mirror, expected.profiles)
@@ -139,16 +139,16 @@ def test_what_a_rollback_takes_away_comes_again(old_url: str, kept: int, seed: i
     assert found.sign_ins == expected.sign_ins
 
 
-def test_a_complete_rollback_and_migration_leave_an_empty_installation(old_url: str) -> None:
+async def test_a_complete_rollback_and_migration_leave_an_empty_installation(old_url: str) -> None:
     settings = ShapingSettings(default_company_id=DEFAULT)
     migrate(old_url)
-    asyncio.run(record(old_url, settings))
+    await record(old_url, settings)
     deliveries = history(7, 40)
-    settled(old_url, *chunks(deliveries))
+    await settled(old_url, *chunks(deliveries))
 
     assert migrations.roll_back(old_url, "consumer") == IDS[::-1]
     assert migrate(old_url) == IDS
-    asyncio.run(record(old_url, settings))
-    settled(old_url, *chunks(deliveries[::-1]))
+    await record(old_url, settings)
+    await settled(old_url, *chunks(deliveries[::-1]))
 
     assert model.state(old_url) == model.fold(deliveries, settings)

@@ -1,6 +1,5 @@
 """Each migration on a database that holds rows: what it keeps, what it derives, and what its rollback gives back."""
 
-import asyncio
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
@@ -12,11 +11,12 @@ from psycopg.conninfo import make_conninfo
 
 from consumer.postgres.connections import connect, transaction, worker_access
 from consumer.worker import rehome
-from tests.batches import every, one
-from tests.releases import IDS, fill, migrate, stored, undo
-from tests.schema import SCHEMA_FILE, dumped_schema
-from tests.support import apply_next, plain_owner, rows, scratch_database
-from tests.test_worker import drain_all, worker
+from tests.support.batches import every, one
+from tests.support.databases import plain_owner, rows, scratch_database
+from tests.support.outbox import apply_next
+from tests.support.releases import IDS, fill, migrate, stored, undo
+from tests.support.schema import SCHEMA_FILE, dumped_schema
+from tests.support.worker import drain_all, worker
 
 ALL = len(IDS)
 NUMBERS = range(1, ALL + 1)
@@ -90,19 +90,19 @@ def test_from_each_release_with_rows_to_the_present_one(migrator_url: str, count
 
 
 @pytest.mark.parametrize("count", NUMBERS, ids=IDS)
-def test_what_waited_in_an_earlier_release_is_applied_by_the_present_one(old_url: str, count: int) -> None:
+async def test_what_waited_in_an_earlier_release_is_applied_by_the_present_one(old_url: str, count: int) -> None:
     migrate(old_url, count)
     fill(old_url, count)
     migrate(old_url)
 
-    assert drain_all(old_url, worker()) == 2
+    assert await drain_all(old_url, worker()) == 2
 
     pending = "SELECT full_name, search_name, role_type, department FROM identity.profiles WHERE user_id = %s"
     with psycopg.connect(old_url) as conn:
         found = conn.execute(pending, [UUID(int=21)]).fetchone()
         conn.execute("UPDATE consumer.failures SET next_attempt_at = now() WHERE state = 'retrying'")
     assert found == ("José Łuk", "jose luk", "captain", "Nowhere")
-    assert drain_all(old_url, worker()) == 1
+    assert await drain_all(old_url, worker()) == 1
     if count >= 2:
         # The deletion is older than the one that is known.
         third = one(old_url, "identity.profiles", "full_name, deleted_at", "user_id::text LIKE '%0003'")
@@ -189,7 +189,7 @@ def test_0007_prunes_an_audit_that_was_there_before(old_url: str) -> None:
     assert every(old_url, "identity.profile_audit", "message_id") == [("app_6",)]
 
 
-def test_a_company_that_was_half_rehomed_is_finished_by_the_present_release(old_url: str) -> None:
+async def test_a_company_that_was_half_rehomed_is_finished_by_the_present_release(old_url: str) -> None:
     migrate(old_url, 3)
     fill(old_url, 3)
     with psycopg.connect(old_url) as conn:
@@ -203,7 +203,7 @@ def test_a_company_that_was_half_rehomed_is_finished_by_the_present_release(old_
             await apply_next(conn, 10)
             return await rehome.run_page(conn, lambda _: timedelta(0))
 
-    assert asyncio.run(page()) == (1, [], False)
+    assert await page() == (1, [], False)
     assert one(old_url, "identity.profiles", "company_id", "user_id::text LIKE '%0007'") == (UUID(int=10),)
     assert not every(old_url, "consumer.rehome", "id")
 

@@ -1,13 +1,12 @@
 """users/mirror: each column of the mirror by the newest snapshot, each time by its maximum, the oldest deletion."""
 
-import asyncio
 from typing import Any
 
 import pytest
 
 from consumer.outbox.storage import Delivery
 from consumer.settings.settings import ShapingSettings
-from tests.batches import (
+from tests.support.batches import (
     DEFAULT,
     FIRST,
     SECOND,
@@ -25,8 +24,8 @@ from tests.batches import (
     snapshot,
     user,
 )
-from tests.factories import team
-from tests.support import record
+from tests.support.databases import record
+from tests.support.factories import team
 
 CONTENT = (
     "stack_display_name, stack_primary_email, stack_primary_email_verified, stack_profile_image_url, stack_metadata, "
@@ -82,11 +81,11 @@ def content(data: dict[str, Any], second: float, message_id: str) -> tuple[Any, 
 
 @pytest.mark.parametrize("split", ["together", "apart"])
 @pytest.mark.parametrize("order", ["old first", "new first"])
-def test_each_column_is_the_newest_snapshots(emptied: str, split: str, order: str) -> None:
+async def test_each_column_is_the_newest_snapshots(emptied: str, split: str, order: str) -> None:
     old, new = user(1, **OLD_DATA), user(2, **NEW_DATA)
     deliveries = [old, new] if order == "old first" else [new, old]
 
-    outcomes = in_batches(emptied, *([deliveries] if split == "together" else [[each] for each in deliveries]))
+    outcomes = await in_batches(emptied, *([deliveries] if split == "together" else [[each] for each in deliveries]))
 
     mirror = "identity.stack_user_profiles"
     assert one(emptied, mirror, CONTENT) == content(NEW_DATA, 2, new.message_id)
@@ -103,8 +102,8 @@ def test_each_column_is_the_newest_snapshots(emptied: str, split: str, order: st
 
 # Two snapshots that differ in one column alone: the column makes news, or no news.
 @pytest.mark.parametrize("column", [name for name in OLD_DATA if name != "last_active_at_millis"])
-def test_a_change_of_any_column_alone_is_news(emptied: str, column: str) -> None:
-    outcomes = in_batches(
+async def test_a_change_of_any_column_alone_is_news(emptied: str, column: str) -> None:
+    outcomes = await in_batches(
         emptied, [user(1, **OLD_DATA)], [user(2, **OLD_DATA)], [user(3, **OLD_DATA | {column: NEW_DATA[column]})]
     )
 
@@ -113,19 +112,19 @@ def test_a_change_of_any_column_alone_is_news(emptied: str, column: str) -> None
 
 
 @pytest.mark.parametrize("order", ["app first", "Stack first", "together"])
-def test_an_applications_snapshot_ranks_below_each_of_stacks(emptied: str, order: str) -> None:
+async def test_an_applications_snapshot_ranks_below_each_of_stacks(emptied: str, order: str) -> None:
     mine, stack = signed("out", 5, **snapshot(**OLD_DATA)), user(1, **NEW_DATA)
     batches = {"app first": [[mine], [stack]], "Stack first": [[stack], [mine]], "together": [[stack, mine]]}[order]
 
-    in_batches(emptied, *batches)
+    await in_batches(emptied, *batches)
 
     assert one(emptied, "identity.stack_user_profiles", CONTENT) == content(NEW_DATA, 1, stack.message_id)
 
 
-def test_an_applications_snapshot_tells_name_address_picture_and_that_alone(emptied: str) -> None:
+async def test_an_applications_snapshot_tells_name_address_picture_and_that_alone(emptied: str) -> None:
     mine = signed("in", 5, **snapshot(**OLD_DATA | {"is_anonymous": False, "selected_team": team(FIRST)}))
 
-    in_batches(emptied, [mine])
+    await in_batches(emptied, [mine])
 
     assert one(emptied, "identity.stack_user_profiles", CONTENT) == (
         "Old",
@@ -142,10 +141,10 @@ def test_an_applications_snapshot_tells_name_address_picture_and_that_alone(empt
 
 
 @pytest.mark.parametrize("verb", ["in", "out"])
-def test_a_snapshot_in_stacks_own_sign_in_ranks_as_stacks(emptied: str, verb: str) -> None:
+async def test_a_snapshot_in_stacks_own_sign_in_ranks_as_stacks(emptied: str, verb: str) -> None:
     told = signed(verb, 2, source="stack", **snapshot(**NEW_DATA))
 
-    in_batches(emptied, [user(1, **OLD_DATA), told])
+    await in_batches(emptied, [user(1, **OLD_DATA), told])
 
     assert one(emptied, "identity.stack_user_profiles", CONTENT) == content(NEW_DATA, 2, told.message_id)
 
@@ -155,8 +154,8 @@ def test_a_snapshot_in_stacks_own_sign_in_ranks_as_stacks(emptied: str, verb: st
     [signed("in", 1), signed("out", 1), gone(1), edit(1, role_type="x"), member("created", 1)],
     ids=lambda d: str(d.event_type),
 )
-def test_without_a_snapshot_there_is_a_mirror_row_and_no_profile(emptied: str, told: Delivery) -> None:
-    in_batches(emptied, [told])
+async def test_without_a_snapshot_there_is_a_mirror_row_and_no_profile(emptied: str, told: Delivery) -> None:
+    await in_batches(emptied, [told])
 
     assert one(
         emptied, "identity.stack_user_profiles", "has_profile, version, is_anonymous, occurred_at, message_id"
@@ -189,13 +188,13 @@ SYNC = "sync_version, last_synced_at"
     ],
     ids=lambda value: f"{value.event_type} at {value.occurred_at:%S}" if isinstance(value, Delivery) else str(value),
 )
-def test_sync_version_and_time_move_with_news_alone(
+async def test_sync_version_and_time_move_with_news_alone(
     emptied: str, first: Delivery, second: Delivery, outcome: str, is_moved: bool
 ) -> None:
-    in_batches(emptied, [first])
+    await in_batches(emptied, [first])
     before = one(emptied, "identity.stack_user_profiles", SYNC)
 
-    outcomes = in_batches(emptied, [second])
+    outcomes = await in_batches(emptied, [second])
 
     after = one(emptied, "identity.stack_user_profiles", SYNC)
     assert outcomes == [[outcome]]
@@ -203,15 +202,15 @@ def test_sync_version_and_time_move_with_news_alone(
 
 
 @pytest.mark.parametrize("is_together", [True, False])
-def test_a_new_user_is_at_home_in_the_default_company_unless_it_or_the_user_is_deleted(
+async def test_a_new_user_is_at_home_in_the_default_company_unless_it_or_the_user_is_deleted(
     emptied: str, is_together: bool
 ) -> None:
-    asyncio.run(record(emptied, ShapingSettings(default_company_id=DEFAULT)))
+    await record(emptied, ShapingSettings(default_company_id=DEFAULT))
     deliveries = [user(1), gone(2)]
 
-    in_batches(emptied, *([deliveries] if is_together else [[each] for each in deliveries]))
+    await in_batches(emptied, *([deliveries] if is_together else [[each] for each in deliveries]))
     assert one(emptied, "identity.stack_user_profiles", "company_id") == (None,)
 
-    in_batches(emptied, [crew("deleted", 3, DEFAULT)], [user(4, USER), signed("in", 5)], [edit(6, role_type="x")])
+    await in_batches(emptied, [crew("deleted", 3, DEFAULT)], [user(4, USER), signed("in", 5)], [edit(6, role_type="x")])
     assert one(emptied, "identity.stack_user_profiles", "company_id") == (None,)
     assert one(emptied, "identity.profiles", "company_id, role_type") == (None, "x")

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from consumer.outbox.storage import Delivery
-from tests.batches import (
+from tests.support.batches import (
     at,
     every,
     gone,
@@ -72,8 +72,8 @@ TIMES = "last_active_at, last_sign_in_at, last_sign_out_at"
         ),
     ],
 )
-def test_times_are_the_greatest_seen(emptied: str, batches: list[list[Delivery]], times: tuple[Any, ...]) -> None:
-    in_batches(emptied, *batches)
+async def test_times_are_the_greatest_seen(emptied: str, batches: list[list[Delivery]], times: tuple[Any, ...]) -> None:
+    await in_batches(emptied, *batches)
 
     assert one(emptied, "identity.stack_user_profiles", TIMES) == times
 
@@ -104,10 +104,10 @@ def test_times_are_the_greatest_seen(emptied: str, batches: list[list[Delivery]]
         ),
     ],
 )
-def test_the_oldest_deletion_counts_in_any_batch(
+async def test_the_oldest_deletion_counts_in_any_batch(
     emptied: str, batches: list[list[Delivery]], outcomes: list[list[str]], sync_version: int, deleted_at: object
 ) -> None:
-    found = in_batches(emptied, *batches)
+    found = await in_batches(emptied, *batches)
 
     assert one(emptied, "identity.stack_user_profiles", "sync_version, deleted_at") == (sync_version, deleted_at)
     assert {row[0] for row in every(emptied, "identity.profiles", "deleted_at")} <= {deleted_at}

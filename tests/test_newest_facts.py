@@ -5,7 +5,7 @@ from uuid import UUID
 import pytest
 
 from consumer.outbox.storage import Delivery
-from tests.batches import FIRST, SECOND, USER, edit, every, in_batches, may, member, one
+from tests.support.batches import FIRST, SECOND, USER, edit, every, in_batches, may, member, one
 
 Batches = list[list[Delivery]]
 Outcomes = list[list[str]]
@@ -38,12 +38,12 @@ def taken(second: float, name: str, message_id: str | None = None, team_id: UUID
         ([[given(1, "r"), taken(2, "w")]], [[A] * 2], ["r"]),
     ],
 )
-def test_of_each_permission_the_newest_counts(
+async def test_of_each_permission_the_newest_counts(
     emptied: str, batches: Batches, outcomes: Outcomes, names: list[str]
 ) -> None:
-    in_batches(emptied, [member("created", 0)])
+    await in_batches(emptied, [member("created", 0)])
 
-    assert in_batches(emptied, *batches) == outcomes
+    assert await in_batches(emptied, *batches) == outcomes
 
     assert one(emptied, "identity.company_members", "permissions") == (names,)
 
@@ -71,10 +71,10 @@ def test_of_each_permission_the_newest_counts(
         ([[edit(1)]], [[U]], []),
     ],
 )
-def test_of_each_edited_field_the_newest_counts(
+async def test_of_each_edited_field_the_newest_counts(
     emptied: str, batches: Batches, outcomes: Outcomes, edits: list[tuple[str, str | None]]
 ) -> None:
-    assert in_batches(emptied, *batches) == outcomes
+    assert await in_batches(emptied, *batches) == outcomes
 
     assert every(emptied, "consumer.edits", "field, value") == edits
     assert {user_id for (user_id,) in every(emptied, "consumer.edits", "user_id")} <= {USER}

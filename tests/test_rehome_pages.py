@@ -1,7 +1,5 @@
 """Re-homing by pages: everybody once, whatever leads to the company, and what happens to those who cannot be moved."""
 
-import asyncio
-
 import psycopg
 import pytest
 
@@ -9,9 +7,10 @@ from consumer.outbox.storage import Delivery
 from consumer.settings.settings import ShapingSettings
 from consumer.worker import rehome
 from consumer.worker.rehome import PageResult
-from tests import model
-from tests.batches import DEFAULT, FIRST, SECOND, crew, edit, every, in_batches, member, user
-from tests.rehoming import (
+from tests.support import model
+from tests.support.batches import DEFAULT, FIRST, SECOND, crew, edit, every, in_batches, member, user
+from tests.support.databases import change, record, schema_change
+from tests.support.rehoming import (
     DELAY,
     HIGHEST,
     LOWEST,
@@ -19,7 +18,6 @@ from tests.rehoming import (
     PAGE,
     QUEUE,
     at_home,
-    change,
     delete_seven,
     held,
     homeless,
@@ -27,7 +25,6 @@ from tests.rehoming import (
     turn,
     turns,
 )
-from tests.support import record, schema_change
 
 
 def elsewhere(n: int) -> Delivery:
@@ -47,9 +44,11 @@ BEGIN = [crew("created", 0, DEFAULT), crew("created", 0, SECOND)]
 
 @pytest.mark.parametrize(("count", "pages"), [(0, [0]), (2, [2]), (3, [3]), (4, [3, 1]), (6, [3, 3]), (7, [3, 3, 1])])
 @pytest.mark.parametrize("way", [*WAYS, "mixed", "all at once"])
-def test_everybody_is_rehomed_once_at_every_page_boundary(emptied: str, way: str, count: int, pages: list[int]) -> None:
+async def test_everybody_is_rehomed_once_at_every_page_boundary(
+    emptied: str, way: str, count: int, pages: list[int]
+) -> None:
     settings = ShapingSettings(default_company_id=DEFAULT if way in {"at home", "mixed", "all at once"} else None)
-    asyncio.run(record(emptied, settings))
+    await record(emptied, settings)
     ways = list(WAYS.values())
     # Of the mixed, neighbours come in different ways; of the last, each comes in every way.
     told = {
@@ -58,9 +57,9 @@ def test_everybody_is_rehomed_once_at_every_page_boundary(emptied: str, way: str
     }.get(way) or WAYS[way]
     deliveries = [*(each for n in range(1, count + 1) for each in told(n)), elsewhere(90)]
     end = crew("deleted", 99, DEFAULT)
-    in_batches(emptied, BEGIN, deliveries, [end])
+    await in_batches(emptied, BEGIN, deliveries, [end])
 
-    results = turns(emptied)
+    results = await turns(emptied)
 
     assert results == [PageResult(n, [], False) for n in pages]
     assert not every(emptied, "consumer.rehome", "id")
@@ -77,24 +76,24 @@ def _stays(way: str, n: int) -> bool:
 
 
 @pytest.mark.parametrize("way", ["edited", "metadata"])
-def test_a_company_that_is_made_takes_in_a_page_after_another(emptied: str, way: str) -> None:
+async def test_a_company_that_is_made_takes_in_a_page_after_another(emptied: str, way: str) -> None:
     deliveries = [crew("created", 0, SECOND), *(each for n in range(1, 8) for each in WAYS[way](n))]
     made = crew("created", 99, DEFAULT)
-    in_batches(emptied, deliveries, [made])
+    await in_batches(emptied, deliveries, [made])
 
-    assert [result.users for result in turns(emptied)] == [3, 3, 1]
+    assert [result.users for result in await turns(emptied)] == [3, 3, 1]
     assert model.state(emptied) == model.fold([*deliveries, made], ShapingSettings())
     assert {home for (home,) in every(emptied, MIRROR, "company_id")} == {DEFAULT}
 
 
 @pytest.fixture
-def seven(emptied: str) -> str:
+async def seven(emptied: str) -> str:
     """Seven users at home in a company that was just deleted."""
-    return delete_seven(emptied)
+    return await delete_seven(emptied)
 
 
-def test_a_page_advances_to_the_first_user_of_the_next(seven: str) -> None:
-    turn(seven)
+async def test_a_page_advances_to_the_first_user_of_the_next(seven: str) -> None:
+    await turn(seven)
 
     assert every(seven, "consumer.rehome", QUEUE) == [(FIRST, person(4), HIGHEST, 0)]
     assert homeless(seven) == [1, 2, 3]
@@ -104,12 +103,12 @@ def test_a_page_advances_to_the_first_user_of_the_next(seven: str) -> None:
     ("first", "last", "expected"),
     [(2, 4, [2, 3, 4]), (4, 4, [4]), (5, 6, [5, 6]), (8, 9, []), (0, 1, [1]), (7, 9, [7])],
 )
-def test_a_range_is_rehomed_with_both_its_ends_and_nobody_beyond(
+async def test_a_range_is_rehomed_with_both_its_ends_and_nobody_beyond(
     seven: str, first: int, last: int, expected: list[int]
 ) -> None:
     change(seven, f"UPDATE consumer.rehome SET next_user_id = '{person(first)}', last_user_id = '{person(last)}'")
 
-    assert [result.users for result in turns(seven, 2)] == ([2, 1] if len(expected) == 3 else [len(expected)])
+    assert [result.users for result in await turns(seven, 2)] == ([2, 1] if len(expected) == 3 else [len(expected)])
 
     assert homeless(seven) == expected
 
@@ -117,20 +116,20 @@ def test_a_range_is_rehomed_with_both_its_ends_and_nobody_beyond(
 @pytest.mark.parametrize(
     ("attempts", "sizes"), [(0, [4, 3]), (1, [2, 2, 2, 1]), (2, [1] * 7), (3, [1] * 7), (40, [1] * 7)]
 )
-def test_each_attempt_halves_the_page_down_to_one_user(seven: str, attempts: int, sizes: list[int]) -> None:
+async def test_each_attempt_halves_the_page_down_to_one_user(seven: str, attempts: int, sizes: list[int]) -> None:
     change(seven, f"UPDATE consumer.rehome SET attempts = {attempts}")
 
-    assert [result.users for result in turns(seven, 4)] == sizes
+    assert [result.users for result in await turns(seven, 4)] == sizes
 
 
 @pytest.mark.parametrize("attempts", [0, 2])
-def test_a_locked_user_is_put_aside_alone_for_the_delay_of_the_next_attempt(seven: str, attempts: int) -> None:
+async def test_a_locked_user_is_put_aside_alone_for_the_delay_of_the_next_attempt(seven: str, attempts: int) -> None:
     change(seven, f"UPDATE consumer.rehome SET attempts = {attempts}")
     [(seq,)] = every(seven, "consumer.rehome", "seq")
     asked: list[int] = []
 
     with held(seven, 2, 5):
-        results = [turn(seven, PAGE << attempts, asked) for _ in range(3)]
+        results = [await turn(seven, PAGE << attempts, asked) for _ in range(3)]
 
     found = [(result.users, [user_id for user_id, _ in result.postponed]) for result in results if result]
     assert found == [(3, [person(2)]), (3, [person(5)]), (1, [])]
@@ -141,28 +140,30 @@ def test_a_locked_user_is_put_aside_alone_for_the_delay_of_the_next_attempt(seve
     soon = f"due_at BETWEEN now() + '{DELAY}' - interval '9 s' AND now() + '{DELAY}'"
     assert len(every(seven, "consumer.rehome", "id", soon)) == 2
     assert homeless(seven) == [1, 3, 4, 6, 7]
-    assert turn(seven) is None
+    assert await turn(seven) is None
 
 
-def many(url: str) -> int:
+async def many(url: str) -> int:
     """Make as many users as may be put aside, and four more."""
     count = rehome.POSTPONED_MAX + 4
-    in_batches(url, [each for n in range(1, count + 1) for each in at_home(n)])
-    in_batches(url, [crew("deleted", 99)])
+    await in_batches(url, [each for n in range(1, count + 1) for each in at_home(n)])
+    await in_batches(url, [crew("deleted", 99)])
     return count
 
 
 @pytest.mark.parametrize("skipped", [0, 2])
 @pytest.mark.parametrize("locked", [rehome.POSTPONED_MAX, rehome.POSTPONED_MAX + 1])
-def test_too_many_locked_users_put_all_the_rest_aside_in_one_range(emptied: str, locked: int, skipped: int) -> None:
-    count = many(emptied)
+async def test_too_many_locked_users_put_all_the_rest_aside_in_one_range(
+    emptied: str, locked: int, skipped: int
+) -> None:
+    count = await many(emptied)
     if skipped:
-        turn(emptied, skipped)
+        await turn(emptied, skipped)
     begin = person(skipped + 1) if skipped else LOWEST
     held_numbers = range(skipped + 1, skipped + 1 + locked)
 
     with held(emptied, *held_numbers):
-        result = turn(emptied, 100)
+        result = await turn(emptied, 100)
 
     assert result
     is_overrun = locked > rehome.POSTPONED_MAX
@@ -172,15 +173,15 @@ def test_too_many_locked_users_put_all_the_rest_aside_in_one_range(emptied: str,
     ranges = [(begin, HIGHEST)] if is_overrun else [(person(n), person(n)) for n in held_numbers]
     assert every(emptied, "consumer.rehome", QUEUE, order="id") == [(FIRST, *bounds, 1) for bounds in ranges]
     change(emptied, "UPDATE consumer.rehome SET due_at = now()")
-    turns(emptied)
+    await turns(emptied)
     assert homeless(emptied) == list(range(1, count + 1))
 
 
-def test_an_overrun_before_the_last_page_leaves_one_range_and_no_more(emptied: str) -> None:
-    count = many(emptied)
+async def test_an_overrun_before_the_last_page_leaves_one_range_and_no_more(emptied: str) -> None:
+    count = await many(emptied)
 
     with held(emptied, *range(1, rehome.POSTPONED_MAX + 2)):
-        result = turn(emptied, rehome.POSTPONED_MAX + 1)
+        result = await turn(emptied, rehome.POSTPONED_MAX + 1)
 
     assert result
     assert (result.users, result.is_overrun) == (rehome.POSTPONED_MAX + 1, True)
@@ -196,10 +197,10 @@ FOR EACH STATEMENT EXECUTE FUNCTION public.alone();
 """
 
 
-def test_users_that_fail_only_together_are_tried_in_halves(seven: str) -> None:
+async def test_users_that_fail_only_together_are_tried_in_halves(seven: str) -> None:
     found = []
     with schema_change(seven, ALONE, "DROP FUNCTION public.alone CASCADE"):
-        while result := turn(seven, 4):
+        while result := await turn(seven, 4):
             found.append((result.users, [type(error).__name__ for _, error in result.postponed], result.is_overrun))
             change(seven, "UPDATE consumer.rehome SET due_at = now()")
 

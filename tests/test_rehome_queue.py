@@ -1,6 +1,5 @@
 """The queue of companies to re-home: when each is due, who works on it, and what the worker says of those put aside."""
 
-import asyncio
 import logging
 from contextlib import AsyncExitStack
 from datetime import timedelta
@@ -9,21 +8,21 @@ import pytest
 
 from consumer.worker import batch, rehome
 from consumer.worker.rehome import PageResult
-from tests.batches import FIRST, SECOND, THIRD, crew, every, in_batches
-from tests.rehoming import DELAY, PAGE, at_home, begun, change, delete_seven, held, homeless, person, turn
-from tests.support import rows
-from tests.test_worker import run_once, worker
+from tests.support.batches import FIRST, SECOND, THIRD, crew, every, in_batches
+from tests.support.databases import change, rows
+from tests.support.rehoming import DELAY, PAGE, at_home, begun, delete_seven, held, homeless, person, turn
+from tests.support.worker import run_once, worker
 
 
 @pytest.fixture
-def seven(emptied: str) -> str:
+async def seven(emptied: str) -> str:
     """Seven users at home in a company that was just deleted."""
-    return delete_seven(emptied)
+    return await delete_seven(emptied)
 
 
-def test_nobody_is_rehomed_before_the_time_and_the_longest_waiting_company_comes_first(emptied: str) -> None:
+async def test_nobody_is_rehomed_before_the_time_and_the_longest_waiting_company_comes_first(emptied: str) -> None:
     teams = (FIRST, SECOND, THIRD)
-    in_batches(
+    await in_batches(
         emptied,
         [each for n, team_id in enumerate(teams, 1) for each in at_home(n, team_id)],
         [crew("deleted", 99, team_id) for team_id in teams],
@@ -33,15 +32,15 @@ def test_nobody_is_rehomed_before_the_time_and_the_longest_waiting_company_comes
     change(emptied, f"UPDATE consumer.rehome SET due_at = now() - interval '1 min' WHERE company_id = '{THIRD}'")
 
     seen = []
-    while turn(emptied):
+    while await turn(emptied):
         seen.append(homeless(emptied))
 
     assert seen == [[2], [2, 3]]
     assert every(emptied, "consumer.rehome", "company_id") == [(FIRST,)]
 
 
-def test_two_workers_take_two_companies_and_a_third_takes_none(emptied: str) -> None:
-    in_batches(
+async def test_two_workers_take_two_companies_and_a_third_takes_none(emptied: str) -> None:
+    await in_batches(
         emptied,
         at_home(1) + at_home(2, SECOND),
         [crew("deleted", 99), crew("deleted", 99, SECOND)],
@@ -51,19 +50,19 @@ def test_two_workers_take_two_companies_and_a_third_takes_none(emptied: str) -> 
         async with AsyncExitStack() as stack:
             return [await rehome.run_page(await begun(stack, emptied), lambda _: DELAY) for _ in range(3)]
 
-    assert asyncio.run(at_once()) == [PageResult(1, [], False), PageResult(1, [], False), None]
+    assert await at_once() == [PageResult(1, [], False), PageResult(1, [], False), None]
     assert homeless(emptied) == [1, 2]
 
 
-def test_a_company_is_never_worked_on_by_two(seven: str) -> None:
+async def test_a_company_is_never_worked_on_by_two(seven: str) -> None:
     async def at_once() -> list[PageResult | None]:
         async with AsyncExitStack() as stack:
             return [await rehome.run_page(await begun(stack, seven), lambda _: DELAY, PAGE) for _ in range(2)]
 
-    assert asyncio.run(at_once()) == [PageResult(3, [], False), None]
+    assert await at_once() == [PageResult(3, [], False), None]
 
 
-def test_a_worker_says_who_is_put_aside_and_asks_for_the_delay_of_a_retry(
+async def test_a_worker_says_who_is_put_aside_and_asks_for_the_delay_of_a_retry(
     seven: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[int] = []
@@ -75,7 +74,7 @@ def test_a_worker_says_who_is_put_aside_and_asks_for_the_delay_of_a_retry(
     monkeypatch.setattr(batch, "retry_delay", delay)
 
     with held(seven, 2), caplog.at_level(logging.WARNING):
-        done = run_once(seven, worker())
+        done = await run_once(seven, worker())
 
     assert done.rehomed
     assert (done.rehomed.users, done.is_idle, len(done), asked) == (7, False, 0, [1])
@@ -86,5 +85,5 @@ def test_a_worker_says_who_is_put_aside_and_asks_for_the_delay_of_a_retry(
         "55P03",
         "LockNotAvailable",
     )
-    assert run_once(seven, worker()).is_idle
+    assert (await run_once(seven, worker())).is_idle
     assert rows(seven, "SELECT count(*) AS n FROM consumer.rehome WHERE due_at > now() + interval '4 h'") == [{"n": 1}]

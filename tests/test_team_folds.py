@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 
 from consumer.outbox.storage import Delivery
-from tests.batches import (
+from tests.support.batches import (
     FIRST,
     SECOND,
     USER,
@@ -26,8 +26,8 @@ from tests.batches import (
     snapshot,
     user,
 )
-from tests.factories import team
-from tests.support import rows
+from tests.support.databases import rows
+from tests.support.factories import team
 
 Batches = list[list[Delivery]]
 Outcomes = list[list[str]]
@@ -114,10 +114,10 @@ def left(second: float, team_id: UUID = FIRST) -> Delivery:
         pytest.param([[joined(5)], [joined(6)]], [[A]] * 2, (UNNAMED, None), id="joins"),
     ],
 )
-def test_a_company_is_named_by_its_newest_event_and_ended_by_its_oldest(
+async def test_a_company_is_named_by_its_newest_event_and_ended_by_its_oldest(
     emptied: str, batches: Batches, outcomes: Outcomes, company: tuple[object, ...]
 ) -> None:
-    assert in_batches(emptied, *batches) == outcomes
+    assert await in_batches(emptied, *batches) == outcomes
 
     assert one(emptied, "identity.companies", "name, deleted_at") == company
 
@@ -136,11 +136,11 @@ def test_a_company_is_named_by_its_newest_event_and_ended_by_its_oldest(
     ],
     ids=lambda value: f"{value.event_type} at {value.occurred_at:%S}" if isinstance(value, Delivery) else str(value),
 )
-def test_updated_at_of_a_company_moves_with_what_it_shows(emptied: str, second: Delivery, is_moved: bool) -> None:
-    in_batches(emptied, [crew("created", 2)], [crew("deleted", 5)])
+async def test_updated_at_of_a_company_moves_with_what_it_shows(emptied: str, second: Delivery, is_moved: bool) -> None:
+    await in_batches(emptied, [crew("created", 2)], [crew("deleted", 5)])
     updated_at, created_at = one(emptied, "identity.companies", "updated_at, created_at")
 
-    in_batches(emptied, [second])
+    await in_batches(emptied, [second])
 
     after = one(emptied, "identity.companies", "updated_at, created_at")
     assert (after[0] > updated_at, after[1]) == (is_moved, created_at)
@@ -166,12 +166,12 @@ def test_updated_at_of_a_company_moves_with_what_it_shows(emptied: str, second: 
         pytest.param([edit(1, company_id=str(FIRST))], [joined(2)], 0, id="made by a join"),
     ],
 )
-def test_a_company_queues_its_users_when_its_existence_changes(
+async def test_a_company_queues_its_users_when_its_existence_changes(
     emptied: str, before: list[Delivery], batch: list[Delivery], queued: int | None
 ) -> None:
-    in_batches(emptied, *([each] for each in before))
+    await in_batches(emptied, *([each] for each in before))
 
-    in_batches(emptied, batch)
+    await in_batches(emptied, batch)
 
     queue = rows(
         emptied,
@@ -218,18 +218,18 @@ MEMBER = "joined_at, removed_at, permissions, is_guest"
         ([[joined(1, SECOND), joined(1)], [user(5)]], [[A, A], [A]], (at(1), None, [], False)),
     ],
 )
-def test_a_membership_is_what_joins_removals_and_ends_say(
+async def test_a_membership_is_what_joins_removals_and_ends_say(
     emptied: str, batches: Batches, outcomes: Outcomes, row: tuple[object, ...]
 ) -> None:
-    found = in_batches(emptied, *batches)
+    found = await in_batches(emptied, *batches)
 
     assert one(emptied, "identity.company_members", MEMBER, f"company_id = '{FIRST}'") == row
     assert found == outcomes
 
 
-def test_two_users_of_a_batch_choose_each_his_own_team(emptied: str) -> None:
+async def test_two_users_of_a_batch_choose_each_his_own_team(emptied: str) -> None:
     other = UUID(int=2)
-    in_batches(
+    await in_batches(
         emptied, [choose(2, "B", SECOND), user(1, other, selected_team=team(FIRST, display_name="A")), gone(3, other)]
     )
 

@@ -1,6 +1,5 @@
 """Deliveries with chosen times, applied in chosen batches, and the rows that they leave."""
 
-import asyncio
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from itertools import count
@@ -11,9 +10,10 @@ import orjson
 
 from consumer.outbox.storage import Delivery
 from consumer.postgres.connections import connect, worker_access
-from tests.factories import NOON, team
-from tests.factories import snapshot as snapshot_fields
-from tests.support import apply_next, put, rehome_next, rows
+from tests.support.databases import rows
+from tests.support.factories import NOON, team
+from tests.support.factories import snapshot as snapshot_fields
+from tests.support.outbox import apply_next, put
 
 ACCESS = worker_access("consumer")
 # The last byte of a company's id is its stripe.
@@ -92,30 +92,17 @@ def may(verb: str, second: float, name: str, message_id: str | None = None, team
     return fact(f"team_permission.{verb}", second, data, user_id=USER, team_id=team_id, message_id=message_id)
 
 
-def in_batches(url: str, *batches: Sequence[Delivery]) -> list[list[str]]:
+async def in_batches(url: str, *batches: Sequence[Delivery]) -> list[list[str]]:
     """Apply each batch in a transaction of its own; return the outcomes in the order of the deliveries."""
-
-    async def apply() -> list[list[str]]:
-        found = []
-        async with await connect(url, ACCESS) as conn:
-            for batch in batches:
-                # One by one, so that the deliveries get their numbers in this order.
-                for delivery in batch:
-                    await put(conn, [delivery])
-                outcomes = await apply_next(conn, len(batch) + 1)
-                found.append([outcomes[seq] for seq in sorted(outcomes)])
-        return found
-
-    return asyncio.run(apply())
-
-
-def rehome_all(url: str, page_size: int = 500) -> None:
-    async def drain() -> None:
-        async with await connect(url, ACCESS) as conn:
-            while await rehome_next(conn, page_size):
-                pass
-
-    asyncio.run(drain())
+    found = []
+    async with await connect(url, ACCESS) as conn:
+        for batch in batches:
+            # One by one, so that the deliveries get their numbers in this order.
+            for delivery in batch:
+                await put(conn, [delivery])
+            outcomes = await apply_next(conn, len(batch) + 1)
+            found.append([outcomes[seq] for seq in sorted(outcomes)])
+    return found
 
 
 def one(url: str, table: str, columns: str, condition: str = "TRUE") -> tuple[Any, ...]:

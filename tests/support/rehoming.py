@@ -1,6 +1,5 @@
 """Re-homing for tests: one page at a time, with people whose ids are their order."""
 
-import asyncio
 from collections.abc import Iterator
 from contextlib import AsyncExitStack, contextmanager
 from datetime import timedelta
@@ -12,7 +11,7 @@ from consumer.outbox.storage import Delivery
 from consumer.postgres.connections import Connection, connect, transaction
 from consumer.worker import rehome
 from consumer.worker.rehome import PageResult
-from tests.batches import ACCESS, FIRST, crew, every, in_batches, member, user
+from tests.support.batches import ACCESS, FIRST, crew, every, in_batches, member, user
 
 PAGE = 3
 DELAY = timedelta(hours=5)
@@ -25,7 +24,7 @@ def person(number: int) -> UUID:
     return UUID(int=number << 64)
 
 
-def turn(url: str, page_size: int = PAGE, asked: list[int] | None = None) -> PageResult | None:
+async def turn(url: str, page_size: int = PAGE, asked: list[int] | None = None) -> PageResult | None:
     """Re-home one page; *asked* takes the attempts that a delay is asked for."""
 
     def delay(attempts: int) -> timedelta:
@@ -33,16 +32,13 @@ def turn(url: str, page_size: int = PAGE, asked: list[int] | None = None) -> Pag
             asked.append(attempts)
         return DELAY
 
-    async def run() -> PageResult | None:
-        async with await connect(url, ACCESS) as conn, transaction(conn, ACCESS):
-            return await rehome.run_page(conn, delay, page_size)
-
-    return asyncio.run(run())
+    async with await connect(url, ACCESS) as conn, transaction(conn, ACCESS):
+        return await rehome.run_page(conn, delay, page_size)
 
 
-def turns(url: str, page_size: int = PAGE) -> list[PageResult]:
+async def turns(url: str, page_size: int = PAGE) -> list[PageResult]:
     found = []
-    while result := turn(url, page_size):
+    while result := await turn(url, page_size):
         found.append(result)
     return found
 
@@ -55,16 +51,11 @@ def homeless(url: str) -> list[int]:
     return [user_id.int >> 64 for (user_id,) in every(url, MIRROR, "stack_user_id", "company_id IS NULL")]
 
 
-def delete_seven(url: str) -> str:
+async def delete_seven(url: str) -> str:
     """Put seven users into a company and delete it; return the conninfo."""
-    in_batches(url, [each for n in range(1, 8) for each in at_home(n)])
-    in_batches(url, [crew("deleted", 99)])
+    await in_batches(url, [each for n in range(1, 8) for each in at_home(n)])
+    await in_batches(url, [crew("deleted", 99)])
     return url
-
-
-def change(url: str, statement: str) -> None:
-    with psycopg.connect(url) as conn:
-        conn.execute(statement)
 
 
 @contextmanager
