@@ -38,7 +38,7 @@ def migrator_url(old_url: str, request: pytest.FixtureRequest) -> Iterator[str]:
     if request.param == "superuser":
         yield old_url
         return
-    with plain_owner(old_url) as owner_url:
+    with plain_owner(old_url, "plain_old_owner") as owner_url:
         yield owner_url
 
 

@@ -101,6 +101,12 @@ def left(second: float, team_id: UUID = FIRST) -> Delivery:
         ),
         pytest.param([[choose(9, "A")], [crew("created", 1)]], [[A]] * 2, ("Crew", None), id="an event beats a choice"),
         pytest.param([[choose(9, "A"), crew("created", 1)]], [[A, A]], ("Crew", None), id="at once"),
+        pytest.param(
+            [[crew("created", 1), crew("deleted", 3)], [crew("deleted", 5)]],
+            [[A, A], [U]],
+            ("Crew", at(3)),
+            id="a younger deletion of a named team",
+        ),
         pytest.param([[choose(2, "A")], [choose(3, "B")]], [[A]] * 2, ("B", None), id="the newest choice"),
         pytest.param(
             [[choose(3, "B")], [signed("in", 2, source="stack", **snapshot(selected_team=team(FIRST)))]],
@@ -225,6 +231,14 @@ async def test_a_membership_is_what_joins_removals_and_ends_say(
 
     assert one(emptied, "identity.company_members", MEMBER, f"company_id = '{FIRST}'") == row
     assert found == outcomes
+
+
+@pytest.mark.parametrize("told", [[choose(3), joined(5)], [joined(5), choose(3)], [choose(3), left(5)]])
+@pytest.mark.parametrize("is_together", [True, False])
+async def test_a_choice_is_remembered_beside_later_facts(emptied: str, told: list[Delivery], is_together: bool) -> None:
+    await in_batches(emptied, *([told] if is_together else [[each] for each in told]))
+
+    assert one(emptied, "consumer.memberships", "is_implied, joined_at") == (True, at(3))
 
 
 async def test_two_users_of_a_batch_choose_each_his_own_team(emptied: str) -> None:

@@ -48,9 +48,8 @@ def scratch_database(server_url: str, name: str) -> Iterator[str]:
 
 
 @contextmanager
-def plain_owner(database_url: str) -> Iterator[str]:
+def plain_owner(database_url: str, name: str = "plain_test_owner") -> Iterator[str]:
     """Give a database to a login that is no superuser, as on managed servers, and yield that login's conninfo."""
-    name = "plain_test_owner"
     with psycopg.connect(database_url, autocommit=True) as conn:
         conn.execute(f"DROP ROLE IF EXISTS {name}")
         conn.execute(f"CREATE ROLE {name} LOGIN CREATEROLE PASSWORD 'x'")

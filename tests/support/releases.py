@@ -13,7 +13,7 @@ import psycopg
 from consumer.postgres import ledger, migrations
 from consumer.postgres.queries import sql_root
 
-ROWS = Path(__file__).parent / "data" / "releases"
+ROWS = Path(__file__).parents[1] / "data" / "releases"
 IDS = ledger.carried_ids()
 TABLES = """
 SELECT format('%I.%I', n.nspname, c.relname)
