@@ -65,8 +65,6 @@ class Worker:
             wait=_pause,
             before_sleep=self._report_trouble,
             sleep=self._sleep,
-            stop=lambda _: self._stop.is_set(),
-            retry_error_callback=lambda _: None,
         )
         try:
             while not self._stop.is_set():
@@ -76,6 +74,9 @@ class Worker:
 
     async def _turn(self) -> None:
         """Apply one batch, then wait if nothing was due; after an error the next turn makes a new connection."""
+        # A stop ends a pause; the turn after it has nothing to do.
+        if self._stop.is_set():
+            return
         try:
             conn = self._conn = self._conn or await self._connect()
             batch = await within(TURN_TIMEOUT, self._runner.run_once(conn))
