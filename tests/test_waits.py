@@ -1,0 +1,188 @@
+"""Waits: how many, how long, and how often the database is asked for them."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import timedelta
+from uuid import uuid4
+
+import psycopg
+import pytest
+
+from consumer.outbox.storage import Delivery
+from consumer.postgres.connections import Pool, open_pool, receiver_access
+from consumer.receiver.waits import WAITS_MAX, Waits, open_waits
+from tests.support.cli import arrive, work
+from tests.support.databases import schema_change
+from tests.support.factories import delivery, user_updated
+from tests.support.processes import until
+from tests.support.still_clock import StillLoop, advance, run_still, settle
+
+ACCESS = replace(receiver_access("consumer"), lock_timeout=timedelta(minutes=1), statement_timeout=timedelta(minutes=1))
+MINUTE = timedelta(minutes=1)
+MOMENT = 2.0**-10
+
+
+@asynccontextmanager
+async def opened(url: str) -> AsyncIterator[tuple[Waits, Pool]]:
+    async with open_pool(url, ACCESS, size=1, wait_timeout=timedelta(seconds=1)) as pool:
+        await pool.wait()
+        async with open_waits(pool, ACCESS) as waits:
+            yield waits, pool
+
+
+def polls(pool: Pool) -> int:
+    return pool.get_stats().get("requests_num", 0)
+
+
+async def polled(pool: Pool, count: int) -> None:
+    """Return once the database was asked so often, and the last answer is there."""
+    await asyncio.to_thread(until, lambda: polls(pool) >= count and pool.get_stats()["pool_available"] == 1)
+    await settle()
+    assert polls(pool) == count
+
+
+def test_256_may_wait_and_each_that_leaves_makes_room_for_one(emptied: str) -> None:
+    assert WAITS_MAX == 256
+
+    async def act(_: StillLoop) -> None:
+        async with opened(emptied) as (waits, _pool):
+            crowd = [asyncio.create_task(waits.wait_for("never", MINUTE)) for _ in range(256)]
+            await settle()
+            assert await waits.wait_for("one too many", MINUTE) is None
+            assert not any(task.done() for task in crowd)
+            crowd[0].cancel()
+            await asyncio.wait(crowd[:1])
+            crowd[0] = asyncio.create_task(waits.wait_for("another", MINUTE))
+            await settle()
+            assert await waits.wait_for("one too many", MINUTE) is None
+            # Those whose time is over leave too.
+            await advance(60)
+            assert await asyncio.gather(*crowd) == [None] * 256
+            again = asyncio.create_task(waits.wait_for("again", MINUTE))
+            await settle()
+            assert not again.done()
+            again.cancel()
+
+    run_still(act)
+
+
+def test_a_wait_ends_when_its_time_is_over_and_not_before(emptied: str) -> None:
+    async def act(_: StillLoop) -> None:
+        async with opened(emptied) as (waits, _pool):
+            wait = asyncio.create_task(waits.wait_for("never", timedelta(seconds=3)))
+            await settle()
+            await advance(3 - MOMENT)
+            assert not wait.done()
+            await advance(MOMENT)
+            assert (wait.done(), await wait) == (True, None)
+
+    run_still(act)
+
+
+def test_the_database_is_asked_every_20_ms_while_somebody_waits_and_never_else(emptied: str) -> None:
+    async def act(_: StillLoop) -> None:
+        async with opened(emptied) as (waits, pool):
+            await advance(60)
+            assert polls(pool) == 0
+            wait = asyncio.create_task(waits.wait_for("never", timedelta(seconds=10)))
+            await settle()
+            await polled(pool, 1)
+            await advance(0.02 - MOMENT)
+            assert polls(pool) == 1
+            await advance(MOMENT)
+            await polled(pool, 2)
+            # A second wait shares the polls of the first.
+            other = asyncio.create_task(waits.wait_for("neither", timedelta(seconds=10)))
+            await settle()
+            assert polls(pool) == 2
+            await advance(0.02)
+            await polled(pool, 3)
+            wait.cancel()
+            other.cancel()
+            for _round in range(5):
+                await advance(1)
+            assert polls(pool) == 3
+            last = asyncio.create_task(waits.wait_for("in the end", timedelta(seconds=10)))
+            await settle()
+            await polled(pool, 4)
+            last.cancel()
+
+    run_still(act)
+
+
+def test_a_database_that_fails_is_asked_again_after_half_a_second(emptied: str) -> None:
+    rename, name = "ALTER FUNCTION consumer.{} RENAME TO {}", "app_deliveries"
+    signed_in = settled(emptied, "user.signed_in")
+
+    async def act(_: StillLoop) -> None:
+        async with opened(emptied) as (waits, pool):
+            with schema_change(emptied, rename.format(name, "gone"), rename.format("gone", name)):
+                wait = asyncio.create_task(waits.wait_for(signed_in.message_id, MINUTE))
+                await settle()
+                await polled(pool, 1)
+            await advance(0.5 - MOMENT)
+            assert (polls(pool), wait.done()) == (1, False)
+            await advance(MOMENT)
+            await polled(pool, 2)
+            found = await wait
+            assert found is not None
+            assert (found.message_id, found.state) == (signed_in.message_id, "done")
+
+    run_still(act)
+
+
+def settled(url: str, event_type: str) -> Delivery:
+    """Store and apply a delivery of the application about a user with a profile."""
+    update = user_updated()
+    assert update.user_id is not None
+    ours = delivery(event_type, update.user_id, "app")
+    arrive(url, update, ours)
+    work(url)
+    return ours
+
+
+def test_each_wait_gets_its_own_delivery_and_the_others_go_on(emptied: str) -> None:
+    first, second = (settled(emptied, "user.signed_in") for _ in range(2))
+
+    async def act(_: StillLoop) -> None:
+        async with opened(emptied) as (waits, _pool):
+            ids = [first.message_id, second.message_id, first.message_id, "never"]
+            tasks = [asyncio.create_task(waits.wait_for(message_id, MINUTE)) for message_id in ids]
+            found = await asyncio.gather(*tasks[:3])
+            assert [settled and settled.message_id for settled in found] == ids[:3]
+            assert [settled and settled.profile and settled.profile["user_id"] for settled in found] == [
+                str(first.user_id),
+                str(second.user_id),
+                str(first.user_id),
+            ]
+            assert not tasks[3].done()
+            tasks[3].cancel()
+
+    run_still(act)
+
+
+@pytest.mark.parametrize("is_dead", [False, True], ids=["pending", "dead"])
+def test_a_dead_delivery_is_settled_and_a_pending_one_is_not(emptied: str, is_dead: bool) -> None:
+    ours = delivery("user.signed_in", uuid4(), "app")
+    arrive(emptied, ours)
+    if is_dead:
+        with psycopg.connect(emptied) as conn:
+            conn.execute(
+                "WITH gone AS (DELETE FROM consumer.pending RETURNING seq) "
+                "INSERT INTO consumer.failures (seq, state, attempts, error_code, error) "
+                "SELECT seq, 'dead', 1, 'x', 'x' FROM gone"
+            )
+
+    async def act(_: StillLoop) -> None:
+        async with opened(emptied) as (waits, pool):
+            wait = asyncio.create_task(waits.wait_for(ours.message_id, timedelta(seconds=1)))
+            await settle()
+            await polled(pool, 1)
+            assert wait.done() == is_dead
+            await advance(1)
+            found = await wait
+            assert (found and (found.state, found.profile)) == (("dead", None) if is_dead else None)
+
+    run_still(act)
