@@ -12,7 +12,6 @@ import psycopg
 import pytest
 
 from consumer.outbox.storage import Delivery
-from consumer.postgres import migrations
 from consumer.settings.settings import DeletePolicy, ShapingSettings
 from tests.support import model
 from tests.support.batches import (
@@ -30,7 +29,7 @@ from tests.support.batches import (
     snapshot,
     user,
 )
-from tests.support.databases import record, scratch_database
+from tests.support.databases import record, roll_back, scratch_database
 from tests.support.effects import rehomed
 from tests.support.factories import team
 from tests.support.outbox import replay_everything
@@ -146,7 +145,7 @@ async def test_a_complete_rollback_and_migration_leave_an_empty_installation(old
     deliveries = history(7, 40)
     await settled(old_url, *chunks(deliveries))
 
-    assert migrations.roll_back(old_url, "consumer") == IDS[::-1]
+    assert roll_back(old_url, "consumer") == IDS[::-1]
     assert migrate(old_url) == IDS
     await record(old_url, settings)
     await settled(old_url, *chunks(deliveries[::-1]))
