@@ -40,10 +40,10 @@ sum_of_lock() {
     (cd "$here" && cksum "$lock" pyproject.toml)
 }
 
-# $PYTHON, else the newest that runs: a version manager leaves names on the PATH that do not. The base's path is what counts:
-# inside an activated .venv the plain name would be the one that is about to be removed.
+# $PYTHON, else the first that runs, the tested one before newer ones: a version manager leaves names on the PATH that do not
+# run. The base's path counts: inside an activated .venv the plain name would be the one that is about to be removed.
 find_python() {
-    for name in "${PYTHON:-python3.13}" python3.13 python3.12 python3.11 python3; do
+    for name in "${PYTHON:-python3.11}" python3.11 python3.12 python3.13 python3.14 python3; do
         python=$("$name" -c 'import sys; assert sys.version_info >= (3, 11); print(sys._base_executable)' 2>/dev/null) &&
             return
     done

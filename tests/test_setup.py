@@ -111,8 +111,17 @@ def test_the_set_up_is_done_once(machine: Machine) -> None:
     assert machine.installed() == ["requirements.lock"]
 
 
-def test_a_named_python_comes_before_the_newest(machine: Machine) -> None:
-    for name in ("python3.13", "chosen"):
+def test_the_tested_python_comes_before_newer_ones(machine: Machine) -> None:
+    for name in ("python3.14", "python3.13", "python3.12", "python3.11"):
+        machine.add(name, PYTHON)
+
+    machine.call("run", "status")
+
+    assert f"--python {machine.bin / 'python3.11'} " in machine.calls.read_text()
+
+
+def test_a_named_python_comes_before_the_tested_one(machine: Machine) -> None:
+    for name in ("python3.11", "chosen"):
         machine.add(name, PYTHON)
 
     machine.call("run", "status", PYTHON="chosen")
@@ -197,7 +206,7 @@ def test_a_moved_tree_is_set_up_anew(machine: Machine) -> None:
 
 
 def test_a_python_that_does_not_run_or_is_too_old_is_passed_over(machine: Machine) -> None:
-    machine.add("python3.13", "#!/bin/sh\necho 'no such version' >&2\nexit 127\n")
+    machine.add("python3.11", "#!/bin/sh\necho 'no such version' >&2\nexit 127\n")
     machine.add("python3.12", "#!/bin/sh\nexit 1\n")
 
     finished = machine.call("run", "status")
