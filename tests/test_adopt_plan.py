@@ -85,7 +85,7 @@ def test_tables_made_by_prisma_follow(shapes: str, tmp_path: Path) -> None:
 def test_the_plan_for_people_says_the_same(shapes: str) -> None:
     said = call(shapes, "adopt", "--plan", "--table", "shape_a.profiles").stdout
 
-    assert "shape_a.profiles follows, by user_id" in said
+    assert "shape_a.profiles is kept in step by user_id" in said
     assert "To decide" in said
     assert "INSERT INTO shape_a.profiles AS theirs" in said
 

@@ -111,7 +111,7 @@ class AdoptedTable:
 
     @property
     def updated(self) -> list[str]:
-        """Return the SQL names of the columns that follow our values."""
+        """Return the SQL names of the columns that are kept in step with our values."""
         return [w.sql_name for w in self.written if w.is_updated]
 
 

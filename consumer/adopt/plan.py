@@ -1,4 +1,4 @@
-"""The plan: the tables that follow, their values, the triggers and constraints a write meets, and the grants."""
+"""The plan: the tables to write, their values, the triggers and constraints a write meets, and the grants."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

@@ -1,4 +1,4 @@
-"""`consumer adopt`: let an application's existing tables follow the profiles, step by step and reversibly."""
+"""`consumer adopt`: keep an application's existing tables in step with the profiles, step by step and reversibly."""
 
 import asyncio
 from typing import Literal, TextIO
@@ -53,7 +53,7 @@ def command(
     is_json: bool,
     **named: str | None,
 ) -> None:
-    """Let your own tables follow the profiles.
+    """Keep your own tables in step with the profiles.
 
     docs/ADOPT.md explains every step.
     """
@@ -90,7 +90,7 @@ def _show(plan: AdoptPlan, target: TextIO | None, *, is_json: bool) -> None:
         emit(plan)
         return
     out = console()
-    steps = table("table", "column", "value", "written", title=f"{plan.table} follows, by {plan.key}")
+    steps = table("table", "column", "value", "written", title=f"{plan.table} is kept in step by {plan.key}")
     for step in plan.steps:
         steps.add_row(step.table, step.column, " ".join(step.value.split()), step.when)
     out.print(steps)
