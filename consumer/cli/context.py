@@ -60,7 +60,7 @@ class Misconfigured(click.ClickException):
 
 @contextmanager
 def refusals() -> Iterator[None]:
-    """Turn an expected error into one sentence on stderr and the contract's exit code, without a traceback."""
+    """Turn an expected error into one sentence on stderr and its exit code, without a traceback."""
     try:
         yield
     except (BadSettings, SettingsMismatch, NoDatabase) as error:

@@ -25,7 +25,7 @@ Headers = Sequence[tuple[bytes, bytes]]
 # Returns once the delivery is committed, or raises StoreUnavailable.
 Put = Callable[[Delivery], Awaitable[None]]
 
-# The only signature error that the contract answers with 400, not 401.
+# The only signature error that is answered with 400, not 401.
 BAD_MESSAGE_ID = "bad_message_id"
 
 # Only the application's backend has a callback that needs the profile; Stack ignores an answer's body.

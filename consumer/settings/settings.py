@@ -29,7 +29,7 @@ RETENTION_DAYS_MAX = 36_500
 # An idle worker that polls more often than this keeps a core busy for nothing.
 POLL_SECONDS_MIN = 0.02
 PORT_MAX = 65_535
-# The widest tolerance the contract allows: an unsigned 32-bit number of seconds.
+# The widest tolerance that is allowed: an unsigned 32-bit number of seconds.
 TOLERANCE_SECONDS_MAX = 4_294_967_295
 # PostgreSQL limits a role name to 63 bytes and reserves "pg_"; the longest suffix is "_receiver".
 ROLE_PREFIX_PATTERN = re.compile(r"(?!pg_)[a-z_][a-z0-9_]{0,49}")

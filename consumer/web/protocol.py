@@ -14,7 +14,7 @@ from uvicorn.server import ServerState
 from consumer.web.answers import OUT_OF_MEMORY, refusal
 from consumer.web.connection_limits import ConnectionLimiter
 
-# A delivery has about ten headers in less than 1 kB; a chain of proxies adds as much again.
+# A webhook has about ten headers in less than 1 kB; a chain of proxies adds as much again.
 HEAD_BYTES_MAX = 16 * 1024
 HEADERS_MAX = 100
 # Requests sent ahead of their answers. No real client does that, and one read can hold 14,000 of them.
