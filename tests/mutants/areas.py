@@ -18,7 +18,7 @@ AREAS: tuple[tuple[str, tuple[str, ...]], ...] = (
         "receiver",
         ("consumer/receiver/", "consumer/web/", "consumer/providers/", "consumer/events/", "sql/queries/waits/"),
     ),
-    ("database", ("consumer/postgres/", "sql/queries/session/")),
+    ("database", ("consumer/postgres/", "sql/queries/session/", "sql/queries/connections/")),
     ("settings", ("consumer/settings/",)),
     ("metrics", ("consumer/metrics.py", "consumer/logs.py")),
     ("adopt", ("consumer/adopt/", "consumer/doctor/", "consumer/cli/adopt.py", "consumer/cli/doctor.py")),
