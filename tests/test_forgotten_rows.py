@@ -139,7 +139,7 @@ FIELDS = "full_name, email, email_verified, avatar_url, company_id, role_type, d
 @pytest.mark.parametrize("is_held", [False, True])
 async def test_a_forgotten_profile_keeps_role_department_and_dates(emptied: str, is_held: bool) -> None:
     await under(emptied, "hard" if is_held else "anonymise")
-    await in_batches(emptied, life(end=None), [edit(3, role_type="owner")])
+    await in_batches(emptied, life(end=None), [edit(3, role_type="owner", company_id=str(SECOND))])
     with referred_to(emptied):
         await in_batches(emptied, [gone(5)])
     # Nothing holds the profile any more; yet it stays, because its user is marked.

@@ -21,6 +21,7 @@ from tests.support.rehoming import (
     delete_seven,
     held,
     homeless,
+    pages,
     person,
     turn,
     turns,
@@ -42,10 +43,10 @@ WAYS = {
 BEGIN = [crew("created", 0, DEFAULT), crew("created", 0, SECOND)]
 
 
-@pytest.mark.parametrize(("count", "pages"), [(0, [0]), (2, [2]), (3, [3]), (4, [3, 1]), (6, [3, 3]), (7, [3, 3, 1])])
+@pytest.mark.parametrize(("count", "sizes"), [(0, [0]), (2, [2]), (3, [3]), (4, [3, 1]), (6, [3, 3]), (7, [3, 3, 1])])
 @pytest.mark.parametrize("way", [*WAYS, "mixed", "all at once"])
 async def test_everybody_is_rehomed_once_at_every_page_boundary(
-    emptied: str, way: str, count: int, pages: list[int]
+    emptied: str, way: str, count: int, sizes: list[int]
 ) -> None:
     settings = ShapingSettings(default_company_id=DEFAULT if way in {"at home", "mixed", "all at once"} else None)
     await record(emptied, settings)
@@ -61,7 +62,7 @@ async def test_everybody_is_rehomed_once_at_every_page_boundary(
 
     results = await turns(emptied)
 
-    assert results == [PageResult(n, [], False) for n in pages]
+    assert results == [PageResult(n, [], False) for n in sizes]
     assert not every(emptied, "consumer.rehome", "id")
     assert model.state(emptied) == model.fold([*BEGIN, *deliveries, end], settings)
     written = "SELECT count(*) FROM identity.profile_audit WHERE message_id = %s"
@@ -111,6 +112,17 @@ async def test_a_range_is_rehomed_with_both_its_ends_and_nobody_beyond(
     assert [result.users for result in await turns(seven, 2)] == ([2, 1] if len(expected) == 3 else [len(expected)])
 
     assert homeless(seven) == expected
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_a_range_bounds_each_way_that_leads_to_a_company(emptied: str, way: str) -> None:
+    await record(emptied, ShapingSettings(default_company_id=DEFAULT if way == "at home" else None))
+    await in_batches(
+        emptied, BEGIN, [each for n in range(1, 8) for each in WAYS[way](n)], [crew("deleted", 99, DEFAULT)]
+    )
+    change(emptied, f"UPDATE consumer.rehome SET next_user_id = '{person(3)}', last_user_id = '{person(5)}'")
+
+    assert [result.users for result in await turns(emptied, 2)] == [2, 1]
 
 
 @pytest.mark.parametrize(
@@ -200,7 +212,7 @@ FOR EACH STATEMENT EXECUTE FUNCTION public.alone();
 async def test_users_that_fail_only_together_are_tried_in_halves(seven: str) -> None:
     found = []
     with schema_change(seven, ALONE, "DROP FUNCTION public.alone CASCADE"):
-        while result := await turn(seven, 4):
+        async for result in pages(seven, 4):
             found.append((result.users, [type(error).__name__ for _, error in result.postponed], result.is_overrun))
             change(seven, "UPDATE consumer.rehome SET due_at = now()")
 

@@ -6,11 +6,12 @@ from datetime import timedelta
 
 import pytest
 
+from consumer.postgres.connections import connect, transaction
 from consumer.worker import batch, rehome
 from consumer.worker.rehome import PageResult
-from tests.support.batches import FIRST, SECOND, THIRD, crew, every, in_batches
+from tests.support.batches import ACCESS, FIRST, SECOND, THIRD, crew, every, in_batches
 from tests.support.databases import change, rows
-from tests.support.rehoming import DELAY, PAGE, at_home, begun, delete_seven, held, homeless, person, turn
+from tests.support.rehoming import DELAY, PAGE, at_home, begun, delete_seven, held, homeless, pages, person
 from tests.support.worker import run_once, worker
 
 
@@ -18,6 +19,11 @@ from tests.support.worker import run_once, worker
 async def seven(emptied: str) -> str:
     """Seven users at home in a company that was just deleted."""
     return await delete_seven(emptied)
+
+
+async def is_due(url: str) -> bool:
+    async with await connect(url, ACCESS) as conn, transaction(conn, ACCESS):
+        return await rehome.is_due(conn)
 
 
 async def test_nobody_is_rehomed_before_the_time_and_the_longest_waiting_company_comes_first(emptied: str) -> None:
@@ -31,11 +37,11 @@ async def test_nobody_is_rehomed_before_the_time_and_the_longest_waiting_company
     # The order is that of the rows, not of the times.
     change(emptied, f"UPDATE consumer.rehome SET due_at = now() - interval '1 min' WHERE company_id = '{THIRD}'")
 
-    seen = []
-    while await turn(emptied):
-        seen.append(homeless(emptied))
+    assert await is_due(emptied)
+    seen = [homeless(emptied) async for _ in pages(emptied)]
 
     assert seen == [[2], [2, 3]]
+    assert not await is_due(emptied)
     assert every(emptied, "consumer.rehome", "company_id") == [(FIRST,)]
 
 

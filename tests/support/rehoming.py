@@ -1,6 +1,6 @@
 """Re-homing for tests: one page at a time, with people whose ids are their order."""
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, contextmanager
 from datetime import timedelta
 from uuid import UUID
@@ -13,7 +13,7 @@ from consumer.worker import rehome
 from consumer.worker.rehome import PageResult
 from tests.support.batches import ACCESS, FIRST, crew, every, in_batches, member, user
 
-PAGE = 3
+PAGE, PAGES_MAX = 3, 30
 DELAY = timedelta(hours=5)
 LOWEST, HIGHEST = UUID(int=0), UUID(int=2**128 - 1)
 MIRROR = "identity.stack_user_profiles"
@@ -36,11 +36,17 @@ async def turn(url: str, page_size: int = PAGE, asked: list[int] | None = None) 
         return await rehome.run_page(conn, delay, page_size)
 
 
+async def pages(url: str, page_size: int = PAGE) -> AsyncIterator[PageResult]:
+    """Re-home page after page until nobody is due."""
+    for _ in range(PAGES_MAX):
+        if (result := await turn(url, page_size)) is None:
+            return
+        yield result
+    raise AssertionError(f"re-homing goes on after {PAGES_MAX} pages")
+
+
 async def turns(url: str, page_size: int = PAGE) -> list[PageResult]:
-    found = []
-    while result := await turn(url, page_size):
-        found.append(result)
-    return found
+    return [result async for result in pages(url, page_size)]
 
 
 def at_home(n: int, team_id: UUID = FIRST) -> list[Delivery]:

@@ -27,9 +27,11 @@ FROM (
     ('stack', 'msg_4', NULL, NULL, NULL, 4, 'not JSON'),
     ('stack', 'msg_5', 'user.deleted', 4, NULL, 5, '{"type": "user.deleted", "data": {"id": "4"}}'),
     ('app', 'app_6', 'user.signed_in', 1, NULL, 6, '{"type": "user.signed_in", "data": {"id": "1"}}'),
-    ('stack', 'msg_7', 'team.updated', NULL, 22, 7,
-    '{"type": "team.updated", "data": {"id": "00000000-0000-0000-0000-000000000016", "display_name": "Late",
-    "profile_image_url": null}}')
+    (
+        'stack', 'msg_7', 'team.updated', NULL, 22, 7,
+        '{"type": "team.updated", "data": {"id": "00000000-0000-0000-0000-000000000016", "display_name": "Late",
+        "profile_image_url": null}}'
+    )
 ) AS told (source, message_id, event_type, user_number, team_number, second, body)
 ORDER BY second;
 

@@ -31,7 +31,7 @@ SELECT
     f.user_id,
     f.joined_at,
     least(f.removed_at, c.deleted_at),
-    CASE WHEN f.user_id = pg_temp.id(6) THEN '{$read,write}' ELSE '{}' END::text []
+    CASE WHEN f.user_id = pg_temp.id(6) THEN '{$read,write}' ELSE '{}' END::text[]
 FROM consumer.memberships AS f
 INNER JOIN identity.companies AS c ON f.company_id = c.id;
 
