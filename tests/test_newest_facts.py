@@ -5,7 +5,27 @@ from uuid import UUID
 import pytest
 
 from consumer.outbox.storage import Delivery
-from tests.support.batches import FIRST, SECOND, USER, edit, every, in_batches, may, member, one
+from consumer.postgres.connections import connect
+from tests.support.batches import (
+    ACCESS,
+    FIRST,
+    SECOND,
+    USER,
+    crew,
+    edit,
+    every,
+    gone,
+    in_batches,
+    may,
+    member,
+    one,
+    signed,
+    snapshot,
+    user,
+)
+from tests.support.databases import change
+from tests.support.factories import team
+from tests.support.outbox import apply_next
 
 Batches = list[list[Delivery]]
 Outcomes = list[list[str]]
@@ -78,3 +98,34 @@ async def test_of_each_edited_field_the_newest_counts(
 
     assert every(emptied, "consumer.edits", "field, value") == edits
     assert {user_id for (user_id,) in every(emptied, "consumer.edits", "user_id")} <= {USER}
+
+
+TOLD = [
+    crew("created", 1),
+    user(2, selected_team=team(FIRST)),
+    user(3, selected_team=team(SECOND)),
+    member("created", 4),
+    member("deleted", 5, SECOND),
+    given(6, "r"),
+    edit(7, role_type="a"),
+    signed("in", 8),
+    signed("out", 9),
+    signed("out", 9, **snapshot()),
+    crew("deleted", 10),
+    gone(11),
+]
+
+
+@pytest.mark.parametrize("size", [1, len(TOLD)])
+async def test_what_is_applied_again_is_unchanged_or_stale(emptied: str, size: int) -> None:
+    await in_batches(emptied, *([each] for each in TOLD))
+    change(
+        emptied, "INSERT INTO consumer.pending (seq) SELECT seq FROM consumer.outcomes; DELETE FROM consumer.outcomes"
+    )
+
+    async with await connect(emptied, ACCESS) as conn:
+        outcomes: dict[int, str] = {}
+        for _ in TOLD[::size]:
+            outcomes |= await apply_next(conn, size)
+
+    assert [outcomes[seq] for seq in sorted(outcomes)] == [U, S, U, U, U, U, U, U, U, U, U, U]

@@ -114,6 +114,12 @@ async def test_a_range_is_rehomed_with_both_its_ends_and_nobody_beyond(
     assert homeless(seven) == expected
 
 
+async def test_an_edit_of_another_field_leads_to_no_company(emptied: str) -> None:
+    await in_batches(emptied, BEGIN, [user(1), edit(2, role_type=str(DEFAULT))], [crew("deleted", 99, DEFAULT)])
+
+    assert [result.users for result in await turns(emptied)] == [0]
+
+
 @pytest.mark.parametrize("way", WAYS)
 async def test_a_range_bounds_each_way_that_leads_to_a_company(emptied: str, way: str) -> None:
     await record(emptied, ShapingSettings(default_company_id=DEFAULT if way == "at home" else None))
