@@ -335,7 +335,7 @@ ALTER TABLE ONLY identity.profiles FORCE ROW LEVEL SECURITY;
 
 CREATE FUNCTION identity.image(profile identity.profiles) RETURNS jsonb
     LANGUAGE sql STABLE PARALLEL SAFE
-    RETURN jsonb_build_object('company_id', (profile).company_id, 'full_name', (profile).full_name, 'email', (profile).email, 'email_verified', (profile).email_verified, 'avatar_url', (profile).avatar_url, 'role_type', (profile).role_type, 'department', (profile).department, 'is_restricted', (profile).is_restricted, 'deleted_at', (profile).deleted_at);
+    RETURN jsonb_build_object('company_id', (profile).company_id, 'full_name', (profile).full_name, 'email', (profile).email, 'email_verified', (profile).email_verified, 'avatar_url', (profile).avatar_url, 'role_type', (profile).role_type, 'department', (profile).department, 'is_restricted', (profile).is_restricted, 'deleted_at', ((to_jsonb(((profile).deleted_at AT TIME ZONE 'UTC'::text)) #>> '{}'::text[]) || '+00:00'::text));
 
 
 --

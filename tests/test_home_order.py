@@ -216,3 +216,16 @@ async def test_the_time_zone_of_a_database_changes_no_row(emptied: str, zone: st
     assert left(emptied) == expected
     assert expected[-1] == model.fold(HISTORY, ShapingSettings())
     assert one(emptied, "identity.profiles", "role_type, deleted_at") == ("new", at(FALL) + timedelta(seconds=7100))
+
+
+async def test_a_database_may_change_its_time_zone_between_two_batches(emptied: str) -> None:
+    with in_zone(emptied, "Asia/Kolkata"):
+        await in_batches(emptied, HISTORY[:8], [gone(FALL + 7300)])
+    await in_batches(emptied, HISTORY[8:])
+    await rehomed(emptied)
+
+    chain = every(
+        emptied, "identity.profile_audit", "previous_values, new_values", "operation NOT LIKE 'signed%'", "id"
+    )
+    assert [before for before, _ in chain[1:]] == [after for _, after in chain[:-1]]
+    assert chain[-1][1]["deleted_at"].endswith("+00:00")

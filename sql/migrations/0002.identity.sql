@@ -159,7 +159,8 @@ RETURN jsonb_build_object(
     'role_type', profile.role_type,
     'department', profile.department,
     'is_restricted', profile.is_restricted,
-    'deleted_at', profile.deleted_at
+    -- In UTC, because an image must not depend on the session's time zone.
+    'deleted_at', (to_jsonb(profile.deleted_at AT TIME ZONE 'UTC') #>> '{}') || '+00:00'
 );
 -- The fields that differ between two images, by name; without an image before, all fields that are not null.
 CREATE FUNCTION identity.changed_fields(before_image jsonb, after_image jsonb) RETURNS text[]
