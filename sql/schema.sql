@@ -2036,6 +2036,13 @@ GRANT UPDATE(next_user_id) ON TABLE consumer.rehome TO consumer_worker;
 
 
 --
+-- Name: COLUMN rehome.attempts; Type: ACL; Schema: consumer; Owner: -
+--
+
+GRANT UPDATE(attempts) ON TABLE consumer.rehome TO consumer_worker;
+
+
+--
 -- Name: TABLE queue_stats; Type: ACL; Schema: consumer; Owner: -
 --
 

@@ -66,7 +66,7 @@ async def run_page(
     if (task := next(iter(await rows(conn, args_row(Task), "rehome/claim")), None)) is None:
         return None
     await session.set_lock_timeout(conn, LOCK_TIMEOUT)
-    # Each attempt halves the page, because its users may fail only together.
+    # Each failed attempt halves the page, because its users may fail only together. A page that succeeds resets it.
     size = max(1, page_size >> task.attempts)
     user_ids: list[UUID] = await rows(conn, scalar_row, "rehome/page", {**task._asdict(), "page_size": size + 1})
     page, rest = user_ids[:size], user_ids[size:]
@@ -74,8 +74,10 @@ async def run_page(
     ranges = [(user_id, user_id) for user_id, _ in postponed]
     if is_overrun:
         ranges, rest = [(task.next_user_id, task.last_user_id)], []
+    attempts = task.attempts + 1
     for first, last in ranges:
-        values = {**task._asdict(), "first_user_id": first, "last_user_id": last, "delay": delay(task.attempts + 1)}
+        bounds = {"first_user_id": first, "last_user_id": last}
+        values = {**task._asdict(), **bounds, "attempts": attempts, "delay": delay(attempts)}
         await conn.execute(query("rehome/postpone"), values)
     if rest:
         await conn.execute(query("rehome/advance"), {"id": task.id, "next_user_id": rest[0]})

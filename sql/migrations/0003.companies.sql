@@ -90,7 +90,7 @@ CREATE POLICY readers ON identity.company_members FOR SELECT TO consumer_operato
 GRANT SELECT, INSERT, UPDATE, DELETE ON identity.company_members TO consumer_worker;
 GRANT SELECT ON identity.company_members TO consumer_operator, consumer_app;
 GRANT SELECT, INSERT, UPDATE ON consumer.memberships, consumer.team_permissions TO consumer_worker;
-GRANT SELECT, INSERT, DELETE, UPDATE (next_user_id) ON consumer.rehome TO consumer_worker;
+GRANT SELECT, INSERT, DELETE, UPDATE (next_user_id, attempts) ON consumer.rehome TO consumer_worker;
 GRANT SELECT ON consumer.memberships, consumer.team_permissions, consumer.rehome TO consumer_operator;
 
 CREATE OR REPLACE VIEW consumer.queue_stats WITH (security_invoker = TRUE) AS

@@ -4,7 +4,7 @@ VALUES (
     %(company_id)b::uuid,
     %(first_user_id)b::uuid,
     %(last_user_id)b::uuid,
-    %(attempts)b::integer + 1,
+    %(attempts)b::integer,
     %(seq)b::bigint,
     now() + %(delay)b::interval
 );
