@@ -372,6 +372,7 @@ CREATE TABLE identity.stack_user_profiles (
     signed_up_at timestamp with time zone,
     source_role text,
     source_department text,
+    source_company_id uuid,
     last_active_at timestamp with time zone,
     last_sign_in_at timestamp with time zone,
     last_sign_out_at timestamp with time zone,
@@ -384,7 +385,6 @@ CREATE TABLE identity.stack_user_profiles (
     last_synced_at timestamp with time zone,
     sync_version bigint DEFAULT 0 NOT NULL,
     deleted_at timestamp with time zone,
-    source_company_id uuid,
     guest_keys uuid[],
     CONSTRAINT stack_user_profiles_version CHECK (((version = ''::text) = (message_id IS NULL)))
 )
@@ -408,7 +408,7 @@ CREATE FUNCTION identity.is_newer(offered identity.stack_user_profiles, known id
 
 CREATE FUNCTION identity.is_news(offered identity.stack_user_profiles, known identity.stack_user_profiles) RETURNS boolean
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    RETURN (((offered).has_profile > (known).has_profile) OR (LEAST((offered).deleted_at, (known).deleted_at) IS DISTINCT FROM (known).deleted_at) OR (((offered).version > (known).version) AND (NOT (known).is_forgotten) AND (((((((((offered).stack_display_name IS DISTINCT FROM (known).stack_display_name) OR ((offered).stack_primary_email IS DISTINCT FROM (known).stack_primary_email)) OR ((offered).stack_primary_email_verified IS DISTINCT FROM (known).stack_primary_email_verified)) OR ((offered).stack_profile_image_url IS DISTINCT FROM (known).stack_profile_image_url)) OR ((offered).stack_metadata IS DISTINCT FROM (known).stack_metadata)) OR ((offered).is_anonymous IS DISTINCT FROM (known).is_anonymous)) OR ((offered).is_restricted IS DISTINCT FROM (known).is_restricted)) OR ((offered).signed_up_at IS DISTINCT FROM (known).signed_up_at))));
+    RETURN (((offered).has_profile > (known).has_profile) OR (LEAST((offered).deleted_at, (known).deleted_at) IS DISTINCT FROM (known).deleted_at) OR (((offered).version > (known).version) AND (NOT (known).is_forgotten) AND ((((((((((((offered).stack_display_name IS DISTINCT FROM (known).stack_display_name) OR ((offered).stack_primary_email IS DISTINCT FROM (known).stack_primary_email)) OR ((offered).stack_primary_email_verified IS DISTINCT FROM (known).stack_primary_email_verified)) OR ((offered).stack_profile_image_url IS DISTINCT FROM (known).stack_profile_image_url)) OR ((offered).stack_metadata IS DISTINCT FROM (known).stack_metadata)) OR ((offered).is_anonymous IS DISTINCT FROM (known).is_anonymous)) OR ((offered).is_restricted IS DISTINCT FROM (known).is_restricted)) OR ((offered).signed_up_at IS DISTINCT FROM (known).signed_up_at)) OR ((offered).source_role IS DISTINCT FROM (known).source_role)) OR ((offered).source_department IS DISTINCT FROM (known).source_department)) OR ((offered).source_company_id IS DISTINCT FROM (known).source_company_id))));
 
 
 --

@@ -111,6 +111,31 @@ async def test_a_change_of_any_column_alone_is_news(emptied: str, column: str) -
     assert one(emptied, "identity.stack_user_profiles", "sync_version, occurred_at") == (2, at(3))
 
 
+# A snapshot with the same metadata, read under another key.
+@pytest.mark.parametrize(
+    ("setting", "column", "value"),
+    [
+        ({"role_key": "rank"}, "role_type", "boss"),
+        ({"department_key": "unit"}, "department", "Mint"),
+        ({"company_key": "firm"}, "company_id", SECOND),
+    ],
+    ids=["role", "department", "company"],
+)
+async def test_a_newer_snapshot_is_news_when_another_key_finds_another_value(
+    emptied: str, setting: dict[str, str], column: str, value: object
+) -> None:
+    metadata = {"role": "old", "department": "Old", "company_id": str(FIRST)}
+    metadata |= {"rank": "boss", "unit": "Mint", "firm": str(SECOND)}
+    await in_batches(emptied, [crew("created", 0, FIRST), crew("created", 0, SECOND)])
+    await in_batches(emptied, [user(1, server_metadata=metadata)])
+    await record(emptied, ShapingSettings(**setting))  # type: ignore[arg-type]  # Only texts are set here.
+
+    outcomes = await in_batches(emptied, [user(2, server_metadata=metadata)], [user(3, server_metadata=metadata)])
+
+    assert outcomes == [["applied"], ["unchanged"]]
+    assert one(emptied, "identity.profiles", column) == (value,)
+
+
 @pytest.mark.parametrize("order", ["app first", "Stack first", "together"])
 async def test_an_applications_snapshot_ranks_below_each_of_stacks(emptied: str, order: str) -> None:
     mine, stack = signed("out", 5, **snapshot(**OLD_DATA)), user(1, **NEW_DATA)

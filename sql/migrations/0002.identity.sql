@@ -64,6 +64,8 @@ CREATE TABLE identity.stack_user_profiles (
     signed_up_at timestamptz,
     source_role text, -- null: the winning snapshot names none
     source_department text, -- null: the winning snapshot names none
+    -- The company id in the server metadata of the winning snapshot, even if that company does not exist; null: none.
+    source_company_id uuid,
     last_active_at timestamptz,
     last_sign_in_at timestamptz,
     last_sign_out_at timestamptz,
@@ -79,8 +81,9 @@ CREATE TABLE identity.stack_user_profiles (
     CONSTRAINT stack_user_profiles_version CHECK ((version = '') = (message_id IS NULL))
 ) WITH (fillfactor = 80);
 
--- Whether an offered mirror row changes the stored row beyond its version and the times of activity. A newer snapshot
--- of a forgotten user is no change, because the content to compare it with is gone.
+-- Whether an offered mirror row changes the stored row beyond its version and the times of activity. The source columns
+-- may change without the metadata: a setting chooses the key they are read under. A newer snapshot of a forgotten user
+-- is no change, because the content to compare it with is gone.
 CREATE FUNCTION identity.is_news(
     offered identity.stack_user_profiles, known identity.stack_user_profiles
 ) RETURNS boolean
@@ -99,7 +102,10 @@ OR (
         offered.stack_metadata,
         offered.is_anonymous,
         offered.is_restricted,
-        offered.signed_up_at
+        offered.signed_up_at,
+        offered.source_role,
+        offered.source_department,
+        offered.source_company_id
     ) IS DISTINCT FROM (
         known.stack_display_name,
         known.stack_primary_email,
@@ -108,7 +114,10 @@ OR (
         known.stack_metadata,
         known.is_anonymous,
         known.is_restricted,
-        known.signed_up_at
+        known.signed_up_at,
+        known.source_role,
+        known.source_department,
+        known.source_company_id
     )
 );
 -- Whether an offered mirror row has a newer version, or later activity of a user that is not forgotten.

@@ -28,8 +28,7 @@ SELECT
         SELECT count(*) FROM consumer.outcomes
         WHERE at > now() - interval '1 minute' AND outcome IN ('applied', 'unchanged', 'stale', 'ignored')
     ) AS applied_last_minute;
-DROP INDEX identity.stack_user_profiles_company_id;
+DROP INDEX identity.stack_user_profiles_company_id, identity.stack_user_profiles_source_company_id;
 DROP TABLE identity.company_members, consumer.rehome, consumer.team_permissions, consumer.memberships;
-ALTER TABLE identity.stack_user_profiles DROP COLUMN source_company_id;
 ALTER TABLE identity.companies DROP COLUMN version;
 DROP FUNCTION consumer.company_stripe, consumer.metadata_id;

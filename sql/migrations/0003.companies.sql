@@ -23,8 +23,6 @@ GRANT EXECUTE ON FUNCTION consumer.metadata_id, consumer.company_stripe TO consu
 -- 0 for a team inside a user; '': no such event is known, the company is a placeholder.
 ALTER TABLE identity.companies ADD COLUMN version text NOT NULL DEFAULT '' COLLATE "C";
 
--- The company id in the server metadata of the winning snapshot, even if that company does not exist; null: none.
-ALTER TABLE identity.stack_user_profiles ADD COLUMN source_company_id uuid;
 -- rehome/page: users that metadata puts into a company, users at home there.
 CREATE INDEX stack_user_profiles_source_company_id ON identity.stack_user_profiles (source_company_id, stack_user_id)
 WHERE source_company_id IS NOT NULL;
