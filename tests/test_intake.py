@@ -3,10 +3,12 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from typing import Any
 
 import psycopg
 import pytest
 
+from consumer import logs
 from consumer.errors import IntakeFull, StoreUnavailable
 from consumer.outbox.storage import Delivery
 from consumer.postgres.connections import connect, open_pool, receiver_access
@@ -180,6 +182,32 @@ async def test_a_full_intake_refuses_at_once(emptied: str, monkeypatch: pytest.M
         assert [type(answer) for answer in answers] == [type(None)] * 3 + [IntakeFull]
 
     await run(emptied, act)
+
+
+async def test_an_error_of_the_writer_fails_its_batch_and_nothing_later(
+    emptied: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    store, errors = Intake._store, [MemoryError(), MemoryError()]
+
+    def failing(intake: Intake, batch: list[Any]) -> Awaitable[None]:
+        if errors:
+            raise errors.pop()
+        return store(intake, batch)
+
+    monkeypatch.setattr(Intake, "_store", failing)
+
+    async def act(intake: Intake) -> None:
+        async with asyncio.timeout(10):
+            for _ in range(2):
+                with pytest.raises(StoreUnavailable) as raised:
+                    await intake.put(user_updated())
+                assert isinstance(raised.value.__cause__, MemoryError)
+            await intake.put(user_updated())
+
+    await run(emptied, act)
+
+    assert len(rows(emptied, "SELECT seq FROM consumer.outbox")) == 1
+    assert [record.msg for record in caplog.records] == [logs.TASK_FAILED]
 
 
 async def test_a_request_that_went_away_is_not_stored_for_nothing(emptied: str) -> None:

@@ -10,9 +10,10 @@ from uuid import uuid4
 import psycopg
 import pytest
 
+from consumer import logs
 from consumer.outbox.storage import Delivery
 from consumer.postgres.connections import Pool, open_pool, receiver_access
-from consumer.receiver.waits import WAITS_MAX, Waits, open_waits
+from consumer.receiver.waits import AWAY_SECONDS, WAITS_MAX, Settled, Waits, open_waits
 from tests.support.cli import arrive, work
 from tests.support.databases import schema_change
 from tests.support.factories import delivery, user_updated
@@ -161,6 +162,32 @@ def test_each_wait_gets_its_own_delivery_and_the_others_go_on(emptied: str) -> N
             tasks[3].cancel()
 
     run_still(act)
+
+
+def test_an_error_of_the_poll_is_logged_once_and_a_later_poll_answers(
+    emptied: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    settled, errors = Settled("known", "done", None), [MemoryError(), MemoryError()]
+
+    async def find(_: Waits, __: set[str]) -> dict[str, Settled]:
+        if errors:
+            raise errors.pop()
+        return {"known": settled}
+
+    monkeypatch.setattr(Waits, "_find", find)
+
+    async def act(_: StillLoop) -> None:
+        async with opened(emptied) as (waits, _pool):
+            wait = asyncio.create_task(waits.wait_for("known", MINUTE))
+            await settle()
+            for _round in range(2):
+                await advance(AWAY_SECONDS)
+            assert wait.done()
+            assert await wait == settled
+
+    run_still(act)
+
+    assert [record.msg for record in caplog.records] == [logs.TASK_FAILED]
 
 
 @pytest.mark.parametrize("is_dead", [False, True], ids=["pending", "dead"])

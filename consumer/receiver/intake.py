@@ -1,6 +1,7 @@
 """The intake: concurrent requests share an insert and a commit, and each is answered only after the commit."""
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -11,6 +12,7 @@ import psycopg
 from psycopg.errors import ReadOnlySqlTransaction
 from psycopg_pool import PoolTimeout, TooManyRequests
 
+from consumer import logs
 from consumer.deadline import within
 from consumer.errors import IntakeFull, StoreUnavailable
 from consumer.metrics import Received
@@ -37,6 +39,8 @@ COMMIT_TIMEOUT = timedelta(seconds=3)
 WAIT_SECONDS_MAX = 1.5
 # Idle workers are woken at most this often; they find deliveries that arrive in between by polling.
 WAKE_INTERVAL = timedelta(milliseconds=50)
+
+log = logging.getLogger(__name__)
 
 
 class _Waiting(NamedTuple):
@@ -92,15 +96,27 @@ class Intake:
 
     async def _write(self) -> None:
         """Start commits for waiting deliveries, for ever; those that arrive during a commit form the next batch."""
+        is_failing = False
         while True:
-            await self._changed.wait()
-            self._changed.clear()
-            # Deliveries that this turn of the event loop reads from other connections join the batch.
-            await asyncio.sleep(0)
-            while self._is_commit_due() and (batch := self._take()):
-                commit = asyncio.create_task(self._store(batch))
-                self._commits.add(commit)
-                commit.add_done_callback(self._end)
+            batch: list[_Waiting] = []
+            try:
+                await self._changed.wait()
+                self._changed.clear()
+                # Deliveries that this turn of the event loop reads from other connections join the batch.
+                await asyncio.sleep(0)
+                while self._is_commit_due() and self._take(batch):
+                    commit, batch = asyncio.create_task(self._store(batch)), []
+                    self._commits.add(commit)
+                    commit.add_done_callback(self._end)
+                    is_failing = False
+            # A bug of ours or no memory: a writer that ends would leave every later request without an answer.
+            except Exception as error:
+                if not is_failing:
+                    log.exception(logs.TASK_FAILED, extra={"task": "intake"}, exc_info=error)
+                is_failing = True
+                _answer(batch, [_unavailable(error)] * len(batch))
+                await asyncio.sleep(WAKE_INTERVAL.total_seconds())
+                self._changed.set()
 
     def _is_commit_due(self) -> bool:
         """Commit at once when idle; beside a running commit, only for SECOND_COMMIT_MIN deliveries."""
@@ -110,9 +126,8 @@ class Intake:
         self._commits.discard(commit)
         self._changed.set()
 
-    def _take(self) -> list[_Waiting]:
-        """Take the next batch; fail requests that waited too long, drop those whose client hung up."""
-        batch: list[_Waiting] = []
+    def _take(self, batch: list[_Waiting]) -> list[_Waiting]:
+        """Fill the next batch; fail requests that waited too long, drop those whose client hung up."""
         oldest = asyncio.get_running_loop().time() - WAIT_SECONDS_MAX
         # Half, so that the senders fall into two groups, one working while the other's commit runs (bench/ingest.py).
         size = min(BATCH_SIZE, max(SECOND_COMMIT_MIN, len(self._waiting) // 2))
@@ -139,13 +154,7 @@ class Intake:
         # A bug of ours: the waiting requests must be answered all the same.
         except Exception as cause:
             errors = [_unavailable(cause)] * len(batch)
-        for waiting, error in zip(batch, errors, strict=True):
-            if waiting.stored.done():
-                continue
-            if error is None:
-                waiting.stored.set_result(None)
-            else:
-                waiting.stored.set_exception(error)
+        _answer(batch, errors)
 
     async def _commit_any(self, deliveries: list[Delivery]) -> Sequence[Exception | None]:
         """Commit together, else one by one: a row that PostgreSQL refuses must not fail the others."""
@@ -195,6 +204,16 @@ class Intake:
             return False
         self._woken_at = now
         return True
+
+
+def _answer(batch: list[_Waiting], errors: Sequence[Exception | None]) -> None:
+    for waiting, error in zip(batch, errors, strict=True):
+        if waiting.stored.done():
+            continue
+        if error is None:
+            waiting.stored.set_result(None)
+        else:
+            waiting.stored.set_exception(error)
 
 
 def _unavailable(cause: Exception) -> StoreUnavailable:

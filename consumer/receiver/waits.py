@@ -1,6 +1,7 @@
 """Waits: a sender waits until its delivery is applied; all waits share one poll of the database."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -9,6 +10,7 @@ from typing import Any, NamedTuple
 import psycopg
 from psycopg.rows import args_row
 
+from consumer import logs
 from consumer.postgres.connections import Access, Pool, autocommit
 from consumer.postgres.queries import rows
 
@@ -18,6 +20,8 @@ POLL_SECONDS = 0.02
 AWAY_SECONDS = 0.5
 # More simultaneous waits than an application's sign-ins cause; further requests are answered at once as pending.
 WAITS_MAX = 256
+
+log = logging.getLogger(__name__)
 
 
 class Settled(NamedTuple):
@@ -52,13 +56,20 @@ class Waits:
 
     async def _poll(self) -> None:
         """Poll for all awaited deliveries, for ever."""
+        is_failing = False
         while True:
             await self._changed.wait()
             pause = POLL_SECONDS
             try:
                 found = await self._find(set(self._waiters.values()))
+                is_failing = False
             except (psycopg.Error, OSError):
                 found, pause = {}, AWAY_SECONDS
+            # A bug of ours or no memory: a poll that ends would leave every later wait without an answer.
+            except Exception as error:
+                if not is_failing:
+                    log.exception(logs.TASK_FAILED, extra={"task": "waits"}, exc_info=error)
+                found, pause, is_failing = {}, AWAY_SECONDS, True
             for waiter, message_id in self._waiters.items():
                 if message_id in found and not waiter.done():
                     waiter.set_result(found[message_id])
