@@ -1,5 +1,6 @@
 """Bisection on a real connection: which items are found, in how many attempts, and what is left of them."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -230,6 +231,18 @@ async def test_items_that_fail_only_together_are_inseparable_and_leave_nothing(d
 
         assert isinstance(raised.value.__cause__, CheckViolation)
         assert (len(trial.tried), tally.counted, await trial.applied()) == (3, [], [])
+
+    await run(database_url, act)
+
+
+async def test_a_refusal_that_names_none_of_the_items_ends_the_search(database_url: str) -> None:
+    async def act(conn: Connection) -> None:
+        async def attempt(_: Sequence[int]) -> None:
+            raise UsersRefused({"a stranger": ValueError()})
+
+        async with asyncio.timeout(10):
+            with pytest.raises(Inseparable):
+                await apply_except_failing(conn, range(2), attempt, Tally())
 
     await run(database_url, act)
 

@@ -65,6 +65,8 @@ async def apply_except_failing(
                 return await attempt(items), failing
         except UsersRefused as error:
             found = [(item, error.reasons[subject(item)]) for item in items if subject(item) in error.reasons]
+            if not found:
+                raise Inseparable from error
             for item, reason in found:
                 tally.count(item, reason, is_alone=False)
         # The one place that may catch any error: the error of an item decides whether it is retried or buried.
