@@ -136,6 +136,15 @@ async def test_a_batch_is_halved_from_what_it_claimed_to_one_at_least(emptied: s
     assert halved + await sizes(emptied, subject, 4) == [3, 1, 2, 4, 0]
 
 
+async def test_an_idle_worker_on_a_silent_connection_halves_its_batch_and_no_more(emptied: str) -> None:
+    subject = worker(batch_size=8)
+    await run_once(emptied, subject)
+    subject.halve_batch()
+    await updates(emptied, 8)
+
+    assert await sizes(emptied, subject, 2) == [4, 4]
+
+
 async def test_an_empty_batch_doubles_nothing_and_is_not_observed(emptied: str) -> None:
     subject = worker(batch_size=8)
     await updates(emptied, 8)

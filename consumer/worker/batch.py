@@ -112,7 +112,8 @@ class BatchRunner:
 
     def halve_batch(self) -> None:
         """Make the next batch half of the last, which took too long or failed only as a whole."""
-        self._batch_size = max(1, min(self._batch_size, self._claimed_count) // 2)
+        # A batch that claimed nothing, or did not get so far, says nothing about the size.
+        self._batch_size = max(1, min(self._batch_size, self._claimed_count or self._batch_size) // 2)
 
     async def _rehome(self, conn: Connection) -> rehome.PageResult | None:
         async with transaction(conn, self.access):
