@@ -160,6 +160,7 @@ async def test_a_wake_up_ends_an_idle_wait_and_the_time_limit_ends_it_without(em
         assert not await loop_module._hear(ear, 0)
         await session.wake(mouth)
         assert await loop_module._hear(ear, 60)
+        assert not ear.lock.locked()
         assert not await loop_module._hear(ear, 0)
 
 

@@ -133,8 +133,10 @@ def _pause(state: RetryCallState) -> float:
 
 async def _hear(conn: Connection, seconds: float) -> bool:
     """Wait that long for a wake-up; tell whether one came."""
-    async for _ in conn.notifies(timeout=seconds, stop_after=1):
-        return True
+    # Closed here, because the generator holds the connection's lock until it ends.
+    async with contextlib.aclosing(conn.notifies(timeout=seconds, stop_after=1)) as notifications:
+        async for _ in notifications:
+            return True
     return False
 
 
