@@ -228,7 +228,7 @@ async def test_users_that_fail_only_together_are_tried_in_halves(seven: str) -> 
             found.append((result.users, [type(error).__name__ for _, error in result.postponed], result.is_overrun))
             change(seven, "UPDATE consumer.rehome SET due_at = now()")
 
-    four, two, one = (4, ["Inseparable"], True), (2, ["Inseparable"], True), (1, [], False)
-    three = (3, ["Inseparable"], True)
+    four, three, two = ((size, ["Inseparable"], True) for size in (4, 3, 2))
+    one: tuple[int, list[str], bool] = (1, [], False)
     assert found == [*[four, two, one] * 4, three, two, one, two, two, one, one]
     assert homeless(seven) == list(range(1, 8))
