@@ -11,7 +11,10 @@ from tests.support.settings import HIDDEN, URL, faults, load
 
 ROOT = Path(__file__).parent.parent
 COMPANY_ID = UUID("0b8f6a3c-0000-4000-8000-000000000001")
-PREFIX_RULE = "must be at most 50 lower-case letters, digits and underscores without pg_ in front"
+PREFIX_RULE = (
+    "must begin with a letter or underscore and have at most 50 lower-case letters, digits and underscores,"
+    " without pg_ in front"
+)
 NEW, OLD = "whsec_bmV3bmV3bmV3bmV3bmV3bmV3", "whsec_b2xkb2xkb2xkb2xkb2xkb2xk"
 
 

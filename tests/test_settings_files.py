@@ -79,6 +79,27 @@ def test_the_environment_wins_over_the_env_file(tmp_path: Path, monkeypatch: pyt
     assert (loaded.port, loaded.host, faults) == (9001, "0.0.0.0", [])
 
 
+@pytest.mark.parametrize("name", ["STACK_WEBHOOK_SECRETS", "STACK_WEBHOOK_SECRET"])
+@pytest.mark.parametrize("other", ["STACK_WEBHOOK_SECRETS", "STACK_WEBHOOK_SECRET_FILE"])
+def test_the_environment_wins_over_the_env_file_under_another_name(
+    name: str, other: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / ".env").write_text(f"{other}={HIDDEN}0000")
+    monkeypatch.setenv(name, HIDDEN)
+
+    loaded, faults = settings.from_process(tmp_path)
+
+    assert (loaded.stack_webhook_secrets, faults) == ((HIDDEN,), [])
+
+
+def test_two_names_in_the_env_file_that_disagree_are_refused(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text(f"STACK_WEBHOOK_SECRETS={HIDDEN}\nSTACK_WEBHOOK_SECRET={HIDDEN}0000")
+
+    _, faults = settings.from_process(tmp_path)
+
+    assert faults == ["STACK_WEBHOOK_SECRETS and STACK_WEBHOOK_SECRET name one setting and disagree; keep one of them."]
+
+
 def test_a_bad_value_from_the_env_file_is_named_with_its_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / ".env").write_text(
         "\n# The receiver\nHOST=::1\n\n  export PORT = 80a\nSTACK_WEBHOOK_SECRETS=x\nOPS_PORT=y"

@@ -1,7 +1,7 @@
 """Variables of the environment, each looked up under all its names; their problems are collected."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -21,13 +21,14 @@ SHOWN_CHARACTERS = 20
 class Reader:
     """Reads variables. A bad value is read as its default and noted in *problems*, so that all are reported together.
 
+    The first of the *sources* that sets a setting, by any of its names, hides the others.
     *lines* holds the line of each variable that ``.env`` sets.
     """
 
-    def __init__(self, environment: Mapping[str, str], aliases: Aliases, lines: Mapping[str, int]) -> None:
+    def __init__(self, sources: Sequence[Mapping[str, str]], aliases: Aliases, lines: Mapping[str, int]) -> None:
         self.problems: list[str] = []
         self.warnings: list[str] = []
-        self._environment = environment
+        self._sources = sources
         self._aliases = aliases
         self._lines = lines
 
@@ -42,33 +43,38 @@ class Reader:
         """Return the text under the name, an alias, or in the file that either with ``_FILE`` names; blank is unset."""
         return self._found(name)[1] or default
 
-    def signing_secrets(self, name: str, _: tuple[str, ...] = ()) -> tuple[str, ...]:
+    def secrets(self, name: str, _: tuple[str, ...] = ()) -> tuple[str, ...]:
         """Return the secrets, separated by spaces or commas; the unusable ones too, because they are set."""
         variable, text = self._found(name)
-        secrets = tuple(filter(None, re.split(r"[\s,]+", text or "")))
-        for problem in signing_secrets.problems(secrets):
+        texts = tuple(filter(None, re.split(r"[\s,]+", text or "")))
+        for problem in signing_secrets.problems(texts):
             self._note(variable, f"{variable}: {problem.removesuffix('.')}")
-        return secrets
+        return texts or _unread(variable, text)
 
     def database_url(self, name: str, _: None = None) -> str | None:
         """Return a connection string that libpq takes; warn of each part that had to be dropped."""
-        found = self._found(name)
+        variable, text = found = self._found(name)
         # A bad URL counts as set: a second problem "is not set" would mislead.
-        url, warnings = self._parsed(found, for_libpq, (found[1], []), is_shown=False)
+        unusable = next(iter(_unread(variable, text)), text)
+        url, warnings = self._parsed(found, for_libpq, (unusable, []), is_shown=False)
         self.warnings += [f"{name}: {warning}" for warning in warnings]
         return url
 
     def _found(self, name: str) -> tuple[str, str | None]:
-        """Return the variable that sets this setting, and its text."""
-        found = {}
-        for candidate in (name, *self._aliases.get(name, ())):
-            if text := self._text(candidate):
-                found[candidate] = text
-            if text := self._content(f"{candidate}_FILE"):
-                found[f"{candidate}_FILE"] = text
-        if len(set(found.values())) > 1:
-            self.problems.append(f"{' and '.join(found)} name one setting and disagree; keep one of them.")
-        return next(iter(found.items()), (name, None))
+        """Return the variable that sets this setting, and its text; None if it is not set or its file has none."""
+        for source in self._sources:
+            found: dict[str, str | None] = {}
+            for candidate in (name, *self._aliases.get(name, ())):
+                if text := source.get(candidate, "").strip():
+                    found[candidate] = text
+                if path := source.get(f"{candidate}_FILE", "").strip():
+                    found[f"{candidate}_FILE"] = self._content(f"{candidate}_FILE", path)
+            read = {variable: text for variable, text in found.items() if text}
+            if len(set(read.values())) > 1:
+                self.problems.append(f"{' and '.join(read)} name one setting and disagree; keep one of them.")
+            if found:
+                return next(iter((read or found).items()))
+        return name, None
 
     def _parsed(
         self, found: tuple[str, str | None], convert: Callable[[str], T], default: D, *, is_shown: bool
@@ -88,21 +94,20 @@ class Reader:
         line = self._lines.get(variable)
         self.problems.append(problem + (f" (.env line {line})." if line else "."))
 
-    def _text(self, name: str) -> str:
-        return self._environment.get(name, "").strip()
-
-    def _content(self, name: str) -> str:
-        path = self._text(name)
-        if not path:
-            return ""
+    def _content(self, name: str, path: str) -> str | None:
         try:
             text = Path(path).read_text().strip()
         except (OSError, ValueError) as error:  # ValueError: not text.
             self._note(name, f"{name} names a file that cannot be read ({type(error).__name__})")
-            return ""
+            return None
         if not text:
             self._note(name, f"{name} names an empty file")
-        return text
+        return text or None
+
+
+def _unread(variable: str, text: str | None) -> tuple[str, ...]:
+    """Return a value for a setting whose file has no text: it counts as set, and its problem is noted."""
+    return (variable,) if text is None and variable.endswith("_FILE") else ()
 
 
 def integer(text: str, least: int, most: int) -> int:

@@ -31,7 +31,7 @@ POLL_SECONDS_MIN = 0.02
 PORT_MAX = 65_535
 # The widest tolerance that is allowed: an unsigned 32-bit number of seconds.
 TOLERANCE_SECONDS_MAX = 4_294_967_295
-# PostgreSQL limits a role name to 63 bytes and reserves "pg_"; the longest suffix is "_receiver".
+# PostgreSQL limits a role name to 63 bytes, and 50 leave room for the longest suffix, "_receiver". It reserves "pg_".
 ROLE_PREFIX_PATTERN = re.compile(r"(?!pg_)[a-z_][a-z0-9_]{0,49}")
 # A variable in a ``.env`` file.
 ASSIGNMENT = re.compile(r"\s*(?:export\s+)?([A-Z_]+)\s*=")
@@ -46,7 +46,10 @@ ALIASES = {
 
 def _role_prefix(text: str) -> str:
     if not ROLE_PREFIX_PATTERN.fullmatch(text):
-        raise ValueError("must be at most 50 lower-case letters, digits and underscores without pg_ in front")
+        raise ValueError(
+            "must begin with a letter or underscore and have at most 50 lower-case letters, digits and underscores,"
+            " without pg_ in front"
+        )
     return text
 
 
@@ -118,8 +121,8 @@ class Settings:
     worker_database_url: str | None = _setting(Reader.database_url, is_secret=True)
     migrate_database_url: str | None = _setting(Reader.database_url, is_secret=True)
     data_dir: Path | None = _setting(_parse(_folder), variable="CONSUMER_DATA_DIR")
-    stack_webhook_secrets: tuple[str, ...] = _setting(Reader.signing_secrets, (), is_secret=True)
-    app_webhook_secrets: tuple[str, ...] = _setting(Reader.signing_secrets, (), is_secret=True)
+    stack_webhook_secrets: tuple[str, ...] = _setting(Reader.secrets, (), is_secret=True)
+    app_webhook_secrets: tuple[str, ...] = _setting(Reader.secrets, (), is_secret=True)
     host: str = _setting(Reader.text, "127.0.0.1")
     port: int = _setting(_integer(0, PORT_MAX), 8000)
     ops_host: str = _setting(Reader.text, "127.0.0.1")
@@ -143,18 +146,18 @@ class Settings:
     warnings: tuple[str, ...] = ()
 
 
-def read(environment: Mapping[str, str], lines: Mapping[str, int] | None = None) -> tuple[Settings, list[str]]:
+def read(*sources: Mapping[str, str], lines: Mapping[str, int] | None = None) -> tuple[Settings, list[str]]:
     """Read every variable, and return all problems too; with a problem the settings must not be used.
 
-    *lines* holds the line of each variable that ``.env`` sets.
+    The first source that sets a setting hides the others. *lines* holds the line of each variable that ``.env`` sets.
     """
-    reader = Reader(environment, ALIASES, lines or {})
+    reader = Reader(sources, ALIASES, lines or {})
     values, shaping = _values(reader, Settings), ShapingSettings(**_values(reader, ShapingSettings))
     return Settings(**values, shaping=shaping, warnings=tuple(reader.warnings)), reader.problems
 
 
-def _values(reader: Reader, settings: type[Settings | ShapingSettings]) -> dict[str, Any]:
-    readable = [setting for setting in fields(settings) if "read" in setting.metadata]
+def _values(reader: Reader, settings_class: type[Settings | ShapingSettings]) -> dict[str, Any]:
+    readable = [setting for setting in fields(settings_class) if "read" in setting.metadata]
     return {
         each.name: each.metadata["read"](reader, each.metadata["variable"] or each.name.upper(), each.default)
         for each in readable
@@ -176,4 +179,6 @@ def from_process(directory: Path) -> tuple[Settings, list[str]]:
     values = dotenv(path)
     text = path.read_text(encoding="utf-8").splitlines() if values else []
     lines = {found[1]: number for number, line in enumerate(text, start=1) if (found := ASSIGNMENT.match(line))}
-    return read({**values, **os.environ}, {name: line for name, line in lines.items() if name not in os.environ})
+    # A blank variable of the environment unsets the one in ``.env``.
+    others = {name: value for name, value in values.items() if name not in os.environ}
+    return read(os.environ, others, lines={name: line for name, line in lines.items() if name in others})
