@@ -58,9 +58,11 @@ def test_another_process_s_database_is_no_replacement(arguments: list[str], give
 
 @pytest.mark.parametrize("command", ["up", "serve", "work"])
 def test_two_databases_are_one_too_many(command: str, tmp_path: Path) -> None:
-    result = invoke(tmp_path, {**URL, **SECRETS}, command, "--embedded")
+    for name in ("DATABASE_URL", "RECEIVER_DATABASE_URL", "WORKER_DATABASE_URL"):
+        result = invoke(tmp_path, {name: NOBODY_LISTENS, **SECRETS}, command, "--embedded")
 
-    assert (result.exit_code, "name two databases" in result.stderr) == (2, True)
+        assert result.exit_code == 2
+        assert result.stderr == f"Error: --embedded and {name} name two databases; keep one of them.\n"
 
 
 @pytest.mark.parametrize("command", ["up", "serve"])
@@ -84,6 +86,15 @@ def test_a_secret_that_can_t_be_used_is_refused_and_not_shown(secret: str, tmp_p
 
     assert (result.exit_code, "STACK_WEBHOOK_SECRETS: " in result.stderr) == (2, True)
     assert secret not in result.stderr
+
+
+@pytest.mark.parametrize("command", ["up", "serve", "work"])
+def test_a_setting_with_an_unreadable_file_is_not_called_unset_too(command: str, tmp_path: Path) -> None:
+    files = {f"{name}_FILE": str(tmp_path / "none") for name in ("DATABASE_URL", "STACK_WEBHOOK_SECRETS")}
+    result = invoke(tmp_path, files, command)
+
+    sentences = [f"Error: {name} names a file that cannot be read (FileNotFoundError)." for name in files]
+    assert (result.exit_code, sorted(result.stderr.splitlines())) == (2, sorted(sentences))
 
 
 def test_a_receiver_names_every_fault_of_its_start(tmp_path: Path) -> None:

@@ -130,9 +130,12 @@ def has_urls(settings: Settings) -> bool:
 
 def database_problems(settings: Settings, kind: ProcessKind, *, is_embedded: bool) -> list[str]:
     """Return why this kind of process has no database: a lost setting must not quietly start an empty one."""
+    if is_embedded and has_urls(settings):
+        named = next(name for name in ("DATABASE_URL", *VARIABLES.values()) if getattr(settings, name.lower()))
+        return [f"--embedded and {named} name two databases; keep one of them."]
     if url(settings, kind):
-        return ["--embedded and DATABASE_URL name two databases; keep one of them."] if is_embedded else []
-    if has_urls(settings) and not is_embedded:
+        return []
+    if has_urls(settings):
         named = VARIABLES[kind] if kind == "operator" else f"{VARIABLES[kind]} or DATABASE_URL"
         return [f"{named} is not set, though another process's database is."]
     if kind in {"receiver", "worker"} and not is_embedded:
