@@ -195,6 +195,17 @@ def test_many_large_bodies_are_checked_without_holding_them_all(emptied: str) ->
     assert peak < 20_000_000
 
 
+@pytest.mark.parametrize("verb", [["retry"], ["discard", "--reason", "a test"]], ids=["retry", "discard"])
+def test_an_id_of_two_sources_hides_no_missing_id(emptied: str, verb: list[str]) -> None:
+    stack = dead_at_the_door("same")
+    arrive(emptied, stack, stack._replace(source="app"))
+
+    result = call(emptied, "dead", *verb, "same", "nothing")
+
+    assert result.exit_code == 1
+    assert result.stderr.startswith("Error: 1 delivery of those named by message id: not dead, or filtered out.")
+
+
 def test_an_ignored_type_can_be_retried(emptied: str) -> None:
     unknown = delivery("meteor.fell", uuid4())._replace(user_id=None)
     arrive(emptied, unknown)

@@ -29,7 +29,7 @@ from consumer.operations.discard import discard_dead
 from consumer.operations.replay import Replayed
 from consumer.outbox import deliveries
 from consumer.outbox.deliveries import DeliveryDetails, Selection
-from consumer.postgres.connections import Access, Connection
+from consumer.postgres.connections import Access, Connection, transaction
 from consumer.settings.settings import Settings
 
 T = TypeVar("T")
@@ -144,12 +144,13 @@ def retry(settings: Settings, *, is_all: bool, is_json: bool, **filters: Unpack[
     refuse_unless_meant(filters, is_all=is_all)
     selection = Selection(DEAD, **filters)
 
-    async def replayed(conn: Connection, access: Access) -> Replayed:
-        return await total(replay.replay(conn, access, selection))
+    async def replayed(conn: Connection, access: Access) -> tuple[Replayed, int]:
+        missing = await _missing(conn, access, selection)
+        return await total(replay.replay(conn, access, selection)), missing
 
-    done = as_operator(settings, replayed)
+    done, missing = as_operator(settings, replayed)
     present(done, show_replayed, is_json=is_json)
-    _refuse_missing(settings, selection, done.queued + done.unusable)
+    _refuse_missing(settings, selection, done.queued + done.unusable, missing)
 
 
 @command.command(name="discard", epilog=examples('dead discard --error bad_shape --reason "sent by a test"'))
@@ -172,18 +173,25 @@ def discard(
     refuse_unless_meant(filters, is_all=is_all)
     selection = Selection(DEAD, **filters)
 
-    async def discarding(conn: Connection, access: Access) -> int:
-        return sum([n async for n in discard_dead(conn, access, selection, by=by or _user(), reason=reason)])
+    async def discarding(conn: Connection, access: Access) -> tuple[int, int]:
+        missing = await _missing(conn, access, selection)
+        return sum([n async for n in discard_dead(conn, access, selection, by=by or _user(), reason=reason)]), missing
 
-    done = as_operator(settings, discarding)
+    done, missing = as_operator(settings, discarding)
     present({"discarded": done}, lambda _: console().print(f"{amount(done)} excluded for good."), is_json=is_json)
-    _refuse_missing(settings, selection, done)
+    _refuse_missing(settings, selection, done, missing)
 
 
-def _refuse_missing(settings: Settings, selection: Selection, found: int) -> None:
+async def _missing(conn: Connection, access: Access, selection: Selection) -> int:
+    """Count the message ids that name no matching dead delivery; one id may name those of two sources."""
+    async with transaction(conn, access):
+        named = [replace(selection, message_ids=(message_id,)) for message_id in set(selection.message_ids or ())]
+        return sum([not await deliveries.count(conn, each) for each in named])
+
+
+def _refuse_missing(settings: Settings, selection: Selection, found: int, missing: int) -> None:
     """Fail if a filter matched nothing, or a message id names no dead delivery; the other deliveries are done."""
-    missing = len(set(selection.message_ids or ())) - found
-    if missing > 0 and selection.limit is None:
+    if missing and selection.limit is None:
         problem = f"{amount(missing)} of those named by message id: not dead, or filtered out"
     elif found == 0 and (selection.message_ids or selection.error_code or selection.event_type):
         problem = "Nothing dead matches; `consumer dead list` shows the dead deliveries"
