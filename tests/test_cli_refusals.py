@@ -1,12 +1,13 @@
 """What the command line refuses, with which exit code and in which words, before anything has started."""
 
 import json
+import random
 import socket
 from pathlib import Path
 
 import pytest
 
-from consumer.cli import up
+from consumer.cli import addresses, up
 from consumer.cli.context import PLATFORMS, looked_in
 from consumer.settings.settings import Settings
 from tests.support.processes import APP_SECRET, HOST, SECRET, invoke, ports
@@ -220,6 +221,17 @@ def test_up_told_to_use_the_embedded_database_does_so_on_a_platform(
         result = invoke(tmp_path, settings, "up", "--embedded", "--port", "0")
 
     assert (result.exit_code, result.stderr.count("Error"), "is in use" in result.stderr) == (2, 1, True)
+
+
+@pytest.mark.parametrize(("count", "expected"), [(1, 20_001), (2, 20_004)])
+def test_a_free_port_has_as_many_free_neighbours_as_are_needed(
+    count: int, expected: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(random, "sample", lambda _, __: [20_000, 20_001, 20_004])
+    taken = {20_000, 20_002}
+    monkeypatch.setattr(addresses, "listen_problem", lambda _, port, __: "taken" if port in taken else None)
+
+    assert addresses.free_port(HOST, count=count) == expected
 
 
 def test_the_last_port_leaves_the_worker_none(tmp_path: Path) -> None:

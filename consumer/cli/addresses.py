@@ -39,7 +39,10 @@ def listen_problem(host: str, port: int, variable: str) -> str | None:
     return None
 
 
-def free_port(host: str) -> int:
-    """Return a port that is free now; any port if none can be listened on."""
+def free_port(host: str, *, count: int = 1) -> int:
+    """Return the first of *count* neighbouring ports that are free now; any port if none can be listened on."""
     ports = random.sample(FREE_PORTS, PORTS_TRIED)
-    return next((port for port in ports if listen_problem(host, port, "PORT") is None), ports[0])
+    for port in ports:
+        if not any(listen_problem(host, port + n, "PORT") for n in range(count)):
+            return port
+    return ports[0]

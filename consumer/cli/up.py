@@ -97,7 +97,7 @@ def command(settings: Settings, *, host: str | None, port: int | None, is_embedd
     host, port = host or settings.host, settings.port if port is None else port
     plan = UpPlan(
         settings=replace(settings, host=host, port=port or free_port(host)),
-        ops_port=OPS_PORT if settings.ops_port is None else settings.ops_port or free_port(settings.ops_host),
+        ops_port=OPS_PORT if settings.ops_port is None else settings.ops_port or free_port(settings.ops_host, count=2),
         migrate_conninfo=url(settings, "migrate") or "",
         secret_files={},
     )
