@@ -15,7 +15,7 @@ import pytest
 from consumer.events.check import check
 from consumer.events.registry import EVENT_TYPES
 from consumer.simulator.checks import Answered, DemoTables, OutcomeCount, judge
-from consumer.simulator.samples import APP_TYPES, SAMPLES, SampleContext, body
+from consumer.simulator.samples import APP_TYPES, SAMPLES, SampleContext, body, data
 from consumer.simulator.scenario import REQUEST_KINDS, ExpectedProfile, Scenario, write
 from tests.support.processes import running
 
@@ -159,6 +159,15 @@ def test_every_sample_is_an_event_that_can_be_used(event_type: str) -> None:
     event = check(body(event_type, SampleContext.now(user_id)), source)
 
     assert (event.type, event.user_id in {None, user_id}, event.warnings) == (event_type, True, ())
+
+
+def test_a_user_has_the_same_name_in_every_sample() -> None:
+    user_id = UUID(int=7, version=4)
+    context = SampleContext.now(user_id)
+
+    made = [data("user.updated", each) for each in (context, context, SampleContext.now(user_id))]
+
+    assert len({(each["display_name"], each["primary_email"]) for each in made}) == 1
 
 
 def test_every_known_type_that_a_sender_may_send_has_a_sample() -> None:

@@ -26,7 +26,7 @@ SAMPLES: Mapping[str, Data] = {
 
 
 class SampleContext(NamedTuple):
-    """The user and time of a sample, and the source of its made-up values."""
+    """The user and time of a sample, and the source of its made-up values but the name, which follows the user."""
 
     user_id: UUID
     at_millis: int
@@ -34,7 +34,7 @@ class SampleContext(NamedTuple):
 
     @classmethod
     def now(cls, user_id: UUID | None = None) -> Self:
-        """Return a context of this moment; one user has the same name in every sample."""
+        """Return a context of this moment."""
         user_id = user_id or uuid4()
         return cls(user_id, int(time.time() * 1000), random.Random(user_id.int))
 
@@ -47,7 +47,9 @@ def body(event_type: str, context: SampleContext) -> bytes:
 def data(event_type: str, context: SampleContext) -> Data:
     """Return the `data` of one sample event; KeyError for a type without one."""
     user_id, choose = context.user_id, context.choices.choice
-    first, last = choose(FIRST_NAMES), choose(LAST_NAMES)
+    # One user has the same name in every sample.
+    names = random.Random(user_id.int)
+    first, last = names.choice(FIRST_NAMES), names.choice(LAST_NAMES)
     made_up = {
         "$user_id": str(user_id),
         "$now": context.at_millis,
