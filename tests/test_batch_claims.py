@@ -9,6 +9,8 @@ import psycopg
 import pytest
 
 from consumer import logs
+from consumer.events.registry import EVENT_TYPES
+from consumer.metrics import Metrics
 from consumer.worker import batch as batch_module
 from consumer.worker.batch import Batch, BatchRunner
 from consumer.worker.rehome import PageResult
@@ -16,7 +18,7 @@ from tests.support.batch import CONSTRAINT, POISON, failed_before, named, picky,
 from tests.support.databases import rows
 from tests.support.factories import user_updated
 from tests.support.still_clock import Clock
-from tests.support.worker import run_once, stored, worker
+from tests.support.worker import ACCESS, run_once, stored, worker
 
 MOMENT = 2.0**-10
 
@@ -111,6 +113,14 @@ async def test_retries_get_at_most_half_of_a_batch_and_news_the_rest(
     )
 
 
+async def test_a_full_batch_is_a_thousand_deliveries(emptied: str) -> None:
+    await updates(emptied, 1_001)
+
+    subject = BatchRunner(ACCESS, Metrics(EVENT_TYPES), attempts_max=12)
+
+    assert await sizes(emptied, subject, 2) == [1_000, 1]
+
+
 async def test_a_halved_batch_doubles_with_each_batch_up_to_its_size(emptied: str) -> None:
     subject = worker(batch_size=8)
     await updates(emptied, 40)
@@ -143,6 +153,17 @@ async def test_an_idle_worker_on_a_silent_connection_halves_its_batch_and_no_mor
     await updates(emptied, 8)
 
     assert await sizes(emptied, subject, 2) == [4, 4]
+
+
+async def test_retries_are_part_of_what_a_batch_claimed(emptied: str) -> None:
+    subject = worker(batch_size=8)
+    await failed_before(emptied, [user_updated() for _ in range(8)], 1)
+    assert await sizes(emptied, subject, 1) == [4]
+    await updates(emptied, 8)
+
+    subject.halve_batch()
+
+    assert await sizes(emptied, subject, 1) == [2]
 
 
 async def test_an_empty_batch_doubles_nothing_and_is_not_observed(emptied: str) -> None:
@@ -200,6 +221,16 @@ async def test_the_metrics_and_the_lines_of_one_batch(
             "DivisionByZero strict",
         ),
     ]
+
+
+async def test_retries_and_dead_deliveries_are_counted_apart(emptied: str) -> None:
+    subject = worker()
+    await stored(emptied, named(CONSTRAINT, CONSTRAINT, POISON))
+
+    with picky(emptied):
+        await run_once(emptied, subject)
+
+    assert [value(subject, f"deliveries_{name}_total") for name in ("retried", "buried")] == [2, 1]
 
 
 async def test_outcomes_are_counted_by_type(emptied: str) -> None:

@@ -1,4 +1,4 @@
-"""A limit on how long a piece of work is waited for: what comes back, when, and what becomes of the work."""
+"""Limits on waiting for work: what comes back, when, and what becomes of the work."""
 
 import asyncio
 import gc
@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from consumer.deadline import within
+from consumer.deadline import first_of, within
 from tests.support.still_clock import StillLoop, advance, run_still, settle
 
 LIMIT = timedelta(seconds=3)
@@ -97,3 +97,29 @@ def test_abandoned_work_that_fails_later_is_no_line_in_the_log(
         run_still(act)
 
     assert [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR] == []
+
+
+async def test_work_that_ends_before_the_stop_returns_and_one_that_is_stopped_is_cancelled() -> None:
+    stop, work = asyncio.Event(), Work(60)
+    assert await first_of(stop, Work(0).do()) == "done"
+    with pytest.raises(KeyError):
+        await first_of(stop, Work(0, error=KeyError()).do())
+
+    waiting = asyncio.create_task(first_of(stop, work.do()))
+    await settle()
+    assert not waiting.done()
+    stop.set()
+
+    assert await waiting is None
+    assert (work.is_cancelled, work.is_done) == (True, False)
+
+
+async def test_a_cancelled_wait_for_a_stop_ends_the_work_too() -> None:
+    work = Work(60)
+    waiting = asyncio.create_task(first_of(asyncio.Event(), work.do()))
+    await settle()
+
+    waiting.cancel()
+    await asyncio.wait({waiting})
+
+    assert work.is_cancelled

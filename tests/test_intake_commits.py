@@ -160,7 +160,8 @@ def test_an_answer_that_is_lost_in_the_transaction_of_a_wake_up_counts_no_row_tw
 
 def test_a_pool_without_a_connection_is_asked_once(emptied: str) -> None:
     async def act(_: StillLoop) -> None:
-        async with site(emptied, size=1) as here, here.pool.connection():
+        async with site(emptied, size=1) as here:
+            lent = await here.pool.getconn()
             here.pool.pop_stats()
             (put,) = await started(here.intake.put(user_updated()))
             await settle()
@@ -180,6 +181,10 @@ def test_a_pool_without_a_connection_is_asked_once(emptied: str) -> None:
             for task in crowd:
                 task.cancel()
             await asyncio.wait(crowd)
+            # A crowd is no lost connection: none is replaced, and the lent one is of use again.
+            await here.pool.putconn(lent)
+            async with here.pool.connection() as again:
+                assert again is lent
 
     run_still(act)
 

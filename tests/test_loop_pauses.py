@@ -2,13 +2,15 @@
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
+from typing import Any
 
 import psycopg
 import pytest
+from psycopg import Notify
 
 from consumer.postgres import session
-from consumer.postgres.connections import connect
+from consumer.postgres.connections import Connection, connect
 from consumer.worker import loop as loop_module
 from tests.support.cli import arrive
 from tests.support.factories import user_updated
@@ -150,7 +152,16 @@ async def test_one_turn_that_succeeds_ends_the_trouble_and_starts_the_pauses_aga
     assert told == [(False, never), (False, never), (False, never), (True, 103), (False, 103), (False, 103)]
 
 
-async def test_a_wake_up_ends_an_idle_wait_and_the_time_limit_ends_it_without(emptied: str) -> None:
+async def test_a_wake_up_ends_an_idle_wait_and_the_time_limit_ends_it_without(
+    emptied: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limits, notifies = [], Connection.notifies
+
+    def spied(conn: Connection, **named: Any) -> AsyncGenerator[Notify]:
+        limits.append(named)
+        return notifies(conn, **named)
+
+    monkeypatch.setattr(Connection, "notifies", spied)
     async with (
         asyncio.timeout(PATIENCE_SECONDS),
         await connect(emptied, PATIENT) as ear,
@@ -162,6 +173,8 @@ async def test_a_wake_up_ends_an_idle_wait_and_the_time_limit_ends_it_without(em
         assert await loop_module._hear(ear, 60)
         assert not ear.lock.locked()
         assert not await loop_module._hear(ear, 0)
+
+    assert limits == [{"timeout": seconds, "stop_after": 1} for seconds in (0, 60, 0)]
 
 
 @pytest.mark.parametrize("is_pooled", [False, True], ids=["direct", "behind a pooler"])

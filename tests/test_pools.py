@@ -49,6 +49,7 @@ def with_pool(
         async with open_pool(url, RECEIVER, size=size, wait_timeout=SECOND, attempted=attempted) as pool:
             await pool.wait()
             await act(pool)
+        assert pool.closed
 
     run_still(run)
 
