@@ -4,14 +4,19 @@ import re
 import shlex
 import subprocess
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
+from random import Random
 from tempfile import TemporaryDirectory
 from uuid import UUID
 
 import psycopg
 import pytest
 
+from consumer.cli.demo import SEED
 from consumer.events.registry import EVENT_TYPES
+from consumer.simulator.scenario import write
+from tests.support.databases import rows
 from tests.support.effects import applied, profile
 from tests.support.factories import user_updated
 from tests.support.outbox import work
@@ -22,6 +27,7 @@ EVENTS = (ROOT / "docs" / "EVENTS.md").read_text()
 COMMANDS = [line for block in re.findall(r"```sh\n(.*?)```", README, re.DOTALL) for line in block.splitlines()]
 # The whole suite, the group that the commands below talk to, and what a test of its own runs: test_demo.py.
 ELSEWHERE = {"./test", "./run", "./run demo"}
+COLUMNS = ["full_name", "role_type", "department", "last_sign_in_at", "is_deleted"]
 
 
 @pytest.fixture
@@ -33,13 +39,14 @@ def data_dir() -> Iterator[Path]:
 
 
 @pytest.mark.slow
-def test_the_commands_work_while_up_runs(data_dir: Path, tmp_path: Path) -> None:
+def test_the_commands_work_while_up_runs_and_the_select_shows_the_sign_in(data_dir: Path, tmp_path: Path) -> None:
     port, ops_port = ports(2)
     settings = {
         "CONSUMER_DATA_DIR": str(data_dir),
         "PORT": str(port),
         "OPS_PORT": str(ops_port),
     }
+    [select] = re.findall(r"^SELECT full_name.*?;", README, re.DOTALL | re.MULTILINE)
     failed = []
     with running(tmp_path, settings, "up") as group:
         until(lambda: is_ready(port))
@@ -49,8 +56,12 @@ def test_the_commands_work_while_up_runs(data_dir: Path, tmp_path: Path) -> None
             result = invoke(tmp_path, settings, *words[1:])
             if result.exit_code:
                 failed.append((command, result.output))
+        *_, conninfo = shlex.split(until(lambda: group.said("Database")))
+        until(lambda: any(row["last_sign_in_at"] for row in rows(conninfo, select)))
+        users = rows(conninfo, select)
         group.stop()
 
+    assert [list(user) for user in users] == [COLUMNS]
     assert set(COMMANDS) > ELSEWHERE
     assert not failed
 
@@ -75,6 +86,12 @@ async def test_the_edit_in_sql_does_what_the_readme_says(emptied: str) -> None:
     await work(emptied)
 
     assert profile(emptied, user_id, "role_type, department") == {"role_type": "owner", "department": "Sales"}
+
+
+def test_the_demo_sends_as_many_requests_as_the_readme_says() -> None:
+    [number] = re.findall(r"sends ([\d,]+) signed requests", README)
+
+    assert number == f"{write(Random(SEED), datetime.now(UTC)).kinds.total():,}"
 
 
 def test_every_known_type_is_in_the_table_of_effects() -> None:
