@@ -70,7 +70,7 @@ def test_a_bad_value_in_a_file_is_not_quoted(tmp_path: Path) -> None:
 
 
 def test_the_environment_wins_over_the_env_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / ".env").write_text("PORT=9000\nHOST=0.0.0.0\nJUST_A_NAME\n")
+    (tmp_path / ".env").write_text("PORT=9000\nHOST=0.0.0.0\n")
     monkeypatch.setenv("PORT", "9001")
     monkeypatch.delenv("HOST", raising=False)
 
@@ -116,7 +116,57 @@ def test_a_bad_value_from_the_env_file_is_named_with_its_line(tmp_path: Path, mo
 
 
 def test_no_env_file_is_no_fault(tmp_path: Path) -> None:
-    assert settings.dotenv(tmp_path / ".env") == {}
+    assert settings.dotenv(tmp_path / ".env") == settings.EnvFile()
+
+
+def test_a_line_that_is_no_assignment_is_a_problem_and_the_others_hold(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / ".env").write_text("# ports\n\nPORT 9000\n\n\nHOST\nexport OPS_PORT=9001 # private\nOPS_HOST='::1\n")
+    for name in ("PORT", "HOST", "OPS_PORT", "OPS_HOST"):
+        monkeypatch.delenv(name, raising=False)
+
+    loaded, problems = settings.from_process(tmp_path)
+
+    assert problems == [f".env line {line} is not NAME=value." for line in (3, 6, 8)]
+    assert (loaded.port, loaded.host, loaded.ops_port, loaded.ops_host) == (8000, "127.0.0.1", 9001, "127.0.0.1")
+    assert caplog.messages == []
+
+
+def test_a_quoted_value_may_have_lines_of_any_kind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / ".env").write_text(f'APP_WEBHOOK_SECRETS="{HIDDEN}\nPORT=1\n"\nHOST=::1\nPORT=x\n')
+    monkeypatch.delenv("PORT", raising=False)
+
+    _, problems = settings.from_process(tmp_path)
+
+    assert problems == [
+        "APP_WEBHOOK_SECRETS: Webhook secret 2 of 2 is not base64 (.env line 1).",
+        "PORT must be a whole number, not 'x' (.env line 5).",
+    ]
+
+
+@pytest.mark.parametrize("name", ["other.env", "{folder}/other.env"])
+def test_another_env_file_is_read_instead(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / ".env").write_text("PORT=9000\nHOST=::1\n")
+    (tmp_path / "other.env").write_text("PORT=9001\nOPS_PORT=x\n?\n")
+    monkeypatch.setenv("CONSUMER_ENV_FILE", name.format(folder=tmp_path))
+    for variable in ("PORT", "HOST", "OPS_PORT"):
+        monkeypatch.delenv(variable, raising=False)
+
+    loaded, problems = settings.from_process(tmp_path)
+
+    assert (loaded.port, loaded.host) == (9001, "127.0.0.1")
+    assert problems == ["other.env line 3 is not NAME=value.", "OPS_PORT must be a whole number, not 'x'."]
+
+
+def test_another_env_file_that_does_not_exist_is_a_problem(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / ".env").write_text("PORT=9000\n")
+    monkeypatch.setenv("CONSUMER_ENV_FILE", "other.env")
+
+    with pytest.raises(BadSettings) as raised:
+        settings.from_process(tmp_path)
+
+    assert raised.value.problems == [f"CONSUMER_ENV_FILE names {tmp_path}/other.env, which does not exist."]
 
 
 def test_an_env_file_that_is_not_text_is_refused(tmp_path: Path) -> None:
@@ -143,8 +193,8 @@ class Asked(Mapping[str, str]):
         return 0
 
 
-# consumer/embedded/programs.py reads it, not the settings.
-ENVIRONMENT_ONLY = {"CONSUMER_PG_BIN"}
+# They are read before any env file, or without one.
+ENVIRONMENT_ONLY = {"CONSUMER_ENV_FILE", "CONSUMER_PG_BIN"}
 
 
 def example() -> list[tuple[str, str, str]]:

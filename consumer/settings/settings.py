@@ -5,12 +5,14 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from functools import partial
+from io import StringIO
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 from uuid import UUID
 
 from dotenv import dotenv_values
+from dotenv.parser import parse_stream
 
 from consumer.errors import BadSettings
 from consumer.logs import LogFormat
@@ -33,8 +35,8 @@ PORT_MAX = 65_535
 TOLERANCE_SECONDS_MAX = 4_294_967_295
 # PostgreSQL limits a role name to 63 bytes, and 50 leave room for the longest suffix, "_receiver". It reserves "pg_".
 ROLE_PREFIX_PATTERN = re.compile(r"(?!pg_)[a-z_][a-z0-9_]{0,49}")
-# A variable in a ``.env`` file.
-ASSIGNMENT = re.compile(r"\s*(?:export\s+)?([A-Z_]+)\s*=")
+# The variable that names the file to read instead of ``.env``.
+ENV_FILE = "CONSUMER_ENV_FILE"
 ALIASES = {
     "STACK_WEBHOOK_SECRETS": ("STACK_WEBHOOK_SECRET",),
     "APP_WEBHOOK_SECRETS": ("APP_WEBHOOK_SECRET",),
@@ -164,21 +166,49 @@ def _values(reader: Reader, settings_class: type[Settings | ShapingSettings]) ->
     }
 
 
-def dotenv(path: Path) -> dict[str, str]:
-    """Return the variables of a ``.env`` file, none if it does not exist; BadSettings if it can't be read."""
+@dataclass(frozen=True, slots=True)
+class EnvFile:
+    """The variables of an env file, the line of each, and a problem for each line that sets none."""
+
+    values: dict[str, str] = field(default_factory=dict)
+    lines: dict[str, int] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+
+
+def dotenv(path: Path, *, is_named: bool = False) -> EnvFile:
+    """Read an env file, which may be missing unless CONSUMER_ENV_FILE names it; BadSettings if it can't be read."""
     try:
-        found = dotenv_values(path) if path.is_file() else {}
-        return {name: value for name, value in found.items() if value is not None}
+        text = path.read_text(encoding="utf-8") if is_named or path.is_file() else ""
+    except FileNotFoundError as error:
+        raise BadSettings([f"{ENV_FILE} names {path}, which does not exist."]) from error
     except (OSError, UnicodeDecodeError) as error:
         raise BadSettings([f"{path} cannot be read ({type(error).__name__})."]) from error
+    found, assignments = EnvFile(), []
+    for binding in parse_stream(StringIO(text)):
+        original = binding.original.string
+        line = binding.original.line + original[: -len(original.lstrip())].count("\n")
+        if binding.key and binding.value is not None:
+            found.lines[binding.key] = line
+            assignments.append(original)
+        elif binding.key or binding.error:
+            found.problems.append(f"{path.name} line {line} is not NAME=value.")
+    # Of any other line dotenv_values would print a warning of its own.
+    values = dotenv_values(stream=StringIO("".join(assignments)))
+    found.values.update({name: value for name, value in values.items() if value is not None})
+    return found
 
 
 def from_process(directory: Path) -> tuple[Settings, list[str]]:
-    """Read the ``.env`` in *directory*, and this process's environment, which wins over it."""
-    path = directory / ".env"
-    values = dotenv(path)
-    text = path.read_text(encoding="utf-8").splitlines() if values else []
-    lines = {found[1]: number for number, line in enumerate(text, start=1) if (found := ASSIGNMENT.match(line))}
-    # A blank variable of the environment unsets the one in ``.env``.
-    others = {name: value for name, value in values.items() if name not in os.environ}
-    return read(os.environ, others, lines={name: line for name, line in lines.items() if name in others})
+    """Read an env file, and this process's environment, which wins over it.
+
+    The file is the one that CONSUMER_ENV_FILE names, else the ``.env`` in *directory*, if there is one.
+    """
+    named = os.environ.get(ENV_FILE, "").strip()
+    path = directory / (named or ".env")
+    found = dotenv(path, is_named=bool(named))
+    # A blank variable of the environment unsets the one in the file.
+    others = {name: value for name, value in found.values.items() if name not in os.environ}
+    # A problem with a value names the line as one of ``.env``.
+    lines = {name: line for name, line in found.lines.items() if name in others and path.name == ".env"}
+    settings, problems = read(os.environ, others, lines=lines)
+    return settings, found.problems + problems
