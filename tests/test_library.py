@@ -19,6 +19,7 @@ from psycopg.conninfo import make_conninfo
 from consumer.events.check import check
 from consumer.events.registry import EVENT_TYPES
 from consumer.providers.standard_webhooks import Verifier
+from consumer.settings import signing_secrets
 from consumer.web.connection_limits import Limits
 from tests.support.databases import rows
 from tests.support.factories import team, team_event, user_updated
@@ -108,6 +109,24 @@ async def test_a_callback_in_typescript_gets_its_row(site: Site, emptied: str) -
     profile = json.loads(await while_working(emptied, lambda: run([*NODE, script], **asking(site))))
 
     assert (profile["user_id"], profile["full_name"], profile["email"]) == (ADA, "Ada", "ada@example.com")
+
+
+async def test_a_callback_in_a_shell_gets_its_row(site: Site, emptied: str) -> None:
+    [callback] = examples("sh")
+    if not all(map(which, ("curl", "openssl"))):
+        pytest.skip("no curl or no openssl")
+
+    profile = json.loads(await while_working(emptied, lambda: run(["sh", "-euc", callback], **asking(site))))
+
+    assert (profile["user_id"], profile["email"]) == (ADA, "ada@example.com")
+
+
+def test_the_secret_that_the_page_makes_can_be_used() -> None:
+    [command] = re.findall(r"`(echo .*?)`", PAGE)
+    if not which("openssl"):
+        pytest.skip("no openssl")
+
+    assert signing_secrets.problems((run(["sh", "-euc", command]).strip(),)) == []
 
 
 async def test_the_library_does_for_an_applications_login_what_the_page_shows(application: str, emptied: str) -> None:
