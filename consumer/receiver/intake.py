@@ -37,6 +37,8 @@ WAITING_BYTES_MAX = 64 * 1024 * 1024
 # gets an answer (promise P10).
 COMMIT_TIMEOUT = timedelta(seconds=3)
 WAIT_SECONDS_MAX = 1.5
+# The pause after an error of the writer; requests that wait meanwhile are tried again or fail in time.
+FAILED_SECONDS = 0.5
 # Idle workers are woken at most this often; they find deliveries that arrive in between by polling.
 WAKE_INTERVAL = timedelta(milliseconds=50)
 
@@ -96,7 +98,6 @@ class Intake:
 
     async def _write(self) -> None:
         """Start commits for waiting deliveries, for ever; those that arrive during a commit form the next batch."""
-        is_failing = False
         while True:
             batch: list[_Waiting] = []
             try:
@@ -108,14 +109,12 @@ class Intake:
                     commit, batch = asyncio.create_task(self._store(batch)), []
                     self._commits.add(commit)
                     commit.add_done_callback(self._end)
-                    is_failing = False
             # A bug of ours or no memory: a writer that ends would leave every later request without an answer.
-            except Exception as error:
-                if not is_failing:
-                    log.exception(logs.TASK_FAILED, extra={"task": "intake"}, exc_info=error)
-                is_failing = True
-                _answer(batch, [_unavailable(error)] * len(batch))
-                await asyncio.sleep(WAKE_INTERVAL.total_seconds())
+            except Exception:
+                log.exception(logs.TASK_FAILED, extra={"task": "intake"})
+                self._waiting.extendleft(reversed(batch))
+                self._waiting_bytes += sum(len(waiting.delivery.body) for waiting in batch)
+                await asyncio.sleep(FAILED_SECONDS)
                 self._changed.set()
 
     def _is_commit_due(self) -> bool:
@@ -154,7 +153,13 @@ class Intake:
         # A bug of ours: the waiting requests must be answered all the same.
         except Exception as cause:
             errors = [_unavailable(cause)] * len(batch)
-        _answer(batch, errors)
+        for waiting, error in zip(batch, errors, strict=True):
+            if waiting.stored.done():
+                continue
+            if error is None:
+                waiting.stored.set_result(None)
+            else:
+                waiting.stored.set_exception(error)
 
     async def _commit_any(self, deliveries: list[Delivery]) -> Sequence[Exception | None]:
         """Commit together, else one by one: a row that PostgreSQL refuses must not fail the others."""
@@ -204,16 +209,6 @@ class Intake:
             return False
         self._woken_at = now
         return True
-
-
-def _answer(batch: list[_Waiting], errors: Sequence[Exception | None]) -> None:
-    for waiting, error in zip(batch, errors, strict=True):
-        if waiting.stored.done():
-            continue
-        if error is None:
-            waiting.stored.set_result(None)
-        else:
-            waiting.stored.set_exception(error)
 
 
 def _unavailable(cause: Exception) -> StoreUnavailable:

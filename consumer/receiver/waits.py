@@ -56,20 +56,16 @@ class Waits:
 
     async def _poll(self) -> None:
         """Poll for all awaited deliveries, for ever."""
-        is_failing = False
         while True:
             await self._changed.wait()
             pause = POLL_SECONDS
             try:
                 found = await self._find(set(self._waiters.values()))
-                is_failing = False
-            except (psycopg.Error, OSError):
-                found, pause = {}, AWAY_SECONDS
-            # A bug of ours or no memory: a poll that ends would leave every later wait without an answer.
+            # Any error, because a poll that ends would leave every later wait without an answer.
             except Exception as error:
-                if not is_failing:
-                    log.exception(logs.TASK_FAILED, extra={"task": "waits"}, exc_info=error)
-                found, pause, is_failing = {}, AWAY_SECONDS, True
+                if not isinstance(error, psycopg.Error | OSError):
+                    log.exception(logs.TASK_FAILED, extra={"task": "waits"})
+                found, pause = {}, AWAY_SECONDS
             for waiter, message_id in self._waiters.items():
                 if message_id in found and not waiter.done():
                     waiter.set_result(found[message_id])
