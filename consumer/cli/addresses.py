@@ -42,7 +42,4 @@ def listen_problem(host: str, port: int, variable: str) -> str | None:
 def free_port(host: str, *, count: int = 1) -> int:
     """Return the first of *count* neighbouring ports that are free now; any port if none can be listened on."""
     ports = random.sample(FREE_PORTS, PORTS_TRIED)
-    for port in ports:
-        if not any(listen_problem(host, port + n, "PORT") for n in range(count)):
-            return port
-    return ports[0]
+    return next((p for p in ports if not any(listen_problem(host, p + n, "PORT") for n in range(count))), ports[0])

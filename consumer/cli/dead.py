@@ -144,11 +144,10 @@ def retry(settings: Settings, *, is_all: bool, is_json: bool, **filters: Unpack[
     refuse_unless_meant(filters, is_all=is_all)
     selection = Selection(DEAD, **filters)
 
-    async def replayed(conn: Connection, access: Access) -> tuple[Replayed, int]:
-        missing = await _missing(conn, access, selection)
-        return await total(replay.replay(conn, access, selection)), missing
+    async def replayed(conn: Connection, access: Access) -> tuple[int, Replayed]:
+        return await _missing(conn, access, selection), await total(replay.replay(conn, access, selection))
 
-    done, missing = as_operator(settings, replayed)
+    missing, done = as_operator(settings, replayed)
     present(done, show_replayed, is_json=is_json)
     _refuse_missing(settings, selection, done.queued + done.unusable, missing)
 
@@ -174,10 +173,10 @@ def discard(
     selection = Selection(DEAD, **filters)
 
     async def discarding(conn: Connection, access: Access) -> tuple[int, int]:
-        missing = await _missing(conn, access, selection)
-        return sum([n async for n in discard_dead(conn, access, selection, by=by or _user(), reason=reason)]), missing
+        discards = discard_dead(conn, access, selection, by=by or _user(), reason=reason)
+        return await _missing(conn, access, selection), sum([n async for n in discards])
 
-    done, missing = as_operator(settings, discarding)
+    missing, done = as_operator(settings, discarding)
     present({"discarded": done}, lambda _: console().print(f"{amount(done)} excluded for good."), is_json=is_json)
     _refuse_missing(settings, selection, done, missing)
 

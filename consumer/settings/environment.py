@@ -49,21 +49,20 @@ class Reader:
         texts = tuple(filter(None, re.split(r"[\s,]+", text or "")))
         for problem in signing_secrets.problems(texts):
             self._note(variable, f"{variable}: {problem.removesuffix('.')}")
-        return texts or _unread(variable, text)
+        return texts or ((variable,) if text == "" else ())
 
     def database_url(self, name: str, _: None = None) -> str | None:
         """Return a connection string that libpq takes; warn of each part that had to be dropped."""
         variable, text = found = self._found(name)
-        # A bad URL counts as set: a second problem "is not set" would mislead.
-        unusable = next(iter(_unread(variable, text)), text)
-        url, warnings = self._parsed(found, for_libpq, (unusable, []), is_shown=False)
+        # A bad URL or file counts as set: a second problem "is not set" would mislead.
+        url, warnings = self._parsed(found, for_libpq, (variable if text == "" else text, []), is_shown=False)
         self.warnings += [f"{name}: {warning}" for warning in warnings]
         return url
 
     def _found(self, name: str) -> tuple[str, str | None]:
-        """Return the variable that sets this setting, and its text; None if it is not set or its file has none."""
+        """Return the variable that sets this setting, and its text; '': its file has none, None: it is not set."""
         for source in self._sources:
-            found: dict[str, str | None] = {}
+            found: dict[str, str] = {}
             for candidate in (name, *self._aliases.get(name, ())):
                 if text := source.get(candidate, "").strip():
                     found[candidate] = text
@@ -81,7 +80,7 @@ class Reader:
     ) -> T | D:
         variable, text = found
         try:
-            return default if text is None else convert(text)
+            return convert(text) if text else default
         except ValueError as error:
             # A file may hold a secret that was meant for another variable.
             is_file = variable.endswith("_FILE")
@@ -94,20 +93,15 @@ class Reader:
         line = self._lines.get(variable)
         self.problems.append(problem + (f" (.env line {line})." if line else "."))
 
-    def _content(self, name: str, path: str) -> str | None:
+    def _content(self, name: str, path: str) -> str:
         try:
             text = Path(path).read_text().strip()
         except (OSError, ValueError) as error:  # ValueError: not text.
             self._note(name, f"{name} names a file that cannot be read ({type(error).__name__})")
-            return None
+            return ""
         if not text:
             self._note(name, f"{name} names an empty file")
-        return text or None
-
-
-def _unread(variable: str, text: str | None) -> tuple[str, ...]:
-    """Return a value for a setting whose file has no text: it counts as set, and its problem is noted."""
-    return (variable,) if text is None and variable.endswith("_FILE") else ()
+        return text
 
 
 def integer(text: str, least: int, most: int) -> int:

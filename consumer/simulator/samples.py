@@ -47,9 +47,7 @@ def body(event_type: str, context: SampleContext) -> bytes:
 def data(event_type: str, context: SampleContext) -> Data:
     """Return the `data` of one sample event; KeyError for a type without one."""
     user_id, choose = context.user_id, context.choices.choice
-    # One user has the same name in every sample.
-    names = random.Random(user_id.int)
-    first, last = names.choice(FIRST_NAMES), names.choice(LAST_NAMES)
+    first, last = map(random.Random(user_id.int).choice, (FIRST_NAMES, LAST_NAMES))
     made_up = {
         "$user_id": str(user_id),
         "$now": context.at_millis,
