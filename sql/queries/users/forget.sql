@@ -1,5 +1,7 @@
 -- Remove the personal data of deleted users from their mirror rows, as the delete policy says. A user marked is_held is
 -- anonymised even under `hard`; a user forgotten once stays forgotten under `soft`.
+-- An anonymised profile stays and is derived from this row, so is_anonymous, is_restricted, role and department, which
+-- identify nobody, stay with it. Under `hard` no profile stays.
 UPDATE identity.stack_user_profiles AS m
 SET
     stack_display_name = NULL,

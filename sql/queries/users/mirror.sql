@@ -195,6 +195,7 @@ written AS (
         WHERE identity.is_news(excluded, known) OR identity.is_newer(excluded, known)
     RETURNING
         known.stack_user_id,
+        -- Only an inserted row and a row with news get the time of this statement.
         known.last_synced_at = statement_timestamp() AS is_changed,
         known.deleted_at IS NOT NULL AS is_deleted,
         -- A snapshot gives no home to a user that has none and no company in metadata: memberships and companies do.

@@ -1,7 +1,7 @@
 -- Derive the profiles of the written users from mirror and edits. Audit each change with the images before and after,
--- and with its cause: the deletion, if the profile was not deleted by it before; else the winning snapshot, if it has
--- new content; else another delivery that changed something. For re-homed users the cause is the delivery about the
--- company. A move writes an audit row under either company.
+-- and with the delivery that caused it. The first of these is the cause: a deletion that the profile does not show yet;
+-- the winning snapshot, if it has new content; another delivery that changed something; the latest delivery. For
+-- re-homed users the cause is the delivery about the company. A move writes an audit row under either company.
 -- Return one row: the deliveries that the audit names, and the users with a written profile.
 -- The users are locked by their mirror rows, so each row read here is still the same when it is overwritten.
 -- claimed is MATERIALIZED, because joining through users would read every delivery they ever sent.
