@@ -56,7 +56,7 @@ class SettingsMismatch(ConsumerError):
     """The settings that shape rows differ from those recorded in the database."""
 
 
-class WorkerStopped(ConsumerError):
+class WorkerPaused(ConsumerError):
     """Too much of a batch fails alike: the cause is ours, and no delivery dies of it."""
 
 

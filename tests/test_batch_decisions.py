@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from psycopg.errors import LockNotAvailable, UndefinedColumn
 
-from consumer.errors import WorkerStopped
+from consumer.errors import WorkerPaused
 from tests.support.batch import (
     BROKEN,
     CONSTRAINT,
@@ -87,7 +87,7 @@ async def test_a_batch_of_twenty_users_half_of_whom_fail_alike_is_rolled_back(
     await stored(database, named(*names))
 
     if stopped:
-        with pytest.raises(WorkerStopped, match=rf"^{stopped} failed alike: "):
+        with pytest.raises(WorkerPaused, match=rf"^{stopped} failed alike: "):
             await run_once(database, subject)
         assert states(database) == [("pending", 0)] * len(names)
         assert value(subject, "batch_deliveries_count") == 0
@@ -121,7 +121,7 @@ async def test_old_successes_do_not_hide_that_half_of_the_news_fails(database: s
     await replayed(database, users[20:])
     await stored(database, users[:20])
 
-    with pytest.raises(WorkerStopped, match=r"^10 of 20 "):
+    with pytest.raises(WorkerPaused, match=r"^10 of 20 "):
         await run_once(database, worker())
 
 

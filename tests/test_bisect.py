@@ -7,7 +7,7 @@ from uuid import uuid4
 import psycopg
 import pytest
 
-from consumer.errors import WorkerStopped
+from consumer.errors import WorkerPaused
 from consumer.postgres.connections import connect
 from consumer.postgres.queries import query
 from consumer.worker.batch import drain, retry_delay
@@ -41,7 +41,7 @@ async def test_a_dead_letter_keeps_no_personal_data(poison: str) -> None:
 async def test_half_a_batch_that_fails_alike_stops_the_worker_and_kills_nothing(poison: str) -> None:
     await stored(poison, [user_updated(display_name="Mallory" if n % 2 else "Ada") for n in range(20)])
 
-    with pytest.raises(WorkerStopped):
+    with pytest.raises(WorkerPaused):
         await run_once(poison, worker())
 
     assert deliveries(poison) == [("pending", None, 0, None)] * 20

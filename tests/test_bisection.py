@@ -33,8 +33,8 @@ class Tally:
     counted: list[tuple[int, str, bool]] = field(default_factory=list)
     overrun: Exception | None = None
 
-    def count(self, item: int, error: Exception, *, is_alone: bool) -> None:
-        self.counted.append((item, code(error), is_alone))
+    def count(self, item: int, error: Exception, *, nothing_passed: bool) -> None:
+        self.counted.append((item, code(error), nothing_passed))
         if len(self.counted) >= self.overrun_after:
             self.overrun = error
 

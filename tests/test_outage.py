@@ -7,7 +7,7 @@ import pytest
 from psycopg.conninfo import make_conninfo
 
 from consumer import logs
-from consumer.process.outage import Outage, address, error_text, is_refused
+from consumer.process.outage_log import Outage, address, error_text, is_refused
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ import psycopg
 import pytest
 
 from consumer import logs
-from consumer.process import outage as outage_module
-from consumer.process.outage import Outage
+from consumer.process import outage_log as outage_module
+from consumer.process.outage_log import Outage
 from tests.support.still_clock import Clock
 
 AWAY = psycopg.OperationalError("Connection refused")

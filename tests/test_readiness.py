@@ -12,7 +12,7 @@ from consumer import logs
 from consumer.errors import SettingsMismatch
 from consumer.postgres.connections import Access, receiver_access, worker_access
 from consumer.process import readiness as readiness_module
-from consumer.process.outage import Outage
+from consumer.process.outage_log import Outage
 from consumer.process.readiness import Readiness, not_ready_reason
 from consumer.settings.settings import ShapingSettings
 from tests.support.databases import schema_change, scratch_database

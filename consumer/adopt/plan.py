@@ -104,7 +104,7 @@ def _likeness(table: Table) -> int:
     names = {snake(name) for name in table.column_names}
     known = sum(not names.isdisjoint(source.names) for source in mapping.USER)
     is_keyed = not names.isdisjoint(mapping.USER_KEYS)
-    # Companies have names and logos too, so two known columns are not enough without the table's name.
+    # Companies have names and logos too: it takes three known columns, or the table's name, which counts as three.
     is_named = snake(table.name.partition(".")[2]) in USER_TABLES
     return known + 3 * is_named if is_keyed and (is_named or known >= 3) else 0
 

@@ -16,7 +16,7 @@ from consumer.cli.output import console, emit, json_option, table
 from consumer.errors import ConsumerError
 from consumer.postgres import session
 from consumer.postgres.connections import connect, operator_access, worker_access
-from consumer.process.outage import error_text
+from consumer.process.outage_log import error_text
 from consumer.settings.settings import Settings
 
 VARIABLE = "CONSUMER_PROJECTION_SQL"

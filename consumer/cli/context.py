@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import update_wrapper
@@ -16,7 +17,7 @@ from consumer import logs
 from consumer.embedded import server as embedded
 from consumer.errors import BadSettings, ConsumerError, NoDatabase, SettingsMismatch
 from consumer.postgres.connections import Access, Connection, connect, operator_access, transaction
-from consumer.process.outage import address, error_text
+from consumer.process.outage_log import address, error_text
 from consumer.settings.settings import Settings, from_process
 
 P = ParamSpec("P")
@@ -86,7 +87,7 @@ def pass_settings(
     """Read the settings when the command runs, set up its log, and pass them as its first argument.
 
     All problems are refused together: bad variables, those that *problems* returns for the command's arguments, and no
-    database for this *kind* of process. Both checks also see settings that could be read only in part.
+    database for this *kind* of process. *problems* also gets settings with a bad variable, which then has its default.
     """
 
     def decorate(command: Callable[Concatenate[Settings, P], T]) -> Callable[P, T]:
@@ -143,6 +144,13 @@ def database_problems(settings: Settings, kind: ProcessKind, *, is_embedded: boo
     if not embedded.exists(data_dir(settings)):
         return [f"DATABASE_URL is not set, and `consumer up` has made no embedded database in {looked_in(settings)}."]
     return []
+
+
+def platform_problems(settings: Settings, *, is_embedded: bool) -> list[str]:
+    """Return why the embedded database is refused here: a platform's disk is lost at every deploy."""
+    seen = next((name for name in PLATFORMS if name in os.environ), None)
+    problem = f"DATABASE_URL is not set on a platform ({seen} is); --embedded would use its volatile disk."
+    return [problem] if seen and not is_embedded and not has_urls(settings) else []
 
 
 @contextmanager

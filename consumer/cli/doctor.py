@@ -41,7 +41,7 @@ from consumer.postgres.connections import (
     transaction,
     worker_access,
 )
-from consumer.process.outage import address, error_text
+from consumer.process.outage_log import address, error_text
 from consumer.settings.settings import Settings, from_process
 
 # PostgreSQL stops at a full disk and starts only when there is room again; a gibibyte is a day at the rated load.

@@ -15,7 +15,7 @@ from consumer.events.registry import EVENT_TYPES
 from consumer.metrics import Metrics
 from consumer.postgres.connections import open_pool, receiver_access
 from consumer.process.ops import serve_ops
-from consumer.process.outage import Outage
+from consumer.process.outage_log import Outage
 from consumer.process.readiness import Readiness
 from consumer.process.signals import run, supervised_option
 from consumer.providers.standard_webhooks import Verifier

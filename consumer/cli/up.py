@@ -19,7 +19,6 @@ from consumer.cli import secret
 from consumer.cli.addresses import free_port, listen_problem
 from consumer.cli.announcement import announce
 from consumer.cli.context import (
-    PLATFORMS,
     ProcessKind,
     data_dir,
     database_problems,
@@ -27,6 +26,7 @@ from consumer.cli.context import (
     examples,
     has_urls,
     pass_settings,
+    platform_problems,
     refuse,
     url,
 )
@@ -34,7 +34,7 @@ from consumer.cli.migrate import migrate
 from consumer.deadline import first_of
 from consumer.embedded import server as embedded
 from consumer.embedded.keeper import is_free_within, lock_file
-from consumer.process.outage import Outage
+from consumer.process.outage_log import Outage
 from consumer.process.readiness import POLL_SECONDS
 from consumer.process.signals import run
 from consumer.process.supervision import Program, supervise
@@ -46,7 +46,7 @@ OPS_PORT = 8001
 OPS_PORT_MAX = 65_534
 # After a kill of its supervisor a process ends by itself, usually within a second.
 PREDECESSOR_SECONDS = 3.0
-# Shared by every `up` on a data directory, so that a second one can say why the ports are in use.
+# Each `up` on a data directory holds it shared, so that a second one can say why the ports are in use.
 RUNNING_LOCK = "up.lock"
 ASK_SECONDS = 0.1
 
@@ -63,8 +63,8 @@ class UpPlan:
     secret_files: Mapping[str, Path]
 
     @property
-    def is_embedded(self) -> bool:
-        """No database was configured."""
+    def uses_embedded(self) -> bool:
+        """Whether the embedded database is used, because no other is configured."""
         return not has_urls(self.settings)
 
 
@@ -75,10 +75,7 @@ def _problems(settings: Settings, *, is_embedded: bool, **_: object) -> list[str
             problems += database_problems(settings, kind, is_embedded=is_embedded)
         if not settings.stack_webhook_secrets:
             problems.append("STACK_WEBHOOK_SECRETS is not set; `up` makes one only for the embedded database.")
-    elif not is_embedded and (seen := [name for name in PLATFORMS if name in os.environ]):
-        problems.append(
-            f"DATABASE_URL is not set on a platform ({seen[0]} is); --embedded would use its volatile disk."
-        )
+    problems += platform_problems(settings, is_embedded=is_embedded)
     if (settings.ops_port or 0) > OPS_PORT_MAX:
         problems.append(f"OPS_PORT must be at most {OPS_PORT_MAX}, because the worker uses the next port.")
     return list(dict.fromkeys(problems))
@@ -102,7 +99,7 @@ def command(settings: Settings, *, host: str | None, port: int | None, is_embedd
         secret_files={},
     )
     refuse(_port_problems(plan))
-    with _embedded(plan) if plan.is_embedded else nullcontext(plan) as final_plan:
+    with _embedded(plan) if plan.uses_embedded else nullcontext(plan) as final_plan:
         run(partial(_up, final_plan))
 
 
@@ -130,7 +127,7 @@ def _other_up(plan: UpPlan) -> list[str]:
     folder = data_dir(plan.settings)
     # If this user may not read the directory, only the ports are reported.
     with suppress(OSError):
-        if plan.is_embedded and (folder / RUNNING_LOCK).is_file() and not is_free_within(folder / RUNNING_LOCK, 0):
+        if plan.uses_embedded and (folder / RUNNING_LOCK).is_file() and not is_free_within(folder / RUNNING_LOCK, 0):
             return [f"`consumer up` is already running on {folder}; another needs its own CONSUMER_DATA_DIR and ports."]
     return []
 
@@ -160,7 +157,7 @@ def _programs(plan: UpPlan) -> list[Program]:
     environment = dict(os.environ)
     for source, file in plan.secret_files.items():
         environment[f"{source.upper()}_WEBHOOK_SECRETS_FILE"] = str(file)
-    flags = ["--embedded"] if plan.is_embedded else []
+    flags = ["--embedded"] if plan.uses_embedded else []
     listen = ["--host", plan.settings.host, "--port", str(plan.settings.port)]
     return [
         Program("receiver", ["serve", *listen, *flags], {**environment, "OPS_PORT": str(plan.ops_port)}),

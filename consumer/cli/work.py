@@ -16,7 +16,7 @@ from consumer.events.registry import EVENT_TYPES
 from consumer.metrics import Metrics
 from consumer.postgres.connections import connect, worker_access
 from consumer.process.ops import read_tables, serve_ops
-from consumer.process.outage import Outage
+from consumer.process.outage_log import Outage
 from consumer.process.readiness import Readiness, not_ready_reason
 from consumer.process.signals import run, supervised_option
 from consumer.settings.settings import Settings

@@ -56,8 +56,8 @@ async def apply(conn: Connection, claimed: Sequence[Claimed], projection_sql: by
     folded, moved = await _fold_teams(conn, by_fact, mirrored)
     applied = {*edited.applied, *folded.applied}
     changed = removed | await _put_profiles(conn, by_fact, mirrored, moved, applied)
-    known = {by_fact.user_ids[seq] for seq in applied if seq in by_fact.user_ids}
-    await application.run_app_statement(conn, projection_sql, {*changed.user_ids, *mirrored.changed, *known})
+    with_new_fact = {by_fact.user_ids[seq] for seq in applied if seq in by_fact.user_ids}
+    await application.run_app_statement(conn, projection_sql, {*changed.user_ids, *mirrored.changed, *with_new_fact})
     own = await _apply_own(conn, by_fact.own)
     stale = {*edited.stale, *folded.stale}
     outcomes = await _finish(conn, by_fact, mirrored, {*applied, *changed.seqs, *own}, stale)
@@ -140,6 +140,6 @@ async def _finish(
         outcomes[seq] = "applied" if seq in applied else "stale" if seq in stale else "unchanged"
     if outcomes:
         await queue.finish(conn, outcomes)
-    if users := by_fact.of(Fact.USER, Fact.SIGN_IN):
-        outcomes |= await queue.finish_users(conn, users, changed=mirrored.changed, applied=applied)
+    if about_users := by_fact.of(Fact.USER, Fact.SIGN_IN):
+        outcomes |= await queue.finish_users(conn, about_users, changed=mirrored.changed, applied=applied)
     return outcomes

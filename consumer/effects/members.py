@@ -11,11 +11,7 @@ from consumer.postgres.queries import query
 
 async def fold_joins(conn: Connection, seqs: Sequence[int], selected: SelectedTeams) -> FoldResult:
     """Fold joins, explicit or implied by a selected team, and removals of locked users into `consumer.memberships`."""
-    values = {
-        "seqs": [*seqs, *selected.seqs],
-        "selecting": list(selected.seqs),
-        "selected": list(selected.company_ids),
-    }
+    values = {"seqs": [*seqs, *selected.seqs], "selecting": list(selected.seqs), "selected": list(selected.company_ids)}
     return await fold(conn, query("members/fold"), values)
 
 

@@ -52,7 +52,7 @@ async def lock(conn: Connection, user_ids: Sequence[UUID]) -> None:
 async def forget(conn: Connection, seqs: Sequence[int], deleted: Sequence[UUID]) -> ChangedProfiles:
     """Remove the data of deleted users as the delete policy says; return the removed profiles and their deliveries."""
     removed = await _remove(conn, seqs, deleted)
-    await conn.execute(query("users/mark_kept"), {"user_ids": deleted})
+    await conn.execute(query("users/mark_held"), {"user_ids": deleted})
     await conn.execute(query("users/forget"), {"user_ids": deleted})
     return removed
 

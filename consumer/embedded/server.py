@@ -15,7 +15,7 @@ import psycopg
 from platformdirs import user_data_path
 
 from consumer.embedded import keeper
-from consumer.embedded.programs import install, major_version
+from consumer.embedded.programs import major_version, prepare
 from consumer.errors import EmbeddedServerError, NoDatabase
 
 DATABASE = "stack"
@@ -49,7 +49,7 @@ def server(data_dir: Path, *, create: bool) -> Iterator[str]:
         try:
             if not create and not exists(data_dir):
                 raise NoDatabase(f"There is no embedded database in {data_dir}.")
-            installation = install(data_dir)
+            installation = prepare(data_dir)
             stack.enter_context(_using(installation))
             _start(installation)
         except (OSError, psycopg.Error) as error:

@@ -16,8 +16,8 @@ NOT_AN_OBJECT = "not_an_object"
 BAD_TYPE = "bad_type"
 CODES = (NOT_JSON, NOT_AN_OBJECT, BAD_TYPE, BAD_SHAPE, NUL, TOO_DEEP, NUMBER_OUT_OF_RANGE)
 
-# Svix allows a type no more.
-TYPE_MAX = 256
+# Svix allows at most this many characters.
+TYPE_CHARACTERS_MAX = 256
 # msgspec also takes 32 digits without hyphens; only the canonical form is an id here.
 UUID_LENGTH = 36
 # msgspec shows the pattern, in which nobody recognises a UUID.
@@ -72,12 +72,12 @@ def _name(document: dict[str, object]) -> str:
     if not isinstance(name, str):
         raise BadPayload(BAD_TYPE, "$.type", "Expected `str`")
     if not _is_storable(name):
-        raise BadPayload(BAD_TYPE, "$.type", f"Expected `str` of at most {TYPE_MAX} characters without NUL")
+        raise BadPayload(BAD_TYPE, "$.type", f"Expected `str` of at most {TYPE_CHARACTERS_MAX} characters without NUL")
     return name
 
 
 def _is_storable(name: str) -> bool:
-    return len(name) <= TYPE_MAX and "\0" not in name
+    return len(name) <= TYPE_CHARACTERS_MAX and "\0" not in name
 
 
 def _subject(known: EventType, data: object) -> tuple[UUID | None, UUID | None]:

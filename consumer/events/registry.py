@@ -37,16 +37,17 @@ class EventType(NamedTuple):
     effect: str = ""
 
 
+# Stack's data, by webhook or by its REST API: `backfill` is what consumer/sync.py stores, `reconcile` is reserved.
 STACK = frozenset({"stack", "backfill", "reconcile"})
-SIGN_IN = frozenset({"stack", "app"})
+STACK_OR_APP = frozenset({"stack", "app"})
 APP = frozenset({"app"})
 OPERATOR = frozenset({"operator"})
 EVENT_TYPES: Mapping[str, EventType] = {
     "user.created": EventType(stack.User, STACK, Fact.USER, user="id"),
     "user.updated": EventType(stack.User, STACK, Fact.USER, user="id"),
     "user.deleted": EventType(stack.DeletedUser, STACK, Fact.USER, user="id"),
-    "user.signed_in": EventType(app.SignedIn, SIGN_IN, Fact.SIGN_IN, user="id"),
-    "user.signed_out": EventType(app.SignedOut, SIGN_IN, Fact.SIGN_IN, user="id"),
+    "user.signed_in": EventType(app.SignedIn, STACK_OR_APP, Fact.SIGN_IN, user="id"),
+    "user.signed_out": EventType(app.SignedOut, STACK_OR_APP, Fact.SIGN_IN, user="id"),
     "profile.edited": EventType(app.Edit, APP, Fact.EDIT, user="id"),
     "team.created": EventType(stack.Team, STACK, Fact.TEAM, team="id"),
     "team.updated": EventType(stack.Team, STACK, Fact.TEAM, team="id"),

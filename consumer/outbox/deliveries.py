@@ -36,8 +36,7 @@ class Selection:
 
     def values(self) -> dict[str, object]:
         """Return the selection as parameters of a query; psycopg makes arrays only of lists."""
-        values = asdict(self)
-        return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
 
 
 class SelectedDelivery(NamedTuple):

@@ -35,8 +35,7 @@ async def claim_retries(conn: Connection, *, batch_size: int) -> list[Claimed]:
 
 async def finish(conn: Connection, outcomes: Mapping[int, str]) -> None:
     """Mark claimed deliveries done; *outcomes* maps each seq to its outcome."""
-    values = {"seqs": list(outcomes), "outcomes": list(outcomes.values())}
-    await conn.execute(query("queue/finish"), values)
+    await conn.execute(query("queue/finish"), {"seqs": list(outcomes), "outcomes": list(outcomes.values())})
 
 
 async def finish_users(

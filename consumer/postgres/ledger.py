@@ -6,8 +6,7 @@ from consumer.postgres.queries import query, sql_root
 
 def carried_ids() -> list[str]:
     """Return the ids of the migrations that this release carries, oldest first."""
-    files = (sql_root() / "migrations").glob("*.sql")
-    return sorted(file.stem for file in files if ".rollback" not in file.name)
+    return sorted(file.stem for file in (sql_root() / "migrations").glob("*.sql") if ".rollback" not in file.name)
 
 
 async def applied_ids(conn: Connection) -> list[str]:

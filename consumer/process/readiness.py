@@ -11,7 +11,7 @@ from consumer.effects import recorded_settings
 from consumer.postgres import ledger
 from consumer.postgres.connections import Access, connect, transaction
 from consumer.postgres.error_classes import code
-from consumer.process.outage import Outage
+from consumer.process.outage_log import Outage
 from consumer.settings.settings import ShapingSettings
 
 # Short beside the 3 s in which a process must work again after its database is back (promise P7).

@@ -12,7 +12,7 @@ from uuid import UUID
 from consumer import logs
 from consumer.effects import recorded_settings
 from consumer.effects.apply import apply
-from consumer.errors import Inseparable, StatementRefused, WorkerStopped
+from consumer.errors import Inseparable, StatementRefused, WorkerPaused
 from consumer.metrics import Metrics
 from consumer.outbox import queue
 from consumer.outbox.queue import Claimed
@@ -35,7 +35,7 @@ BUSY_USERS_MAX = 10
 RESCAN_SECONDS = 1.0
 # Retries: full jitter up to 2^attempts seconds, at most an hour (Brooker, "Exponential Backoff And Jitter", AWS 2015).
 RETRY_SECONDS_MAX = 3600.0
-# Some deliveries are retried for ever, and 2^1024 does not fit a float.
+# 2^12 is already more than RETRY_SECONDS_MAX. Some deliveries are retried for ever, and 2^1024 does not fit a float.
 RETRY_EXPONENT_MAX = 12
 # A delivery that met a locked row is retried within this time; such attempts are not counted.
 BUSY_SECONDS_MAX = 5.0
@@ -112,7 +112,7 @@ class BatchRunner:
 
     def halve_batch(self) -> None:
         """Make the next batch half of the last, which took too long or failed only as a whole."""
-        # A batch that claimed nothing, or did not get so far, says nothing about the size.
+        # A worker that was idle claimed nothing, which says nothing about the size.
         self._batch_size = max(1, min(self._batch_size, self._claimed_count or self._batch_size) // 2)
 
     async def _rehome(self, conn: Connection) -> rehome.PageResult | None:
@@ -125,10 +125,10 @@ class BatchRunner:
         return page
 
     async def _claim(self, conn: Connection) -> list[Claimed]:
-        """Go on after the last seen delivery; restart from the first when that brings too few, and every second.
+        """Claim the next deliveries, from `_after_seq` on; from the first when too few are left, and every second.
 
-        Below the last seen one are only late commits and replays. Going on after it skips dead index entries, which
-        stay while a long transaction holds back vacuum.
+        `_after_seq` is the last claimed delivery. Claimed deliveries leave dead index entries, which stay while a long
+        transaction holds back vacuum; starting after them skips them. Only late commits and replays come before it.
         """
         if time.monotonic() >= self._rescan_at:
             self._after_seq = 0
@@ -211,7 +211,7 @@ class _BatchTally:
         # The error that too many users met; the rest is not tried.
         self.overrun: Exception | None = None
 
-    def count(self, claimed: Claimed, error: Exception, *, is_alone: bool) -> None:
+    def count(self, claimed: Claimed, error: Exception, *, nothing_passed: bool) -> None:
         if isinstance(error, StatementRefused):
             return
         is_busy = error_class(error) is ErrorClass.BUSY
@@ -222,12 +222,12 @@ class _BatchTally:
         if is_busy:
             if len(alike) >= BUSY_USERS_MAX:
                 self.overrun = error
-            if self.overrun and is_alone:
+            if self.overrun and nothing_passed:
                 raise error
             return
         subject_count = len({_subject(delivery) for delivery in self._batch if not delivery.has_failed})
         if subject_count >= ALIKE_SUBJECTS_MIN and len(alike) * 2 >= subject_count:
-            raise WorkerStopped(f"{len(alike)} of {subject_count} failed alike: {summary(error)}") from error
+            raise WorkerPaused(f"{len(alike)} of {subject_count} failed alike: {summary(error)}") from error
 
 
 def _subject(claimed: Claimed) -> UUID | int:

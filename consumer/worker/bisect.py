@@ -14,7 +14,7 @@ from consumer.postgres.connections import Connection
 from consumer.postgres.error_classes import ErrorClass, error_class
 
 Item = TypeVar("Item", bound=Hashable)
-Tallied_contra = TypeVar("Tallied_contra", contravariant=True)
+Counted_contra = TypeVar("Counted_contra", contravariant=True)
 Result = TypeVar("Result")
 Failing = list[tuple[Item, Exception]]
 
@@ -22,13 +22,13 @@ Failing = list[tuple[Item, Exception]]
 BISECT_LOCK_TIMEOUT = 50
 
 
-class Tally(Protocol[Tallied_contra]):
+class Tally(Protocol[Counted_contra]):
     """Decides when too many items have failed to go on bisecting: *overrun* is then the error that they met."""
 
     overrun: Exception | None
 
-    def count(self, item: Tallied_contra, error: Exception, *, is_alone: bool) -> None:
-        """Count a failing item; *is_alone*: no part has succeeded yet. Raise to roll the whole batch back."""
+    def count(self, item: Counted_contra, error: Exception, *, nothing_passed: bool) -> None:
+        """Count a failing item; *nothing_passed*: no part has succeeded yet. Raise to roll the whole batch back."""
 
 
 class FailureLimit:
@@ -38,7 +38,7 @@ class FailureLimit:
         self.overrun: Exception | None = None
         self._left = most
 
-    def count(self, _item: object, error: Exception, *, is_alone: bool) -> None:
+    def count(self, _item: object, error: Exception, *, nothing_passed: bool) -> None:
         """Count a failing item."""
         self._left -= 1
         if self._left < 0:
@@ -68,7 +68,7 @@ async def apply_except_failing(
             if not found:
                 raise Inseparable from error
             for item, reason in found:
-                tally.count(item, reason, is_alone=False)
+                tally.count(item, reason, nothing_passed=False)
         # The one place that may catch any error: the error of an item decides whether it is retried or buried.
         except Exception as error:
             _raise_unless_items_fail(conn, error)
@@ -94,7 +94,7 @@ class _Bisection(Generic[Item]):
         is_busy = error_class(error) is ErrorClass.BUSY
         # Waiting again for each item of a locked subject would take minutes.
         if len(items) == 1 or (is_busy and len({self.subject(item) for item in items}) == 1):
-            self.tally.count(items[0], error, is_alone=not self.has_passed)
+            self.tally.count(items[0], error, nothing_passed=not self.has_passed)
             return [(item, error) for item in items]
         if is_busy:
             await session.set_lock_timeout(self.conn, BISECT_LOCK_TIMEOUT)

@@ -22,7 +22,7 @@ POLL_MIN_SECONDS = 0.02
 # Longest pause between attempts to reconnect: work must resume within 3 s of the database (promise P7).
 RECONNECT_SECONDS_MAX = 1.0
 # Longest pause after an error that only a person can mend.
-STOPPED_SECONDS_MAX = 30.0
+PAUSED_SECONDS_MAX = 30.0
 # A batch takes a second, one with many failing items ten; on a silent connection it would never end.
 TURN_TIMEOUT = timedelta(seconds=60)
 # How long a running batch may go on after SIGTERM before it is rolled back.
@@ -61,11 +61,7 @@ class Worker:
 
     async def _turn_until_stopped(self) -> None:
         # A turn is what is retried, so each turn that succeeds starts the pauses from the shortest again.
-        retrying = AsyncRetrying(
-            wait=_pause,
-            before_sleep=self._report_trouble,
-            sleep=self._sleep,
-        )
+        retrying = AsyncRetrying(wait=_pause, before_sleep=self._report_trouble, sleep=self._sleep)
         try:
             while not self._stop.is_set():
                 await retrying(self._turn)
@@ -96,7 +92,6 @@ class Worker:
         self._idle_seconds = POLL_MIN_SECONDS
         conn = await connect(self._conninfo, self._runner.access)
         self._attempted(None)
-        # Statements stay unprepared: with generic plans users/put_profiles took two to three times as long.
         # Behind a pooler the next client of this backend would go on listening.
         if await enter(conn, self._runner.access):
             await session.listen(conn)
@@ -128,7 +123,7 @@ def _pause(state: RetryCallState) -> float:
     error = _error(state)
     # A failover leaves a server read-only; the next connection may lead to its successor.
     needs_somebody = error_class(error) is ErrorClass.OURS and not isinstance(error, ReadOnlySqlTransaction)
-    return (_STOPPED_PAUSE if needs_somebody else _RECONNECT_PAUSE)(state)
+    return (_LONG_PAUSE if needs_somebody else _RECONNECT_PAUSE)(state)
 
 
 async def _hear(conn: Connection, seconds: float) -> bool:
@@ -147,4 +142,4 @@ def _error(state: RetryCallState) -> Exception:
 
 
 _RECONNECT_PAUSE = wait_random_exponential(multiplier=0.1, max=RECONNECT_SECONDS_MAX)
-_STOPPED_PAUSE = wait_random_exponential(multiplier=1, max=STOPPED_SECONDS_MAX)
+_LONG_PAUSE = wait_random_exponential(multiplier=1, max=PAUSED_SECONDS_MAX)

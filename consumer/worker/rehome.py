@@ -52,10 +52,7 @@ async def is_due(conn: Connection) -> bool:
 
 
 async def run_page(
-    conn: Connection,
-    delay: Callable[[int], timedelta],
-    page_size: int = PAGE_SIZE,
-    projection_sql: bytes | None = None,
+    conn: Connection, delay: Callable[[int], timedelta], page_size: int = PAGE_SIZE, projection_sql: bytes | None = None
 ) -> PageResult | None:
     """Re-home one page of one company's users in the caller's transaction.
 
@@ -74,10 +71,9 @@ async def run_page(
     ranges = [(user_id, user_id) for user_id, _ in postponed]
     if is_overrun:
         ranges, rest = [(task.next_user_id, task.last_user_id)], []
-    attempts = task.attempts + 1
+    task = task._replace(attempts=task.attempts + 1)
     for first, last in ranges:
-        bounds = {"first_user_id": first, "last_user_id": last}
-        values = {**task._asdict(), **bounds, "attempts": attempts, "delay": delay(attempts)}
+        values = {**task._asdict(), "first_user_id": first, "last_user_id": last, "delay": delay(task.attempts)}
         await conn.execute(query("rehome/postpone"), values)
     if rest:
         await conn.execute(query("rehome/advance"), {"id": task.id, "next_user_id": rest[0]})

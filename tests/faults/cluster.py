@@ -81,7 +81,7 @@ def with_tls() -> Path | None:
 def bare(host: str = HOST, options: Mapping[str, str] | None = None, binaries: Path | None = None) -> Iterator[Cluster]:
     """Have a server that is not made yet; it ends with the block."""
     with TemporaryDirectory(ignore_cleanup_errors=True) as name:
-        installation = programs.install(opened(Path(name)))
+        installation = programs.prepare(opened(Path(name)))
         installation = replace(installation, binaries=binaries or installation.binaries)
         made = Cluster(installation, ports(1)[0], host, options or {})
         try:

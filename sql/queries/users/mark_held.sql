@@ -1,5 +1,5 @@
--- Mark users deleted under `hard` that still have a profile or membership, because an application's constraint or
--- trigger keeps it: from now on they are anonymised, not removed.
+-- Mark users deleted under `hard` as held if they still have a profile or membership, because an application's
+-- constraint or trigger holds it: from now on they are anonymised, not removed.
 UPDATE identity.stack_user_profiles AS m
 SET is_held = TRUE
 FROM consumer.settings AS s
