@@ -139,7 +139,7 @@ async def test_each_item_keeps_its_own_error(database_url: str) -> None:
     await run(database_url, act)
 
 
-async def test_an_item_is_alone_until_a_part_has_passed(database_url: str) -> None:
+async def test_nothing_has_passed_until_a_part_has(database_url: str) -> None:
     async def act(conn: Connection) -> None:
         tally = Tally()
 

@@ -29,8 +29,8 @@ class Connection(AsyncConnection[TupleRow]):
     ) -> Self:
         """Connect, and report a failure to *attempted*, because psycopg_pool only logs it."""
         try:
-            # No prepared statements: PgBouncer before 1.21 in transaction mode loses them (42P05), and with generic plans a
-            # worker's users/put_profiles took two to three times as long.
+            # No prepared statements: PgBouncer before 1.21 in transaction mode loses them (42P05), and a worker's
+            # users/put_profiles took two to three times as long with generic plans.
             conn = await super().connect(conninfo, autocommit=True, prepare_threshold=None, **options)
         except psycopg.OperationalError as error:
             attempted(error)
