@@ -48,6 +48,7 @@ OPS_PORT_MAX = 65_534
 PREDECESSOR_SECONDS = 3.0
 # Each `up` on a data directory holds it shared, so that a second one can say why the ports are in use.
 RUNNING_LOCK = "up.lock"
+# A person waits for the ports, and asking costs next to nothing.
 ASK_SECONDS = 0.1
 
 log = logging.getLogger(__name__)

@@ -18,14 +18,15 @@ from consumer.worker.batch import BatchRunner
 
 log = logging.getLogger(__name__)
 
+# The first pause of an idle worker; it doubles, so that only the first polls come fast.
 POLL_MIN_SECONDS = 0.02
 # Longest pause between attempts to reconnect: work must resume within 3 s of the database (promise P7).
 RECONNECT_SECONDS_MAX = 1.0
-# Longest pause after an error that only a person can mend.
+# Longest pause after an error that only a person can mend; short beside the time that the repair takes.
 PAUSED_SECONDS_MAX = 30.0
 # A batch takes a second, one with many failing items ten; on a silent connection it would never end.
 TURN_TIMEOUT = timedelta(seconds=60)
-# How long a running batch may go on after SIGTERM before it is rolled back.
+# How long a running batch may go on after SIGTERM before it is rolled back: the process ends within 10 s (P8).
 FINISH_SECONDS = 2.0
 
 
