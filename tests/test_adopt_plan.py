@@ -236,11 +236,13 @@ def test_a_policy_waits_a_second_at_most_for_its_table(shapes: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
-        ((), "Name a step"),
+        ((), "Name one step: --plan, --grant, --fill or --undo."),
+        (("--plan", "--undo"), "Name one step"),
         (("--fill",), "CONSUMER_PROJECTION_SQL is not set"),
         (("--grant", "--write", "x.sql"), "--write goes with --plan"),
+        (("--grant", "--after", "7c5c8a45-4c3f-4a3a-9f6e-0f3f4b5d9a11"), "--after goes with --fill"),
     ],
-    ids=["nothing", "no statement", "write"],
+    ids=["nothing", "two steps", "no statement", "write", "after"],
 )
 def test_a_call_that_makes_no_sense_is_refused(emptied: str, arguments: tuple[str, ...], reason: str) -> None:
     result = call(emptied, "adopt", *arguments)

@@ -1,7 +1,8 @@
 """`consumer adopt`: keep an application's existing tables in step with the profiles, step by step and reversibly."""
 
 import asyncio
-from typing import Literal, TextIO
+from functools import partial
+from typing import TextIO
 from uuid import UUID
 
 import click
@@ -24,14 +25,23 @@ VARIABLE = "CONSUMER_PROJECTION_SQL"
 LOCK_TIMEOUT = 1000
 
 
+def _note_step(ctx: click.Context, option: click.Parameter, is_named: bool) -> None:
+    """Collect the named steps, because two of them must be refused."""
+    if is_named:
+        ctx.ensure_object(list).append(option.name)
+
+
+step_option = partial(click.option, is_flag=True, expose_value=False, callback=_note_step)
+
+
 @click.command(
     name="adopt",
     epilog=examples("adopt --plan --write projection.sql", "adopt --grant", "adopt --fill", "adopt --undo"),
 )
-@click.option("--plan", "action", flag_value="plan", help="Change nothing; print the columns, the grants and the SQL.")
-@click.option("--grant", "action", flag_value="grant", help="Give the worker's role the grants of the plan.")
-@click.option("--fill", "action", flag_value="fill", help=f"Run the file of {VARIABLE} for all users, page by page.")
-@click.option("--undo", "action", flag_value="undo", help="Take the grants back; your rows stay as they are.")
+@step_option("--plan", help="Change nothing; print the columns, the grants and the SQL.")
+@step_option("--grant", help="Give the worker's role the grants of the plan.")
+@step_option("--fill", help=f"Run the file of {VARIABLE} for all users, page by page.")
+@step_option("--undo", help="Take the grants back; your rows stay as they are.")
 @click.option("--table", "users", help="Your table of users, as public.profiles. Default: found by its columns.")
 @click.option("--companies", help="Your table of companies. Default: found by the foreign key of the users' company.")
 @click.option(
@@ -47,7 +57,6 @@ def command(
     settings: Settings,
     /,
     *,
-    action: Literal["plan", "grant", "fill", "undo"] | None,
     target: TextIO | None,
     after: UUID,
     is_json: bool,
@@ -57,10 +66,14 @@ def command(
 
     docs/ADOPT.md explains every step.
     """
-    if action is None:
-        raise click.UsageError("Name a step: --plan, --grant, --fill or --undo.")
+    steps = click.get_current_context().ensure_object(list)
+    if len(steps) != 1:
+        raise click.UsageError("Name one step: --plan, --grant, --fill or --undo.")
+    [action] = steps
     if target and action != "plan":
         raise click.UsageError("--write goes with --plan.")
+    if after != FIRST and action != "fill":
+        raise click.UsageError("--after goes with --fill.")
     if action == "fill":
         _fill(settings, after, is_json=is_json)
         return
@@ -74,8 +87,7 @@ def command(
     if is_json:
         emit({"executed": statements})
         return
-    for statement in statements:
-        click.echo(printable(statement))
+    click.echo("\n".join(map(printable, statements)))
     click.echo(
         f"Now set {VARIABLE} for the worker, and run `consumer doctor`."
         if action == "grant"
