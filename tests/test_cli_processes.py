@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -11,6 +12,7 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
+from consumer.postgres.connections import RECONNECT_SECONDS
 from tests.faults.proxy import wire
 from tests.support.databases import scratch_database
 from tests.support.processes import (
@@ -155,10 +157,11 @@ def login(url: str) -> Iterator[str]:
     ("command", "sabotage", "said"),
     [
         ("serve", "ALTER ROLE consumer_test_login NOLOGIN", "is not permitted to log in"),
-        ("serve", "REVOKE consumer_receiver FROM consumer_test_login", "permission denied to set role"),
+        ("serve", "REVOKE consumer_receiver FROM consumer_test_login", "The login may not act as consumer_receiver"),
         ("work", "ALTER ROLE consumer_test_login NOLOGIN", "is not permitted to log in"),
+        ("work", "REVOKE consumer_worker FROM consumer_test_login", "The login may not act as consumer_worker"),
     ],
-    ids=["receiver locked out", "receiver without its role", "worker locked out"],
+    ids=["receiver locked out", "receiver without its role", "worker locked out", "worker without its role"],
 )
 def test_a_process_that_is_refused_later_on_does_not_call_the_database_away(
     command: str, sabotage: str, said: str, url: str, login: str, tmp_path: Path
@@ -175,6 +178,20 @@ def test_a_process_that_is_refused_later_on_does_not_call_the_database_away(
         exit_code = process.stop()
 
     assert (exit_code, said in reason, "away" in reason) == (0, True, False)
+
+
+@pytest.mark.parametrize("command", ["serve", "work"])
+def test_a_wrong_prefix_is_one_line_of_the_log_and_named_by_the_probe(command: str, url: str, tmp_path: Path) -> None:
+    role = {"serve": "other_receiver", "work": "other_worker"}[command]
+    port, ops_port = ports(2)
+    with running(tmp_path, on(url, PORT=port, OPS_PORT=ops_port, ROLE_PREFIX="other"), command) as process:
+        until(lambda: f"The role {role} does not exist: ROLE_PREFIX is wrong" in ask(ops_port, "/readyz")[1])
+        until(lambda: "database_refused" in process.text)
+        time.sleep(2 * RECONNECT_SECONDS)
+        process.stop()
+
+    assert process.text.count("database_refused") == 1
+    assert "database_back" not in process.text
 
 
 def test_an_outage_is_two_lines_of_a_receiver_s_log(url: str, tmp_path: Path) -> None:

@@ -4,13 +4,13 @@ from datetime import timedelta
 import pytest
 from psycopg import OperationalError
 from psycopg.conninfo import make_conninfo
-from psycopg.errors import InvalidParameterValue
 from psycopg_pool import PoolTimeout, TooManyRequests
 
 from consumer.postgres.connections import (
     Access,
     Connection,
     Pool,
+    RoleMissing,
     autocommit,
     connect,
     enter,
@@ -77,7 +77,7 @@ async def test_a_connection_that_may_not_take_its_role_is_told_of(database_url: 
             async with pool.connection():
                 pass
 
-    assert {type(error) for error in told} == {InvalidParameterValue}
+    assert {type(error) for error in told} == {RoleMissing}
 
 
 async def test_a_pool_tries_to_connect_for_as_long_as_its_database_is_away(database_url: str) -> None:

@@ -136,7 +136,8 @@ def test_roles_under_a_prefix_that_nobody_migrated_with_fail(emptied: str) -> No
     assert checks["roles"]["finding"].startswith("missing: other_app, ")
     assert checks["roles"]["cure"].startswith("Correct ROLE_PREFIX, or run `consumer migrate`")
     assert checks["policies"]["finding"] == "can't be checked without the roles"
-    assert checks["worker's login"]["finding"] == "the role other_worker does not exist"
+    assert checks["worker's login"]["finding"] == "The role other_worker does not exist"
+    assert checks["worker's login"]["cure"].startswith("ROLE_PREFIX is wrong, or nothing is migrated")
     assert checks["migrations"]["state"] == "failing"
 
 

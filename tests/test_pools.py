@@ -14,6 +14,7 @@ from psycopg_pool import PoolTimeout, TooManyRequests
 from consumer.postgres.connections import (
     Connection,
     Pool,
+    RoleRefused,
     autocommit,
     open_pool,
     receiver_access,
@@ -158,4 +159,4 @@ def test_a_connection_that_may_not_take_its_role_is_reported_as_such_and_never_l
 
     run_still(run)
 
-    assert {type(error) for error in told} == {psycopg.errors.InsufficientPrivilege}
+    assert {type(error) for error in told} == {RoleRefused}

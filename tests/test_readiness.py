@@ -10,7 +10,7 @@ import pytest
 
 from consumer import logs
 from consumer.errors import SettingsMismatch
-from consumer.postgres.connections import Access, receiver_access, worker_access
+from consumer.postgres.connections import Access, RoleMissing, RoleRefused, receiver_access, worker_access
 from consumer.process import readiness as readiness_module
 from consumer.process.outage_log import Outage
 from consumer.process.readiness import Readiness, not_ready_reason
@@ -70,8 +70,12 @@ async def test_what_a_process_says_of_an_unfit_database(emptied: str, change: st
         assert await reason(emptied) == expected
 
 
-async def test_an_empty_database_or_one_without_our_role_is_not_migrated(emptied: str, server_url: str) -> None:
-    assert await reason(emptied, replace(WORKER, role="nobody_knows")) == NOTHING
+async def test_a_missing_role_may_mean_a_wrong_prefix(emptied: str) -> None:
+    with pytest.raises(RoleMissing, match=r"^The role nobody_knows does not exist: ROLE_PREFIX is wrong, or "):
+        await reason(emptied, replace(WORKER, role="nobody_knows"))
+
+
+async def test_an_empty_database_is_not_migrated(server_url: str) -> None:
     with scratch_database(server_url, "consumer_bare") as url:
         assert await reason(url) == NOTHING
 
@@ -151,6 +155,17 @@ def test_a_reason_is_logged_when_it_is_found_twice_in_a_row(
     assert [(record.levelname, vars(record)["reason"]) for record in found] == [("WARNING", line) for line in lines]
     outages = [record.getMessage() for record in caplog.records if record not in found]
     assert outages == ([logs.DATABASE_LOST, logs.DATABASE_BACK] if AWAY in answers else [])
+
+
+@pytest.mark.parametrize("refusal", [RoleMissing("The role is missing."), RoleRefused("The login may not.")])
+def test_a_refused_role_is_one_line_and_its_return_another(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, refusal: Exception
+) -> None:
+    with caplog.at_level(logging.INFO, "consumer"):
+        reasons = waited(monkeypatch, [refusal, refusal, refusal, refusal, None])
+
+    assert reasons == [*[str(refusal)] * 4, None]
+    assert caplog.messages == [logs.DATABASE_REFUSED, logs.DATABASE_BACK]
 
 
 def test_a_database_that_was_found_fit_is_not_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:

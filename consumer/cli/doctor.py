@@ -35,6 +35,7 @@ from consumer.errors import BadSettings
 from consumer.postgres.connections import (
     Access,
     Connection,
+    RoleMissing,
     connect,
     operator_access,
     receiver_access,
@@ -127,8 +128,9 @@ async def _login(settings: Settings, kind: ProcessKind, conninfo: str, home: Ser
             found = await server(conn)
             async with transaction(conn, access):
                 pass
-    except postgres.InvalidParameterValue:
-        return Check(name, "failing", f"the role {access.role} does not exist", "Run `consumer migrate`.")
+    except RoleMissing as error:
+        finding, _, cure = str(error).partition(": ")
+        return Check(name, "failing", finding, cure)
     except postgres.InsufficientPrivilege:
         cure = f"GRANT {access.role} TO {found.login};"
         if kind != "operator" and conninfo == settings.database_url:
@@ -175,8 +177,11 @@ async def _migrations(conn: Connection, access: Access) -> Check:
     try:
         async with transaction(conn, access):
             return await check_migrations(conn)
+    except RoleMissing as error:
+        finding, _, cure = str(error).partition(": ")
+        return Check("migrations", "failing", finding, cure)
     except NOT_MIGRATED:
-        return Check("migrations", "failing", "the ledger or its role is missing", "Run `consumer migrate`.")
+        return Check("migrations", "failing", "the ledger is missing", "Run `consumer migrate`.")
     except postgres.InsufficientPrivilege as error:
         return Check("migrations", "failing", f"can't be read as {access.role} ({error.sqlstate})", "See above.")
 

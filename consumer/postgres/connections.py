@@ -8,6 +8,7 @@ from typing import Any, Self
 
 import psycopg
 from psycopg import AsyncConnection, IsolationLevel
+from psycopg import errors as postgres
 from psycopg.conninfo import make_conninfo
 from psycopg.rows import TupleRow, scalar_row
 from psycopg_pool import AsyncConnectionPool
@@ -16,6 +17,14 @@ from consumer.postgres.queries import query, rows
 
 # Called after each attempt to connect, with its error or None.
 Attempted = Callable[[Exception | None], None]
+
+
+class RoleMissing(postgres.InvalidParameterValue):
+    """The role of a session does not exist."""
+
+
+class RoleRefused(postgres.InsufficientPrivilege):
+    """The login may not take the role of a session."""
 
 
 class Connection(AsyncConnection[TupleRow]):
@@ -169,7 +178,14 @@ async def _take_role_and_limits(conn: Connection, access: Access, *, is_local: b
         "synchronous_commit": "on",
         "is_local": is_local,
     }
-    await conn.execute(query("connections/enter"), values)
+    try:
+        await conn.execute(query("connections/enter"), values)
+    except postgres.InvalidParameterValue as error:
+        cure = "ROLE_PREFIX is wrong, or nothing is migrated; `consumer migrate` says which"
+        raise RoleMissing(f"The role {access.role} does not exist: {cure}.") from error
+    except postgres.InsufficientPrivilege as error:
+        cure = "`consumer doctor` shows the missing grant"
+        raise RoleRefused(f"The login may not act as {access.role}: {cure}.") from error
 
 
 def _conninfo(conninfo: str, access: Access) -> str:

@@ -12,7 +12,7 @@ from tenacity import AsyncRetrying, RetryCallState, wait_random_exponential
 from consumer.deadline import first_of, within
 from consumer.logs import BATCH_ROLLED_BACK, WORKER_PAUSED
 from consumer.postgres import session
-from consumer.postgres.connections import Attempted, Connection, connect, enter
+from consumer.postgres.connections import Attempted, Connection, RoleMissing, RoleRefused, connect, enter
 from consumer.postgres.error_classes import ErrorClass, code, error_class, summary
 from consumer.worker.batch import BatchRunner
 
@@ -92,10 +92,10 @@ class Worker:
     async def _connect(self) -> Connection:
         self._idle_seconds = POLL_MIN_SECONDS
         conn = await connect(self._conninfo, self._runner.access)
-        self._attempted(None)
         # Behind a pooler the next client of this backend would go on listening.
         if await enter(conn, self._runner.access):
             await session.listen(conn)
+        self._attempted(None)
         return conn
 
     async def _disconnect(self) -> None:
@@ -111,7 +111,8 @@ class Worker:
         error = _error(state)
         self.trouble = f"the last batch was rolled back ({code(error)}): see the log"
         kind = error_class(error)
-        if kind is ErrorClass.TRANSIENT and not isinstance(error, SerializationFailure | DeadlockDetected):
+        is_away = kind is ErrorClass.TRANSIENT and not isinstance(error, SerializationFailure | DeadlockDetected)
+        if is_away or isinstance(error, RoleMissing | RoleRefused):
             self._attempted(error)
         else:
             event = WORKER_PAUSED if kind is ErrorClass.OURS else BATCH_ROLLED_BACK
