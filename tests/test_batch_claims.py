@@ -208,6 +208,8 @@ async def test_the_metrics_and_the_lines_of_one_batch(
         (d.message_id, "user.updated", d.user_id, "applied", attempt)
         for d, attempt in zip(deliveries[:3], (1, 1, 5), strict=True)
     ]
+    failed = [(d.message_id, d.user_id) for d in deliveries[3:]]
+    assert [(vars(r)["message_id"], vars(r)["user_id"]) for r in others] == failed
     fields = ("seq", "type", "attempt", "error_code", "error")
     assert [(r.getMessage(), r.levelname, *(vars(r)[name] for name in fields)) for r in others] == [
         ("delivery_retried", "WARNING", by_id[deliveries[3].message_id], "user.updated", 5, "23505", "UniqueViolation"),

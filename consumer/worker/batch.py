@@ -188,13 +188,9 @@ class BatchRunner:
 
 
 def _failure(claimed: Claimed, error: Exception) -> dict[str, object]:
-    return {
-        "seq": claimed.seq,
-        "type": claimed.event_type,
-        "attempt": claimed.attempts,
-        "error_code": code(error),
-        "error": summary(error),
-    }
+    named = {"seq": claimed.seq, "message_id": claimed.message_id, "user_id": claimed.user_id}
+    reason = {"error_code": code(error), "error": summary(error)}
+    return {**named, "type": claimed.event_type, "attempt": claimed.attempts, **reason}
 
 
 class _BatchTally:
