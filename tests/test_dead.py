@@ -1,5 +1,6 @@
 """Dead letters by the command line: grouped, shown, tried again, given up."""
 
+import re
 from base64 import b64decode
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -86,6 +87,22 @@ def test_neither_an_id_nor_a_path_is_cut(emptied: str, arguments: list[str]) -> 
     assert path in printed
 
 
+@pytest.mark.parametrize(("width", "blocks"), [(119, 1), (120, 0)])
+@pytest.mark.parametrize("command", [["dead", "list"], ["dead", "list", "--each"], ["status"]])
+def test_a_narrow_terminal_gets_a_block_for_each_row(
+    three_dead: str, monkeypatch: pytest.MonkeyPatch, command: list[str], width: int, blocks: int
+) -> None:
+    monkeypatch.setattr("consumer.cli.output.PIPE_COLUMNS", width)
+
+    printed = call(three_dead, *command, "--error", "bad_shape") if command[0] == "dead" else call(three_dead, "status")
+
+    heads = re.findall(
+        r"^(?:1 × |broken  )bad_shape user.updated, .*\n    \$.data.id: Required.*$", printed.stdout, re.MULTILINE
+    )
+    assert len(heads) == blocks
+    assert "broken" in printed.stdout
+
+
 @pytest.mark.parametrize("show", [show_errors, show_each])
 def test_an_id_of_svix_can_be_pasted_from_a_terminal(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, show: Callable[[list[object]], None]
@@ -97,7 +114,7 @@ def test_an_id_of_svix_can_be_pasted_from_a_terminal(
 
     show([group if show is show_errors else one])
 
-    assert f" {message_id} " in capsys.readouterr().out
+    assert message_id in re.split(r"[\s,]+", capsys.readouterr().out)
 
 
 def test_a_narrow_terminal_folds_what_does_not_fit() -> None:
@@ -109,6 +126,13 @@ def test_a_narrow_terminal_folds_what_does_not_fit() -> None:
 
     assert printed.getvalue().count("m") == 100 + "message id".count("m")
     assert "…" not in printed.getvalue()
+
+
+@pytest.mark.parametrize("each", [[], ["--each"]])
+def test_a_filter_that_matches_nothing_does_not_deny_the_dead(three_dead: str, each: list[str]) -> None:
+    listed = call(three_dead, "dead", "list", "--error", "nonsense", *each)
+
+    assert listed.stdout == "Nothing dead matches; 3 deliveries are dead.\n"
 
 
 def test_retrying_deliveries_are_not_dead(emptied: str) -> None:

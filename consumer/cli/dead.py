@@ -89,17 +89,19 @@ def list_dead(settings: Settings, *, is_each: bool, is_json: bool, **filters: Un
     """
     if is_each:
         failed = read(settings, lambda conn: deliveries.failed(conn, DEAD, **filters))
-        _print("deliveries", failed, show_each, is_json=is_json)
+        _print(settings, "deliveries", failed, show_each, is_json=is_json)
     else:
         groups = read(settings, lambda conn: deliveries.errors(conn, DEAD, **filters))
-        _print("groups", groups, show_errors, is_json=is_json)
+        _print(settings, "groups", groups, show_errors, is_json=is_json)
 
 
-def _print(name: str, found: list[T], show: Callable[[list[T]], None], *, is_json: bool) -> None:
+def _print(settings: Settings, name: str, found: list[T], show: Callable[[list[T]], None], *, is_json: bool) -> None:
     if is_json:
         emit({name: found})
     elif found:
         show(found)
+    elif dead := read(settings, deliveries.stats).dead:
+        console().print(f"Nothing dead matches; {amount(dead)} {'is' if dead == 1 else 'are'} dead.")
     else:
         console().print("Nothing is dead.")
 

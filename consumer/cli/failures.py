@@ -1,36 +1,51 @@
-"""Failed deliveries as tables for people."""
+"""Failed deliveries for people: a table, or a block for each on a narrow terminal."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+
+from rich.table import Table
 
 from consumer.cli.cells import cell
 from consumer.cli.output import console, table
 from consumer.outbox.deliveries import ErrorGroup, Failed
 
-# Up to this length an id stays on one line of a terminal, to be pasted; Svix's have 31 characters.
-ID_CHARACTERS = 36
+# A table needs this many columns beside its message ids, which stay on one line, to be pasted.
+COLUMNS_MIN = 89
+# The length of Svix's ids.
+ID_CHARACTERS = 31
 
 
 def show_errors(groups: Sequence[ErrorGroup]) -> None:
-    """Print failed deliveries, one line for each group."""
+    """Print failed deliveries, one row or block for each group."""
     columns = ("error", "type", "state", "count", "first", "last", "latest message id", "reason")
-    made = table(*columns, numbers=frozenset({"count"}), whole=_whole("latest message id", groups))
+    made = table(*columns, numbers=frozenset({"count"}), whole=frozenset({"latest message id"}))
+    blocks = []
     for group in groups:
-        values = (group.first_at, group.last_at, group.message_id, group.error)
-        count = f"{group.deliveries:,}"
-        made.add_row(cell(group.error_code), cell(group.event_type), group.state, count, *map(cell, values))
-    console().print(made)
+        kind, times = (group.error_code, group.event_type, group.state), (group.first_at, group.last_at)
+        made.add_row(*map(cell, (*kind, f"{group.deliveries:,}", *times, group.message_id, group.error)))
+        code, event_type, state, _, last = map(cell, (*kind, *times))
+        head = f"{group.deliveries:,} × {code} {event_type}, last {last}, {group.message_id}, {state}"
+        blocks.append((head, group.error))
+    _show(made, blocks, groups)
 
 
 def show_each(failed: Sequence[Failed]) -> None:
-    """Print failed deliveries, one line for each."""
+    """Print failed deliveries, one row or block for each."""
     columns = ("message id", "error", "type", "user", "attempts", "failed", "reason")
-    made = table(*columns, numbers=frozenset({"attempts"}), whole=_whole("message id", failed))
+    made = table(*columns, numbers=frozenset({"attempts"}), whole=frozenset({"message id"}))
+    blocks = []
     for one in failed:
-        subject = (one.message_id, one.error_code, one.event_type, one.user_id)
-        made.add_row(*map(cell, subject), str(one.attempts), cell(one.failed_at), cell(one.error))
-    console().print(made)
+        values = (one.error_code, one.event_type, one.user_id, one.attempts, one.failed_at)
+        made.add_row(*map(cell, (one.message_id, *values, one.error)))
+        code, event_type, user, attempts, at = map(cell, values)
+        blocks.append((f"{one.message_id}  {code} {event_type}, user {user}, attempt {attempts}, {at}", one.error))
+    _show(made, blocks, failed)
 
 
-def _whole(column: str, rows: Sequence[ErrorGroup | Failed]) -> frozenset[str]:
-    """Return the column of ids, unless an id is so long that no width would remain for the other columns."""
-    return frozenset({column} if all(len(row.message_id) <= ID_CHARACTERS for row in rows) else ())
+def _show(made: Table, blocks: Iterable[tuple[str, str]], rows: Sequence[ErrorGroup | Failed]) -> None:
+    out = console()
+    if out.width >= COLUMNS_MIN + max(ID_CHARACTERS, *(len(row.message_id) for row in rows)):
+        out.print(made)
+        return
+    for head, reason in blocks:
+        # Never wrapped here: the terminal wraps the line, and an id can be pasted.
+        out.print(cell(head), cell(f"    {reason}"), sep="\n", soft_wrap=True)
