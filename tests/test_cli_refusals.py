@@ -273,6 +273,19 @@ def test_send_says_where_it_looked_for_a_secret(tmp_path: Path) -> None:
     assert (result.exit_code, f"{tmp_path} (from CONSUMER_DATA_DIR)" in result.stderr) == (2, True)
 
 
+@pytest.mark.parametrize("text", ["", "whsec_short", "two words"])
+def test_a_kept_file_without_a_usable_secret_is_named_before_anything_starts(text: str, tmp_path: Path) -> None:
+    (tmp_path / "webhook-secret").write_text(text)
+    folder = {"CONSUMER_DATA_DIR": str(tmp_path)}
+    problem = f"{tmp_path / 'webhook-secret'} holds no usable secret"
+    sentence = f"Error: {problem}: restore it, or delete it and `consumer up` makes a new one.\n"
+
+    for arguments in (["up"], ["send", "user.created"]):
+        result = invoke(tmp_path, folder, *arguments)
+        assert (result.exit_code, result.stderr) == (2, sentence)
+    assert problem in invoke(tmp_path, folder, "doctor").stdout
+
+
 def test_a_missing_data_directory_names_the_variable_that_would_move_it() -> None:
     assert "CONSUMER_DATA_DIR names another folder" in looked_in(Settings())
 

@@ -10,7 +10,7 @@ from consumer.postgres.connections import (
     Access,
     Connection,
     Pool,
-    RoleMissing,
+    RoleRefused,
     autocommit,
     connect,
     enter,
@@ -77,7 +77,7 @@ async def test_a_connection_that_may_not_take_its_role_is_told_of(database_url: 
             async with pool.connection():
                 pass
 
-    assert {type(error) for error in told} == {RoleMissing}
+    assert {type(error) for error in told} == {RoleRefused}
 
 
 async def test_a_pool_tries_to_connect_for_as_long_as_its_database_is_away(database_url: str) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from consumer import logs
 from consumer.errors import SettingsMismatch
-from consumer.postgres.connections import Access, RoleMissing, RoleRefused, receiver_access, worker_access
+from consumer.postgres.connections import Access, RoleRefused, receiver_access, worker_access
 from consumer.process import readiness as readiness_module
 from consumer.process.outage_log import Outage
 from consumer.process.readiness import Readiness, not_ready_reason
@@ -71,7 +71,7 @@ async def test_what_a_process_says_of_an_unfit_database(emptied: str, change: st
 
 
 async def test_a_missing_role_may_mean_a_wrong_prefix(emptied: str) -> None:
-    with pytest.raises(RoleMissing, match=r"^The role nobody_knows does not exist: ROLE_PREFIX is wrong, or "):
+    with pytest.raises(RoleRefused, match=r"^The role nobody_knows does not exist: ROLE_PREFIX is wrong, or "):
         await reason(emptied, replace(WORKER, role="nobody_knows"))
 
 
@@ -81,7 +81,9 @@ async def test_an_empty_database_is_not_migrated(server_url: str) -> None:
 
 
 async def test_other_settings_are_an_error_and_no_reason_to_wait(emptied: str) -> None:
-    with pytest.raises(SettingsMismatch, match=r"^DEFAULT_ROLE differs from "):
+    with pytest.raises(
+        SettingsMismatch, match=r"^DEFAULT_ROLE is guest here and member in the database. Set it to member, or "
+    ):
         await reason(emptied, wanted=replace(WANTED, default_role="guest"))
 
 
@@ -157,10 +159,11 @@ def test_a_reason_is_logged_when_it_is_found_twice_in_a_row(
     assert outages == ([logs.DATABASE_LOST, logs.DATABASE_BACK] if AWAY in answers else [])
 
 
-@pytest.mark.parametrize("refusal", [RoleMissing("The role is missing."), RoleRefused("The login may not.")])
 def test_a_refused_role_is_one_line_and_its_return_another(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, refusal: Exception
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    refusal = RoleRefused("The role is missing.")
+
     with caplog.at_level(logging.INFO, "consumer"):
         reasons = waited(monkeypatch, [refusal, refusal, refusal, refusal, None])
 

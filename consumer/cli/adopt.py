@@ -26,7 +26,6 @@ LOCK_TIMEOUT = 1000
 
 
 def _note_step(ctx: click.Context, option: click.Parameter, is_named: bool) -> None:
-    """Collect the named steps, because two of them must be refused."""
     if is_named:
         ctx.ensure_object(list).append(option.name)
 
@@ -53,15 +52,7 @@ step_option = partial(click.option, is_flag=True, expose_value=False, callback=_
 @click.option("--after", type=click.UUID, default=FIRST, help="With --fill: start after this user id.")
 @json_option
 @pass_settings("operator")
-def command(
-    settings: Settings,
-    /,
-    *,
-    target: TextIO | None,
-    after: UUID,
-    is_json: bool,
-    **named: str | None,
-) -> None:
+def command(settings: Settings, /, *, target: TextIO | None, after: UUID, is_json: bool, **named: str | None) -> None:
     """Keep your own tables in step with the profiles.
 
     docs/ADOPT.md explains every step.

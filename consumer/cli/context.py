@@ -16,15 +16,7 @@ from psycopg import errors as postgres
 from consumer import logs
 from consumer.embedded import server as embedded
 from consumer.errors import BadSettings, ConsumerError, NoDatabase, SettingsMismatch
-from consumer.postgres.connections import (
-    Access,
-    Connection,
-    RoleMissing,
-    RoleRefused,
-    connect,
-    operator_access,
-    transaction,
-)
+from consumer.postgres.connections import Access, Connection, RoleRefused, connect, operator_access, transaction
 from consumer.process.outage_log import address, error_text
 from consumer.settings.settings import Settings, from_process
 
@@ -74,7 +66,7 @@ def refusals() -> Iterator[None]:
         yield
     except (BadSettings, SettingsMismatch, NoDatabase) as error:
         raise Misconfigured(str(error)) from error
-    except (ConsumerError, RoleMissing, RoleRefused) as error:
+    except (ConsumerError, RoleRefused) as error:
         raise click.ClickException(str(error)) from error
     except NOT_MIGRATED as error:
         raise click.ClickException("The database lacks what this release needs: run `consumer migrate`.") from error

@@ -3,7 +3,7 @@
 import asyncio
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -32,26 +32,12 @@ from consumer.doctor.isolation import isolation, judge_isolation
 from consumer.doctor.rehearsal import rehearse, rehearse_statement
 from consumer.doctor.server import Server, activity, is_pooled, judge_room, judge_server, server
 from consumer.errors import BadSettings
-from consumer.postgres.connections import (
-    Access,
-    Connection,
-    RoleMissing,
-    connect,
-    operator_access,
-    receiver_access,
-    transaction,
-    worker_access,
-)
+from consumer.postgres.connections import ACCESSES, Access, Connection, RoleRefused, connect, transaction
 from consumer.process.outage_log import address, error_text
 from consumer.settings.settings import Settings, from_process
 
 # PostgreSQL stops at a full disk and starts only when there is room again; a gibibyte is a day at the rated load.
 DISK_FREE_MIN = 1024**3
-ACCESSES: Mapping[ProcessKind, Callable[[str], Access]] = {
-    "receiver": receiver_access,
-    "worker": worker_access,
-    "operator": operator_access,
-}
 STYLES = {"ok": "green", "warning": "yellow", "failing": "bold red"}
 
 
@@ -77,7 +63,7 @@ def _examine() -> list[Check]:
         settings, problems = Settings(), error.problems
     if problems:
         return _failing("settings", problems, "Correct the variable, in the environment or in .env.")
-    checks = [*_judge_settings(settings), _judge_secrets(settings)]
+    checks = [*_judge_settings(settings), *_judge_secrets(settings)]
     is_embedded = not has_urls(settings)
     problems = [problem for kind in VARIABLES for problem in database_problems(settings, kind, is_embedded=is_embedded)]
     if problems:
@@ -90,7 +76,7 @@ def _examine() -> list[Check]:
 
 
 async def _examine_database(settings: Settings, conninfos: Mapping[ProcessKind, str]) -> list[Check]:
-    access = operator_access(settings.role_prefix)
+    access = ACCESSES["operator"](settings.role_prefix)
     started = time.perf_counter()
     try:
         conn = await connect(conninfos["operator"], access)
@@ -128,10 +114,9 @@ async def _login(settings: Settings, kind: ProcessKind, conninfo: str, home: Ser
             found = await server(conn)
             async with transaction(conn, access):
                 pass
-    except RoleMissing as error:
-        finding, _, cure = str(error).partition(": ")
-        return Check(name, "failing", finding, cure)
-    except postgres.InsufficientPrivilege:
+    except RoleRefused as error:
+        if isinstance(error.__cause__, postgres.InvalidParameterValue):
+            return Check(name, "failing", *str(error).split(": ", 1))
         cure = f"GRANT {access.role} TO {found.login};"
         if kind != "operator" and conninfo == settings.database_url:
             cure = f"Set {variable} to its own login that has the role; or, if all share one login, {cure}"
@@ -163,7 +148,7 @@ async def _migrator(conninfo: str, access: Access, home: Server) -> Check:
     return fail_unless(
         found.may_migrate,
         name,
-        f"{found.login} {'owns' if found.may_migrate else 'does not own'} the schema, direct",
+        f"{found.login} {'owns' if found.may_migrate else 'does not own'} the schema consumer (direct connection)",
         "Set MIGRATE_DATABASE_URL to the login that migrated first, or to one that may create schemas.",
     )
 
@@ -177,9 +162,6 @@ async def _migrations(conn: Connection, access: Access) -> Check:
     try:
         async with transaction(conn, access):
             return await check_migrations(conn)
-    except RoleMissing as error:
-        finding, _, cure = str(error).partition(": ")
-        return Check("migrations", "failing", finding, cure)
     except NOT_MIGRATED:
         return Check("migrations", "failing", "the ledger is missing", "Run `consumer migrate`.")
     except postgres.InsufficientPrivilege as error:
@@ -214,13 +196,16 @@ def _judge_settings(settings: Settings) -> list[Check]:
     return [Check("settings", "warning", warning, cure) for warning in settings.warnings] or [ok("settings", "valid")]
 
 
-def _judge_secrets(settings: Settings) -> Check:
-    if not settings.stack_webhook_secrets and not has_urls(settings) and secret.kept(data_dir(settings), "stack"):
-        return ok("webhook secrets", "the ones that `consumer up` made")
-    if not settings.stack_webhook_secrets:
-        cure = "Copy the endpoint's signing secret from Stack's dashboard."
-        return Check("webhook secrets", "failing", "STACK_WEBHOOK_SECRETS is not set", cure)
-    return ok("webhook secrets", "valid for " + ("app, stack" if settings.app_webhook_secrets else "stack"))
+def _judge_secrets(settings: Settings) -> list[Check]:
+    name, folder = "webhook secrets", data_dir(settings)
+    if not has_urls(settings) and (found := secret.problems(folder, settings)):
+        return [Check(name, "failing", *problem.rsplit(": ", 1)) for problem in found]
+    if settings.stack_webhook_secrets:
+        return [ok(name, "valid for " + ("app, stack" if settings.app_webhook_secrets else "stack"))]
+    if not has_urls(settings) and secret.kept(folder, "stack"):
+        return [ok(name, "the ones that `consumer up` made")]
+    cure = "Copy the endpoint's signing secret from Stack's dashboard."
+    return [Check(name, "failing", "STACK_WEBHOOK_SECRETS is not set", cure)]
 
 
 def _judge_disk(folder: Path) -> Check:

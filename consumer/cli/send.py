@@ -108,7 +108,7 @@ def _secret(settings: Settings, url: str) -> str:
         raise BadSettings([f"{unset}, and `consumer up` keeps a secret only beside the embedded database."])
     try:
         if kept := secrets.kept(data_dir(settings), source):
-            return kept.read_text().strip()
+            return secrets.read(kept)
     except PermissionError:
         raise BadSettings([f"{unset}, and the one in {looked_in(settings)} belongs to another user."]) from None
     raise BadSettings([f"{unset}, and `consumer up` has kept none in {looked_in(settings)}."])

@@ -87,15 +87,9 @@ def _show(status: Status) -> None:
     out = console()
     queue, database = status.queue, status.database
     made = table("pending", "retrying", "dead", "done", "oldest due", "received/min", "applied/min")
-    made.add_row(
-        f"{queue.pending:,}",
-        f"{queue.retrying:,}",
-        f"{queue.dead:,}",
-        f"{queue.done:,}",
-        duration(queue.oldest_due_seconds) if queue.oldest_due_seconds else "-",
-        f"{queue.received_last_minute:,}",
-        f"{queue.applied_last_minute:,}",
-    )
+    depths = [f"{n:,}" for n in (queue.pending, queue.retrying, queue.dead, queue.done)]
+    rates = [f"{n:,}" for n in (queue.received_last_minute, queue.applied_last_minute)]
+    made.add_row(*depths, duration(queue.oldest_due_seconds) if queue.oldest_due_seconds else "-", *rates)
     out.print(made)
     if status.last_errors:
         show_errors(status.last_errors)

@@ -76,6 +76,8 @@ def _problems(settings: Settings, *, is_embedded: bool, **_: object) -> list[str
             problems += database_problems(settings, kind, is_embedded=is_embedded)
         if not settings.stack_webhook_secrets:
             problems.append("STACK_WEBHOOK_SECRETS is not set; `up` makes one only for the embedded database.")
+    else:
+        problems += secret.problems(data_dir(settings), settings)
     problems += platform_problems(settings, is_embedded=is_embedded)
     if (settings.ops_port or 0) > OPS_PORT_MAX:
         problems.append(f"OPS_PORT must be at most {OPS_PORT_MAX}, because the worker uses the next port.")
@@ -138,8 +140,7 @@ def _embedded(plan: UpPlan) -> Iterator[UpPlan]:
     """Run the embedded server, made now if there is none, and keep a secret for each source that has none."""
     folder = data_dir(plan.settings)
     with embedded.server(folder, create=True) as conninfo, lock_file(folder / RUNNING_LOCK, fcntl.LOCK_SH):
-        configured = {"stack": plan.settings.stack_webhook_secrets, "app": plan.settings.app_webhook_secrets}
-        files = {source: secret.keep(folder, source) for source, secrets in configured.items() if not secrets}
+        files = {source: secret.keep(folder, source) for source in secret.unconfigured(plan.settings)}
         yield replace(plan, migrate_conninfo=conninfo, secret_files=files)
 
 

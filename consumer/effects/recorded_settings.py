@@ -55,12 +55,13 @@ async def require(conn: Connection, settings: ShapingSettings) -> None:
 
 
 def _disagreement(known: ShapingSettings, ours: ShapingSettings) -> str:
-    names = _differing(known, ours)
-    return (
-        f"{', '.join(names)} {'differs' if len(names) == 1 else 'differ'} from what this database was shaped by. "
-        "Restore the old values, or run `consumer migrate --settings`: the new ones shape only what is applied from "
-        "then on."
-    )
+    pairs = [
+        (name, *(getattr(one, name.lower()) or "none" for one in (ours, known))) for name in _differing(known, ours)
+    ]
+    found = ", ".join(f"{name} is {here} here and {there} in the database" for name, here, there in pairs)
+    cure = " and ".join(f"{name if len(pairs) > 1 else 'it'} to {there}" for name, _, there in pairs)
+    later = "the new value shapes only what is applied from then on"
+    return f"{found}. Set {cure}, or run `consumer migrate --settings`: {later}."
 
 
 def _differing(known: ShapingSettings | None, ours: ShapingSettings) -> list[str]:

@@ -1,10 +1,10 @@
 """Connections, pools and transactions, each with its role, its limits and its name."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import psycopg
 from psycopg import AsyncConnection, IsolationLevel
@@ -19,12 +19,8 @@ from consumer.postgres.queries import query, rows
 Attempted = Callable[[Exception | None], None]
 
 
-class RoleMissing(postgres.InvalidParameterValue):
-    """The role of a session does not exist."""
-
-
 class RoleRefused(postgres.InsufficientPrivilege):
-    """The login may not take the role of a session."""
+    """A session may not take its role, or the role does not exist."""
 
 
 class Connection(AsyncConnection[TupleRow]):
@@ -84,6 +80,13 @@ def worker_access(role_prefix: str) -> Access:
 def operator_access(role_prefix: str) -> Access:
     """Return the command line's access: statements may take long, but a person waits, so waits for locks may not."""
     return _access("operator", role_prefix, connect=5, unacknowledged=10, statement=600, lock=5, idle=60)
+
+
+ACCESSES: Mapping[Literal["receiver", "worker", "migrate", "operator"], Callable[[str], Access]] = {
+    "receiver": receiver_access,
+    "worker": worker_access,
+    "operator": operator_access,
+}
 
 
 def _access(duty: str, role_prefix: str, **seconds: int) -> Access:
@@ -182,10 +185,9 @@ async def _take_role_and_limits(conn: Connection, access: Access, *, is_local: b
         await conn.execute(query("connections/enter"), values)
     except postgres.InvalidParameterValue as error:
         cure = "ROLE_PREFIX is wrong, or nothing is migrated; `consumer migrate` says which"
-        raise RoleMissing(f"The role {access.role} does not exist: {cure}.") from error
+        raise RoleRefused(f"The role {access.role} does not exist: {cure}.") from error
     except postgres.InsufficientPrivilege as error:
-        cure = "`consumer doctor` shows the missing grant"
-        raise RoleRefused(f"The login may not act as {access.role}: {cure}.") from error
+        raise RoleRefused(f"The login may not act as {access.role}: GRANT it the role.") from error
 
 
 def _conninfo(conninfo: str, access: Access) -> str:

@@ -9,7 +9,7 @@ from psycopg import errors as postgres
 from consumer import logs
 from consumer.effects import recorded_settings
 from consumer.postgres import ledger
-from consumer.postgres.connections import Access, RoleMissing, RoleRefused, connect, transaction
+from consumer.postgres.connections import Access, RoleRefused, connect, transaction
 from consumer.postgres.error_classes import code
 from consumer.process.outage_log import Outage
 from consumer.settings.settings import ShapingSettings
@@ -41,7 +41,7 @@ class Readiness:
                 if reason and reason == self.reason != logged:
                     log.warning(logs.DATABASE_NOT_READY, extra={"reason": reason})
                     logged = reason
-            except (RoleMissing, RoleRefused) as error:
+            except RoleRefused as error:
                 reason = str(error)
                 if reason == self.reason:
                     self._outage.record(error)
@@ -55,7 +55,7 @@ class Readiness:
 async def not_ready_reason(conninfo: str, access: Access, wanted: ShapingSettings) -> str | None:
     """Return why the database is not ready for this release, or None; raise SettingsMismatch for other settings.
 
-    Raises OperationalError if the database does not answer, and RoleMissing or RoleRefused if it refuses the role.
+    Raises OperationalError if the database does not answer, and RoleRefused if it refuses the role.
     """
     try:
         async with await connect(conninfo, access) as conn, transaction(conn, access):
@@ -68,7 +68,7 @@ async def not_ready_reason(conninfo: str, access: Access, wanted: ShapingSetting
     # The first migration makes the schema and the ledger.
     except (postgres.InvalidSchemaName, postgres.UndefinedTable):
         return "nothing has been migrated: run `consumer migrate`"
-    except (psycopg.OperationalError, RoleMissing, RoleRefused):
+    except (psycopg.OperationalError, RoleRefused):
         raise
     except psycopg.Error as error:
         return f"the database refuses the role {access.role} ({code(error)}): see `consumer doctor`"

@@ -12,7 +12,7 @@ from tenacity import AsyncRetrying, RetryCallState, wait_random_exponential
 from consumer.deadline import first_of, within
 from consumer.logs import BATCH_ROLLED_BACK, WORKER_PAUSED
 from consumer.postgres import session
-from consumer.postgres.connections import Attempted, Connection, RoleMissing, RoleRefused, connect, enter
+from consumer.postgres.connections import Attempted, Connection, RoleRefused, connect, enter
 from consumer.postgres.error_classes import ErrorClass, code, error_class, summary
 from consumer.worker.batch import BatchRunner
 
@@ -112,7 +112,7 @@ class Worker:
         self.trouble = f"the last batch was rolled back ({code(error)}): see the log"
         kind = error_class(error)
         is_away = kind is ErrorClass.TRANSIENT and not isinstance(error, SerializationFailure | DeadlockDetected)
-        if is_away or isinstance(error, RoleMissing | RoleRefused):
+        if is_away or isinstance(error, RoleRefused):
             self._attempted(error)
         else:
             event = WORKER_PAUSED if kind is ErrorClass.OURS else BATCH_ROLLED_BACK
