@@ -56,12 +56,15 @@ def test_changed_settings_are_recorded_only_when_told(url: str, tmp_path: Path) 
     changed = on(url, DEFAULT_ROLE="guest", ROLE_KEY="rank")
 
     refused = invoke(tmp_path, changed, "migrate")
+    checked = invoke(tmp_path, changed, "migrate", "--check")
     forced = invoke(tmp_path, changed, "migrate", "--settings")
     accepted = invoke(tmp_path, changed, "migrate")
     restored = invoke(tmp_path, on(url), "migrate", "--settings")
 
     assert [result.exit_code for result in (refused, forced, accepted, restored)] == [2, 0, 0, 0]
-    assert "DEFAULT_ROLE, ROLE_KEY" in refused.stderr
+    both = "DEFAULT_ROLE is guest here and member in the database, ROLE_KEY is rank here and role in the database. "
+    assert f"{both}Set DEFAULT_ROLE to member and ROLE_KEY to role, or run " in refused.stderr
+    assert (checked.exit_code, both in checked.stderr) == (1, True)
     assert forced.stdout == "recorded DEFAULT_ROLE, ROLE_KEY, for deliveries applied from now on\n"
     assert accepted.stdout == "The database is up to date.\n"
 

@@ -9,6 +9,7 @@ from psycopg import errors as postgres
 from consumer.cli.context import database, examples, pass_settings
 from consumer.cli.output import console, json_option, present
 from consumer.effects import recorded_settings
+from consumer.errors import SettingsMismatch
 from consumer.postgres import ledger, migrations
 from consumer.postgres.connections import connect, operator_access, worker_access
 from consumer.settings.settings import Settings
@@ -24,7 +25,12 @@ class MigrateReport:
 
 
 @click.command(name="migrate", epilog=examples("migrate", "migrate --check", "migrate --settings"))
-@click.option("--check", "is_check", is_flag=True, help="Change nothing; exit with 1 if migrations are pending.")
+@click.option(
+    "--check",
+    "is_check",
+    is_flag=True,
+    help="Change nothing; exit with 1 if migrations are pending or settings differ.",
+)
 @click.option("--settings", "is_forced", is_flag=True, help="Record changed settings that shape rows.")
 @json_option
 @pass_settings("migrate")
@@ -63,9 +69,14 @@ async def _record(conninfo: str, settings: Settings, *, is_forced: bool) -> list
 async def _pending(conninfo: str, settings: Settings) -> list[str]:
     async with await connect(conninfo, operator_access(settings.role_prefix)) as conn:
         try:
-            return await ledger.missing_ids(conn)
+            missing = await ledger.missing_ids(conn)
+            if not missing:
+                await recorded_settings.require(conn, settings.shaping)
+        except SettingsMismatch as error:
+            raise click.ClickException(str(error)) from error
         except (postgres.InvalidSchemaName, postgres.UndefinedTable):
             return ledger.carried_ids()
+        return missing
 
 
 def _show(report: MigrateReport) -> None:
