@@ -141,6 +141,17 @@ def test_roles_under_a_prefix_that_nobody_migrated_with_fail(emptied: str) -> No
     assert checks["migrations"]["state"] == "failing"
 
 
+def test_a_refused_password_has_its_own_cure(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def refuse(*_: object) -> None:
+        raise psycopg.OperationalError('FATAL:  password authentication failed for user "ada"')
+
+    monkeypatch.setattr("consumer.cli.doctor.connect", refuse)
+
+    _, checks = examined("postgresql://ada:wrong@127.0.0.1/app")
+
+    assert checks["database"]["cure"] == "Correct the password in DATABASE_URL."
+
+
 def test_a_password_that_is_not_percent_encoded_is_named_as_the_likely_cause() -> None:
     result = call("postgresql://nobody:p@hunter2@127.0.0.1:1/none", "doctor")
 

@@ -111,6 +111,7 @@ def test_nobody_removes_from_the_audit_by_himself(role: str, database_url: str) 
 def test_the_command_keeps_for_as_many_days_as_it_is_told(aged: str) -> None:
     assert facts(aged, "prune", AUDIT_RETENTION_DAYS="29") == {"audit_rows_removed": 2}
     assert call(aged, "prune", AUDIT_RETENTION_DAYS="29").output == "0 audit rows older than 29 days removed.\n"
+    assert call(aged, "prune", AUDIT_RETENTION_DAYS="1").output.endswith(" older than 1 day removed.\n")
 
 
 def test_without_a_retention_the_command_removes_nothing(aged: str) -> None:

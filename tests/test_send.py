@@ -91,6 +91,14 @@ def test_send_fails_when_it_is_refused(receiver: Mapping[str, str], tmp_path: Pa
     result = invoke(tmp_path, receiver, "send", "user.created", "--secret", stranger)
 
     assert (result.exit_code, "answered 401" in result.stderr) == (1, True)
+    assert "Sign with the receiver's secret: --secret, or the same STACK_WEBHOOK_SECRETS." in result.stderr
+
+
+def test_send_refuses_a_secret_that_signs_nothing(tmp_path: Path) -> None:
+    result = invoke(tmp_path, {}, "send", "user.created", "--secret", "nope")
+
+    assert result.exit_code == 2
+    assert "'--secret': must be whsec_ and base64 of at least 16 bytes" in result.stderr
 
 
 def test_an_endpoint_that_is_off_names_the_variable_that_opens_it(

@@ -104,6 +104,7 @@ def test_a_second_up_is_told_that_one_is_running(up: tuple[Running, int, int], d
     second = invoke(tmp_path, {"CONSUMER_DATA_DIR": str(data_dir), "PORT": str(port), "OPS_PORT": str(ops_port)}, "up")
 
     assert (second.exit_code, f"already running on {data_dir}" in second.stderr) == (2, True)
+    assert len(second.stderr.splitlines()) == 1
 
 
 def test_a_killed_up_takes_its_processes_with_it(up: tuple[Running, int, int], data_dir: Path) -> None:

@@ -141,7 +141,7 @@ def _fill(settings: Settings, after: UUID, *, is_json: bool) -> None:
     if is_json:
         emit({"users": users, "refused": refused})
     else:
-        console().print(f"{users:,} users processed, {len(refused):,} refused.")
+        console().print(f"{users:,} user{'s' * (users != 1)} processed, {len(refused):,} refused.")
         for user in refused:
             click.echo(f"  {user.user_id}  {user.error_code}  {printable(user.error)}")
     if refused:

@@ -37,10 +37,9 @@ async def announce(settings: Settings, *, ops_port: int, conninfo: str, secret_f
         "Worker's ops": f"{origin(settings.ops_host, ops_port + 1)}/metrics",
         "Try it": _sample_line(settings),
     }
-    out = console()
-    for name, value in facts.items():
-        # Never wrapped, so that each line can be pasted.
-        out.print(f"[bold cyan]{name:<16}[/]{escape(value)}", soft_wrap=True)
+    lines = [f"[bold cyan]{name:<16}[/]{escape(value)}" for name, value in facts.items()]
+    # Never wrapped, so that each line can be pasted; in one write, so that no line of a log comes between.
+    console().print("\n".join(lines), soft_wrap=True)
 
 
 def _secret_source(source: str, secret_files: Mapping[str, Path]) -> str:

@@ -81,7 +81,9 @@ async def _examine_database(settings: Settings, conninfos: Mapping[ProcessKind, 
     try:
         conn = await connect(conninfos["operator"], access)
     except psycopg.OperationalError as error:
-        finding, cure = _refused(error, conninfos["operator"]), "Start the server, or correct DATABASE_URL."
+        is_password = "authentication failed" in str(error)
+        cure = "Correct the password in DATABASE_URL." if is_password else "Start the server, or correct DATABASE_URL."
+        finding = _refused(error, conninfos["operator"])
         return [Check("database", "failing", finding, cure)]
     async with conn:
         checks = [ok("database", f"answered in {time.perf_counter() - started:.3f} s")]

@@ -33,6 +33,7 @@ def command(settings: Settings, *, is_json: bool) -> None:
     if is_json:
         emit({"audit_rows_removed": removed})
     elif days:
-        console().print(f"{removed:,} audit rows older than {days} days removed.")
+        rows, age = "audit row" + "s" * (removed != 1), "day" + "s" * (days != 1)
+        console().print(f"{removed:,} {rows} older than {days} {age} removed.")
     else:
         console().print("Nothing to do: AUDIT_RETENTION_DAYS is not set, and the audit is kept for ever.")

@@ -16,6 +16,7 @@ from consumer.cli.cells import printable
 from consumer.cli.context import data_dir, examples, has_urls, looked_in, pass_settings
 from consumer.cli.output import console, emit, json_option
 from consumer.errors import BadSettings
+from consumer.settings import signing_secrets
 from consumer.settings.settings import Settings
 from consumer.simulator.samples import APP_TYPES, SAMPLES, SampleContext, body
 from consumer.simulator.sender import Answer, NotDelivered, Sender, new_message_id
@@ -46,6 +47,12 @@ def _url(_: click.Context, __: click.Parameter, text: str | None) -> str | None:
     return text
 
 
+def _usable(_: click.Context, __: click.Parameter, text: str | None) -> str | None:
+    if text is not None and signing_secrets.problems((text,)):
+        raise click.BadParameter("must be whsec_ and base64 of at least 16 bytes")
+    return text
+
+
 @click.command(
     name="send", epilog=examples("send user.created", "send user.updated --count 100", "send user.signed_in --json")
 )
@@ -56,7 +63,7 @@ def _url(_: click.Context, __: click.Parameter, text: str | None) -> str | None:
     help="Send the bytes of this file instead of a sample.",
 )
 @click.option("--url", callback=_url, help="The receiver. Default: this machine's, at HOST and PORT.")
-@click.option("--secret", help="Sign with it. Default: the newest configured one, else that of `up`.")
+@click.option("--secret", callback=_usable, help="Sign with it. Default: the newest configured one, else that of `up`.")
 @click.option("--user", "user_id", type=click.UUID, help="The sample's user. Default: a new one each time.")
 @click.option("--message-id", help="Default: a new id each time; a repeated id is one event.")
 @click.option("--count", type=click.IntRange(min=1), default=1, show_default=True, help="The number of deliveries.")
@@ -91,7 +98,9 @@ def command(
         if refused.status == 404 and _source(url) == "app":
             sentence = "The receiver has no /webhooks/app: set APP_WEBHOOK_SECRETS for it and restart it."
             raise click.ClickException(sentence)
-        raise click.ClickException(f"The receiver answered {refused.status}: {refused.text[:ERROR_CHARACTERS]}")
+        cure = " Sign with the receiver's secret: --secret, or the same STACK_WEBHOOK_SECRETS."
+        sentence = f"The receiver answered {refused.status}: {refused.text[:ERROR_CHARACTERS]}"
+        raise click.ClickException(sentence + cure * (refused.status == 401))
 
 
 def _source(url: str) -> str:

@@ -121,7 +121,7 @@ def _port_problems(plan: UpPlan) -> list[str]:
         if not problems:
             return []
         if time.monotonic() > deadline:
-            return [*_other_up(plan), *problems]
+            return _other_up(plan) or problems
         time.sleep(ASK_SECONDS)
 
 

@@ -60,6 +60,9 @@ class Sender(AbstractContextManager["Sender"]):
         except (OSError, HTTPException, ValueError) as error:
             self._connection.close()
             place = f"{self._connection.host}:{self._connection.port}"
+            if isinstance(error, ConnectionRefusedError):
+                cure = "start `consumer up`, or correct --url, HOST or PORT"
+                raise NotDelivered(f"Nothing listens on {place} ({error.strerror}): {cure}.") from error
             raise NotDelivered(f"The receiver at {place} did not answer: {error}.") from error
         return Answer(message_id, response.status, time.perf_counter() - began, text)
 
