@@ -10,9 +10,9 @@ import pytest
 
 from consumer.events.registry import EVENT_TYPES
 from consumer.metrics import Metrics, Tables
+from consumer.process.ops import ops_app
 from consumer.web import health
 from consumer.web.connection_limits import Limits
-from consumer.web.ops import ops_app
 from tests.support.web import Site, request, running
 
 TABLES = Tables({"pending": 3}, oldest_due_seconds=1, oldest_xmin_seconds=2, clock_skew_seconds=0)

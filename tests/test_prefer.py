@@ -11,8 +11,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from consumer.postgres.connections import open_pool, receiver_access, worker_access
-from consumer.receiver.prefer import WAIT_SECONDS_MAX, wait_asked_for
-from consumer.receiver.waits import WAITS_MAX, open_waits
+from consumer.receiver.waits import WAIT_SECONDS_MAX, WAITS_MAX, open_waits, wait_asked_for
 from consumer.web.connection_limits import Limits
 from tests.support.databases import rows, schema_change
 from tests.support.factories import snapshot

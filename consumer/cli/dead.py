@@ -4,7 +4,7 @@ import getpass
 from base64 import b64encode
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import partial
 from typing import TypedDict, TypeVar, Unpack
 
@@ -25,10 +25,9 @@ from consumer.cli.replay import (
     type_option,
 )
 from consumer.operations import replay
-from consumer.operations.discard import discard_dead
 from consumer.operations.replay import Replayed
 from consumer.outbox import deliveries
-from consumer.outbox.deliveries import DeliveryDetails, Selection
+from consumer.outbox.deliveries import Selection
 from consumer.postgres.connections import Access, Connection, transaction
 from consumer.settings.settings import Settings
 
@@ -119,7 +118,7 @@ def show(settings: Settings, *, message_id: str, with_body: bool, is_json: bool)
     found = read(settings, lambda conn: deliveries.find(conn, message_id, with_body=with_body))
     if not found:
         raise click.ClickException(f"No delivery has the message id {printable(message_id)}.")
-    documents = [_document(delivery) for delivery in found]
+    documents = [_document(**delivery) for delivery in found]
     if is_json:
         emit({"deliveries": documents})
         return
@@ -175,7 +174,7 @@ def discard(
     selection = Selection(DEAD, **filters)
 
     async def discarding(conn: Connection, access: Access) -> tuple[int, int]:
-        discards = discard_dead(conn, access, selection, by=by or _user(), reason=reason)
+        discards = deliveries.discard_dead(conn, access, selection, by=by or _user(), reason=reason)
         return await _missing(conn, access, selection), sum([n async for n in discards])
 
     missing, done = as_operator(settings, discarding)
@@ -208,15 +207,13 @@ async def _explained(problem: str, selection: Selection, conn: Connection) -> st
     return f"{problem}. {await discarded(conn, selection.message_ids or ())}".rstrip()
 
 
-def _document(found: DeliveryDetails) -> dict[str, object]:
+def _document(*, body: bytes | None, **document: object) -> dict[str, object]:
     """Return a delivery for printing; its body, if it was fetched, as text where it is text."""
-    document = asdict(found)
-    del document["body"]
-    if found.body is not None:
+    if body is not None:
         try:
-            document["body"] = found.body.decode()
+            document["body"] = body.decode()
         except UnicodeDecodeError:
-            document["body_base64"] = b64encode(found.body).decode()
+            document["body_base64"] = b64encode(body).decode()
     return document
 
 

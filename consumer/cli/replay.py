@@ -131,10 +131,10 @@ async def discarded(conn: Connection, message_ids: Sequence[str]) -> str:
     """Return a sentence on each of these deliveries that was discarded."""
     found = [one for message_id in message_ids for one in await deliveries.find(conn, message_id, with_body=False)]
     return " ".join(
-        f"Delivery {printable(one.message_id)} was discarded by {printable(one.excluded_by or '')} on "
-        f"{one.excluded_at:%Y-%m-%d}; discarded deliveries are never replayed."
+        f"Delivery {printable(one['message_id'])} was discarded by {printable(one['excluded_by'])} on "
+        f"{one['excluded_at']:%Y-%m-%d}; discarded deliveries are never replayed."
         for one in found
-        if one.excluded_at
+        if one["excluded_at"]
     )
 
 

@@ -1,1 +1,1 @@
-"""What an operator starts: replay, discard, prune."""
+"""The long work that an operator starts: replay, prune."""

@@ -4,10 +4,10 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 from uuid import UUID
 
-from psycopg.rows import args_row, class_row, scalar_row
+from psycopg.rows import args_row, class_row, dict_row, scalar_row
 
 from consumer.postgres.connections import Access, Connection, transaction
 from consumer.postgres.queries import query, rows
@@ -106,32 +106,6 @@ class Failed:
     error: str
 
 
-@dataclass(frozen=True, slots=True)
-class DeliveryDetails:
-    """All that is known of one delivery; the body only on request, because it is personal data."""
-
-    seq: int
-    source: str
-    message_id: str
-    event_type: str | None
-    user_id: UUID | None
-    team_id: UUID | None
-    occurred_at: datetime
-    received_at: datetime
-    state: str
-    attempts: int
-    next_attempt_at: datetime | None
-    outcome: str | None
-    error_code: str | None
-    error: str | None
-    failed_at: datetime | None
-    excluded_by: str | None
-    excluded_at: datetime | None
-    verified_by: str | None
-    body_bytes: int
-    body: bytes | None
-
-
 async def stats(conn: Connection) -> Stats:
     """Return the depth of the queue and its rates."""
     [found] = await rows(conn, class_row(Stats), "deliveries/stats")
@@ -154,10 +128,12 @@ async def failed(
     return await rows(conn, class_row(Failed), "deliveries/failed", values)
 
 
-async def find(conn: Connection, message_id: str, *, with_body: bool) -> list[DeliveryDetails]:
-    """Return the deliveries with that message id, in any state: at most one per source."""
-    values = {"message_id": message_id, "with_body": with_body}
-    return await rows(conn, class_row(DeliveryDetails), "deliveries/find", values)
+async def find(conn: Connection, message_id: str, *, with_body: bool) -> list[dict[str, Any]]:
+    """Return all that is known of the deliveries with that message id, in any state: at most one per source.
+
+    The body, which is personal data, is None unless it is asked for.
+    """
+    return await rows(conn, dict_row, "deliveries/find", {"message_id": message_id, "with_body": with_body})
 
 
 async def has_user(conn: Connection, user_id: UUID) -> bool:
@@ -213,10 +189,20 @@ async def rebury(conn: Connection, reasons: Sequence[BuryReason]) -> None:
     await conn.execute(query("deliveries/rebury"), values)
 
 
-async def discard(conn: Connection, seqs: Sequence[int], *, by: str | None, reason: str) -> int:
-    """Exclude dead deliveries for good; return how many were dead. Without *by*, the database login is recorded."""
-    values = {"seqs": list(seqs), "excluded_by": by, "reason": reason}
-    return (await conn.execute(query("deliveries/discard"), values)).rowcount
+def discard_dead(
+    conn: Connection, access: Access, selection: Selection, *, by: str | None, reason: str
+) -> AsyncIterator[int]:
+    """Exclude the matching dead deliveries for good, page by page; yield the number after each page's commit.
+
+    An excluded delivery never comes back, not even if its sender repeats it. Without *by*, the database login is
+    recorded.
+    """
+
+    async def exclude(conn: Connection, page: Sequence[SelectedDelivery]) -> int:
+        values = {"seqs": [seq for seq, _ in page], "excluded_by": by, "reason": reason}
+        return (await conn.execute(query("deliveries/discard"), values)).rowcount
+
+    return in_pages(conn, access, selection, exclude)
 
 
 async def _page(conn: Connection, selection: Selection, *, after_seq: int, page_size: int) -> list[SelectedDelivery]:

@@ -1,21 +1,35 @@
-"""The operator's port of one process: metrics, and health with reasons."""
+"""The operator's port of one process, which must not be public: metrics, and health with reasons."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
 import psycopg
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import ASGIApp
 
 from consumer.metrics import Metrics, Tables
 from consumer.outbox import deliveries
 from consumer.postgres import session
 from consumer.postgres.connections import Access, connect, transaction
 from consumer.settings.settings import Settings
+from consumer.web.answers import pages
 from consumer.web.connection_limits import Limits
-from consumer.web.health import Probe
+from consumer.web.health import Health, Probe
 from consumer.web.listen import listen
-from consumer.web.ops import ops_app
 from consumer.web.server import serve
+
+
+def ops_app(probe: Probe, metrics: Metrics, tables: Callable[[], Awaitable[Tables | None]] | None) -> ASGIApp:
+    """Return the operator's application: metrics, whose gauges come from *tables*, and health with reasons."""
+
+    async def show(_: Request) -> Response:
+        metrics.tables = await tables() if tables else None
+        return Response(metrics.exposition(), media_type=metrics.content_type)
+
+    return pages([Route("/metrics", show), Route("/metrics/", show), *Health(probe, with_reasons=True).routes()])
 
 
 @asynccontextmanager

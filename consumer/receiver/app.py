@@ -9,8 +9,8 @@ from consumer.metrics import Metrics
 from consumer.providers.standard_webhooks import Verifier
 from consumer.receiver.endpoint import Receiver, Store
 from consumer.receiver.refusals import Refusals
+from consumer.web.answers import pages
 from consumer.web.health import Health, Probe
-from consumer.web.pages import pages
 
 
 def receiver_app(

@@ -17,8 +17,8 @@ from consumer.outbox.storage import Delivery
 from consumer.postgres.error_classes import code
 from consumer.providers.stack.message_ids import occurred_at
 from consumer.providers.standard_webhooks import Verified, Verifier
-from consumer.receiver.prefer import WaitFor, answer, wait_asked_for
 from consumer.receiver.refusals import Refusals
+from consumer.receiver.waits import WaitFor, answer, wait_asked_for
 from consumer.web.answers import OUT_OF_MEMORY, RETRY_AFTER, refusal
 
 Headers = Sequence[tuple[bytes, bytes]]
