@@ -88,7 +88,7 @@ def configure(log_format: LogFormat | None, level: str) -> None:
     root.setLevel(max(logging.WARNING, logging.getLevelNamesMapping()[level.upper()]))
     logging.getLogger("consumer").setLevel(level.upper())
     logging.getLogger("uvicorn.access").disabled = True
-    logging.getLogger("psycopg.pool").addFilter(_is_no_lost_connection)
+    logging.getLogger("psycopg.pool").addFilter(lambda record: not str(record.msg).startswith(LOST_CONNECTION))
     # No line shows thread, process and place, and looking them up is a quarter of a record's cost
     # (https://docs.python.org/3/howto/logging.html#optimization).
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
@@ -217,10 +217,6 @@ def _plain(value: object) -> str | float:
             return value.total_seconds()
         case _:
             return f"<{type(value).__qualname__}>"
-
-
-def _is_no_lost_connection(record: logging.LogRecord) -> bool:
-    return not str(record.msg).startswith(LOST_CONNECTION)
 
 
 def _log_crash(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:

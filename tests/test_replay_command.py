@@ -9,7 +9,7 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
-from consumer.cli.time_param import DURATION_MAX, TimeParam, instant
+from consumer.cli.replay import DURATION_MAX, TimeParam, instant
 from consumer.outbox.storage import Delivery
 from tests.support.cli import arrive, call, facts, work
 from tests.support.factories import delivery, user_deleted, user_updated

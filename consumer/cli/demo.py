@@ -6,9 +6,8 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -75,16 +74,6 @@ def command(*, is_json: bool) -> None:
         raise click.ClickException(f"{len(report.differences)} differences from what was expected.")
 
 
-@dataclass(frozen=True, slots=True)
-class DemoRun:
-    """The place of one demo."""
-
-    settings: Settings
-    conninfo: str
-    log: Path
-    out: Console
-
-
 def _demonstrate(folder: Path, scenario: Scenario, out: Console) -> DemoReport:
     began = time.perf_counter()
     settings = Settings(
@@ -97,40 +86,41 @@ def _demonstrate(folder: Path, scenario: Scenario, out: Console) -> DemoReport:
     with embedded.server(folder / "data", create=True) as conninfo:
         migrate(conninfo, settings)
         out.print(f"Database made and migrated in {time.perf_counter() - began:.1f} s")
-        demo = DemoRun(settings, conninfo, folder / "log", out)
+        play = partial(_play, settings, conninfo, scenario, out)
         try:
-            return run(partial(_perform, demo, scenario))
+            with (folder / "log").open("ab") as log:
+                return run(partial(_perform, _programs(settings, log), play))
         except ConsumerError:
-            sys.stderr.writelines(demo.log.read_text().splitlines(keepends=True)[-LOG_LINES:])
+            sys.stderr.writelines((folder / "log").read_text().splitlines(keepends=True)[-LOG_LINES:])
             raise
 
 
-async def _perform(demo: DemoRun, scenario: Scenario, stop: asyncio.Event) -> DemoReport:
+async def _perform(
+    programs: list[Program], play: Callable[[], Coroutine[None, None, DemoReport]], stop: asyncio.Event
+) -> DemoReport:
     """Play the scenario to a running group, and end the group in any case."""
-    with demo.log.open("ab") as log:
-        playing = asyncio.create_task(_play(demo, scenario))
-        playing.add_done_callback(lambda _: stop.set())
-        await supervise(_programs(demo.settings, log), stop)
+    playing = asyncio.create_task(play())
+    playing.add_done_callback(lambda _: stop.set())
+    await supervise(programs, stop)
     if not playing.done():
         playing.cancel()
         raise click.Abort
     return playing.result()
 
 
-async def _play(demo: DemoRun, scenario: Scenario) -> DemoReport:
-    settings, say = demo.settings, demo.out.print
+async def _play(settings: Settings, conninfo: str, scenario: Scenario, out: Console) -> DemoReport:
     began = time.perf_counter()
     await until_listening(settings.host, settings.port)
     started = time.perf_counter()
-    say(f"Receiver and worker started in {started - began:.1f} s")
+    out.print(f"Receiver and worker started in {started - began:.1f} s")
     answers = await asyncio.to_thread(_post_all, settings, scenario.requests)
     posted = time.perf_counter()
     rate = len(answers) / (posted - started)
-    say(f"{len(answers):,} requests answered in {posted - started:.1f} s, {rate:,.0f} a second")
-    async with await connect(demo.conninfo, operator_access(settings.role_prefix)) as conn:
+    out.print(f"{len(answers):,} requests answered in {posted - started:.1f} s, {rate:,.0f} a second")
+    async with await connect(conninfo, operator_access(settings.role_prefix)) as conn:
         await _drain(conn)
         drained = time.perf_counter()
-        say(f"Queue drained {drained - posted:.1f} s later")
+        out.print(f"Queue drained {drained - posted:.1f} s later")
         found = await look(conn)
     return DemoReport(
         sent=scenario.kinds,

@@ -1,9 +1,10 @@
 """`consumer replay`: put stored deliveries back to pending."""
 
+import re
 from collections.abc import AsyncIterator, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import TypedDict, Unpack
+from typing import Any, TypedDict, Unpack
 from uuid import UUID
 
 import click
@@ -11,7 +12,6 @@ import click
 from consumer.cli.cells import printable
 from consumer.cli.context import as_operator, examples, pass_settings, read
 from consumer.cli.output import console, json_option, present, table
-from consumer.cli.time_param import TimeParam, instant
 from consumer.events.registry import EVENT_TYPES
 from consumer.operations import replay
 from consumer.operations.replay import Replayed
@@ -22,6 +22,32 @@ from consumer.postgres.connections import Access, Connection
 from consumer.settings.settings import Settings
 
 STATES = ("done", "dead", "retrying")
+DURATION = re.compile(r"([0-9]{1,6})([smhdw])")
+UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+# A century: longer than any delivery was stored, and still a date that PostgreSQL and Python can represent.
+DURATION_MAX = timedelta(days=36_500)
+
+
+class TimeParam(click.ParamType[datetime | timedelta]):
+    """ISO 8601, in UTC unless it names a zone, or a duration: that long before now."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime | timedelta:
+        """Return the instant or the duration; `instant` resolves a duration by the database's clock."""
+        if isinstance(value, datetime | timedelta):
+            return value
+        if duration := DURATION.fullmatch(value):
+            return min(timedelta(**{UNITS[duration[2]]: int(duration[1])}), DURATION_MAX)
+        try:
+            at = datetime.fromisoformat(value)
+        except ValueError:
+            self.fail(
+                f"{value!r} is neither ISO 8601 (2026-01-31T12:00:00Z) nor a duration (90s, 15m, 2h, 3d, 1w).",
+                param,
+                ctx,
+            )
+        return at if at.tzinfo else at.replace(tzinfo=UTC)
 
 
 def _known_type(_: click.Context, __: click.Parameter, event_type: str | None) -> str | None:
@@ -165,6 +191,11 @@ def _show_matches(document: Mapping[str, Mapping[str, int]]) -> None:
 def amount(n: int) -> str:
     """Return a number of deliveries with its noun."""
     return "1 delivery" if n == 1 else f"{n:,} deliveries"
+
+
+def instant(time: datetime | timedelta, now: datetime) -> datetime:
+    """Return the instant, which for a duration is that long before *now*."""
+    return time if isinstance(time, datetime) else now - time
 
 
 def _selection(filters: ReplayFilters, states: tuple[str, ...], now: datetime) -> Selection:
