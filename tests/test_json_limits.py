@@ -11,10 +11,6 @@ from consumer.errors import BadPayload
 from consumer.events.json_limits import (
     DEPTH_MAX,
     FRACTION_DIGITS_MAX,
-    NOT_JSON,
-    NUL,
-    NUMBER_OUT_OF_RANGE,
-    TOO_DEEP,
     depth,
     parse,
     refuse_unstorable,
@@ -101,30 +97,30 @@ STORABLE_TEXTS = [
     pytest.param(b'["1e-99999", "0e-1234", "0e9999999999", "' + b"1" * MANY + b'"]', id="odd numbers as strings"),
 ]
 UNSTORABLE_TEXTS = [
-    pytest.param(rb'["\u0000"]', NUL, id="NUL escape"),
-    pytest.param(rb'["\\\u0000"]', NUL, id="NUL escape after an escaped backslash"),
-    pytest.param(rb'{"a\u0000":1}', NUL, id="NUL escape in a key"),
-    pytest.param(b'["' + rb"\\" * MANY + rb"\u0000" + b'"]', NUL, id="NUL escape after many backslashes"),
-    pytest.param(nested(DEPTH_MAX + 1), TOO_DEEP, id="one level too deep"),
-    pytest.param(b'{"a":' * (DEPTH_MAX + 1) + b"1" + b"}" * (DEPTH_MAX + 1), TOO_DEEP, id="objects too deep"),
-    pytest.param(nested(MANY), TOO_DEEP, id="100,000 levels"),
-    pytest.param(b"[" * MANY, TOO_DEEP, id="100,000 levels left open"),
-    pytest.param(b"[1e-400000]", NUMBER_OUT_OF_RANGE, id="tiny"),
-    pytest.param(b"[1E-16384]", NUMBER_OUT_OF_RANGE, id="a little too tiny for PostgreSQL"),
-    pytest.param(b"[1e-%d]" % (FRACTION_DIGITS_MAX + 1), NUMBER_OUT_OF_RANGE, id="a little too tiny for us"),
-    pytest.param(b"[1.0e-%d]" % FRACTION_DIGITS_MAX, NUMBER_OUT_OF_RANGE, id="a little too tiny with a fraction"),
-    pytest.param(b"[0." + b"1" * (FRACTION_DIGITS_MAX + 1) + b"]", NUMBER_OUT_OF_RANGE, id="fraction too long"),
-    pytest.param(b"[1" + b"0" * 5000 + b".5e-4990]", NUMBER_OUT_OF_RANGE, id="long and scaled down"),
-    pytest.param(b"[0e2147483647]", NUMBER_OUT_OF_RANGE, id="a zero with a huge exponent"),
-    pytest.param(b"[0E+2147483647]", NUMBER_OUT_OF_RANGE, id="a zero with a huge signed exponent"),
-    pytest.param(b"[0e-99999999999999999999]", NUMBER_OUT_OF_RANGE, id="a zero with a huge negative exponent"),
-    pytest.param(b"[0e" + b"9" * MANY + b"]", NUMBER_OUT_OF_RANGE, id="an exponent of 100,000 digits"),
+    pytest.param(rb'["\u0000"]', "nul", id="NUL escape"),
+    pytest.param(rb'["\\\u0000"]', "nul", id="NUL escape after an escaped backslash"),
+    pytest.param(rb'{"a\u0000":1}', "nul", id="NUL escape in a key"),
+    pytest.param(b'["' + rb"\\" * MANY + rb"\u0000" + b'"]', "nul", id="NUL escape after many backslashes"),
+    pytest.param(nested(DEPTH_MAX + 1), "too_deep", id="one level too deep"),
+    pytest.param(b'{"a":' * (DEPTH_MAX + 1) + b"1" + b"}" * (DEPTH_MAX + 1), "too_deep", id="objects too deep"),
+    pytest.param(nested(MANY), "too_deep", id="100,000 levels"),
+    pytest.param(b"[" * MANY, "too_deep", id="100,000 levels left open"),
+    pytest.param(b"[1e-400000]", "number_out_of_range", id="tiny"),
+    pytest.param(b"[1E-16384]", "number_out_of_range", id="a little too tiny for PostgreSQL"),
+    pytest.param(b"[1e-%d]" % (FRACTION_DIGITS_MAX + 1), "number_out_of_range", id="a little too tiny for us"),
+    pytest.param(b"[1.0e-%d]" % FRACTION_DIGITS_MAX, "number_out_of_range", id="a little too tiny with a fraction"),
+    pytest.param(b"[0." + b"1" * (FRACTION_DIGITS_MAX + 1) + b"]", "number_out_of_range", id="fraction too long"),
+    pytest.param(b"[1" + b"0" * 5000 + b".5e-4990]", "number_out_of_range", id="long and scaled down"),
+    pytest.param(b"[0e2147483647]", "number_out_of_range", id="a zero with a huge exponent"),
+    pytest.param(b"[0E+2147483647]", "number_out_of_range", id="a zero with a huge signed exponent"),
+    pytest.param(b"[0e-99999999999999999999]", "number_out_of_range", id="a zero with a huge negative exponent"),
+    pytest.param(b"[0e" + b"9" * MANY + b"]", "number_out_of_range", id="an exponent of 100,000 digits"),
 ]
 
 
 @pytest.mark.parametrize("body", NOT_JSON_TEXTS)
 def test_what_is_not_json_is_refused_by_the_parser(body: bytes) -> None:
-    assert refusal(body) == NOT_JSON
+    assert refusal(body) == "not_json"
 
 
 @pytest.mark.parametrize(("body", "code"), UNSTORABLE_TEXTS)

@@ -8,13 +8,8 @@ import msgspec
 
 from consumer.errors import BadPayload
 from consumer.events import json_limits
-from consumer.events.json_limits import NOT_JSON, NUL, NUMBER_OUT_OF_RANGE, TOO_DEEP
 from consumer.events.registry import EventType, event_type
-from consumer.providers.payload import BAD_SHAPE, UUID_PATTERN
-
-NOT_AN_OBJECT = "not_an_object"
-BAD_TYPE = "bad_type"
-CODES = (NOT_JSON, NOT_AN_OBJECT, BAD_TYPE, BAD_SHAPE, NUL, TOO_DEEP, NUMBER_OUT_OF_RANGE)
+from consumer.providers.payload import UUID_PATTERN
 
 # Svix allows at most this many characters.
 TYPE_CHARACTERS_MAX = 256
@@ -41,7 +36,7 @@ def check(body: bytes, source: str) -> Event:
     """
     document = json_limits.parse(body)
     if not isinstance(document, dict):
-        raise BadPayload(NOT_AN_OBJECT, "$", "Expected `object`")
+        raise BadPayload("not_an_object", "$", "Expected `object`")
     name, data = _name(document), document.get("data")
     known = event_type(name)
     if source not in known.sources:
@@ -70,9 +65,10 @@ def subject(body: bytes) -> tuple[str | None, UUID | None, UUID | None]:
 def _name(document: dict[str, object]) -> str:
     name = document.get("type")
     if not isinstance(name, str):
-        raise BadPayload(BAD_TYPE, "$.type", "Expected `str`")
+        raise BadPayload("bad_type", "$.type", "Expected `str`")
     if not _is_storable(name):
-        raise BadPayload(BAD_TYPE, "$.type", f"Expected `str` of at most {TYPE_CHARACTERS_MAX} characters without NUL")
+        reason = f"Expected `str` of at most {TYPE_CHARACTERS_MAX} characters without NUL"
+        raise BadPayload("bad_type", "$.type", reason)
     return name
 
 
@@ -99,7 +95,7 @@ def _bad_shape(message: str) -> BadPayload:
     reason, _, path = message.partition(" - at `$")
     path = f"$.data{path.rstrip('`')}"
     if missing := MISSING_FIELD.fullmatch(reason):
-        return BadPayload(BAD_SHAPE, f"{path}.{missing[1]}", "Required field is missing")
+        return BadPayload("bad_shape", f"{path}.{missing[1]}", "Required field is missing")
     if reason == NO_UUID:
-        return BadPayload(BAD_SHAPE, path, "Expected a UUID with its hyphens")
-    return BadPayload(BAD_SHAPE, path, reason)
+        return BadPayload("bad_shape", path, "Expected a UUID with its hyphens")
+    return BadPayload("bad_shape", path, reason)

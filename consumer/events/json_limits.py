@@ -8,11 +8,6 @@ import orjson
 
 from consumer.errors import BadPayload
 
-NOT_JSON = "not_json"
-NUL = "nul"
-TOO_DEEP = "too_deep"
-NUMBER_OUT_OF_RANGE = "number_out_of_range"
-
 # Generous, because end users write metadata; orjson stops at 1,024 levels and PostgreSQL far later.
 DEPTH_MAX = 512
 # A double written out in full has at most 1,074 fraction digits. PostgreSQL refuses more than 16,383,
@@ -40,7 +35,7 @@ def parse(body: bytes) -> object:
     try:
         document: object = orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        code = TOO_DEEP if depth(body) > DEPTH_MAX else NOT_JSON
+        code = "too_deep" if depth(body) > DEPTH_MAX else "not_json"
         raise BadPayload(code, "$", str(error)) from error
     return document
 
@@ -48,9 +43,9 @@ def parse(body: bytes) -> object:
 def refuse_unstorable(body: bytes) -> None:
     """Raise BadPayload for a JSON text that PostgreSQL can't cast to jsonb, or only at an absurd size."""
     if b"\\" in body and NUL_ESCAPE.search(body):
-        raise BadPayload(NUL, "$", "has the escape \\u0000, which PostgreSQL can't store")
+        raise BadPayload("nul", "$", "has the escape \\u0000, which PostgreSQL can't store")
     if len(body.translate(None, NOT_BRACKETS)) > 2 * DEPTH_MAX and depth(body) > DEPTH_MAX:
-        raise BadPayload(TOO_DEEP, "$", f"nests more than {DEPTH_MAX} levels")
+        raise BadPayload("too_deep", "$", f"nests more than {DEPTH_MAX} levels")
     flat = body.translate(DIGITS_TO_ZERO)
     if LONG_EXPONENT.search(flat) or LONG_FRACTION.search(body[::LONG_FRACTION_STRIDE]):
         json.loads(body, parse_float=_refuse_out_of_range)
@@ -66,6 +61,6 @@ def _refuse_out_of_range(number: str) -> None:
     mantissa, _, exponent = number.lower().partition("e")
     _, _, fraction = mantissa.partition(".")
     if len(exponent.lstrip("+-")) > EXPONENT_DIGITS_MAX:
-        raise BadPayload(NUMBER_OUT_OF_RANGE, "$", f"has an exponent of more than {EXPONENT_DIGITS_MAX} digits")
+        raise BadPayload("number_out_of_range", "$", f"has an exponent of more than {EXPONENT_DIGITS_MAX} digits")
     if len(fraction) - int(exponent or 0) > FRACTION_DIGITS_MAX:
-        raise BadPayload(NUMBER_OUT_OF_RANGE, "$", f"has a number of more than {FRACTION_DIGITS_MAX} fraction digits")
+        raise BadPayload("number_out_of_range", "$", f"has a number of more than {FRACTION_DIGITS_MAX} fraction digits")

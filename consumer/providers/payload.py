@@ -6,7 +6,6 @@ from msgspec import Meta, Struct, UnsetType
 
 from consumer.errors import BadPayload
 
-BAD_SHAPE = "bad_shape"
 # The limit of Stack for an image, which may be a data: URL; taken for every text that Stack does not limit.
 TEXT_MAX = 1_000_000
 # 2000-01-01 and 2100-01-01: seconds sent as millis fall outside, and so does any year psycopg can't read back.
@@ -40,4 +39,4 @@ class Reference(Payload):
 def refuse_blank(field: str, text: Maybe[str | None]) -> None:
     """Raise BadPayload for a text without a visible character; null and absent are fine."""
     if isinstance(text, str) and not text.strip():
-        raise BadPayload(BAD_SHAPE, f"$.data.{field}", "Expected a `str` that is not blank")
+        raise BadPayload("bad_shape", f"$.data.{field}", "Expected a `str` that is not blank")

@@ -5,10 +5,7 @@ from typing import Annotated, TypeAlias
 from msgspec import UNSET, Meta, Struct, field
 
 from consumer.errors import BadPayload
-from consumer.providers.payload import BAD_SHAPE, Id, Maybe, Millis, Payload, Reference, Text
-
-MISSING_EMAIL = "missing_email"
-MISSING_NAME = "missing_name"
+from consumer.providers.payload import Id, Maybe, Millis, Payload, Reference, Text
 
 # Stack's own limit, in UTF-16 units.
 DISPLAY_NAME_MAX = 256
@@ -55,7 +52,7 @@ class Snapshot(Reference):
     def __post_init__(self) -> None:
         name = self.display_name
         if isinstance(name, str) and 2 * len(name) > DISPLAY_NAME_MAX and _utf16_units(name) > DISPLAY_NAME_MAX:
-            raise BadPayload(BAD_SHAPE, "$.data.display_name", f"Expected at most {DISPLAY_NAME_MAX} UTF-16 units")
+            raise BadPayload("bad_shape", "$.data.display_name", f"Expected at most {DISPLAY_NAME_MAX} UTF-16 units")
 
     def warnings(self) -> tuple[str, ...]:
         """Tell a missing e-mail or name of a user object; a bare sign-in is none."""
@@ -63,9 +60,9 @@ class Snapshot(Reference):
             return ()
         found: tuple[str, ...] = ()
         if not self.primary_email:
-            found += (MISSING_EMAIL,)
+            found += ("missing_email",)
         if not self.display_name or not self.display_name.strip():
-            found += (MISSING_NAME,)
+            found += ("missing_name",)
         return found
 
 
