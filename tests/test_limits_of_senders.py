@@ -13,7 +13,7 @@ from consumer.errors import BadPayload, BadSignature
 from consumer.events.check import check
 from consumer.providers.stack import message_ids
 from consumer.providers.standard_webhooks import Verifier, sign
-from consumer.receiver import prefer
+from consumer.receiver import waits
 from consumer.receiver.refusals import Refusals
 from consumer.settings import app_statement, signing_secrets
 from tests.support.samples import body, payload, source
@@ -188,7 +188,7 @@ def test_whoever_prefers_to_wait_waits_five_seconds_at_most(asked: int, granted:
     async def never(_: str, patience: timedelta) -> None:
         waited.append(patience)
 
-    reply = asyncio.run(prefer.answer(never, "msg_1", asked))
+    reply = asyncio.run(waits.answer(never, "msg_1", asked))
 
     assert waited == [timedelta(seconds=granted)]
     assert (reply.status_code, reply.headers["preference-applied"]) == (202, f"wait={granted}")

@@ -168,7 +168,7 @@ def test_a_refused_role_is_one_line_and_its_return_another(
         reasons = waited(monkeypatch, [refusal, refusal, refusal, refusal, None])
 
     assert reasons == [*[str(refusal)] * 4, None]
-    assert caplog.messages == [logs.DATABASE_REFUSED, logs.DATABASE_BACK]
+    assert caplog.messages == ["database_refused", "database_back"]
 
 
 def test_a_database_that_was_found_fit_is_not_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
