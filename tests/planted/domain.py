@@ -111,6 +111,6 @@ DOMAIN = (
         "sql/queries/members/home.sql",
         "(b.removed_at IS NULL AND b.company_id IS DISTINCT FROM h.company_id)",
         "(b.is_guest OR (b.removed_at IS NULL AND b.company_id IS DISTINCT FROM h.company_id))",
-        f"{TENANT_TESTS}::test_a_removal_ends_what_is_seen_and_a_late_snapshot_does_not_restore_it",
+        "tests/test_home_order.py",
     ),
 )

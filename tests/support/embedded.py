@@ -22,10 +22,13 @@ from consumer.embedded.server import server
 
 ROOT = Path(__file__).parents[2]
 USE = """
+import signal
 import sys
 from pathlib import Path
 from consumer.embedded.server import server
 
+# The shell ignores it for what it starts in the background, and so would this process.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 with server(Path(sys.argv[1]), create=True) as uri:
     print(uri, flush=True)
     sys.stdin.read()
