@@ -24,7 +24,7 @@ from consumer.outbox.storage import Delivery
 from consumer.providers.stack import message_ids
 from consumer.providers.standard_webhooks import Verifier
 from consumer.receiver.endpoint import Receiver, Store
-from consumer.receiver.refusals import Refusals
+from consumer.receiver.refusal_log import RefusalLog
 
 REQUESTS = 2_000
 PASSES = 5
@@ -98,7 +98,9 @@ def main() -> None:
         "read the time in the id": best(requests, lambda *_: message_ids.occurred_at(MESSAGE_ID, now, tolerance)),
         "everything between protocol and intake": whole(
             requests,
-            Receiver("stack", verifier, Store(_put, unfollowed), metrics, lambda: datetime.now(UTC), Refusals("stack")),
+            Receiver(
+                "stack", verifier, Store(_put, unfollowed), metrics, lambda: datetime.now(UTC), RefusalLog("stack")
+            ),
         ),
     }
     rows = [{"piece": name, "CPU us/request": microseconds} for name, microseconds in pieces.items()]

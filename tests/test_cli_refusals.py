@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from consumer.cli import addresses, up
-from consumer.cli.context import PLATFORMS, looked_in
+from consumer.cli.database import PLATFORMS, looked_in
 from consumer.settings.settings import Settings
 from tests.support.processes import APP_SECRET, HOST, SECRET, invoke, ports
 

@@ -14,7 +14,7 @@ from consumer.events.check import check
 from consumer.providers.stack import message_ids
 from consumer.providers.standard_webhooks import Verifier, sign
 from consumer.receiver import waits
-from consumer.receiver.refusals import Refusals
+from consumer.receiver.refusal_log import RefusalLog
 from consumer.settings import app_statement, signing_secrets
 from tests.support.samples import body, payload, source
 
@@ -198,7 +198,7 @@ def test_whoever_prefers_to_wait_waits_five_seconds_at_most(asked: int, granted:
 def test_twenty_refusals_a_minute_are_logged_and_one_line_says_that_the_rest_is_not(
     minutes: int, caplog: pytest.LogCaptureFixture
 ) -> None:
-    refusals = Refusals("stack")
+    refusals = RefusalLog("stack")
     for second in (0, 59 if minutes == 0 else 60):
         for _ in range(30):
             refusals.log("no_match", NOW + timedelta(seconds=second))

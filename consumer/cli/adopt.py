@@ -12,7 +12,8 @@ from psycopg import errors as postgres
 from consumer.adopt.fill import FIRST, RefusedUser, fill
 from consumer.adopt.plan import AdoptPlan, make
 from consumer.cli.cells import printable
-from consumer.cli.context import as_operator, database, examples, pass_settings, url
+from consumer.cli.context import examples, pass_settings
+from consumer.cli.database import as_operator, database, url
 from consumer.cli.output import console, emit, json_option, table
 from consumer.errors import ConsumerError
 from consumer.postgres import session

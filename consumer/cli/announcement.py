@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.markup import escape
 
 from consumer.cli.addresses import origin, reachable, webhook_url
-from consumer.cli.context import has_urls
+from consumer.cli.database import has_urls
 from consumer.cli.output import console
 from consumer.settings.settings import Settings
 

@@ -11,7 +11,8 @@ from typing import TypedDict, TypeVar, Unpack
 import click
 
 from consumer.cli.cells import cell, printable
-from consumer.cli.context import as_operator, examples, pass_settings, read
+from consumer.cli.context import examples, pass_settings
+from consumer.cli.database import as_operator, read
 from consumer.cli.failures import show_each, show_errors
 from consumer.cli.output import console, emit, json_option, present, table
 from consumer.cli.replay import (

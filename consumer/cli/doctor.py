@@ -14,17 +14,8 @@ from rich.text import Text
 
 from consumer.cli import secret
 from consumer.cli.cells import cell, printable, size
-from consumer.cli.context import (
-    NOT_MIGRATED,
-    VARIABLES,
-    ProcessKind,
-    data_dir,
-    database,
-    database_problems,
-    examples,
-    has_urls,
-    url,
-)
+from consumer.cli.context import NOT_MIGRATED, examples
+from consumer.cli.database import VARIABLES, ProcessKind, data_dir, database, database_problems, has_urls, url
 from consumer.cli.output import console, json_option, present
 from consumer.doctor.check import Check, fail_unless, ok, warn_unless
 from consumer.doctor.installation import check_migrations, check_queue, check_settings

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import click
 from psycopg import errors as postgres
 
-from consumer.cli.context import database, examples, pass_settings
+from consumer.cli.context import examples, pass_settings
+from consumer.cli.database import database
 from consumer.cli.output import console, json_option, present
 from consumer.effects import recorded_settings
 from consumer.errors import SettingsMismatch

@@ -4,7 +4,8 @@ from datetime import timedelta
 
 import click
 
-from consumer.cli.context import as_operator, examples, pass_settings
+from consumer.cli.context import examples, pass_settings
+from consumer.cli.database import as_operator
 from consumer.cli.output import console, emit, json_option
 from consumer.operations import prune
 from consumer.postgres.connections import Access, Connection

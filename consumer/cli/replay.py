@@ -10,7 +10,8 @@ from uuid import UUID
 import click
 
 from consumer.cli.cells import printable
-from consumer.cli.context import as_operator, examples, pass_settings, read
+from consumer.cli.context import examples, pass_settings
+from consumer.cli.database import as_operator, read
 from consumer.cli.output import console, json_option, present, table
 from consumer.events.registry import EVENT_TYPES
 from consumer.operations import replay

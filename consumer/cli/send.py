@@ -13,7 +13,8 @@ import orjson
 from consumer.cli import secret as secrets
 from consumer.cli.addresses import webhook_url
 from consumer.cli.cells import printable
-from consumer.cli.context import data_dir, examples, has_urls, looked_in, pass_settings
+from consumer.cli.context import examples, pass_settings
+from consumer.cli.database import data_dir, has_urls, looked_in
 from consumer.cli.output import console, emit, json_option
 from consumer.errors import BadSettings
 from consumer.settings import signing_secrets

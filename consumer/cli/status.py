@@ -9,7 +9,8 @@ import click
 from rich.table import Table
 
 from consumer.cli.cells import cell, duration, size
-from consumer.cli.context import as_operator, examples, pass_settings
+from consumer.cli.context import examples, pass_settings
+from consumer.cli.database import as_operator
 from consumer.cli.failures import show_errors
 from consumer.cli.output import console, json_option, present, table
 from consumer.doctor.installation import connected

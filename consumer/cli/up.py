@@ -18,18 +18,8 @@ from consumer import logs
 from consumer.cli import secret
 from consumer.cli.addresses import free_port, listen_problem
 from consumer.cli.announcement import announce
-from consumer.cli.context import (
-    ProcessKind,
-    data_dir,
-    database_problems,
-    embedded_option,
-    examples,
-    has_urls,
-    pass_settings,
-    platform_problems,
-    refuse,
-    url,
-)
+from consumer.cli.context import embedded_option, examples, pass_settings
+from consumer.cli.database import ProcessKind, data_dir, database_problems, has_urls, platform_problems, refuse, url
 from consumer.cli.migrate import migrate
 from consumer.deadline import first_of
 from consumer.embedded import server as embedded

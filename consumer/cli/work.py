@@ -9,7 +9,8 @@ from functools import partial
 import click
 
 from consumer import logs
-from consumer.cli.context import database, embedded_option, examples, pass_settings
+from consumer.cli.context import embedded_option, examples, pass_settings
+from consumer.cli.database import database
 from consumer.deadline import first_of
 from consumer.errors import ConsumerError
 from consumer.events.registry import EVENT_TYPES

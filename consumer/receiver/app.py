@@ -8,7 +8,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from consumer.metrics import Metrics
 from consumer.providers.standard_webhooks import Verifier
 from consumer.receiver.endpoint import Receiver, Store
-from consumer.receiver.refusals import Refusals
+from consumer.receiver.refusal_log import RefusalLog
 from consumer.web.answers import pages
 from consumer.web.health import Health, Probe
 
@@ -24,7 +24,7 @@ def receiver_app(
     webhooks: dict[str, ASGIApp] = {}
     for source, verifier in verifiers.items():
         path = f"/webhooks/{source}"
-        webhooks[path] = webhooks[f"{path}/"] = Receiver(source, verifier, store, metrics, clock, Refusals(source))
+        webhooks[path] = webhooks[f"{path}/"] = Receiver(source, verifier, store, metrics, clock, RefusalLog(source))
     others = pages(Health(probe, with_reasons=False).routes())
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:

@@ -17,7 +17,7 @@ from consumer.outbox.storage import Delivery
 from consumer.postgres.error_classes import code
 from consumer.providers.stack.message_ids import occurred_at
 from consumer.providers.standard_webhooks import Verified, Verifier
-from consumer.receiver.refusals import Refusals
+from consumer.receiver.refusal_log import RefusalLog
 from consumer.receiver.waits import WaitFor, answer, wait_asked_for
 from consumer.web.answers import OUT_OF_MEMORY, RETRY_AFTER, refusal
 
@@ -56,7 +56,7 @@ class Receiver:
     store: Store
     metrics: Metrics
     clock: Callable[[], datetime]
-    refusals: Refusals
+    refusals: RefusalLog
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, unless its sender hangs up before the body ends."""

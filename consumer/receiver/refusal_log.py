@@ -12,7 +12,7 @@ LINES_MAX = 20
 log = logging.getLogger(__name__)
 
 
-class Refusals:
+class RefusalLog:
     """Logs some refusals of one endpoint; the metrics count all of them."""
 
     def __init__(self, source: str) -> None:

@@ -5,13 +5,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from consumer.receiver.refusals import LINES_MAX, Refusals
+from consumer.receiver.refusal_log import LINES_MAX, RefusalLog
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 
 
 def test_a_flood_is_the_first_lines_of_a_minute_and_one_that_says_so(caplog: pytest.LogCaptureFixture) -> None:
-    refusals = Refusals("stack")
+    refusals = RefusalLog("stack")
 
     for second in range(59):
         for _ in range(10):
@@ -22,7 +22,7 @@ def test_a_flood_is_the_first_lines_of_a_minute_and_one_that_says_so(caplog: pyt
 
 @pytest.mark.parametrize("later", [timedelta(seconds=60), timedelta(days=-1)], ids=["a minute on", "clock set back"])
 def test_the_next_minute_is_heard_again(later: timedelta, caplog: pytest.LogCaptureFixture) -> None:
-    refusals = Refusals("stack")
+    refusals = RefusalLog("stack")
     for _ in range(2 * LINES_MAX):
         refusals.log("no_match", NOW)
     caplog.clear()
