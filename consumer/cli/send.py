@@ -55,7 +55,9 @@ def _usable(_: click.Context, __: click.Parameter, text: str | None) -> str | No
 
 
 @click.command(
-    name="send", epilog=examples("send user.created", "send user.updated --count 100", "send user.signed_in --json")
+    name="send",
+    epilog=f"Types: {', '.join(SAMPLES)}.\n\n"
+    + examples("send user.created", "send user.updated --count 100", "send user.signed_in --json"),
 )
 @click.argument("event_type", metavar="TYPE")
 @click.option(

@@ -47,6 +47,8 @@ def server(data_dir: Path, *, create: bool) -> Iterator[str]:
     data_dir = data_dir.resolve()
     with ExitStack() as stack:
         try:
+            if data_dir.is_file():
+                raise EmbeddedServerError(f"{data_dir} is a file: set CONSUMER_DATA_DIR to a folder.")
             if not create and not exists(data_dir):
                 raise NoDatabase(f"There is no embedded database in {data_dir}.")
             installation = prepare(data_dir)
