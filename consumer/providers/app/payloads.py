@@ -1,4 +1,4 @@
-"""What `data` holds in each event from your own backend."""
+"""What `data` holds in each event from your own backend; events/registry.py lists the types."""
 
 from msgspec import UNSET
 
