@@ -119,6 +119,6 @@ def test_without_a_retention_the_command_removes_nothing(aged: str) -> None:
 
     assert (result.exit_code, result.output) == (
         0,
-        "Nothing to do: AUDIT_RETENTION_DAYS is not set, and the audit is kept for ever.\n",
+        "Nothing to do: AUDIT_RETENTION_DAYS is not set, so no audit row is removed.\n",
     )
     assert len(audited(aged)) == 3

@@ -18,7 +18,7 @@ from consumer.settings.settings import Settings
 def command(settings: Settings, *, is_json: bool) -> None:
     """Remove audit rows older than AUDIT_RETENTION_DAYS.
 
-    If it is not set, the audit is kept for ever. Stored deliveries are never removed.
+    If it is not set, no audit row is removed. Stored deliveries are never removed.
     """
     days = settings.audit_retention_days
 
@@ -37,4 +37,4 @@ def command(settings: Settings, *, is_json: bool) -> None:
         rows, age = "audit row" + "s" * (removed != 1), "day" + "s" * (days != 1)
         console().print(f"{removed:,} {rows} older than {days} {age} removed.")
     else:
-        console().print("Nothing to do: AUDIT_RETENTION_DAYS is not set, and the audit is kept for ever.")
+        console().print("Nothing to do: AUDIT_RETENTION_DAYS is not set, so no audit row is removed.")

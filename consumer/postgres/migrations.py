@@ -21,7 +21,7 @@ from consumer.postgres.queries import query, sql_root
 
 # Any constant shared by all releases: the migrators of one database take turns under it.
 LOCK_KEY = 7_305_013_982_001
-# A migrator polls for its turn: a blocking pg_advisory_lock and CREATE INDEX CONCURRENTLY wait for each other for ever.
+# A migrator polls for its turn: a blocking pg_advisory_lock and CREATE INDEX CONCURRENTLY never end beside each other.
 LOCK_POLL_SECONDS = 0.1
 LOCK_WAIT_SECONDS = 600
 LEDGER = "_yoyo_migration"

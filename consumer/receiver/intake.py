@@ -97,7 +97,7 @@ class Intake:
         return None
 
     async def _write(self) -> None:
-        """Start commits for waiting deliveries, for ever; those that arrive during a commit form the next batch."""
+        """Start commits until cancelled; deliveries that arrive during a commit form the next batch."""
         while True:
             batch: list[_Waiting] = []
             try:

@@ -89,7 +89,7 @@ class Waits:
             del self._waiters[waiter]
 
     async def _poll(self) -> None:
-        """Poll for all awaited deliveries, for ever."""
+        """Poll for all awaited deliveries until cancelled."""
         while True:
             await self._changed.wait()
             pause = POLL_SECONDS

@@ -100,7 +100,7 @@ class LimitedProtocol(HttpToolsProtocol):
             self._expect_more()
 
     def pause_writing(self) -> None:
-        """Wait for a caller that doesn't read its answers, but not for ever."""
+        """Wait for a caller that doesn't read its answers; hang up after the read time-out."""
         super().pause_writing()
         self.writing_timer = self.loop.call_later(self.limiter.limits.read_timeout_seconds, self.transport.abort)
 

@@ -35,7 +35,7 @@ BUSY_USERS_MAX = 10
 RESCAN_SECONDS = 1.0
 # Retries: full jitter up to 2^attempts seconds, at most an hour (Brooker, "Exponential Backoff And Jitter", AWS 2015).
 RETRY_SECONDS_MAX = 3600.0
-# 2^12 is already more than RETRY_SECONDS_MAX. Some deliveries are retried for ever, and 2^1024 does not fit a float.
+# 2^12 is already more than RETRY_SECONDS_MAX. Some deliveries are retried without end, and 2^1024 does not fit a float.
 RETRY_EXPONENT_MAX = 12
 # A delivery that met a locked row is retried within this time; such attempts are not counted.
 BUSY_SECONDS_MAX = 5.0
