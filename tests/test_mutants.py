@@ -188,6 +188,17 @@ def test_a_bug_is_noticed_by_the_tests_or_survives_them(
     assert judge.tree.read(file) == text
 
 
+def test_a_run_never_writes_where_a_server_of_a_stopped_run_may_still_write(judge: Judge) -> None:
+    folders = []
+
+    for _ in range(2):
+        judge.tree.pytest("--version", seconds=60)
+        folders.append(judge.tree.scratch)
+
+    assert folders[0] != folders[1]
+    assert not folders[0].exists()
+
+
 def test_results_are_kept_and_a_survivor_is_planted_again_once_the_tests_are_others(tmp_path: Path) -> None:
     first, second = list(python_mutants(MODULE, "x = 3"))
     file = ResultFile(tmp_path / "results.jsonl", code="c", tests="t")

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, mkdtemp
 
 import psutil
 
@@ -106,7 +106,9 @@ class Tree:
         """Remove what earlier runs left: Hypothesis would begin with what failed for another mutant."""
         shutil.rmtree(self.root / ".hypothesis", ignore_errors=True)
         shutil.rmtree(self.scratch, ignore_errors=True)
-        self.scratch.mkdir(mode=0o755)
+        # A server of a run that was stopped may still write into its folder, so each run has one of its own.
+        self.scratch = Path(mkdtemp(prefix="scratch-", dir=self.root.parent))
+        self.scratch.chmod(0o755)
 
     def _run(self, arguments: Sequence[str], seconds: float, environment: Mapping[str, str]) -> tuple[int | None, str]:
         if self._is_aborted:
