@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -13,6 +14,7 @@ from consumer.embedded import server as embedded
 from consumer.postgres import migrations
 from tests.support.application import DROP, SCHEMA, tables
 from tests.support.databases import empty, plain_owner, record_settings, scratch_database
+from tests.support.names import living
 
 pytest_plugins = [f"tests.support.{name}" for name in ("adopt", "dead", "embedded", "endpoint", "logs", "worker")]
 PROCESSES_MAX = 8
@@ -28,10 +30,10 @@ TIMED = {
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     """Return how many processes run the tests; 0 is this one alone, which is quicker for single files and words.
 
-    A test waits more than it computes, hence two processes a core. Each has a server of its own, where its roles are.
+    A test waits more than it computes, hence two processes a core.
     """
     is_part = config.option.keyword or not any(Path(argument).is_dir() for argument in config.args)
-    if is_part or os.environ.get("TEST_DATABASE_URL"):
+    if is_part:
         return 0
     return min(2 * (os.cpu_count() or 1), PROCESSES_MAX)
 
@@ -48,12 +50,8 @@ class Scheduling(LoadFileScheduling):  # type: ignore[misc]  # xdist ships no ty
         return "timed" if file in TIMED else file
 
 
-@pytest.fixture(scope="session")
-def server_url() -> Iterator[str]:
-    """A superuser's conninfo of a server on which tests may create databases and roles."""
-    if url := os.environ.get("TEST_DATABASE_URL"):
-        yield url
-        return
+@contextmanager
+def server_of_its_own() -> Iterator[str]:
     with TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         # The server runs as another user when the tests run as root.
         Path(folder).chmod(0o755)
@@ -61,20 +59,59 @@ def server_url() -> Iterator[str]:
             yield url
 
 
-@pytest.fixture(scope="session")
-def database_url(server_url: str) -> Iterator[str]:
-    """A superuser's conninfo of a migrated database whose owner is none; what is in it is what the last test left."""
-    with scratch_database(server_url, "consumer_test") as url, plain_owner(url) as owner_url:
+@contextmanager
+def migrated(server_url: str) -> Iterator[str]:
+    with scratch_database(server_url, "session") as url, plain_owner(url) as owner_url:
         migrations.apply(owner_url, "consumer")
         yield url
 
 
+@pytest.fixture(scope="session")
+def server_url() -> Iterator[str]:
+    """A superuser's conninfo of a server that others may use too: databases and logins get names from `own`."""
+    if url := os.environ.get("TEST_DATABASE_URL"):
+        with living(url):
+            yield url
+        return
+    with server_of_its_own() as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def lone_server_url(request: pytest.FixtureRequest) -> Iterator[str]:
+    """A superuser's conninfo of a server that nobody else uses: a test may change what its databases share."""
+    if not os.environ.get("TEST_DATABASE_URL"):
+        yield request.getfixturevalue("server_url")
+        return
+    with server_of_its_own() as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def database_url(server_url: str) -> Iterator[str]:
+    """A superuser's conninfo of a migrated database whose owner is none; what is in it is what the last test left."""
+    with migrated(server_url) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def lone_database_url(request: pytest.FixtureRequest, lone_server_url: str) -> Iterator[str]:
+    """The same on the server that nobody else uses."""
+    if not os.environ.get("TEST_DATABASE_URL"):
+        yield request.getfixturevalue("database_url")
+        return
+    with migrated(lone_server_url) as url:
+        yield url
+
+
 @pytest.fixture
-def emptied(database_url: str) -> str:
-    """The session's database without a row, the default settings recorded."""
-    empty(database_url)
-    record_settings(database_url)
-    return database_url
+def emptied(request: pytest.FixtureRequest) -> str:
+    """The session's database, or a marked test's on the lone server, without a row, the default settings recorded."""
+    is_lone = request.node.get_closest_marker("lone_server")
+    url: str = request.getfixturevalue("lone_database_url" if is_lone else "database_url")
+    empty(url)
+    record_settings(url)
+    return url
 
 
 @pytest.fixture

@@ -16,12 +16,13 @@ from bench.events import everything, fill, twice_each, updates
 from bench.load import cheapest_client, full_load
 from bench.support import database
 from consumer.postgres import migrations
+from tests.support.names import own
 
 
 @pytest.fixture
 async def filled(server_url: str) -> AsyncIterator[str]:
     """A database of its own with the twenty updates of ten users, pending."""
-    with database(server_url, "consumer_bench") as url:
+    with database(server_url, own("bench")) as url:
         migrations.apply(url, "consumer")
         await fill(url, updates(20), 0)
         yield url
@@ -77,7 +78,7 @@ def test_a_delivery_that_is_stored_and_not_queued_is_no_figure(filled: str) -> N
 
 @pytest.mark.parametrize("client", sorted({"python", cheapest_client()}))
 def test_a_tree_ingests_by_its_command_lines(server_url: str, client: str) -> None:
-    with database(server_url, "consumer_bench") as url:
+    with database(server_url, own("bench")) as url:
         cost = ingested(url, TREE, 300, client)
 
     assert cost.seconds > 0
@@ -86,7 +87,7 @@ def test_a_tree_ingests_by_its_command_lines(server_url: str, client: str) -> No
 
 def test_a_tree_drains_the_mix_by_its_command_lines(server_url: str) -> None:
     """A run as short as this may take less time than its start: the cost is no matter here, the checks inside are."""
-    with database(server_url, "consumer_bench") as url:
+    with database(server_url, own("bench")) as url:
         assert isinstance(drained(url, TREE, everything(400)), Cost)
 
 
@@ -95,7 +96,7 @@ def test_a_tree_that_does_not_start_is_no_figure(server_url: str, tmp_path: Path
     (tmp_path / "consumer" / "__init__.py").touch()
     (tmp_path / "consumer" / "__main__.py").write_text("raise SystemExit(3)")
 
-    with database(server_url, "consumer_bench") as url, pytest.raises(FalseFigure, match=r"ended with 3\.$"):
+    with database(server_url, own("bench")) as url, pytest.raises(FalseFigure, match=r"ended with 3\.$"):
         ingested(url, tmp_path, 300, "python")
 
 

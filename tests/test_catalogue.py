@@ -168,8 +168,8 @@ def test_each_index_of_identity_serves_a_query(database_url: str) -> None:
 
 
 @pytest.mark.parametrize("role", ["anon", "authenticated"])
-def test_where_strangers_roles_exist_they_get_nothing(database_url: str, role: str) -> None:
-    with psycopg.connect(database_url) as conn:
+def test_where_strangers_roles_exist_they_get_nothing(lone_database_url: str, role: str) -> None:
+    with psycopg.connect(lone_database_url) as conn:
         conn.execute(f"CREATE ROLE {role}")
         conn.execute(f"SET LOCAL ROLE {role}")
         with pytest.raises(psycopg.errors.InsufficientPrivilege):

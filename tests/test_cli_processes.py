@@ -15,6 +15,7 @@ from psycopg.conninfo import make_conninfo
 from consumer.postgres.connections import RECONNECT_SECONDS
 from tests.faults.proxy import wire
 from tests.support.databases import scratch_database
+from tests.support.names import own
 from tests.support.processes import (
     EXIT_SECONDS,
     HOST,
@@ -29,19 +30,19 @@ from tests.support.processes import (
     until,
 )
 
-NAME = "consumer_cli_test"
+LOGIN = own("login")
 
 
 @pytest.fixture(scope="module")
 def url(server_url: str) -> Iterator[str]:
     """A database that `migrate` was run on."""
-    with scratch_database(server_url, NAME) as made, TemporaryDirectory() as folder:
+    with scratch_database(server_url, "cli") as made, TemporaryDirectory() as folder:
         assert invoke(Path(folder), {"DATABASE_URL": made}, "migrate").exit_code == 0
         yield made
 
 
 def test_check_lists_what_is_pending_and_migrate_applies_it_once(server_url: str, tmp_path: Path) -> None:
-    with scratch_database(server_url, f"{NAME}_new") as new:
+    with scratch_database(server_url, "new") as new:
         pending = invoke(tmp_path, on(new), "migrate", "--check", "--json")
         applied = invoke(tmp_path, on(new), "migrate", "--json")
         checked = invoke(tmp_path, on(new), "migrate", "--check")
@@ -71,12 +72,12 @@ def test_changed_settings_are_recorded_only_when_told(url: str, tmp_path: Path) 
 
 def test_a_receiver_starts_before_its_database_and_connects_when_it_appears(server_url: str, tmp_path: Path) -> None:
     port, ops_port = ports(2)
-    late = make_conninfo(server_url, dbname=f"{NAME}_late")
+    late = make_conninfo(server_url, dbname=own("late"))
 
     with running(tmp_path, on(late, PORT=port, OPS_PORT=ops_port), "serve") as receiver:
         until(lambda: ask(port, "/livez")[0] == 200)
         early = deliver(port).status, ask(port, "/readyz")[0], ask(ops_port, "/readyz")
-        with scratch_database(server_url, f"{NAME}_late"):
+        with scratch_database(server_url, "late"):
             until(lambda: "migrated" in ask(ops_port, "/readyz")[1])
             invoke(tmp_path, on(late), "migrate")
             until(lambda: is_ready(port))
@@ -109,7 +110,7 @@ def test_a_receiver_tells_that_its_address_is_taken(url: str, tmp_path: Path) ->
 def test_a_worker_waits_for_a_missing_migration(server_url: str, tmp_path: Path) -> None:
     (ops_port,) = ports(1)
     with (
-        scratch_database(server_url, f"{NAME}_wait") as empty,
+        scratch_database(server_url, "wait") as empty,
         running(tmp_path, on(empty, OPS_PORT=ops_port), "work") as worker,
     ):
         until(lambda: "run `consumer migrate`" in ask(ops_port, "/readyz")[1] and "database_not_ready" in worker.text)
@@ -136,7 +137,7 @@ def test_drain_applies_what_is_due_and_returns(url: str, tmp_path: Path) -> None
 
 def test_drain_gives_up_on_a_database_that_is_not_migrated(server_url: str, tmp_path: Path) -> None:
     with (
-        scratch_database(server_url, f"{NAME}_empty") as empty,
+        scratch_database(server_url, "empty") as empty,
         running(tmp_path, on(empty), "work", "--drain") as worker,
     ):
         exit_code = worker.process.wait(EXIT_SECONDS)
@@ -148,21 +149,20 @@ def test_drain_gives_up_on_a_database_that_is_not_migrated(server_url: str, tmp_
 def login(url: str) -> Iterator[str]:
     """A login that may be receiver and worker, until a test takes that away."""
     with psycopg.connect(url, autocommit=True) as conn:
-        conn.execute("DROP ROLE IF EXISTS consumer_test_login")
-        conn.execute("CREATE ROLE consumer_test_login LOGIN NOINHERIT IN ROLE consumer_receiver, consumer_worker")
+        conn.execute(f"CREATE ROLE {LOGIN} LOGIN NOINHERIT IN ROLE consumer_receiver, consumer_worker")
         try:
-            yield make_conninfo(url, user="consumer_test_login")
+            yield make_conninfo(url, user=LOGIN)
         finally:
-            conn.execute("DROP ROLE consumer_test_login")
+            conn.execute(f"DROP ROLE {LOGIN}")
 
 
 @pytest.mark.parametrize(
     ("command", "sabotage", "said"),
     [
-        ("serve", "ALTER ROLE consumer_test_login NOLOGIN", "is not permitted to log in"),
-        ("serve", "REVOKE consumer_receiver FROM consumer_test_login", "The login may not act as consumer_receiver"),
-        ("work", "ALTER ROLE consumer_test_login NOLOGIN", "is not permitted to log in"),
-        ("work", "REVOKE consumer_worker FROM consumer_test_login", "The login may not act as consumer_worker"),
+        ("serve", f"ALTER ROLE {LOGIN} NOLOGIN", "is not permitted to log in"),
+        ("serve", f"REVOKE consumer_receiver FROM {LOGIN}", "The login may not act as consumer_receiver"),
+        ("work", f"ALTER ROLE {LOGIN} NOLOGIN", "is not permitted to log in"),
+        ("work", f"REVOKE consumer_worker FROM {LOGIN}", "The login may not act as consumer_worker"),
     ],
     ids=["receiver locked out", "receiver without its role", "worker locked out", "worker without its role"],
 )
@@ -174,7 +174,7 @@ def test_a_process_that_is_refused_later_on_does_not_call_the_database_away(
         until(lambda: is_ready(ops_port))
         with psycopg.connect(url, autocommit=True) as conn:
             conn.execute(sabotage)
-            conn.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'consumer_test_login'")
+            conn.execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '{LOGIN}'")
         until(lambda: "refuses this login" in ask(ops_port, "/readyz")[1])
         reason = ask(ops_port, "/readyz")[1]
         until(lambda: "database_refused" in process.text)
@@ -211,7 +211,7 @@ def test_an_outage_is_two_lines_of_a_receiver_s_log(url: str, tmp_path: Path) ->
     told = [json.loads(line) for line in receiver.text.splitlines() if '"database' in line]
     assert [line["event"] for line in told] == ["database_lost", "database_back"]
     assert {line["program"] for line in told} == {"receiver"}
-    assert all(line["database"].endswith(f"/{NAME}") for line in told)
+    assert all(line["database"].endswith(f"/{own('cli')}") for line in told)
     assert "connection" in told[0]["error"]
     assert told[1]["seconds"] > 0
     assert "library_logged" not in receiver.text
@@ -237,13 +237,13 @@ def test_an_outage_is_two_lines_of_a_worker_s_log(url: str, tmp_path: Path) -> N
 
 def test_a_worker_that_lost_its_database_still_ends_when_told(server_url: str, tmp_path: Path) -> None:
     (ops_port,) = ports(1)
-    with scratch_database(server_url, f"{NAME}_lost") as lost:
+    with scratch_database(server_url, "lost") as lost:
         invoke(tmp_path, on(lost), "migrate")
         with running(tmp_path, on(lost, OPS_PORT=ops_port), "work") as worker:
             until(lambda: is_ready(ops_port))
             with psycopg.connect(server_url, autocommit=True) as conn:
-                conn.execute(f"ALTER DATABASE {NAME}_lost ALLOW_CONNECTIONS false")
-                conn.execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{NAME}_lost'")
+                conn.execute(f"ALTER DATABASE {own('lost')} ALLOW_CONNECTIONS false")
+                conn.execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{own('lost')}'")
             until(lambda: "database_lost" in worker.text)
             worker.process.terminate()
             exit_code = worker.process.wait(EXIT_SECONDS / 2)

@@ -58,7 +58,8 @@ def left(url: str) -> tuple[int, int, int]:
     """Return the open files and threads of this process, and the connections that the server knows of."""
     with psycopg.connect(url) as conn:
         [(connections,)] = conn.execute(
-            "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'consumer%'"
+            "SELECT count(*) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND application_name LIKE 'consumer%'"
         ).fetchall()
     return psutil.Process().num_fds(), threading.active_count(), connections
 

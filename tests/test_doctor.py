@@ -118,7 +118,7 @@ def test_settings_nobody_recorded_fail(emptied: str) -> None:
 
 @pytest.mark.parametrize("prefix", ["consumer", "new"], ids=["roles of another database", "no roles"])
 def test_a_database_that_nobody_migrated_fails_once_with_one_cure(server_url: str, prefix: str) -> None:
-    with scratch_database(server_url, "consumer_doctor") as url:
+    with scratch_database(server_url, "doctor") as url:
         exit_code, checks = examined(url, ROLE_PREFIX=prefix)
 
     assert exit_code == 1

@@ -5,6 +5,9 @@ import pytest
 from tests.support.cli import examined
 from tests.support.databases import schema_change
 
+# Some of these make logins that pass every policy, or let a role pass them.
+pytestmark = pytest.mark.lone_server
+
 
 @pytest.mark.parametrize(
     ("doing", "undoing", "name", "finding"),

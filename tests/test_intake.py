@@ -14,7 +14,7 @@ from consumer.outbox.storage import Delivery
 from consumer.postgres.connections import connect, open_pool, receiver_access
 from consumer.receiver import intake as intake_module
 from consumer.receiver.intake import Intake, open_intake
-from tests.support.databases import deadlocks, rows
+from tests.support.databases import deadlocks, end_sessions, rows
 from tests.support.factories import user_updated
 from tests.support.outbox import put
 
@@ -162,10 +162,7 @@ async def test_a_foreign_lock_on_the_outbox_is_a_refusal_not_a_hang_and_the_inta
 async def test_connections_that_the_server_ended_are_replaced(emptied: str) -> None:
     async def act(intake: Intake) -> None:
         await intake.put(user_updated())
-        with psycopg.connect(emptied, autocommit=True) as conn:
-            conn.execute(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'consumer receiver'"
-            )
+        end_sessions(emptied, "receiver")
         await intake.put(user_updated())
 
     await run(emptied, act)

@@ -7,14 +7,13 @@ from psycopg_pool import PoolTimeout, TooManyRequests
 
 from consumer.errors import StoreUnavailable
 from tests.faults.proxy import wire
-from tests.support.databases import rows
+from tests.support.databases import end_sessions, rows
 from tests.support.factories import user_updated
 from tests.support.intake import (
     attempts,
     backends,
     batches,
     dead,
-    end_backends,
     failing_inserts,
     refused,
     site,
@@ -121,7 +120,7 @@ def test_a_second_commit_that_succeeds_is_an_answer_counted_once(emptied: str, s
 def test_lost_connections_are_all_replaced_before_the_second_commit(emptied: str) -> None:
     async def act(_: StillLoop) -> None:
         async with site(emptied) as here:
-            end_backends(emptied)
+            end_sessions(emptied, "receiver")
             assert await here.put_all(user_updated()) == ["NoneType"]
 
     run_still(act)

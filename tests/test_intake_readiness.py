@@ -8,11 +8,10 @@ import pytest
 from psycopg.errors import ReadOnlySqlTransaction
 
 from consumer.errors import StoreUnavailable
-from tests.support.databases import schema_change
+from tests.support.databases import end_sessions, schema_change
 from tests.support.factories import user_updated
 from tests.support.intake import (
     POOL_SIZE,
-    end_backends,
     failing_inserts,
     site,
 )
@@ -34,7 +33,7 @@ def test_what_a_receiver_says_of_its_database(emptied: str) -> None:
     async def act(_: StillLoop) -> None:
         async with site(emptied) as here:
             assert await here.intake.not_ready_reason() is None
-            end_backends(emptied)
+            end_sessions(emptied, "receiver")
             # One lost connection tells of the others: they are all replaced.
             assert [await here.intake.not_ready_reason() for _ in range(3)] == [AWAY, None, None]
             for sqlstate in ("42501", "23514", "55P03"):

@@ -129,6 +129,7 @@ def test_the_secret_that_the_page_makes_can_be_used() -> None:
     assert signing_secrets.problems((run(["sh", "-euc", command]).strip(),)) == []
 
 
+@pytest.mark.lone_server
 async def test_the_library_does_for_an_applications_login_what_the_page_shows(application: str, emptied: str) -> None:
     [example] = [example for example in examples("python") if "from consumer import profiles" in example]
     [company] = re.findall(r'CREW = UUID\("(.*)"\)', example)

@@ -13,8 +13,9 @@ from consumer.postgres import session
 from consumer.postgres.connections import Connection, connect
 from consumer.worker import loop as loop_module
 from tests.support.cli import arrive
+from tests.support.databases import end_sessions
 from tests.support.factories import user_updated
-from tests.support.loop import PATIENCE_SECONDS, PATIENT, Life, end_workers, failures, mood, pending, runner
+from tests.support.loop import PATIENCE_SECONDS, PATIENT, Life, failures, mood, pending, runner
 from tests.support.pooler import pooled
 from tests.support.still_clock import Clock
 from tests.support.worker import stored
@@ -57,7 +58,7 @@ async def test_after_a_wake_up_the_shortest_wait_comes_again_although_nothing_is
 async def test_after_a_reconnect_the_shortest_wait_comes_again(emptied: str, life: Life) -> None:
     def on_wait(number: int) -> bool | None:
         if number == 3:
-            end_workers(emptied)
+            end_sessions(emptied, "worker")
         return False if number < 6 else None
 
     await life.run(emptied, on_wait=on_wait, on_pause=lambda _: True)

@@ -15,16 +15,16 @@ from consumer.worker import loop as loop_module
 from consumer.worker.batch import BatchRunner
 from consumer.worker.loop import Worker
 from tests.support.cli import arrive
-from tests.support.databases import rows
+from tests.support.databases import end_sessions, rows, sessions
 from tests.support.factories import user_updated
-from tests.support.loop import end_workers, failures, pending, runner
+from tests.support.loop import failures, pending, runner
 from tests.support.processes import until
 from tests.support.still_clock import StillLoop, advance, run_still, settle
 
 NOWHERE = "host=127.0.0.1 port=1 dbname=x user=x"
 # A moment that a float holds exactly beside the limits.
 MOMENT = 2.0**-10
-WORKERS = "SELECT FROM pg_stat_activity WHERE application_name = 'consumer worker'"
+WORKERS = sessions("worker")
 
 
 def worker(
@@ -157,7 +157,7 @@ def test_a_batch_that_fails_after_the_stop_is_reported_and_not_repeated(emptied:
             await batch_waits(emptied)
             loop.stop()
             await settle()
-            end_workers(emptied)
+            end_sessions(emptied, "worker")
             await working
 
     run_still(act)
@@ -227,7 +227,7 @@ def test_an_error_that_is_no_time_limit_leaves_the_batch_as_large_as_it_was(empt
         with held(emptied):
             working = asyncio.create_task(loop.run())
             await batch_waits(emptied)
-            end_workers(emptied)
+            end_sessions(emptied, "worker")
             await asyncio.to_thread(until, lambda: loop.trouble)
         await settle()
         await advance(0.1)

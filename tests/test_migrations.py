@@ -14,14 +14,15 @@ from psycopg.conninfo import make_conninfo
 from consumer.postgres import ledger, migrations
 from consumer.settings.settings import ShapingSettings
 from tests.support.databases import record, roll_back, rows, scratch_database
+from tests.support.names import own
 from tests.support.schema import SCHEMA_FILE, dumped_schema
 
 APPLY = "import sys; from consumer.postgres import migrations; print(migrations.apply(sys.argv[1], 'consumer'))"
 
 
 @pytest.fixture
-def bare_url(server_url: str) -> Iterator[str]:
-    with scratch_database(server_url, "consumer_bare") as url:
+def bare_url(lone_server_url: str) -> Iterator[str]:
+    with scratch_database(lone_server_url, "bare") as url:
         yield url
 
 
@@ -106,11 +107,11 @@ def test_a_migrator_waits_for_the_one_that_holds_the_lock(bare_url: str) -> None
     assert waiting.returncode == 0
 
 
-async def test_an_owner_without_superuser_rights_can_migrate_under_a_prefix_of_its_own(server_url: str) -> None:
-    with scratch_database(server_url, "consumer_owned") as url, psycopg.connect(url, autocommit=True) as admin:
+async def test_an_owner_without_superuser_rights_can_migrate_under_a_prefix_of_its_own(lone_server_url: str) -> None:
+    with scratch_database(lone_server_url, "owned") as url, psycopg.connect(url, autocommit=True) as admin:
         admin.execute("DROP ROLE IF EXISTS plain_owner")
         admin.execute("CREATE ROLE plain_owner LOGIN CREATEROLE PASSWORD 'x'")
-        admin.execute("ALTER DATABASE consumer_owned OWNER TO plain_owner")
+        admin.execute(f"ALTER DATABASE {own('owned')} OWNER TO plain_owner")
         try:
             owned = make_conninfo(url, user="plain_owner", password="x")
             migrations.apply(owned, "other")
@@ -122,7 +123,7 @@ async def test_an_owner_without_superuser_rights_can_migrate_under_a_prefix_of_i
             roll_back(owned, "other")
         finally:
             admin.execute("DROP OWNED BY plain_owner CASCADE")
-            admin.execute("ALTER DATABASE consumer_owned OWNER TO CURRENT_USER")
+            admin.execute(f"ALTER DATABASE {own('owned')} OWNER TO CURRENT_USER")
             admin.execute("DROP ROLE plain_owner")
 
 
@@ -143,7 +144,7 @@ def test_a_login_that_could_not_finish_changes_nothing_and_is_told_all_that_it_l
     with login(bare_url, "NOCREATEROLE") as conninfo, pytest.raises(migrations.MayNotMigrate) as refused:
         migrations.apply(conninfo, "fresh")
 
-    assert "The login some_login may not migrate consumer_bare, and nothing was changed" in str(refused.value)
+    assert f"The login some_login may not migrate {own('bare')}, and nothing was changed" in str(refused.value)
     assert "CREATE on the database, to make the schemas consumer, identity;" in str(refused.value)
     assert "CREATEROLE, to make the roles fresh_app, fresh_definer, " in str(refused.value)
     assert not rows(bare_url, "SELECT nspname FROM pg_namespace WHERE nspname IN ('consumer', 'identity')")
@@ -151,17 +152,17 @@ def test_a_login_that_could_not_finish_changes_nothing_and_is_told_all_that_it_l
 
 def test_a_login_that_owns_the_database_still_needs_the_roles(bare_url: str) -> None:
     with login(bare_url, "NOCREATEROLE") as conninfo, psycopg.connect(bare_url, autocommit=True) as admin:
-        admin.execute("GRANT CREATE ON DATABASE consumer_bare TO some_login")
+        admin.execute(f"GRANT CREATE ON DATABASE {own('bare')} TO some_login")
         with pytest.raises(migrations.MayNotMigrate, match=r"lacks CREATEROLE, to make the roles fresh_app, [^;]*\.$"):
             migrations.apply(conninfo, "fresh")
 
     assert not rows(bare_url, "SELECT nspname FROM pg_namespace WHERE nspname IN ('consumer', 'identity')")
 
 
-@pytest.mark.usefixtures("database_url")
+@pytest.mark.usefixtures("lone_database_url")
 def test_roles_that_somebody_else_made_must_be_granted_first(bare_url: str) -> None:
     with login(bare_url, "CREATEROLE") as conninfo, psycopg.connect(bare_url, autocommit=True) as admin:
-        admin.execute("GRANT CREATE ON DATABASE consumer_bare TO some_login")
+        admin.execute(f"GRANT CREATE ON DATABASE {own('bare')} TO some_login")
         # Up to 15 whoever may create roles may grant them too.
         if admin.info.server_version >= 160_000:
             with pytest.raises(migrations.MayNotMigrate, match="somebody else made: consumer_app, consumer_definer, "):
@@ -172,10 +173,10 @@ def test_roles_that_somebody_else_made_must_be_granted_first(bare_url: str) -> N
         assert migrations.apply(conninfo, "consumer") == ledger.carried_ids()
 
 
-@pytest.mark.usefixtures("database_url")
+@pytest.mark.usefixtures("lone_database_url")
 def test_a_login_that_was_given_the_roles_needs_not_make_any(bare_url: str) -> None:
     with login(bare_url, "NOCREATEROLE") as conninfo, psycopg.connect(bare_url, autocommit=True) as admin:
-        admin.execute("GRANT CREATE ON DATABASE consumer_bare TO some_login")
+        admin.execute(f"GRANT CREATE ON DATABASE {own('bare')} TO some_login")
         for duty in migrations.DUTIES:
             admin.execute(f"GRANT consumer_{duty} TO some_login")
 
@@ -197,9 +198,9 @@ def test_the_schemas_of_another_login_are_named(bare_url: str) -> None:
 
 def test_with_nothing_pending_no_right_to_create_is_needed(bare_url: str) -> None:
     with login(bare_url, "CREATEROLE") as conninfo, psycopg.connect(bare_url, autocommit=True) as admin:
-        admin.execute("GRANT CREATE ON DATABASE consumer_bare TO some_login")
+        admin.execute(f"GRANT CREATE ON DATABASE {own('bare')} TO some_login")
         migrations.apply(conninfo, "other_yet")
-        admin.execute("REVOKE CREATE ON DATABASE consumer_bare FROM some_login")
+        admin.execute(f"REVOKE CREATE ON DATABASE {own('bare')} FROM some_login")
         admin.execute("ALTER ROLE some_login NOCREATEROLE")
 
         assert migrations.apply(conninfo, "other_yet") == []

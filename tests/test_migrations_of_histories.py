@@ -79,8 +79,8 @@ async def settled(url: str, *batches: list[Delivery]) -> None:
 
 
 @pytest.fixture
-def old_url(server_url: str) -> Iterator[str]:
-    with scratch_database(server_url, "consumer_histories") as url:
+def old_url(lone_server_url: str) -> Iterator[str]:
+    with scratch_database(lone_server_url, "histories") as url:
         yield url
 
 

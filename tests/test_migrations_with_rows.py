@@ -28,8 +28,8 @@ def number(user_id: UUID | None) -> int | None:
 
 
 @pytest.fixture
-def old_url(server_url: str) -> Iterator[str]:
-    with scratch_database(server_url, "consumer_old") as url:
+def old_url(lone_server_url: str) -> Iterator[str]:
+    with scratch_database(lone_server_url, "old") as url:
         yield url
 
 
@@ -39,7 +39,7 @@ def migrator_url(old_url: str, request: pytest.FixtureRequest) -> Iterator[str]:
     if request.param == "superuser":
         yield old_url
         return
-    with plain_owner(old_url, "plain_old_owner") as owner_url:
+    with plain_owner(old_url, "old_owner") as owner_url:
         yield owner_url
 
 

@@ -124,12 +124,12 @@ def test_an_unknown_subject_is_refused() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("subject", [OURS_DRAIN, OURS_WHOLE], ids=lambda subject: subject.key)
 def test_ours_drains_the_same_events_and_loses_and_doubles_nothing_when_killed(
-    server_url: str, tmp_path: Path, subject: Subject
+    lone_server_url: str, tmp_path: Path, subject: Subject
 ) -> None:
     events = write_events(tmp_path, 4000)
 
-    drained = measure(server_url, sys.executable, subject, events)
-    verdict = kill_midway(server_url, sys.executable, subject, events)
+    drained = measure(lone_server_url, sys.executable, subject, events)
+    verdict = kill_midway(lone_server_url, sys.executable, subject, events)
 
     assert drained.events == 4000
     assert drained.cpu_seconds

@@ -32,7 +32,7 @@ BY = {
 @pytest.fixture(scope="module")
 def crowded(server_url: str) -> Iterator[str]:
     """A hundred thousand profiles in 5,000 companies, one of which has half of them."""
-    with scratch_database(server_url, "consumer_crowded") as url:
+    with scratch_database(server_url, "crowded") as url:
         migrations.apply(url, "consumer")
         with psycopg.connect(url) as conn:
             fill(conn, profiles=100_000, companies=5_000)

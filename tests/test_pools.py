@@ -19,7 +19,9 @@ from consumer.postgres.connections import (
     open_pool,
     receiver_access,
 )
-from tests.support.intake import backends, end_backends
+from tests.support.databases import end_sessions
+from tests.support.intake import backends
+from tests.support.names import own
 from tests.support.pooler import pooled
 from tests.support.processes import until
 from tests.support.still_clock import StillLoop, advance, run_still, settle
@@ -86,7 +88,7 @@ def test_a_pool_has_its_size_from_the_start_and_names_itself(database_url: str) 
 def test_a_pool_lends_a_lost_connection_unchecked_and_its_drain_replaces_all(database_url: str) -> None:
     async def act(pool: Pool) -> None:
         before = backends(database_url)
-        end_backends(database_url)
+        end_sessions(database_url, "receiver")
         with pytest.raises(psycopg.OperationalError):
             async with pool.connection() as conn:
                 await conn.execute("SELECT")
@@ -141,11 +143,12 @@ def test_a_pool_that_cannot_connect_reports_it_and_has_a_second_a_round() -> Non
 def without_role(url: str) -> Iterator[str]:
     """Yield a conninfo whose login may not take a role."""
     with psycopg.connect(url, autocommit=True) as conn:
-        conn.execute("CREATE ROLE nobody_much LOGIN PASSWORD 'x'")
+        login = own("nobody_much")
+        conn.execute(f"CREATE ROLE {login} LOGIN PASSWORD 'x'")
         try:
-            yield make_conninfo(url, user="nobody_much", password="x")
+            yield make_conninfo(url, user=login, password="x")
         finally:
-            conn.execute("DROP OWNED BY nobody_much; DROP ROLE nobody_much")
+            conn.execute(f"DROP OWNED BY {login}; DROP ROLE {login}")
 
 
 def test_a_connection_that_may_not_take_its_role_is_reported_as_such_and_never_lent(database_url: str) -> None:

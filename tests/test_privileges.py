@@ -28,7 +28,7 @@ ROLES = [f"{PREFIX}_{duty}" for duty in DUTIES]
 @contextmanager
 def migrated(server_url: str) -> Iterator[str]:
     """Yield a database that holds the migrations alone; its roles, too, are made by them."""
-    with scratch_database(server_url, "consumer_listed") as url:
+    with scratch_database(server_url, "listed") as url:
         drop_roles(url)
         migrations.apply(url, PREFIX)
         yield url
@@ -51,8 +51,8 @@ def privileges(url: str) -> list[str]:
     return sorted(" ".join(line.split()) for line in renamed)
 
 
-def test_the_list_of_privileges_is_complete_and_holds_no_more(server_url: str) -> None:
-    with migrated(server_url) as url:
+def test_the_list_of_privileges_is_complete_and_holds_no_more(lone_server_url: str) -> None:
+    with migrated(lone_server_url) as url:
         found = set(privileges(url))
     listed = set(LIST.read_text().splitlines())
 

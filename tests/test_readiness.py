@@ -76,7 +76,7 @@ async def test_a_missing_role_may_mean_a_wrong_prefix(emptied: str) -> None:
 
 
 async def test_an_empty_database_is_not_migrated(server_url: str) -> None:
-    with scratch_database(server_url, "consumer_bare") as url:
+    with scratch_database(server_url, "bare") as url:
         assert await reason(url) == NOTHING
 
 

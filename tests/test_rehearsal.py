@@ -8,6 +8,7 @@ from consumer.doctor.rehearsal import QUERIES, names
 from consumer.postgres.queries import sql_root
 from tests.support.cli import examined
 from tests.support.databases import schema_change, scratch_database
+from tests.support.names import own
 
 # What a session, the doctor, the demo, the migrator's own login and a plan to adopt ask.
 ELSEWHERE = (
@@ -108,7 +109,7 @@ def test_a_locked_table_fails_and_is_not_called_missing(emptied: str) -> None:
 
 
 def test_a_login_on_another_database_fails(emptied: str, server_url: str) -> None:
-    with scratch_database(server_url, "consumer_elsewhere") as elsewhere:
+    with scratch_database(server_url, "elsewhere") as elsewhere:
         exit_code, checks = examined(emptied, WORKER_DATABASE_URL=elsewhere, MIGRATE_DATABASE_URL=elsewhere)
 
     assert exit_code == 1
@@ -117,7 +118,7 @@ def test_a_login_on_another_database_fails(emptied: str, server_url: str) -> Non
         "migrator's login",
     }
     assert checks["worker's login"]["finding"].endswith(
-        "is in another database than that of DATABASE_URL: consumer_elsewhere"
+        f"is in another database than that of DATABASE_URL: {own('elsewhere')}"
     )
     assert checks["migrator's login"]["cure"].startswith("Let MIGRATE_DATABASE_URL and DATABASE_URL name one database")
 

@@ -13,6 +13,7 @@ from consumer.cli.replay import DURATION_MAX, TimeParam, instant
 from consumer.outbox.storage import Delivery
 from tests.support.cli import arrive, call, facts, work
 from tests.support.factories import delivery, user_deleted, user_updated
+from tests.support.names import own
 from tests.support.outbox import set_aside, states
 
 USER = UUID("0b5e9a3c-0d6c-4f8b-9a51-0c4de4b7c001")
@@ -189,10 +190,10 @@ def test_a_delivery_that_arrives_and_is_done_after_the_start_is_not_replayed(emp
 def operators_login(emptied: str) -> Iterator[str]:
     """A login that may be the operator and nothing else."""
     with psycopg.connect(emptied, autocommit=True) as conn:
-        conn.execute("DROP ROLE IF EXISTS consumer_test_operator")
-        conn.execute("CREATE ROLE consumer_test_operator LOGIN NOINHERIT PASSWORD 'operator' IN ROLE consumer_operator")
-        yield make_conninfo(emptied, user="consumer_test_operator", password="operator")
-        conn.execute("DROP ROLE consumer_test_operator")
+        login = own("operator")
+        conn.execute(f"CREATE ROLE {login} LOGIN NOINHERIT PASSWORD 'operator' IN ROLE consumer_operator")
+        yield make_conninfo(emptied, user=login, password="operator")
+        conn.execute(f"DROP ROLE {login}")
 
 
 @pytest.mark.parametrize("drained", [True, False], ids=["done", "dead"])

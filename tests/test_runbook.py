@@ -21,6 +21,7 @@ from tests.support.factories import (
     user_deleted,
     user_updated,
 )
+from tests.support.names import own
 from tests.support.outbox import set_aside, states
 from tests.support.processes import ROOT
 from tests.support.schema import PG_DUMP
@@ -61,7 +62,7 @@ def users(emptied: str) -> str:
 @pytest.fixture
 def owner(users: str) -> str:
     """The login that migrated, no superuser."""
-    return make_conninfo(users, user="plain_test_owner", password="x")
+    return make_conninfo(users, user=own("owner"), password="x")
 
 
 def test_profiles_that_somebody_deleted_come_back_with_the_mirror_emptied_too(users: str, owner: str) -> None:
@@ -132,12 +133,13 @@ def backup(users: str) -> Iterator[str]:
         conn.execute("DROP ROLE consumer_backup")
 
 
+@pytest.mark.lone_server
 def test_a_backup_holds_everything_and_a_restored_one_is_well(
-    users: str, backup: str, server_url: str, tmp_path: Path
+    users: str, backup: str, lone_server_url: str, tmp_path: Path
 ) -> None:
     dumped = run(BACKUP, backup, folder=tmp_path)
 
-    with scratch_database(server_url, "consumer_restored") as url:
+    with scratch_database(lone_server_url, "restored") as url:
         restored = run(RESTORE, url, "consumer.dump", folder=tmp_path)
         profiles, deliveries = rows(url, PROFILES), states(url)
         examined = call(url, "doctor")

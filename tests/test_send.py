@@ -24,7 +24,7 @@ from tests.support.processes import (
 @pytest.fixture(scope="module")
 def url(server_url: str) -> Iterator[str]:
     """A database that `migrate` was run on."""
-    with scratch_database(server_url, "consumer_send_test") as made, TemporaryDirectory() as folder:
+    with scratch_database(server_url, "send") as made, TemporaryDirectory() as folder:
         assert invoke(Path(folder), {"DATABASE_URL": made}, "migrate").exit_code == 0
         yield made
 

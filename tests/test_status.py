@@ -128,7 +128,7 @@ def test_workers_behind_a_pooler_are_unknown_not_none(emptied: str) -> None:
 
 
 def test_a_missing_migration_is_told(server_url: str) -> None:
-    with scratch_database(server_url, "consumer_status") as url:
+    with scratch_database(server_url, "status") as url:
         migrations.apply(url, "consumer")
         newest = ledger.carried_ids()[-1]
         with psycopg.connect(url) as conn:
@@ -152,7 +152,7 @@ def test_people_read_it_without_colour_in_a_pipe(emptied: str) -> None:
 
 
 def test_a_database_that_nobody_migrated_is_one_sentence(server_url: str) -> None:
-    with scratch_database(server_url, "consumer_status") as url:
+    with scratch_database(server_url, "status") as url:
         result = call(url, "status")
 
     assert result.exit_code == 1

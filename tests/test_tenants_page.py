@@ -26,6 +26,7 @@ def statements(text: str) -> list[str]:
     return [each.strip() for each in re.sub(r"--.*", "", text).split(";") if each.strip()]
 
 
+@pytest.mark.lone_server
 async def test_the_login_of_the_page_reads_under_its_role_only(emptied: str) -> None:
     company_id, user_id = UUID(re.findall(r"app.company_id = '(.*?)'", BY_HAND)[0]), uuid4()
     await join(emptied, company_id, user_id)

@@ -15,6 +15,7 @@ from psycopg.conninfo import make_conninfo
 from consumer.errors import BadSettings
 from consumer.process.supervision import Program, supervise
 from tests.support.databases import scratch_database
+from tests.support.names import own
 from tests.support.processes import (
     EXIT_SECONDS,
     Running,
@@ -133,7 +134,7 @@ async def test_a_group_ends_when_a_process_refuses_its_settings(tmp_path: Path) 
 def test_up_migrates_the_database_it_is_given(server_url: str, tmp_path: Path) -> None:
     (port,) = ports(1)
     with (
-        scratch_database(server_url, "consumer_up_given") as given,
+        scratch_database(server_url, "given") as given,
         running(tmp_path, on(given, OPS_PORT=0), "up", "--port", str(port)) as group,
     ):
         until(lambda: is_ready(port))
@@ -146,11 +147,11 @@ def test_up_migrates_the_database_it_is_given(server_url: str, tmp_path: Path) -
 
 def test_up_waits_for_a_database_that_boots_later(server_url: str, tmp_path: Path) -> None:
     port, ops_port = ports(2)
-    late = make_conninfo(server_url, dbname="consumer_up_late")
+    late = make_conninfo(server_url, dbname=own("late"))
     with running(tmp_path, on(late, PORT=port, OPS_PORT=ops_port), "up") as group:
         until(lambda: "database_refused" in group.text and ask(port, "/livez")[0] == 200)
         is_announced_early = bool(group.said("Webhook URL"))
-        with scratch_database(server_url, "consumer_up_late"):
+        with scratch_database(server_url, "late"):
             until(lambda: is_ready(ops_port) and is_ready(ops_port + 1) and group.said("Webhook URL"))
             exit_code = group.stop()
 
@@ -158,7 +159,7 @@ def test_up_waits_for_a_database_that_boots_later(server_url: str, tmp_path: Pat
 
 
 def test_up_ends_when_the_database_was_shaped_by_other_settings(server_url: str, tmp_path: Path) -> None:
-    with scratch_database(server_url, "consumer_up_other") as other:
+    with scratch_database(server_url, "shaped_otherwise") as other:
         assert invoke(tmp_path, on(other, DEFAULT_ROLE="guest"), "migrate").exit_code == 0
         with running(tmp_path, on(other, PORT=0, OPS_PORT=0), "up") as group:
             exit_code = group.process.wait(EXIT_SECONDS)

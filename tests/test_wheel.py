@@ -59,7 +59,7 @@ def link(name: str, packages: Path) -> None:
 
 @pytest.fixture
 def database(server_url: str) -> Iterator[str]:
-    with scratch_database(server_url, "consumer_wheel") as url:
+    with scratch_database(server_url, "wheel") as url:
         yield url
 
 

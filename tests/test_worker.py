@@ -12,12 +12,12 @@ from consumer.postgres.connections import connect, worker_access
 from consumer.postgres.error_classes import code as error_code
 from consumer.postgres.queries import query
 from consumer.worker.batch import BatchRunner, drain
-from tests.support.databases import rows, schema_change
+from tests.support.databases import rows, schema_change, sessions
 from tests.support.factories import user_updated
 from tests.support.processes import until
 from tests.support.worker import LOCK, PATIENT, deliveries, drain_all, lock, make_due, run_once, stored, worker
 
-WAITING = "SELECT FROM pg_stat_activity WHERE application_name = 'consumer worker' AND wait_event_type = 'Lock'"
+WAITING = f"{sessions('worker')} AND wait_event_type = 'Lock'"
 
 
 async def test_a_row_that_someone_locks_waits_uncounted_and_the_others_go_on(emptied: str) -> None:

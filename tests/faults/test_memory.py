@@ -25,7 +25,7 @@ STRANGERS = 40
 
 @pytest.fixture
 def url(server_url: str) -> Iterator[str]:
-    with scratch_database(server_url, "consumer_memory") as made:
+    with scratch_database(server_url, "memory") as made:
         prepare(made)
         yield made
 

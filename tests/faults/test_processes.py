@@ -29,7 +29,7 @@ RECOVERY_SECONDS = 3.0 + 1.0
 
 @pytest.fixture
 def url(server_url: str) -> Iterator[str]:
-    with scratch_database(server_url, "consumer_faults") as made:
+    with scratch_database(server_url, "faults") as made:
         prepare(made)
         yield made
 

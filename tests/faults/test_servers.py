@@ -31,7 +31,7 @@ WAL_BYTES = 24 * 1024 * 1024
 
 @pytest.fixture
 def url(server_url: str) -> Iterator[str]:
-    with scratch_database(server_url, "consumer_servers") as made:
+    with scratch_database(server_url, "servers") as made:
         prepare(made)
         yield made
 

@@ -15,7 +15,7 @@ from consumer.postgres.connections import connect, worker_access
 from consumer.settings.settings import ShapingSettings
 from consumer.worker.batch import BatchRunner, drain
 from tests.support import model
-from tests.support.databases import record, rows
+from tests.support.databases import record, rows, sessions
 from tests.support.factories import (
     delivery,
     membership,
@@ -30,7 +30,7 @@ from tests.support.outbox import put
 from tests.support.processes import until
 
 ROOT = Path(__file__).parent.parent.parent
-SESSIONS = "SELECT FROM pg_stat_activity WHERE application_name = 'consumer worker'"
+SESSIONS = sessions("worker")
 # Kills itself in front of the n-th statement of its work, the COMMIT included.
 KILLED = """
 import asyncio, os, signal, sys

@@ -7,7 +7,7 @@ from typing import Any
 
 import psycopg
 from psycopg.conninfo import make_conninfo
-from psycopg.errors import DuplicateObject
+from psycopg.errors import DuplicateObject, UniqueViolation
 from psycopg.rows import dict_row
 
 from consumer.effects import recorded_settings
@@ -17,6 +17,7 @@ from consumer.postgres.connections import (
     operator_access,
 )
 from consumer.settings.settings import ShapingSettings
+from tests.support.names import own
 
 TABLES = (
     "consumer.rehome",
@@ -39,22 +40,26 @@ TABLES = (
 
 @contextmanager
 def scratch_database(server_url: str, name: str) -> Iterator[str]:
-    """Create a database for the duration, replacing a left-over of the same name."""
+    """Create a database for the duration, under a name of this run's own."""
+    name = own(name)
     with psycopg.connect(server_url, autocommit=True) as conn:
         conn.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
         conn.execute(f"CREATE DATABASE {name} ENCODING 'UTF8' TEMPLATE template0")
-        yield make_conninfo(server_url, dbname=name)
-        conn.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+        try:
+            yield make_conninfo(server_url, dbname=name)
+        finally:
+            conn.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
 
 
 @contextmanager
-def plain_owner(database_url: str, name: str = "plain_test_owner") -> Iterator[str]:
+def plain_owner(database_url: str, name: str = "owner") -> Iterator[str]:
     """Give a database to a login that is no superuser, as on managed servers, and yield that login's conninfo."""
+    name = own(name)
     with psycopg.connect(database_url, autocommit=True) as conn:
         conn.execute(f"DROP ROLE IF EXISTS {name}")
         conn.execute(f"CREATE ROLE {name} LOGIN CREATEROLE PASSWORD 'x'")
         for role in ("receiver", "worker", "operator", "app", "tenant", "definer"):
-            with suppress(DuplicateObject):
+            with suppress(DuplicateObject, UniqueViolation):  # Another run makes it.
                 conn.execute(f"CREATE ROLE consumer_{role} NOLOGIN NOINHERIT")
             conn.execute(f"GRANT consumer_{role} TO {name}")
         conn.execute(f"ALTER DATABASE {conn.info.dbname} OWNER TO {name}")
@@ -106,6 +111,20 @@ def schema_change(url: str, change: str, undo: str) -> Iterator[None]:
             yield
         finally:
             conn.execute(undo)
+
+
+def sessions(program: str) -> str:
+    """Return the query of a program's server processes in this database; conditions may follow it."""
+    return (
+        "SELECT pid FROM pg_stat_activity "
+        f"WHERE datname = current_database() AND application_name = 'consumer {program}'"
+    )
+
+
+def end_sessions(url: str, program: str) -> None:
+    """End a program's server processes in this database, and return when they are gone."""
+    with psycopg.connect(url, autocommit=True) as conn:
+        conn.execute(f"SELECT pg_terminate_backend(pid, 10000) FROM ({sessions(program)}) AS s")
 
 
 def deadlocks(database_url: str) -> int:

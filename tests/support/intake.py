@@ -13,7 +13,7 @@ import psycopg
 from consumer.outbox.storage import Delivery
 from consumer.postgres.connections import Access, Pool, open_pool, receiver_access
 from consumer.receiver.intake import Intake, open_intake
-from tests.support.databases import rows, schema_change
+from tests.support.databases import rows, schema_change, sessions
 from tests.support.factories import user_updated
 from tests.support.processes import until
 
@@ -78,20 +78,14 @@ def held(url: str) -> Iterator["psycopg.Connection[tuple[object, ...]]"]:
 
 async def commits_wait(url: str, count: int) -> None:
     """Return once that many commits wait for a lock."""
-    waiting = "SELECT FROM pg_stat_activity WHERE application_name = 'consumer receiver' AND wait_event_type = 'Lock'"
+    waiting = f"{sessions('receiver')} AND wait_event_type = 'Lock'"
     await asyncio.to_thread(until, lambda: len(rows(url, waiting)) == count)
 
 
 def backends(url: str) -> set[int]:
     """Return the server processes of the receiver."""
-    found = rows(url, "SELECT pid FROM pg_stat_activity WHERE application_name = 'consumer receiver'")
+    found = rows(url, sessions("receiver"))
     return {int(row["pid"]) for row in found}
-
-
-def end_backends(url: str) -> None:
-    """End the server processes of the receiver, and return when they are gone."""
-    with psycopg.connect(url, autocommit=True) as conn:
-        conn.execute("SELECT pg_terminate_backend(pid, 10000) FROM unnest(%s::int[]) AS pid", [[*backends(url)]])
 
 
 def batches(url: str) -> list[int]:

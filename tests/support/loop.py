@@ -107,14 +107,6 @@ def mood(url: str) -> Iterator[Callable[[str | None], None]]:
         yield choose
 
 
-def end_workers(url: str) -> None:
-    """End the server processes of workers, and return when they are gone."""
-    with psycopg.connect(url, autocommit=True) as conn:
-        conn.execute(
-            "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE application_name = 'consumer worker'"
-        )
-
-
 def pending(url: str) -> int:
     return len(rows(url, "SELECT FROM consumer.pending"))
 
