@@ -1,6 +1,7 @@
 """A bench compares what it put with what the tables show, and prints no figure when they differ."""
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -12,6 +13,15 @@ from consumer.outbox.storage import Delivery
 
 class FalseFigure(SystemExit):
     """The work that a figure would stand for was not done. Uncaught, it ends the bench with its sentence and 1."""
+
+
+def require_soon(what: str, holds: Callable[[], object], seconds: float, *, poll: float) -> None:
+    """Ask every *poll* seconds until it holds; raise FalseFigure when it does not within *seconds*."""
+    deadline = time.monotonic() + seconds
+    while not holds():
+        if time.monotonic() > deadline:
+            raise FalseFigure(f"No figure: {what} was not so after {seconds:g} s.")
+        time.sleep(poll)
 
 
 def require_stored(what: str, *, sent: int, answered: int, stored: int | None) -> None:

@@ -15,6 +15,8 @@ from bench.support import user_event
 
 USERS = 20_000
 PERCENTILES = (50, 99, 99.9)
+# A million requests take two minutes.
+SECONDS_MAX = 600
 
 # When to send, and what; a moment that has passed is now.
 Queue = Iterator[tuple[float, bytes]]
@@ -82,7 +84,8 @@ async def _run(port: int, queue: Queue, connections: int) -> Outcome:
     started, cpu_before = time.perf_counter(), time.process_time()
     for done in finished:
         await loop.create_connection(partial(_Connection, queue, done, seen), "127.0.0.1", port)
-    await asyncio.gather(*finished)
+    async with asyncio.timeout(SECONDS_MAX):
+        await asyncio.gather(*finished)
     return Outcome(
         sent=len(seen.latencies),
         answered=seen.answered,

@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-import time
 from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +11,7 @@ from pathlib import Path
 
 import psutil
 
-from bench.checks import FalseFigure
+from bench.checks import FalseFigure, require_soon
 from consumer.cli.addresses import free_port
 
 HOST = "127.0.0.1"
@@ -20,14 +19,21 @@ TREE = Path(__file__).parent.parent
 # Not the tree's own folder: a .env there would be read.
 WORK_FOLDER = "/"
 ASK_SECONDS = 0.005
+READY_SECONDS_MAX = 30
+# Far above what any bench has a command do.
+RUN_SECONDS_MAX = 1800
 
 
 def run(url: str, *arguments: str, tree: Path = TREE) -> None:
     """Run a command to its end, its output thrown away; raise FalseFigure when it fails."""
     null = subprocess.DEVNULL
-    code = subprocess.call(
-        _command(tree, *arguments), env=_environment(url, tree), cwd=WORK_FOLDER, stdout=null, stderr=null
-    )
+    command, environment = _command(tree, *arguments), _environment(url, tree)
+    try:
+        code = subprocess.call(
+            command, env=environment, cwd=WORK_FOLDER, stdout=null, stderr=null, timeout=RUN_SECONDS_MAX
+        )
+    except subprocess.TimeoutExpired as error:
+        raise FalseFigure(f"No figure: {error}.") from error
     if code != 0:
         raise _failed(code, tree, *arguments)
 
@@ -42,10 +48,14 @@ def running(command: str, url: str, key: bytes, *, port: int = 0, tree: Path = T
         _command(tree, command), env={**_environment(url, tree), **settings}, cwd=WORK_FOLDER, stderr=subprocess.DEVNULL
     )
     try:
-        while not _is_ready(ops_port):
-            if process.poll() is not None:
-                raise _failed(process.returncode, tree, command)
-            time.sleep(ASK_SECONDS)
+        require_soon(
+            f"`consumer {command}` ready",
+            lambda: process.poll() is not None or _is_ready(ops_port),
+            READY_SECONDS_MAX,
+            poll=ASK_SECONDS,
+        )
+        if process.poll() is not None:
+            raise _failed(process.returncode, tree, command)
         yield psutil.Process(process.pid)
     finally:
         process.terminate()

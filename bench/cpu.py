@@ -5,6 +5,9 @@ from typing import Any
 import psutil
 import psycopg
 
+# The server's processes come and go with the connections, but not a thousand times on end.
+READINGS_MAX = 1000
+
 
 def cpu_seconds(process: psutil.Process) -> float:
     """Return the processor time that a process has used."""
@@ -32,9 +35,9 @@ def backend(conn: psycopg.Connection[Any]) -> psutil.Process | None:
         return None
 
 
-def _family_seconds(postmaster: psutil.Process) -> float:
-    """Add up the postmaster, its children, and the children that it has reaped."""
-    while True:
+def _family_seconds(postmaster: psutil.Process) -> float | None:
+    """Add up the postmaster, its children, and the children that it has reaped; None when they never keep still."""
+    for _ in range(READINGS_MAX):
         children = postmaster.children()
         try:
             living = sum(map(cpu_seconds, children))
@@ -44,6 +47,7 @@ def _family_seconds(postmaster: psutil.Process) -> float:
         # A child that ended in between would count twice or not at all.
         if postmaster.children() == children:
             return living + float(times.user + times.system + times.children_user + times.children_system)
+    return None
 
 
 def microseconds(before: float | None, after: float | None, count: int) -> float | None:

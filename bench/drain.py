@@ -15,6 +15,7 @@ import multiprocessing
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass
+from queue import Empty
 
 import psycopg
 
@@ -25,6 +26,9 @@ from bench.events import everything, fill, updates
 from bench.support import EVENT_BYTES, database, progress, server, show
 from consumer.postgres import migrations
 from consumer.worker.batch import BATCH_SIZE
+
+# The slowest measure takes a tenth.
+DRAIN_SECONDS_MAX = 600
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,20 +99,23 @@ def _timed(url: str, measure: Measure, events: int) -> tuple[float, list[Done]]:
     """Drain in processes of their own, all from one starting shot; return seconds and what each did."""
     context = multiprocessing.get_context("spawn")
     barrier = context.Barrier(measure.workers + 1)
-    results = context.SimpleQueue()
+    results = context.Queue()
     target = work
     if measure.is_ceiling:
         target = project_mix if measure.is_mix else project
     arguments = (url, measure.batch_size, barrier, results)
-    processes = [context.Process(target=target, args=arguments) for _ in range(measure.workers)]
+    processes = [context.Process(target=target, args=arguments, daemon=True) for _ in range(measure.workers)]
     for process in processes:
         process.start()
     barrier.wait(timeout=60)
     started = time.perf_counter()
-    done: list[Done] = [results.get() for _ in processes]
+    try:
+        done: list[Done] = [results.get(timeout=DRAIN_SECONDS_MAX) for _ in processes]
+    except Empty as error:
+        raise FalseFigure(f"No figure for {measure.name}: no end after {DRAIN_SECONDS_MAX} s.") from error
     seconds = time.perf_counter() - started
     for process in processes:
-        process.join()
+        process.join(timeout=15)
     if (told := sum(each.events for each in done)) != events:
         raise FalseFigure(f"No figure for {measure.name}: {events:,} events were put and {told:,} were drained.")
     return seconds, done

@@ -5,9 +5,9 @@ import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from multiprocessing.queues import SimpleQueue
+from multiprocessing.queues import Queue
 from multiprocessing.synchronize import Barrier
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 from unittest.mock import patch
 
 import psutil
@@ -34,7 +34,7 @@ class Done(NamedTuple):
     growth_bytes: int
 
 
-Results = SimpleQueue[Done]
+Results: TypeAlias = "Queue[Done]"
 
 
 def work(url: str, batch_size: int, barrier: Barrier, results: Results) -> None:

@@ -39,6 +39,7 @@ CONNECTIONS = 64
 WARM_UP = 2_000
 WORKER_ACCESS = worker_access("consumer")
 LONE_EVENTS = 20
+LONE_SECONDS_MAX = 10
 
 
 def measure(kind: str, key: bytes, requests: int, client: str, url: str) -> dict[str, object]:
@@ -104,9 +105,10 @@ async def _lone(conn: Connection, port: int, request: bytes) -> float:
     outcome = await at_full_load(port, [request], 1)
     answered = time.perf_counter()
     require_stored("a lone event", sent=1, answered=outcome.answered, stored=None)
-    while not await (await conn.execute("SELECT FROM identity.profiles LIMIT 1")).fetchall():  # noqa: ASYNC110
-        # Another process makes the row: there is no event to wait for.
-        await asyncio.sleep(0.002)
+    async with asyncio.timeout(LONE_SECONDS_MAX):
+        while not await (await conn.execute("SELECT FROM identity.profiles LIMIT 1")).fetchall():  # noqa: ASYNC110
+            # Another process makes the row: there is no event to wait for.
+            await asyncio.sleep(0.002)
     return time.perf_counter() - answered
 
 

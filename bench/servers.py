@@ -16,6 +16,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from bench.checks import FalseFigure
 from bench.support import unfollowed
 from consumer.events.registry import EVENT_TYPES
 from consumer.metrics import Metrics
@@ -35,6 +36,7 @@ STORING = ("one insert", "ours")
 ACCESS = receiver_access("consumer")
 # The best of 8, 16 and 32 here: more only queue for the same disk.
 ONE_INSERT_CONNECTIONS = 16
+START_SECONDS_MAX = 30
 
 
 class running:  # noqa: N801  # Read as a statement: with running(…)
@@ -43,10 +45,12 @@ class running:  # noqa: N801  # Read as a statement: with running(…)
     def __init__(self, url: str, kind: str, key: bytes) -> None:
         context = multiprocessing.get_context("spawn")
         self._pipe, theirs = context.Pipe()
-        self._process = context.Process(target=_serve, args=(url, kind, key, theirs))
+        self._process = context.Process(target=_serve, args=(url, kind, key, theirs), daemon=True)
 
     def __enter__(self) -> tuple[int, psutil.Process]:
         self._process.start()
+        if not self._pipe.poll(START_SECONDS_MAX):
+            raise FalseFigure(f"No figure: the server did not start within {START_SECONDS_MAX} s.")
         return self._pipe.recv(), psutil.Process(self._process.pid)
 
     def __exit__(self, *_: object) -> None:

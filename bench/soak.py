@@ -16,7 +16,7 @@ import psutil
 import psycopg
 import uvloop
 
-from bench.checks import require_finished, require_stored
+from bench.checks import require_finished, require_soon, require_stored
 from bench.client import at_full_load, signed_requests
 from bench.commands import HOST, running
 from bench.cpu import cpu_seconds, microseconds, postgres_cpu_seconds
@@ -31,6 +31,8 @@ CONNECTIONS = 64
 LOOKS = 10
 # What allocators and caches may still take once all code has run; a leak of 10 bytes an event would take as much.
 GROWTH_MB_MAX = 10.0
+# The worker keeps up with the receiver: this is for what the last moments left.
+BACKLOG_SECONDS_MAX = 600
 
 
 def soak(url: str, events: int) -> tuple[list[dict[str, object]], dict[str, object]]:
@@ -53,8 +55,7 @@ def soak(url: str, events: int) -> tuple[list[dict[str, object]], dict[str, obje
                 progress(f"{sent:,} events")
                 looks.append({"events": sent} | _memory(processes, began))
         require_stored("memory", sent=events, answered=answered, stored=None)
-        while backlog(url):
-            time.sleep(1)
+        require_soon("an empty queue", lambda: not backlog(url), BACKLOG_SECONDS_MAX, poll=1)
         looks.append({"events": events} | _memory(processes, began))
         cpu: dict[str, object] = {
             f"{name} CPU us/event": microseconds(before[name], cpu_seconds(process), events)

@@ -7,7 +7,7 @@ import psycopg
 import pytest
 
 from bench import commands
-from bench.checks import FalseFigure, require_finished, require_shown, require_stored, stored_rows
+from bench.checks import FalseFigure, require_finished, require_shown, require_soon, require_stored, stored_rows
 from bench.client import signed_requests
 from bench.commands import TREE
 from bench.compare import Cost, drained, ingested, medians, row
@@ -98,6 +98,15 @@ def test_a_tree_that_does_not_start_is_no_figure(server_url: str, tmp_path: Path
 
     with database(server_url, own("bench")) as url, pytest.raises(FalseFigure, match=r"ended with 3\.$"):
         ingested(url, tmp_path, 300, "python")
+
+
+def test_what_does_not_come_soon_is_no_figure() -> None:
+    answers = iter([False, False, True])
+    require_soon("the third answer", lambda: next(answers), 5, poll=0)
+
+    assert next(answers, None) is None
+    with pytest.raises(FalseFigure, match=r"^No figure: a fourth answer was not so after 0 s\.$"):
+        require_soon("a fourth answer", lambda: False, 0, poll=0)
 
 
 def test_requests_have_one_length_so_that_wrk_can_read_them() -> None:

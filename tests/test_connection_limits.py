@@ -142,7 +142,7 @@ def test_the_largest_head_is_taken(site: Site) -> None:
 def test_large_bodies_in_one_stream_are_judged_one_by_one(site: Site) -> None:
     large = post(large_body(SHORT.body_bytes))
     with site.connect() as wire:
-        sender = Thread(target=wire.send, args=(large * 5,))
+        sender = Thread(target=wire.send, args=(large * 5,), daemon=True)
         sender.start()
 
         assert [wire.read().status for _ in range(5)] == [204] * 5

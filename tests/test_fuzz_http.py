@@ -15,10 +15,12 @@ from tests.support.databases import rows
 from tests.support.samples import INVALID, VALID
 from tests.support.web import APP_SECRET, BODY, SHORT, Site, Wire, post, request, running
 
-# The pool of the receiver, in a thread beside, draws random numbers too; hypothesis takes them for the strategy's.
-pytestmark = pytest.mark.filterwarnings("ignore:Do not use the `random` module inside strategies")
-
 EXAMPLES = 10_000 if IS_LONG else 400
+pytestmark = [
+    # The pool of the receiver, in a thread beside, draws random numbers too; hypothesis takes them for the strategy's.
+    pytest.mark.filterwarnings("ignore:Do not use the `random` module inside strategies"),
+    pytest.mark.seconds_max(300 + EXAMPLES // 5),
+]
 HASTY = replace(SHORT, body_bytes=2 * 1024 * 1024, read_timeout_seconds=0.05, linger_seconds=0.05)
 # Far above what HASTY grants anybody, and what an answer takes on a busy machine.
 ANSWER_SECONDS = 5.0

@@ -180,7 +180,7 @@ def test_a_large_answer_is_sent_whole(site: Site) -> None:
 def test_a_long_pipeline_is_read_no_faster_than_it_is_answered(site: Site) -> None:
     ahead = 500
     with site.connect() as wire:
-        sender = Thread(target=wire.send, args=(request(headers={"x": "y" * 8_000}) * ahead,))
+        sender = Thread(target=wire.send, args=(request(headers={"x": "y" * 8_000}) * ahead,), daemon=True)
         sender.start()
 
         assert [wire.read().status for _ in range(ahead)] == [401] * ahead

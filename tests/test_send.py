@@ -118,7 +118,7 @@ def test_an_endpoint_that_is_off_names_the_variable_that_opens_it(
 def test_what_was_answered_before_the_receiver_died_is_told(tmp_path: Path) -> None:
     """A server of three answers, for a real one can't be killed at a chosen delivery."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        answering = threading.Thread(target=answer, args=(listener, 3))
+        answering = threading.Thread(target=answer, args=(listener, 3), daemon=True)
         answering.start()
         where = f"127.0.0.1:{listener.getsockname()[1]}"
         url = f"http://{where}/webhooks/stack"

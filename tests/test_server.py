@@ -31,7 +31,7 @@ def test_a_stop_answers_what_is_in_flight_and_takes_nothing_new(emptied: str) ->
             begun.send(post(message_id="msg_2")[:-1])
             slow.send(post(message_id="msg_3")[:-1])
             half.send(START)
-            finisher = Thread(target=_send_once_refused, args=(site, begun, post(message_id="msg_2")[-1:]))
+            finisher = Thread(target=_send_once_refused, args=(site, begun, post(message_id="msg_2")[-1:]), daemon=True)
             finisher.start()
         finisher.join()
 

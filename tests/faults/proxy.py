@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from tests.support.processes import HOST, ports
+from tests.support.processes import HOST, PATIENCE_SECONDS, ports
 
 T = TypeVar("T")
 
@@ -90,11 +90,11 @@ class Wire:
         """End everything."""
         self.cut()
         self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
+        self._thread.join(PATIENCE_SECONDS)
         self._loop.close()
 
     def _run(self, work: Coroutine[object, object, T]) -> T:
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(PATIENCE_SECONDS)
 
     async def _listen(self) -> None:
         self._server = await asyncio.start_server(self._accept, HOST, self._own_port)

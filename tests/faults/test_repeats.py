@@ -18,7 +18,7 @@ def test_a_hundred_parallel_copies_of_one_delivery_are_one_row_and_a_hundred_204
     (port,) = ports(1)
     text = body("user.created", SampleContext.now())
     headers = sign(SECRET, new_message_id(datetime.now(UTC)), datetime.now(UTC), text)
-    together, statuses = Barrier(COPIES), []
+    together, statuses = Barrier(COPIES, timeout=20), []
 
     def send() -> None:
         connection = HTTPConnection(HOST, port, timeout=20)
@@ -30,7 +30,7 @@ def test_a_hundred_parallel_copies_of_one_delivery_are_one_row_and_a_hundred_204
 
     with running(tmp_path, on(emptied, PORT=port), "serve"):
         until(lambda: is_ready(port))
-        senders = [Thread(target=send) for _ in range(COPIES)]
+        senders = [Thread(target=send, daemon=True) for _ in range(COPIES)]
         for sender in senders:
             sender.start()
         for sender in senders:

@@ -10,6 +10,9 @@ from tests.support import model
 from tests.support.databases import empty, record, rows
 from tests.support.outbox import apply_next, put, rehome_next, replay_everything
 
+# A history takes a tenth of a second on an idle machine.
+pytestmark = pytest.mark.seconds_max(300 + 2 * HISTORIES)
+
 
 @pytest.mark.slow
 @settings(max_examples=HISTORIES, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

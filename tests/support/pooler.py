@@ -9,6 +9,8 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 # Its type, a length of 12 in protocol 3.0; then come the process id and the key for cancelling.
 BACKEND_KEY_DATA = b"K\x00\x00\x00\x0c"
+# The clients are gone by then.
+JOIN_SECONDS = 15.0
 
 
 @contextmanager
@@ -23,17 +25,18 @@ def pooled(url: str) -> Iterator[str]:
                 client, server = listener.accept()[0], dial(url)
                 sockets.extend((client, server))
                 for source, target, head in ((client, server, None), (server, client, BACKEND_KEY_DATA)):
-                    relays.append(threading.Thread(target=relay, args=(source, target, head)))
+                    relays.append(threading.Thread(target=relay, args=(source, target, head), daemon=True))
                     relays[-1].start()
 
-    accepting = threading.Thread(target=accept)
+    accepting = threading.Thread(target=accept, daemon=True)
     accepting.start()
     try:
         yield make_conninfo(url, host="127.0.0.1", port=str(listener.getsockname()[1]), sslmode="disable")
     finally:
         listener.shutdown(socket.SHUT_RDWR)
         for thread in (accepting, *relays):
-            thread.join()
+            thread.join(JOIN_SECONDS)
+            assert not thread.is_alive(), "somebody is still connected"
         for opened in sockets:
             opened.close()
 

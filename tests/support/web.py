@@ -179,14 +179,15 @@ def undisturbed(site: Site, caplog: pytest.LogCaptureFixture) -> Iterator[None]:
 def running(database_url: str, limits: Limits) -> Iterator[Site]:
     """Run a receiver until the block ends, which waits for its orderly end."""
     started: Started = Future()
-    thread = Thread(target=lambda: uvloop.run(_run(database_url, limits, started)), name="receiver")
+    thread = Thread(target=lambda: uvloop.run(_run(database_url, limits, started)), name="receiver", daemon=True)
     thread.start()
     site, stop = started.result(ANSWER_TIMEOUT)
     try:
         yield site
     finally:
         stop()
-        thread.join()
+        thread.join(ANSWER_TIMEOUT)
+        assert not thread.is_alive(), "the receiver does not end"
 
 
 async def _run(database_url: str, limits: Limits, started: Started) -> None:
