@@ -4,35 +4,50 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 from uuid import UUID
 
 import orjson
 from hypothesis import strategies as st
 
+from consumer.events.registry import EVENT_TYPES
 from consumer.outbox.storage import Delivery
 from consumer.settings.settings import ShapingSettings
 
 # `HISTORIES=2000 ./test tests/laws` is the nightly run.
 HISTORIES = int(os.environ.get("HISTORIES", "200"))
+DELIVERIES_MAX = 14
 USERS = [UUID(int=n) for n in (1, 2, 3)]
 # The first is the default company, where there is one.
 COMPANIES = [UUID(int=n) for n in (77, 78, 79)]
-NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
+# In New York the clocks went back at 6:00 UTC of this night: the hour from 5:00 came twice.
+NIGHT = datetime(2026, 11, 1, 5, 30, tzinfo=UTC)
+MOMENTS = [NIGHT + timedelta(minutes=minutes, milliseconds=4 * n) for minutes in (0, 29, 60) for n in (0, 1)]
+ABROAD = "America/New_York"
+ZONES = ["UTC", ABROAD, "Asia/Kolkata"]
+
+Strategy = st.SearchStrategy[dict[str, object]]
 NAMES = st.sampled_from(["Ada", " Grace ", "\u3000", "", "José 🦊", None])
 JSON: st.SearchStrategy[object] = st.sampled_from(
     [None, {}, [], 7, "x", {"role": "admin"}, {"role": " ", "department": "R&D"}, {"role": 5, "a": [1]}]
     + [{"company_id": name} for name in (str(COMPANIES[1]), str(COMPANIES[2]).upper(), COMPANIES[0].hex, "", None)]
 )
-HOMES: list[object] = [None, *({"company_id": str(company_id)} for company_id in COMPANIES[:2])]
-TEAM_NAMES = st.sampled_from([" Team ", "", "Crew"])
-TEAMS = st.fixed_dictionaries(
-    {
-        "id": st.sampled_from(COMPANIES).map(str),
-        "display_name": TEAM_NAMES,
-        "profile_image_url": st.sampled_from(["https://example.com/t.png", None]),
-    }
+HOMES: st.SearchStrategy[object] = st.sampled_from(
+    [None, *({"company_id": str(company_id)} for company_id in COMPANIES[:2])]
 )
-MILLIS = st.integers(0, 5).map(lambda n: int(NOON.timestamp() * 1000) + n * 1001)
+A_TEAM: dict[str, st.SearchStrategy[object]] = {
+    "display_name": st.sampled_from([" Team ", "", "Crew"]),
+    "profile_image_url": st.sampled_from(["https://example.com/t.png", None]),
+}
+MILLIS = st.integers(0, 5).map(lambda n: int(NIGHT.timestamp() * 1000) + n * 1001)
+
+
+class Late(NamedTuple):
+    """Arrivals that are stored in one transaction, which ends *delay* arrivals later."""
+
+    first: int
+    size: int
+    delay: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +58,20 @@ class History:
     arrivals: list[int]
     batch_sizes: list[int]
     projection: ShapingSettings
+    # Of the worker's session: one batch after the other has the next of them.
+    zones: list[str]
+    late: Late | None
 
 
-def optional(strategy: st.SearchStrategy[object], *keys: str) -> st.SearchStrategy[dict[str, object]]:
+def optional(strategy: st.SearchStrategy[object], *keys: str) -> Strategy:
     return st.fixed_dictionaries({}, optional=dict.fromkeys(keys, strategy))
 
 
-SNAPSHOTS = st.builds(
-    lambda *parts: {key: value for part in parts for key, value in part.items()},
+def joined(*parts: Strategy) -> Strategy:
+    return st.tuples(*parts).map(lambda drawn: {key: value for part in drawn for key, value in part.items()})
+
+
+A_USER = joined(
     st.fixed_dictionaries(
         {
             "display_name": NAMES,
@@ -59,135 +80,143 @@ SNAPSHOTS = st.builds(
             "profile_image_url": st.sampled_from(["https://example.com/a.png", None]),
             "signed_up_at_millis": MILLIS,
             "client_metadata": JSON,
-            "server_metadata": JSON,
+            "server_metadata": HOMES | JSON,
         }
     ),
     optional(st.booleans(), "is_anonymous", "is_restricted"),
     optional(MILLIS, "last_active_at_millis"),
-    optional(st.none() | TEAMS, "selected_team"),
+    optional(st.none() | st.fixed_dictionaries({"id": st.sampled_from(COMPANIES).map(str)} | A_TEAM), "selected_team"),
 )
-
-
 # What is no snapshot may carry fields of one: none of them is a fact, and in a deletion none of them is even checked.
 PARTIAL = optional(st.sampled_from(["Partial", None]), "display_name", "profile_image_url")
 UNCHECKED = optional(
     st.sampled_from([None, "junk", 300_000_000_000_000]), "primary_email", "last_active_at_millis", "is_anonymous"
 )
+AN_EDIT: Strategy = st.fixed_dictionaries(
+    {},
+    optional={
+        "role_type": st.sampled_from([None, "admin", " Owner "]),
+        "department": st.sampled_from([None, "R&D", "\u200b"]),
+        "company_id": st.sampled_from([None, *map(str, COMPANIES[:2]), str(COMPANIES[1]).upper()]),
+    },
+)
+A_PERMISSION: Strategy = st.fixed_dictionaries({"id": st.sampled_from(["$read", "a:b"])})
+NOTHING: Strategy = st.just({})
+# What `data` holds beside the ids of user and team.
+DATA: Mapping[str, Strategy] = {
+    "user.created": A_USER,
+    "user.updated": A_USER,
+    "user.deleted": UNCHECKED,
+    **{
+        f"user.signed_{verb}": joined(PARTIAL | A_USER, optional(MILLIS, f"signed_{verb}_at_millis"))
+        for verb in ("in", "out")
+    },
+    "profile.edited": AN_EDIT,
+    "team.created": st.fixed_dictionaries(A_TEAM),
+    "team.updated": st.fixed_dictionaries(A_TEAM),
+    "team.deleted": NOTHING,
+    "company.declared": NOTHING,
+    "team_membership.created": NOTHING,
+    "team_membership.deleted": NOTHING,
+    "team_permission.created": A_PERMISSION,
+    "team_permission.deleted": A_PERMISSION,
+}
+# A deletion that reconcile finds may be lifted again; nothing stores one.
+UNSENT = {("user.deleted", "reconcile"), ("team.deleted", "reconcile")}
+SOURCES: Mapping[str, Sequence[str]] = {
+    event_type: [
+        source
+        for source in ("stack", "app", "backfill", "reconcile", "operator")
+        if source in EVENT_TYPES[event_type].sources and (event_type, source) not in UNSENT
+    ]
+    for event_type in DATA
+}
+# Compared by their bytes, Z comes before a. An application may choose an id that Stack uses too.
+IDS = st.sampled_from([f"msg_{letter}{n}" for n in range(4) for letter in "aZ"])
+RUNS = st.sampled_from([UUID(int=0), UUID(int=2**128 - 1)])
 
 
-def delivered(draw: st.DrawFn, source: str, event_type: str, data: Mapping[str, object], **ids: UUID) -> Delivery:
+@st.composite
+def deliveries(
+    draw: st.DrawFn,
+    event_types: Sequence[str],
+    users: Sequence[UUID],
+    companies: Sequence[UUID],
+    moments: Sequence[datetime],
+) -> Delivery:
+    event_type = draw(st.sampled_from(event_types))
+    source = draw(st.sampled_from(SOURCES[event_type]))
+    data = draw(DATA[event_type])
+    user_key, team_key = EVENT_TYPES[event_type].user, EVENT_TYPES[event_type].team
+    user_id = draw(st.sampled_from(users)) if user_key else None
+    team_id = draw(st.sampled_from(companies)) if team_key else None
+    for key, subject in ((user_key, user_id), (team_key, team_id)):
+        if key:
+            data = {key: draw(st.sampled_from([str(subject), str(subject).upper()])), **data}
+    message_id = draw(IDS)
+    if source in {"backfill", "reconcile"} and draw(st.booleans()):
+        message_id = f"{draw(RUNS)}:{event_type.partition('.')[0]}:{user_id or team_id}"
     return Delivery(
         source=source,
-        message_id=draw(st.sampled_from("abcdAB")) + draw(st.sampled_from("0123456789")),
+        message_id=message_id,
         event_type=event_type,
-        user_id=ids.get("user_id"),
-        team_id=ids.get("team_id"),
-        occurred_at=NOON + timedelta(milliseconds=4 * draw(st.integers(0, 6))),
+        user_id=user_id,
+        team_id=team_id,
+        occurred_at=draw(st.sampled_from(moments)),
         verified_by=None,
         body=orjson.dumps({"type": event_type, "data": data}),
     )
 
 
-@st.composite
-def team_deliveries(draw: st.DrawFn) -> Delivery:
-    event_type = draw(st.sampled_from(["team.created", "team.updated", "team.deleted"]))
-    team = draw(TEAMS)
-    data: dict[str, object] = {"id": str(team["id"]).upper()}
-    if event_type != "team.deleted":
-        data = {**team}
-    source = draw(st.sampled_from(["stack", "backfill"]))
-    return delivered(draw, source, event_type, data, team_id=UUID(str(team["id"])))
+SIGN_INS = ["user.signed_in", "user.signed_out"]
+SNAPSHOTS = ["user.created", "user.updated", "user.updated", *SIGN_INS]
+MEMBERSHIPS = ["team_membership.created", "team_membership.deleted"]
+PERMISSIONS = ["team_permission.created", "team_permission.deleted"]
+TEAMS = ["team.created", "team.updated", "company.declared"]
+DELETIONS = ["user.deleted", "team.deleted"]
+EDITED = "profile.edited"
+
+
+class Scene(NamedTuple):
+    """What is told, of how many users and companies: where these are few, facts about the same thing meet."""
+
+    event_types: list[str]
+    users: int
+    companies: int
+
+
+SCENES = [
+    Scene([*DATA, *SNAPSHOTS], 3, 3),
+    Scene([*DATA, *SNAPSHOTS, *DELETIONS, EDITED], 1, 2),
+    Scene([*DELETIONS, *DELETIONS, *DELETIONS, *SIGN_INS, *MEMBERSHIPS, *PERMISSIONS, "user.updated", EDITED], 1, 1),
+    Scene([*DELETIONS, *DELETIONS, "user.updated", "team.updated"], 1, 1),
+    Scene([*MEMBERSHIPS, *MEMBERSHIPS, *PERMISSIONS, "user.updated"], 1, 1),
+    Scene([*TEAMS, *TEAMS, "team.deleted", "user.updated"], 1, 1),
+    Scene([*[EDITED] * 4, *DELETIONS, "user.updated", "team.updated"], 1, 1),
+]
 
 
 @st.composite
-def membership_deliveries(draw: st.DrawFn) -> Delivery:
-    kind = draw(st.sampled_from(["membership", "membership", "permission"]))
-    event_type = f"team_{kind}.{draw(st.sampled_from(['created', 'created', 'deleted']))}"
-    team_id, user_id = draw(st.sampled_from(COMPANIES)), draw(st.sampled_from(USERS))
-    data: dict[str, object] = {"team_id": str(team_id).upper(), "user_id": str(user_id)}
-    if kind == "permission":
-        data["id"] = draw(st.sampled_from(["$read", "write", "a:b"]))
-    return delivered(draw, "stack", event_type, data, team_id=team_id, user_id=user_id)
-
-
-VALUES = {"role_type": ["admin", " Owner "], "department": ["R&D", "\u200b"]}
-EDITS = st.fixed_dictionaries(
-    {},
-    optional={
-        **{field: st.sampled_from([None, *texts]) for field, texts in VALUES.items()},
-        "company_id": st.sampled_from([None, *map(str, COMPANIES), str(COMPANIES[1]).upper()]),
-    },
-)
-
-
-@st.composite
-def edit_deliveries(draw: st.DrawFn, users: Sequence[UUID] = USERS) -> Delivery:
-    user_id = draw(st.sampled_from(users))
-    return delivered(draw, "app", "profile.edited", draw(EDITS) | {"id": str(user_id)}, user_id=user_id)
-
-
-@st.composite
-def user_deliveries(draw: st.DrawFn) -> Delivery:
-    user_id = draw(st.sampled_from(USERS))
-    source, event_type = draw(
-        st.sampled_from(
-            [
-                ("stack", "user.created"),
-                ("stack", "user.updated"),
-                ("stack", "user.updated"),
-                ("backfill", "user.updated"),
-                ("stack", "user.deleted"),
-                ("app", "user.signed_in"),
-                ("app", "user.signed_out"),
-                ("stack", "user.signed_in"),
-            ]
-        )
-    )
-    data: dict[str, object] = {"id": str(user_id).upper() if draw(st.booleans()) else str(user_id)}
-    if event_type in {"user.created", "user.updated"} or (event_type != "user.deleted" and draw(st.booleans())):
-        data |= draw(SNAPSHOTS)
-    else:
-        data |= draw(UNCHECKED if event_type == "user.deleted" else PARTIAL)
-    if event_type in {"user.signed_in", "user.signed_out"}:
-        data |= draw(optional(MILLIS, f"{event_type.removeprefix('user.')}_at_millis"))
-    return delivered(draw, source, event_type, data, user_id=user_id)
-
-
-# One user and two teams, of which little else is told: here facts about the same thing meet.
-@st.composite
-def crowded_deliveries(draw: st.DrawFn) -> Delivery:
-    user_id, team_id = USERS[0], draw(st.sampled_from(COMPANIES[:2]))
-    ids = {"user_id": str(user_id), "team_id": str(team_id)}
-    kind = draw(
-        st.sampled_from(["user", "user", "user", "membership", "membership", "permission", "team", "edit", "edit"])
-    )
-    verb = draw(st.sampled_from(["created", "deleted"]))
-    if kind == "edit":
-        return draw(edit_deliveries(USERS[:1]))
-    if kind == "user":
-        data = draw(SNAPSHOTS) | {"id": str(user_id), "server_metadata": draw(st.sampled_from(HOMES))}
-        return delivered(draw, "stack", "user.updated", data, user_id=user_id)
-    if kind == "team":
-        data = draw(TEAMS) | {"id": str(team_id)}
-        return delivered(draw, "stack", f"team.{verb}", data, team_id=team_id)
-    return delivered(draw, "stack", f"team_{kind}.{verb}", ids | {"id": "$read"}, user_id=user_id, team_id=team_id)
-
-
-DELIVERIES = user_deliveries() | user_deliveries() | team_deliveries() | membership_deliveries() | edit_deliveries()
+def sets_of_deliveries(draw: st.DrawFn) -> list[Delivery]:
+    scene = draw(st.sampled_from(SCENES))
+    companies = COMPANIES[: scene.companies] if scene.companies > 1 else [draw(st.sampled_from(COMPANIES[:2]))]
+    moments = draw(st.sampled_from([MOMENTS, MOMENTS[:2], MOMENTS[2:5:2]]))
+    told = deliveries(scene.event_types, USERS[: scene.users], companies, moments)
+    drawn = draw(st.lists(told, min_size=draw(st.sampled_from([1, *range(4, 9)])), max_size=DELIVERIES_MAX))
+    # Not by unique_by, which gives up most of the long lists.
+    return list({(delivery.source, delivery.message_id): delivery for delivery in drawn}.values())
 
 
 @st.composite
 def histories(draw: st.DrawFn) -> History:
-    drawn = draw(st.sampled_from([DELIVERIES, crowded_deliveries()]))
-    known = draw(st.lists(drawn, min_size=1, max_size=14, unique_by=lambda d: (d.source, d.message_id)))
+    projection = ShapingSettings(
+        default_company_id=draw(st.sampled_from([None, COMPANIES[0]])),
+        delete_policy=draw(st.sampled_from(["soft", "anonymise", "hard"])),
+    )
+    late = st.builds(Late, st.integers(0, DELIVERIES_MAX // 2), st.integers(1, 2), st.integers(1, 6))
+    batch_sizes = draw(st.lists(st.integers(1, 6), min_size=1, max_size=4))
+    zones = draw(st.lists(st.sampled_from(ZONES), min_size=1, max_size=2, unique=True))
+    known = draw(sets_of_deliveries())
     first = draw(st.permutations(range(len(known))))
     repeats = draw(st.lists(st.integers(0, len(known) - 1), max_size=4))
-    return History(
-        deliveries=known,
-        arrivals=[*first, *repeats],
-        batch_sizes=draw(st.lists(st.integers(1, 6), min_size=1, max_size=4)),
-        projection=ShapingSettings(
-            default_company_id=draw(st.sampled_from([None, COMPANIES[0]])),
-            delete_policy=draw(st.sampled_from(["soft", "anonymise", "hard"])),
-        ),
-    )
+    return History(known, [*first, *repeats], batch_sizes, projection, zones, draw(st.none() | late))

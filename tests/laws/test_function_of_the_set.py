@@ -1,14 +1,31 @@
 """The promise: the final state is a function of the set of deliveries."""
 
+from dataclasses import replace
+from datetime import UTC
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from consumer.postgres.connections import connect, worker_access
 from consumer.settings.settings import ShapingSettings
+from tests.laws.arrivals import arrive
 from tests.laws.histories import HISTORIES, History, histories
 from tests.support import model
-from tests.support.databases import empty, record, rows
-from tests.support.outbox import apply_next, put, rehome_next, replay_everything
+from tests.support.databases import empty, rows
+from tests.support.model_facts import Row
+from tests.support.outbox import replay_everything
+
+# The fields of a profile that the audit tells, by name.
+IMAGED = (
+    "avatar_url",
+    "company_id",
+    "deleted_at",
+    "department",
+    "email",
+    "email_verified",
+    "full_name",
+    "is_restricted",
+    "role_type",
+)
 
 # A history takes a tenth of a second on an idle machine.
 pytestmark = pytest.mark.seconds_max(300 + 2 * HISTORIES)
@@ -44,34 +61,36 @@ async def test_replaying_what_was_applied_writes_nothing(database_url: str, hist
 async def test_the_audit_is_a_chain_of_images_that_ends_in_the_profile(database_url: str, history: History) -> None:
     empty(database_url)
     soft = ShapingSettings(default_company_id=history.projection.default_company_id)
-    await arrive(database_url, History(history.deliveries, history.arrivals, history.batch_sizes, soft))
+    await arrive(database_url, replace(history, projection=soft))
 
-    for profile in rows(database_url, "SELECT user_id, identity.image(p) AS image FROM identity.profiles AS p"):
+    for profile in rows(database_url, "SELECT * FROM identity.profiles"):
         chain = rows(
             database_url,
             "SELECT previous_values AS before, new_values AS after, changed_fields, company_id::text "
             "FROM identity.profile_audit "
             f"WHERE user_id = '{profile['user_id']}' AND operation NOT LIKE 'signed%' ORDER BY id",
         )
-        assert [None, *(row["after"] for row in chain)] == [*(row["before"] for row in chain), profile["image"]]
-        assert all(row["changed_fields"] for row in chain)
+        assert [None, *(row["after"] for row in chain)] == [*(row["before"] for row in chain), image(profile)]
         for row in chain:
-            named = {image["company_id"] for image in (row["before"], row["after"]) if image}
+            assert row["changed_fields"] == changed(row["before"], row["after"])
+            named = {shown["company_id"] for shown in (row["before"], row["after"]) if shown}
             assert named - {None} == {row["company_id"]} - {None}, "an image names another company"
 
 
-async def arrive(database_url: str, history: History) -> None:
-    """Deliver one by one, and apply a batch of the next size or re-home a page now and then."""
-    await record(database_url, history.projection)
-    async with await connect(database_url, worker_access("consumer")) as conn:
-        for n, index in enumerate(history.arrivals):
-            await put(conn, [history.deliveries[index]])
-            if n % 3 == 2:
-                await apply_next(conn, history.batch_sizes[n % len(history.batch_sizes)])
-            if n % 4 == 3:
-                await rehome_next(conn, history.batch_sizes[0])
-        while await apply_next(conn, history.batch_sizes[-1]) or await rehome_next(conn, history.batch_sizes[-1]):
-            pass
+def image(profile: Row) -> Row:
+    """Return what the audit must show of a profile, told by its columns alone."""
+    shown = {field: profile[field] for field in IMAGED}
+    shown["company_id"] = profile["company_id"] and str(profile["company_id"])
+    if at := profile["deleted_at"]:
+        fraction = f"{at:.%f}".rstrip("0").rstrip(".")
+        shown["deleted_at"] = f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%S}{fraction}+00:00"
+    return shown
+
+
+def changed(before: Row | None, after: Row) -> list[str]:
+    """Return the fields that differ, in the order of their names."""
+    assert after.keys() == set(IMAGED)
+    return [field for field in IMAGED if after[field] != (before[field] if before else None)]
 
 
 def written(database_url: str) -> list[object]:

@@ -74,8 +74,7 @@ def plain_owner(database_url: str, name: str = "owner") -> Iterator[str]:
 def empty(database_url: str) -> None:
     """Delete every row, the recorded settings too; DELETE, for TRUNCATE costs a file per table."""
     with psycopg.connect(database_url) as conn:
-        for table in TABLES:
-            conn.execute(f"DELETE FROM {table}")
+        conn.execute("".join(f"DELETE FROM {table};" for table in TABLES))
 
 
 def record_settings(database_url: str, settings: ShapingSettings | None = None) -> None:

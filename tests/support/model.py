@@ -9,10 +9,12 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+import psycopg
+from psycopg.rows import dict_row
+
 from consumer.outbox.storage import Delivery
 from consumer.settings.settings import ShapingSettings
 from tests.support import model_teams as teams
-from tests.support.databases import rows
 from tests.support.model_facts import Row, data, edited, identifier, instant, is_snapshot, text, version
 
 
@@ -162,22 +164,27 @@ def state(database_url: str) -> State:
         "created_at",
         "updated_at",
     }
-    sign_in = (
-        "SELECT user_id::text, operation, source, message_id FROM identity.profile_audit WHERE operation LIKE 'signed%'"
-    )
     visited = "SELECT c.id::text FROM identity.companies AS c WHERE c.guest_key = ANY(guest_keys) ORDER BY 1"
     columns = f"*, ARRAY({visited}) AS guest_of"
+    # One session for all: a new one has to learn the catalogue first.
+    with psycopg.connect(database_url, row_factory=dict_row) as conn:
+        mirror, profiles, companies, members, sign_ins = (
+            conn.execute(statement).fetchall()
+            for statement in (
+                f"SELECT {columns} FROM identity.stack_user_profiles",
+                f"SELECT {columns} FROM identity.profiles",
+                "SELECT * FROM identity.companies",
+                "SELECT * FROM identity.company_members",
+                "SELECT user_id, operation, source, message_id FROM identity.profile_audit "
+                "WHERE operation LIKE 'signed%'",
+            )
+        )
     return State(
-        mirror=_by_key(
-            rows(database_url, f"SELECT {columns} FROM identity.stack_user_profiles"), "stack_user_id", outside
-        ),
-        profiles=_by_key(rows(database_url, f"SELECT {columns} FROM identity.profiles"), "user_id", outside),
-        companies=_by_key(rows(database_url, "SELECT * FROM identity.companies"), "id", outside),
-        members={
-            (str(row["company_id"]), str(row["user_id"])): _plain(row, set())
-            for row in rows(database_url, "SELECT * FROM identity.company_members")
-        },
-        sign_ins={tuple(map(str, row.values())) for row in rows(database_url, sign_in)},
+        mirror=_by_key(mirror, "stack_user_id", outside),
+        profiles=_by_key(profiles, "user_id", outside),
+        companies=_by_key(companies, "id", outside),
+        members={(str(row["company_id"]), str(row["user_id"])): _plain(row, set()) for row in members},
+        sign_ins={tuple(map(str, row.values())) for row in sign_ins},
     )
 
 

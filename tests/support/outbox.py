@@ -24,6 +24,8 @@ from consumer.worker import rehome
 from consumer.worker.batch import BatchRunner, drain
 from tests.support.databases import rows
 
+# Far more batches and pages than any test's deliveries make.
+TURNS_MAX = 500
 EVERYTHING = Selection(states=("done", "dead"))
 
 
@@ -64,6 +66,17 @@ async def rehome_next(conn: Connection, page_size: int = rehome.PAGE_SIZE) -> bo
         return await rehome.run_page(conn, lambda _: timedelta(0), page_size) is not None
 
 
+async def settle(conn: Connection, batch_size: int) -> list[int]:
+    """Apply batches and re-home pages until nothing is due; return the number of deliveries of each batch."""
+    counts: list[int] = []
+    for _ in range(TURNS_MAX):
+        if count := len(await apply_next(conn, batch_size)):
+            counts.append(count)
+        elif not await rehome_next(conn, batch_size):
+            return counts
+    raise AssertionError(f"something is still due after {TURNS_MAX} batches and pages")
+
+
 async def replayed(database_url: str, selection: Selection = EVERYTHING) -> Replayed:
     """Put deliveries back to pending as `consumer replay` does, and return how many were."""
     access = operator_access("consumer")
@@ -78,8 +91,7 @@ async def replay_everything(database_url: str, *, batch_size: int) -> None:
         async with conn.transaction():
             await conn.execute("DELETE FROM consumer.outcomes")
             await conn.execute("INSERT INTO consumer.pending (seq) SELECT seq FROM consumer.outbox")
-        while await apply_next(conn, batch_size) or await rehome_next(conn):
-            pass
+        await settle(conn, batch_size)
 
 
 def set_aside(database_url: str, deliveries: Sequence[Delivery], state: str = "dead", code: str = "23514") -> None:

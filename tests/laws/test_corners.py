@@ -1,0 +1,51 @@
+"""What the laws are tried on: each corner is drawn often enough, from the same histories every time."""
+
+from collections import Counter
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, seed, settings
+
+from consumer.events.registry import EVENT_TYPES, Fact
+from tests.laws.arrivals import batches
+from tests.laws.corners import CORNERS
+from tests.laws.histories import SOURCES, UNSENT, History, histories
+
+DRAWN, SEED = 600, 1
+
+
+@pytest.fixture(scope="module")
+def reached() -> Counter[str]:
+    """How many of the drawn histories reach each corner."""
+    found: Counter[str] = Counter()
+
+    @seed(SEED)
+    @settings(
+        max_examples=DRAWN,
+        database=None,
+        deadline=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(history=histories())
+    def draw(history: History) -> None:
+        applied = batches(history)
+        found.update(name for name, corner in CORNERS.items() if corner.is_reached(history, applied))
+
+    draw()
+    return found
+
+
+@pytest.mark.parametrize("name", CORNERS)
+def test_a_corner_is_reached(reached: Counter[str], name: str) -> None:
+    assert reached[name] >= CORNERS[name].share * DRAWN
+
+
+def test_every_type_that_tells_a_fact_is_drawn_from_each_of_its_sources() -> None:
+    telling = {
+        (event_type, source)
+        for event_type, known in EVENT_TYPES.items()
+        if known.fact not in {Fact.NOTHING, Fact.OWN}
+        for source in known.sources
+    }
+
+    assert {(event_type, source) for event_type, sources in SOURCES.items() for source in sources} == telling - UNSENT
