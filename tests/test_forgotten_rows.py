@@ -1,14 +1,12 @@
 """What each delete policy leaves, column by column, of users that an application holds and of free ones."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
-import psycopg
 import pytest
 
 from consumer.outbox.storage import Delivery
 from consumer.settings.settings import DeletePolicy, ShapingSettings
+from tests.support.application import referred_to
 from tests.support.batches import (
     FIRST,
     OTHER,
@@ -30,6 +28,7 @@ from tests.support.batches import (
     user,
 )
 from tests.support.databases import record
+from tests.support.effects import under
 
 SERVER = {"role": "admin", "department": "Sales", "company_id": str(FIRST)}
 FULL: dict[str, Any] = {
@@ -49,22 +48,6 @@ DERIVED = "is_anonymous, is_restricted, source_role, source_department"
 ALWAYS = "company_id, has_profile, deleted_at, occurred_at"
 MIRROR = "identity.stack_user_profiles"
 OF_USER = f"stack_user_id = '{USER}'"
-
-
-async def under(url: str, policy: DeletePolicy) -> None:
-    await record(url, ShapingSettings(delete_policy=policy))
-
-
-@contextmanager
-def referred_to(url: str) -> Iterator[None]:
-    """Let an application's table refer to the profile of USER."""
-    with psycopg.connect(url, autocommit=True) as conn:
-        conn.execute("CREATE TABLE public.notes (user_id uuid REFERENCES identity.profiles)")
-        conn.execute("INSERT INTO public.notes VALUES (%s)", [USER])
-        try:
-            yield
-        finally:
-            conn.execute("DROP TABLE public.notes")
 
 
 def life(end: float | None = 5, second: float = 2) -> list[Delivery]:
@@ -99,7 +82,7 @@ async def test_a_mirror_row_keeps_what_the_policy_leaves(
     await in_batches(emptied, [crew("created", 0), user(1, OTHER, **FULL)])
     if is_held:
         await in_batches(emptied, told[:1])
-        with referred_to(emptied):
+        with referred_to(emptied, USER, ""):
             await _arrive(emptied, order, told, end)
     else:
         await _arrive(emptied, order, told, end)
@@ -140,7 +123,7 @@ FIELDS = "full_name, email, email_verified, avatar_url, company_id, role_type, d
 async def test_a_forgotten_profile_keeps_role_department_and_dates(emptied: str, is_held: bool) -> None:
     await under(emptied, "hard" if is_held else "anonymise")
     await in_batches(emptied, life(end=None), [edit(3, role_type="owner", company_id=str(SECOND))])
-    with referred_to(emptied):
+    with referred_to(emptied, USER, ""):
         await in_batches(emptied, [gone(5)])
     # Nothing holds the profile any more; yet it stays, because its user is marked.
     made_at = one(emptied, "identity.profiles", "created_at")
@@ -165,7 +148,7 @@ async def test_a_forgotten_profile_keeps_role_department_and_dates(emptied: str,
 async def test_a_membership_of_a_held_user_is_kept_up(emptied: str) -> None:
     await under(emptied, "hard")
     await in_batches(emptied, [user(1, **FULL), member("created", 1)])
-    with referred_to(emptied):
+    with referred_to(emptied, USER, ""):
         await in_batches(emptied, [gone(5)])
 
     await in_batches(emptied, [may("created", 6, "r"), member("deleted", 3)])

@@ -1,6 +1,7 @@
 """users/mirror: each column of the mirror by the newest snapshot, each time by its maximum, the oldest deletion."""
 
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -32,32 +33,27 @@ CONTENT = (
     "is_anonymous, is_restricted, signed_up_at, source_role, source_department, source_company_id, occurred_at, "
     "message_id"
 )
-OLD_DATA: dict[str, Any] = {
-    "display_name": "Old",
-    "primary_email": "old@example.com",
-    "primary_email_verified": True,
-    "profile_image_url": "https://example.com/old.png",
-    "signed_up_at_millis": millis(-10),
-    "client_metadata": {"c": 1},
-    "client_read_only_metadata": {"r": 1},
-    "server_metadata": {"role": "old", "department": "Old", "company_id": str(FIRST)},
-    "is_anonymous": True,
-    "is_restricted": True,
-    "last_active_at_millis": millis(9),
-}
-NEW_DATA: dict[str, Any] = {
-    "display_name": "New",
-    "primary_email": "new@example.com",
-    "primary_email_verified": False,
-    "profile_image_url": "https://example.com/new.png",
-    "signed_up_at_millis": millis(-20),
-    "client_metadata": {"c": 2},
-    "client_read_only_metadata": {"r": 2},
-    "server_metadata": {"role": "new", "department": "New", "company_id": str(SECOND)},
-    "is_anonymous": False,
-    "is_restricted": False,
-    "last_active_at_millis": millis(5),
-}
+
+
+def user_data(word: str, number: int, company_id: UUID, *, is_so: bool, active_at: float) -> dict[str, Any]:
+    """Return every field of a snapshot; all differ between two words, numbers, companies and flags."""
+    return {
+        "display_name": word.title(),
+        "primary_email": f"{word}@example.com",
+        "primary_email_verified": is_so,
+        "profile_image_url": f"https://example.com/{word}.png",
+        "signed_up_at_millis": millis(-10 * number),
+        "client_metadata": {"c": number},
+        "client_read_only_metadata": {"r": number},
+        "server_metadata": {"role": word, "department": word.title(), "company_id": str(company_id)},
+        "is_anonymous": is_so,
+        "is_restricted": is_so,
+        "last_active_at_millis": millis(active_at),
+    }
+
+
+OLD_DATA = user_data("old", 1, FIRST, is_so=True, active_at=9)
+NEW_DATA = user_data("new", 2, SECOND, is_so=False, active_at=5)
 
 
 def content(data: dict[str, Any], second: float, message_id: str) -> tuple[Any, ...]:

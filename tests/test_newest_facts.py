@@ -11,6 +11,11 @@ from tests.support.batches import (
     FIRST,
     SECOND,
     USER,
+    A,
+    Batches,
+    Outcomes,
+    S,
+    U,
     crew,
     edit,
     every,
@@ -27,10 +32,7 @@ from tests.support.databases import change
 from tests.support.factories import team
 from tests.support.outbox import apply_next
 
-Batches = list[list[Delivery]]
-Outcomes = list[list[str]]
 ROLE, UNIT = "role_type", "department"
-A, U, S = "applied", "unchanged", "stale"
 CAPITAL = UUID("abcdefab-cdef-abcd-efab-cdefabcdefab")
 
 

@@ -13,6 +13,11 @@ from tests.support.batches import (
     FIRST,
     SECOND,
     USER,
+    A,
+    Batches,
+    Outcomes,
+    S,
+    U,
     at,
     crew,
     edit,
@@ -29,9 +34,6 @@ from tests.support.batches import (
 from tests.support.databases import rows
 from tests.support.factories import team
 
-Batches = list[list[Delivery]]
-Outcomes = list[list[str]]
-A, U, S = "applied", "unchanged", "stale"
 UNNAMED = "Unnamed team"
 
 

@@ -2,6 +2,7 @@
 
 from tests.planted.bug import Bug
 
+IDENTITY = "sql/migrations/0002.identity.sql"
 MIRROR = "sql/queries/users/mirror.sql"
 TENANT_TESTS = "tests/test_tenants.py"
 LAW = "tests/laws/test_function_of_the_set.py::test_any_order_repeats_and_batches_end_in_the_state_of_the_model"
@@ -12,6 +13,13 @@ DOMAIN = (
         MIRROR,
         "deleted_at = least(excluded.deleted_at, known.deleted_at)",
         "deleted_at = excluded.deleted_at",
+        LAW,
+    ),
+    Bug(
+        "an older deletion is lost when it comes in a later batch",
+        IDENTITY,
+        "OR least(offered.deleted_at, known.deleted_at) IS DISTINCT FROM known.deleted_at",
+        "OR (known.deleted_at IS NULL AND offered.deleted_at IS NOT NULL)",
         LAW,
     ),
     Bug(
@@ -29,8 +37,29 @@ DOMAIN = (
         LAW,
     ),
     Bug(
+        "what reconcile finds ranks as the application's",
+        IDENTITY,
+        "(source <> 'app')::integer::text",
+        "(source IN ('stack', 'backfill'))::integer::text",
+        LAW,
+    ),
+    Bug(
+        "a version is written in the session's time zone",
+        IDENTITY,
+        "to_char(occurred_at AT TIME ZONE 'UTC',",
+        "to_char(occurred_at,",
+        LAW,
+    ),
+    Bug(
+        "an image shows the name in the place of the e-mail",
+        IDENTITY,
+        "    'email', profile.email,\n",
+        "    'email', profile.full_name,\n",
+        "tests/laws/test_function_of_the_set.py::test_the_audit_is_a_chain_of_images_that_ends_in_the_profile",
+    ),
+    Bug(
         "the application outranks Stack",
-        "sql/migrations/0002.identity.sql",
+        IDENTITY,
         "(source <> 'app')::integer::text",
         "(source = 'app')::integer::text",
         LAW,

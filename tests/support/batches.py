@@ -21,6 +21,10 @@ USER, OTHER = UUID(int=1), UUID(int=2)
 DEFAULT, FIRST, SECOND, THIRD = (UUID(int=0x1000 + n) for n in (10, 20, 30, 40))
 _numbers = count(1)
 Row = dict[str, Any]
+# Of a table of cases: the batches, and the outcomes of their deliveries.
+Batches = list[list[Delivery]]
+Outcomes = list[list[str]]
+A, U, S = "applied", "unchanged", "stale"
 # The fields of a new profile that are not null, by name.
 ALL_FIELDS = ["department", "email", "email_verified", "full_name", "role_type"]
 
