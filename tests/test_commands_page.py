@@ -28,6 +28,18 @@ def test_no_help_text_is_cut_or_wider_than_a_terminal(command: str) -> None:
     assert [line for line in lines if len(line) > 80 or line.endswith("...")] == []
 
 
+@pytest.mark.parametrize("width", [40, 60, 80])
+def test_a_narrow_window_shows_the_whole_sentence_on_each_command(width: int) -> None:
+    for group in ("consumer", "consumer dead"):
+        found = next(each for each in commands(consumer) if each.command_path == group)
+        shown = click.Context(found.command, terminal_width=width).get_help()
+
+        listed = " ".join(shown.partition("Commands:")[2].split())
+        whole = " ".join(HELP[group].partition("Commands:")[2].split())
+        assert listed == whole
+        assert "..." not in listed
+
+
 @pytest.mark.parametrize(
     ("command", "example"),
     [(command, example) for command, text in HELP.items() for example in examples(text)],

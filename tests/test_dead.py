@@ -1,17 +1,9 @@
 """Dead letters by the command line: grouped, shown, tried again, given up."""
 
-import re
 from base64 import b64decode
-from collections.abc import Callable
-from datetime import UTC, datetime
-from io import StringIO
 
 import pytest
-from rich.console import Console
 
-from consumer.cli.failures import show_each, show_errors
-from consumer.cli.output import table
-from consumer.outbox.deliveries import ErrorGroup, Failed
 from tests.support.cli import arrive, call, facts
 from tests.support.dead import BROKEN, dead_at_the_door
 from tests.support.factories import user_updated
@@ -85,47 +77,6 @@ def test_neither_an_id_nor_a_path_is_cut(emptied: str, arguments: list[str]) -> 
 
     assert f" {long.message_id} " in printed
     assert path in printed
-
-
-@pytest.mark.parametrize(("width", "blocks"), [(119, 1), (120, 0)])
-@pytest.mark.parametrize("command", [["dead", "list"], ["dead", "list", "--each"], ["status"]])
-def test_a_narrow_terminal_gets_a_block_for_each_row(
-    three_dead: str, monkeypatch: pytest.MonkeyPatch, command: list[str], width: int, blocks: int
-) -> None:
-    monkeypatch.setattr("consumer.cli.output.PIPE_COLUMNS", width)
-
-    printed = call(three_dead, *command, "--error", "bad_shape") if command[0] == "dead" else call(three_dead, "status")
-
-    heads = re.findall(
-        r"^(?:1 × |broken  )bad_shape user.updated, .*\n    \$.data.id: Required.*$", printed.stdout, re.MULTILINE
-    )
-    assert len(heads) == blocks
-    assert "broken" in printed.stdout
-
-
-@pytest.mark.parametrize("show", [show_errors, show_each])
-def test_an_id_of_svix_can_be_pasted_from_a_terminal(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, show: Callable[[list[object]], None]
-) -> None:
-    monkeypatch.setattr("consumer.cli.output.PIPE_COLUMNS", 100)
-    message_id, now = "msg_2xkA8bJcV1nQe7sTgYh4Zr9dPqL", datetime.now(UTC)
-    group = ErrorGroup("dead", "23505", "user.updated", 1, now, now, "UniqueViolation identity profiles", message_id)
-    one = Failed(message_id, "dead", "23505", "user.updated", None, 1, now, "UniqueViolation identity profiles")
-
-    show([group if show is show_errors else one])
-
-    assert message_id in re.split(r"[\s,]+", capsys.readouterr().out)
-
-
-def test_a_narrow_terminal_folds_what_does_not_fit() -> None:
-    made = table("message id", "reason")
-    made.add_row("m" * 100, "$.data.id")
-    printed = StringIO()
-
-    Console(file=printed, width=40).print(made)
-
-    assert printed.getvalue().count("m") == 100 + "message id".count("m")
-    assert "…" not in printed.getvalue()
 
 
 @pytest.mark.parametrize("each", [[], ["--each"]])

@@ -14,7 +14,7 @@ from consumer.adopt.plan import AdoptPlan, make
 from consumer.cli.cells import printable
 from consumer.cli.context import examples, pass_settings
 from consumer.cli.database import as_operator, database, url
-from consumer.cli.output import console, emit, json_option, table
+from consumer.cli.output import console, emit, json_option, show_rows
 from consumer.errors import ConsumerError
 from consumer.postgres import session
 from consumer.postgres.connections import connect, operator_access, worker_access
@@ -94,10 +94,11 @@ def _show(plan: AdoptPlan, target: TextIO | None, *, is_json: bool) -> None:
         emit(plan)
         return
     out = console()
-    steps = table("table", "column", "value", "written", title=f"{plan.table} is kept in step by {plan.key}")
-    for step in plan.steps:
-        steps.add_row(step.table, step.column, " ".join(step.value.split()), step.when)
-    out.print(steps)
+    steps = [
+        {"table": step.table, "column": step.column, "value": " ".join(step.value.split()), "written": step.when}
+        for step in plan.steps
+    ]
+    show_rows(steps, title=f"{plan.table} is kept in step by {plan.key}")
     for title, lines in (
         ("To decide", plan.decide),
         ("Triggers that fire; one that runs as the worker needs grants for other tables it uses", plan.triggers),

@@ -1,6 +1,7 @@
 """What every command shares: its settings, its help, and one sentence for each refusal."""
 
 import logging
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import update_wrapper
@@ -45,6 +46,16 @@ class Misconfigured(click.ClickException):
     def format_message(self) -> str:
         """Put click's prefix before each line."""
         return self.message.replace("\n", "\nError: ")
+
+
+class Group(click.Group):
+    """A group whose help wraps the sentence on each command: in a narrow window click cuts it and prints dots."""
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write each command and its whole sentence."""
+        commands = ((name, self.get_command(ctx, name)) for name in self.list_commands(ctx))
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, found.get_short_help_str(sys.maxsize)) for name, found in commands if found])
 
 
 @contextmanager

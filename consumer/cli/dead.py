@@ -10,11 +10,11 @@ from typing import TypedDict, TypeVar, Unpack
 
 import click
 
-from consumer.cli.cells import cell, printable
-from consumer.cli.context import examples, pass_settings
+from consumer.cli.cells import printable
+from consumer.cli.context import Group, examples, pass_settings
 from consumer.cli.database import as_operator, read
 from consumer.cli.failures import show_each, show_errors
-from consumer.cli.output import console, emit, json_option, present, table
+from consumer.cli.output import console, emit, json_option, present, show_facts
 from consumer.cli.replay import (
     all_option,
     amount,
@@ -70,7 +70,7 @@ def _reason(_: click.Context, __: click.Parameter, text: str) -> str:
     return text
 
 
-@click.group(name="dead", epilog=examples("dead list", "dead retry --all"))
+@click.group(name="dead", cls=Group, epilog=examples("dead list", "dead retry --all"))
 def command() -> None:
     """List, show, retry or discard dead deliveries."""
 
@@ -124,10 +124,8 @@ def show(settings: Settings, *, message_id: str, with_body: bool, is_json: bool)
         emit({"deliveries": documents})
         return
     for document in documents:
-        made = table("column", "value")
-        for name, value in document.items():
-            made.add_row(name, cell(value))
-        console().print(made)
+        show_facts(document)
+        console().print()
 
 
 @command.command(name="retry", epilog=examples("dead retry --error 23505", "dead retry --all"))

@@ -17,6 +17,7 @@ from typing import IO
 import click
 from rich.console import Console
 from rich.markup import escape
+from rich.text import Text
 
 import consumer
 from consumer import logs
@@ -24,7 +25,7 @@ from consumer.cli.addresses import free_port, webhook_url
 from consumer.cli.announcement import until_listening
 from consumer.cli.context import examples
 from consumer.cli.migrate import migrate
-from consumer.cli.output import console, json_option, present, table
+from consumer.cli.output import console, json_option, present, show_rows
 from consumer.cli.secret import new
 from consumer.embedded import server as embedded
 from consumer.errors import ConsumerError
@@ -183,21 +184,30 @@ def _programs(settings: Settings, log: IO[bytes]) -> list[Program]:
 
 def _show(report: DemoReport) -> None:
     out = console()
-    sent = table("sent", "requests", numbers=frozenset({"requests"}))
-    for kind in REQUEST_KINDS:
-        sent.add_row(kind, f"{report.sent[kind]:,}")
-    for status, n in sorted(report.answers.items()):
-        sent.add_row(f"[dim]answered[/] {status}", f"{n:,}", style="bold")
-    outcomes = table("state", "outcome", "deliveries", numbers=frozenset({"deliveries"}))
-    for count in report.deliveries:
-        colour = "red" if count.state == "dead" else "green"
-        outcomes.add_row(f"[{colour}]{count.state}[/]", count.outcome, f"{count.deliveries:,}")
-    people = table("name", "e-mail", "role", "department", "last sign-in", "")
-    for profile in report.sample.values():
-        signed_in = f"{profile.last_sign_in_at:%Y-%m-%d %H:%M:%S}" if profile.last_sign_in_at else "never"
-        standing = "[red]deleted[/]" if profile.is_deleted else ""
-        people.add_row(profile.full_name, profile.email, profile.role_type, profile.department, signed_in, standing)
-    out.print(sent, outcomes, people)
+    sent = [{"sent": kind, "requests": f"{report.sent[kind]:,}"} for kind in REQUEST_KINDS]
+    sent += [{"sent": f"answered {status}", "requests": f"{n:,}"} for status, n in sorted(report.answers.items())]
+    show_rows(sent, numbers={"requests"})
+    outcomes = [
+        {
+            "state": Text(count.state, "red" if count.state == "dead" else "green"),
+            "outcome": count.outcome,
+            "deliveries": f"{count.deliveries:,}",
+        }
+        for count in report.deliveries
+    ]
+    show_rows(outcomes, numbers={"deliveries"})
+    people = [
+        {
+            "name": profile.full_name,
+            "e-mail": profile.email,
+            "role": profile.role_type,
+            "department": profile.department,
+            "last sign-in": profile.last_sign_in_at or "never",
+            "deleted": Text("yes", "red") if profile.is_deleted else "no",
+        }
+        for profile in report.sample.values()
+    ]
+    show_rows(people)
     for difference in report.differences[:DIFFERENCES_SHOWN]:
         out.print(f"[red]wrong[/]  {escape(difference)}", soft_wrap=True)
     if not report.differences:

@@ -215,10 +215,12 @@ def _failing(name: str, findings: list[str], cure: str) -> list[Check]:
 
 
 def _show(checks: list[Check]) -> None:
-    width = max(len(check.name) for check in checks)
+    """Print a line for each check; where that is wider than the window, its finding and its cure on further lines."""
+    out, width = console(), max(len(check.name) for check in checks)
     for check in checks:
-        line = Text.assemble((f"{check.state:9}", STYLES[check.state]), f"{check.name:{width}}  ", cell(check.finding))
-        if check.cure:
-            line.append(f"  → {printable(check.cure)}")
-        # Never wrapped here: the terminal wraps the line, and grep finds it whole.
-        console().print(line, soft_wrap=True)
+        state, cure = (f"{check.state:9}", STYLES[check.state]), f"→ {printable(check.cure)}" if check.cure else ""
+        line = Text.assemble(state, f"{check.name:{width}}  ", cell(check.finding), f"  {cure}" if cure else "")
+        if line.cell_len > out.width:
+            line = Text.assemble(state, check.name, "\n  ", cell(check.finding), f"\n  {cure}" if cure else "")
+        # Never wrapped here: the terminal wraps the line, so a command can be pasted and grep finds it.
+        out.print(line, soft_wrap=True)

@@ -5,13 +5,13 @@ from typing import Any
 
 import click
 
-from consumer.cli.context import refusals
+from consumer.cli.context import Group, refusals
 
 # In the order of an installation's life. Each is `command` in the module consumer.cli.<name>.
 COMMANDS = ("up", "serve", "work", "migrate", "send", "demo", "status", "dead", "replay", "prune", "adopt", "doctor")
 
 
-class LazyGroup(click.Group):
+class LazyGroup(Group):
     """A group that imports only the called command: a worker must not load the receiver's libraries."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:

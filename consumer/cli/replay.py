@@ -12,7 +12,7 @@ import click
 from consumer.cli.cells import printable
 from consumer.cli.context import examples, pass_settings
 from consumer.cli.database import as_operator, read
-from consumer.cli.output import console, json_option, present, table
+from consumer.cli.output import console, json_option, present, show_rows
 from consumer.events.registry import EVENT_TYPES
 from consumer.operations import replay
 from consumer.operations.replay import Replayed
@@ -183,10 +183,8 @@ def show_replayed(replayed: Replayed) -> None:
 
 
 def _show_matches(document: Mapping[str, Mapping[str, int]]) -> None:
-    made = table("state", "deliveries", numbers=frozenset({"deliveries"}))
-    for state, n in document["matches"].items():
-        made.add_row(state, f"{n:,}")
-    console().print(made)
+    rows = [{"state": state, "deliveries": f"{n:,}"} for state, n in document["matches"].items()]
+    show_rows(rows, numbers={"deliveries"})
 
 
 def amount(n: int) -> str:

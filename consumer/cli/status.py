@@ -6,13 +6,12 @@ from dataclasses import dataclass
 from operator import attrgetter
 
 import click
-from rich.table import Table
 
-from consumer.cli.cells import cell, duration, size
+from consumer.cli.cells import duration, size
 from consumer.cli.context import examples, pass_settings
 from consumer.cli.database import as_operator
 from consumer.cli.failures import show_errors
-from consumer.cli.output import console, json_option, present, table
+from consumer.cli.output import json_option, present, show_facts, show_rows
 from consumer.doctor.installation import connected
 from consumer.doctor.server import activity, is_pooled, server
 from consumer.outbox import deliveries
@@ -85,19 +84,25 @@ async def _database(conn: Connection) -> Database:
 
 
 def _show(status: Status) -> None:
-    out = console()
     queue, database = status.queue, status.database
-    made = table("pending", "retrying", "dead", "done", "oldest due", "received/min", "applied/min")
-    depths = [f"{n:,}" for n in (queue.pending, queue.retrying, queue.dead, queue.done)]
-    rates = [f"{n:,}" for n in (queue.received_last_minute, queue.applied_last_minute)]
-    made.add_row(*depths, duration(queue.oldest_due_seconds) if queue.oldest_due_seconds else "-", *rates)
-    out.print(made)
+    depth = {
+        "pending": f"{queue.pending:,}",
+        "retrying": f"{queue.retrying:,}",
+        "dead": f"{queue.dead:,}",
+        "done": f"{queue.done:,}",
+        "oldest due": duration(queue.oldest_due_seconds) if queue.oldest_due_seconds else "-",
+        "received/min": f"{queue.received_last_minute:,}",
+        "applied/min": f"{queue.applied_last_minute:,}",
+    }
+    show_rows([depth])
     if status.last_errors:
         show_errors(status.last_errors)
     applied, pending = status.migrations["applied"], status.migrations["pending"]
-    facts = Table.grid(padding=(0, 2))
-    facts.add_row("migrations", f"{len(applied)} applied, {len(pending)} pending {' '.join(pending)}")
-    facts.add_row("workers", connected(database.workers))
     place = f"{database.name} on PostgreSQL {database.version}"
-    facts.add_row("database", cell(f"{place}, {size(database.size_bytes)}, answers in {database.latency_ms} ms"))
-    out.print(facts)
+    show_facts(
+        {
+            "migrations": f"{len(applied)} applied, {len(pending)} pending {' '.join(pending)}".rstrip(),
+            "workers": connected(database.workers),
+            "database": f"{place}, {size(database.size_bytes)}, answers in {database.latency_ms} ms",
+        }
+    )

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from consumer.cli.output import console, table
+from consumer.cli.output import console, show_rows
 from tests.faults.judge import Flaw
 
 # Promise P7: a process works again that soon after its database is back.
@@ -85,10 +85,7 @@ COLUMNS: Mapping[str, Callable[[Episode], object]] = {
 def show(report: Report) -> None:
     """Print the table, what is wrong, and the verdict."""
     screen = console()
-    shown = table(*COLUMNS)
-    for episode in report.episodes:
-        shown.add_row(*(str(cell(episode)) for cell in COLUMNS.values()))
-    screen.print(shown)
+    show_rows([{name: cell(episode) for name, cell in COLUMNS.items()} for episode in report.episodes])
     for episode in report.episodes:
         if episode.broken:
             screen.print(f"{episode.fault}: {episode.broken}", markup=False)
