@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from itertools import product
 from typing import Literal
@@ -61,6 +62,7 @@ class Tables:
     """Values of the tables at one moment; the skew is positive if this process's clock is ahead."""
 
     deliveries: Mapping[str, int]
+    last_received: Mapping[str, datetime]
     oldest_due_seconds: float
     oldest_xmin_seconds: float
     clock_skew_seconds: float
@@ -114,10 +116,16 @@ class Metrics(Collector):
         """Yield the gauges of the tables."""
         if self.tables is None:
             return
-        depth = GaugeMetricFamily("consumer_queue_deliveries", "Deliveries by state", labels=("state",))
+        depth = GaugeMetricFamily(f"{NAMESPACE}_queue_deliveries", "Deliveries by state", labels=("state",))
         for state, deliveries in self.tables.deliveries.items():
             depth.add_metric((state,), deliveries)
         yield depth
+        last = GaugeMetricFamily(
+            f"{NAMESPACE}_last_received_timestamp_seconds", "Unix time of the last delivery", labels=("source",)
+        )
+        for source, received_at in self.tables.last_received.items():
+            last.add_metric((source,), received_at.timestamp())
+        yield last
         for name, text in GAUGES.items():
             yield GaugeMetricFamily(f"{NAMESPACE}_{name}", text, getattr(self.tables, name))
 

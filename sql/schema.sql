@@ -1139,6 +1139,13 @@ CREATE INDEX memberships_company_id ON consumer.memberships USING btree (company
 
 
 --
+-- Name: outbox_other_sources; Type: INDEX; Schema: consumer; Owner: -
+--
+
+CREATE INDEX outbox_other_sources ON consumer.outbox USING btree (source, received_at) WHERE (source <> 'stack'::text);
+
+
+--
 -- Name: outbox_received_at; Type: INDEX; Schema: consumer; Owner: -
 --
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
+from uuid import uuid4
 
 import psutil
 import psycopg
@@ -18,13 +19,14 @@ from consumer.metrics import REFUSALS, Metrics, Tables
 from consumer.postgres.connections import worker_access
 from consumer.process import ops
 from tests.support.databases import rows
-from tests.support.factories import user_updated
+from tests.support.factories import delivery, user_updated
 from tests.support.outbox import arrive, set_aside
 from tests.test_metric_values import OUR_FAULT, RECEIVED, REFUSED, WORKED
 
 DOCS = Path(__file__).parent.parent / "docs" / "METRICS.md"
 GAUGES = {
     "consumer_queue_deliveries",
+    "consumer_last_received_timestamp_seconds",
     "consumer_oldest_due_seconds",
     "consumer_oldest_xmin_seconds",
     "consumer_clock_skew_seconds",
@@ -65,6 +67,20 @@ async def test_the_queue_is_counted_by_state_and_a_company_to_be_re_homed_is_pen
 
     assert states == {"pending": 4, "retrying": 2, "dead": 1}
     assert set((await tables(emptied)).deliveries) == set(states)
+
+
+async def test_the_last_delivery_of_each_source_is_a_unix_time(emptied: str) -> None:
+    await arrive(emptied, user_updated(), user_updated())
+    await arrive(emptied, delivery("user.signed_in", uuid4(), "app"))
+    with psycopg.connect(emptied) as conn:
+        conn.execute("UPDATE consumer.outbox SET received_at = '2026-11-29 12:00:00.5Z' WHERE source = 'stack'")
+
+    found = await tables(emptied)
+    before = time.time()
+
+    assert await gauge(emptied, "last_received_timestamp_seconds", source="stack") == 1_795_953_600.5
+    assert await gauge(emptied, "last_received_timestamp_seconds", source="app") == pytest.approx(before, abs=10)
+    assert set(found.last_received) == {"stack", "app"}
 
 
 AGED = "UPDATE consumer.outbox SET received_at = now() - interval '90 seconds';"

@@ -2,6 +2,7 @@
 
 import re
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs" / "METRICS.md"
 TABLES = Tables(
     deliveries={"pending": 7, "retrying": 2, "dead": 1},
+    last_received={"stack": datetime(2026, 11, 29, 12, tzinfo=UTC), "app": datetime(2026, 11, 29, tzinfo=UTC)},
     oldest_due_seconds=1.5,
     oldest_xmin_seconds=0.25,
     clock_skew_seconds=-0.125,

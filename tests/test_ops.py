@@ -15,7 +15,7 @@ from consumer.web import health
 from consumer.web.connection_limits import Limits
 from tests.support.web import Site, request, running
 
-TABLES = Tables({"pending": 3}, oldest_due_seconds=1, oldest_xmin_seconds=2, clock_skew_seconds=0)
+TABLES = Tables({"pending": 3}, {}, oldest_due_seconds=1, oldest_xmin_seconds=2, clock_skew_seconds=0)
 
 
 @dataclass

@@ -24,6 +24,7 @@ DEFAULTS = {
     "tolerance_seconds": 300,
     "max_attempts": 12,
     "poll_max_seconds": 1.0,
+    "silence_hours": 24,
     "retention_days": None,
     "audit_retention_days": None,
     "role_prefix": "consumer",
@@ -52,6 +53,7 @@ BOUNDS = {
     "TOLERANCE_SECONDS": ("0", "4294967295", "-1", "4294967296"),
     "MAX_ATTEMPTS": ("1", "1000", "0", "1001"),
     "POLL_MAX_SECONDS": ("0.02", "3600.0", "0.0199", "3600.001"),
+    "SILENCE_HOURS": ("1", "8760", "0", "8761"),
     "RETENTION_DAYS": ("1", "36500", "0", "36501"),
     "AUDIT_RETENTION_DAYS": ("1", "36500", "0", "36501"),
 }

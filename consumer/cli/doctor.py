@@ -17,6 +17,7 @@ from consumer.cli.cells import cell, printable, size
 from consumer.cli.context import NOT_MIGRATED, examples
 from consumer.cli.database import VARIABLES, ProcessKind, data_dir, database, database_problems, has_urls, url
 from consumer.cli.output import console, json_option, present
+from consumer.cli.sources import check_sources, observe
 from consumer.doctor.check import Check, fail_unless, ok, warn_unless
 from consumer.doctor.installation import check_migrations, check_queue, check_settings
 from consumer.doctor.isolation import isolation, judge_isolation
@@ -178,7 +179,8 @@ async def _rehearsals(settings: Settings, kind: ProcessKind, conninfo: str) -> l
 async def _installation(conn: Connection, access: Access, settings: Settings, *, workers: int | None) -> list[Check]:
     try:
         async with transaction(conn, access):
-            return [await check_settings(conn, settings.shaping), *await check_queue(conn, workers=workers)]
+            checks = [await check_settings(conn, settings.shaping), *await check_queue(conn, workers=workers)]
+            return checks + check_sources(await observe(conn, settings))
     # The checks of the migrations, the role and its queries name the cause and the cure.
     except (*NOT_MIGRATED, postgres.InsufficientPrivilege) as error:
         return [Check("queue", "failing", f"can't be read as {access.role} ({error.sqlstate})", "See above.")]

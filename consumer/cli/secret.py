@@ -6,6 +6,7 @@ import secrets
 from contextlib import suppress
 from pathlib import Path
 
+from consumer.cli.database import data_dir, has_urls
 from consumer.errors import BadSettings
 from consumer.settings import signing_secrets
 from consumer.settings.settings import Settings
@@ -24,6 +25,13 @@ def kept(data_dir: Path, source: str) -> Path | None:
 def unconfigured(settings: Settings) -> list[str]:
     """Return the sources without a configured secret."""
     return [source for source in FILES if not getattr(settings, f"{source}_webhook_secrets")]
+
+
+def configured(settings: Settings) -> list[str]:
+    """Return the sources whose deliveries a receiver takes: with a configured secret, or one that `up` keeps."""
+    folder = None if has_urls(settings) else data_dir(settings)
+    unset = unconfigured(settings)
+    return [source for source in FILES if source not in unset or (folder and kept(folder, source))]
 
 
 def read(path: Path) -> str:

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 
 import click
@@ -15,6 +15,7 @@ from consumer.deadline import first_of
 from consumer.events.registry import EVENT_TYPES
 from consumer.metrics import Metrics
 from consumer.postgres.connections import open_pool, receiver_access
+from consumer.process.findings import Observation, findings
 from consumer.process.ops import serve_ops
 from consumer.process.outage_log import Outage
 from consumer.process.readiness import Readiness
@@ -68,7 +69,9 @@ async def _receive(settings: Settings, conninfo: str, stop: asyncio.Event) -> No
     readiness = Readiness(outage)
 
     async def probe() -> str | None:
-        reason = readiness.reason or await intake.not_ready_reason()
+        seen = Observation(at=datetime.now(UTC), since_disk_full=intake.since_disk_full())
+        found = next((f"{finding.code}: {finding.sentence}" for finding in findings(seen)), None)
+        reason = readiness.reason or found or await intake.not_ready_reason()
         # The pool does not know why it has no connection; the last attempt to connect does.
         return reason and (outage.reason or reason)
 

@@ -1,8 +1,9 @@
-"""`consumer status`: the queue, the last errors, the migrations and the database."""
+"""`consumer status`: the queue, the last deliveries and errors, the migrations and the database."""
 
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from operator import attrgetter
 
 import click
@@ -11,13 +12,15 @@ from consumer.cli.cells import duration, size
 from consumer.cli.context import examples, pass_settings
 from consumer.cli.database import as_operator
 from consumer.cli.failures import show_errors
-from consumer.cli.output import json_option, present, show_facts, show_rows
+from consumer.cli.output import console, json_option, present, show_facts, show_rows
+from consumer.cli.sources import last_deliveries, observe
 from consumer.doctor.installation import connected
 from consumer.doctor.server import activity, is_pooled, server
 from consumer.outbox import deliveries
 from consumer.outbox.deliveries import ErrorGroup, Stats
 from consumer.postgres import ledger, session
 from consumer.postgres.connections import Access, Connection, transaction
+from consumer.process.findings import Finding, Observation, findings
 from consumer.settings.settings import Settings
 
 # The errors shown: as many as fit on one screen, the latest of the most frequent groups.
@@ -42,6 +45,9 @@ class Status:
     """Everything that `status` prints."""
 
     queue: Stats
+    # By source; None: it has a secret and has sent nothing yet.
+    last_received: Mapping[str, datetime | None]
+    findings: list[Finding]
     last_errors: list[ErrorGroup]
     # By state: applied in this database, or pending.
     migrations: Mapping[str, list[str]]
@@ -54,23 +60,32 @@ class Status:
 def command(settings: Settings, *, is_json: bool) -> None:
     """Show queue, errors and database.
 
-    A worker would take the pending and due deliveries now. The rates are of the last minute.
+    A worker would take the pending and due deliveries now. The rates are of the last minute. A source that has a secret
+    and is silent for more than SILENCE_HOURS is a finding.
     """
-    status = as_operator(settings, _status)
-    present(status, _show, is_json=is_json)
+
+    async def read(conn: Connection, access: Access) -> tuple[Status, Observation]:
+        return await _status(conn, access, settings)
+
+    status, seen = as_operator(settings, read)
+    present(status, lambda _: _show(status, last_deliveries(seen)), is_json=is_json)
 
 
-async def _status(conn: Connection, access: Access) -> Status:
+async def _status(conn: Connection, access: Access, settings: Settings) -> tuple[Status, Observation]:
     async with transaction(conn, access):
         pending = await ledger.missing_ids(conn)
         stats = await deliveries.stats(conn)
         failed = await deliveries.errors(conn, ("retrying", "dead"), limit=GROUPS)
-    return Status(
+        seen = await observe(conn, settings)
+    status = Status(
         queue=stats,
+        last_received={**dict.fromkeys(seen.expected), **seen.last_received},
+        findings=findings(seen),
         last_errors=sorted(failed, key=attrgetter("last_at"), reverse=True)[:ERRORS],
         migrations={"applied": [name for name in ledger.carried_ids() if name not in pending], "pending": pending},
         database=await _database(conn),
     )
+    return status, seen
 
 
 async def _database(conn: Connection) -> Database:
@@ -83,7 +98,7 @@ async def _database(conn: Connection) -> Database:
     return Database(found.database, found.version, found.database_bytes, round(1000 * seconds, 3), workers)
 
 
-def _show(status: Status) -> None:
+def _show(status: Status, last: Mapping[str, str]) -> None:
     queue, database = status.queue, status.database
     depth = {
         "pending": f"{queue.pending:,}",
@@ -101,8 +116,13 @@ def _show(status: Status) -> None:
     place = f"{database.name} on PostgreSQL {database.version}"
     show_facts(
         {
+            **{f"last from {source}": text for source, text in last.items()},
             "migrations": f"{len(applied)} applied, {len(pending)} pending {' '.join(pending)}".rstrip(),
             "workers": connected(database.workers),
             "database": f"{place}, {size(database.size_bytes)}, answers in {database.latency_ms} ms",
         }
     )
+    for finding in status.findings:
+        if finding.cure:
+            line = f"[yellow]{finding.gravity}[/]  {finding.subject}: {finding.sentence}\n  → {finding.cure}"
+            console().print(line, soft_wrap=True)

@@ -19,6 +19,7 @@ QUERIES: Mapping[str, Sequence[str]] = {
     "receiver": ("ledger/applied", "recorded_settings/read", "storage/*", "waits/*"),
     "worker": (
         "companies/*",
+        "deliveries/last_received",
         "deliveries/stats",
         "edits/*",
         "effects/*",

@@ -112,6 +112,12 @@ async def stats(conn: Connection) -> Stats:
     return found
 
 
+async def last_received(conn: Connection) -> dict[str, datetime]:
+    """Return the time of the last delivery of each source that has one."""
+    cursor = await conn.execute(query("deliveries/last_received"), binary=True)
+    return dict(await cursor.fetchall())
+
+
 async def errors(
     conn: Connection, states: Sequence[str], *, error_code: str | None = None, event_type: str | None = None, limit: int
 ) -> list[ErrorGroup]:

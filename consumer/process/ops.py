@@ -55,10 +55,12 @@ async def read_tables(conninfo: str, access: Access) -> Tables | None:
             skew = datetime.now(UTC) - now
             async with transaction(conn, access):
                 stats = await deliveries.stats(conn)
+                last_received = await deliveries.last_received(conn)
     except psycopg.Error:
         return None
     return Tables(
         deliveries={"pending": stats.pending, "retrying": stats.retrying, "dead": stats.dead},
+        last_received=last_received,
         oldest_due_seconds=stats.oldest_due_seconds,
         oldest_xmin_seconds=oldest_xmin_seconds,
         clock_skew_seconds=skew.total_seconds(),

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from psycopg.errors import DiskFull
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
@@ -101,7 +102,10 @@ class Receiver:
             await self.store.put(delivery)
         except StoreUnavailable as error:
             self.metrics.refused("store_unavailable")
-            log.warning(DELIVERY_NOT_STORED, extra={**_fields(delivery), "error_code": code(error.__cause__ or error)})
+            # Of a full disk the intake logs one line a minute: a line for each delivery would fill the log's disk too.
+            if not isinstance(error.__cause__, DiskFull):
+                fields = {**_fields(delivery), "error_code": code(error.__cause__ or error)}
+                log.warning(DELIVERY_NOT_STORED, extra=fields)
             return UNAVAILABLE
         if delivery.error_code is not None:
             log.warning(DELIVERY_STORED_DEAD, extra={**_fields(delivery), "error_code": delivery.error_code})

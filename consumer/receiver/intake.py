@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import NamedTuple
 
 import psycopg
-from psycopg.errors import ReadOnlySqlTransaction
+from psycopg.errors import DiskFull, ReadOnlySqlTransaction
 from psycopg_pool import PoolTimeout, TooManyRequests
 
 from consumer import logs
@@ -39,6 +39,8 @@ COMMIT_TIMEOUT = timedelta(seconds=3)
 WAIT_SECONDS_MAX = 1.5
 # The pause after an error of the writer; requests that wait meanwhile are tried again or fail in time.
 FAILED_SECONDS = 0.5
+# While a disk is full its log may be on it: a line a minute shows that it lasts.
+DISK_FULL_LOG_SECONDS = 60.0
 # Idle workers are woken at most this often; they find deliveries that arrive in between by polling.
 WAKE_INTERVAL = timedelta(milliseconds=50)
 
@@ -63,6 +65,7 @@ class Intake:
         self._changed = asyncio.Event()
         self._commits: set[asyncio.Task[None]] = set()
         self._woken_at = float("-inf")
+        self._disk_full_at = self._disk_full_logged_at = float("-inf")
 
     async def put(self, delivery: Delivery) -> None:
         """Return once the delivery, or an earlier copy of it, is committed.
@@ -95,6 +98,14 @@ class Intake:
             await self._pool.drain()
             return "the database is away"
         return None
+
+    def since_disk_full(self) -> timedelta | None:
+        """Return the time since a full disk last refused a delivery; None: it never did.
+
+        Only a delivery meets a full disk: `not_ready_reason` writes nothing.
+        """
+        seconds = asyncio.get_running_loop().time() - self._disk_full_at
+        return None if seconds == float("inf") else timedelta(seconds=seconds)
 
     async def _write(self) -> None:
         """Start commits until cancelled; deliveries that arrive during a commit form the next batch."""
@@ -168,8 +179,16 @@ class Intake:
         except (psycopg.Error, OSError) as error:
             if error_class(error) in {ErrorClass.POISON, ErrorClass.CONSTRAINT} and len(deliveries) > 1:
                 return [(await self._commit_any([delivery]))[0] for delivery in deliveries]
+            if isinstance(error, DiskFull):
+                self._note_disk_full()
             return [_unavailable(error)] * len(deliveries)
         return [None] * len(deliveries)
+
+    def _note_disk_full(self) -> None:
+        now = self._disk_full_at = asyncio.get_running_loop().time()
+        if now - self._disk_full_logged_at >= DISK_FULL_LOG_SECONDS:
+            self._disk_full_logged_at = now
+            log.error(logs.DISK_FULL)
 
     async def _commit_twice(self, deliveries: list[Delivery]) -> None:
         """Commit; try once more on new connections if the first is lost or read-only, or the commit deadlocks.

@@ -28,6 +28,8 @@ BODY_BYTES_MAX = 64 * 1024 * 1024
 ATTEMPTS_MAX = 1000
 POLL_SECONDS_MAX = 3600.0
 RETENTION_DAYS_MAX = 36_500
+# A year: a longer silence than that is no alarm.
+SILENCE_HOURS_MAX = 8760
 # An idle worker that polls more often than this keeps a core busy for nothing.
 POLL_SECONDS_MIN = 0.02
 PORT_MAX = 65_535
@@ -133,6 +135,7 @@ class Settings:
     tolerance_seconds: int = _setting(_integer(0, TOLERANCE_SECONDS_MAX), 300)
     max_attempts: int = _setting(_integer(1, ATTEMPTS_MAX), 12)
     poll_max_seconds: float = _setting(_number(POLL_SECONDS_MIN, POLL_SECONDS_MAX), 1.0)
+    silence_hours: int = _setting(_integer(1, SILENCE_HOURS_MAX), 24)
     retention_days: int | None = _setting(_integer(1, RETENTION_DAYS_MAX))
     audit_retention_days: int | None = _setting(_integer(1, RETENTION_DAYS_MAX))
     role_prefix: str = _setting(_parse(_role_prefix), "consumer")

@@ -63,6 +63,9 @@ CREATE TABLE consumer.outbox (
 -- deliveries/count and deliveries/page by user; deliveries by team.
 CREATE INDEX outbox_user_id ON consumer.outbox (user_id) WHERE user_id IS NOT NULL;
 CREATE INDEX outbox_team_id ON consumer.outbox (team_id) WHERE team_id IS NOT NULL;
+-- deliveries/last_received of every source except Stack. Stack's rows are most of the log, and an entry for each would
+-- cost the intake 0.7 of the 16 µs that PostgreSQL takes for a row.
+CREATE INDEX outbox_other_sources ON consumer.outbox (source, received_at) WHERE source <> 'stack';
 -- consumer.queue_stats, deliveries/count and deliveries/page by time: rows lie in the order of arrival.
 CREATE INDEX outbox_received_at ON consumer.outbox USING brin (received_at) WITH (pages_per_range = 16);
 

@@ -3,5 +3,6 @@
 from tests.planted.application import APPLICATION
 from tests.planted.domain import DOMAIN
 from tests.planted.machinery import MACHINERY
+from tests.planted.operations import OPERATIONS
 
-BUGS = (*MACHINERY, *DOMAIN, *APPLICATION)
+BUGS = (*MACHINERY, *OPERATIONS, *DOMAIN, *APPLICATION)

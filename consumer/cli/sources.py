@@ -1,0 +1,51 @@
+"""The last delivery of each source, for `status` and `doctor`."""
+
+from datetime import timedelta
+
+from consumer.cli import secret
+from consumer.cli.cells import cell, duration
+from consumer.doctor.check import Check, State, ok
+from consumer.outbox import deliveries
+from consumer.postgres import session
+from consumer.postgres.connections import Connection
+from consumer.process.findings import Finding, Gravity, Observation, findings
+from consumer.settings.settings import Settings
+
+STATES: dict[Gravity, State] = {"note": "ok", "warning": "warning", "failing": "failing"}
+
+
+async def observe(conn: Connection, settings: Settings) -> Observation:
+    """Read the last deliveries; the sources with a secret are expected to send some."""
+    return Observation(
+        at=await session.now(conn),
+        expected=secret.configured(settings),
+        last_received=await deliveries.last_received(conn),
+        silence_max=timedelta(hours=settings.silence_hours),
+    )
+
+
+def last_deliveries(seen: Observation) -> dict[str, str]:
+    """Return, for each source that has a secret or has sent anything, when it last did."""
+    return {source: _when(seen, source) for source in sorted({*seen.expected, *seen.last_received})}
+
+
+def check_sources(seen: Observation) -> list[Check]:
+    """Check that each source with a secret still sends."""
+    found = {finding.subject: finding for finding in findings(seen)}
+    return [_check(seen, source, found.get(source)) for source in sorted(seen.expected)]
+
+
+def _check(seen: Observation, source: str, finding: Finding | None) -> Check:
+    name = f"{source}'s last delivery"
+    if finding is None:
+        return ok(name, _when(seen, source))
+    return Check(name, STATES[finding.gravity], finding.sentence, finding.cure)
+
+
+def _when(seen: Observation, source: str) -> str:
+    received_at = seen.last_received.get(source)
+    if received_at is None:
+        return "nothing received yet"
+    # A delivery that was stored while this was read may be newer than the clock that was read before.
+    seconds = max(0.0, (seen.at - received_at).total_seconds())
+    return f"{cell(received_at)}, {duration(seconds)} ago"

@@ -1,0 +1,66 @@
+"""Findings about a running installation: pure functions of what was read at one moment, each with its cure."""
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Literal
+
+# A note is no reason to act.
+Gravity = Literal["note", "warning", "failing"]
+
+# How long a receiver counts as not ready after a full disk refused a delivery: nothing but another delivery shows
+# whether there is room again, and three probes of a balancer see it.
+DISK_FULL_TIME = timedelta(seconds=30)
+
+SILENCE_CURES = {
+    "stack": "Look in Stack's dashboard, under Webhooks: is the endpoint enabled, and its URL this receiver's",
+    "app": "Does your backend still post to /webhooks/app, and what is it answered",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What is known of an installation at the time *at*."""
+
+    at: datetime
+    # The sources that have a secret; any other may be silent.
+    expected: Collection[str] = ()
+    # The last delivery of each source that has one.
+    last_received: Mapping[str, datetime] = field(default_factory=dict)
+    silence_max: timedelta = timedelta(hours=24)
+    # The time since a full disk last refused a delivery of this process.
+    since_disk_full: timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that an operator should know: its subject, a sentence, and the cure unless it is a note."""
+
+    code: str
+    gravity: Gravity
+    subject: str
+    sentence: str
+    cure: str | None = None
+
+
+def findings(observation: Observation) -> list[Finding]:
+    """Judge a observation."""
+    return [*_silent_sources(observation), *_full_disk(observation)]
+
+
+def _silent_sources(observation: Observation) -> Iterator[Finding]:
+    for source in sorted(observation.expected):
+        received_at = observation.last_received.get(source)
+        if received_at is None:
+            yield Finding("nothing_received", "note", source, "nothing received yet")
+        elif (silence := observation.at - received_at) > observation.silence_max:
+            last = f"{received_at.astimezone(UTC):%Y-%m-%d %H:%M:%SZ}"
+            sentence = f"nothing received for {silence // timedelta(hours=1):,} h, since {last}"
+            cure = f"{SILENCE_CURES[source]}? If it may be silent for so long, raise SILENCE_HOURS."
+            yield Finding("source_silent", "warning", source, sentence, cure)
+
+
+def _full_disk(observation: Observation) -> Iterator[Finding]:
+    if observation.since_disk_full is not None and observation.since_disk_full < DISK_FULL_TIME:
+        sentence = "the database's disk is full: deliveries are refused"
+        yield Finding("disk_full", "failing", "disk", sentence, "Make room on the disk of the database's server.")
