@@ -7,12 +7,15 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
+from tests.support.application import tables
 from tests.support.databases import rows
+from tests.support.effects import applied
+from tests.support.factories import membership, team_event, user_deleted
 from tests.support.processes import ROOT
 from tests.support.tenants import join, reader, seen
 
 PAGE = (ROOT / "docs" / "TENANTS.md").read_text()
-LOGIN, BY_HAND, QUERIES = re.findall(r"```sql\n(.*?)```", PAGE, re.DOTALL)
+LIVING, LOGIN, BY_HAND, QUERIES = re.findall(r"```sql\n(.*?)```", PAGE, re.DOTALL)
 # What stands in a call of an ORM's, with its parameters.
 SNIPPETS = {
     "SQLAlchemy": re.findall(r'text\("(.*?)"\)', PAGE),
@@ -42,6 +45,32 @@ async def test_the_login_of_the_page_reads_under_its_role_only(emptied: str) -> 
             admin.execute("DROP ROLE shop")
 
     assert [row for result in results if result.description for row in result.fetchall()] == [(user_id, "Ada")]
+
+
+async def test_the_view_of_the_living_leaves_out_the_deleted_and_shows_a_tenant_its_own(emptied: str) -> None:
+    company_id, here, gone, elsewhere = (uuid4() for _ in range(4))
+    await join(emptied, company_id, here, gone)
+    await join(emptied, uuid4(), elsewhere)
+    await applied(emptied, user_deleted(gone))
+
+    with tables(emptied, LIVING, "DROP VIEW public.living_profiles"):
+        all_of_them = seen(emptied, "SELECT user_id FROM public.living_profiles", "app")
+        its_own = seen(emptied, "SELECT user_id FROM public.living_profiles", company=company_id)
+        nobodys = seen(emptied, "SELECT user_id FROM public.living_profiles")
+        with_the_deleted = seen(emptied, "SELECT user_id FROM identity.profiles", "app")
+
+    assert (set(all_of_them), its_own, nobodys) == ({here, elsewhere}, [here], [])
+    assert set(with_the_deleted) == {here, elsewhere, gone}
+
+
+async def test_the_row_of_a_guest_names_the_home_whose_own_row_stays_hidden(emptied: str) -> None:
+    assert "names the guest's home" in PAGE
+    home, company_id, guest = uuid4(), uuid4(), uuid4()
+    await join(emptied, home, guest)
+    await applied(emptied, team_event("created", company_id), membership("created", company_id, guest))
+
+    assert seen(emptied, "SELECT company_id FROM identity.profiles", company=company_id) == [home]
+    assert seen(emptied, "SELECT id FROM identity.companies", company=company_id) == [company_id]
 
 
 @pytest.mark.parametrize("library", SNIPPETS)
