@@ -160,9 +160,9 @@ def login(url: str) -> Iterator[str]:
     ("command", "sabotage", "said"),
     [
         ("serve", f"ALTER ROLE {LOGIN} NOLOGIN", "is not permitted to log in"),
-        ("serve", f"REVOKE consumer_receiver FROM {LOGIN}", "The login may not act as consumer_receiver"),
+        ("serve", f"REVOKE consumer_receiver FROM {LOGIN}", f"The login {LOGIN} may not act as consumer_receiver"),
         ("work", f"ALTER ROLE {LOGIN} NOLOGIN", "is not permitted to log in"),
-        ("work", f"REVOKE consumer_worker FROM {LOGIN}", "The login may not act as consumer_worker"),
+        ("work", f"REVOKE consumer_worker FROM {LOGIN}", f"The login {LOGIN} may not act as consumer_worker"),
     ],
     ids=["receiver locked out", "receiver without its role", "worker locked out", "worker without its role"],
 )

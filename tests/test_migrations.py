@@ -196,6 +196,17 @@ def test_the_schemas_of_another_login_are_named(bare_url: str) -> None:
             migrations.apply(conninfo, "consumer")
 
 
+@pytest.mark.parametrize("grant", ["", "GRANT USAGE ON SCHEMA consumer TO some_login"], ids=["no right", "usage only"])
+def test_a_login_that_may_not_read_the_ledger_is_told_what_it_lacks(bare_url: str, grant: str) -> None:
+    """With nothing pending too: it was told to run `consumer migrate`, which it had just done."""
+    migrations.apply(bare_url, "consumer")
+
+    with login(bare_url, "NOCREATEROLE") as conninfo, psycopg.connect(bare_url, autocommit=True) as admin:
+        admin.execute(grant or "SELECT")
+        with pytest.raises(migrations.MayNotMigrate, match=r"lacks .*membership in the owner of the schemas consumer"):
+            migrations.apply(conninfo, "consumer")
+
+
 def test_with_nothing_pending_no_right_to_create_is_needed(bare_url: str) -> None:
     with login(bare_url, "CREATEROLE") as conninfo, psycopg.connect(bare_url, autocommit=True) as admin:
         admin.execute(f"GRANT CREATE ON DATABASE {own('bare')} TO some_login")

@@ -85,6 +85,16 @@ def test_an_error_names_the_login_of_the_connection_string_and_quotes_nothing_el
     assert error_text(error, conninfo) == expected
 
 
+@pytest.mark.parametrize(("port", "path"), [("", "/run/pg/.s.PGSQL.5432"), (" port=6543", "/run/pg/.s.PGSQL.6543")])
+def test_the_socket_of_the_connection_string_is_named(port: str, path: str) -> None:
+    text = f'connection to server on socket "{path}" failed: No such file or directory'
+
+    assert error_text(psycopg.OperationalError(text), f"host=/run/pg{port} dbname=app") == text
+    assert error_text(psycopg.OperationalError(text), f"host=/run/other{port} dbname=app") == text.replace(
+        f'"{path}"', "..."
+    )
+
+
 def test_only_turns_are_logged(caplog: pytest.LogCaptureFixture) -> None:
     away, refused = psycopg.OperationalError("Connection refused"), psycopg.OperationalError("no password supplied")
     outage = Outage("worker", "postgresql:///app")

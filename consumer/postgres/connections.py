@@ -187,7 +187,7 @@ async def _take_role_and_limits(conn: Connection, access: Access, *, is_local: b
         cure = "ROLE_PREFIX is wrong, or nothing is migrated; `consumer migrate` says which"
         raise RoleRefused(f"The role {access.role} does not exist: {cure}.") from error
     except postgres.InsufficientPrivilege as error:
-        raise RoleRefused(f"The login may not act as {access.role}: GRANT it the role.") from error
+        raise RoleRefused(f"The login {conn.info.user} may not act as {access.role}: GRANT it the role.") from error
 
 
 def _conninfo(conninfo: str, access: Access) -> str:

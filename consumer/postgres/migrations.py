@@ -12,6 +12,7 @@ from typing import Any
 from uuid import uuid1
 
 import psycopg
+from psycopg.errors import InsufficientPrivilege, UndefinedTable
 from psycopg.rows import dict_row
 from yoyo import read_migrations
 from yoyo.backends.core.postgresql import PostgresqlPsycopgBackend
@@ -50,7 +51,7 @@ def apply(conninfo: str, role_prefix: str) -> list[str]:
     """
     with _migrator(conninfo) as backend, _carried(role_prefix) as carried:
         _require_prefix(backend, role_prefix)
-        if LEDGER in backend.list_tables() and not backend.to_apply(carried):
+        if backend.is_up_to_date(carried):
             return []
         # Objects left by half of the migrations would belong to the wrong login and block the right one.
         _require_rights(backend, role_prefix)
@@ -127,6 +128,14 @@ class _Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo carries 
     def list_tables(self, **_: Any) -> list[str]:
         """Return the ledger's tables that exist."""
         return [name for (name,) in self.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'consumer'")]
+
+    def is_up_to_date(self, carried: Any) -> bool:
+        """Tell whether every migration is applied; False too if this login may not read the ledger."""
+        try:
+            return LEDGER in self.list_tables() and not self.to_apply(carried)
+        # Without USAGE on the schema its tables do not exist for this login.
+        except (UndefinedTable, InsufficientPrivilege):
+            return False
 
     def begin_schema(self) -> None:
         """Create the schema of the ledger, and the ledger."""

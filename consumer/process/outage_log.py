@@ -73,7 +73,10 @@ def error_text(error: Exception, conninfo: str = "") -> str:
     shown: set[str] = set()
     if address(conninfo) != UNREADABLE:
         parts = conninfo_to_dict(conninfo)
-        shown = {str(parts.get("user")), str(parts.get("dbname")), *str(parts.get("host")).split(",")}
+        hosts, port = str(parts.get("host")).split(","), parts.get("port") or 5432
+        # libpq names a socket by its file.
+        sockets = [f"{host}/.s.PGSQL.{port}" for host in hosts]
+        shown = {str(parts.get("user")), str(parts.get("dbname")), *hosts, *sockets}
     text = QUOTED.sub(lambda quoted: quoted[0] if quoted[0][1:-1] in shown else UNREADABLE, first)
     is_mistyped_url = "://" in conninfo and not shown
     return f"{text} ({ENCODING_HINT})" if is_mistyped_url else text
