@@ -4,6 +4,13 @@ from tests.planted.bug import Bug
 
 OPERATIONS = (
     Bug(
+        "a table that does not fit is cut",
+        "consumer/cli/output.py",
+        ".maximum <= out.width:",
+        ".minimum <= 10 * out.width:",
+        "tests/test_terminal.py::test_every_value_is_whole",
+    ),
+    Bug(
         "a silent source is told a day late",
         "consumer/process/findings.py",
         "> observation.silence_max",
