@@ -182,4 +182,4 @@ def test_a_source_is_expected_to_send_if_a_receiver_here_takes_its_deliveries(
     for source in kept:
         secret.keep(tmp_path, source)
 
-    assert secret.configured(replace(settings, data_dir=tmp_path)) == sources
+    assert secret.expected_sources(replace(settings, data_dir=tmp_path)) == sources

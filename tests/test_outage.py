@@ -16,6 +16,10 @@ from consumer.process.outage_log import Outage, address, error_text, is_refused
         ("postgresql://user:hunter2@db.example.com:6432/app?sslmode=require", "db.example.com:6432/app"),
         ("host=/run/postgresql dbname=app password=hunter2", "/run/postgresql:5432/app"),
         ("postgresql:///app", "localhost:5432/app"),
+        ("postgresql:///?host=db&port=6432&dbname=app&user=ada&password=hunter2", "db:6432/app"),
+        ("postgresql://ada@db/app?passfile=/hunter2", "db:5432/app"),
+        ("service=reporting password=hunter2", "service reporting"),
+        ("postgresql://ada:hunter2@/?service=x/../hunter2", "..."),
         ("host=::1,db-2.example.com port=5432,6432 dbname=app", "::1,db-2.example.com:5432,6432/app"),
         ("postgresql://db.example.com", "db.example.com:5432/"),
         ("dbname='postgresql://user:hunter2@h/app'", "..."),
@@ -28,6 +32,14 @@ from consumer.process.outage_log import Outage, address, error_text, is_refused
 )
 def test_a_database_is_named_by_where_it_is(conninfo: str, expected: str) -> None:
     assert address(conninfo) == expected
+
+
+def test_what_a_connection_string_leaves_out_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (("PGHOST", "db"), ("PGPORT", "6432"), ("PGUSER", "ada"), ("PGPASSWORD", "hunter2")):
+        monkeypatch.setenv(name, value)
+
+    assert address("dbname=app") == "db:6432/app"
+    assert error_text(psycopg.OperationalError("Connection refused"), "dbname=app") == "Connection refused (login ada)"
 
 
 def failed(conninfo: str) -> psycopg.OperationalError:
@@ -68,7 +80,7 @@ def test_a_login_that_may_not_enter_its_role_is_refused(database_url: str) -> No
     ("conninfo", "expected"),
     [
         ("postgresql://ada:hunter2@db:5432/app", 'password authentication failed for user "ada"'),
-        ("postgresql://bob:hunter2@db:5432/app", "password authentication failed for user ..."),
+        ("postgresql://bob:hunter2@db:5432/app", "password authentication failed for user ... (login bob)"),
         ("", "password authentication failed for user ..."),
         (
             "postgresql://ada:x@hunter2@db/app",

@@ -30,8 +30,8 @@ def test_an_outage_lasts_from_its_first_trouble_to_its_end(
             outage.record(error)
             reasons.append(outage.reason)
 
-    away = "the database is away: Connection refused"
-    text = "FATAL:  password authentication failed for user ..."
+    away = "the database is away: Connection refused (login user)"
+    text = "FATAL:  password authentication failed for user ... (login user)"
     lets_nobody_in = f"the server refuses this login, its role or database: {text}"
     assert reasons == [away, away, lets_nobody_in, None, None, lets_nobody_in, None]
     lines = [
@@ -40,7 +40,7 @@ def test_an_outage_lasts_from_its_first_trouble_to_its_end(
     ]
     lost, back = {**where, "seconds": None}, {**where, "error": None}
     assert lines == [
-        (logs.DATABASE_LOST, "ERROR", {**lost, "error": "Connection refused"}),
+        (logs.DATABASE_LOST, "ERROR", {**lost, "error": "Connection refused (login user)"}),
         (logs.DATABASE_REFUSED, "ERROR", {**lost, "error": text}),
         (logs.DATABASE_BACK, "INFO", {**back, "seconds": 5}),
         (logs.DATABASE_REFUSED, "ERROR", {**lost, "error": text}),

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from consumer.errors import BadSettings
 from consumer.settings import settings
 from consumer.settings.settings import Settings
+from consumer.settings.texts import FILE_BYTES_MAX
 from tests.support.processes import ROOT
 from tests.support.settings import HIDDEN, URL, faults, load
 
@@ -47,10 +47,13 @@ def test_a_secret_is_read_from_a_file(tmp_path: Path, name: str, text: str) -> N
     ("content", "fault"),
     [
         (None, "names a file that cannot be read (FileNotFoundError)."),
-        (b"\xff\xfe\x00", "names a file that cannot be read (UnicodeDecodeError)."),
-        (b" \n", "names an empty file."),
+        (b"caf\xe9", "names a file that cannot be read (UnicodeDecodeError): save it as UTF-8."),
+        ("dbname=app".encode("utf-16"), "names a file that is UTF-16: save it as UTF-8."),
+        ("dbname=app".encode("utf-16-le"), "names a file that holds NUL characters: save it as UTF-8."),
+        (b" \n", "names a file that is empty."),
+        (b"#" * (FILE_BYTES_MAX + 1), "names a file that is larger than 1024 kB."),
     ],
-    ids=["missing", "not text", "empty"],
+    ids=["missing", "not text", "UTF-16", "UTF-16 without a mark", "empty", "large"],
 )
 def test_an_unusable_file_is_a_fault_and_not_an_unset_variable(
     tmp_path: Path, content: bytes | None, fault: str
@@ -60,6 +63,31 @@ def test_an_unusable_file_is_a_fault_and_not_an_unset_variable(
         file.write_bytes(content)
 
     assert faults(DATABASE_URL_FILE=str(file)) == [f"DATABASE_URL_FILE {fault}"]
+
+
+def test_a_folder_in_place_of_a_file_is_named(tmp_path: Path) -> None:
+    assert faults(DATABASE_URL_FILE=str(tmp_path)) == [
+        "DATABASE_URL_FILE names a file that cannot be read (IsADirectoryError)."
+    ]
+
+
+@pytest.mark.parametrize("path", ["~/secret", "secret"])
+def test_a_file_may_be_named_from_home_or_from_the_working_directory(
+    path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "secret").write_text(f"{HIDDEN}\r\n")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+
+    assert load({"HEXCLAVE_WEBHOOK_SECRETS_FILE": path}).stack_webhook_secrets == (HIDDEN,)
+
+
+def test_a_byte_order_mark_in_a_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text(HIDDEN, encoding="utf-8-sig")
+
+    assert faults(STACK_WEBHOOK_SECRET_FILE=str(tmp_path / "secret")) == [
+        "The text of STACK_WEBHOOK_SECRET_FILE begins with a byte order mark (BOM): save it as UTF-8 without one."
+    ]
 
 
 def test_a_bad_value_in_a_file_is_not_quoted(tmp_path: Path) -> None:
@@ -109,71 +137,10 @@ def test_a_bad_value_from_the_env_file_is_named_with_its_line(tmp_path: Path, mo
     _, problems = settings.from_process(tmp_path)
 
     assert problems == [
-        "STACK_WEBHOOK_SECRETS: Webhook secret 1 of 1 is not base64 (.env line 6).",
+        "STACK_WEBHOOK_SECRETS: Webhook secret 1 of 1 is not base64: copy the whole secret anew (.env line 6).",
         "PORT must be a whole number, not '80a' (.env line 5).",
         "OPS_PORT must be a whole number, not 'z'.",
     ]
-
-
-def test_no_env_file_is_no_fault(tmp_path: Path) -> None:
-    assert settings.dotenv(tmp_path / ".env") == settings.EnvFile()
-
-
-def test_a_line_that_is_no_assignment_is_a_problem_and_the_others_hold(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    (tmp_path / ".env").write_text("# ports\n\nPORT 9000\n\n\nHOST\nexport OPS_PORT=9001 # private\nOPS_HOST='::1\n")
-    for name in ("PORT", "HOST", "OPS_PORT", "OPS_HOST"):
-        monkeypatch.delenv(name, raising=False)
-
-    loaded, problems = settings.from_process(tmp_path)
-
-    assert problems == [f".env line {line} is not NAME=value." for line in (3, 6, 8)]
-    assert (loaded.port, loaded.host, loaded.ops_port, loaded.ops_host) == (8000, "127.0.0.1", 9001, "127.0.0.1")
-    assert caplog.messages == []
-
-
-def test_a_quoted_value_may_have_lines_of_any_kind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / ".env").write_text(f'APP_WEBHOOK_SECRETS="{HIDDEN}\nPORT=1\n"\nHOST=::1\nPORT=x\n')
-    monkeypatch.delenv("PORT", raising=False)
-
-    _, problems = settings.from_process(tmp_path)
-
-    assert problems == [
-        "APP_WEBHOOK_SECRETS: Webhook secret 2 of 2 is not base64 (.env line 1).",
-        "PORT must be a whole number, not 'x' (.env line 5).",
-    ]
-
-
-@pytest.mark.parametrize("name", ["other.env", "{folder}/other.env"])
-def test_another_env_file_is_read_instead(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / ".env").write_text("PORT=9000\nHOST=::1\n")
-    (tmp_path / "other.env").write_text("PORT=9001\nOPS_PORT=x\n?\n")
-    monkeypatch.setenv("CONSUMER_ENV_FILE", name.format(folder=tmp_path))
-    for variable in ("PORT", "HOST", "OPS_PORT"):
-        monkeypatch.delenv(variable, raising=False)
-
-    loaded, problems = settings.from_process(tmp_path)
-
-    assert (loaded.port, loaded.host) == (9001, "127.0.0.1")
-    assert problems == ["other.env line 3 is not NAME=value.", "OPS_PORT must be a whole number, not 'x'."]
-
-
-def test_another_env_file_that_does_not_exist_is_a_problem(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / ".env").write_text("PORT=9000\n")
-    monkeypatch.setenv("CONSUMER_ENV_FILE", "other.env")
-
-    with pytest.raises(BadSettings) as raised:
-        settings.from_process(tmp_path)
-
-    assert raised.value.problems == [f"CONSUMER_ENV_FILE names {tmp_path}/other.env, which does not exist."]
-
-
-def test_an_env_file_that_is_not_text_is_refused(tmp_path: Path) -> None:
-    (tmp_path / ".env").write_bytes(b"DEFAULT_DEPARTMENT=Caf\xe9\n")
-
-    with pytest.raises(BadSettings, match=r"\.env cannot be read \(UnicodeDecodeError\)"):
-        settings.dotenv(tmp_path / ".env")
 
 
 class Asked(Mapping[str, str]):
@@ -193,10 +160,6 @@ class Asked(Mapping[str, str]):
         return 0
 
 
-# They are read before any env file, or without one.
-ENVIRONMENT_ONLY = {"CONSUMER_ENV_FILE", "CONSUMER_PG_BIN"}
-
-
 def example() -> list[tuple[str, str, str]]:
     """Return (comment, name, value) of each variable in .env.example."""
     return re.findall(r"^# (.+)\n# ([A-Z_]+)=(.*)$", (ROOT / ".env.example").read_text(), re.MULTILINE)
@@ -208,9 +171,9 @@ def test_the_example_has_every_variable_once_with_one_comment() -> None:
     aliases = {alias for others in settings.ALIASES.values() for alias in others}
     names = [name for _, name, _ in example()]
 
-    assert ENVIRONMENT_ONLY.isdisjoint(asked.names)
+    assert settings.ENVIRONMENT_ONLY.isdisjoint(asked.names)
     assert sorted(names) == sorted(
-        {name for name in asked.names if not name.endswith("_FILE")} - aliases | ENVIRONMENT_ONLY
+        {name for name in asked.names if not name.endswith("_FILE")} - aliases | settings.ENVIRONMENT_ONLY
     )
     assert len(re.findall(r"^# [A-Z_]+=", (ROOT / ".env.example").read_text(), re.MULTILINE)) == len(names)
 

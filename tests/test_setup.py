@@ -29,7 +29,7 @@ venv)
     for venv; do :; done
     mkdir -p "$venv/bin"
     printf '#!/bin/sh\nexec "%s" "$@"\n' "$REAL_PYTHON" >"$venv/bin/python"
-    printf '#!/bin/sh\necho "consumer $*${CONSUMER_ENV_FILE+ with $CONSUMER_ENV_FILE}"\n' >"$venv/bin/consumer"
+    printf '#!/bin/sh\necho "consumer $*${TELL:+ by $CONSUMER_RUN}"\n' >"$venv/bin/consumer"
     chmod +x "$venv/bin/python" "$venv/bin/consumer" ;;
 pip)
     sleep "${INSTALL_SECONDS:-0}"
@@ -102,17 +102,8 @@ def test_run_alone_is_up_and_arguments_are_passed_on(machine: Machine) -> None:
     assert machine.call("run", "send", "user.created", "a b").stdout == "consumer send user.created a b\n"
 
 
-def test_run_names_its_own_env_file_unless_another_is_named(machine: Machine) -> None:
-    without = machine.call("run", "status").stdout
-    (machine.tree / ".env").touch()
-    own, unset, other = (
-        machine.call("run", "status", **variables).stdout
-        for variables in ({}, {"CONSUMER_ENV_FILE": ""}, {"CONSUMER_ENV_FILE": "other"})
-    )
-
-    assert without == "consumer status\n"
-    assert own == unset == f"consumer status with {machine.tree}/.env\n"
-    assert other == "consumer status with other\n"
+def test_run_names_itself_so_that_the_env_file_beside_it_is_read(machine: Machine) -> None:
+    assert machine.call("run", "status", TELL="yes").stdout == f"consumer status by {machine.tree}/run\n"
 
 
 def test_the_set_up_is_done_once(machine: Machine) -> None:

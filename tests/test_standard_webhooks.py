@@ -13,6 +13,7 @@ from svix.webhooks import Webhook
 
 from consumer.errors import BadSettings, BadSignature
 from consumer.providers.standard_webhooks import MESSAGE_ID_CHARACTERS_MAX, SIGNED_HEADERS, Verifier, sign
+from consumer.settings.signing_secrets import COPY
 from tests.support.vectors import NAMES, VECTORS, Vector
 
 KEY = bytes(range(24))
@@ -175,18 +176,18 @@ def test_a_family_mixed_from_both_is_ambiguous() -> None:
     ("secrets", "faults"),
     [
         ([], ["There is no webhook secret."]),
-        ([""], ["Webhook secret 1 of 1 is empty or shorter than 16 bytes."]),
-        (["whsec_"], ["Webhook secret 1 of 1 is empty or shorter than 16 bytes."]),
-        (["whsec_eA=="], ["Webhook secret 1 of 1 is empty or shorter than 16 bytes."]),
+        ([""], [f"Webhook secret 1 of 1 is empty or shorter than 16 bytes: {COPY}."]),
+        (["whsec_"], [f"Webhook secret 1 of 1 is empty or shorter than 16 bytes: {COPY}."]),
+        (["whsec_eA=="], [f"Webhook secret 1 of 1 is empty or shorter than 16 bytes: {COPY}."]),
         ([f"whsec_{SECRET}"], ["Webhook secret 1 of 1 has its prefix twice."]),
-        (["whsec_%%%%%%%%%%%%%%%%%%%%%%%%"], ["Webhook secret 1 of 1 is not base64."]),
-        (["whsec_ééééééééééééééééééééééé"], ["Webhook secret 1 of 1 is not base64."]),
-        (["whsec_AAAAA"], ["Webhook secret 1 of 1 is not base64."]),
+        (["whsec_%%%%%%%%%%%%%%%%%%%%%%%%"], [f"Webhook secret 1 of 1 is not base64: {COPY}."]),
+        (["whsec_ééééééééééééééééééééééé"], [f"Webhook secret 1 of 1 is not base64: {COPY}."]),
+        (["whsec_AAAAA"], [f"Webhook secret 1 of 1 is not base64: {COPY}."]),
         (
             [SECRET, "whsk_AAAA", "x"],
             [
                 "Webhook secret 2 of 3 is half of an asymmetric pair; the signing secret starts with whsec_.",
-                "Webhook secret 3 of 3 is not base64.",
+                f"Webhook secret 3 of 3 is not base64: {COPY}; a space or comma inside a secret splits it.",
             ],
         ),
     ],
@@ -200,8 +201,8 @@ def test_an_unusable_secret_is_refused_at_start_without_being_told(secrets: list
 
 
 def test_sixteen_bytes_are_the_shortest_secret() -> None:
-    shortest = f"whsec_{base64.b64encode(bytes(16)).decode()}"
-    shorter = f"whsec_{base64.b64encode(bytes(15)).decode()}"
+    shortest = f"whsec_{base64.b64encode(bytes(range(16))).decode()}"
+    shorter = f"whsec_{base64.b64encode(bytes(range(15))).decode()}"
 
     assert Verifier([shortest], TOLERANCE).verify(signed(shortest).items(), BODY, NOW)
     with pytest.raises(BadSettings):

@@ -60,6 +60,8 @@ def test_up_answers_a_signed_event_and_leaves_no_process(
     group, _, _ = up
     family = group.family()
     line = until(lambda: group.said("Try it"))
+    assert group.text.count("The database is the embedded one") == 1
+    assert group.text.startswith(f"The database is the embedded one in {data_dir}.\n")
 
     pasted = subprocess.run(
         line, shell=True, capture_output=True, text=True, cwd=tmp_path, env=environment({}), check=False

@@ -1,6 +1,8 @@
 """Where a process listens, and how others reach it."""
 
 import random
+import re
+from ipaddress import IPv6Address, ip_address
 
 from consumer.errors import BadSettings
 from consumer.settings.settings import Settings
@@ -28,6 +30,20 @@ def origin(host: str, port: int) -> str:
 def reachable(host: str) -> str:
     """Return the address to connect to for an address to listen on."""
     return EVERYWHERE.get(host, host)
+
+
+def is_loopback(hosts: str) -> bool:
+    """Tell whether all addresses of HOST, one or a list, can be reached from this machine only."""
+    return all(map(_is_loopback, re.split(r"[\s,]+", hosts.strip())))
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        address = ip_address(host.strip("[]"))
+    except ValueError:
+        return host.lower() == "localhost"
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return (mapped or address).is_loopback
 
 
 def listen_problem(host: str, port: int, variable: str) -> str | None:

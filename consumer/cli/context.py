@@ -14,6 +14,7 @@ from psycopg import errors as postgres
 
 from consumer import logs
 from consumer.cli.database import ProcessKind, database_problems, refuse
+from consumer.cli.output import as_called
 from consumer.errors import BadSettings, ConsumerError, NoDatabase, SettingsMismatch
 from consumer.postgres.connections import RoleRefused
 from consumer.process.outage_log import error_text
@@ -62,6 +63,18 @@ class Group(click.Group):
 def refusals() -> Iterator[None]:
     """Turn an expected error into one sentence on stderr and its exit code, without a traceback."""
     try:
+        with _sentences():
+            yield
+    # click's own subclasses name no command of ours.
+    except click.ClickException as error:
+        if type(error) in {click.ClickException, Misconfigured}:
+            raise type(error)(as_called(error.message)) from error
+        raise
+
+
+@contextmanager
+def _sentences() -> Iterator[None]:
+    try:
         yield
     except (BadSettings, SettingsMismatch, NoDatabase) as error:
         raise Misconfigured(str(error)) from error
@@ -96,9 +109,10 @@ def pass_settings(
             found += problems(settings, *args, **kwargs)
             if kind:
                 found += database_problems(settings, kind, is_embedded=bool(kwargs.get("is_embedded")))
-            refuse(found)
+            # First, because a mistyped name is often why another setting is missing.
             for warning in settings.warnings:
                 log.warning(logs.SETTINGS_WARNED, extra={"warning": warning})
+            refuse(found)
             return command(settings, *args, **kwargs)
 
         return update_wrapper(checked, command)

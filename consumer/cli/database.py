@@ -26,6 +26,8 @@ VARIABLES: Mapping[ProcessKind, str] = {
     "migrate": "MIGRATE_DATABASE_URL",
     "operator": "DATABASE_URL",
 }
+# Of the running command: whether it has said that it uses the embedded database.
+SAID = "consumer.embedded_is_said"
 # Each of these variables is set by one platform, where a container loses its disk at every deploy.
 PLATFORMS = ("KUBERNETES_SERVICE_HOST", "FLY_APP_NAME", "RENDER", "DYNO", "RAILWAY_ENVIRONMENT")
 
@@ -64,6 +66,8 @@ def database_problems(settings: Settings, kind: ProcessKind, *, is_embedded: boo
         return [f"{named} is not set, though another process's database is."]
     if kind in {"receiver", "worker"} and not is_embedded:
         return ["DATABASE_URL is not set; --embedded would use the embedded database."]
+    if problems := embedded.problems(data_dir(settings)):
+        return problems
     if not embedded.exists(data_dir(settings)):
         return [f"DATABASE_URL is not set, and `consumer up` has made no embedded database in {looked_in(settings)}."]
     return []
@@ -71,7 +75,7 @@ def database_problems(settings: Settings, kind: ProcessKind, *, is_embedded: boo
 
 def platform_problems(settings: Settings, *, is_embedded: bool) -> list[str]:
     """Return why the embedded database is refused here: a platform's disk is lost at every deploy."""
-    seen = next((name for name in PLATFORMS if name in os.environ), None)
+    seen = next((name for name in PLATFORMS if os.environ.get(name)), None)
     problem = f"DATABASE_URL is not set on a platform ({seen} is); --embedded would use its volatile disk."
     return [problem] if seen and not is_embedded and not has_urls(settings) else []
 
@@ -84,7 +88,7 @@ def database(settings: Settings, kind: ProcessKind, *, is_embedded: bool = False
     """
     refuse(database_problems(settings, kind, is_embedded=is_embedded))
     if not (found := url(settings, kind)):
-        with embedded.server(data_dir(settings), create=False) as conninfo:
+        with embedded_database(data_dir(settings), create=False) as conninfo:
             yield conninfo
         return
     try:
@@ -93,6 +97,25 @@ def database(settings: Settings, kind: ProcessKind, *, is_embedded: bool = False
         variable = "DATABASE_URL" if found == settings.database_url else VARIABLES[kind]
         place, text = address(found), error_text(error, found)
         raise click.ClickException(f"The database of {variable}, {place}, can't be used: {text}") from error
+
+
+@contextmanager
+def embedded_database(folder: Path, *, create: bool) -> Iterator[str]:
+    """Say once in a command's first line that it uses the embedded database, and yield its connection string.
+
+    The line goes to stderr where stdout is a JSON document. `up` says it for the processes that it starts.
+    """
+    context = click.get_current_context()
+    is_json, is_supervised = (bool(context.params.get(name)) for name in ("is_json", "is_supervised"))
+    if not is_supervised and not context.meta.setdefault(SAID, False):
+        click.echo(f"The database is the embedded one in {folder}.", err=is_json)
+        context.meta[SAID] = True
+    with embedded.server(folder, create=create) as conninfo:
+        try:
+            yield conninfo
+        except psycopg.OperationalError as error:
+            text = error_text(error)
+            raise click.ClickException(f"The embedded database in {folder} can't be used: {text}") from error
 
 
 def as_operator(settings: Settings, work: Callable[[Connection, Access], Awaitable[T]]) -> T:

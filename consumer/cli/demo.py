@@ -84,6 +84,7 @@ def _demonstrate(folder: Path, scenario: Scenario, out: Console) -> DemoReport:
         stack_webhook_secrets=(new(),),
         app_webhook_secrets=(new(),),
     )
+    out.print(f"A new embedded database in {folder}", soft_wrap=True)
     with embedded.server(folder / "data", create=True) as conninfo:
         migrate(conninfo, settings)
         out.print(f"Database made and migrated in {time.perf_counter() - began:.1f} s")

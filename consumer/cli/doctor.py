@@ -4,6 +4,7 @@ import asyncio
 import shutil
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,14 +17,13 @@ from consumer.cli import secret
 from consumer.cli.cells import cell, printable, size
 from consumer.cli.context import NOT_MIGRATED, examples
 from consumer.cli.database import VARIABLES, ProcessKind, data_dir, database, database_problems, has_urls, url
-from consumer.cli.output import console, json_option, present
+from consumer.cli.output import as_called, console, json_option, present
 from consumer.cli.sources import check_sources, observe
 from consumer.doctor.check import Check, fail_unless, ok, warn_unless
 from consumer.doctor.installation import check_migrations, check_queue, check_settings
 from consumer.doctor.isolation import isolation, judge_isolation
 from consumer.doctor.rehearsal import rehearse, rehearse_statement
 from consumer.doctor.server import Server, activity, is_pooled, judge_room, judge_server, server
-from consumer.errors import BadSettings
 from consumer.postgres.connections import ACCESSES, Access, Connection, RoleRefused, connect, transaction
 from consumer.process.outage_log import address, error_text
 from consumer.settings.settings import Settings, from_process
@@ -40,7 +40,7 @@ def command(*, is_json: bool) -> None:
 
     The exit code is 1 if a check fails; a warning does not count.
     """
-    checks = _examine()
+    checks = [replace(check, cure=check.cure and as_called(check.cure)) for check in _examine()]
     is_well = all(check.state != "failing" for check in checks)
     present({"ok": is_well, "checks": checks}, lambda _: _show(checks), is_json=is_json)
     if not is_well:
@@ -49,13 +49,11 @@ def command(*, is_json: bool) -> None:
 
 def _examine() -> list[Check]:
     """Check one precondition after another, as far as the earlier ones allow."""
-    try:
-        settings, problems = from_process(Path.cwd())
-    except BadSettings as error:
-        settings, problems = Settings(), error.problems
+    settings, problems = from_process(Path.cwd())
     if problems:
-        return _failing("settings", problems, "Correct the variable, in the environment or in .env.")
-    checks = [*_judge_settings(settings), *_judge_secrets(settings)]
+        failing = _failing("settings", problems, "Correct the variable, in the environment or in .env.")
+        return failing + _warnings(settings)
+    checks = [*(_warnings(settings) or [ok("settings", "valid")]), *_judge_secrets(settings)]
     is_embedded = not has_urls(settings)
     problems = [problem for kind in VARIABLES for problem in database_problems(settings, kind, is_embedded=is_embedded)]
     if problems:
@@ -186,15 +184,17 @@ async def _installation(conn: Connection, access: Access, settings: Settings, *,
         return [Check("queue", "failing", f"can't be read as {access.role} ({error.sqlstate})", "See above.")]
 
 
-def _judge_settings(settings: Settings) -> list[Check]:
-    cure = "Nothing breaks; correct the variable to remove this warning."
-    return [Check("settings", "warning", warning, cure) for warning in settings.warnings] or [ok("settings", "valid")]
+def _warnings(settings: Settings) -> list[Check]:
+    cure = "Correct the variable, in the environment or in .env."
+    return [Check("settings", "warning", warning, cure) for warning in settings.warnings]
 
 
 def _judge_secrets(settings: Settings) -> list[Check]:
     name, folder = "webhook secrets", data_dir(settings)
     if not has_urls(settings) and (found := secret.problems(folder, settings)):
         return [Check(name, "failing", *problem.rsplit(": ", 1)) for problem in found]
+    if published := [f"{variable} holds {secret.EXAMPLE}" for variable in secret.examples(settings)]:
+        return _failing(name, published, "Use a secret of your own.")
     if settings.stack_webhook_secrets:
         return [ok(name, "valid for " + ("app, stack" if settings.app_webhook_secrets else "stack"))]
     if not has_urls(settings) and secret.kept(folder, "stack"):

@@ -1,7 +1,9 @@
 """What a command prints: rows and facts for people, one JSON document for machines."""
 
+import os
 import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
+from pathlib import Path
 from typing import TypeVar
 
 import click
@@ -12,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from consumer.cli.cells import cell
+from consumer.settings.env_file import RUN
 
 T = TypeVar("T")
 
@@ -25,6 +28,14 @@ json_option = click.option("--json", "is_json", is_flag=True, help="Print one JS
 def emit(document: object) -> None:
     """Write one JSON document to standard output; it may hold dataclasses, UUIDs and datetimes."""
     click.echo(orjson.dumps(document, option=JSON_OPTIONS), nl=False)
+
+
+def as_called(text: str) -> str:
+    """Return the text with each of our commands in backquotes as its caller typed it: as `./run` too."""
+    if not (run := os.environ.get(RUN)):
+        return text
+    typed = "./run" if Path(run).parent == Path.cwd() else run
+    return text.replace("`consumer ", f"`{typed} ")
 
 
 def present(document: T, show: Callable[[T], None], *, is_json: bool) -> None:

@@ -6,12 +6,14 @@ import secrets
 from contextlib import suppress
 from pathlib import Path
 
+from consumer.cli.addresses import is_loopback
 from consumer.cli.database import data_dir, has_urls
 from consumer.errors import BadSettings
 from consumer.settings import signing_secrets
 from consumer.settings.settings import Settings
 
 FILES = {"stack": "webhook-secret", "app": "app-webhook-secret"}
+EXAMPLE = "an example key that documents show, so anybody can sign with it"
 # Standard Webhooks asks for 24 to 64 bytes.
 SECRET_BYTES = 32
 
@@ -22,12 +24,17 @@ def kept(data_dir: Path, source: str) -> Path | None:
     return path if path.is_file() else None
 
 
+def secrets_of(settings: Settings, source: str) -> tuple[str, ...]:
+    """Return a source's configured secrets."""
+    return settings.stack_webhook_secrets if source == "stack" else settings.app_webhook_secrets
+
+
 def unconfigured(settings: Settings) -> list[str]:
     """Return the sources without a configured secret."""
-    return [source for source in FILES if not getattr(settings, f"{source}_webhook_secrets")]
+    return [source for source in FILES if not secrets_of(settings, source)]
 
 
-def configured(settings: Settings) -> list[str]:
+def expected_sources(settings: Settings) -> list[str]:
     """Return the sources whose deliveries a receiver takes: with a configured secret, or one that `up` keeps."""
     folder = None if has_urls(settings) else data_dir(settings)
     unset = unconfigured(settings)
@@ -46,14 +53,34 @@ def read(path: Path) -> str:
 def problems(data_dir: Path, settings: Settings) -> list[str]:
     """Return a sentence on each kept file that is needed and unusable; one that can't be read is no problem here."""
     found: list[str] = []
+    keys = {_variable(source): signing_secrets.keys(secrets_of(settings, source)) for source in FILES}
     for source in unconfigured(settings):
-        try:
-            read(data_dir / FILES[source])
-        except BadSettings as error:
-            found += error.problems
-        except OSError:
-            continue
+        path = data_dir / FILES[source]
+        with suppress(OSError):
+            try:
+                keys[str(path)] = signing_secrets.keys([read(path)])
+            except BadSettings as error:
+                found += error.problems
+    # Only one of them can be configured here: where both are, the settings were refused before.
+    shared = [name for name, held in keys.items() if any(held & other for at, other in keys.items() if at != name)]
+    if shared:
+        found.append(f"{' and '.join(shared)} hold the same key: make another for one of them.")
     return found
+
+
+def examples(settings: Settings) -> list[str]:
+    """Return the variables that hold a key with which anybody can sign, because documents show it."""
+    return [_variable(source) for source in FILES if signing_secrets.are_examples(secrets_of(settings, source))]
+
+
+def example_problems(settings: Settings, host: str) -> list[str]:
+    """Return a sentence on each such variable if other machines can reach the receiver."""
+    cure = f"use your own, or let the receiver listen on 127.0.0.1 instead of {host}"
+    return [] if is_loopback(host) else [f"{variable} holds {EXAMPLE}: {cure}." for variable in examples(settings)]
+
+
+def _variable(source: str) -> str:
+    return f"{source.upper()}_WEBHOOK_SECRETS"
 
 
 def keep(data_dir: Path, source: str) -> Path:

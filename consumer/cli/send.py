@@ -14,8 +14,9 @@ from consumer.cli import secret as secrets
 from consumer.cli.addresses import webhook_url
 from consumer.cli.cells import printable
 from consumer.cli.context import examples, pass_settings
-from consumer.cli.database import data_dir, has_urls, looked_in
+from consumer.cli.database import data_dir, has_urls, looked_in, refuse
 from consumer.cli.output import console, emit, json_option
+from consumer.embedded import server as embedded
 from consumer.errors import BadSettings
 from consumer.settings import signing_secrets
 from consumer.settings.settings import Settings
@@ -118,6 +119,7 @@ def _secret(settings: Settings, url: str) -> str:
     unset = f"{source.upper()}_WEBHOOK_SECRETS is not set, no --secret is given"
     if has_urls(settings):
         raise BadSettings([f"{unset}, and `consumer up` keeps a secret only beside the embedded database."])
+    refuse(embedded.problems(data_dir(settings)))
     try:
         if kept := secrets.kept(data_dir(settings), source):
             return secrets.read(kept)

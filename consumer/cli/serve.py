@@ -11,6 +11,7 @@ import click
 from consumer import logs
 from consumer.cli.context import embedded_option, examples, pass_settings
 from consumer.cli.database import database
+from consumer.cli.secret import example_problems
 from consumer.deadline import first_of
 from consumer.events.registry import EVENT_TYPES
 from consumer.metrics import Metrics
@@ -38,8 +39,10 @@ CONNECTION_TIMEOUT = timedelta(seconds=2)
 log = logging.getLogger(__name__)
 
 
-def _problems(settings: Settings, **_: object) -> list[str]:
-    return [] if settings.stack_webhook_secrets else ["STACK_WEBHOOK_SECRETS is not set: nothing could be verified."]
+def _problems(settings: Settings, *, host: str | None, **_: object) -> list[str]:
+    if not settings.stack_webhook_secrets:
+        return ["STACK_WEBHOOK_SECRETS is not set: nothing could be verified."]
+    return example_problems(settings, host or settings.host)
 
 
 @click.command(name="serve", epilog=examples("serve", "serve --host 0.0.0.0 --port 9000"))

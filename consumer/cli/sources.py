@@ -18,7 +18,7 @@ async def observe(conn: Connection, settings: Settings) -> Observation:
     """Read the last deliveries; the sources with a secret are expected to send some."""
     return Observation(
         at=await session.now(conn),
-        expected=secret.configured(settings),
+        expected=secret.expected_sources(settings),
         last_received=await deliveries.last_received(conn),
         silence_max=timedelta(hours=settings.silence_hours),
     )

@@ -19,7 +19,16 @@ from consumer.cli import secret
 from consumer.cli.addresses import free_port, listen_problem
 from consumer.cli.announcement import announce
 from consumer.cli.context import embedded_option, examples, pass_settings
-from consumer.cli.database import ProcessKind, data_dir, database_problems, has_urls, platform_problems, refuse, url
+from consumer.cli.database import (
+    ProcessKind,
+    data_dir,
+    database_problems,
+    embedded_database,
+    has_urls,
+    platform_problems,
+    refuse,
+    url,
+)
 from consumer.cli.migrate import migrate
 from consumer.deadline import first_of
 from consumer.embedded import server as embedded
@@ -59,15 +68,16 @@ class UpPlan:
         return not has_urls(self.settings)
 
 
-def _problems(settings: Settings, *, is_embedded: bool, **_: object) -> list[str]:
-    problems: list[str] = []
+def _problems(settings: Settings, *, host: str | None, is_embedded: bool, **_: object) -> list[str]:
+    problems = secret.example_problems(settings, host or settings.host)
     if has_urls(settings):
         for kind in PROCESSES:
             problems += database_problems(settings, kind, is_embedded=is_embedded)
         if not settings.stack_webhook_secrets:
             problems.append("STACK_WEBHOOK_SECRETS is not set; `up` makes one only for the embedded database.")
     else:
-        problems += secret.problems(data_dir(settings), settings)
+        folder = data_dir(settings)
+        problems += embedded.problems(folder) or secret.problems(folder, settings)
     problems += platform_problems(settings, is_embedded=is_embedded)
     if (settings.ops_port or 0) > OPS_PORT_MAX:
         problems.append(f"OPS_PORT must be at most {OPS_PORT_MAX}, because the worker uses the next port.")
@@ -129,7 +139,7 @@ def _other_up(plan: UpPlan) -> list[str]:
 def _embedded(plan: UpPlan) -> Iterator[UpPlan]:
     """Run the embedded server, made now if there is none, and keep a secret for each source that has none."""
     folder = data_dir(plan.settings)
-    with embedded.server(folder, create=True) as conninfo, lock_file(folder / RUNNING_LOCK, fcntl.LOCK_SH):
+    with embedded_database(folder, create=True) as conninfo, lock_file(folder / RUNNING_LOCK, fcntl.LOCK_SH):
         files = {source: secret.keep(folder, source) for source in secret.unconfigured(plan.settings)}
         yield replace(plan, migrate_conninfo=conninfo, secret_files=files)
 

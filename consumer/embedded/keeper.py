@@ -71,6 +71,11 @@ class Installation:
     gid: int
 
     @property
+    def account(self) -> dict[str, Any]:
+        """Return the options of a subprocess that runs as the server's account."""
+        return {} if self.uid == os.geteuid() else {"user": self.uid, "group": self.gid, "extra_groups": []}
+
+    @property
     def cluster(self) -> Path:
         """Return PostgreSQL's data folder."""
         return self.data_dir / "cluster"
@@ -130,14 +135,11 @@ def spawn(
     installation: Installation, program: str, *arguments: str, inherited: BinaryIO | None = None
 ) -> subprocess.Popen[bytes]:
     """Start a PostgreSQL program as the server's account; it keeps the *inherited* lock, its output goes to the log."""
-    is_other = installation.uid != os.geteuid()
     with open_private(installation.log) as log:
         return subprocess.Popen(  # noqa: S603  The program is one of PostgreSQL's own.
             [installation.binaries / program, *arguments],
             **_surroundings(log),
-            user=installation.uid if is_other else None,
-            group=installation.gid if is_other else None,
-            extra_groups=[] if is_other else None,
+            **installation.account,
             pass_fds=[inherited.fileno()] if inherited else [],
         )
 

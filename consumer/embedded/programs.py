@@ -11,17 +11,36 @@ from contextlib import suppress
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from consumer.embedded.keeper import START_LOCK, Installation, lock_file
 from consumer.errors import EmbeddedServerError
+from consumer.settings.ownership import objection
 
 # The first with views under the reader's own privileges (security_invoker).
 MAJOR_MIN = 15
 PROGRAMS = ("initdb", "pg_ctl", "postgres")
 
 
+def problems(data_dir: Path) -> list[str]:
+    """Return why the data folder is not used: its owner decides which programs run and what the database holds."""
+    accounts = frozenset(entry.pw_uid for entry in _accounts()) if os.geteuid() == 0 else frozenset[int]()
+    for path in (data_dir, data_dir / "cluster"):
+        try:
+            problem = objection(path.lstat(), others=accounts) or objection(path.stat(), others=accounts)
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except OSError as error:
+            problem = f"cannot be read ({type(error).__name__})"
+        if problem:
+            return [f"{path} {problem}. Set CONSUMER_DATA_DIR to a folder of your own."]
+    return []
+
+
 def prepare(data_dir: Path) -> Installation:
     """Make the data folder, and choose the programs and the account that runs them."""
+    if found := problems(data_dir):
+        raise EmbeddedServerError(" ".join(found))
     uid, gid = account(data_dir / "cluster")
     if not data_dir.exists():
         data_dir.mkdir(parents=True, exist_ok=True)
@@ -44,10 +63,16 @@ def account(cluster: Path) -> tuple[int, int]:
         return os.geteuid(), os.getegid()
     if cluster.exists():
         return cluster.stat().st_uid, cluster.stat().st_gid
+    for entry in _accounts():
+        return entry.pw_uid, entry.pw_gid
+    raise EmbeddedServerError("PostgreSQL does not run as root, and there is no user `postgres` or `nobody`.")
+
+
+def _accounts() -> Iterator[pwd.struct_passwd]:
+    """Yield the accounts that run the server for root, the best first."""
     for name in ("postgres", "nobody"):
         with suppress(KeyError):
-            return pwd.getpwnam(name).pw_uid, pwd.getpwnam(name).pw_gid
-    raise EmbeddedServerError("PostgreSQL does not run as root, and there is no user `postgres` or `nobody`.")
+            yield pwd.getpwnam(name)
 
 
 def candidates() -> Iterator[Path]:
@@ -66,10 +91,11 @@ def bundled_binaries() -> Path | None:
     return Path(spec.origin).resolve().parent / "pginstall" / "bin" if spec and spec.origin else None
 
 
-def major_version(binaries: Path) -> int:
-    """Return the major version of the programs in a folder, 0 when they do not run."""
+def major_version(binaries: Path, **account: Any) -> int:
+    """Return the major version of the programs in a folder, run as this *account*; 0 when they do not run."""
+    command = (binaries / "postgres", "--version")
     try:
-        run = subprocess.run([binaries / "postgres", "--version"], capture_output=True, check=True, text=True)  # noqa: S603
+        run = subprocess.run(command, capture_output=True, check=True, text=True, **account)  # noqa: S603
     except (OSError, subprocess.CalledProcessError):
         return 0
     found = re.search(r"\(PostgreSQL\) (\d+)", run.stdout)

@@ -14,7 +14,7 @@ from urllib.parse import quote
 import psycopg
 from platformdirs import user_data_path
 
-from consumer.embedded import keeper
+from consumer.embedded import keeper, programs
 from consumer.embedded.programs import major_version, prepare
 from consumer.errors import EmbeddedServerError, NoDatabase
 
@@ -39,6 +39,11 @@ def default_data_dir() -> Path:
 def exists(data_dir: Path) -> bool:
     """Tell whether a complete cluster is there."""
     return (data_dir / "cluster").is_dir()
+
+
+def problems(data_dir: Path) -> list[str]:
+    """Return why a data folder is not used, whether or not a database is in it."""
+    return programs.problems(data_dir.resolve())
 
 
 @contextmanager
@@ -98,7 +103,8 @@ def _watch(installation: keeper.Installation, is_over: threading.Event) -> None:
 
 def _start(installation: keeper.Installation) -> None:
     with keeper.lock_file(installation.data_dir / keeper.START_LOCK) as start:
-        major = major_version(installation.binaries)
+        # Never as root: the server's account may own the data folder, and then what is in it.
+        major = major_version(installation.binaries, **installation.account)
         if not exists(installation.data_dir):
             _make_cluster(installation, major, start)
         _refuse_another_major(installation, major)

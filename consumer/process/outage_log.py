@@ -3,9 +3,11 @@
 import logging
 import re
 import time
+from collections.abc import Iterator, Mapping
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
+from psycopg.pq import Conninfo
 
 from consumer import logs
 from consumer.postgres.error_classes import code
@@ -24,7 +26,10 @@ ROLE_REFUSED = ("22023", "42501")
 # Host, port and name. If a password holds an unescaped @ or /, pieces of the password end up in any of the three, and
 # libpq takes a whole connection string for a name.
 PLAIN_ADDRESS = re.compile(r"[\w.,:/-]+:[\d,]*/[^@=:/]*")
+PLAIN_WORD = re.compile(r"[\w.-]+")
 UNREADABLE = "..."
+# What libpq takes from PGHOST and the like where a connection string leaves it out.
+ADDRESS = ("host", "hostaddr", "port", "dbname", "user")
 REASONS = {
     logs.DATABASE_REFUSED: "the server refuses this login, its role or database",
     logs.DATABASE_LOST: "the database is away",
@@ -68,23 +73,39 @@ def is_refused(error: Exception) -> bool:
 
 
 def error_text(error: Exception, conninfo: str = "") -> str:
-    """Return the first line of an error; of the values that it quotes, only host, login and name of *conninfo* stay."""
+    """Return an error's first line and the login of *conninfo*; of the values it quotes, host, login and name stay."""
     first = (str(error).strip() or type(error).__name__).splitlines()[0]
-    shown: set[str] = set()
-    if address(conninfo) != UNREADABLE:
-        parts = conninfo_to_dict(conninfo)
-        hosts, port = str(parts.get("host")).split(","), parts.get("port") or 5432
-        # libpq names a socket by its file.
-        sockets = [f"{host}/.s.PGSQL.{port}" for host in hosts]
-        shown = {str(parts.get("user")), str(parts.get("dbname")), *hosts, *sockets}
+    parts = _parts(conninfo)
+    is_readable = bool(conninfo) and address(conninfo) != UNREADABLE
+    shown = set(_quotable(parts)) if is_readable else set()
     text = QUOTED.sub(lambda quoted: quoted[0] if quoted[0][1:-1] in shown else UNREADABLE, first)
-    is_mistyped_url = "://" in conninfo and not shown
-    return f"{text} ({ENCODING_HINT})" if is_mistyped_url else text
+    if "://" in conninfo and not is_readable:
+        return f"{text} ({ENCODING_HINT})"
+    login = parts.get("user") if is_readable else None
+    return f"{text} (login {login})" if login and f'user "{login}"' not in text else text
 
 
 def address(conninfo: str) -> str:
     """Return host, port and name of the database and nothing else; dots for a mistyped connection string."""
-    parts = conninfo_to_dict(conninfo)
+    parts = _parts(conninfo)
     host = parts.get("host") or parts.get("hostaddr") or "localhost"
+    if service := parts.get("service"):
+        return f"service {service}" if PLAIN_WORD.fullmatch(service) else UNREADABLE
     place = f"{host}:{parts.get('port') or 5432}/{parts.get('dbname') or ''}"
     return place if PLAIN_ADDRESS.fullmatch(place) else UNREADABLE
+
+
+def _quotable(parts: Mapping[str, str]) -> Iterator[str]:
+    """Yield what an error may quote: login, name, hosts and the files by which libpq names sockets."""
+    yield from (parts.get("user", ""), parts.get("dbname", ""))
+    for host in parts.get("host", "").split(","):
+        yield from (host, f"{host}/.s.PGSQL.{parts.get('port') or 5432}")
+
+
+def _parts(conninfo: str) -> dict[str, str]:
+    """Return what the connection string says, and for the rest what libpq takes from the environment."""
+    given = {name: str(value) for name, value in conninfo_to_dict(conninfo).items() if value}
+    if "service" in given:
+        return given
+    options = ((option.keyword.decode(), option.val) for option in Conninfo.get_defaults())
+    return {name: value.decode() for name, value in options if value and name in ADDRESS} | given

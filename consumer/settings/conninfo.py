@@ -5,6 +5,7 @@ from urllib.parse import unquote
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
+from psycopg.pq import Conninfo
 
 # Parameters that Prisma, SQLAlchemy, asyncpg, node-postgres, Rails, JDBC and Supabase's pages add to a URL, and that
 # libpq refuses.
@@ -16,6 +17,10 @@ ORM_PARAMETERS = re.compile(
 # libpq's two schemes, each with the driver that SQLAlchemy appends.
 SCHEME = re.compile(r"(postgres(?:ql)?)(\+\w+)?")
 ENCODING_HINT = "if the password has @ : / # or %, write it percent-encoded"
+# libpq takes JDBC's ssl=true for sslmode=require.
+PARAMETERS = frozenset(option.keyword.decode() for option in Conninfo.get_defaults()) | {"ssl"}
+# Of a URL's query: a name of any other form may be a piece of a password that holds & or ?; then @ follows.
+PARAMETER = re.compile(r"[A-Za-z][A-Za-z_]{2,}=[^=@]*")
 
 
 def for_libpq(text: str) -> tuple[str, list[str]]:
@@ -28,9 +33,23 @@ def for_libpq(text: str) -> tuple[str, list[str]]:
         conninfo_to_dict(url)
     # libpq's own message quotes the text that it could not read: a piece of the password, if the URL is mistyped.
     except psycopg.ProgrammingError:
-        hint = f"; {ENCODING_HINT}" if "://" in text else ""
+        hint = f"; {_unknown(url) or ENCODING_HINT}" if "://" in text else ""
         raise ValueError(f"is not a connection string that libpq understands{hint}") from None
     return url, warnings
+
+
+def _unknown(url: str) -> str | None:
+    """Return a sentence on parameters that libpq does not know, if nothing else is wrong with the URL."""
+    rest, _, query = url.rpartition("?")
+    parameters = query.split("&")
+    unknown = [part for part in parameters if PARAMETER.fullmatch(part) and part.partition("=")[0] not in PARAMETERS]
+    known = "&".join(part for part in parameters if part not in unknown)
+    try:
+        conninfo_to_dict(f"{rest}?{known}" if known else rest)
+    except psycopg.ProgrammingError:
+        return None
+    names = ", ".join(part.partition("=")[0] for part in unknown)
+    return f"it does not know the parameter {names}" if names and "password" not in query else None
 
 
 def _trimmed(text: str) -> tuple[str, list[str]]:

@@ -2,10 +2,9 @@
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import TypeVar
 
-from consumer.settings import signing_secrets
+from consumer.settings import signing_secrets, texts
 from consumer.settings.conninfo import for_libpq
 
 T = TypeVar("T")
@@ -22,15 +21,15 @@ class Reader:
     """Reads variables. A bad value is read as its default and noted in *problems*, so that all are reported together.
 
     The first of the *sources* that sets a setting, by any of its names, hides the others.
-    *lines* holds the line of each variable that ``.env`` sets.
+    *places* holds the file and line of each variable that an env file sets.
     """
 
-    def __init__(self, sources: Sequence[Mapping[str, str]], aliases: Aliases, lines: Mapping[str, int]) -> None:
+    def __init__(self, sources: Sequence[Mapping[str, str]], aliases: Aliases, places: Mapping[str, str]) -> None:
         self.problems: list[str] = []
         self.warnings: list[str] = []
         self._sources = sources
         self._aliases = aliases
-        self._lines = lines
+        self._places = places
 
     def parse(self, name: str, convert: Callable[[str], T], default: D, *, is_shown: bool = True) -> T | D:
         """Return the converted text; *convert* raises ValueError with the predicate of a sentence on the variable.
@@ -46,10 +45,10 @@ class Reader:
     def secrets(self, name: str, _: tuple[str, ...] = ()) -> tuple[str, ...]:
         """Return the secrets, separated by spaces or commas; the unusable ones too, because they are set."""
         variable, text = self._found(name)
-        texts = tuple(filter(None, re.split(r"[\s,]+", text or "")))
-        for problem in signing_secrets.problems(texts):
+        secrets = signing_secrets.split(text or "")
+        for problem in signing_secrets.problems(secrets):
             self._note(variable, f"{variable}: {problem.removesuffix('.')}")
-        return texts or ((variable,) if text == "" else ())
+        return secrets or ((variable,) if text == "" else ())
 
     def database_url(self, name: str, _: None = None) -> str | None:
         """Return a connection string that libpq takes; warn of each part that had to be dropped."""
@@ -60,7 +59,7 @@ class Reader:
         return url
 
     def _found(self, name: str) -> tuple[str, str | None]:
-        """Return the variable that sets this setting, and its text; '': its file has none, None: it is not set."""
+        """Return the variable that sets this setting, and its text; '': it has no usable one, None: it is not set."""
         for source in self._sources:
             found: dict[str, str] = {}
             for candidate in (name, *self._aliases.get(name, ())):
@@ -72,8 +71,14 @@ class Reader:
             if len(set(read.values())) > 1:
                 self.problems.append(f"{' and '.join(read)} name one setting and disagree; keep one of them.")
             if found:
-                return next(iter((read or found).items()))
+                return self._checked(*next(iter((read or found).items())))
         return name, None
+
+    def _checked(self, variable: str, text: str) -> tuple[str, str]:
+        if text and (problem := texts.flaw(text)):
+            self._note(variable, f"{_subject(variable)} {problem}")
+            return variable, ""
+        return variable, text
 
     def _parsed(
         self, found: tuple[str, str | None], convert: Callable[[str], T], default: D, *, is_shown: bool
@@ -83,25 +88,25 @@ class Reader:
             return convert(text) if text else default
         except ValueError as error:
             # A file may hold a secret that was meant for another variable.
-            is_file = variable.endswith("_FILE")
-            subject = f"The text of {variable}" if is_file else variable
-            quoted = f", not {str(text)[:SHOWN_CHARACTERS]!r}" if is_shown and not is_file else ""
-            self._note(variable, f"{subject} {error}{quoted}")
+            is_quoted = is_shown and not variable.endswith("_FILE")
+            quoted = f", not {str(text)[:SHOWN_CHARACTERS]!r}" if is_quoted else ""
+            self._note(variable, f"{_subject(variable)} {error}{quoted}")
             return default
 
     def _note(self, variable: str, problem: str) -> None:
-        line = self._lines.get(variable)
-        self.problems.append(problem + (f" (.env line {line})." if line else "."))
+        place = self._places.get(variable)
+        self.problems.append(problem + (f" ({place})." if place else "."))
 
     def _content(self, name: str, path: str) -> str:
         try:
-            text = Path(path).read_text().strip()
-        except (OSError, ValueError) as error:  # ValueError: not text.
-            self._note(name, f"{name} names a file that cannot be read ({type(error).__name__})")
+            return texts.content(path)
+        except ValueError as error:
+            self._note(name, f"{name} names a file that {error}")
             return ""
-        if not text:
-            self._note(name, f"{name} names an empty file")
-        return text
+
+
+def _subject(variable: str) -> str:
+    return f"The text of {variable}" if variable.endswith("_FILE") else variable
 
 
 def integer(text: str, least: int, most: int) -> int:

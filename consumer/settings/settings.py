@@ -2,21 +2,16 @@
 
 import os
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, fields, replace
 from functools import partial
-from io import StringIO
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 from uuid import UUID
 
-from dotenv import dotenv_values
-from dotenv.parser import parse_stream
-
-from consumer.errors import BadSettings
 from consumer.logs import LogFormat
-from consumer.settings import app_statement
+from consumer.settings import app_statement, env_file, near_names, signing_secrets
 from consumer.settings.environment import Reader, integer, number, one_of
 
 DeletePolicy = Literal["soft", "anonymise", "hard"]
@@ -37,13 +32,22 @@ PORT_MAX = 65_535
 TOLERANCE_SECONDS_MAX = 4_294_967_295
 # PostgreSQL limits a role name to 63 bytes, and 50 leave room for the longest suffix, "_receiver". It reserves "pg_".
 ROLE_PREFIX_PATTERN = re.compile(r"(?!pg_)[a-z_][a-z0-9_]{0,49}")
-# The variable that names the file to read instead of ``.env``.
-ENV_FILE = "CONSUMER_ENV_FILE"
+# A recorded request can be sent again for so long. An hour covers the clock and the queue of any sender.
+TOLERANCE_SECONDS_USUAL = 3600
+# Svix sends bodies of up to about 350 kB; what a proxy or your own backend adds should fit too.
+BODY_BYTES_USUAL = 512 * 1024
+# They are read before any env file, or without one.
+ENVIRONMENT_ONLY = frozenset({env_file.ENV_FILE, "CONSUMER_PG_BIN"})
+# Stack Auth was renamed Hexclave: both names are in use.
 ALIASES = {
-    "STACK_WEBHOOK_SECRETS": ("STACK_WEBHOOK_SECRET",),
+    "STACK_WEBHOOK_SECRETS": ("STACK_WEBHOOK_SECRET", "HEXCLAVE_WEBHOOK_SECRETS", "HEXCLAVE_WEBHOOK_SECRET"),
     "APP_WEBHOOK_SECRETS": ("APP_WEBHOOK_SECRET",),
     "STACK_API_URL": ("HEXCLAVE_API_URL",),
-    "STACK_PROJECT_ID": ("HEXCLAVE_PROJECT_ID", "NEXT_PUBLIC_STACK_PROJECT_ID"),
+    "STACK_PROJECT_ID": (
+        "HEXCLAVE_PROJECT_ID",
+        "NEXT_PUBLIC_STACK_PROJECT_ID",
+        "NEXT_PUBLIC_HEXCLAVE_PROJECT_ID",
+    ),
     "STACK_SECRET_SERVER_KEY": ("HEXCLAVE_SECRET_SERVER_KEY",),
 }
 
@@ -151,14 +155,28 @@ class Settings:
     warnings: tuple[str, ...] = ()
 
 
-def read(*sources: Mapping[str, str], lines: Mapping[str, int] | None = None) -> tuple[Settings, list[str]]:
+def read(*sources: Mapping[str, str], places: Mapping[str, str] | None = None) -> tuple[Settings, list[str]]:
     """Read every variable, and return all problems too; with a problem the settings must not be used.
 
-    The first source that sets a setting hides the others. *lines* holds the line of each variable that ``.env`` sets.
+    The first source that sets a setting hides the others. *places* holds the file and line of each variable that an env
+    file sets.
     """
-    reader = Reader(sources, ALIASES, lines or {})
+    reader = Reader(sources, ALIASES, places or {})
     values, shaping = _values(reader, Settings), ShapingSettings(**_values(reader, ShapingSettings))
-    return Settings(**values, shaping=shaping, warnings=tuple(reader.warnings)), reader.problems
+    settings = Settings(**values, shaping=shaping)
+    if signing_secrets.keys(settings.stack_webhook_secrets) & signing_secrets.keys(settings.app_webhook_secrets):
+        reader.problems.append(
+            "STACK_WEBHOOK_SECRETS and APP_WEBHOOK_SECRETS hold the same key: your backend's own key could forge"
+            " Stack's events. Make another for APP_WEBHOOK_SECRETS."
+        )
+    return replace(settings, warnings=(*reader.warnings, *_unusual(settings))), reader.problems
+
+
+def _unusual(settings: Settings) -> Iterator[str]:
+    if settings.tolerance_seconds > TOLERANCE_SECONDS_USUAL:
+        yield "TOLERANCE_SECONDS is over an hour: for that long, a recorded request can be sent again."
+    if settings.max_body_bytes < BODY_BYTES_USUAL:
+        yield f"MAX_BODY_BYTES is under {BODY_BYTES_USUAL // 1024} kB: events with much metadata are refused with 413."
 
 
 def _values(reader: Reader, settings_class: type[Settings | ShapingSettings]) -> dict[str, Any]:
@@ -169,49 +187,42 @@ def _values(reader: Reader, settings_class: type[Settings | ShapingSettings]) ->
     }
 
 
-@dataclass(frozen=True, slots=True)
-class EnvFile:
-    """The variables of an env file, the line of each, and a problem for each line that sets none."""
-
-    values: dict[str, str] = field(default_factory=dict)
-    lines: dict[str, int] = field(default_factory=dict)
-    problems: list[str] = field(default_factory=list)
+def _variables(settings_class: type[Settings | ShapingSettings]) -> Iterator[str]:
+    for each in fields(settings_class):
+        if "read" in each.metadata:
+            yield each.metadata["variable"] or each.name.upper()
 
 
-def dotenv(path: Path, *, is_named: bool = False) -> EnvFile:
-    """Read an env file, which may be missing unless CONSUMER_ENV_FILE names it; BadSettings if it can't be read."""
-    try:
-        text = path.read_text(encoding="utf-8") if is_named or path.is_file() else ""
-    except FileNotFoundError as error:
-        raise BadSettings([f"{ENV_FILE} names {path}, which does not exist."]) from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadSettings([f"{path} cannot be read ({type(error).__name__})."]) from error
-    found, assignments = EnvFile(), []
-    for binding in parse_stream(StringIO(text)):
-        original = binding.original.string
-        line = binding.original.line + original[: -len(original.lstrip())].count("\n")
-        if binding.key and binding.value is not None:
-            found.lines[binding.key] = line
-            assignments.append(original)
-        elif binding.key or binding.error:
-            found.problems.append(f"{path.name} line {line} is not NAME=value.")
-    # Of any other line dotenv_values would print a warning of its own.
-    values = dotenv_values(stream=StringIO("".join(assignments)))
-    found.values.update({name: value for name, value in values.items() if value is not None})
-    return found
+def _names() -> frozenset[str]:
+    """Return every name under which a setting is looked up."""
+    variables = [*_variables(Settings), *_variables(ShapingSettings)]
+    names = [*variables, *(alias for aliases in ALIASES.values() for alias in aliases)]
+    return frozenset(names) | {f"{name}_FILE" for name in names}
+
+
+NAMES = _names()
 
 
 def from_process(directory: Path) -> tuple[Settings, list[str]]:
-    """Read an env file, and this process's environment, which wins over it.
+    """Read an env file, and this process's environment, which wins over it; return all problems too.
 
-    The file is the one that CONSUMER_ENV_FILE names, else the ``.env`` in *directory*, if there is one.
+    The file is the one that CONSUMER_ENV_FILE names, else the ``.env`` beside `./run` or in *directory*.
     """
-    named = os.environ.get(ENV_FILE, "").strip()
-    path = directory / (named or ".env")
-    found = dotenv(path, is_named=bool(named))
+    found = env_file.read(directory, os.environ, NAMES)
     # A blank variable of the environment unsets the one in the file.
     others = {name: value for name, value in found.values.items() if name not in os.environ}
-    # A problem with a value names the line as one of ``.env``.
-    lines = {name: line for name, line in found.lines.items() if name in others and path.name == ".env"}
-    settings, problems = read(os.environ, others, lines=lines)
-    return settings, found.problems + problems
+    places = {name: place for name, place in found.places.items() if name in others}
+    settings, problems = read(os.environ, others, places=places)
+    warnings = (*found.warnings, *_misnamed(found), *settings.warnings)
+    return replace(settings, warnings=warnings), found.problems + problems
+
+
+def _misnamed(found: env_file.EnvFile) -> Iterator[str]:
+    """Yield a warning for each name that looks like a setting's and is none, and for one that an env file can't set."""
+    known = NAMES | ENVIRONMENT_ONLY
+    for name, setting in near_names.near(found.places, known):
+        yield f"{found.places[name]} sets {name}, which is no setting; did you mean {setting}?"
+    for name, setting in near_names.in_environment(os.environ.keys() - {env_file.RUN}, known):
+        yield f"{name} is set, which is no setting; did you mean {setting}?"
+    for name in sorted(ENVIRONMENT_ONLY & found.places.keys()):
+        yield f"{found.places[name]} has no effect: {name} is read from the environment only."

@@ -59,6 +59,27 @@ MACHINERY = (
         f"{WORKER_TESTS}::test_a_row_that_someone_locks_waits_uncounted_and_the_others_go_on",
     ),
     Bug(
+        "root uses a stranger's data folder",
+        "consumer/embedded/programs.py",
+        "        if problem:\n            return [",
+        "        if problem and not os.geteuid() == 0:\n            return [",
+        "tests/test_embedded_owners.py::test_the_doctor_names_a_stranger_s_folder",
+    ),
+    Bug(
+        "a stranger's .env is read",
+        "consumer/settings/ownership.py",
+        "{os.geteuid(), 0, *others}",
+        "{os.geteuid(), 0, status.st_uid, *others}",
+        "tests/test_env_file.py::test_a_stranger_s_file_is_refused_unless_it_is_named",
+    ),
+    Bug(
+        "one key at both doors",
+        "consumer/settings/settings.py",
+        "    if signing_secrets.keys(settings.stack_webhook_secrets) & ",
+        "    if not signing_secrets.keys(settings.stack_webhook_secrets) & ",
+        "tests/test_setting_texts.py::test_one_key_at_both_doors_is_refused",
+    ),
+    Bug(
         "a deadlock is the delivery's fault",
         "consumer/postgres/error_classes.py",
         'ErrorClass.POISON: "',

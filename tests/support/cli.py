@@ -13,7 +13,7 @@ from consumer.outbox.storage import Delivery
 from tests.support import outbox
 from tests.support.logs import logging_as_before
 
-SECRET = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"
+SECRET = "whsec_TBLusB12Fygrrm8tfpKzVtU3qV40Nelq"
 # Whatever the shell of the person who tests has set.
 UNSET = dict.fromkeys(("RECEIVER_DATABASE_URL", "WORKER_DATABASE_URL", "MIGRATE_DATABASE_URL", "DATABASE_URL"))
 

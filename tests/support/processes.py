@@ -27,8 +27,8 @@ T = TypeVar("T")
 
 ROOT = Path(__file__).parents[2]
 HOST = "127.0.0.1"
-SECRET = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"
-APP_SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+SECRET = "whsec_TBLusB12Fygrrm8tfpKzVtU3qV40Nelq"
+APP_SECRET = "whsec_MJu13X5JXY7WpAG3ZvfXnxlHlZESuj6H"
 # Far above what anything here takes, so that a hanging test fails instead of hanging.
 PATIENCE_SECONDS = 20.0
 # What SIGTERM grants a process (promise P8).
