@@ -1,5 +1,6 @@
 """Whose an embedded database is: nothing of a stranger's is run or believed, least of all by root."""
 
+import asyncio
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,9 +10,10 @@ import pytest
 from consumer.embedded import keeper
 from consumer.embedded.programs import account, major_version, problems
 from consumer.embedded.server import exists, server
-from consumer.errors import EmbeddedServerError
+from consumer.errors import BadSettings, EmbeddedServerError
+from consumer.process.supervision import Program, supervise
 from tests.support.embedded import folder, own
-from tests.support.processes import SECRET, invoke
+from tests.support.processes import SECRET, environment, invoke
 
 STRANGER = 12_345
 COMMANDS = (
@@ -60,6 +62,15 @@ def test_root_runs_nothing_in_a_stranger_s_folder(arguments: list[str], part: st
     assert result.stderr == (
         f"Error: {data / part} belongs to uid {STRANGER}, not to root. Set CONSUMER_DATA_DIR to a folder of your own.\n"
     )
+    assert not (trap / "mark").exists()
+
+
+async def test_up_s_processes_import_nothing_from_the_working_directory(trap: Path) -> None:
+    for module in ("click", "psycopg", "consumer"):
+        (trap / f"{module}.py").write_text(f"open({str(trap / 'mark')!r}, 'w')")
+
+    with pytest.raises(BadSettings, match="The worker refused to start"):
+        await supervise([Program("worker", ["work"], environment({}), trap)], asyncio.Event())
     assert not (trap / "mark").exists()
 
 

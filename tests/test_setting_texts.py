@@ -59,6 +59,7 @@ def test_a_reference_inside_a_connection_string_is_named() -> None:
     [
         (f"v1,{HIDDEN}", "begins with v1, of a signature: the secret begins after it, with whsec_"),
         (f"v1a,{HIDDEN}", "begins with v1a, of a signature: the secret begins after it, with whsec_"),
+        (f"{HIDDEN};{OTHER}", "holds a semicolon: separate secrets by spaces or commas"),
         (f"v1,{KEY}", "begins with v1, of a signature: the secret begins after it, with whsec_"),
         (
             f"whpk_{KEY}",

@@ -14,6 +14,7 @@ from pathlib import Path
 import click
 import psycopg
 
+import consumer
 from consumer import logs
 from consumer.cli import secret
 from consumer.cli.addresses import free_port, listen_problem
@@ -156,7 +157,9 @@ async def _up(plan: UpPlan, stop: asyncio.Event) -> None:
 
 
 def _programs(plan: UpPlan) -> list[Program]:
-    environment = dict(os.environ)
+    # The processes import the same package as this one, even if that was found in the working directory.
+    path = filter(None, (str(Path(consumer.__file__).parent.parent), os.environ.get("PYTHONPATH")))
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path)}
     for source, file in plan.secret_files.items():
         environment[f"{source.upper()}_WEBHOOK_SECRETS_FILE"] = str(file)
     flags = ["--embedded"] if plan.uses_embedded else []

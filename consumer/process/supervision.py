@@ -75,6 +75,8 @@ async def _run(program: Program, stop: asyncio.Event) -> int:
     """Run a program until it ends or *stop* is set; return its exit code, negative for a signal."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
+        # Without it Python would import click.py and the like from the working directory, which may be a stranger's.
+        "-P",
         "-m",
         "consumer",
         *program.arguments,

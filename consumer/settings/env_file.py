@@ -12,7 +12,7 @@ from dotenv.parser import Binding, parse_stream
 from dotenv.variables import Variable, parse_variables
 
 from consumer.settings import texts
-from consumer.settings.ownership import objection
+from consumer.settings.ownership import foreign, writable
 
 # The variable that names the file to read instead of ``.env``.
 ENV_FILE = "CONSUMER_ENV_FILE"
@@ -70,10 +70,11 @@ def _text(path: Path, *, is_named: bool) -> str:
         status = os.fstat(descriptor)
         if stat.S_ISDIR(status.st_mode):
             raise IsADirectoryError
-        # An operator who names a file vouches for its owner.
-        owners = frozenset({status.st_uid}) if is_named else frozenset()
-        if problem := objection(status, others=owners) or (None if is_named else objection(path.lstat())):
-            raise ValueError(f"{problem}. It was not read")
+        # An operator who names a file vouches for its owner. A link has an owner too.
+        if not is_named and (problem := foreign(status) or foreign(path.lstat())):
+            raise ValueError(f"{problem}. Set {ENV_FILE}={path} to read it all the same")
+        if problem := writable(status):
+            raise ValueError(problem)
         if not is_named and not stat.S_ISREG(status.st_mode):
             raise ValueError("is no regular file")
         with os.fdopen(descriptor, "rb", closefd=False) as file:

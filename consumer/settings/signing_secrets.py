@@ -12,7 +12,7 @@ ASYMMETRIC_PREFIXES = ("whsk_", "whpk_")
 # Keys of Stack's REST API: publishable, secret server and super secret admin.
 API_PREFIXES = ("pck_", "ssk_", "sak_")
 # The version in front of a signature; some dashboards show it in front of a secret too.
-VERSION = re.compile(r"v1a?,")
+VERSION = re.compile(r"v1a?(?:,|$)")
 # How dashboards and documents show a secret that one has to copy elsewhere.
 SHORTENED = re.compile(r"\.\.\.|[…*•<>]")
 # The specification asks for 24 to 64 bytes; under 16 a key can be guessed. The library takes a single byte.
@@ -29,7 +29,7 @@ EXAMPLES = (
 
 def split(text: str) -> tuple[str, ...]:
     """Return the secrets of a setting, which spaces or commas separate; a version stays with its secret."""
-    return tuple(re.findall(rf"(?:{VERSION.pattern})?[^\s,]+", text))
+    return tuple(re.findall(r"(?:v1a?,)?[^\s,]+", text))
 
 
 def decoded(text: str) -> bytes:
@@ -65,6 +65,8 @@ def _misread(text: str) -> str | None:
         return "has its prefix twice"
     if not {text[:1], text[-1:]}.isdisjoint(texts.PLAIN_QUOTES):
         return "has a quote at one end: write it without"
+    if ";" in text:
+        return "holds a semicolon: separate secrets by spaces or commas"
     if SHORTENED.search(text):
         return f"is shortened, hidden or a placeholder: {COPY}"
     if not text.isprintable():
