@@ -36,9 +36,12 @@ LEFT_OUT = ("bench/peers/",)
 TESTS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("sql/migrations/", ("test_migrations", "test_privileges", "test_roles", "test_tenants", "test_views")),
     ("sql/migrations/", ("test_catalogue", "test_search", "test_effects", "test_prune", "test_edits", "test_status")),
-    ("consumer/embedded/", ("test_embedded", "test_embedded_folder", "test_up")),
+    ("consumer/embedded/", ("test_embedded", "test_embedded_folder", "test_embedded_owners", "test_up")),
     ("consumer/process/", ("test_cli_processes", "test_up", "test_outage", "test_ops", "faults/test_processes")),
-    ("consumer/cli/", ("test_cli_processes", "test_cli_refusals", "test_up", "test_demo", "test_adopt_walk")),
+    (
+        "consumer/cli/",
+        ("test_cli_processes", "test_cli_refusals", "test_cli_settings", "test_up", "test_demo", "test_adopt_walk"),
+    ),
     ("consumer/__main__.py", ("test_cli_processes",)),
     ("consumer/web/", ("test_server", "test_connection_limits", "test_http_timeouts", "test_http_limit_values")),
     ("bench/", ("test_bench", "test_peers", "test_plans")),
