@@ -87,7 +87,7 @@ class Installation:
 
     @property
     def sockets(self) -> Path:
-        """Return the socket's folder: a link to a short name when the data folder's name is too long for a socket."""
+        """Return the socket's folder: a link to a short name when no client could use the data folder's name."""
         folder = self.data_dir / "socket"
         return folder.readlink() if folder.is_symlink() else folder
 
@@ -204,7 +204,9 @@ def _make_sockets(installation: Installation) -> None:
     """Make the socket's folder anew, because a killed server leaves files there and the data folder may have moved."""
     folder = installation.data_dir / "socket"
     folder.unlink() if folder.is_symlink() else shutil.rmtree(folder, ignore_errors=True)
-    if len(os.fsencode(folder / f".s.PGSQL.{PORT}")) > SOCKET_PATH_BYTES_MAX:
+    is_too_long = len(os.fsencode(folder / f".s.PGSQL.{PORT}")) > SOCKET_PATH_BYTES_MAX
+    # libpq takes a host with a comma for several hosts.
+    if is_too_long or "," in str(folder):
         digest = sha256(os.fsencode(installation.data_dir)).hexdigest()[:16]
         short = Path(tempfile.gettempdir()) / f"{APPLICATION}-{digest}"
         folder.symlink_to(short)

@@ -23,6 +23,20 @@ MACHINERY = (
         "tests/test_connections.py",
     ),
     Bug(
+        "the embedded server's fsync left to a file",
+        "consumer/embedded/keeper.py",
+        '    "fsync": "on",\n',
+        "",
+        "tests/test_embedded_promises.py::test_no_file_changes_what_makes_it_durable_private_and_small",
+    ),
+    Bug(
+        "a process that does not end is waited for",
+        "consumer/process/supervision.py",
+        "        process.kill()\n",
+        "        pass\n",
+        "tests/test_supervision.py::test_one_that_does_not_end_in_time_is_killed",
+    ),
+    Bug(
         "done-mark outside the transaction",
         "consumer/worker/batch.py",
         "            claimed = await self._claim(conn)\n            if claimed:\n",
