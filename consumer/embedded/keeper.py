@@ -194,8 +194,7 @@ def _start(installation: Installation, lock: BinaryIO) -> subprocess.Popen[bytes
     # which is usual in containers. The lock proves that the file is stale.
     (installation.cluster / "postmaster.pid").unlink(missing_ok=True)
     _make_sockets(installation)
-    quoted = str(installation.sockets).replace('"', '""')
-    options = {**OPTIONS, "unix_socket_directories": f'"{quoted}"'}
+    options = {**OPTIONS, "unix_socket_directories": str(installation.sockets)}
     arguments = [f"--{name}={value}" for name, value in options.items()]
     return spawn(installation, "postgres", "-D", str(installation.cluster), *arguments, inherited=lock)
 
