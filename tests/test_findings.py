@@ -1,4 +1,4 @@
-"""Findings: what a observation means, as a table; and what `status` and `doctor` make of it."""
+"""Findings: what an observation means, as a table; and what `status` and `doctor` make of it."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -13,11 +13,11 @@ from consumer.process.findings import Finding, Observation, findings
 from consumer.settings.settings import Settings
 from tests.support.cli import arrive, call, examined, facts, work
 from tests.support.factories import delivery, user_updated
+from tests.support.processes import APP_SECRET
 
 NOW = datetime(2026, 11, 29, 12, tzinfo=UTC)
 MOMENT = timedelta(microseconds=1)
 DAY = timedelta(days=1)
-APP_SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
 
 def seen(*expected: str, **ages: timedelta) -> Observation:
