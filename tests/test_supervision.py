@@ -29,7 +29,8 @@ if kind in ("dies", "refuses"):
     raise SystemExit({"dies": 7, "refuses": 2}[kind])
 if kind == "tells":
     facts = sys.argv[2:], os.getsid(0) == os.getpid(), os.environ.get("TOLD"), sys.stdin.isatty()
-    (directory / "told").write_text(repr(facts))
+    (directory / "telling").write_text(repr(facts))
+    (directory / "telling").rename(directory / "told")
 if kind == "deaf":
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     (directory / "is_deaf").touch()
