@@ -42,13 +42,13 @@ def steps(history: History) -> Iterator[Step]:
         if is_late:
             uncommitted.add(index)
         yield Step("put late" if is_late else "put", [history.deliveries[index]])
-        if n % 3 == 2:
-            yield Step("apply", size=sizes[n % len(sizes)], zone=zones[n // 3 % len(zones)])
+        if n % 2:
+            yield Step("apply", size=sizes[n % len(sizes)], zone=zones[n // 2 % len(zones)])
         if n % 4 == 3:
             yield Step("rehome", size=sizes[0])
     if uncommitted:
         yield Step("commit late")
-    yield Step("settle", size=sizes[-1], zone=zones[len(history.arrivals) // 3 % len(zones)])
+    yield Step("settle", size=sizes[-1], zone=zones[len(history.arrivals) // 2 % len(zones)])
 
 
 def batches(history: History) -> list[list[Delivery]]:

@@ -53,6 +53,11 @@ def is_older(one: Delivery, other: Delivery) -> bool:
     return version(other) < version(one)
 
 
+def is_earlier(one: Delivery, other: Delivery) -> bool:
+    """Whether the one that is applied later happened before the other."""
+    return other.occurred_at < one.occurred_at
+
+
 def is_tied(one: Delivery, other: Delivery) -> bool:
     return one.occurred_at == other.occurred_at
 
@@ -140,15 +145,15 @@ def _ended(policy: str) -> Corner:
 
 
 CORNERS: Mapping[str, Corner] = {
-    "an older deletion of a user": later(0.05, USER, USER_END, USER_END, is_older),
-    "an older deletion of a team": later(0.05, TEAM, TEAM_END, TEAM_END, is_older),
+    "an older deletion of a user": later(0.05, USER, USER_END, USER_END, is_earlier),
+    "an older deletion of a team": later(0.05, TEAM, TEAM_END, TEAM_END, is_earlier),
     "an older snapshot": later(0.05, USER, is_snapshot, is_snapshot, is_older),
     "an older name": later(0.02, TEAM, NAME, NAME, is_older),
     "an older edit": later(0.02, USER, EDIT, EDIT, has_same_field, is_older),
-    "an older join": later(0.02, MEMBER, JOIN, JOIN, is_older),
-    "an older removal": later(0.02, MEMBER, REMOVAL, REMOVAL, is_older),
-    "a join, then an older removal": later(0.02, MEMBER, JOIN, REMOVAL, is_older),
-    "a removal, then an older join": later(0.02, MEMBER, REMOVAL, JOIN, is_older),
+    "an older join": later(0.01, MEMBER, JOIN, JOIN, is_earlier),
+    "an older removal": later(0.01, MEMBER, REMOVAL, REMOVAL, is_earlier),
+    "a join, then an older removal": later(0.01, MEMBER, JOIN, REMOVAL, is_older),
+    "a removal, then an older join": later(0.01, MEMBER, REMOVAL, JOIN, is_older),
     "an older fact about a permission": later(0.01, MEMBER, PERMISSION, PERMISSION, has_same_permission, is_older),
     **_beside_deletions(USER, USER_END, ABOUT_USERS, "user"),
     **_beside_deletions(TEAM, TEAM_END, ABOUT_TEAMS, "team"),
@@ -160,7 +165,7 @@ CORNERS: Mapping[str, Corner] = {
     "two edits of one moment": later(0.01, USER, EDIT, EDIT, has_same_field, is_tied, is_older),
     "a join, then a removal of one moment": later(0.01, MEMBER, JOIN, REMOVAL, is_tied),
     "a removal, then a join of one moment": later(0.01, MEMBER, REMOVAL, JOIN, is_tied),
-    "permissions of one moment": later(0.01, MEMBER, PERMISSION, PERMISSION, has_same_permission, is_tied, is_older),
+    "permissions of one moment": later(0.005, MEMBER, PERMISSION, PERMISSION, has_same_permission, is_tied, is_older),
     "a webhook, then the API's snapshot of one moment": later(0.01, USER, is_snapshot, is_snapshot, is_tied, is_by_api),
     "one id from two sources": later(0.05, USER, anything, anything, has_same_id),
     "snapshots of one moment and id": later(0.002, USER, is_snapshot, is_snapshot, is_tied, has_same_id),

@@ -10,7 +10,7 @@ from tests.laws.arrivals import batches
 from tests.laws.corners import CORNERS
 from tests.laws.histories import SOURCES, UNSENT, History, histories
 
-DRAWN, SEED = 600, 1
+DRAWN, SEED = 800, 1
 
 
 @pytest.fixture(scope="module")
