@@ -13,6 +13,7 @@ from tests.support.application import tables
 from tests.support.cli import arrive, call, facts
 from tests.support.databases import rows
 from tests.support.factories import membership, team_event, user_updated
+from tests.support.names import own
 
 DATA = Path(__file__).parent / "data" / "adopt"
 TABLE = "CREATE SCHEMA app; CREATE TABLE app.{}"
@@ -217,7 +218,7 @@ def test_text_that_must_be_unique_differs_in_each_new_row_and_stays(emptied: str
 def test_a_login_that_does_not_own_the_tables_is_told_what_their_owner_should_run(emptied: str) -> None:
     create = TABLE.format("users (id uuid PRIMARY KEY, email text)")
     with tables(emptied, create, DROP):
-        plain = make_conninfo(emptied, user="plain_test_owner", password="x")
+        plain = make_conninfo(emptied, user=own("owner"), password="x")
         result = call(emptied, "adopt", "--grant", MIGRATE_DATABASE_URL=plain)
 
     assert result.exit_code == 1

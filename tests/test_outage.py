@@ -101,8 +101,10 @@ def test_an_error_names_the_login_of_the_connection_string_and_quotes_nothing_el
 def test_the_socket_of_the_connection_string_is_named(port: str, path: str) -> None:
     text = f'connection to server on socket "{path}" failed: No such file or directory'
 
-    assert error_text(psycopg.OperationalError(text), f"host=/run/pg{port} dbname=app user=bob") == f"{text} (login bob)"
-    assert path not in error_text(psycopg.OperationalError(text), f"host=/run/other{port} dbname=app user=bob")
+    error = psycopg.OperationalError(text)
+
+    assert error_text(error, f"host=/run/pg{port} dbname=app user=bob") == f"{text} (login bob)"
+    assert path not in error_text(error, f"host=/run/other{port} dbname=app user=bob")
 
 
 def test_only_turns_are_logged(caplog: pytest.LogCaptureFixture) -> None:

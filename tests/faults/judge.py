@@ -12,6 +12,7 @@ from tests.faults.messages import Message, window_of
 from tests.faults.storm import NO_ANSWER, Storm
 from tests.support import model
 from tests.support.databases import rows
+from tests.support.images import image
 from tests.support.model_facts import Row
 from tests.support.processes import until
 
@@ -28,7 +29,6 @@ CHAINS = """
 SELECT user_id, previous_values AS before, new_values AS after
 FROM identity.profile_audit WHERE operation NOT LIKE 'signed%' ORDER BY user_id, id
 """
-IMAGES = "SELECT user_id, identity.image(p) AS image FROM identity.profiles AS p"
 UNDUE = """
 (SELECT seq FROM consumer.deliveries WHERE state IN ('pending', 'retrying') LIMIT 1)
 UNION ALL (SELECT seq FROM consumer.rehome LIMIT 1)
@@ -113,7 +113,7 @@ def _audit_flaws(url: str, usable: list[Delivery]) -> Iterator[Flaw]:
     chains: dict[UUID, list[Row]] = {}
     for row in rows(url, CHAINS):
         chains.setdefault(row["user_id"], []).append(row)
-    images = {row["user_id"]: row["image"] for row in rows(url, IMAGES)}
+    images = {row["user_id"]: image(row) for row in rows(url, "SELECT * FROM identity.profiles")}
     for user_id in images.keys() | chains.keys():
         links = [{"after": None}, *chains.get(user_id, []), {"before": images.get(user_id)}]
         if any(before["after"] != after["before"] for before, after in pairwise(links)):

@@ -1,7 +1,6 @@
 """The promise: the final state is a function of the set of deliveries."""
 
 from dataclasses import replace
-from datetime import UTC
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -11,21 +10,8 @@ from tests.laws.arrivals import arrive
 from tests.laws.histories import HISTORIES, History, histories
 from tests.support import model
 from tests.support.databases import empty, rows
-from tests.support.model_facts import Row
+from tests.support.images import changed, image
 from tests.support.outbox import replay_everything
-
-# The fields of a profile that the audit tells, by name.
-IMAGED = (
-    "avatar_url",
-    "company_id",
-    "deleted_at",
-    "department",
-    "email",
-    "email_verified",
-    "full_name",
-    "is_restricted",
-    "role_type",
-)
 
 # A history takes a tenth of a second on an idle machine.
 pytestmark = pytest.mark.seconds_max(300 + 2 * HISTORIES)
@@ -75,22 +61,6 @@ async def test_the_audit_is_a_chain_of_images_that_ends_in_the_profile(database_
             assert row["changed_fields"] == changed(row["before"], row["after"])
             named = {shown["company_id"] for shown in (row["before"], row["after"]) if shown}
             assert named - {None} == {row["company_id"]} - {None}, "an image names another company"
-
-
-def image(profile: Row) -> Row:
-    """Return what the audit must show of a profile, told by its columns alone."""
-    shown = {field: profile[field] for field in IMAGED}
-    shown["company_id"] = profile["company_id"] and str(profile["company_id"])
-    if at := profile["deleted_at"]:
-        fraction = f"{at:.%f}".rstrip("0").rstrip(".")
-        shown["deleted_at"] = f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%S}{fraction}+00:00"
-    return shown
-
-
-def changed(before: Row | None, after: Row) -> list[str]:
-    """Return the fields that differ, in the order of their names."""
-    assert after.keys() == set(IMAGED)
-    return [field for field in IMAGED if after[field] != (before[field] if before else None)]
 
 
 def written(database_url: str) -> list[object]:
