@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from consumer.events.registry import EVENT_TYPES, Fact
 from tests.laws.arrivals import batches
 from tests.laws.corners import CORNERS
-from tests.laws.histories import SOURCES, UNSENT, History, histories
+from tests.laws.histories import SOURCES, UNSENT, History, histories, keys
 
 DRAWN, SEED = 800, 1
 
@@ -41,11 +41,8 @@ def test_a_corner_is_reached(reached: Counter[str], name: str) -> None:
 
 
 def test_every_type_that_tells_a_fact_is_drawn_from_each_of_its_sources() -> None:
-    telling = {
-        (event_type, source)
-        for event_type, known in EVENT_TYPES.items()
-        if known.fact not in {Fact.NOTHING, Fact.OWN}
-        for source in known.sources
-    }
+    told = {name: known for name, known in EVENT_TYPES.items() if known.fact not in {Fact.NOTHING, Fact.OWN}}
+    may_send = {(name, source) for name, known in told.items() for source in known.sources}
 
-    assert {(event_type, source) for event_type, sources in SOURCES.items() for source in sources} == telling - UNSENT
+    assert {(name, source) for name, sources in SOURCES.items() for source in sources} == may_send - UNSENT
+    assert {name: keys(name) for name in SOURCES} == {name: (known.user, known.team) for name, known in told.items()}
