@@ -47,6 +47,45 @@ REFUSALS = (
     OTHER,
 )
 WARNINGS = ("missing_email", "missing_name", OTHER)
+# Fields that events hold and no row is made of.
+UNREAD_FIELDS = (
+    "auth_with_email",
+    "client_metadata",
+    "country_code",
+    "created_at_millis",
+    "culprit",
+    "endpointUrl",
+    "environment",
+    "external_auth_providers",
+    "first_seen_at_millis",
+    "has_password",
+    "last_seen_at_millis",
+    "level",
+    "message",
+    "oauth_providers",
+    "otp_auth_enabled",
+    "passkey_auth_enabled",
+    "primary_email_auth_enabled",
+    "release",
+    "requires_totp_mfa",
+    "restricted_by_admin",
+    "restricted_by_admin_private_details",
+    "restricted_by_admin_reason",
+    "restricted_reason",
+    "risk_scores",
+    "selected_team",
+    "selected_team_id",
+    "service_name",
+    "short_id",
+    "status",
+    "substatus",
+    "teams",
+    "times_seen",
+    "type",
+    "url",
+    "value",
+    OTHER,
+)
 ERROR_CLASSES = ("transient", "busy", "ours", "constraint", "poison", OTHER)
 OUTCOMES = ("applied", "unchanged", "stale", "ignored", OTHER)
 
@@ -85,6 +124,8 @@ class Metrics(Collector):
         self._received = Counts(registry, "deliveries_received", "Deliveries answered 204", outcome=RECEIVED)
         self.refused = Counts(registry, "deliveries_refused", "Requests that stored nothing", reason=REFUSALS)
         self.warned = Counts(registry, "delivery_warnings", "Usable deliveries that lack a value", kind=WARNINGS)
+        changed = "Usable deliveries with a field that the sender has changed"
+        self.changed_field = Counts(registry, "changed_fields", changed, field=UNREAD_FIELDS)
         # These four count what was committed; a batch that was rolled back counts only as failed.
         self.applied = Counts(registry, "deliveries_applied", "Deliveries done", event_type=types, outcome=OUTCOMES)
         self.retried = Counts(registry, "deliveries_retried", "Deliveries put back")

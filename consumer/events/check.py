@@ -9,7 +9,7 @@ import msgspec
 from consumer.errors import BadPayload
 from consumer.events import json_limits
 from consumer.events.registry import EventType, event_type
-from consumer.providers.payload import UUID_PATTERN
+from consumer.providers.payload import UUID_PATTERN, Unread
 
 # Svix allows at most this many characters.
 TYPE_CHARACTERS_MAX = 256
@@ -27,6 +27,8 @@ class Event(NamedTuple):
     user_id: UUID | None
     team_id: UUID | None
     warnings: tuple[str, ...] = ()
+    # Fields of which no row is made, and which the sender has changed or omits.
+    changed_fields: tuple[str, ...] = ()
 
 
 def check(body: bytes, source: str) -> Event:
@@ -46,7 +48,7 @@ def check(body: bytes, source: str) -> Event:
         payload = msgspec.convert(data, known.payload)
     except msgspec.ValidationError as error:
         raise _bad_shape(str(error)) from error
-    return Event(name, *_subject(known, data), payload.warnings())
+    return Event(name, *_subject(known, data), payload.warnings(), _changed_fields(data, known.payload.unread))
 
 
 def subject(body: bytes) -> tuple[str | None, UUID | None, UUID | None]:
@@ -79,6 +81,26 @@ def _is_storable(name: str) -> bool:
 def _subject(known: EventType, data: object) -> tuple[UUID | None, UUID | None]:
     fields = data if isinstance(data, dict) else {}
     return _uuid(fields.get(known.user)), _uuid(fields.get(known.team))
+
+
+def _changed_fields(data: object, unread: type[Unread]) -> tuple[str, ...]:
+    """Return the fields of *data* that are not as the sender documents them."""
+    if _is(data, unread):
+        return ()
+    assert isinstance(data, dict)
+    return tuple(
+        field.encode_name
+        for field in msgspec.structs.fields(unread)
+        if (not _is(data[field.encode_name], field.type) if field.encode_name in data else field.required)
+    )
+
+
+def _is(value: object, expected: object) -> bool:
+    try:
+        msgspec.convert(value, expected)
+    except msgspec.ValidationError:
+        return False
+    return True
 
 
 def _uuid(value: object) -> UUID | None:

@@ -1,6 +1,6 @@
 """What every payload is made of: typed fields with their limits, as msgspec reads them."""
 
-from typing import Annotated, TypeAlias, TypeVar
+from typing import Annotated, ClassVar, TypeAlias, TypeVar
 
 from msgspec import Meta, Struct, UnsetType
 
@@ -21,9 +21,15 @@ Text: TypeAlias = Annotated[str, Meta(max_length=TEXT_MAX)]
 Millis: TypeAlias = Annotated[int, Meta(ge=MILLIS_MIN, le=MILLIS_MAX)]
 
 
-# No payload can hold itself, so the garbage collector need not track any.
+# Neither of these two can hold itself, so the garbage collector need not track any.
+class Unread(Struct, gc=False):
+    """Fields of `data` of which no row is made, as the sender documents them."""
+
+
 class Payload(Struct, gc=False):
-    """The `data` of an event; fields not named here stay in the stored body, unread."""
+    """The fields of `data` of which rows are made; all others stay in the stored body."""
+
+    unread: ClassVar[type[Unread]] = Unread
 
     def warnings(self) -> tuple[str, ...]:
         """Return codes of oddities to count in a payload that can be applied."""

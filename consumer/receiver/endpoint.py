@@ -128,6 +128,8 @@ class Receiver:
             event_type, user_id, team_id = event.type, event.user_id, event.team_id
             for warning in event.warnings:
                 self.metrics.warned(warning)
+            for field in event.changed_fields:
+                self.metrics.changed_field(field)
         return Delivery(
             source=self.source,
             message_id=verified.message_id,

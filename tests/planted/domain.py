@@ -142,4 +142,11 @@ DOMAIN = (
         "(b.is_guest OR (b.removed_at IS NULL AND b.company_id IS DISTINCT FROM h.company_id))",
         "tests/test_home_order.py",
     ),
+    Bug(
+        "a field of which no row is made is required",
+        "consumer/providers/stack/payloads.py",
+        "    signed_up_at_millis: Millis\n    server_metadata: object\n",
+        "    signed_up_at_millis: Millis\n    server_metadata: object\n    auth_with_email: bool\n",
+        "tests/test_unread_fields.py::test_a_user_with_a_changed_field_is_taken_and_the_field_counted",
+    ),
 )

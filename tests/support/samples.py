@@ -26,11 +26,12 @@ def _bodies(*folders: str) -> dict[str, bytes]:
 
 VALID = _bodies("samples", "samples-historic")
 INVALID = _bodies("samples-invalid")
+# Refused by the sender's schema, but no row is made of an issue's counter.
+ODD = INVALID.pop("samples-invalid/issue-times-seen-number.json")
 INVALID_PATHS = {
     "data-array": "$.data",
     "data-missing": "$.data",
     "data-null": "$.data",
-    "issue-times-seen-number": "$.data.times_seen",
     "membership-no-user": "$.data.user_id",
     "permission-bad-id": "$.data.id",
     "type-missing": "$.type",

@@ -1,11 +1,15 @@
-"""What `data` holds in each event from Stack: typed, and as lenient as the oldest sender (2024-07) needs."""
+"""What `data` holds in each event from Stack: typed, and as lenient as the oldest sender (2024-07) needs.
 
-from typing import Annotated, TypeAlias
+An event's class names only what rows are made of: these fields must be right, or the event is unusable. Its `Unread`
+class describes the other fields as Stack documents them: one that Stack changes is counted, and the event is applied.
+"""
+
+from typing import Annotated, ClassVar, TypeAlias
 
 from msgspec import UNSET, Meta, Struct, field
 
 from consumer.errors import BadPayload
-from consumer.providers.payload import Id, Maybe, Millis, Payload, Reference, Text
+from consumer.providers.payload import Id, Maybe, Millis, Payload, Reference, Text, Unread
 
 # Stack's own limit, in UTF-16 units.
 DISPLAY_NAME_MAX = 256
@@ -19,20 +23,26 @@ DisplayName: TypeAlias = Annotated[str, Meta(max_length=DISPLAY_NAME_MAX)]
 Email: TypeAlias = Annotated[str, Meta(max_length=EMAIL_MAX)]
 
 
-class PartialTeam(Reference):
-    """A team inside a user object that an application passes on."""
+class UnreadTeam(Unread):
+    """What a team holds besides its row's fields."""
 
-    display_name: Maybe[Text] = UNSET
+    created_at_millis: Millis
+
+
+class SelectedTeam(Reference):
+    """The team inside a user object; its name and logo count until the team has an event of its own."""
+
+    display_name: Maybe[Text | None] = UNSET
     profile_image_url: Maybe[Text | None] = UNSET
-    created_at_millis: Maybe[Millis] = UNSET
 
 
-class Team(PartialTeam, kw_only=True):
+class Team(Reference):
     """A whole team."""
+
+    unread: ClassVar[type[Unread]] = UnreadTeam
 
     display_name: Text
     profile_image_url: Text | None
-    created_at_millis: Millis
 
 
 class Snapshot(Reference):
@@ -40,14 +50,13 @@ class Snapshot(Reference):
 
     display_name: Maybe[DisplayName | None] = UNSET
     primary_email: Maybe[Email | None] = UNSET
-    primary_email_verified: Maybe[bool] = UNSET
+    primary_email_verified: Maybe[bool | None] = UNSET
     profile_image_url: Maybe[Text | None] = UNSET
-    signed_up_at_millis: Maybe[Millis] = UNSET
-    last_active_at_millis: Maybe[Millis] = UNSET
-    selected_team_id: Maybe[Id | None] = UNSET
-    selected_team: Maybe[PartialTeam | None] = UNSET
-    is_anonymous: Maybe[bool] = UNSET
-    is_restricted: Maybe[bool] = UNSET
+    signed_up_at_millis: Maybe[Millis | None] = UNSET
+    last_active_at_millis: Maybe[Millis | None] = UNSET
+    selected_team: Maybe[SelectedTeam | None] = UNSET
+    is_anonymous: Maybe[bool | None] = UNSET
+    is_restricted: Maybe[bool | None] = UNSET
 
     def __post_init__(self) -> None:
         name = self.display_name
@@ -99,18 +108,12 @@ class AuthProvider(Struct):
     id: str
 
 
-class User(Snapshot, kw_only=True):
-    """A whole user from Stack."""
+class UnreadUser(Unread):
+    """What a user object holds besides its row's fields; the metadata of users are kept as they come."""
 
-    display_name: DisplayName | None
-    primary_email: Email | None
-    primary_email_verified: bool
-    profile_image_url: Text | None
-    signed_up_at_millis: Millis
-    selected_team_id: Id | None
-    selected_team: Team | None
     client_metadata: object
-    server_metadata: object
+    selected_team_id: Id | None
+    selected_team: UnreadTeam | None
     has_password: bool
     auth_with_email: bool
     oauth_providers: list[OAuthProvider]
@@ -127,10 +130,29 @@ class User(Snapshot, kw_only=True):
     external_auth_providers: Maybe[list[AuthProvider]] = UNSET
 
 
-class DeletedUser(Reference):
-    """A user that is gone, with the teams it was in."""
+class User(Snapshot, kw_only=True):
+    """A whole user from Stack."""
+
+    unread: ClassVar[type[Unread]] = UnreadUser
+
+    display_name: DisplayName | None
+    primary_email: Email | None
+    primary_email_verified: bool
+    profile_image_url: Text | None
+    signed_up_at_millis: Millis
+    server_metadata: object
+
+
+class UnreadDeletion(Unread):
+    """What a deletion holds besides the id; each of these teams has a `team_membership.deleted` of its own."""
 
     teams: Maybe[list[Reference]] = UNSET
+
+
+class DeletedUser(Reference):
+    """A user that is gone."""
+
+    unread: ClassVar[type[Unread]] = UnreadDeletion
 
 
 class Membership(Payload):
@@ -153,8 +175,8 @@ class ProjectPermission(Payload):
     user_id: Id
 
 
-class Issue(Reference):
-    """An error that the sender's monitoring groups; the counters are decimal strings."""
+class UnreadIssue(Unread):
+    """What an issue holds; the counters are decimal strings."""
 
     short_id: str
     type: str
@@ -172,11 +194,23 @@ class Issue(Reference):
     url: str
 
 
-class Ping(Payload):
+class Issue(Reference):
+    """An error that the sender's monitoring groups."""
+
+    unread: ClassVar[type[Unread]] = UnreadIssue
+
+
+class UnreadPing(Unread):
     """What the dashboard's test button sends."""
 
     message: str
     endpoint_url: str = field(name="endpointUrl")
+
+
+class Ping(Payload):
+    """A test, which makes no row."""
+
+    unread: ClassVar[type[Unread]] = UnreadPing
 
 
 def _utf16_units(text: str) -> int:
