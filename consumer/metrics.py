@@ -47,18 +47,21 @@ REFUSALS = (
     OTHER,
 )
 WARNINGS = ("missing_email", "missing_name", OTHER)
-# Fields that events hold and no row is made of.
-UNREAD_FIELDS = (
+# Fields without which an event is applied all the same.
+FIELDS = (
     "auth_with_email",
     "client_metadata",
+    "client_read_only_metadata",
     "country_code",
     "created_at_millis",
     "culprit",
+    "display_name",
     "endpointUrl",
     "environment",
     "external_auth_providers",
     "first_seen_at_millis",
     "has_password",
+    "last_active_at_millis",
     "last_seen_at_millis",
     "level",
     "message",
@@ -66,6 +69,7 @@ UNREAD_FIELDS = (
     "otp_auth_enabled",
     "passkey_auth_enabled",
     "primary_email_auth_enabled",
+    "profile_image_url",
     "release",
     "requires_totp_mfa",
     "restricted_by_admin",
@@ -74,7 +78,14 @@ UNREAD_FIELDS = (
     "restricted_reason",
     "risk_scores",
     "selected_team",
+    "selected_team.client_metadata",
+    "selected_team.client_read_only_metadata",
+    "selected_team.created_at_millis",
+    "selected_team.display_name",
+    "selected_team.profile_image_url",
+    "selected_team.server_metadata",
     "selected_team_id",
+    "server_metadata",
     "service_name",
     "short_id",
     "status",
@@ -124,8 +135,8 @@ class Metrics(Collector):
         self._received = Counts(registry, "deliveries_received", "Deliveries answered 204", outcome=RECEIVED)
         self.refused = Counts(registry, "deliveries_refused", "Requests that stored nothing", reason=REFUSALS)
         self.warned = Counts(registry, "delivery_warnings", "Usable deliveries that lack a value", kind=WARNINGS)
-        changed = "Usable deliveries with a field that the sender has changed"
-        self.changed_field = Counts(registry, "changed_fields", changed, field=UNREAD_FIELDS)
+        self.changed_field = Counts(registry, "changed_fields", "Fields that the sender changed", field=FIELDS)
+        self.left_out = Counts(registry, "left_out_fields", "Fields that can't be applied", field=FIELDS)
         # These four count what was committed; a batch that was rolled back counts only as failed.
         self.applied = Counts(registry, "deliveries_applied", "Deliveries done", event_type=types, outcome=OUTCOMES)
         self.retried = Counts(registry, "deliveries_retried", "Deliveries put back")

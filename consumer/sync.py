@@ -4,6 +4,7 @@ Each becomes a row of the outbox, in the caller's transaction and under the call
 `consumer_receiver`. Workers apply it after that transaction commits.
 """
 
+import json
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
@@ -95,9 +96,21 @@ async def _handle(
 
 
 def _delivery(source: str, message_id: str, at: datetime, event: Mapping[str, object]) -> Delivery:
-    body = orjson.dumps(event)
+    body = _encoded(event)
     checked = check(body, source)
-    return Delivery(source, message_id, checked.type, checked.user_id, checked.team_id, at, None, body)
+    subject = (checked.user_id, checked.team_id)
+    return Delivery(source, message_id, checked.type, *subject, at, None, body, checked.reduced)
+
+
+def _encoded(event: Mapping[str, object]) -> bytes:
+    try:
+        return orjson.dumps(event)
+    # orjson ends at 254 levels and 64 bits and takes no lone surrogate: a user may have any of these in metadata.
+    except orjson.JSONEncodeError:
+        try:
+            return json.dumps(event).encode()
+        except RecursionError as error:
+            raise BadPayload("too_deep", "$", "nests too many levels to be encoded") from error
 
 
 async def _put(conn: AsyncConnection[Any], deliveries: list[Delivery]) -> int:

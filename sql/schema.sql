@@ -335,7 +335,7 @@ ALTER TABLE ONLY identity.profiles FORCE ROW LEVEL SECURITY;
 
 CREATE FUNCTION identity.image(profile identity.profiles) RETURNS jsonb
     LANGUAGE sql STABLE PARALLEL SAFE
-    RETURN jsonb_build_object('company_id', (profile).company_id, 'full_name', (profile).full_name, 'email', (profile).email, 'email_verified', (profile).email_verified, 'avatar_url', (profile).avatar_url, 'role_type', (profile).role_type, 'department', (profile).department, 'is_restricted', (profile).is_restricted, 'deleted_at', ((to_jsonb(((profile).deleted_at AT TIME ZONE 'UTC'::text)) #>> '{}'::text[]) || '+00:00'::text));
+    RETURN jsonb_build_object('company_id', (profile).company_id, 'full_name', (profile).full_name, 'email', (profile).email, 'email_verified', (profile).email_verified, 'avatar_url', CASE WHEN (length((profile).avatar_url) <= 2048) THEN (profile).avatar_url ELSE (((('sha256:'::text || encode(sha256(convert_to((profile).avatar_url, 'UTF8'::name)), 'hex'::text)) || ', '::text) || length((profile).avatar_url)) || ' characters'::text) END, 'role_type', (profile).role_type, 'department', (profile).department, 'is_restricted', (profile).is_restricted, 'deleted_at', ((to_jsonb(((profile).deleted_at AT TIME ZONE 'UTC'::text)) #>> '{}'::text[]) || '+00:00'::text));
 
 
 --
@@ -618,6 +618,7 @@ CREATE TABLE consumer.outbox (
     received_at timestamp with time zone DEFAULT now() NOT NULL,
     verified_by text,
     body bytea NOT NULL,
+    reduced bytea,
     CONSTRAINT outbox_message_id_length CHECK ((length(message_id) <= 256)),
     CONSTRAINT outbox_source CHECK ((source = ANY (ARRAY['stack'::text, 'app'::text, 'backfill'::text, 'reconcile'::text, 'operator'::text])))
 );
@@ -1940,6 +1941,7 @@ GRANT SELECT(message_id),INSERT(message_id) ON TABLE consumer.outbox TO consumer
 -- Name: COLUMN outbox.event_type; Type: ACL; Schema: consumer; Owner: -
 --
 
+GRANT UPDATE(event_type) ON TABLE consumer.outbox TO consumer_operator;
 GRANT INSERT(event_type) ON TABLE consumer.outbox TO consumer_definer;
 
 
@@ -1947,7 +1949,15 @@ GRANT INSERT(event_type) ON TABLE consumer.outbox TO consumer_definer;
 -- Name: COLUMN outbox.user_id; Type: ACL; Schema: consumer; Owner: -
 --
 
+GRANT UPDATE(user_id) ON TABLE consumer.outbox TO consumer_operator;
 GRANT SELECT(user_id),INSERT(user_id) ON TABLE consumer.outbox TO consumer_definer;
+
+
+--
+-- Name: COLUMN outbox.team_id; Type: ACL; Schema: consumer; Owner: -
+--
+
+GRANT UPDATE(team_id) ON TABLE consumer.outbox TO consumer_operator;
 
 
 --
@@ -1962,6 +1972,13 @@ GRANT INSERT(occurred_at) ON TABLE consumer.outbox TO consumer_definer;
 --
 
 GRANT INSERT(body) ON TABLE consumer.outbox TO consumer_definer;
+
+
+--
+-- Name: COLUMN outbox.reduced; Type: ACL; Schema: consumer; Owner: -
+--
+
+GRANT UPDATE(reduced) ON TABLE consumer.outbox TO consumer_operator;
 
 
 --

@@ -26,7 +26,7 @@ EFFECT = """
 WITH told AS (
     SELECT DISTINCT ON (o.user_id) o.user_id, o.seq, (d.body -> 'data' ->> 'number')::bigint AS number
     FROM consumer.outbox AS o
-    CROSS JOIN LATERAL (SELECT convert_from(o.body, 'UTF8')::jsonb AS body) AS d
+    CROSS JOIN LATERAL (SELECT convert_from(coalesce(o.reduced, o.body), 'UTF8')::jsonb AS body) AS d
     WHERE o.seq = ANY(%(seqs)b::bigint[])
     ORDER BY o.user_id, number DESC
 ),

@@ -11,7 +11,7 @@ from psycopg.rows import dict_row
 
 from consumer.errors import BadPayload
 from consumer.profiles import acting_as
-from consumer.sync import REPLICA_LAG, Stored, handle_sign_in, handle_sign_out, sync_users
+from consumer.sync import REPLICA_LAG, Stored, Synced, handle_sign_in, handle_sign_out, sync_users
 from tests.support.databases import rows
 from tests.support.factories import snapshot, user_updated
 from tests.support.worker import drain_all, stored, worker
@@ -132,3 +132,33 @@ async def test_a_synced_user_wins_over_the_applications_own(emptied: str) -> Non
 
 async def test_nobody_to_sync_stores_nothing(emptied: str) -> None:
     assert await handed_over(emptied, lambda conn: sync_users(conn, [], requested_at=NOON)) == []
+
+
+async def test_a_user_is_stored_whatever_is_in_its_metadata(emptied: str) -> None:
+    deep: list[object] = []
+    for _ in range(600):
+        deep = [deep]
+    odd = [deep, "\ud800", 2**70, "\0", float("inf")]
+
+    async def work(conn: psycopg.AsyncConnection[Any]) -> list[Synced]:
+        users = [user(uuid4(), client_metadata=metadata, server_metadata={"role": "owner"}) for metadata in odd]
+        return await sync_users(conn, users, requested_at=NOON)
+
+    results = await handed_over(emptied, work)
+    await drain_all(emptied, worker())
+
+    assert [result.error for result in results] == [None] * len(odd)
+    assert rows(emptied, "SELECT DISTINCT role_type FROM identity.profiles") == [{"role_type": "owner"}]
+
+
+async def test_a_user_that_cannot_be_encoded_is_reported_and_the_others_are_stored(emptied: str) -> None:
+    deep: list[object] = []
+    for _ in range(100_000):
+        deep = [deep]
+
+    results = await handed_over(
+        emptied, lambda conn: sync_users(conn, [user(client_metadata=deep), user(uuid4())], requested_at=NOON)
+    )
+
+    assert [result.error is None for result in results] == [False, True]
+    assert len(rows(emptied, "SELECT seq FROM consumer.outbox")) == 1

@@ -8,8 +8,10 @@ from msgspec.structs import fields
 
 from consumer.events.check import check
 from consumer.events.registry import EVENT_TYPES
-from consumer.metrics import OTHER, UNREAD_FIELDS
+from consumer.metrics import FIELDS, OTHER
 from consumer.outbox.storage import Delivery
+from consumer.providers.payload import Unread
+from consumer.providers.stack.payloads import Team
 from consumer.settings.settings import ShapingSettings
 from tests.support import model
 from tests.support.databases import empty, record, rows
@@ -100,10 +102,16 @@ async def test_whatever_an_unread_field_holds_the_rows_are_the_same(
     assert await outcome(database_url, changed) == UNCHANGED[name]
 
 
-def test_every_unread_field_that_is_documented_has_a_series_of_its_own() -> None:
-    documented = {field.encode_name for known in EVENT_TYPES.values() for field in fields(known.payload.unread)}
+def test_every_field_that_may_be_changed_or_left_out_has_a_series_of_its_own() -> None:
+    payloads = [known.payload for known in EVENT_TYPES.values()]
+    of_teams = {*_names(Team.unread), *Team.loose}
+    names = {name for payload in payloads for name in (*_names(payload.unread), *payload.loose)}
 
-    assert {OTHER, *documented} == set(UNREAD_FIELDS)
+    assert {OTHER, *names, *(f"selected_team.{name}" for name in of_teams)} == set(FIELDS)
+
+
+def _names(unread: type[Unread]) -> list[str]:
+    return [field.encode_name for field in fields(unread)]
 
 
 @pytest.mark.parametrize(

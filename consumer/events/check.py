@@ -1,6 +1,7 @@
 """Whether a body is an event that can ever be applied, and its type, user and team."""
 
 import re
+from collections.abc import Mapping
 from typing import NamedTuple
 from uuid import UUID
 
@@ -8,8 +9,9 @@ import msgspec
 
 from consumer.errors import BadPayload
 from consumer.events import json_limits
+from consumer.events.reduction import reduce
 from consumer.events.registry import EventType, event_type
-from consumer.providers.payload import UUID_PATTERN, Unread
+from consumer.providers.payload import UUID_PATTERN, Payload, Unread
 
 # Svix allows at most this many characters.
 TYPE_CHARACTERS_MAX = 256
@@ -17,6 +19,8 @@ TYPE_CHARACTERS_MAX = 256
 UUID_LENGTH = 36
 # msgspec shows the pattern, in which nobody recognises a UUID.
 NO_UUID = f"Expected `str` matching regex {UUID_PATTERN!r}"
+DATA = "$.data."
+NOTHING: Mapping[str, BadPayload] = {}
 MISSING_FIELD = re.compile(r"Object missing required field `(\w+)`")
 
 
@@ -29,21 +33,49 @@ class Event(NamedTuple):
     warnings: tuple[str, ...] = ()
     # Fields of which no row is made, and which the sender has changed or omits.
     changed_fields: tuple[str, ...] = ()
+    # Parts that can't be applied and that no row needs, and the body without them; None if there are none.
+    left_out: tuple[str, ...] = ()
+    reduced: bytes | None = None
 
 
 def check(body: bytes, source: str) -> Event:
     """Read a body that may enter the outbox as pending, or raise BadPayload, whose message holds no value of the body.
 
-    A type that *source* may not send needs only a name. Every other body that passes can be cast to jsonb.
+    A type that *source* may not send needs only a name. Every body that passes, or its reduced one, can be cast to
+    jsonb.
     """
-    document = json_limits.parse(body)
+    try:
+        return _event(json_limits.read(body), source)
+    except BadPayload:
+        reduced = reduce(body)
+        if reduced is None:
+            raise
+    event = _event(json_limits.parse(reduced.body), source, reduced.left_out)
+    left_out = tuple(path.removeprefix(DATA) for path in reduced.left_out)
+    return event._replace(left_out=left_out, reduced=reduced.body if left_out else None)
+
+
+def subject(body: bytes) -> tuple[str | None, UUID | None, UUID | None]:
+    """Return type, user and team of an unusable body, each None where it cannot be read; never raise."""
+    reduced = reduce(body)
+    if reduced is None:
+        return None, None, None
+    document = json_limits.parse(reduced.body)
+    assert isinstance(document, dict)
+    name = document.get("type")
+    usable = name if isinstance(name, str) and _is_storable(name) else None
+    return usable, *_subject(event_type(usable or ""), document.get("data"))
+
+
+def _event(document: object, source: str, left_out: Mapping[str, BadPayload] = NOTHING) -> Event:
     if not isinstance(document, dict):
         raise BadPayload("not_an_object", "$", "Expected `object`")
     name, data = _name(document), document.get("data")
     known = event_type(name)
     if source not in known.sources:
         return Event(name, *_subject(known, data))
-    json_limits.refuse_unstorable(body)
+    if left_out:
+        _refuse_without_needed(known.payload, left_out)
     try:
         payload = msgspec.convert(data, known.payload)
     except msgspec.ValidationError as error:
@@ -51,17 +83,12 @@ def check(body: bytes, source: str) -> Event:
     return Event(name, *_subject(known, data), payload.warnings(), _changed_fields(data, known.payload.unread))
 
 
-def subject(body: bytes) -> tuple[str | None, UUID | None, UUID | None]:
-    """Return type, user and team of an unusable body, each None where it cannot be read; never raise."""
-    try:
-        document = json_limits.parse(body)
-    except BadPayload:
-        return None, None, None
-    if not isinstance(document, dict):
-        return None, None, None
-    name = document.get("type")
-    usable = name if isinstance(name, str) and _is_storable(name) else None
-    return usable, *_subject(event_type(usable or ""), document.get("data"))
+def _refuse_without_needed(payload: type[Payload], left_out: Mapping[str, BadPayload]) -> None:
+    for field in msgspec.structs.fields(payload):
+        # Of an object only the fields are loose.
+        is_needed = isinstance(payload.loose.get(field.encode_name, {}), Mapping)
+        if is_needed and (error := left_out.get(DATA + field.encode_name)):
+            raise error
 
 
 def _name(document: dict[str, object]) -> str:

@@ -7,6 +7,7 @@ from itertools import accumulate
 import orjson
 
 from consumer.errors import BadPayload
+from consumer.events.json_members import LEVELS
 
 # Generous, because end users write metadata; orjson stops at 1,024 levels and PostgreSQL far later.
 DEPTH_MAX = 512
@@ -15,10 +16,12 @@ DEPTH_MAX = 512
 FRACTION_DIGITS_MAX = 2_000
 # PostgreSQL refuses an exponent from 2^30 on, even that of a zero.
 EXPONENT_DIGITS_MAX = 9
+# All digits that exponents add to a text. PostgreSQL prints 2 MiB of `1e308` as 105 MB, in every dump; a body of
+# ordinary measurements adds 7 digits a number.
+EXPONENTS_MAX = 5_000_000
 
 STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL)
 NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
-STEP_OF = {bracket: 1 if bracket in b"[{" else -1 for bracket in b"[]{}"}
 # An escape is one only after an even run of backslashes.
 NUL_ESCAPE = re.compile(rb"(?<!\\)(?:\\\\)*+\\u0000")
 # Reading every number would be slow, so two quick patterns find texts that may hold one beyond the limits: an exponent
@@ -28,6 +31,13 @@ DIGITS_TO_ZERO = bytes.maketrans(b"123456789E", b"000000000e")
 LONG_EXPONENT = re.compile(rb"0e(?:-0{4}|\+?0{10})")
 LONG_FRACTION = re.compile(rb"[0-9]{10}")
 LONG_FRACTION_STRIDE = 100
+
+
+def read(text: bytes, depth_max: int = DEPTH_MAX) -> object:
+    """Parse a JSON text that PostgreSQL can cast to jsonb, else raise BadPayload."""
+    document = parse(text)
+    refuse_unstorable(text, depth_max)
+    return document
 
 
 def parse(body: bytes) -> object:
@@ -40,27 +50,39 @@ def parse(body: bytes) -> object:
     return document
 
 
-def refuse_unstorable(body: bytes) -> None:
-    """Raise BadPayload for a JSON text that PostgreSQL can't cast to jsonb, or only at an absurd size."""
+def refuse_unstorable(body: bytes, depth_max: int = DEPTH_MAX) -> None:
+    """Raise BadPayload for a JSON text that PostgreSQL can't cast to jsonb, or prints at an absurd size."""
     if b"\\" in body and NUL_ESCAPE.search(body):
         raise BadPayload("nul", "$", "has the escape \\u0000, which PostgreSQL can't store")
-    if len(body.translate(None, NOT_BRACKETS)) > 2 * DEPTH_MAX and depth(body) > DEPTH_MAX:
-        raise BadPayload("too_deep", "$", f"nests more than {DEPTH_MAX} levels")
+    if len(body.translate(None, NOT_BRACKETS)) > 2 * depth_max and depth(body) > depth_max:
+        raise BadPayload("too_deep", "$", f"nests more than {depth_max} levels")
     flat = body.translate(DIGITS_TO_ZERO)
-    if LONG_EXPONENT.search(flat) or LONG_FRACTION.search(body[::LONG_FRACTION_STRIDE]):
-        json.loads(body, parse_float=_refuse_out_of_range)
+    may_be_long = flat.count(b"0e") * FRACTION_DIGITS_MAX > EXPONENTS_MAX
+    if may_be_long or LONG_EXPONENT.search(flat) or LONG_FRACTION.search(body[::LONG_FRACTION_STRIDE]):
+        _refuse_long_numbers(body)
 
 
 def depth(body: bytes) -> int:
     """Return how many levels arrays and objects nest, brackets in strings aside; linear on any bytes."""
-    brackets = STRING.sub(b"", body).translate(None, NOT_BRACKETS)
-    return max(accumulate(map(STEP_OF.__getitem__, brackets)), default=0)
+    brackets = STRING.sub(b"", body).translate(LEVELS, NOT_BRACKETS)
+    return max(accumulate(memoryview(brackets).cast("b")), default=0)
 
 
-def _refuse_out_of_range(number: str) -> None:
-    mantissa, _, exponent = number.lower().partition("e")
-    _, _, fraction = mantissa.partition(".")
-    if len(exponent.lstrip("+-")) > EXPONENT_DIGITS_MAX:
-        raise BadPayload("number_out_of_range", "$", f"has an exponent of more than {EXPONENT_DIGITS_MAX} digits")
-    if len(fraction) - int(exponent or 0) > FRACTION_DIGITS_MAX:
-        raise BadPayload("number_out_of_range", "$", f"has a number of more than {FRACTION_DIGITS_MAX} fraction digits")
+def _refuse_long_numbers(body: bytes) -> None:
+    added = 0
+
+    def count(number: str) -> None:
+        nonlocal added
+        mantissa, _, exponent = number.lower().partition("e")
+        _, _, fraction = mantissa.partition(".")
+        if len(exponent.lstrip("+-")) > EXPONENT_DIGITS_MAX:
+            raise BadPayload("number_out_of_range", "$", f"has an exponent of more than {EXPONENT_DIGITS_MAX} digits")
+        if len(fraction) - int(exponent or 0) > FRACTION_DIGITS_MAX:
+            reason = f"has a number of more than {FRACTION_DIGITS_MAX} fraction digits"
+            raise BadPayload("number_out_of_range", "$", reason)
+        # Only a zero has an exponent beyond these digits.
+        added += min(abs(int(exponent or 0)), FRACTION_DIGITS_MAX)
+        if added > EXPONENTS_MAX:
+            raise BadPayload("number_out_of_range", "$", f"has exponents that add over {EXPONENTS_MAX} digits")
+
+    json.loads(body, parse_float=count)

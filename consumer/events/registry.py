@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from enum import Enum
 from typing import NamedTuple
 
+from msgspec import structs
+
 from consumer.providers.app import payloads as app
 from consumer.providers.payload import Payload, Reference
 from consumer.providers.stack import payloads as stack
@@ -69,6 +71,13 @@ EVENT_TYPES: Mapping[str, EventType] = {
 # Erasure must find a user in events of types yet to come: the keys that they would use.
 UNKNOWN_USER_TYPE = EventType(Payload, frozenset(), user="id", team="team_id")
 UNKNOWN_TYPE = EventType(Payload, frozenset(), user="user_id", team="team_id")
+# All fields that are documented of Stack's events or read in one: words that logs and metrics may hold.
+FIELDS = frozenset(
+    field.encode_name
+    for known in EVENT_TYPES.values()
+    for fields in (known.payload, known.payload.unread)
+    for field in structs.fields(fields)
+) | {"type", "data"}
 
 
 def event_type(name: str) -> EventType:

@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from consumer.errors import BadPayload
 from consumer.events.check import check
 from consumer.outbox import deliveries
-from consumer.outbox.deliveries import BuryReason, Dead, SelectedDelivery, Selection
+from consumer.outbox.deliveries import BuryReason, Dead, Reread, SelectedDelivery, Selection
 from consumer.postgres import session
 from consumer.postgres.connections import Access, Connection
 
-# An outbox row never changes: if this release read another user in the body, it would change the wrong one.
+# If this release read another user in the body than is stored, it would change the wrong one.
 STORED_OTHERWISE = "stored_otherwise"
+# Type, user and team of a body that could not be read when it was stored.
+UNREADABLE = (None, None, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +36,17 @@ def replay(conn: Connection, access: Access, selection: Selection) -> AsyncItera
 async def _replay(conn: Connection, page: Sequence[SelectedDelivery]) -> Replayed:
     usable = [seq for seq, state in page if state != "dead"]
     unusable: list[BuryReason] = []
+    reread: list[Reread] = []
     async for dead in deliveries.lock_dead(conn, [seq for seq, state in page if state == "dead"]):
-        if reason := _bury_reason(dead):
-            unusable.append(reason)
-        else:
-            usable.append(dead.seq)
+        read = _read(dead)
+        if isinstance(read, BuryReason):
+            unusable.append(read)
+            continue
+        usable.append(dead.seq)
+        if read != Reread(dead.seq, dead.event_type, dead.user_id, dead.team_id, None):
+            reread.append(read)
+    if reread:
+        await deliveries.reread(conn, reread)
     if unusable:
         await deliveries.rebury(conn, unusable)
     queued = await deliveries.replay(conn, usable)
@@ -47,11 +55,12 @@ async def _replay(conn: Connection, page: Sequence[SelectedDelivery]) -> Replaye
     return Replayed(queued, len(unusable))
 
 
-def _bury_reason(dead: Dead) -> BuryReason | None:
+def _read(dead: Dead) -> Reread | BuryReason:
     try:
         event = check(dead.body, dead.source)
     except BadPayload as error:
         return BuryReason(dead.seq, error.code, str(error))
-    if (event.type, event.user_id, event.team_id) != (dead.event_type, dead.user_id, dead.team_id):
+    stored = (dead.event_type, dead.user_id, dead.team_id)
+    if stored not in {(event.type, event.user_id, event.team_id), UNREADABLE}:
         return BuryReason(dead.seq, STORED_OTHERWISE, "$: The body names another type, user or team than was stored")
-    return None
+    return Reread(dead.seq, event.type, event.user_id, event.team_id, event.reduced)

@@ -57,6 +57,16 @@ class Dead(NamedTuple):
     body: bytes
 
 
+class Reread(NamedTuple):
+    """What this release reads in a delivery that was dead; *reduced* as in Delivery."""
+
+    seq: int
+    event_type: str | None
+    user_id: UUID | None
+    team_id: UUID | None
+    reduced: bytes | None
+
+
 class BuryReason(NamedTuple):
     """The reason why a delivery stays dead."""
 
@@ -186,6 +196,12 @@ async def lock_dead(conn: Connection, seqs: Sequence[int]) -> AsyncIterator[Dead
 async def replay(conn: Connection, seqs: Sequence[int]) -> int:
     """Put deliveries back to pending, however often they were tried; return how many were put."""
     return (await conn.execute(query("deliveries/replay"), {"seqs": list(seqs)})).rowcount
+
+
+async def reread(conn: Connection, read: Sequence[Reread]) -> None:
+    """Store what is read today in deliveries locked by `lock_dead`; *read* must not be empty."""
+    names = ("seqs", "event_types", "user_ids", "team_ids", "reduced_bodies")
+    await conn.execute(query("deliveries/reread"), dict(zip(names, map(list, zip(*read, strict=True)), strict=True)))
 
 
 async def rebury(conn: Connection, reasons: Sequence[BuryReason]) -> None:

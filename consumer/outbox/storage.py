@@ -11,7 +11,17 @@ from consumer.postgres.connections import Connection
 from consumer.postgres.queries import query
 
 # The parameters of storage/put: one array for each of the first fields of Delivery.
-COLUMNS = ("sources", "message_ids", "event_types", "user_ids", "team_ids", "occurred_ats", "verified_bys", "bodies")
+COLUMNS = (
+    "sources",
+    "message_ids",
+    "event_types",
+    "user_ids",
+    "team_ids",
+    "occurred_ats",
+    "verified_bys",
+    "bodies",
+    "reduced_bodies",
+)
 
 
 class Delivery(NamedTuple):
@@ -25,6 +35,8 @@ class Delivery(NamedTuple):
     occurred_at: datetime
     verified_by: str | None
     body: bytes
+    # What the effects read instead of the body.
+    reduced: bytes | None = None
     error_code: str | None = None
     error: str | None = None
 

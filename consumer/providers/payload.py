@@ -1,5 +1,6 @@
 """What every payload is made of: typed fields with their limits, as msgspec reads them."""
 
+from collections.abc import Mapping
 from typing import Annotated, ClassVar, TypeAlias, TypeVar
 
 from msgspec import Meta, Struct, UnsetType
@@ -19,6 +20,10 @@ Maybe: TypeAlias = T | UnsetType
 Id: TypeAlias = Annotated[str, Meta(pattern=UUID_PATTERN)]
 Text: TypeAlias = Annotated[str, Meta(max_length=TEXT_MAX)]
 Millis: TypeAlias = Annotated[int, Meta(ge=MILLIS_MIN, le=MILLIS_MAX)]
+# Anything but a text that is too long.
+Limited: TypeAlias = Text | bool | int | float | list[object] | dict[str, object] | None
+# Fields by name, each with the type it must have not to be left out; those of an object in an object of their own.
+Loose: TypeAlias = Mapping[str, object]
 
 
 # Neither of these two can hold itself, so the garbage collector need not track any.
@@ -30,6 +35,8 @@ class Payload(Struct, gc=False):
     """The fields of `data` of which rows are made; all others stay in the stored body."""
 
     unread: ClassVar[type[Unread]] = Unread
+    # Fields of which rows are made, and without which a row is still right.
+    loose: ClassVar[Loose] = {}
 
     def warnings(self) -> tuple[str, ...]:
         """Return codes of oddities to count in a payload that can be applied."""

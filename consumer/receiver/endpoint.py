@@ -11,8 +11,8 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from consumer.errors import BadPayload, BadSignature, StoreUnavailable
-from consumer.events.check import check, subject
-from consumer.logs import DELIVERY_NOT_STORED, DELIVERY_STORED_DEAD
+from consumer.events.check import Event, check, subject
+from consumer.logs import DELIVERY_NOT_STORED, DELIVERY_REDUCED, DELIVERY_STORED_DEAD
 from consumer.metrics import Metrics
 from consumer.outbox.storage import Delivery
 from consumer.postgres.error_classes import code
@@ -118,18 +118,15 @@ class Receiver:
 
     def _delivery(self, verified: Verified, body: bytes) -> Delivery:
         """Return the delivery to store: usable, or dead with its reason, because no repeat could cure a signed body."""
-        error_code = error_text = None
+        error_code = error_text = reduced = None
         try:
             event = check(body, self.source)
         except BadPayload as error:
             event_type, user_id, team_id = subject(body)
             error_code, error_text = error.code, str(error)
         else:
-            event_type, user_id, team_id = event.type, event.user_id, event.team_id
-            for warning in event.warnings:
-                self.metrics.warned(warning)
-            for field in event.changed_fields:
-                self.metrics.changed_field(field)
+            event_type, user_id, team_id, reduced = event.type, event.user_id, event.team_id, event.reduced
+            self._warn(event, verified.message_id)
         return Delivery(
             source=self.source,
             message_id=verified.message_id,
@@ -139,9 +136,21 @@ class Receiver:
             occurred_at=occurred_at(verified.message_id, verified.signed_at, self.verifier.tolerance),
             verified_by=verified.verified_by,
             body=body,
+            reduced=reduced,
             error_code=error_code,
             error=error_text,
         )
+
+    def _warn(self, event: Event, message_id: str) -> None:
+        for warning in event.warnings:
+            self.metrics.warned(warning)
+        for field in event.changed_fields:
+            self.metrics.changed_field(field)
+        for field in event.left_out:
+            self.metrics.left_out(field)
+        if event.left_out:
+            named = {"source": self.source, "message_id": message_id, "type": event.type, "user_id": event.user_id}
+            log.warning(DELIVERY_REDUCED, extra={**named, "left_out": event.left_out})
 
 
 def _is_encoded(headers: Headers) -> bool:

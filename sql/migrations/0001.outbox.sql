@@ -58,6 +58,7 @@ CREATE TABLE consumer.outbox (
     received_at timestamptz NOT NULL DEFAULT now(),
     verified_by text, -- null: put by ourselves
     body bytea NOT NULL,
+    reduced bytea, -- the body with null for each part that can't be applied; null: the body is read as it is
     CONSTRAINT outbox_message_key UNIQUE (source, message_id)
 );
 -- deliveries/count and deliveries/page by user; deliveries by team.
@@ -205,5 +206,7 @@ GRANT SELECT, INSERT ON consumer.outcomes TO consumer_worker;
 GRANT SELECT ON consumer.deliveries, consumer.queue_stats TO consumer_worker;
 
 GRANT SELECT, INSERT ON consumer.outbox, consumer.exclusions TO consumer_operator;
+-- deliveries/reread.
+GRANT UPDATE (event_type, user_id, team_id, reduced) ON consumer.outbox TO consumer_operator;
 GRANT SELECT, INSERT, DELETE, UPDATE ON consumer.pending, consumer.failures, consumer.outcomes TO consumer_operator;
 GRANT SELECT ON consumer.deliveries, consumer.queue_stats TO consumer_operator;

@@ -1,23 +1,83 @@
 """What the judge reads in a delivery."""
 
-from collections.abc import Iterable
+import json
+import re
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
-
-import orjson
 
 from consumer.outbox.storage import Delivery
 
 Row = dict[str, Any]
 Version = tuple[bool, datetime, bytes, str]
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+TIMES = range(946_684_800_000, 4_102_444_800_001)
+UNSTORABLE = re.compile("[\0\ud800-\udfff]")
+
+
+class Number(float):
+    """A number that keeps its text."""
+
+    def __new__(cls, text: str) -> "Number":
+        number = super().__new__(cls, text)
+        number.text = text
+        return number
+
+    text: str
 
 
 def data(delivery: Delivery) -> Row:
-    found = orjson.loads(delivery.body)["data"]
+    """Return `data` with null for each part that users write and nobody can store."""
+    found = json.loads(delivery.body.decode(errors="surrogateescape"), parse_float=Number)["data"]
     assert isinstance(found, dict)
+    if is_about_a_user := str(delivery.event_type).startswith("user."):
+        leave_out(found, 2, client_metadata=any_json, client_read_only_metadata=any_json, last_active_at_millis=is_time)
+    team = found.get("selected_team") if is_about_a_user else found
+    if isinstance(team, dict):
+        leave_out(team, 3 if is_about_a_user else 2, display_name=is_short, profile_image_url=is_short)
     return found
+
+
+def leave_out(fields: Row, levels: int, **wanted: Callable[[Any], bool]) -> None:
+    for name, is_wanted in wanted.items():
+        value = fields.get(name)
+        if not is_wanted(value) or depth(value) + levels > 512 or not is_storable(value):
+            fields |= {name: None} if name in fields else {}
+
+
+def any_json(_: object) -> bool:
+    return True
+
+
+def is_time(value: object) -> bool:
+    return value is None or (type(value) is int and value in TIMES)
+
+
+def is_short(value: object) -> bool:
+    return value is None or (isinstance(value, str) and len(value) <= 1_000_000)
+
+
+def depth(value: object) -> int:
+    if not isinstance(value, dict | list):
+        return 0
+    return 1 + max(map(depth, value.values() if isinstance(value, dict) else value), default=0)
+
+
+def is_storable(value: object) -> bool:
+    match value:
+        case str():
+            return not UNSTORABLE.search(value)
+        case dict():
+            return all(map(is_storable, [*value, *value.values()]))
+        case list():
+            return all(map(is_storable, value))
+        case Number():
+            mantissa, _, exponent = value.text.lower().partition("e")
+            fraction_digits = len(mantissa.partition(".")[2]) - int(exponent or 0)
+            return abs(value) != float("inf") and fraction_digits <= 2000
+        case _:
+            return True
 
 
 def is_snapshot(delivery: Delivery) -> bool:

@@ -34,7 +34,7 @@ def _company(team_id: str, known: Collection[Delivery]) -> Row:
     team = next(iter(teams), {})
     return {
         "id": team_id,
-        "name": team.get("display_name", "Unnamed team"),
+        "name": "Unnamed team" if team.get("display_name") is None else team["display_name"],
         "logo_url": team.get("profile_image_url"),
         "settings": {},
         "deleted_at": min((d.occurred_at for d in events if d.event_type == "team.deleted"), default=None),

@@ -9,7 +9,7 @@ from typing import Annotated, ClassVar, TypeAlias
 from msgspec import UNSET, Meta, Struct, field
 
 from consumer.errors import BadPayload
-from consumer.providers.payload import Id, Maybe, Millis, Payload, Reference, Text, Unread
+from consumer.providers.payload import Id, Limited, Loose, Maybe, Millis, Payload, Reference, Text, Unread
 
 # Stack's own limit, in UTF-16 units.
 DISPLAY_NAME_MAX = 256
@@ -27,26 +27,34 @@ class UnreadTeam(Unread):
     """What a team holds besides its row's fields."""
 
     created_at_millis: Millis
+    client_metadata: Maybe[object] = UNSET
+    client_read_only_metadata: Maybe[object] = UNSET
+    server_metadata: Maybe[object] = UNSET
 
 
 class SelectedTeam(Reference):
     """The team inside a user object; its name and logo count until the team has an event of its own."""
+
+    loose: ClassVar[Loose] = {"display_name": Text | None, "profile_image_url": Text | None}
 
     display_name: Maybe[Text | None] = UNSET
     profile_image_url: Maybe[Text | None] = UNSET
 
 
 class Team(Reference):
-    """A whole team."""
+    """A whole team. Members write name and logo, and Stack does not limit a name."""
 
     unread: ClassVar[type[Unread]] = UnreadTeam
+    loose: ClassVar[Loose] = {"display_name": Limited, "profile_image_url": Limited}
 
-    display_name: Text
+    display_name: Text | None
     profile_image_url: Text | None
 
 
 class Snapshot(Reference):
     """A user object from any hand: an application may hold an old one, or a browser's."""
+
+    loose: ClassVar[Loose] = {"last_active_at_millis": Millis | None, "selected_team": SelectedTeam.loose}
 
     display_name: Maybe[DisplayName | None] = UNSET
     primary_email: Maybe[Email | None] = UNSET
@@ -117,6 +125,7 @@ class UnreadUser(Unread):
     has_password: bool
     auth_with_email: bool
     oauth_providers: list[OAuthProvider]
+    client_read_only_metadata: Maybe[object] = UNSET
     primary_email_auth_enabled: Maybe[bool] = UNSET
     otp_auth_enabled: Maybe[bool] = UNSET
     requires_totp_mfa: Maybe[bool] = UNSET

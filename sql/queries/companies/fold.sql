@@ -32,7 +32,8 @@ teams AS MATERIALIZED (
             ELSE ''
         END AS version,
         CASE
-            WHEN o.event_type IN ('team.created', 'team.updated') THEN convert_from(o.body, 'UTF8')::jsonb -> 'data'
+            WHEN o.event_type IN ('team.created', 'team.updated')
+                THEN convert_from(coalesce(o.reduced, o.body), 'UTF8')::jsonb -> 'data'
         END AS team
     FROM consumer.outbox AS o
     WHERE o.seq = ANY(%(seqs)b::bigint[])
@@ -43,7 +44,7 @@ teams AS MATERIALIZED (
         o.event_type,
         o.occurred_at,
         '0' || consumer.version(o.source, o.occurred_at, o.message_id) AS version,
-        convert_from(o.body, 'UTF8')::jsonb #> '{data,selected_team}' AS team
+        convert_from(coalesce(o.reduced, o.body), 'UTF8')::jsonb #> '{data,selected_team}' AS team
     FROM selecting AS n
     INNER JOIN consumer.outbox AS o ON n.seq = o.seq
 ),

@@ -19,6 +19,7 @@ SELECT
     e.excluded_at,
     o.verified_by,
     octet_length(o.body) AS body_bytes,
+    octet_length(o.reduced) AS reduced_bytes,
     CASE WHEN %(with_body)b::boolean THEN o.body END AS body
 FROM consumer.deliveries AS d
 INNER JOIN consumer.outbox AS o ON d.seq = o.seq

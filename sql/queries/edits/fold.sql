@@ -7,7 +7,7 @@ WITH claimed AS MATERIALIZED (
         o.seq,
         o.user_id,
         consumer.version(o.source, o.occurred_at, o.message_id) COLLATE "C" AS version,
-        convert_from(o.body, 'UTF8')::jsonb -> 'data' AS data
+        convert_from(coalesce(o.reduced, o.body), 'UTF8')::jsonb -> 'data' AS data
     FROM consumer.outbox AS o
     WHERE o.seq = ANY(%(seqs)b::bigint[])
 ),

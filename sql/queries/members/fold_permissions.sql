@@ -7,7 +7,7 @@ WITH facts AS MATERIALIZED (
         o.seq,
         o.user_id,
         o.team_id AS company_id,
-        (convert_from(o.body, 'UTF8')::jsonb #>> '{data,id}') COLLATE "C" AS permission_id,
+        (convert_from(coalesce(o.reduced, o.body), 'UTF8')::jsonb #>> '{data,id}') COLLATE "C" AS permission_id,
         consumer.version(o.source, o.occurred_at, o.message_id) COLLATE "C" AS version,
         o.event_type = 'team_permission.created' AS is_present
     FROM consumer.outbox AS o

@@ -2,7 +2,7 @@
 -- Rows go in key order: two writers with the same ids in another order would deadlock.
 WITH stored AS (
     INSERT INTO consumer.outbox (
-        source, message_id, event_type, user_id, team_id, occurred_at, verified_by, body
+        source, message_id, event_type, user_id, team_id, occurred_at, verified_by, body, reduced
     )
     SELECT
         source,
@@ -12,7 +12,8 @@ WITH stored AS (
         team_id,
         occurred_at,
         verified_by,
-        body
+        body,
+        reduced
     FROM unnest(
         %(sources)b::text[],
         %(message_ids)b::text[],
@@ -21,8 +22,9 @@ WITH stored AS (
         %(team_ids)b::uuid[],
         %(occurred_ats)b::timestamptz[],
         %(verified_bys)b::text[],
-        %(bodies)b::bytea[]
-    ) AS delivery (source, message_id, event_type, user_id, team_id, occurred_at, verified_by, body)
+        %(bodies)b::bytea[],
+        %(reduced_bodies)b::bytea[]
+    ) AS delivery (source, message_id, event_type, user_id, team_id, occurred_at, verified_by, body, reduced)
     ORDER BY source, message_id COLLATE "C"
     ON CONFLICT (source, message_id) DO NOTHING
     RETURNING seq

@@ -18,7 +18,7 @@ WITH delivered AS MATERIALIZED (
         o.source,
         o.occurred_at,
         o.message_id,
-        convert_from(o.body, 'UTF8')::jsonb -> 'data' AS data
+        convert_from(coalesce(o.reduced, o.body), 'UTF8')::jsonb -> 'data' AS data
     FROM consumer.outbox AS o
     WHERE o.seq = ANY(%(seqs)b::bigint[])
 ),

@@ -1,0 +1,79 @@
+"""Deliveries that an earlier release stored dead, because of a part that this one leaves out."""
+
+from uuid import UUID
+
+import pytest
+
+from consumer.operations.replay import Replayed
+from consumer.outbox.storage import Delivery
+from tests.support import model
+from tests.support.databases import rows
+from tests.support.factories import edited, user_deleted, user_updated
+from tests.support.outbox import arrive, replayed, states, work
+
+USER = UUID(int=7)
+ROLE = {"role": "member"}
+METADATA = {
+    "readable then": b"[" * 600 + b"]" * 600,
+    "not even parsed then": b"[" * 2000 + b"]" * 2000,
+    "no JSON then": rb'"\ud800"',
+}
+
+
+def dead(metadata: bytes, display_name: str = "Ada") -> Delivery:
+    """Return a demotion as an earlier release stored it."""
+    update = user_updated(server_metadata=ROLE, client_metadata="here", display_name=display_name)
+    is_readable = metadata.startswith(b"[") and len(metadata) < 2000
+    return update._replace(
+        body=update.body.replace(b'"here"', metadata),
+        event_type=update.event_type if is_readable else None,
+        user_id=update.user_id if is_readable else None,
+        error_code="too_deep",
+        error="$: nests more than 512 levels",
+    )
+
+
+@pytest.mark.parametrize("metadata", METADATA.values(), ids=METADATA)
+async def test_a_dead_delivery_is_applied_without_the_part_that_killed_it(metadata: bytes, emptied: str) -> None:
+    delivery = dead(metadata)
+    await arrive(emptied, delivery)
+
+    assert await replayed(emptied) == Replayed(queued=1, unusable=0)
+    await work(emptied)
+
+    [row] = rows(emptied, "SELECT event_type, user_id IS NOT NULL AS is_known, body FROM consumer.outbox")
+    [profile] = model.state(emptied).profiles.values()
+    assert row == {"event_type": "user.updated", "is_known": True, "body": delivery.body}
+    assert profile["role_type"] == "member"
+
+
+async def test_a_dead_delivery_whose_needed_field_cannot_be_stored_stays_dead(emptied: str) -> None:
+    delivery = dead(METADATA["readable then"], display_name="a\0b")
+    await arrive(emptied, delivery)
+
+    assert await replayed(emptied) == Replayed(queued=0, unusable=1)
+
+    [row] = rows(emptied, "SELECT error_code, error FROM consumer.deliveries")
+    assert row["error_code"] == "nul"
+    assert row["error"].startswith("$.data.display_name: ")
+
+
+async def test_a_delivery_stored_under_another_user_stays_dead(emptied: str) -> None:
+    delivery = dead(METADATA["readable then"])._replace(user_id=user_updated().user_id)
+    await arrive(emptied, delivery)
+
+    assert await replayed(emptied) == Replayed(queued=0, unusable=1)
+
+    assert rows(emptied, "SELECT reduced FROM consumer.outbox") == [{"reduced": None}]
+
+
+async def test_a_page_of_all_kinds_keeps_each_delivery_s_own_reading(emptied: str) -> None:
+    fit = [user_updated(USER), edited(USER, role_type="owner"), user_deleted(USER)]
+    await arrive(emptied, *fit, *(dead(metadata) for metadata in METADATA.values()))
+    await work(emptied)
+
+    assert await replayed(emptied) == Replayed(queued=6, unusable=0)
+    await work(emptied)
+
+    assert set(states(emptied).values()) == {"done"}
+    assert len(rows(emptied, "SELECT FROM consumer.outbox WHERE reduced IS NOT NULL")) == len(METADATA)
