@@ -40,12 +40,9 @@ def test_a_body_that_says_it_is_not_encoded_is_taken(encoding: str, site: Site) 
         (b'{"type":"a\\u0000b"}', "bad_type"),
         (b'{"type":"user.updated","data":{}}', "bad_shape"),
         (b'{"type":"user.deleted","data":{"id":"6f1c2f0e9d3b4a578c210b7d5e9a4f10"}}', "bad_shape"),
-        (b'{"type":"user.deleted","data":{"id":"6f1c2f0e-9d3b-4a57-8c21-0b7d5e9a4f10","x":"\\u0000"}}', "nul"),
+        (b'{"type":"user.deleted","data":{"id":"6f1c2f0e-9d3b-4a57-8c21-0b7d5e9a4f1\\u0000"}}', "nul"),
         (b'{"type":"stack.test","data":' + b"[" * 100_000 + b"]" * 100_000 + b"}", "too_deep"),
-        (
-            b'{"type":"user.deleted","data":{"id":"6f1c2f0e-9d3b-4a57-8c21-0b7d5e9a4f10","x":1e-131071}}',
-            "number_out_of_range",
-        ),
+        (b'{"type":"user.deleted","data":{"id":1e-131071}}', "number_out_of_range"),
         (
             b'{"type":"user.signed_in","data":{"id":"6f1c2f0e-9d3b-4a57-8c21-0b7d5e9a4f10",'
             b'"signed_in_at_millis":253402300800000}}',

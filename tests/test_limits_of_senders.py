@@ -28,10 +28,9 @@ YEAR_2000, YEAR_2100 = 946_684_800_000, 4_102_444_800_000
 
 def text_refusal(text: bytes, from_source: str = "stack") -> str | None:
     try:
-        check(text, from_source)
+        return "left out" if check(text, from_source).left_out else None
     except BadPayload as error:
         return error.code
-    return None
 
 
 def in_field(event_type: str, field: str, value: Callable[[int], object]) -> Callable[[int], str | None]:
@@ -39,8 +38,8 @@ def in_field(event_type: str, field: str, value: Callable[[int], object]) -> Cal
 
 
 def in_metadata(write: Callable[[int], bytes]) -> Callable[[int], str | None]:
-    """Put JSON text where any JSON is taken; it lies three levels deep."""
-    user = body("user.updated", payload("user.updated", client_metadata={"x": "here"}))
+    """Put JSON text where any JSON is taken, and needed; it lies three levels deep."""
+    user = body("user.updated", payload("user.updated", server_metadata={"x": "here"}))
     return lambda n: text_refusal(user.replace(b'"here"', write(n)))
 
 
@@ -79,6 +78,12 @@ LIMITS: dict[str, tuple[Callable[[int], str | None], int, int, str]] = {
     "fraction digits": (in_metadata(lambda n: b"0." + b"1" * n), 2_000, 2_001, "number_out_of_range"),
     "negative exponent": (in_metadata(lambda n: b"1e-%d" % n), 2_000, 2_001, "number_out_of_range"),
     "both together": (in_metadata(lambda n: b"1.%be-%d" % (b"1" * 999, n)), 1_001, 1_002, "number_out_of_range"),
+    "digits of all exponents": (
+        in_metadata(lambda n: b"[%b1e-%d]" % (b"1e-1000," * 4_999, n - 4_999_000)),
+        5_000_000,
+        5_000_001,
+        "number_out_of_range",
+    ),
     "digits of an exponent": (in_metadata(lambda n: b"0e" + b"9" * n), 9, 10, "number_out_of_range"),
     "digits of an exponent with +": (in_metadata(lambda n: b"0E+" + b"9" * n), 9, 10, "number_out_of_range"),
     "name": (in_field("user.updated", "display_name", lambda n: "x" * n), 256, 257, SHAPE),
@@ -96,8 +101,13 @@ LIMITS: dict[str, tuple[Callable[[int], str | None], int, int, str]] = {
     ),
     "e-mail": (in_field("user.updated", "primary_email", lambda n: "x" * n), 2_048, 2_049, SHAPE),
     "user's image": (in_field("user.updated", "profile_image_url", lambda n: "x" * n), 1_000_000, 1_000_001, SHAPE),
-    "team's name": (in_field("team.updated", "display_name", lambda n: "x" * n), 1_000_000, 1_000_001, SHAPE),
-    "team's image": (in_field("team.updated", "profile_image_url", lambda n: "x" * n), 1_000_000, 1_000_001, SHAPE),
+    "team's name": (in_field("team.updated", "display_name", lambda n: "x" * n), 1_000_000, 1_000_001, "left out"),
+    "team's image": (
+        in_field("team.updated", "profile_image_url", lambda n: "x" * n),
+        1_000_000,
+        1_000_001,
+        "left out",
+    ),
     "edited role": (in_field("profile.edited", "role_type", lambda n: "x" * n), 1_000_000, 1_000_001, SHAPE),
     "edited department": (in_field("profile.edited", "department", lambda n: "x" * n), 1_000_000, 1_000_001, SHAPE),
     "team permission": (in_field("team_permission.created", "id", lambda n: "x" * n), 1_024, 1_025, SHAPE),

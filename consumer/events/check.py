@@ -84,10 +84,10 @@ def _event(document: object, source: str, left_out: Mapping[str, BadPayload] = N
 
 
 def _refuse_without_needed(payload: type[Payload], left_out: Mapping[str, BadPayload]) -> None:
-    for field in msgspec.structs.fields(payload):
-        # Of an object only the fields are loose.
-        is_needed = isinstance(payload.loose.get(field.encode_name, {}), Mapping)
-        if is_needed and (error := left_out.get(DATA + field.encode_name)):
+    # Of an object in `loose` only the fields are.
+    needed = (name for name in payload.__struct_fields__ if isinstance(payload.loose.get(name, {}), Mapping))
+    for path in ("$.data", *(f"{DATA}{name}" for name in needed)):
+        if error := left_out.get(path):
             raise error
 
 

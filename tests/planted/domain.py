@@ -166,8 +166,8 @@ DOMAIN = (
     Bug(
         "server metadata that cannot be stored is left out",
         "consumer/events/check.py",
-        "        if is_needed and (error := ",
-        "        if is_needed and False and (error := ",
+        "        if error := left_out.get(path):\n",
+        "        if (error := left_out.get(path)) and False:\n",
         "tests/test_left_out.py::test_a_field_of_which_a_row_is_made_is_never_left_out",
     ),
     Bug(
