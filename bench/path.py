@@ -99,7 +99,7 @@ def main() -> None:
         "everything between protocol and intake": whole(
             requests,
             Receiver(
-                "stack", verifier, Store(_put, unfollowed), metrics, lambda: datetime.now(UTC), RefusalLog("stack")
+                "stack", verifier, Store(_put, unfollowed), metrics, lambda: datetime.now(UTC), RefusalLog(metrics)
             ),
         ),
     }

@@ -27,6 +27,7 @@ from consumer.providers.standard_webhooks import Verifier
 from consumer.receiver.app import receiver_app
 from consumer.receiver.endpoint import Put, Store
 from consumer.receiver.intake import COMMITS_MAX, open_intake
+from consumer.receiver.refusal_log import RefusalLog
 from consumer.web.connection_limits import Limits
 from consumer.web.listen import listen
 from consumer.web.server import serve
@@ -76,7 +77,7 @@ async def _app(url: str, kind: str, key: bytes) -> AsyncIterator[ASGIApp]:
     verifier = Verifier([b64encode(key).decode()], timedelta(hours=1))
 
     def app(put: Put) -> ASGIApp:
-        return receiver_app({"stack": verifier}, Store(put, unfollowed), _ready, metrics)
+        return receiver_app({"stack": verifier}, Store(put, unfollowed), _ready, RefusalLog(metrics))
 
     if kind == "bare":
         yield _answer_at_once

@@ -37,13 +37,14 @@ REFUSALS = (
     "method_not_allowed",
     "missing_header",
     "no_match",
+    "not_found",
     "out_of_memory",
     "store_unavailable",
     "too_many_connections",
     "too_many_pipelined",
     "too_new",
     "too_old",
-    "upgrade_refused",
+    "tunnel_refused",
     OTHER,
 )
 WARNINGS = ("missing_email", "missing_name", OTHER)

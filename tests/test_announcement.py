@@ -30,6 +30,6 @@ async def test_the_announcement_is_printed_in_one_write(monkeypatch: pytest.Monk
     monkeypatch.setattr(announcement, "until_listening", at_once)
     monkeypatch.setattr(sys, "stdout", stream)
 
-    await announce(Settings(), ops_port=8001, conninfo="postgresql:///app", secret_files={})
+    await announce(Settings(), ops_ports=(8001, 8002), conninfo="postgresql:///app", secret_files={})
 
     assert [text.count("\n") for text in stream.writes if text] == [6]

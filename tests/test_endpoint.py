@@ -90,7 +90,7 @@ def test_a_source_without_secrets_has_no_endpoint(site: Site, emptied: str) -> N
     assert (reply.status, reply.error, stored(emptied)) == (404, "not_found", [])
 
 
-@pytest.mark.parametrize("path", ["/webhooks/stack/", "/webhooks/stack?x=1", "/webhooks/st%61ck"])
+@pytest.mark.parametrize("path", ["/webhooks/stack/", "/webhooks/stack?x=1", "http://x/webhooks/stack"])
 def test_a_path_written_otherwise_is_answered_alike(path: str, site: Site, emptied: str) -> None:
     assert site.ask(post(path=path)).status == 204
     assert len(stored(emptied)) == 1
@@ -104,7 +104,27 @@ def test_another_method_is_refused_by_name(method: str, site: Site, emptied: str
     assert stored(emptied) == []
 
 
-@pytest.mark.parametrize("path", ["/", "/webhooks", "/webhooks/", "/webhooks/stack//", "/metrics", "/WEBHOOKS/STACK"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        *(
+            "/webhooks",
+            "/webhooks/",
+            "/webhooks/stack//",
+            "//webhooks/stack",
+            "/./webhooks/stack",
+            "/x/../webhooks/stack",
+        ),
+        *(
+            "/webhooks%2fstack",
+            "/webhooks/st%61ck",
+            "/webhooks/stack%00",
+            "/webhooks/stack;x",
+            "/WEBHOOKS/STACK",
+            "/metrics",
+        ),
+    ],
+)
 def test_there_is_nothing_elsewhere(path: str, site: Site, emptied: str) -> None:
     reply = site.ask(post(path=path))
 
@@ -123,7 +143,7 @@ def test_an_unusable_message_id_is_a_bad_request(message_id: str, site: Site, em
     headers = {**sign(SECRET, message_id, NOW, body), "content-length": str(len(body))}
     lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
 
-    reply = site.ask(f"POST /webhooks/stack HTTP/1.1\r\n{lines}\r\n".encode() + body)
+    reply = site.ask(f"POST /webhooks/stack HTTP/1.1\r\nhost: x\r\n{lines}\r\n".encode() + body)
 
     assert (reply.status, reply.error, stored(emptied)) == (400, "bad_message_id", [])
 
@@ -145,6 +165,7 @@ def test_a_database_that_is_away_means_unavailable_and_not_ready(caplog: pytest.
     )
     assert alive.status == 200
     assert [record.msg for record in caplog.records if record.name.startswith("consumer.receiver")] == [
+        "delivery_refused",
         "delivery_not_stored",
         "delivery_refused",
     ]
@@ -216,7 +237,7 @@ def test_no_log_line_and_no_answer_holds_what_a_sender_sent(site: Site, caplog: 
         site.ask(request(body, headers=forged)),
         site.ask(post(body, path="/ada@example.com%0d%0aada")),
         site.ask(post(body, more={"content-encoding": "ada"})),
-        site.ask(b"POST /ada HTTP/1.1\r\nada\x1b[2J\r\n\r\n"),
+        site.ask(b"POST /ada HTTP/1.1\r\nhost: ada\r\nada\x1b[2J\r\n\r\n"),
     ]
 
     assert [reply.status for reply in replies] == [204, 401, 404, 415, 400]

@@ -15,11 +15,11 @@ from consumer.web.connection_limits import ConnectionLimiter, Limits
 from consumer.web.protocol import LimitedProtocol
 
 LIMITS = Limits()
-START = b"POST / HTTP/1.1\r\n"
-# What counts of START: the path.
-PATH_BYTES = 1
+START = b"POST / HTTP/1.1\r\nhost: x\r\n"
+# What counts of START: the path, the name and the value.
+START_BYTES = 6
 CHUNKED = START + b"transfer-encoding: chunked\r\n\r\n"
-GET = b"GET / HTTP/1.1\r\n\r\n"
+GET = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n"
 
 
 @dataclass
@@ -130,7 +130,7 @@ def refused(*pieces: bytes, limits: Limits = LIMITS) -> list[str]:
 
 def padded(size: int) -> bytes:
     """Return a head whose path, names and values have that many bytes."""
-    return START + b"x: " + b"y" * (size - PATH_BYTES - 1) + b"\r\n\r\n"
+    return START + b"x: " + b"y" * (size - START_BYTES - 1) + b"\r\n\r\n"
 
 
 def chunk(size: int) -> bytes:
@@ -142,10 +142,10 @@ SMALL = replace(LIMITS, body_bytes=1_000)
 # By name: the reads of a request of a size, the last size that is taken, and how one more is refused.
 SIZES: dict[str, tuple[Callable[[int], tuple[bytes, ...]], int, str]] = {
     "head": (lambda n: (padded(n),), 16_384, "headers_too_large"),
-    "path": (lambda n: (b"POST /" + b"y" * (n - 1) + b" HTTP/1.1\r\n\r\n",), 16_384, "headers_too_large"),
+    "path": (lambda n: (b"POST /" + b"y" * (n - 6) + b" HTTP/1.1\r\nhost: x\r\n\r\n",), 16_384, "headers_too_large"),
     "head that does not end": (lambda n: (START, b"x: " + b"y" * (n - 3)), 16_384, "headers_too_large"),
-    "headers": (lambda n: (START + b"x: y\r\n" * n + b"\r\n",), 100, "headers_too_large"),
-    "headers that do not end": (lambda n: (START, b"x: y\r\n" * (n + 1)), 100, "headers_too_large"),
+    "headers": (lambda n: (START + b"x: y\r\n" * (n - 1) + b"\r\n",), 100, "headers_too_large"),
+    "headers that do not end": (lambda n: (START, b"x: y\r\n" * n), 100, "headers_too_large"),
     "requests ahead": (lambda n: (GET * (n + 1),), 64, "too_many_pipelined"),
     "length": (lambda n: (START + b"content-length: %d\r\n\r\n" % n,), 1_000, "body_too_large"),
     "chunk": (lambda n: (CHUNKED + chunk(n),), 1_000, "body_too_large"),

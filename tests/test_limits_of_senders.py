@@ -14,7 +14,6 @@ from consumer.events.check import check
 from consumer.providers.stack import message_ids
 from consumer.providers.standard_webhooks import Verifier, sign
 from consumer.receiver import waits
-from consumer.receiver.refusal_log import RefusalLog
 from consumer.settings import app_statement, signing_secrets
 from tests.support.samples import body, payload, source
 
@@ -202,17 +201,3 @@ def test_whoever_prefers_to_wait_waits_five_seconds_at_most(asked: int, granted:
 
     assert waited == [timedelta(seconds=granted)]
     assert (reply.status_code, reply.headers["preference-applied"]) == (202, f"wait={granted}")
-
-
-@pytest.mark.parametrize("minutes", [0, 1])
-def test_twenty_refusals_a_minute_are_logged_and_one_line_says_that_the_rest_is_not(
-    minutes: int, caplog: pytest.LogCaptureFixture
-) -> None:
-    refusals = RefusalLog("stack")
-    for second in (0, 59 if minutes == 0 else 60):
-        for _ in range(30):
-            refusals.log("no_match", NOW + timedelta(seconds=second))
-
-    logged = [record.msg for record in caplog.records]
-
-    assert logged == (["delivery_refused"] * 20 + ["refusals_muted"]) * (minutes + 1)

@@ -23,6 +23,7 @@ from consumer.receiver import endpoint
 from consumer.receiver.app import receiver_app
 from consumer.receiver.endpoint import Put, Store
 from consumer.receiver.intake import open_intake
+from consumer.receiver.refusal_log import RefusalLog
 from consumer.web.connection_limits import Limits
 from consumer.web.listen import listen
 from consumer.web.server import serve
@@ -100,8 +101,9 @@ async def received(
             open_intake(pool, access, metrics.received) as intake,
         ):
             store = Store(put or intake.put, lambda *_: asyncio.sleep(0))
-            app = receiver_app({"stack": Verifier([SECRET], TOLERANCE)}, store, unready, metrics, lambda: NOW)
-            async with serve(wrap(app), listen("127.0.0.1", 0, "PORT"), LIMITS, metrics.refused) as port:
+            refusals = RefusalLog(metrics, lambda: NOW)
+            app = receiver_app({"stack": Verifier([SECRET], TOLERANCE)}, store, unready, refusals)
+            async with serve(wrap(app), listen("127.0.0.1", 0, "PORT"), LIMITS, refusals.record) as port:
                 await exchange(port, requests)
 
     await run()
@@ -139,9 +141,9 @@ def unsigned(name: str, value: str) -> bytes:
 
 # By the reason: the request, and whether it came to be judged, which is what is timed.
 REFUSED = {
-    "ambiguous_headers": ([post(more={"webhook-id": "msg_2"})], 1),
-    "bad_message_id": ([post(message_id="m" * 257)], 1),
-    "bad_timestamp": ([unsigned("svix-timestamp", "soon")], 1),
+    "ambiguous_headers": ([post(more={"webhook-id": "msg_2"})], 0),
+    "bad_message_id": ([post(message_id="m" * 257)], 0),
+    "bad_timestamp": ([unsigned("svix-timestamp", "soon")], 0),
     "body_too_large": ([head({"content-length": "10001"})], 0),
     "body_too_slow": ([post()[:-1]], 0),
     "encoded_body": ([post(more={"content-encoding": "gzip"})], 0),
@@ -149,12 +151,13 @@ REFUSED = {
     "headers_too_large": ([head({"x": "y" * 20_000})], 0),
     "malformed_request": ([b"garbage\r\n\r\n"], 0),
     "method_not_allowed": ([request(method="PUT")], 0),
-    "missing_header": ([request(BODY)], 1),
+    "missing_header": ([request(BODY)], 0),
+    "not_found": ([request(path="/nowhere")], 0),
     "no_match": ([unsigned("svix-signature", "v1,x")], 1),
     "too_many_pipelined": ([request(method="GET", path="/livez") * 100], 0),
-    "too_new": ([LATE], 1),
-    "too_old": ([EARLY], 1),
-    "upgrade_refused": ([b"CONNECT example.com:443 HTTP/1.1\r\n\r\n"], 0),
+    "too_new": ([LATE], 0),
+    "too_old": ([EARLY], 0),
+    "tunnel_refused": ([b"CONNECT example.com:443 HTTP/1.1\r\nhost: x\r\n\r\n"], 0),
     # The first, which waits for another request, gives way to the third.
     "too_many_connections": ([request(method="GET", path="/livez")] * 3, 0),
 }

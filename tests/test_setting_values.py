@@ -20,6 +20,7 @@ DEFAULTS = {
     "port": 8000,
     "ops_host": "127.0.0.1",
     "ops_port": None,
+    "path_prefix": "",
     "max_body_bytes": 2_097_152,
     "tolerance_seconds": 300,
     "max_attempts": 12,

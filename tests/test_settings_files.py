@@ -139,7 +139,7 @@ def test_a_bad_value_from_the_env_file_is_named_with_its_line(tmp_path: Path, mo
     assert problems == [
         "STACK_WEBHOOK_SECRETS: Webhook secret 1 of 1 is not base64: copy the whole secret anew (.env line 6).",
         "PORT must be a whole number, not '80a' (.env line 5).",
-        "OPS_PORT must be a whole number, not 'z'.",
+        "OPS_PORT must be a whole number or off, not 'z'.",
     ]
 
 

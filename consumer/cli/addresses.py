@@ -6,7 +6,7 @@ from ipaddress import IPv6Address, ip_address
 
 from consumer.errors import BadSettings
 from consumer.settings.settings import Settings
-from consumer.web.listen import listen
+from consumer.web.listen import hosts, listen
 
 # Below the ports that Linux gives to outgoing connections. A program that keeps asking whether one of those is listened
 # on is some day connected to itself, and then no other program can listen there.
@@ -18,7 +18,7 @@ EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  Compared with,
 
 def webhook_url(settings: Settings, source: str) -> str:
     """Return the URL of this machine's receiver for the deliveries of *source*."""
-    return f"{origin(settings.host, settings.port)}/webhooks/{source}"
+    return f"{origin(settings.host, settings.port)}{settings.path_prefix}/webhooks/{source}"
 
 
 def origin(host: str, port: int) -> str:
@@ -28,8 +28,9 @@ def origin(host: str, port: int) -> str:
 
 
 def reachable(host: str) -> str:
-    """Return the address to connect to for an address to listen on."""
-    return EVERYWHERE.get(host, host)
+    """Return the address to connect to for the addresses to listen on."""
+    first = hosts(host)[0]
+    return EVERYWHERE.get(first, first)
 
 
 def is_loopback(hosts: str) -> bool:
@@ -49,7 +50,8 @@ def _is_loopback(host: str) -> bool:
 def listen_problem(host: str, port: int, variable: str) -> str | None:
     """Return why no server can listen there now, or None."""
     try:
-        listen(host, port, variable).close()
+        for listener in listen(host, port, variable):
+            listener.close()
     except BadSettings as error:
         return str(error)
     return None

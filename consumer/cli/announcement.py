@@ -5,7 +5,7 @@ import os
 import shlex
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -20,7 +20,9 @@ from consumer.settings.settings import Settings
 ASK_SECONDS = 0.05
 
 
-async def announce(settings: Settings, *, ops_port: int, conninfo: str, secret_files: Mapping[str, Path]) -> None:
+async def announce(
+    settings: Settings, *, ops_ports: Sequence[int], conninfo: str, secret_files: Mapping[str, Path]
+) -> None:
     """Wait until the receiver listens, then print the addresses and a line to try it with.
 
     *conninfo* is shown only for the embedded database, because any other may hold a password.
@@ -28,13 +30,13 @@ async def announce(settings: Settings, *, ops_port: int, conninfo: str, secret_f
     await until_listening(settings.host, settings.port)
     has_app = bool(settings.app_webhook_secrets) or "app" in secret_files
     app = {"Your backend's": webhook_url(settings, "app"), "Its secret": _secret_source("app", secret_files)}
+    metrics = (f"{origin(settings.ops_host, port)}/metrics" for port in ops_ports)
     facts = {
         "Webhook URL": webhook_url(settings, "stack"),
         "Secret": _secret_source("stack", secret_files),
         **(app if has_app else {}),
         "Database": "from DATABASE_URL" if has_urls(settings) else f"embedded: psql {shlex.quote(conninfo)}",
-        "Receiver's ops": f"{origin(settings.ops_host, ops_port)}/metrics",
-        "Worker's ops": f"{origin(settings.ops_host, ops_port + 1)}/metrics",
+        **dict(zip(("Receiver's ops", "Worker's ops"), metrics, strict=False)),
         "Try it": _sample_line(settings),
     }
     lines = [f"[bold cyan]{name:<16}[/]{escape(value)}" for name, value in facts.items()]

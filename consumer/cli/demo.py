@@ -175,6 +175,7 @@ def _programs(settings: Settings, log: IO[bytes]) -> list[Program]:
         "APP_WEBHOOK_SECRETS": settings.app_webhook_secrets[0],
         "LOG_FORMAT": "text",
         "LOG_LEVEL": "warning",
+        "OPS_PORT": "off",
     }
     listen = ["--host", settings.host, "--port", str(settings.port)]
     return [

@@ -25,6 +25,7 @@ from consumer.providers.standard_webhooks import Verifier
 from consumer.receiver.app import receiver_app
 from consumer.receiver.endpoint import Store
 from consumer.receiver.intake import COMMITS_MAX, open_intake
+from consumer.receiver.refusal_log import RefusalLog
 from consumer.receiver.waits import open_waits
 from consumer.settings.settings import Settings
 from consumer.web.connection_limits import Limits
@@ -45,8 +46,8 @@ def _problems(settings: Settings, *, host: str | None, **_: object) -> list[str]
     return example_problems(settings, host or settings.host)
 
 
-@click.command(name="serve", epilog=examples("serve", "serve --host 0.0.0.0 --port 9000"))
-@click.option("--host", help="The address to listen on. Default: HOST, else 127.0.0.1.")
+@click.command(name="serve", epilog=examples("serve", "serve --host 0.0.0.0 --port 9000", "serve --host ::"))
+@click.option("--host", help="The addresses to listen on. Default: HOST, else 127.0.0.1.")
 @click.option("--port", type=click.IntRange(0, 65535), help="The port; 0: a free one. Default: PORT, else 8000.")
 @embedded_option
 @supervised_option
@@ -68,6 +69,7 @@ async def _receive(settings: Settings, conninfo: str, stop: asyncio.Event) -> No
     senders = {source: Verifier(texts, tolerance) for source, texts in secrets.items() if texts}
     access = receiver_access(settings.role_prefix)
     metrics = Metrics(EVENT_TYPES)
+    refusals = RefusalLog(metrics)
     outage = Outage("receiver", conninfo)
     readiness = Readiness(outage)
 
@@ -83,14 +85,15 @@ async def _receive(settings: Settings, conninfo: str, stop: asyncio.Event) -> No
         open_intake(pool, access, metrics.received) as intake,
         open_waits(pool, access) as waits,
         serve(
-            receiver_app(senders, Store(intake.put, waits.wait_for), probe, metrics),
+            receiver_app(senders, Store(intake.put, waits.wait_for), probe, refusals, settings.path_prefix),
             listen(settings.host, settings.port, "PORT"),
             Limits(body_bytes=settings.max_body_bytes),
-            metrics.refused,
+            refusals.record,
         ) as port,
         serve_ops(settings, probe, metrics),
     ):
         log.info(logs.RECEIVER_STARTED, extra={"host": settings.host, "port": port, "sources": sorted(senders)})
         await first_of(stop, readiness.wait(conninfo, access, settings.shaping))
         await stop.wait()
+        waits.end()
     log.info(logs.RECEIVER_STOPPED)

@@ -6,7 +6,7 @@ import logging
 import os
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -34,14 +34,14 @@ from consumer.cli.migrate import migrate
 from consumer.deadline import first_of
 from consumer.embedded import server as embedded
 from consumer.embedded.keeper import is_free_within, lock_file
+from consumer.process.ops_port import listen_ops
 from consumer.process.outage_log import Outage
 from consumer.process.readiness import POLL_SECONDS
 from consumer.process.signals import run
 from consumer.process.supervision import Program, supervise
-from consumer.settings.settings import Settings
+from consumer.settings.settings import OFF, Settings
 
 PROCESSES: tuple[ProcessKind, ...] = ("receiver", "worker", "migrate")
-OPS_PORT = 8001
 # The worker's ops port is the one after the receiver's.
 OPS_PORT_MAX = 65_534
 # After a kill of its supervisor a process ends by itself, usually within a second.
@@ -59,7 +59,8 @@ class UpPlan:
     """What one `up` runs, decided before any process starts."""
 
     settings: Settings
-    ops_port: int
+    # The receiver's and the worker's; none if OPS_PORT is off.
+    ops_ports: tuple[int, ...]
     migrate_conninfo: str
     secret_files: Mapping[str, Path]
 
@@ -80,7 +81,7 @@ def _problems(settings: Settings, *, host: str | None, is_embedded: bool, **_: o
         folder = data_dir(settings)
         problems += embedded.problems(folder) or secret.problems(folder, settings)
     problems += platform_problems(settings, is_embedded=is_embedded)
-    if (settings.ops_port or 0) > OPS_PORT_MAX:
+    if isinstance(settings.ops_port, int) and settings.ops_port > OPS_PORT_MAX:
         problems.append(f"OPS_PORT must be at most {OPS_PORT_MAX}, because the worker uses the next port.")
     return list(dict.fromkeys(problems))
 
@@ -96,9 +97,10 @@ def command(settings: Settings, *, host: str | None, port: int | None, is_embedd
     They run until SIGTERM or Ctrl-C; a process that dies is started again.
     """
     host, port = host or settings.host, settings.port if port is None else port
+    settings = replace(settings, host=host, port=port or free_port(host))
     plan = UpPlan(
-        settings=replace(settings, host=host, port=port or free_port(host)),
-        ops_port=OPS_PORT if settings.ops_port is None else settings.ops_port or free_port(settings.ops_host, count=2),
+        settings=settings,
+        ops_ports=_ops_ports(settings),
         migrate_conninfo=url(settings, "migrate") or "",
         secret_files={},
     )
@@ -107,17 +109,31 @@ def command(settings: Settings, *, host: str | None, port: int | None, is_embedd
         run(partial(_up, final_plan))
 
 
+def _ops_ports(settings: Settings) -> tuple[int, ...]:
+    """Return two ports for OPS_PORT: it and the next, two that are free, or none."""
+    match settings.ops_port:
+        case int(port):
+            first = port or free_port(settings.ops_host, count=2)
+            return first, first + 1
+        case None:
+            with ExitStack() as opened:
+                # The first is listened on while the second is looked for.
+                found = [opened.enter_context(listen_ops(settings)[0]).getsockname()[1] for _ in range(2)]
+            return tuple(found)
+    return ()
+
+
 def _port_problems(plan: UpPlan) -> list[str]:
     """Return the ports in use, after waiting for a group that was just stopped to end."""
     settings, ops_host = plan.settings, plan.settings.ops_host
     deadline = time.monotonic() + PREDECESSOR_SECONDS
     while True:
-        workers = listen_problem(ops_host, plan.ops_port + 1, "OPS_PORT")
-        found = (
+        found = [
             listen_problem(settings.host, settings.port, "PORT"),
-            listen_problem(ops_host, plan.ops_port, "OPS_PORT"),
-            workers and f"{workers} It is OPS_PORT + 1, for the worker.",
-        )
+            *(listen_problem(ops_host, port, "OPS_PORT") for port in plan.ops_ports),
+        ]
+        if len(found) == 3 and found[2]:
+            found[2] += " It is OPS_PORT + 1, for the worker."
         problems = list(filter(None, found))
         if not problems:
             return []
@@ -164,9 +180,11 @@ def _programs(plan: UpPlan) -> list[Program]:
         environment[f"{source.upper()}_WEBHOOK_SECRETS_FILE"] = str(file)
     flags = ["--embedded"] if plan.uses_embedded else []
     listen = ["--host", plan.settings.host, "--port", str(plan.settings.port)]
+    arguments = {"receiver": ["serve", *listen, *flags], "worker": ["work", *flags]}
+    ports = plan.ops_ports or (OFF, OFF)
     return [
-        Program("receiver", ["serve", *listen, *flags], {**environment, "OPS_PORT": str(plan.ops_port)}),
-        Program("worker", ["work", *flags], {**environment, "OPS_PORT": str(plan.ops_port + 1)}),
+        Program(name, arguments[name], {**environment, "OPS_PORT": str(port)})
+        for name, port in zip(arguments, ports, strict=True)
     ]
 
 
@@ -184,4 +202,4 @@ async def _start(plan: UpPlan) -> None:
     outage.record(None)
     if report.applied:
         log.info(logs.MIGRATIONS_APPLIED, extra={"migrations": report.applied})
-    await announce(plan.settings, ops_port=plan.ops_port, conninfo=conninfo, secret_files=files)
+    await announce(plan.settings, ops_ports=plan.ops_ports, conninfo=conninfo, secret_files=files)

@@ -1,5 +1,6 @@
 """The operator's port of one process, which must not be public: metrics, and health with reasons."""
 
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -10,16 +11,22 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
+from consumer import logs
 from consumer.metrics import Metrics, Tables
 from consumer.outbox import deliveries
 from consumer.postgres import session
 from consumer.postgres.connections import Access, connect, transaction
-from consumer.settings.settings import Settings
+from consumer.process.ops_port import listen_ops
+from consumer.settings.settings import OFF, Settings
 from consumer.web.answers import pages
 from consumer.web.connection_limits import Limits
 from consumer.web.health import Health, Probe
-from consumer.web.listen import listen
 from consumer.web.server import serve
+
+# A few scrapers and probes; the receiver's senders need the open files.
+LIMITS = Limits(connections=32)
+
+log = logging.getLogger(__name__)
 
 
 def ops_app(probe: Probe, metrics: Metrics, tables: Callable[[], Awaitable[Tables | None]] | None) -> ASGIApp:
@@ -36,13 +43,13 @@ def ops_app(probe: Probe, metrics: Metrics, tables: Callable[[], Awaitable[Table
 async def serve_ops(
     settings: Settings, probe: Probe, metrics: Metrics, tables: Callable[[], Awaitable[Tables | None]] | None = None
 ) -> AsyncIterator[None]:
-    """Serve the operator's application on OPS_PORT, if it is set, while the block runs; a receiver has no *tables*."""
-    if settings.ops_port is None:
+    """Serve the operator's application, unless OPS_PORT is off, while the block runs; a receiver has no *tables*."""
+    if settings.ops_port == OFF:
         yield
         return
-    listener = listen(settings.ops_host, settings.ops_port, "OPS_PORT")
     # The metrics of refused requests are about the senders of deliveries.
-    async with serve(ops_app(probe, metrics, tables), listener, Limits(), lambda _: None):
+    async with serve(ops_app(probe, metrics, tables), listen_ops(settings), LIMITS, lambda _: None) as port:
+        log.info(logs.OPS_STARTED, extra={"host": settings.ops_host, "port": port})
         yield
 
 

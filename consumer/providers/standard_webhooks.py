@@ -33,6 +33,14 @@ class Verified(NamedTuple):
     verified_by: str
 
 
+class SignedHead(NamedTuple):
+    """What a sender claims before its body has arrived: a usable id, a time within the tolerance, and signatures."""
+
+    message_id: str
+    signed_at: datetime
+    signatures: list[bytes]
+
+
 class Verifier:
     """Checks deliveries against one sender's secrets; BadSettings at once for one that can't be used."""
 
@@ -42,7 +50,11 @@ class Verifier:
         self._tolerance_seconds = int(tolerance.total_seconds())
 
     def verify(self, headers: Iterable[tuple[bytes, bytes]], body: bytes, now: datetime) -> Verified:
-        """Return the signed id and time; raise BadSignature, and nothing else, for any other input.
+        """Return the signed id and time; raise BadSignature, and nothing else, for any other input."""
+        return self.match(self.read_head(headers, now), body)
+
+    def read_head(self, headers: Iterable[tuple[bytes, bytes]], now: datetime) -> SignedHead:
+        """Return what the headers claim; raise BadSignature if no body could make it valid.
 
         *headers* are ASGI's, duplicates included. The age is judged in whole seconds, both limits inclusive.
         """
@@ -52,12 +64,15 @@ class Verifier:
             raise BadSignature("bad_message_id", text)
         message_id = id_text.decode()
         signed_at = self._signed_at(timestamp_text, int(now.timestamp()))
-        signatures = signature_text.split(b" ")
+        return SignedHead(message_id, signed_at, signature_text.split(b" "))
+
+    def match(self, head: SignedHead, body: bytes) -> Verified:
+        """Return the id and time if one of the signatures is the body's; raise BadSignature if none is."""
         for key in self._keys:
-            expected = key.signature(message_id, signed_at, body).encode()
-            for signature in signatures:
+            expected = key.signature(head.message_id, head.signed_at, body).encode()
+            for signature in head.signatures:
                 if hmac.compare_digest(expected, signature):
-                    return Verified(message_id, signed_at, key.fingerprint)
+                    return Verified(head.message_id, head.signed_at, key.fingerprint)
         raise BadSignature("no_match", "No signature matches the message and a secret of this endpoint.")
 
     def _signed_at(self, text: bytes, now_seconds: int) -> datetime:

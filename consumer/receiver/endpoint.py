@@ -1,8 +1,9 @@
 """One delivery over HTTP: verify, check and store it, and only then acknowledge it."""
 
+import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -17,12 +18,12 @@ from consumer.metrics import Metrics
 from consumer.outbox.storage import Delivery
 from consumer.postgres.error_classes import code
 from consumer.providers.stack.message_ids import occurred_at
-from consumer.providers.standard_webhooks import Verified, Verifier
+from consumer.providers.standard_webhooks import SignedHead, Verified, Verifier
 from consumer.receiver.refusal_log import RefusalLog
 from consumer.receiver.waits import WaitFor, answer, wait_asked_for
 from consumer.web.answers import OUT_OF_MEMORY, RETRY_AFTER, refusal
+from consumer.web.heads import Headers
 
-Headers = Sequence[tuple[bytes, bytes]]
 # Returns once the delivery is committed, or raises StoreUnavailable.
 Put = Callable[[Delivery], Awaitable[None]]
 
@@ -61,29 +62,43 @@ class Receiver:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, unless its sender hangs up before the body ends."""
-        if scope["method"] != "POST":
-            self.metrics.refused("method_not_allowed")
-            await METHOD_NOT_ALLOWED(scope, receive, send)
-            return
         headers: Headers = scope["headers"]
-        if _is_encoded(headers):
-            self.metrics.refused("encoded_body")
-            await ENCODED_BODY(scope, receive, send)
-            return
         try:
+            head = self._read_head(scope["method"], headers)
+            if isinstance(head, Response):
+                # Before the body has arrived: a stranger's is never kept. The connection drops it.
+                await head(scope, receive, send)
+                return
             body = await _body(receive)
             if body is None:
                 return
-            response = await self._answer(headers, body)
+            response = await self._answer(headers, head, body)
         except MemoryError:
             # The sender is right to repeat. If the delivery was stored after all, the unique key absorbs the repeat.
-            self.metrics.refused("out_of_memory")
+            self.refusals.record("out_of_memory", self.source)
             response = OUT_OF_MEMORY
+        except asyncio.CancelledError:
+            # The process ends and has no more time for this request.
+            self.refusals.record("store_unavailable", self.source)
+            response = UNAVAILABLE
         await response(scope, receive, send)
 
-    async def _answer(self, headers: Headers, body: bytes) -> Response:
+    def _read_head(self, method: str, headers: Headers) -> SignedHead | Response:
+        """Return what the head claims, or the refusal if it is enough to refuse."""
+        if method != "POST":
+            self.refusals.record("method_not_allowed", self.source)
+            return METHOD_NOT_ALLOWED
+        if _is_encoded(headers):
+            self.refusals.record("encoded_body", self.source)
+            return ENCODED_BODY
+        try:
+            return self.verifier.read_head(headers, self.clock())
+        except BadSignature as error:
+            return self._refuse(error)
+
+    async def _answer(self, headers: Headers, head: SignedHead, body: bytes) -> Response:
         began = time.perf_counter()
-        accepted = await self._accept(headers, body)
+        accepted = await self._accept(head, body)
         self.metrics.observe_receive(time.perf_counter() - began)
         if isinstance(accepted, Response):
             return accepted
@@ -91,17 +106,17 @@ class Receiver:
             return await answer(self.store.wait_for, accepted.message_id, asked)
         return STORED
 
-    async def _accept(self, headers: Headers, body: bytes) -> Delivery | Response:
+    async def _accept(self, head: SignedHead, body: bytes) -> Delivery | Response:
         """Return the delivery after its commit, or the refusal."""
         try:
-            verified = self.verifier.verify(headers, body, self.clock())
+            verified = self.verifier.match(head, body)
         except BadSignature as error:
             return self._refuse(error)
         delivery = self._delivery(verified, body)
         try:
             await self.store.put(delivery)
         except StoreUnavailable as error:
-            self.metrics.refused("store_unavailable")
+            self.refusals.record("store_unavailable", self.source)
             # Of a full disk the intake logs one line a minute: a line for each delivery would fill the log's disk too.
             if not isinstance(error.__cause__, DiskFull):
                 fields = {**_fields(delivery), "error_code": code(error.__cause__ or error)}
@@ -112,8 +127,7 @@ class Receiver:
         return delivery
 
     def _refuse(self, error: BadSignature) -> Response:
-        self.metrics.refused(error.refusal)
-        self.refusals.log(error.refusal, self.clock())
+        self.refusals.record(error.refusal, self.source)
         return refusal(400 if error.refusal == BAD_MESSAGE_ID else 401, error.refusal, str(error))
 
     def _delivery(self, verified: Verified, body: bytes) -> Delivery:

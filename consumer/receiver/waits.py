@@ -72,12 +72,13 @@ class Waits:
     def __init__(self, pool: Pool, access: Access) -> None:
         self._pool = pool
         self._access = access
-        self._waiters: dict[asyncio.Future[Settled], str] = {}
+        self._waiters: dict[asyncio.Future[Settled | None], str] = {}
         self._changed = asyncio.Event()
+        self._is_ended = False
 
     async def wait_for(self, message_id: str, duration: timedelta) -> Settled | None:
         """Wait for a delivery of the application; return None when it is not settled after *duration*."""
-        if len(self._waiters) >= WAITS_MAX:
+        if self._is_ended or len(self._waiters) >= WAITS_MAX:
             return None
         waiter = asyncio.get_running_loop().create_future()
         self._waiters[waiter] = message_id
@@ -87,6 +88,13 @@ class Waits:
             return waiter.result() if waiter.done() else None
         finally:
             del self._waiters[waiter]
+
+    def end(self) -> None:
+        """Let nobody wait any longer: the process ends, and a delivery in waiting is stored."""
+        self._is_ended = True
+        for waiter in self._waiters:
+            if not waiter.done():
+                waiter.set_result(None)
 
     async def _poll(self) -> None:
         """Poll for all awaited deliveries until cancelled."""

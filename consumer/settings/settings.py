@@ -28,6 +28,10 @@ SILENCE_HOURS_MAX = 8760
 # An idle worker that polls more often than this keeps a core busy for nothing.
 POLL_SECONDS_MIN = 0.02
 PORT_MAX = 65_535
+# An OPS_PORT that is none.
+OFF = "off"
+# Path segments of characters that nobody encodes (RFC 3986, 2.3), because the path is compared as it was sent.
+PATH_PREFIX_PATTERN = re.compile(r"(?:/(?!\.{1,2}(?:/|$))[\w.~-]+)+", re.ASCII)
 # The widest tolerance that is allowed: an unsigned 32-bit number of seconds.
 TOLERANCE_SECONDS_MAX = 4_294_967_295
 # PostgreSQL limits a role name to 63 bytes, and 50 leave room for the longest suffix, "_receiver". It reserves "pg_".
@@ -59,6 +63,21 @@ def _role_prefix(text: str) -> str:
             " without pg_ in front"
         )
     return text
+
+
+def _ops_port(text: str) -> int | Literal["off"]:
+    if text.lower() == OFF:
+        return "off"
+    if not text.lstrip("-").isdecimal():
+        raise ValueError("must be a whole number or off")
+    return integer(text, least=0, most=PORT_MAX)
+
+
+def _path_prefix(text: str) -> str:
+    prefix = f"/{text.strip('/')}" if text.strip("/") else ""
+    if prefix and not PATH_PREFIX_PATTERN.fullmatch(prefix):
+        raise ValueError("must be a path such as /hooks, of letters, digits and . _ ~ -")
+    return prefix
 
 
 def _company_id(text: str) -> UUID | None:
@@ -134,7 +153,9 @@ class Settings:
     host: str = _setting(Reader.text, "127.0.0.1")
     port: int = _setting(_integer(0, PORT_MAX), 8000)
     ops_host: str = _setting(Reader.text, "127.0.0.1")
-    ops_port: int | None = _setting(_integer(0, PORT_MAX))
+    # None: the process finds a free one.
+    ops_port: int | Literal["off"] | None = _setting(_parse(_ops_port))
+    path_prefix: str = _setting(_parse(_path_prefix), "")
     max_body_bytes: int = _setting(_integer(BODY_BYTES_MIN, BODY_BYTES_MAX), 2 * 1024 * 1024)
     tolerance_seconds: int = _setting(_integer(0, TOLERANCE_SECONDS_MAX), 300)
     max_attempts: int = _setting(_integer(1, ATTEMPTS_MAX), 12)

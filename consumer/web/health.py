@@ -13,6 +13,8 @@ from consumer.web.answers import refusal
 
 # As long as a request waits for a database connection: a probe holds one of the connections that senders need.
 PROBE_TIMEOUT = timedelta(seconds=3)
+# HAProxy and some platforms probe by OPTIONS; GET includes HEAD.
+METHODS = ("GET", "OPTIONS")
 # Returns why this process can't do its work now, or None.
 Probe = Callable[[], Coroutine[None, None, str | None]]
 
@@ -25,10 +27,12 @@ class Health:
         self._with_reasons = with_reasons
         self._probing: asyncio.Task[str | None] | None = None
 
-    def routes(self) -> list[Route]:
-        """Return the routes, each with and without a trailing slash."""
-        endpoints = {"/livez": self.livez, "/readyz": self.readyz}
-        return [Route(path + slash, endpoint) for path, endpoint in endpoints.items() for slash in ("", "/")]
+    def routes(self, prefix: str = "") -> list[Route]:
+        """Return the routes, each with and without a trailing slash, and once more below *prefix*."""
+        # A balancer that was not told otherwise asks for the root.
+        endpoints = {"": self.livez, "/livez": self.livez, "/readyz": self.readyz}
+        paths = {start + path + slash: path for start in ("", prefix) for path in endpoints for slash in ("", "/")}
+        return [Route(path, endpoints[name], methods=METHODS) for path, name in paths.items() if path]
 
     async def livez(self, _: Request) -> Response:
         """Answer 200: the answer itself proves that the event loop runs."""

@@ -21,15 +21,15 @@ SHUTDOWN_SECONDS = 8
 
 @asynccontextmanager
 async def serve(
-    app: ASGIApp, listener: socket.socket, limits: Limits, refused: Callable[[str], None]
+    app: ASGIApp, listeners: list[socket.socket], limits: Limits, refused: Callable[[str], None]
 ) -> AsyncIterator[int]:
     """Serve *app* while the block runs, then refuse new requests and finish those in flight; yield the port.
 
     *refused* gets the code of each request that the protocol refuses.
     """
-    host, port = listener.getsockname()[:2]
+    host, port = listeners[0].getsockname()[:2]
     server = _Server(_config(app, ConnectionLimiter(limits, refused)))
-    serving = asyncio.create_task(server.serve(sockets=[listener]), name=f"server on {host}:{port}")
+    serving = asyncio.create_task(server.serve(sockets=listeners), name=f"server on {host}:{port}")
     try:
         yield port
     finally:

@@ -92,13 +92,18 @@ class Running:
 
 @contextmanager
 def running(
-    folder: Path, settings: Mapping[str, str], *arguments: str, python: str | Path = sys.executable
+    folder: Path,
+    settings: Mapping[str, str],
+    *arguments: str,
+    python: str | Path = sys.executable,
+    files_max: int | None = None,
 ) -> Iterator[Running]:
     """Run a command as a process in *folder*, killed with all it started if it still runs in the end."""
+    limit = ["prlimit", f"--nofile={files_max}"] if files_max else []
     output = folder / f"{arguments[0]}.{time.monotonic_ns()}.log"
     with output.open("wb") as stream:
         process = subprocess.Popen(
-            [python, "-m", "consumer", *arguments],
+            [*limit, python, "-m", "consumer", *arguments],
             cwd=folder,
             env=environment(settings),
             stdin=subprocess.DEVNULL,

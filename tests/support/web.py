@@ -25,6 +25,7 @@ from consumer.providers.standard_webhooks import Verifier, sign
 from consumer.receiver.app import receiver_app
 from consumer.receiver.endpoint import Store
 from consumer.receiver.intake import Intake, open_intake
+from consumer.receiver.refusal_log import RefusalLog
 from consumer.receiver.waits import Waits, open_waits
 from consumer.web.connection_limits import Limits
 from consumer.web.listen import listen
@@ -58,14 +59,14 @@ class Site:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self.app(scope, receive, send)
 
-    def receiver(self, verifiers: Mapping[str, Verifier], now: datetime = NOW) -> ASGIApp:
+    def receiver(self, verifiers: Mapping[str, Verifier], now: datetime = NOW, path_prefix: str = "") -> ASGIApp:
         """Return the real application over this site's intake, at a moment that stands still."""
         return receiver_app(
             verifiers,
             Store(self.intake.put, self.waits.wait_for),
             self.intake.not_ready_reason,
-            self.metrics,
-            lambda: now,
+            RefusalLog(self.metrics, lambda: now),
+            path_prefix,
         )
 
     def connect(self) -> "Wire":
@@ -114,6 +115,10 @@ class Wire:
 
     def send(self, data: bytes) -> None:
         self.connection.sendall(data)
+
+    def shut(self) -> None:
+        """Send no more, and go on reading."""
+        self.connection.shutdown(socket.SHUT_WR)
 
     def read(self) -> Reply:
         """Read one answer; EOFError when the other side hung up instead."""
