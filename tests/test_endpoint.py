@@ -1,5 +1,6 @@
 """What a delivery is answered over real HTTP, and what is stored of it."""
 
+import asyncio
 import base64
 import hashlib
 import json
@@ -185,6 +186,21 @@ def test_a_delivery_that_there_is_no_memory_for_is_to_come_again(site: Site, emp
 
     assert (reply.status, reply.error, stored(emptied)) == (503, "out_of_memory", [])
     assert int(reply.headers["retry-after"]) > 0
+
+
+async def test_a_request_that_the_end_of_the_process_cancels_is_to_come_again(site: Site) -> None:
+    sent: list[Message] = []
+
+    async def cancelled() -> Message:
+        raise asyncio.CancelledError
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    headers = [(name.encode(), value.encode()) for name, value in sign(SECRET, "msg_1", NOW, BODY).items()]
+    await site.app({"type": "http", "method": "POST", "path": "/webhooks/stack", "headers": headers}, cancelled, send)
+
+    assert sent[0]["status"] == 503
 
 
 def test_who_hangs_up_before_the_end_leaves_no_trace(

@@ -216,5 +216,16 @@ def test_one_address_that_cannot_be_had_refuses_the_list_and_leaves_nothing_open
         listener.close()
 
 
+def test_of_a_name_those_addresses_are_left_out_that_this_machine_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
+    foreign = (socket.AF_INET, socket.SOCK_STREAM, 0, "", ("192.0.2.1", 0))
+    own = (socket.AF_INET, socket.SOCK_STREAM, 0, "", (HOST, 0))
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [foreign, own, own])
+
+    [listener] = listen("localhost", 0, "PORT")
+
+    assert listener.getsockname()[0] == HOST
+    listener.close()
+
+
 def test_a_list_is_written_with_spaces_or_commas() -> None:
     assert hosts("a b,c , [::1]\t") == ["a", "b", "c", "::1"]

@@ -49,6 +49,17 @@ def _send_once_refused(site: Site, wire: Wire, data: bytes) -> None:
     wire.send(data)
 
 
+def test_a_stop_lets_a_sender_read_its_answer_whose_body_is_still_on_its_way(emptied: str) -> None:
+    with ExitStack() as wires:
+        with running(emptied, replace(SHORT, read_timeout_seconds=10)) as site:
+            wire = wires.enter_context(site.connect())
+            wire.send(request(path="/nowhere", headers={"content-length": "50000"}))
+            assert wire.read().status == 404
+            wire.send(b"x" * 10_000)
+
+        assert wire.is_closed()
+
+
 async def test_two_servers_share_a_loop_and_leave_the_signals_alone(site: Site) -> None:
     before = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
     async with (

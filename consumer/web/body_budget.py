@@ -64,7 +64,7 @@ class ArrivingBody(Protocol):
 
 @dataclass(slots=True)
 class BodyBudget:
-    """The bytes of all bodies in arrival, and of those that wait for the answer to an earlier request."""
+    """The bytes of all bodies that have begun to arrive and are not complete."""
 
     connections: Iterable[ArrivingBody]
     bytes_max: int

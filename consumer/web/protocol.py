@@ -34,12 +34,12 @@ class LimitedProtocol(HttpConnection):
         limiter: ConnectionLimiter,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop, limiter=limiter)
-        # Of the newest request: bytes after the read it began in, bytes of its body, and when its body began.
+        # Of the newest request: bytes after the read it began in, bytes of its body, those that the budget counts, and
+        # when the first read of the body was over.
         self.received_bytes = 0
         self.body_bytes = 0
-        self.body_began = 0.0
-        # Of the newest body, and of those that wait for the answer to an earlier request.
         self.held_bytes = 0
+        self.body_began = 0.0
         self.refusal_code = "malformed_request"
         self.refusal: JSONResponse | None = None
         # The head was read only to be read again without its Upgrade.
@@ -92,9 +92,10 @@ class LimitedProtocol(HttpConnection):
         """Check the head before the application sees it."""
         self._stop_timer()
         method, version = self.parser.get_method(), self.parser.get_http_version()
+        fields = dict(self.headers)
         if heads.is_too_large(self.url, self.headers):
             self._fail("headers_too_large")
-        if not heads.is_well_formed(method, self.url, version, self.headers):
+        if not heads.is_well_formed(method, self.url, version, self.headers, fields):
             self._fail("malformed_request")
         if self.parser.should_upgrade():
             if method == b"CONNECT":
@@ -103,29 +104,26 @@ class LimitedProtocol(HttpConnection):
             return
         if len(self.pipeline) >= PIPELINED_MAX:
             self._fail("too_many_pipelined")
-        if int(dict(self.headers).get(b"content-length", 0)) > self.limiter.limits.body_bytes:
+        if int(fields.get(b"content-length", 0)) > self.limiter.limits.body_bytes:
             self._fail("body_too_large")
         # HTTP/1.0 has no interim answers (RFC 9110, 10.1.1).
         self.expect_100_continue &= version == "1.1"
-        self.url = heads.origin_form(self.url)
+        if not self.url.startswith(b"/"):
+            self.url = heads.origin_form(self.url)
         super().on_headers_complete()
-        # The path as it was sent: a proxy that checks paths has not decoded it either.
-        self.scope["path"] = self.scope["raw_path"].decode("ascii")
+        if b"%" in self.scope["raw_path"]:
+            # The path as it was sent: a proxy that checks paths has not decoded it either.
+            self.scope["path"] = self.scope["raw_path"].decode("ascii")
         self.cycle.transport = self.answer_transport
         # The parser reports the trailers of a chunked body like headers, perhaps before the application has run.
         self.headers = []
         self.phase = Phase.BODY
-        self.body_began = self.loop.time()
 
     def on_body(self, body: bytes) -> None:
-        """Pass on a piece of the body while the body, and all bodies together, are within the limits."""
+        """Pass on a piece of the body while the body is within the limit."""
         self.body_bytes += len(body)
         if self.body_bytes > self.limiter.limits.body_bytes:
             self._fail("body_too_large")
-        if not self.cycle.response_complete:
-            self.limiter.bodies.take(self, len(body))
-            if self.refusal is not None:
-                self._fail("body_too_slow")
         super().on_body(body)
 
     def on_message_complete(self) -> None:
@@ -136,7 +134,7 @@ class LimitedProtocol(HttpConnection):
         self._stop_timer()
         self.phase = Phase.NONE
         self.received_bytes = 0
-        if not self.pipeline:
+        if self.held_bytes:
             # The application takes the body at once, and has a limit of its own for those that it keeps.
             self.limiter.bodies.release(self)
         if not self.cycle.response_complete:
@@ -146,10 +144,10 @@ class LimitedProtocol(HttpConnection):
         """Move the connection behind those idle longer, or close it if its next request is refused."""
         # A request that was answered before its body had arrived was never counted.
         self.unanswered = max(0, self.unanswered - 1)
-        if self.unanswered == 0:
+        if self.phase is Phase.BODY and self.cycle.response_complete:
+            # What has arrived of the body of a request that was answered by its head.
+            self.cycle.body.clear()
             self.limiter.bodies.release(self)
-        if self.cycle.response_complete:
-            self.cycle.body = bytearray()
         if self.is_lingering:
             return
         if self.is_ended and self.unanswered == 0:
@@ -184,8 +182,12 @@ class LimitedProtocol(HttpConnection):
             self.refuse("headers_too_large")
         elif self.received_bytes > heads.HEAD_BYTES_MAX + FRAMING_FACTOR * self.limiter.limits.body_bytes:
             self.refuse("body_too_large")
-        elif self.timer is None:
-            self._start_timer()
+        else:
+            if self.timer is None:
+                self._start_timer()
+            if self.is_body_arriving:
+                self.body_began = self.body_began if self.held_bytes else self.loop.time()
+                self.limiter.bodies.take(self, self.body_bytes - self.held_bytes)
 
     def _fail(self, code: str) -> NoReturn:
         self.refusal_code = code
@@ -195,7 +197,7 @@ class LimitedProtocol(HttpConnection):
         if self.pipeline and self.pipeline[0][0] is self.cycle:
             self.pipeline.popleft()
         self.cycle.disconnected = True
-        self.cycle.body = bytearray()
+        self.cycle.body.clear()
         self.cycle.message_event.set()
         self.limiter.bodies.release(self)
 
