@@ -104,7 +104,7 @@ def test_two_users_with_one_address_cost_the_second_of_them(shape: Shape) -> Non
     call(shape.url, "work", "--drain")
     shape.adopted()
 
-    result = call(shape.url, "adopt", "--fill", CONSUMER_PROJECTION_SQL=str(shape.file))
+    result = call(shape.url, "adopt", "fill", CONSUMER_PROJECTION_SQL=str(shape.file))
 
     assert shape.people().keys() == {first}
     assert (
@@ -155,7 +155,7 @@ def test_a_deleted_user_with_orders_stays_in_theirs_under_every_policy(shape: Sh
     person = shape.people()[user_id]
     assert person[shape.name] == ("Mallory" if policy == "soft" else "Deleted user")
     assert person.get("is_active", False) is False
-    assert ("mallory" in str(person)) is (policy == "soft" and shape.key == "id")
+    assert "mallory" not in str(person)
 
 
 @pytest.mark.parametrize("breakage", ["DROP TABLE {} CASCADE", "ALTER TABLE {} RENAME TO elsewhere"])
@@ -201,7 +201,7 @@ def test_undone_the_worker_may_touch_nothing_of_theirs_and_their_rows_stay(shape
     shape.work()
     _, granted = examined(shape.url, CONSUMER_PROJECTION_SQL=str(shape.file))
 
-    facts(shape.url, "adopt", "--undo", "--table", shape.table)
+    facts(shape.url, "adopt", "undo", "--table", shape.table)
 
     _, undone = examined(shape.url, CONSUMER_PROJECTION_SQL=str(shape.file))
     held = rows(

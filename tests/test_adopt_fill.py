@@ -47,7 +47,7 @@ def test_filling_in_tells_whom_their_constraint_refuses_and_fills_in_the_others(
     shape.adopted()
     change(shape.url, f"ALTER TABLE {shape.table} ADD CONSTRAINT barred CHECK ({shape.key}::text <> '{refused}')")
 
-    result = call(shape.url, "adopt", "--fill", CONSUMER_PROJECTION_SQL=str(shape.file))
+    result = call(shape.url, "adopt", "fill", CONSUMER_PROJECTION_SQL=str(shape.file))
 
     assert result.exit_code == 1
     assert "7 users processed, 1 refused" in result.stdout
@@ -64,7 +64,7 @@ def test_a_user_whom_somebody_locks_is_left_out_and_told(shape: Shape) -> None:
 
     with psycopg.connect(shape.url) as conn:
         conn.execute("SELECT FROM identity.stack_user_profiles WHERE stack_user_id = %s FOR UPDATE", [locked])
-        result = call(shape.url, "adopt", "--fill", "--json", CONSUMER_PROJECTION_SQL=str(shape.file))
+        result = call(shape.url, "adopt", "fill", "--json", CONSUMER_PROJECTION_SQL=str(shape.file))
 
     assert result.exit_code == 1
     refused = orjson.loads(result.stdout)["refused"]
@@ -75,9 +75,9 @@ def test_a_user_whom_somebody_locks_is_left_out_and_told(shape: Shape) -> None:
 def test_filling_in_stops_at_once_where_nobody_can_be(shape: Shape) -> None:
     arrive(shape.url, *(user_updated(primary_email=None) for _ in range(3)))
     call(shape.url, "work", "--drain")
-    facts(shape.url, "adopt", "--plan", "--table", shape.table, "--write", str(shape.file))
+    facts(shape.url, "adopt", "plan", "--table", shape.table, "--write", str(shape.file))
 
-    result = call(shape.url, "adopt", "--fill", CONSUMER_PROJECTION_SQL=str(shape.file))
+    result = call(shape.url, "adopt", "fill", CONSUMER_PROJECTION_SQL=str(shape.file))
 
     assert result.exit_code == 1
     assert result.stderr.startswith(

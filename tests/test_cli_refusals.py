@@ -133,7 +133,7 @@ def test_an_unreadable_database_url_is_one_fault(url: str, tmp_path: Path) -> No
     assert (result.exit_code, len(result.stderr.splitlines())) == (2, 1)
 
 
-@pytest.mark.parametrize("command", [name for name in COMMANDS if name not in {"demo", "dead", "doctor"}])
+@pytest.mark.parametrize("command", [name for name in COMMANDS if name not in {"demo", "dead", "adopt", "doctor"}])
 def test_every_bad_setting_is_listed_at_once(command: str, tmp_path: Path) -> None:
     arguments = [command, "user.created"] if command == "send" else [command]
     result = invoke(

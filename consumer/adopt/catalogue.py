@@ -27,17 +27,20 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column: its type, whether it must not be null, and its default."""
+    """A column: its type, whether it must not be null, and its default; the rest: sql/queries/catalogue/columns.sql."""
 
     name: str
     sql_name: str
     kind: ColumnKind
     type_name: str
+    cast_type: str
     characters_max: int | None
     is_required: bool
     default_value: str | None
     is_generated: bool
     is_unique: bool
+    is_exclusive: bool
+    has_equal_nulls: bool
     labels: list[str]
     sequence: str | None
 

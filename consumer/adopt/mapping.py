@@ -21,7 +21,8 @@ FILLERS: Mapping[ColumnKind, str] = {
 HUMBLE = ("member", "user", "viewer", "guest", "reader", "employee", "staff")
 # No mail is ever delivered to .invalid (RFC 2606), and the id makes the address unique.
 NO_EMAIL = "p.user_id || '@no-email.invalid'"
-USER_KEYS = ("stack_user_id", "user_id", "id")
+NO_NAME = "p.user_id || ' (deleted user)'"
+USER_KEYS = ("stack_user_id", "stack_id", "hexclave_user_id", "user_id", "id")
 COMPANY_KEYS = ("id",)
 
 
@@ -30,7 +31,8 @@ class KnownValue:
     """A value of ours in SQL, with the names and the types of the columns for it.
 
     *unknown* replaces a missing value in a column that must not be null. *gone* replaces the value when the profile is
-    removed; None keeps it. The application's own value stays while all conditions of *theirs_if* hold.
+    removed; None keeps it. *given_up*, which no other row has, replaces the value of a deleted row where a unique index
+    would keep it from the living. The application's own value stays while all conditions of *theirs_if* hold.
     """
 
     names: tuple[str, ...]
@@ -38,6 +40,7 @@ class KnownValue:
     value: str
     unknown: str | None = None
     gone: str | None = "NULL"
+    given_up: str | None = None
     theirs_if: tuple[str, ...] = ()
 
 
@@ -53,11 +56,18 @@ NAMES_NO_COMPANY = (
 # An application may have blocked a user that Stack still has.
 LIVES = ("p.deleted_at IS NULL",)
 
+# Stack lets two users have one address and two teams one name.
+SECOND = (
+    "is unique: when Stack has one value for two that live, the deliveries of the second wait (23505, `consumer dead "
+    "list`), and are dead after MAX_ATTEMPTS unless one of the two changes; what is deleted gives its value up"
+)
 # A user without a company gets no row where the column must not be null.
 HOME = KnownValue(("company_id", "organization_id"), ("uuid", "text"), "p.company_id", theirs_if=NAMES_NO_COMPANY)
 USER = (
-    KnownValue(("full_name", "display_name", "name"), ("text",), "p.full_name", gone="'Deleted user'"),
-    KnownValue(("email",), ("text",), "p.email", unknown=NO_EMAIL),
+    KnownValue(
+        ("full_name", "display_name", "name"), ("text",), "p.full_name", gone="'Deleted user'", given_up=NO_NAME
+    ),
+    KnownValue(("email",), ("text",), "p.email", unknown=NO_EMAIL, given_up=NO_EMAIL),
     KnownValue(("email_verified",), ("boolean",), "p.email_verified", "FALSE", gone="FALSE"),
     KnownValue(("avatar_url", "image"), ("text",), "p.avatar_url", "''"),
     KnownValue(("role_type", "role"), ("text", "enum"), "p.role_type", gone=None, theirs_if=NAMES_NO_ROLE),
@@ -69,8 +79,11 @@ USER = (
     KnownValue(("last_active_at",), ("time",), "p.last_active_at", "p.created_at", None),
 )
 COMPANY = (
-    KnownValue(("name", "display_name"), ("text",), "p.name"),
+    KnownValue(("name", "display_name"), ("text",), "p.name", given_up="p.id || ' (deleted company)'"),
     KnownValue(("logo_url",), ("text",), "p.logo_url", "''"),
+    # An application may have closed a company that Stack still has; *t* is its row.
+    KnownValue(("is_active",), ("boolean",), "p.deleted_at IS NULL AND coalesce(t.{column}, TRUE)", theirs_if=LIVES),
+    KnownValue(("deleted_at",), ("time",), "coalesce(p.deleted_at, t.{column})", theirs_if=LIVES),
 )
 
 
@@ -78,8 +91,8 @@ COMPANY = (
 class WrittenColumn:
     """A column and its value in SQL, written to new rows and, if *is_updated*, whenever our value changes.
 
-    *theirs_if* and *gone*: as in KnownValue. A row that lacks the value is not written, where it *may_lack* it.
-    *doubt*: a choice that the application's owner should check.
+    *theirs_if* and *gone*: as in KnownValue. A deleted row *gives_up* its value. A row that lacks the value is not
+    written, where it *may_lack* it. *doubt*: a choice that the application's owner should check.
     """
 
     column: Column
@@ -87,6 +100,7 @@ class WrittenColumn:
     is_updated: bool
     theirs_if: tuple[str, ...] = ()
     gone: str | None = None
+    gives_up: bool = False
     may_lack: bool = False
     doubt: str | None = None
 
@@ -155,32 +169,53 @@ def _key(inspected: InspectedTable, names: Sequence[str]) -> Column:
 
 
 def _known(known: KnownValue, column: Column) -> WrittenColumn:
-    value, gone, doubt = known.value, known.gone, None
+    value, gone, doubt = known.value.format(column=column.sql_name), known.gone, None
     may_lack = column.is_required and known is HOME
     if column.kind == "enum":
         value, doubt = _label(column, value)
     elif column.kind == "text":
         # An id may have to become text, and a name may be longer than the column.
         value = _cut(f"{value}::text" if value.endswith("_id") else value, column)
-    if column.is_required and known.unknown:
-        value = f"coalesce({value}, {known.unknown})"
-    if column.is_required and gone == "NULL":
-        gone = known.unknown and known.unknown.replace("p.user_id", "changed.user_id")
+        gone = gone if gone in {None, "NULL"} else _cut(gone, column)
+    must_have = column.is_required or column.has_equal_nulls
+    if must_have and known.unknown:
+        value = f"coalesce({value}, {_cut(known.unknown, column)})"
+    if must_have and gone == "NULL":
+        gone = known.unknown and _of_changed(_cut(known.unknown, column))
+    gives_up = column.is_exclusive and known.given_up is not None
+    if known.given_up and gives_up:
+        given_up = _cut(known.given_up, column) if must_have else "NULL"
+        if gone is not None:
+            gone = _of_changed(given_up)
+        value = f"CASE WHEN p.deleted_at IS NULL THEN {value} ELSE {given_up} END"
+        doubt = SECOND
     if may_lack:
         doubt = "a user without one gets no row"
     return WrittenColumn(
-        column, value, is_updated=True, theirs_if=known.theirs_if, gone=gone, may_lack=may_lack, doubt=doubt
+        column,
+        value,
+        is_updated=True,
+        theirs_if=known.theirs_if,
+        gone=gone,
+        gives_up=gives_up,
+        may_lack=may_lack,
+        doubt=doubt,
     )
+
+
+def _of_changed(value: str) -> str:
+    """Return the value for a user whose profile was removed."""
+    return value.replace("p.user_id", "changed.user_id")
 
 
 def _label(column: Column, value: str) -> tuple[str, str | None]:
     """Return the label that the role names in any case, else the column's default, else the one that may do least."""
-    cases = " ".join(f"WHEN {_quoted(label.lower())} THEN {_quoted(label)}" for label in column.labels)
+    cases = " ".join(f"WHEN {quoted(label.lower())} THEN {quoted(label)}" for label in column.labels)
     other, doubt = column.default_value, None
     if other is None:
         humble = (label for word in HUMBLE for label in column.labels if label.lower() == word)
         label = next(humble, column.labels[-1])
-        other = f"{_quoted(label)}::{column.type_name}"
+        other = f"{quoted(label)}::{column.type_name}"
         doubt = None if label.lower() in HUMBLE else f"a role without a label becomes {label}"
     return f"CASE lower({value}) {cases} ELSE {other} END", doubt
 
@@ -188,7 +223,7 @@ def _label(column: Column, value: str) -> tuple[str, str | None]:
 def _filled(column: Column) -> WrittenColumn:
     filler, demand = FILLERS.get(column.kind, "NULL"), "must not be null"
     if column.kind == "enum":
-        filler = f"{_quoted(column.labels[-1])}::{column.type_name}"
+        filler = f"{quoted(column.labels[-1])}::{column.type_name}"
     elif column.kind == "array":
         filler = f"'{{}}'::{column.type_name}"
     elif column.kind == "text" and column.is_unique:
@@ -203,5 +238,6 @@ def _cut(value: str, column: Column) -> str:
     return f"left({value}, {column.characters_max})" if column.characters_max else value
 
 
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
+    """Return a text as a literal of SQL."""
     return "'" + text.replace("'", "''") + "'"

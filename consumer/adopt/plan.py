@@ -5,10 +5,12 @@ from dataclasses import dataclass, replace
 
 from consumer.adopt import catalogue, mapping
 from consumer.adopt.catalogue import InspectedTable, Table
+from consumer.adopt.edits import edits
 from consumer.adopt.mapping import AdoptedTable, WrittenColumn, adopt, snake
 from consumer.adopt.privileges import privileges
 from consumer.adopt.statement import statement
 from consumer.errors import ConsumerError
+from consumer.postgres import session
 from consumer.postgres.connections import Connection
 
 USER_TABLES = ("profiles", "users", "user")
@@ -37,13 +39,26 @@ class AdoptPlan:
     referrers: list[str]
     unique_indexes: list[str]
     checks: list[str]
+    left_alone: list[str]
     grants: list[str]
     revokes: list[str]
     statement: str
+    edits: str
 
 
 async def make(conn: Connection, worker_role: str, *, users: str | None, companies: str | None) -> AdoptPlan:
-    """Plan from the catalogue, and find the tables that are not named; ConsumerError when none fits or several do."""
+    """Plan from the catalogue in a read-only transaction; ConsumerError when no table fits or several do."""
+    async with conn.transaction():
+        await session.forbid_writes(conn)
+        adopted, decide = await choose(conn, users=users, companies=companies)
+    return _plan(adopted, decide, worker_role)
+
+
+async def choose(conn: Connection, *, users: str | None, companies: str | None) -> tuple[list[AdoptedTable], list[str]]:
+    """Return the table of users, then that of companies if there is one, and what their owner has to decide.
+
+    Tables that are not named are found by their columns.
+    """
     tables = await catalogue.tables(conn)
     found = await catalogue.inspect(conn, _named(tables, users) if users else _find_users(tables))
     adopted, decide = [adopt(found, mapping.USER_KEYS, mapping.USER)], []
@@ -57,7 +72,7 @@ async def make(conn: Connection, worker_role: str, *, users: str | None, compani
             adopted = [replace(adopted[0], written=kept)]
     if not any(w.theirs_if == mapping.LIVES for w in adopted[0].written):
         decide.append(f"{found.table.name} has no column for deleted users, such as is_active or deleted_at.")
-    return _plan(adopted, decide, worker_role)
+    return adopted, decide
 
 
 def _plan(adopted: Sequence[AdoptedTable], decide: list[str], worker_role: str) -> AdoptPlan:
@@ -74,9 +89,16 @@ def _plan(adopted: Sequence[AdoptedTable], decide: list[str], worker_role: str) 
         referrers=users.inspected.referrers,
         unique_indexes=[index for each in adopted for index in each.inspected.unique_indexes],
         checks=[check for each in adopted for check in each.inspected.checks],
+        left_alone=[
+            f"{each.inspected.table.name}.{column.name}"
+            for each in adopted
+            for column in each.inspected.columns
+            if column != each.key and column.sql_name not in each.names
+        ],
         grants=grants,
         revokes=revokes,
         statement=statement(users, companies),
+        edits=edits(users),
     )
 
 
@@ -85,7 +107,7 @@ def _named(tables: Sequence[Table], name: str) -> Table:
     for table in tables:
         if wanted in {table.name, table.sql_name}:
             return table
-    raise ConsumerError(f"There is no table {wanted}.")
+    raise ConsumerError(f"There is no table {wanted}; a view or a partition is none: name the table behind it.")
 
 
 def _find_users(tables: Sequence[Table]) -> Table:
@@ -119,5 +141,5 @@ def _companies_of(tables: Sequence[Table], users: InspectedTable, name: str | No
 
 def _when(written: WrittenColumn) -> str:
     if written.theirs_if:
-        return "once the user is deleted" if written.theirs_if == mapping.LIVES else "once Stack or an edit names one"
+        return "once it is deleted" if written.theirs_if == mapping.LIVES else "once Stack or an edit names one"
     return "always" if written.is_updated else "new rows"

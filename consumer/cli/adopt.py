@@ -1,142 +1,190 @@
 """`consumer adopt`: keep an application's existing tables in step with the profiles, step by step and reversibly."""
 
 import asyncio
-from functools import partial
-from typing import TextIO
+from collections.abc import Awaitable, Callable
+from typing import TextIO, TypedDict, TypeVar, Unpack
 from uuid import UUID
 
 import click
 import psycopg
 from psycopg import errors as postgres
 
+from consumer.adopt.compare import Difference, compare
+from consumer.adopt.edits import store_edits
 from consumer.adopt.fill import FIRST, RefusedUser, fill
-from consumer.adopt.plan import AdoptPlan, make
+from consumer.adopt.plan import AdoptPlan, choose, make
+from consumer.cli.adopt_output import show_differences, show_plan
 from consumer.cli.cells import printable
 from consumer.cli.context import examples, pass_settings
 from consumer.cli.database import as_operator, database, url
-from consumer.cli.output import console, emit, json_option, show_rows
+from consumer.cli.output import console, emit, json_option, present
 from consumer.errors import ConsumerError
 from consumer.postgres import session
-from consumer.postgres.connections import connect, operator_access, worker_access
+from consumer.postgres.connections import Connection, connect, operator_access, worker_access
 from consumer.process.outage_log import error_text
 from consumer.settings.settings import Settings
+
+T = TypeVar("T")
 
 VARIABLE = "CONSUMER_PROJECTION_SQL"
 # Milliseconds: a policy locks its whole table, and every later query on the table waits behind the one for the lock.
 LOCK_TIMEOUT = 1000
 
 
-def _note_step(ctx: click.Context, option: click.Parameter, is_named: bool) -> None:
-    if is_named:
-        ctx.ensure_object(list).append(option.name)
+class TableOptions(TypedDict):
+    """The application's tables as the command line names them; None: found by their columns."""
+
+    users: str | None
+    companies: str | None
 
 
-step_option = partial(click.option, is_flag=True, expose_value=False, callback=_note_step)
+def tables_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options that name the application's tables."""
+    command = click.option(
+        "--companies", help="Your table of companies. Default: found by the foreign key of the users' company."
+    )(command)
+    users = "Your table of users, as public.profiles. Default: found by its columns."
+    return click.option("--table", "users", help=users)(command)
 
 
-@click.command(
-    name="adopt",
-    epilog=examples("adopt --plan --write projection.sql", "adopt --grant", "adopt --fill", "adopt --undo"),
-)
-@step_option("--plan", help="Change nothing; print the columns, the grants and the SQL.")
-@step_option("--grant", help="Give the worker's role the grants of the plan.")
-@step_option("--fill", help=f"Run the file of {VARIABLE} for all users, page by page.")
-@step_option("--undo", help="Take the grants back; your rows stay as they are.")
-@click.option("--table", "users", help="Your table of users, as public.profiles. Default: found by its columns.")
-@click.option("--companies", help="Your table of companies. Default: found by the foreign key of the users' company.")
-@click.option(
-    "--write",
-    "target",
-    type=click.File("x", encoding="utf-8", lazy=True),
-    help="With --plan: write the SQL to this new file.",
-)
-@click.option("--after", type=click.UUID, default=FIRST, help="With --fill: start after this user id.")
-@json_option
-@pass_settings("operator")
-def command(settings: Settings, /, *, target: TextIO | None, after: UUID, is_json: bool, **named: str | None) -> None:
+@click.group(name="adopt", epilog=examples("adopt plan --write projection.sql", "adopt compare", "adopt grant"))
+def command() -> None:
     """Keep your own tables in step with the profiles.
 
     docs/ADOPT.md explains every step.
     """
-    steps = click.get_current_context().ensure_object(list)
-    if len(steps) != 1:
-        raise click.UsageError("Name one step: --plan, --grant, --fill or --undo.")
-    [action] = steps
-    if target and action != "plan":
-        raise click.UsageError("--write goes with --plan.")
-    if after != FIRST and action != "fill":
-        raise click.UsageError("--after goes with --fill.")
-    if action == "fill":
-        _fill(settings, after, is_json=is_json)
-        return
-    worker_role = worker_access(settings.role_prefix).role
-    plan = as_operator(settings, lambda conn, _: make(conn, worker_role, **named))
-    if action == "plan":
-        _show(plan, target, is_json=is_json)
-        return
-    statements = plan.grants if action == "grant" else plan.revokes
-    _execute(settings, statements)
-    if is_json:
-        emit({"executed": statements})
-        return
-    click.echo("\n".join(map(printable, statements)))
-    click.echo(
-        f"Now set {VARIABLE} for the worker, and run `consumer doctor`."
-        if action == "grant"
-        else f"Now unset {VARIABLE}, and restart the workers."
-    )
 
 
-def _show(plan: AdoptPlan, target: TextIO | None, *, is_json: bool) -> None:
+@command.command(name="plan", epilog=examples("adopt plan", "adopt plan --table public.users --write projection.sql"))
+@tables_options
+@click.option(
+    "--write", "target", type=click.File("x", encoding="utf-8", lazy=True), help="Write the statement to this new file."
+)
+@json_option
+@pass_settings("operator")
+def plan_tables(settings: Settings, *, target: TextIO | None, is_json: bool, **named: Unpack[TableOptions]) -> None:
+    """Print the columns, the grants and the SQL; change nothing."""
+    plan = _plan(settings, named)
     if target:
         target.write(plan.statement)
     if is_json:
         emit(plan)
-        return
-    out = console()
-    steps = [
-        {"table": step.table, "column": step.column, "value": " ".join(step.value.split()), "written": step.when}
-        for step in plan.steps
-    ]
-    show_rows(steps, title=f"{plan.table} is kept in step by {plan.key}")
-    for title, lines in (
-        ("To decide", plan.decide),
-        ("Triggers that fire; one that runs as the worker needs grants for other tables it uses", plan.triggers),
-        ("Foreign keys to your users", plan.referrers),
-        ("Unique indexes, which may refuse a user", plan.unique_indexes),
-        ("Checks, which may refuse a user", plan.checks),
-        ("Grants, which `consumer adopt --grant` gives and --undo takes back", plan.grants),
-    ):
-        if lines:
-            out.print(f"\n[bold]{title}[/]")
-        for line in lines:
-            click.echo(f"  {printable(line)}")
-    if target:
-        click.echo(f"\nThe statement is in {target.name}: read it and change it as you like.")
     else:
-        click.echo(plan.statement, nl=False)
+        show_plan(plan, target)
 
 
-def _execute(settings: Settings, statements: list[str]) -> None:
+@command.command(name="grant", epilog=examples("adopt grant --table public.users"))
+@tables_options
+@json_option
+@pass_settings("operator")
+def grant(settings: Settings, *, is_json: bool, **named: Unpack[TableOptions]) -> None:
+    """Give the worker's role the grants of the plan."""
+    next_step = f"Now set {VARIABLE} for the worker, and run `consumer doctor`."
+    _execute(settings, _plan(settings, named).grants, next_step, is_json=is_json)
+
+
+@command.command(name="compare", epilog=examples("adopt compare", "adopt compare --table public.users --json"))
+@tables_options
+@json_option
+@pass_settings("operator")
+def compare_rows(settings: Settings, *, is_json: bool, **named: Unpack[TableOptions]) -> None:
+    """Show what the plan would change in your rows.
+
+    It changes nothing. The exit code is 1 while anything differs.
+    """
+
+    async def compared(conn: Connection) -> list[Difference]:
+        adopted, _ = await choose(conn, **named)
+        return await compare(conn, worker_access(settings.role_prefix).role, adopted)
+
+    differences = _as_migrator(settings, compared)
+    if is_json:
+        emit({"differences": differences})
+    else:
+        show_differences(differences)
+    if differences:
+        click.get_current_context().exit(1)
+
+
+@command.command(name="fill", epilog=examples("adopt fill --edits", "adopt fill"))
+@tables_options
+@click.option("--edits", "is_edits", is_flag=True, help="Store roles, departments and companies of your rows as edits.")
+@click.option("--after", type=click.UUID, default=FIRST, help="Start after this user id.")
+@json_option
+@pass_settings("operator")
+def fill_rows(settings: Settings, *, is_edits: bool, after: UUID, is_json: bool, **named: Unpack[TableOptions]) -> None:
+    """Write the rows of all users, page by page.
+
+    It runs the file of CONSUMER_PROJECTION_SQL, as often as you like.
+    --edits stores the roles, departments and companies that only your rows have instead, and writes no row.
+    """
+    if is_edits:
+        _fill_edits(settings, named, is_json=is_json)
+    else:
+        _fill(settings, after, is_json=is_json)
+
+
+@command.command(name="undo", epilog=examples("adopt undo --table public.users"))
+@tables_options
+@json_option
+@pass_settings("operator")
+def undo(settings: Settings, *, is_json: bool, **named: Unpack[TableOptions]) -> None:
+    """Take the grants back; your rows stay as they are."""
+    next_step = f"Now unset {VARIABLE}, and restart the workers."
+    _execute(settings, _plan(settings, named).revokes, next_step, is_json=is_json)
+
+
+def _plan(settings: Settings, named: TableOptions) -> AdoptPlan:
+    worker_role = worker_access(settings.role_prefix).role
+    return as_operator(settings, lambda conn, _: make(conn, worker_role, **named))
+
+
+def _execute(settings: Settings, statements: list[str], next_step: str, *, is_json: bool) -> None:
     """Run statements in one transaction as the login that migrates, because it often owns the application's tables."""
 
-    async def execute(conninfo: str) -> None:
-        async with await connect(conninfo, operator_access(settings.role_prefix)) as conn, conn.transaction():
+    async def execute(conn: Connection) -> None:
+        async with conn.transaction():
             await session.set_lock_timeout(conn, LOCK_TIMEOUT)
             for statement in statements:
                 await conn.execute(statement.encode())
 
     try:
-        with database(settings, "operator") as conninfo:
-            asyncio.run(execute(url(settings, "migrate") or conninfo))
+        _as_migrator(settings, execute)
     except postgres.InsufficientPrivilege as error:
         lines = "\n".join(statements)
         raise ConsumerError(f"The login does not own the tables. Their owner should run:\n{lines}") from error
+    if is_json:
+        emit({"executed": statements})
+        return
+    click.echo("\n".join(map(printable, statements)))
+    click.echo(next_step)
+
+
+def _as_migrator(settings: Settings, work: Callable[[Connection], Awaitable[T]]) -> T:
+    """Run *work* on a connection of the login that migrates."""
+
+    async def connected(conninfo: str) -> T:
+        async with await connect(conninfo, operator_access(settings.role_prefix)) as conn:
+            return await work(conn)
+
+    with database(settings, "operator") as conninfo:
+        return asyncio.run(connected(url(settings, "migrate") or conninfo))
+
+
+def _fill_edits(settings: Settings, named: TableOptions, *, is_json: bool) -> None:
+    worker_role = worker_access(settings.role_prefix).role
+
+    async def store(conn: Connection) -> int:
+        plan = await make(conn, worker_role, **named)
+        return await store_edits(conn, worker_role, plan.edits) if plan.edits else 0
+
+    stored = _as_migrator(settings, store)
+    present({"edits": stored}, lambda _: click.echo(f"{stored:,} edits stored."), is_json=is_json)
 
 
 def _fill(settings: Settings, after: UUID, *, is_json: bool) -> None:
     if settings.projection_sql is None:
-        raise click.UsageError(f"{VARIABLE} is not set: `consumer adopt --plan --write FILE` makes a first version.")
+        raise click.UsageError(f"{VARIABLE} is not set: `consumer adopt plan --write FILE` makes a first version.")
     with database(settings, "operator") as conninfo:
         pages = _fill_pages(settings, url(settings, "worker") or conninfo, settings.projection_sql, after)
         users, refused = asyncio.run(pages)

@@ -78,7 +78,7 @@ async def rehearse_statement(conn: Connection, access: Access, statement: bytes)
         "application's statement",
         f"{_error_text(error)}{_line(error)}" if error else "can be run",
         f"Correct the file of CONSUMER_PROJECTION_SQL, or grant {access.role} the tables it touches: "
-        "`consumer adopt --plan` prints the grants. Until then no profile changes.",
+        "`consumer adopt plan` prints the grants. Until then no profile changes.",
     )
 
 

@@ -14,6 +14,17 @@ async def set_role(conn: AsyncConnection[Any], role: str) -> None:
     await conn.execute(query("session/set_role"), {"role": role})
 
 
+async def has_rights_of(conn: AsyncConnection[Any], role: str) -> bool:
+    """Tell whether the current role has the rights of another without taking it."""
+    [has] = await rows(conn, scalar_row, "session/has_rights_of", {"role": role})
+    return bool(has)
+
+
+async def forbid_writes(conn: AsyncConnection[Any]) -> None:
+    """Refuse every write until the transaction ends."""
+    await conn.execute(query("session/forbid_writes"))
+
+
 async def set_lock_timeout(conn: AsyncConnection[Any], milliseconds: int) -> None:
     """Wait for a lock no longer than this until the transaction ends."""
     await conn.execute(query("session/set_lock_timeout"), {"lock_timeout": str(milliseconds)})

@@ -3,6 +3,7 @@
 from tests.planted.bug import Bug
 
 ADOPT_TESTS = "tests/test_adopt.py"
+UNIQUE_TESTS = "tests/test_adopt_unique.py"
 APPLICATION_TESTS = "tests/test_application.py"
 
 APPLICATION = (
@@ -40,5 +41,47 @@ APPLICATION = (
         "gone=None, theirs_if=NAMES_NO_ROLE",
         "gone=None",
         f"{ADOPT_TESTS}::test_a_row_that_was_there_keeps_what_stack_never_named",
+    ),
+    Bug(
+        "a deleted user keeps a unique address",
+        "consumer/adopt/mapping.py",
+        'value = f"CASE WHEN p.deleted_at IS NULL THEN {value} ELSE {given_up} END"',
+        'value = f"{value}"',
+        f"{UNIQUE_TESTS}::test_who_signs_up_again_with_the_address_of_a_deleted_user_gets_a_row",
+    ),
+    Bug(
+        "an expression hides that a column is unique",
+        "sql/queries/catalogue/columns.sql",
+        "p.refobjid = %(oid)b::bigint::oid AND p.refobjsubid > 0",
+        "p.refobjid = %(oid)b::bigint::oid AND p.refobjsubid < 0",
+        f"{UNIQUE_TESTS}::test_who_signs_up_again_with_the_address_of_a_deleted_user_gets_a_row",
+    ),
+    Bug(
+        "a new row before the one that gives its address up",
+        "sql/templates/adopt/insert.sql",
+        "ORDER BY turn, {key}",
+        "ORDER BY {key}",
+        f"{UNIQUE_TESTS}::test_an_address_that_its_user_has_left_goes_to_a_new_user_of_the_same_batch",
+    ),
+    Bug(
+        "the end of a company is told to its home only",
+        "sql/templates/adopt/companies.sql",
+        "FROM changed INNER JOIN identity.company_members AS b ON changed.user_id = b.user_id",
+        "FROM changed INNER JOIN identity.profiles AS b ON changed.user_id = b.user_id",
+        "tests/test_adopt_companies.py::test_a_company_of_guests_that_ends_is_marked_too",
+    ),
+    Bug(
+        "a comparison locks the rows",
+        "consumer/adopt/compare.py",
+        '        "lock": "",\n',
+        "",
+        "tests/test_adopt_compare.py::test_it_writes_locks_and_fires_nothing",
+    ),
+    Bug(
+        "an edit over a role that Stack names",
+        "consumer/adopt/edits.py",
+        'condition.replace("p.user_id", "u.user_id") for condition in written.theirs_if',
+        'condition for condition in ("TRUE",)',
+        "tests/test_adopt_edits.py::test_what_stack_names_stays",
     ),
 )

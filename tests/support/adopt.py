@@ -33,8 +33,8 @@ class Shape:
 
     def adopted(self) -> None:
         """Plan, write and grant."""
-        facts(self.url, "adopt", "--plan", "--table", self.table, "--write", str(self.file))
-        facts(self.url, "adopt", "--grant", "--table", self.table)
+        facts(self.url, "adopt", "plan", "--table", self.table, "--write", str(self.file))
+        facts(self.url, "adopt", "grant", "--table", self.table)
 
     def work(self) -> None:
         """Apply what is due, in a worker that has the statement."""
@@ -43,7 +43,7 @@ class Shape:
 
     def fill(self, *arguments: str) -> Any:
         """Fill in, and return the document."""
-        return facts(self.url, "adopt", "--fill", *arguments, CONSUMER_PROJECTION_SQL=str(self.file))
+        return facts(self.url, "adopt", "fill", *arguments, CONSUMER_PROJECTION_SQL=str(self.file))
 
     def people(self) -> dict[UUID, dict[str, Any]]:
         """Return their rows by Stack's ids, as they stand."""

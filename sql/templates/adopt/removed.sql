@@ -9,4 +9,5 @@ removed AS (
         theirs.{key} = changed.their_key
         AND m.deleted_at IS NOT NULL
         AND NOT EXISTS (SELECT FROM identity.profiles AS p WHERE p.user_id = changed.user_id)
+    RETURNING theirs.{key}
 )

@@ -1,0 +1,2 @@
+-- The rest of this transaction can change nothing.
+SELECT set_config('transaction_read_only', 'on', TRUE);

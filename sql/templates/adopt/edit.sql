@@ -1,0 +1,5 @@
+'{field}', CASE
+    WHEN
+        {conditions}
+        THEN {value}
+END
