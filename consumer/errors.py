@@ -1,6 +1,6 @@
 """Every error that this package raises on purpose."""
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 
 
 class ConsumerError(Exception):
@@ -78,6 +78,13 @@ class StatementRefused(ConsumerError):
         super().__init__()
         self.reason = reason
         self.is_for_all = is_for_all
+
+
+class UntrustedCode(ConsumerError):
+    """A write would run code of other roles in the session of a login that may do more than the worker's role."""
+
+    def __init__(self, objects: Sequence[str]) -> None:
+        super().__init__(f"{', '.join(objects)}: set WORKER_DATABASE_URL to a login of its own")
 
 
 class UsersRefused(ConsumerError):

@@ -39,7 +39,7 @@ CALLS: Mapping[str, tuple[str, ...]] = {
     "replay --state dead,done --all --dry-run": ("dead", "deliveries"),
     "doctor": ("23505", "consumer replay --state retrying --all"),
     "prune": ("AUDIT_RETENTION_DAYS",),
-    "adopt --plan --table public.people": ("p.full_name", "public.people", "once Stack or an edit names one"),
+    "adopt plan --table public.people": ("p.full_name", "public.people", "once Stack or an edit names one"),
     "--help": ("Commands:", "AUDIT_RETENTION_DAYS."),
 }
 TIMED = {"status", "dead list", "dead list --each", f"dead show {SVIX}", f"dead show {LONG}"}

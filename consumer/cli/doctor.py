@@ -166,8 +166,8 @@ async def _rehearsals(settings: Settings, kind: ProcessKind, conninfo: str) -> l
     try:
         async with await connect(conninfo, access) as conn:
             checks.append(await rehearse(conn, access, kind))
-            if kind == "worker" and settings.projection_sql:
-                checks.append(await rehearse_statement(conn, access, settings.projection_sql))
+            if kind == "worker":
+                checks += await rehearse_statement(conn, access, settings.projection_sql)
     except psycopg.OperationalError as error:
         name = "application's statement" if checks else f"{kind}'s queries"
         checks.append(Check(name, "failing", error_text(error), "Find the transaction that locks the tables."))

@@ -8,7 +8,8 @@ from fnmatch import fnmatchcase
 import psycopg
 from psycopg import errors as postgres
 
-from consumer.doctor.check import Check, fail_unless
+from consumer.doctor.check import Check, fail_unless, warn_unless
+from consumer.effects import reached_code
 from consumer.postgres.connections import Access, Connection, transaction
 from consumer.postgres.error_classes import code
 from consumer.postgres.queries import query, sql_root
@@ -27,6 +28,7 @@ QUERIES: Mapping[str, Sequence[str]] = {
         "ledger/applied",
         "members/*",
         "queue/*",
+        "reached_code/*",
         "recorded_settings/lock_shared",
         "recorded_settings/read",
         "rehome/*",
@@ -69,17 +71,36 @@ async def rehearse(conn: Connection, access: Access, duty: str) -> Check:
     )
 
 
-async def rehearse_statement(conn: Connection, access: Access, statement: bytes) -> Check:
-    """Plan the application's statement under the worker's role."""
+async def rehearse_statement(conn: Connection, access: Access, statement: bytes | None) -> list[Check]:
+    """Plan the application's statement under the worker's role, and look for code of other roles that writes reach."""
     async with transaction(conn, access):
-        error = await _refusal(conn, statement)
-    return fail_unless(
-        error is None,
-        "application's statement",
-        f"{_error_text(error)}{_line(error)}" if error else "can be run",
-        f"Correct the file of CONSUMER_PROJECTION_SQL, or grant {access.role} the tables it touches: "
-        "`consumer adopt plan` prints the grants. Until then no profile changes.",
-    )
+        error = await _refusal(conn, statement) if statement else None
+        # Code is looked for where the server can tell which: a statement that can't be planned reaches none.
+        checks = await _code(conn, access, None if error else statement)
+    if statement:
+        planned = fail_unless(
+            error is None,
+            "application's statement",
+            f"{_error_text(error)}{_line(error)}" if error else "can be run",
+            f"Correct the file of CONSUMER_PROJECTION_SQL, or grant {access.role} the tables it touches: "
+            "`consumer adopt plan` prints the grants. Until then no profile changes.",
+        )
+        checks.insert(0, planned)
+    return checks
+
+
+async def _code(conn: Connection, access: Access, statement: bytes | None) -> list[Check]:
+    """Judge the code that runs in the worker's session, where it could take the login over."""
+    name = "application's code"
+    cure = f"Set WORKER_DATABASE_URL to a login of its own that is a member of {access.role} only."
+    if found := await reached_code.untrusted(conn, statement):
+        finding = f"would run with the worker's login: {', '.join(found)}"
+        return [Check(name, "failing", finding, f"{cure} Until then no profile changes.")]
+    if statement is None:
+        return []
+    is_privileged = await reached_code.is_privileged(conn)
+    finding = f"runs beside a login that may do {'more' if is_privileged else 'nothing more'} than {access.role}"
+    return [warn_unless(not is_privileged, name, finding, cure)]
 
 
 async def _refusal(conn: Connection, statement: bytes) -> psycopg.Error | None:

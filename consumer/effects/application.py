@@ -6,7 +6,8 @@ from uuid import UUID
 
 import psycopg
 
-from consumer.errors import Inseparable, StatementRefused, UsersRefused
+from consumer.effects import reached_code
+from consumer.errors import Inseparable, StatementRefused, UntrustedCode, UsersRefused
 from consumer.postgres import session
 from consumer.postgres.connections import Connection
 from consumer.postgres.error_classes import ErrorClass, error_class
@@ -27,13 +28,16 @@ async def run_app_statement(conn: Connection, statement: bytes | None, user_ids:
     await session.check_constraints(conn)
     search = _StatementSearch(conn, statement)
     together = sorted(user_ids)
+    if unsafe := await search.untrusted():
+        raise UsersRefused(dict.fromkeys(together, unsafe))
     if refusal := await search.refusal(together, is_kept=True):
         raise UsersRefused(await search.refused(together, refusal)) from refusal
 
 
 async def refusal_of_all(conn: Connection, statement: bytes) -> StatementRefused | None:
     """Run the statement for no user; return its error, which then concerns all users, or None."""
-    return await _StatementSearch(conn, statement).refusal([])
+    search = _StatementSearch(conn, statement)
+    return await search.untrusted() or await search.refusal([])
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +46,16 @@ class _StatementSearch:
 
     conn: Connection
     statement: bytes
+
+    async def untrusted(self) -> StatementRefused | None:
+        """Return the refusal of a statement that reaches code of roles that the login does not trust, or None."""
+        try:
+            found = await reached_code.untrusted(self.conn, self.statement)
+        except psycopg.Error as error:
+            if self.conn.closed or not _is_caused_by_statement(error):
+                raise
+            return StatementRefused(error, is_for_all=True)
+        return StatementRefused(UntrustedCode(found), is_for_all=True) if found else None
 
     async def refused(self, user_ids: Sequence[UUID], refusal: StatementRefused) -> dict[Hashable, Exception]:
         """Bisect users that are refused together; return those that are refused alone, with their errors."""

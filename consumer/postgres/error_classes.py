@@ -5,7 +5,7 @@ from enum import Enum
 import psycopg
 from psycopg_pool import PoolTimeout, TooManyRequests
 
-from consumer.errors import BadPayload, StatementRefused
+from consumer.errors import BadPayload, StatementRefused, UntrustedCode
 
 
 class ErrorClass(Enum):
@@ -65,7 +65,8 @@ def code(error: BaseException) -> str:
 
 def summary(error: BaseException) -> str:
     """Return the part of an error that may be stored and logged; PostgreSQL's own messages carry personal data."""
-    if isinstance(error, BadPayload):
+    # Their texts hold names of fields and of objects of the catalogue, and no value.
+    if isinstance(error, BadPayload | UntrustedCode):
         return str(error)
     if isinstance(error, StatementRefused):
         return f"CONSUMER_PROJECTION_SQL was refused: {_refusal(error.reason)}"

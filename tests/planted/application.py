@@ -4,6 +4,7 @@ from tests.planted.bug import Bug
 
 ADOPT_TESTS = "tests/test_adopt.py"
 UNIQUE_TESTS = "tests/test_adopt_unique.py"
+CODE_TESTS = "tests/test_reached_code.py"
 APPLICATION_TESTS = "tests/test_application.py"
 
 APPLICATION = (
@@ -83,5 +84,26 @@ APPLICATION = (
         'condition.replace("p.user_id", "u.user_id") for condition in written.theirs_if',
         'condition for condition in ("TRUE",)',
         "tests/test_adopt_edits.py::test_what_stack_names_stays",
+    ),
+    Bug(
+        "a trigger of another role takes the login over",
+        "consumer/effects/application.py",
+        "    if unsafe := await search.untrusted():\n",
+        "    if (unsafe := None) is not None:\n",
+        f"{CODE_TESTS}::test_code_of_another_role_is_not_run_and_its_users_wait",
+    ),
+    Bug(
+        "a guard that looks at superusers only",
+        "sql/queries/reached_code/is_privileged.sql",
+        "    OR r.rolcreaterole\n",
+        "",
+        f"{CODE_TESTS}::test_a_login_with_any_other_right_is_guarded",
+    ),
+    Bug(
+        "a cascade leads to no trigger",
+        "sql/queries/reached_code/untrusted.sql",
+        "k.confdeltype IN ('c', 'd', 'n')",
+        "k.confdeltype IN ('d', 'n')",
+        f"{CODE_TESTS}::test_code_of_another_role_is_not_run_and_its_users_wait",
     ),
 )
