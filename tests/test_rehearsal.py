@@ -15,6 +15,7 @@ ELSEWHERE = (
     "catalogue/*",
     "checks/*",
     "connections/*",
+    "embedded_logins/*",
     "isolation/*",
     "migrations/*",
     "profiles/*",

@@ -16,7 +16,7 @@ from consumer.adopt.plan import AdoptPlan, choose, make
 from consumer.cli.adopt_output import show_differences, show_plan
 from consumer.cli.cells import printable
 from consumer.cli.context import examples, pass_settings
-from consumer.cli.database import as_operator, database, url
+from consumer.cli.database import as_operator, databases
 from consumer.cli.output import console, emit, json_option, present
 from consumer.errors import ConsumerError
 from consumer.postgres import session
@@ -161,14 +161,14 @@ def _execute(settings: Settings, statements: list[str], next_step: str, *, is_js
 
 
 def _as_migrator(settings: Settings, work: Callable[[Connection], Awaitable[T]]) -> T:
-    """Run *work* on a connection of the login that migrates."""
+    """Run *work* on a connection of the login that migrates; on the embedded server of its superuser."""
 
     async def connected(conninfo: str) -> T:
         async with await connect(conninfo, operator_access(settings.role_prefix)) as conn:
             return await work(conn)
 
-    with database(settings, "operator") as conninfo:
-        return asyncio.run(connected(url(settings, "migrate") or conninfo))
+    with databases(settings, "operator") as conninfos:
+        return asyncio.run(connected(conninfos["superuser"]))
 
 
 def _fill_edits(settings: Settings, named: TableOptions, *, is_json: bool) -> None:
@@ -185,8 +185,8 @@ def _fill_edits(settings: Settings, named: TableOptions, *, is_json: bool) -> No
 def _fill(settings: Settings, after: UUID, *, is_json: bool) -> None:
     if settings.projection_sql is None:
         raise click.UsageError(f"{VARIABLE} is not set: `consumer adopt plan --write FILE` makes a first version.")
-    with database(settings, "operator") as conninfo:
-        pages = _fill_pages(settings, url(settings, "worker") or conninfo, settings.projection_sql, after)
+    with databases(settings, "operator") as conninfos:
+        pages = _fill_pages(settings, conninfos["worker"], settings.projection_sql, after)
         users, refused = asyncio.run(pages)
     if is_json:
         emit({"users": users, "refused": refused})

@@ -10,6 +10,7 @@ from typing import Literal, TypeVar
 import click
 import psycopg
 
+from consumer.cli.embedded_logins import EmbeddedLogin, embedded_uris
 from consumer.embedded import server as embedded
 from consumer.errors import BadSettings
 from consumer.postgres.connections import Access, Connection, connect, operator_access, transaction
@@ -86,13 +87,26 @@ def database(settings: Settings, kind: ProcessKind, *, is_embedded: bool = False
 
     The embedded server, which `up` made, runs until the block ends.
     """
+    with databases(settings, kind, is_embedded=is_embedded) as conninfos:
+        yield conninfos[kind]
+
+
+@contextmanager
+def databases(
+    settings: Settings, kind: ProcessKind, *, is_embedded: bool = False
+) -> Iterator[Mapping[EmbeddedLogin, str]]:
+    """Yield the connection strings of all kinds of processes, as `database` does that of one.
+
+    A superuser's is the migrator's, except on the embedded server.
+    """
     refuse(database_problems(settings, kind, is_embedded=is_embedded))
     if not (found := url(settings, kind)):
-        with embedded_database(data_dir(settings), create=False) as conninfo:
-            yield conninfo
+        with embedded_database(data_dir(settings), settings.role_prefix, create=False) as uris:
+            yield uris
         return
+    conninfos: dict[EmbeddedLogin, str] = {each: url(settings, each) or found for each in VARIABLES}
     try:
-        yield found
+        yield conninfos | {"superuser": conninfos["migrate"]}
     except psycopg.OperationalError as error:
         variable = "DATABASE_URL" if found == settings.database_url else VARIABLES[kind]
         place, text = address(found), error_text(error, found)
@@ -100,8 +114,8 @@ def database(settings: Settings, kind: ProcessKind, *, is_embedded: bool = False
 
 
 @contextmanager
-def embedded_database(folder: Path, *, create: bool) -> Iterator[str]:
-    """Say once in a command's first line that it uses the embedded database, and yield its connection string.
+def embedded_database(folder: Path, role_prefix: str, *, create: bool) -> Iterator[Mapping[EmbeddedLogin, str]]:
+    """Say once in a command's first line that it uses the embedded database, and yield the URI of each login.
 
     The line goes to stderr where stdout is a JSON document. `up` says it for the processes that it starts.
     """
@@ -110,9 +124,9 @@ def embedded_database(folder: Path, *, create: bool) -> Iterator[str]:
     if not is_supervised and not context.meta.setdefault(SAID, False):
         click.echo(f"The database is the embedded one in {folder}.", err=is_json)
         context.meta[SAID] = True
-    with embedded.server(folder, create=create) as conninfo:
+    with embedded_uris(folder, role_prefix, create=create) as uris:
         try:
-            yield conninfo
+            yield uris
         except psycopg.OperationalError as error:
             text = error_text(error)
             raise click.ClickException(f"The embedded database in {folder} can't be used: {text}") from error

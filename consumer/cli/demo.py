@@ -24,10 +24,10 @@ from consumer import logs
 from consumer.cli.addresses import free_port, webhook_url
 from consumer.cli.announcement import until_listening
 from consumer.cli.context import examples
+from consumer.cli.embedded_logins import embedded_uris
 from consumer.cli.migrate import migrate
 from consumer.cli.output import console, json_option, present, show_rows
 from consumer.cli.secret import new
-from consumer.embedded import server as embedded
 from consumer.errors import ConsumerError
 from consumer.outbox import deliveries
 from consumer.postgres.connections import Connection, connect, operator_access
@@ -85,10 +85,10 @@ def _demonstrate(folder: Path, scenario: Scenario, out: Console) -> DemoReport:
         app_webhook_secrets=(new(),),
     )
     out.print(f"A new embedded database in {folder}", soft_wrap=True)
-    with embedded.server(folder / "data", create=True) as conninfo:
-        migrate(conninfo, settings)
+    with embedded_uris(folder / "data", settings.role_prefix, create=True) as conninfos:
+        migrate(conninfos["migrate"], settings)
         out.print(f"Database made and migrated in {time.perf_counter() - began:.1f} s")
-        play = partial(_play, settings, conninfo, scenario, out)
+        play = partial(_play, settings, conninfos["operator"], scenario, out)
         try:
             with (folder / "log").open("ab") as log:
                 return run(partial(_perform, _programs(settings, log), play))

@@ -16,7 +16,8 @@ from rich.text import Text
 from consumer.cli import secret
 from consumer.cli.cells import cell, printable, size
 from consumer.cli.context import NOT_MIGRATED, examples
-from consumer.cli.database import VARIABLES, ProcessKind, data_dir, database, database_problems, has_urls, url
+from consumer.cli.database import VARIABLES, ProcessKind, data_dir, database_problems, databases, has_urls
+from consumer.cli.embedded_logins import EmbeddedLogin
 from consumer.cli.output import as_called, console, json_option, present
 from consumer.cli.sources import check_sources, observe
 from consumer.doctor.check import Check, fail_unless, ok, warn_unless
@@ -60,12 +61,11 @@ def _examine() -> list[Check]:
         return checks + _failing("database settings", list(dict.fromkeys(problems)), "Set it, or run `consumer up`.")
     if is_embedded:
         checks.append(_judge_disk(data_dir(settings)))
-    with database(settings, "operator") as conninfo:
-        conninfos = {kind: url(settings, kind) or conninfo for kind in VARIABLES}
+    with databases(settings, "operator") as conninfos:
         return checks + asyncio.run(_examine_database(settings, conninfos))
 
 
-async def _examine_database(settings: Settings, conninfos: Mapping[ProcessKind, str]) -> list[Check]:
+async def _examine_database(settings: Settings, conninfos: Mapping[EmbeddedLogin, str]) -> list[Check]:
     access = ACCESSES["operator"](settings.role_prefix)
     started = time.perf_counter()
     try:
@@ -99,7 +99,7 @@ async def _examine_database(settings: Settings, conninfos: Mapping[ProcessKind, 
 
 
 async def _login(settings: Settings, kind: ProcessKind, conninfo: str, home: Server) -> Check:
-    """Connect as the process does; warn of a superuser unless the server is the embedded one."""
+    """Connect as the process does; warn of a superuser."""
     name, access, variable = f"{kind}'s login", ACCESSES[kind](settings.role_prefix), VARIABLES[kind]
     try:
         async with await connect(conninfo, access) as conn:
@@ -118,7 +118,7 @@ async def _login(settings: Settings, kind: ProcessKind, conninfo: str, home: Ser
     if found.place != home.place:
         return _elsewhere(name, kind, found)
     return warn_unless(
-        not (found.is_superuser and has_urls(settings)),
+        not found.is_superuser,
         name,
         f"{found.login} acts as {access.role}" + (", and is a superuser" if found.is_superuser else ""),
         f"Set {variable} to its own login, not a superuser: a stolen superuser owns the whole server.",

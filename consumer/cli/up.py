@@ -156,9 +156,10 @@ def _other_up(plan: UpPlan) -> list[str]:
 def _embedded(plan: UpPlan) -> Iterator[UpPlan]:
     """Run the embedded server, made now if there is none, and keep a secret for each source that has none."""
     folder = data_dir(plan.settings)
-    with embedded_database(folder, create=True) as conninfo, lock_file(folder / RUNNING_LOCK, fcntl.LOCK_SH):
+    uris = embedded_database(folder, plan.settings.role_prefix, create=True)
+    with uris as conninfos, lock_file(folder / RUNNING_LOCK, fcntl.LOCK_SH):
         files = {source: secret.keep(folder, source) for source in secret.unconfigured(plan.settings)}
-        yield replace(plan, migrate_conninfo=conninfo, secret_files=files)
+        yield replace(plan, migrate_conninfo=conninfos["migrate"], secret_files=files)
 
 
 async def _up(plan: UpPlan, stop: asyncio.Event) -> None:

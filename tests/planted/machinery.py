@@ -9,6 +9,13 @@ INTAKE_TESTS = "tests/test_intake.py"
 
 MACHINERY = (
     Bug(
+        "the embedded worker works as the superuser",
+        "consumer/cli/embedded_logins.py",
+        '"worker": "{prefix}_worker_login"',
+        '"worker": SUPERUSER',
+        "tests/test_embedded_logins.py::test_each_kind_of_process_has_a_login_of_its_own_without_powers",
+    ),
+    Bug(
         "acknowledge before the commit",
         "consumer/receiver/intake.py",
         "        await stored\n",
