@@ -76,33 +76,6 @@ def test_the_columns_that_are_left_alone_are_named(shapes: str) -> None:
     assert plan["left_alone"] == ["shape_b.user.number", "shape_b.user.updated_at", "shape_b.organizations.slug"]
 
 
-def test_a_view_is_not_taken_for_a_table(emptied: str) -> None:
-    create = TABLE.format("users (id uuid PRIMARY KEY, email text); CREATE VIEW app.people AS SELECT * FROM app.users")
-    with tables(emptied, create, DROP):
-        result = call(emptied, "adopt", "plan", "--table", "app.people")
-        found = facts(emptied, "adopt", "plan")
-
-    assert (result.exit_code, "a view or a partition is none" in result.stderr) == (1, True)
-    assert found["table"] == "app.users"
-
-
-def test_a_partitioned_table_follows(emptied: str, tmp_path: Path) -> None:
-    create = TABLE.format(
-        "users (id uuid PRIMARY KEY, email text, role text DEFAULT 'x') PARTITION BY HASH (id);"
-        "CREATE TABLE app.users_0 PARTITION OF app.users FOR VALUES WITH (MODULUS 2, REMAINDER 0);"
-        "CREATE TABLE app.users_1 PARTITION OF app.users FOR VALUES WITH (MODULUS 2, REMAINDER 1)"
-    )
-    file, users = tmp_path / "projection.sql", [uuid4() for _ in range(8)]
-    with tables(emptied, create, DROP):
-        facts(emptied, "adopt", "plan", "--write", str(file))
-        facts(emptied, "adopt", "grant")
-        arrive(emptied, *(user_updated(user_id) for user_id in users))
-        call(emptied, "work", "--drain", CONSUMER_PROJECTION_SQL=str(file))
-        written = {row["id"] for row in rows(emptied, "SELECT id FROM app.users")}
-
-    assert written == set(users)
-
-
 def test_names_that_must_be_quoted_are(shapes: str) -> None:
     plan = facts(shapes, "adopt", "plan", "--table", "shape_b.user")
 

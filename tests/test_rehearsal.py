@@ -22,6 +22,7 @@ ELSEWHERE = (
     "recorded_settings/*",
     "server/*",
     "session/*",
+    "user_rehearsal/*",
 )
 
 

@@ -4,6 +4,7 @@ import asyncio
 import shutil
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,6 +26,8 @@ from consumer.doctor.installation import check_migrations, check_queue, check_se
 from consumer.doctor.isolation import isolation, judge_isolation
 from consumer.doctor.rehearsal import rehearse, rehearse_statement
 from consumer.doctor.server import Server, activity, is_pooled, judge_room, judge_server, server
+from consumer.doctor.user_rehearsal import rehearse_user
+from consumer.effects import reached_code
 from consumer.postgres.connections import ACCESSES, Access, Connection, RoleRefused, connect, transaction
 from consumer.process.outage_log import address, error_text
 from consumer.settings.settings import Settings, from_process
@@ -93,7 +96,7 @@ async def _examine_database(settings: Settings, conninfos: Mapping[EmbeddedLogin
         if migrated.state != "failing":
             usable = {kind: conninfos[kind] for kind, login in logins.items() if login.state != "failing"}
             for kind, conninfo in usable.items():
-                checks += await _rehearsals(settings, kind, conninfo)
+                checks += await _rehearsals(settings, kind, conninfo, conninfos["superuser"])
         workers = None if is_pooled(conn, found) else active.workers
         return checks + await _installation(conn, access, settings, workers=workers)
 
@@ -160,7 +163,22 @@ async def _migrations(conn: Connection, access: Access) -> Check:
         return Check("migrations", "failing", f"can't be read as {access.role} ({error.sqlstate})", "See above.")
 
 
-async def _rehearsals(settings: Settings, kind: ProcessKind, conninfo: str) -> list[Check]:
+async def _rehearse_user(access: Access, statement: bytes, *, owner: str, own: str) -> Check:
+    """Rehearse a user as the login that migrates, which may often grant, if it trusts the application's code.
+
+    Otherwise rehearse as the worker's own login.
+    """
+    with suppress(psycopg.OperationalError, RoleRefused):
+        async with await connect(owner, access) as conn:
+            async with transaction(conn, access):
+                is_safe = not await reached_code.untrusted(conn, statement)
+            if is_safe:
+                return await rehearse_user(conn, access, statement)
+    async with await connect(own, access) as conn:
+        return await rehearse_user(conn, access, statement)
+
+
+async def _rehearsals(settings: Settings, kind: ProcessKind, conninfo: str, owner: str) -> list[Check]:
     access = ACCESSES[kind](settings.role_prefix)
     checks: list[Check] = []
     try:
@@ -168,6 +186,8 @@ async def _rehearsals(settings: Settings, kind: ProcessKind, conninfo: str) -> l
             checks.append(await rehearse(conn, access, kind))
             if kind == "worker":
                 checks += await rehearse_statement(conn, access, settings.projection_sql)
+        if settings.projection_sql and kind == "worker" and all(check.state != "failing" for check in checks):
+            checks.append(await _rehearse_user(access, settings.projection_sql, owner=owner, own=conninfo))
     except psycopg.OperationalError as error:
         name = "application's statement" if checks else f"{kind}'s queries"
         checks.append(Check(name, "failing", error_text(error), "Find the transaction that locks the tables."))

@@ -40,6 +40,12 @@ async def refusal_of_all(conn: Connection, statement: bytes) -> StatementRefused
     return await search.untrusted() or await search.refusal([])
 
 
+async def rehearsal_refusal(conn: Connection, statement: bytes, user_id: UUID) -> StatementRefused | None:
+    """Run the statement for one user, and keep what it does until the caller rolls back; return its error, or None."""
+    search = _StatementSearch(conn, statement)
+    return await search.untrusted() or await search.refusal([user_id], is_kept=True)
+
+
 @dataclass(frozen=True, slots=True)
 class _StatementSearch:
     """Finds all users that the statement refuses, because running it again is cheap beside the batch around it."""
