@@ -257,7 +257,6 @@ def test_an_edit_to_a_blank_is_refused(field: str, blank: str) -> None:
         {"role_type": " owner "},
         {"role_type": None, "department": None, "company_id": None},
         {"company_id": TEAM_ID.upper()},
-        {"unknown": 1},
     ],
 )
 def test_an_edit_sets_or_withdraws_any_of_its_fields(fields: dict[str, object]) -> None:

@@ -10,7 +10,7 @@ import msgspec
 from consumer.errors import BadPayload
 from consumer.events import json_limits
 from consumer.events.reduction import reduce
-from consumer.events.registry import EventType, event_type
+from consumer.events.registry import EventType, event_type, types_from
 from consumer.providers.payload import UUID_PATTERN, Payload, Unread
 
 # Svix allows at most this many characters.
@@ -41,8 +41,8 @@ class Event(NamedTuple):
 def check(body: bytes, source: str) -> Event:
     """Read a body that may enter the outbox as pending, or raise BadPayload, whose message holds no value of the body.
 
-    A type that *source* may not send needs only a name. Every body that passes, or its reduced one, can be cast to
-    jsonb.
+    A type that *source* may not send needs only a name; your own backend's is refused, because it can be corrected.
+    Every other body that passes, or its reduced one, can be cast to jsonb.
     """
     try:
         return _event(json_limits.read(body), source)
@@ -73,9 +73,13 @@ def _event(document: object, source: str, left_out: Mapping[str, BadPayload] = N
     name, data = _name(document), document.get("data")
     known = event_type(name)
     if source not in known.sources:
+        if source == "app":
+            raise BadPayload("unknown_type", "$.type", f"Expected one of {', '.join(types_from(source))}")
         return Event(name, *_subject(known, data))
     if left_out:
         _refuse_without_needed(known.payload, left_out)
+    if source == "app" and isinstance(data, dict):
+        known.payload.refuse_misnamed(data)
     try:
         payload = msgspec.convert(data, known.payload)
     except msgspec.ValidationError as error:

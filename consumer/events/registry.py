@@ -83,3 +83,8 @@ FIELDS = frozenset(
 def event_type(name: str) -> EventType:
     """Return what is known of a type; of an unknown one only the keys under which it would name user and team."""
     return EVENT_TYPES.get(name) or (UNKNOWN_USER_TYPE if name.startswith("user.") else UNKNOWN_TYPE)
+
+
+def types_from(source: str) -> list[str]:
+    """Return the names of the types that a source may send."""
+    return [name for name, known in EVENT_TYPES.items() if source in known.sources]

@@ -1,5 +1,6 @@
 """What every payload is made of: typed fields with their limits, as msgspec reads them."""
 
+import re
 from collections.abc import Mapping
 from typing import Annotated, ClassVar, TypeAlias, TypeVar
 
@@ -14,6 +15,8 @@ MILLIS_MIN = 946_684_800_000
 MILLIS_MAX = 4_102_444_800_000
 
 UUID_PATTERN = r"\A[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\Z"
+# What a programmer writes as the name of a field.
+FIELD_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")
 
 T = TypeVar("T")
 Maybe: TypeAlias = T | UnsetType
@@ -38,6 +41,10 @@ class Payload(Struct, gc=False):
     # Fields of which rows are made, and without which a row is still right.
     loose: ClassVar[Loose] = {}
 
+    @classmethod
+    def refuse_misnamed(cls, data: Mapping[str, object]) -> None:
+        """Raise BadPayload for a field of your own backend's that must be a mistake; any name is fine by default."""
+
     def warnings(self) -> tuple[str, ...]:
         """Return codes of oddities to count in a payload that can be applied."""
         return ()
@@ -47,6 +54,11 @@ class Reference(Payload):
     """An object of which only the id is read."""
 
     id: Id
+
+
+def field_path(name: str) -> str:
+    """Return the path of a field; of its object if the name itself could be anything, even a person's address."""
+    return f"$.data.{name}" if FIELD_NAME.fullmatch(name) else "$.data"
 
 
 def refuse_blank(field: str, text: Maybe[str | None]) -> None:

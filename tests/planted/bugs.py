@@ -4,5 +4,6 @@ from tests.planted.application import APPLICATION
 from tests.planted.domain import DOMAIN
 from tests.planted.machinery import MACHINERY
 from tests.planted.operations import OPERATIONS
+from tests.planted.own_backend import OWN_BACKEND
 
-BUGS = (*MACHINERY, *OPERATIONS, *DOMAIN, *APPLICATION)
+BUGS = (*MACHINERY, *OPERATIONS, *DOMAIN, *OWN_BACKEND, *APPLICATION)

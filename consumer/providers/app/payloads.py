@@ -1,9 +1,15 @@
 """What `data` holds in each event from your own backend; events/registry.py lists the types."""
 
+from collections.abc import Mapping, Sequence
+
 from msgspec import UNSET
 
-from consumer.providers.payload import Id, Maybe, Millis, Reference, Text, refuse_blank
+from consumer.errors import BadPayload
+from consumer.providers.payload import Id, Maybe, Millis, Reference, Text, field_path, refuse_blank
 from consumer.providers.stack.payloads import Snapshot
+
+# The fields of your backend's user object that shape a row.
+READ = ("display_name", "primary_email", "profile_image_url", "last_active_at_millis", "is_anonymous")
 
 
 class SignedIn(Snapshot):
@@ -11,11 +17,21 @@ class SignedIn(Snapshot):
 
     signed_in_at_millis: Maybe[Millis] = UNSET
 
+    @classmethod
+    def refuse_misnamed(cls, data: Mapping[str, object]) -> None:
+        """Refuse a user object in another notation, such as camelCase: only its sign-in would count."""
+        _refuse_other_notation(data, (*READ, "signed_in_at_millis"))
+
 
 class SignedOut(Snapshot):
     """A sign-out, told like a sign-in."""
 
     signed_out_at_millis: Maybe[Millis] = UNSET
+
+    @classmethod
+    def refuse_misnamed(cls, data: Mapping[str, object]) -> None:
+        """Refuse what a sign-in refuses."""
+        _refuse_other_notation(data, (*READ, "signed_out_at_millis"))
 
 
 class Edit(Reference):
@@ -28,3 +44,23 @@ class Edit(Reference):
     def __post_init__(self) -> None:
         refuse_blank("role_type", self.role_type)
         refuse_blank("department", self.department)
+
+    @classmethod
+    def refuse_misnamed(cls, data: Mapping[str, object]) -> None:
+        """Refuse any other field: an edit with a typing error in it would change nothing."""
+        fields = cls.__struct_fields__
+        for name in data:
+            if name not in fields:
+                raise BadPayload("unknown_field", field_path(name), f"Expected only {', '.join(fields)}")
+
+
+def _refuse_other_notation(data: Mapping[str, object], fields: Sequence[str]) -> None:
+    """Refuse a name that differs from an absent field's only in notation: `displayName`, `Display-Name`."""
+    absent = {_letters(field): field for field in fields if field not in data}
+    for name in data:
+        if field := absent.get(_letters(name)):
+            raise BadPayload("unknown_field", field_path(name), f"Expected {field}")
+
+
+def _letters(name: str) -> str:
+    return "".join(filter(str.isalnum, name)).lower()
