@@ -106,7 +106,7 @@ def progress(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-async def unfollowed(_message_id: str, _patience: timedelta) -> None:
+async def unfollowed(_message_id: str, _request_id: UUID, _patience: timedelta) -> None:
     """Stand in for the wait for a delivery: no request asks for one."""
 
 

@@ -30,17 +30,20 @@ CREATE SCHEMA identity;
 
 
 --
--- Name: app_deliveries(text[]); Type: FUNCTION; Schema: consumer; Owner: -
+-- Name: app_deliveries(text[], uuid[]); Type: FUNCTION; Schema: consumer; Owner: -
 --
 
-CREATE FUNCTION consumer.app_deliveries(message_ids text[]) RETURNS TABLE(message_id text, state text, profile jsonb)
+CREATE FUNCTION consumer.app_deliveries(message_ids text[], request_ids uuid[]) RETURNS TABLE(request_id uuid, state text, is_repeat boolean, error_code text, error text, profile jsonb)
     LANGUAGE sql STABLE SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET "TimeZone" TO 'UTC'
     AS $$
     SELECT
-        o.message_id,
+        asked.request_id,
         CASE WHEN d.seq IS NOT NULL THEN 'done' ELSE coalesce(f.state, 'pending') END AS state,
+        (asked.request_id = o.request_id) IS NOT TRUE AS is_repeat,
+        CASE WHEN asked.request_id = o.request_id THEN f.error_code END AS error_code,
+        CASE WHEN asked.request_id = o.request_id THEN f.error END AS error,
         CASE
             WHEN p.user_id IS NOT NULL THEN jsonb_build_object(
                 'user_id', p.user_id,
@@ -60,11 +63,12 @@ CREATE FUNCTION consumer.app_deliveries(message_ids text[]) RETURNS TABLE(messag
                 'deleted_at', p.deleted_at
             )
         END AS profile
-    FROM consumer.outbox AS o
+    FROM unnest(message_ids, request_ids) AS asked (message_id, request_id)
+    INNER JOIN consumer.outbox AS o ON asked.message_id = o.message_id AND o.source = 'app'
     LEFT JOIN consumer.outcomes AS d ON o.seq = d.seq
     LEFT JOIN consumer.failures AS f ON o.seq = f.seq
-    LEFT JOIN identity.profiles AS p ON o.user_id = p.user_id
-    WHERE o.source = 'app' AND o.message_id = ANY(message_ids)
+    LEFT JOIN identity.profiles AS p
+        ON o.user_id = p.user_id AND asked.request_id = o.request_id AND d.seq IS NOT NULL
 $$;
 
 
@@ -619,6 +623,7 @@ CREATE TABLE consumer.outbox (
     verified_by text,
     body bytea NOT NULL,
     reduced bytea,
+    request_id uuid,
     CONSTRAINT outbox_message_id_length CHECK ((length(message_id) <= 256)),
     CONSTRAINT outbox_source CHECK ((source = ANY (ARRAY['stack'::text, 'app'::text, 'backfill'::text, 'reconcile'::text, 'operator'::text])))
 );
@@ -1490,11 +1495,11 @@ GRANT USAGE ON SCHEMA identity TO consumer_definer;
 
 
 --
--- Name: FUNCTION app_deliveries(message_ids text[]); Type: ACL; Schema: consumer; Owner: -
+-- Name: FUNCTION app_deliveries(message_ids text[], request_ids uuid[]); Type: ACL; Schema: consumer; Owner: -
 --
 
-REVOKE ALL ON FUNCTION consumer.app_deliveries(message_ids text[]) FROM PUBLIC;
-GRANT ALL ON FUNCTION consumer.app_deliveries(message_ids text[]) TO consumer_receiver;
+REVOKE ALL ON FUNCTION consumer.app_deliveries(message_ids text[], request_ids uuid[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION consumer.app_deliveries(message_ids text[], request_ids uuid[]) TO consumer_receiver;
 
 
 --
@@ -1905,6 +1910,20 @@ GRANT SELECT(state) ON TABLE consumer.failures TO consumer_definer;
 
 
 --
+-- Name: COLUMN failures.error_code; Type: ACL; Schema: consumer; Owner: -
+--
+
+GRANT SELECT(error_code) ON TABLE consumer.failures TO consumer_definer;
+
+
+--
+-- Name: COLUMN failures.error; Type: ACL; Schema: consumer; Owner: -
+--
+
+GRANT SELECT(error) ON TABLE consumer.failures TO consumer_definer;
+
+
+--
 -- Name: TABLE outbox; Type: ACL; Schema: consumer; Owner: -
 --
 
@@ -1979,6 +1998,13 @@ GRANT INSERT(body) ON TABLE consumer.outbox TO consumer_definer;
 --
 
 GRANT UPDATE(reduced) ON TABLE consumer.outbox TO consumer_operator;
+
+
+--
+-- Name: COLUMN outbox.request_id; Type: ACL; Schema: consumer; Owner: -
+--
+
+GRANT SELECT(request_id) ON TABLE consumer.outbox TO consumer_definer;
 
 
 --

@@ -14,8 +14,9 @@ import pytest
 
 from consumer.events.check import check
 from consumer.events.registry import EVENT_TYPES
+from consumer.providers.app.payloads import APP_TYPES
 from consumer.simulator.checks import Answered, DemoTables, OutcomeCount, judge
-from consumer.simulator.samples import APP_TYPES, SAMPLES, SampleContext, body, data
+from consumer.simulator.samples import SAMPLES, SampleContext, body, data
 from consumer.simulator.scenario import REQUEST_KINDS, ExpectedProfile, Scenario, write
 from tests.support.processes import running
 

@@ -5,6 +5,7 @@ import base64
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from uuid import UUID, uuid4
 
 import psycopg
 import pytest
@@ -194,10 +195,10 @@ def test_the_database_has_the_limits_of_a_signed_event(statement: str, last: int
 def test_whoever_prefers_to_wait_waits_five_seconds_at_most(asked: int, granted: int) -> None:
     waited: list[timedelta] = []
 
-    async def never(_: str, patience: timedelta) -> None:
+    async def never(_: str, __: UUID, patience: timedelta) -> None:
         waited.append(patience)
 
-    reply = asyncio.run(waits.answer(never, "msg_1", asked))
+    reply = asyncio.run(waits.answer(never, "msg_1", uuid4(), asked))
 
     assert waited == [timedelta(seconds=granted)]
     assert (reply.status_code, reply.headers["preference-applied"]) == (202, f"wait={granted}")

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import psycopg
 import pytest
@@ -104,25 +104,44 @@ async def test_the_receivers_role_reads_nobody_by_a_message_id_that_is_not_the_a
 ) -> None:
     user_id = uuid4()
     await join(emptied, uuid4(), user_id)
-    asked, apps = delivery("user.updated", user_id, source), delivery("user.signed_in", user_id, "app")
-    same = delivery("user.signed_in", user_id, "app")
+    mine = uuid4()
+    asked = delivery("user.updated", user_id, source)._replace(request_id=mine)
+    apps, same = (delivery("user.signed_in", user_id, "app")._replace(request_id=mine) for _ in range(2))
     await applied(emptied, apps)
     with psycopg.connect(emptied) as conn:
         for each in (asked, same._replace(source=source)):
             conn.execute(
-                "INSERT INTO consumer.outbox (source, message_id, event_type, user_id, occurred_at, body) "
-                "VALUES (%s, %s, %s, %s, %s, '')",
-                [source, each.message_id, each.event_type, each.user_id, each.occurred_at],
+                "INSERT INTO consumer.outbox (source, message_id, event_type, user_id, occurred_at, body, request_id) "
+                "VALUES (%s, %s, %s, %s, %s, '', %s)",
+                [source, each.message_id, each.event_type, each.user_id, each.occurred_at, mine],
             )
     await applied(emptied, same)
 
-    with reader(emptied, "receiver") as conn:
-        answer = conn.execute(
-            "SELECT message_id, profile ->> 'user_id' FROM consumer.app_deliveries(%s) ORDER BY message_id",
-            [[asked.message_id, apps.message_id, same.message_id]],
-        ).fetchall()
+    answers = told_receiver(emptied, [each.message_id for each in (asked, apps, same)], mine)
 
-    assert answer == [(apps.message_id, str(user_id)), (same.message_id, str(user_id))]
+    assert answers == 2 * [("done", False, str(user_id))]
+
+
+@pytest.mark.parametrize("asks", [None, uuid4()], ids=["without a request", "as another request"])
+@pytest.mark.parametrize("stored_by", [None, uuid4()], ids=["stored by nobody who waits", "stored by another request"])
+async def test_the_receivers_role_reads_nobody_by_a_delivery_that_its_request_did_not_store(
+    emptied: str, stored_by: UUID | None, asks: UUID | None
+) -> None:
+    user_id = uuid4()
+    await join(emptied, uuid4(), user_id)
+    apps = delivery("user.signed_in", user_id, "app")._replace(request_id=stored_by)
+    await applied(emptied, apps)
+
+    assert told_receiver(emptied, [apps.message_id], asks) == [("done", True, None)]
+
+
+def told_receiver(url: str, message_ids: list[str], request_id: UUID | None) -> list[tuple[object, ...]]:
+    """Return what the receiver's role learns of deliveries: state, whether it is a repeat, and whose profile."""
+    with reader(url, "receiver") as conn:
+        return conn.execute(
+            "SELECT state, is_repeat, profile ->> 'user_id' FROM consumer.app_deliveries(%s, %s::uuid[])",
+            [message_ids, [request_id] * len(message_ids)],
+        ).fetchall()
 
 
 def main() -> None:

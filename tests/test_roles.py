@@ -30,9 +30,9 @@ import pytest
         ("definer", "SELECT body FROM consumer.outbox"),
         ("definer", "SELECT seq FROM consumer.pending"),
         ("definer", "UPDATE identity.profiles SET full_name = 'x'"),
-        ("worker", "SELECT consumer.app_deliveries('{}')"),
-        ("app", "SELECT consumer.app_deliveries('{}')"),
-        ("tenant", "SELECT consumer.app_deliveries('{}')"),
+        ("worker", "SELECT consumer.app_deliveries('{}', '{}')"),
+        ("app", "SELECT consumer.app_deliveries('{}', '{}')"),
+        ("tenant", "SELECT consumer.app_deliveries('{}', '{}')"),
         (
             "app",
             "INSERT INTO identity.company_members (company_id, user_id) VALUES (gen_random_uuid(), gen_random_uuid())",

@@ -1,22 +1,22 @@
 """Waits: how many, how long, and how often the database is asked for them."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
-from uuid import uuid4
+from uuid import UUID, uuid4
 
-import psycopg
 import pytest
 
 from consumer import logs
 from consumer.outbox.storage import Delivery
 from consumer.postgres.connections import Pool, open_pool, receiver_access
-from consumer.receiver.waits import AWAY_SECONDS, WAITS_MAX, Settled, Waits, open_waits
+from consumer.receiver.waits import AWAY_SECONDS, WAITS_MAX, Progress, Waits, open_waits
 from tests.support.cli import arrive, work
 from tests.support.databases import schema_change
 from tests.support.factories import delivery, user_updated
+from tests.support.outbox import set_aside
 from tests.support.processes import until
 from tests.support.still_clock import StillLoop, advance, run_still, settle
 
@@ -49,19 +49,19 @@ def test_256_may_wait_and_each_that_leaves_makes_room_for_one(emptied: str) -> N
 
     async def act(_: StillLoop) -> None:
         async with opened(emptied) as (waits, _pool):
-            crowd = [asyncio.create_task(waits.wait_for("never", MINUTE)) for _ in range(256)]
+            crowd = [asyncio.create_task(waits.wait_for("never", uuid4(), MINUTE)) for _ in range(256)]
             await settle()
-            assert await waits.wait_for("one too many", MINUTE) is None
+            assert await waits.wait_for("one too many", uuid4(), MINUTE) is None
             assert not any(task.done() for task in crowd)
             crowd[0].cancel()
             await asyncio.wait(crowd[:1])
-            crowd[0] = asyncio.create_task(waits.wait_for("another", MINUTE))
+            crowd[0] = asyncio.create_task(waits.wait_for("another", uuid4(), MINUTE))
             await settle()
-            assert await waits.wait_for("one too many", MINUTE) is None
+            assert await waits.wait_for("one too many", uuid4(), MINUTE) is None
             # Those whose time is over leave too.
             await advance(60)
             assert await asyncio.gather(*crowd) == [None] * 256
-            again = asyncio.create_task(waits.wait_for("again", MINUTE))
+            again = asyncio.create_task(waits.wait_for("again", uuid4(), MINUTE))
             await settle()
             assert not again.done()
             again.cancel()
@@ -72,7 +72,7 @@ def test_256_may_wait_and_each_that_leaves_makes_room_for_one(emptied: str) -> N
 def test_a_wait_ends_when_its_time_is_over_and_not_before(emptied: str) -> None:
     async def act(_: StillLoop) -> None:
         async with opened(emptied) as (waits, _pool):
-            wait = asyncio.create_task(waits.wait_for("never", timedelta(seconds=3)))
+            wait = asyncio.create_task(waits.wait_for("never", uuid4(), timedelta(seconds=3)))
             await settle()
             await advance(3 - MOMENT)
             assert not wait.done()
@@ -87,7 +87,7 @@ def test_the_database_is_asked_every_20_ms_while_somebody_waits_and_never_else(e
         async with opened(emptied) as (waits, pool):
             await advance(60)
             assert polls(pool) == 0
-            wait = asyncio.create_task(waits.wait_for("never", timedelta(seconds=10)))
+            wait = asyncio.create_task(waits.wait_for("never", uuid4(), timedelta(seconds=10)))
             await settle()
             await polled(pool, 1)
             await advance(0.02 - MOMENT)
@@ -95,7 +95,7 @@ def test_the_database_is_asked_every_20_ms_while_somebody_waits_and_never_else(e
             await advance(MOMENT)
             await polled(pool, 2)
             # A second wait shares the polls of the first.
-            other = asyncio.create_task(waits.wait_for("neither", timedelta(seconds=10)))
+            other = asyncio.create_task(waits.wait_for("neither", uuid4(), timedelta(seconds=10)))
             await settle()
             assert polls(pool) == 2
             await advance(0.02)
@@ -105,7 +105,7 @@ def test_the_database_is_asked_every_20_ms_while_somebody_waits_and_never_else(e
             for _round in range(5):
                 await advance(1)
             assert polls(pool) == 3
-            last = asyncio.create_task(waits.wait_for("in the end", timedelta(seconds=10)))
+            last = asyncio.create_task(waits.wait_for("in the end", uuid4(), timedelta(seconds=10)))
             await settle()
             await polled(pool, 4)
             last.cancel()
@@ -120,7 +120,7 @@ def test_a_database_that_fails_is_asked_again_after_half_a_second(emptied: str) 
     async def act(_: StillLoop) -> None:
         async with opened(emptied) as (waits, pool):
             with schema_change(emptied, rename.format(name, "gone"), rename.format("gone", name)):
-                wait = asyncio.create_task(waits.wait_for(signed_in.message_id, MINUTE))
+                wait = asyncio.create_task(waits.wait_for(signed_in.message_id, request_of(signed_in), MINUTE))
                 await settle()
                 await polled(pool, 1)
             await advance(0.5 - MOMENT)
@@ -129,7 +129,7 @@ def test_a_database_that_fails_is_asked_again_after_half_a_second(emptied: str) 
             await polled(pool, 2)
             found = await wait
             assert found is not None
-            assert (found.message_id, found.state) == (signed_in.message_id, "done")
+            assert (found.request_id, found.state) == (signed_in.request_id, "done")
 
     run_still(act)
 
@@ -138,10 +138,15 @@ def settled(url: str, event_type: str) -> Delivery:
     """Store and apply a delivery of the application about a user with a profile."""
     update = user_updated()
     assert update.user_id is not None
-    ours = delivery(event_type, update.user_id, "app")
+    ours = delivery(event_type, update.user_id, "app")._replace(request_id=uuid4())
     arrive(url, update, ours)
     work(url)
     return ours
+
+
+def request_of(ours: Delivery) -> UUID:
+    assert ours.request_id
+    return ours.request_id
 
 
 def test_each_wait_gets_its_own_delivery_and_the_others_go_on(emptied: str) -> None:
@@ -149,14 +154,19 @@ def test_each_wait_gets_its_own_delivery_and_the_others_go_on(emptied: str) -> N
 
     async def act(_: StillLoop) -> None:
         async with opened(emptied) as (waits, _pool):
-            ids = [first.message_id, second.message_id, first.message_id, "never"]
-            tasks = [asyncio.create_task(waits.wait_for(message_id, MINUTE)) for message_id in ids]
-            found = await asyncio.gather(*tasks[:3])
-            assert [settled and settled.message_id for settled in found] == ids[:3]
-            assert [settled and settled.profile and settled.profile["user_id"] for settled in found] == [
+            pairs = [(each.message_id, request_of(each)) for each in (first, second)]
+            pairs += [(first.message_id, uuid4()), ("never", uuid4())]
+            tasks = [asyncio.create_task(waits.wait_for(*pair, MINUTE)) for pair in pairs]
+            found = [progress for progress in await asyncio.gather(*tasks[:3]) if progress]
+            assert [(progress.request_id, progress.is_repeat) for progress in found] == [
+                (pairs[0][1], False),
+                (pairs[1][1], False),
+                (pairs[2][1], True),
+            ]
+            assert [progress.profile and progress.profile["user_id"] for progress in found] == [
                 str(first.user_id),
                 str(second.user_id),
-                str(first.user_id),
+                None,
             ]
             assert not tasks[3].done()
             tasks[3].cancel()
@@ -167,49 +177,60 @@ def test_each_wait_gets_its_own_delivery_and_the_others_go_on(emptied: str) -> N
 def test_an_error_of_the_poll_is_logged_and_a_later_poll_answers(
     emptied: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    settled, errors = Settled("known", "done", None), [MemoryError(), MemoryError()]
+    known, errors = Progress(uuid4(), "done", False, None, None, None), [MemoryError(), MemoryError()]
 
-    async def find(_: Waits, __: set[str]) -> dict[str, Settled]:
+    async def find(_: Waits, __: Mapping[UUID, str]) -> list[Progress]:
         if errors:
             raise errors.pop()
-        return {"known": settled}
+        return [known]
 
     monkeypatch.setattr(Waits, "_find", find)
 
     async def act(_: StillLoop) -> None:
         async with opened(emptied) as (waits, _pool):
-            wait = asyncio.create_task(waits.wait_for("known", MINUTE))
+            wait = asyncio.create_task(waits.wait_for("known", known.request_id, MINUTE))
             await settle()
             for _round in range(2):
                 await advance(AWAY_SECONDS)
             assert wait.done()
-            assert await wait == settled
+            assert await wait == known
 
     run_still(act)
 
     assert [record.msg for record in caplog.records] == [logs.TASK_FAILED] * 2
 
 
-@pytest.mark.parametrize("is_dead", [False, True], ids=["pending", "dead"])
-def test_a_dead_delivery_is_settled_and_a_pending_one_is_not(emptied: str, is_dead: bool) -> None:
-    ours = delivery("user.signed_in", uuid4(), "app")
+@pytest.mark.parametrize("state", ["pending", "retrying", "dead"])
+def test_a_dead_delivery_is_settled_and_of_another_the_state_is_told_in_the_end(emptied: str, state: str) -> None:
+    ours = delivery("user.signed_in", uuid4(), "app")._replace(request_id=uuid4())
     arrive(emptied, ours)
-    if is_dead:
-        with psycopg.connect(emptied) as conn:
-            conn.execute(
-                "WITH gone AS (DELETE FROM consumer.pending RETURNING seq) "
-                "INSERT INTO consumer.failures (seq, state, attempts, error_code, error) "
-                "SELECT seq, 'dead', 1, 'x', 'x' FROM gone"
-            )
+    if state != "pending":
+        set_aside(emptied, [ours], state)
 
     async def act(_: StillLoop) -> None:
         async with opened(emptied) as (waits, pool):
-            wait = asyncio.create_task(waits.wait_for(ours.message_id, timedelta(seconds=1)))
+            wait = asyncio.create_task(waits.wait_for(ours.message_id, request_of(ours), timedelta(seconds=1)))
             await settle()
             await polled(pool, 1)
-            assert wait.done() == is_dead
+            assert wait.done() == (state == "dead")
             await advance(1)
-            found = await wait
-            assert (found and (found.state, found.profile)) == (("dead", None) if is_dead else None)
+            code, error = (None, None) if state == "pending" else ("23514", "CheckViolation")
+            assert await wait == Progress(request_of(ours), state, False, code, error, None)
+
+    run_still(act)
+
+
+def test_a_repeat_is_settled_at_once_by_the_state_of_the_first_and_gets_no_error(emptied: str) -> None:
+    ours = delivery("user.signed_in", uuid4(), "app")._replace(request_id=uuid4())
+    arrive(emptied, ours)
+    set_aside(emptied, [ours], "retrying")
+    repeat = uuid4()
+
+    async def act(_: StillLoop) -> None:
+        async with opened(emptied) as (waits, pool):
+            wait = asyncio.create_task(waits.wait_for(ours.message_id, repeat, MINUTE))
+            await settle()
+            await polled(pool, 1)
+            assert await wait == Progress(repeat, "retrying", True, None, None, None)
 
     run_still(act)

@@ -18,9 +18,10 @@ from consumer.cli.database import data_dir, has_urls, looked_in, refuse
 from consumer.cli.output import console, emit, json_option
 from consumer.embedded import server as embedded
 from consumer.errors import BadSettings
+from consumer.providers.app.payloads import APP_TYPES
 from consumer.settings import signing_secrets
 from consumer.settings.settings import Settings
-from consumer.simulator.samples import APP_TYPES, SAMPLES, SampleContext, body
+from consumer.simulator.samples import SAMPLES, SampleContext, body
 from consumer.simulator.sender import Answer, NotDelivered, Sender, new_message_id
 
 # Further deliveries are counted, not listed.

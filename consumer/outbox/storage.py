@@ -12,20 +12,17 @@ from consumer.postgres.queries import query
 
 # The parameters of storage/put: one array for each of the first fields of Delivery.
 COLUMNS = (
-    "sources",
-    "message_ids",
-    "event_types",
-    "user_ids",
-    "team_ids",
-    "occurred_ats",
-    "verified_bys",
-    "bodies",
-    "reduced_bodies",
+    *("sources", "message_ids", "event_types", "user_ids", "team_ids", "occurred_ats", "verified_bys", "bodies"),
+    *("reduced_bodies", "request_ids"),
 )
 
 
 class Delivery(NamedTuple):
-    """One verified message; with an error code it is dead from the start."""
+    """One verified message; with an error code it is dead from the start.
+
+    *request_id* marks the request that stores it if that waits for the result: a repeat is known by having another one,
+    whichever process it reaches.
+    """
 
     source: str
     message_id: str
@@ -37,6 +34,7 @@ class Delivery(NamedTuple):
     body: bytes
     # What the effects read instead of the body.
     reduced: bytes | None = None
+    request_id: UUID | None = None
     error_code: str | None = None
     error: str | None = None
 

@@ -6,6 +6,7 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
+from uuid import uuid4
 
 from psycopg.errors import DiskFull
 from starlette.responses import Response
@@ -17,6 +18,7 @@ from consumer.logs import DELIVERY_NOT_STORED, DELIVERY_REDUCED, DELIVERY_STORED
 from consumer.metrics import Metrics
 from consumer.outbox.storage import Delivery
 from consumer.postgres.error_classes import code
+from consumer.providers.app.payloads import APP_TYPES
 from consumer.providers.stack.message_ids import occurred_at
 from consumer.providers.standard_webhooks import SignedHead, Verified, Verifier
 from consumer.receiver.refusal_log import RefusalLog
@@ -98,21 +100,25 @@ class Receiver:
 
     async def _answer(self, headers: Headers, head: SignedHead, body: bytes) -> Response:
         began = time.perf_counter()
-        accepted = await self._accept(head, body)
+        asked = wait_asked_for(headers) if self.source == WAITING_SOURCE else 0
+        accepted = await self._accept(head, body, is_waiting=asked > 0)
         self.metrics.observe_receive(time.perf_counter() - began)
         if isinstance(accepted, Response):
             return accepted
-        if self.source == WAITING_SOURCE and (asked := wait_asked_for(headers)):
-            return await answer(self.store.wait_for, accepted.message_id, asked)
+        if accepted.request_id:
+            return await answer(self.store.wait_for, accepted.message_id, accepted.request_id, asked)
         return STORED
 
-    async def _accept(self, head: SignedHead, body: bytes) -> Delivery | Response:
+    async def _accept(self, head: SignedHead, body: bytes, *, is_waiting: bool) -> Delivery | Response:
         """Return the delivery after its commit, or the refusal."""
         try:
             verified = self.verifier.match(head, body)
         except BadSignature as error:
             return self._refuse(error)
         delivery = self._delivery(verified, body)
+        # A type of one's own may name any user, and must not return that person.
+        if is_waiting and delivery.event_type in APP_TYPES:
+            delivery = delivery._replace(request_id=uuid4())
         try:
             await self.store.put(delivery)
         except StoreUnavailable as error:

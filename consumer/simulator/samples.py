@@ -15,8 +15,6 @@ FIRST_NAMES = ("Ada", "Alan", "Barbara", "Donald", "Edsger", "Frances", "Grace",
 LAST_NAMES = ("Allen", "Clarke", "Dijkstra", "Hopper", "Knuth", "Lamarr", "Liskov", "Lovelace", "Perlman", "Turing")
 DEPARTMENTS = ("Design", "Engineering", "Finance", "Sales", "Support")
 ROLES = ("admin", "member", "owner")
-# Events that an application's own backend signs, because Stack has none of the kind.
-APP_TYPES = frozenset({"user.signed_in", "user.signed_out", "profile.edited"})
 # The `data` of each type: samples.json holds one for the types that its key lists.
 SAMPLES: Mapping[str, Data] = {
     event_type: sample

@@ -9,8 +9,9 @@ from uuid import UUID
 
 import orjson
 
+from consumer.providers.app.payloads import APP_TYPES
 from consumer.providers.stack.message_ids import RANDOM_BYTES, compose
-from consumer.simulator.samples import APP_TYPES, Data, SampleContext, data
+from consumer.simulator.samples import Data, SampleContext, data
 
 RequestSource = Literal["stack", "app"]
 RequestKind = Literal[

@@ -59,6 +59,7 @@ CREATE TABLE consumer.outbox (
     verified_by text, -- null: put by ourselves
     body bytea NOT NULL,
     reduced bytea, -- the body with null for each part that can't be applied; null: the body is read as it is
+    request_id uuid, -- the request that stored it and waits for the result; null: none waits
     CONSTRAINT outbox_message_key UNIQUE (source, message_id)
 );
 -- deliveries/count and deliveries/page by user; deliveries by team.

@@ -1,4 +1,4 @@
 DROP FUNCTION consumer.app_deliveries;
 REVOKE SELECT (seq) ON consumer.outcomes FROM consumer_definer;
-REVOKE SELECT (seq, state) ON consumer.failures FROM consumer_definer;
-REVOKE SELECT (message_id, user_id) ON consumer.outbox FROM consumer_definer;
+REVOKE SELECT (seq, state, error_code, error) ON consumer.failures FROM consumer_definer;
+REVOKE SELECT (message_id, user_id, request_id) ON consumer.outbox FROM consumer_definer;

@@ -1,18 +1,23 @@
 -- The state of the application's deliveries: a sign-in callback waits for its profile (`Prefer: wait=N`).
 -- depends: 0005.tenants
 
-GRANT SELECT (message_id, user_id) ON consumer.outbox TO consumer_definer;
-GRANT SELECT (seq, state) ON consumer.failures TO consumer_definer;
+GRANT SELECT (message_id, user_id, request_id) ON consumer.outbox TO consumer_definer;
+GRANT SELECT (seq, state, error_code, error) ON consumer.failures TO consumer_definer;
 GRANT SELECT (seq) ON consumer.outcomes TO consumer_definer;
 
--- The state of each stored delivery of the application, and the profile of its user; null if there is none. The
--- receiver is public: its login can read only the profiles of users that the application has just named.
-CREATE FUNCTION consumer.app_deliveries(message_ids text[])
-RETURNS TABLE (message_id text, state text, profile jsonb)
+-- How far each of these deliveries of the application has come, for the request that asks; the two arrays are pairs. A
+-- request that did not store the delivery itself is a repeat: anybody who captured a signed request can send it again,
+-- so it learns the state and no more. The other one gets the error, and once it is done the profile of its user; null
+-- if there is none.
+CREATE FUNCTION consumer.app_deliveries(message_ids text[], request_ids uuid[])
+RETURNS TABLE (request_id uuid, state text, is_repeat boolean, error_code text, error text, profile jsonb)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET timezone = 'UTC' AS $$
     SELECT
-        o.message_id,
+        asked.request_id,
         CASE WHEN d.seq IS NOT NULL THEN 'done' ELSE coalesce(f.state, 'pending') END AS state,
+        (asked.request_id = o.request_id) IS NOT TRUE AS is_repeat,
+        CASE WHEN asked.request_id = o.request_id THEN f.error_code END AS error_code,
+        CASE WHEN asked.request_id = o.request_id THEN f.error END AS error,
         CASE
             WHEN p.user_id IS NOT NULL THEN jsonb_build_object(
                 'user_id', p.user_id,
@@ -32,11 +37,12 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET t
                 'deleted_at', p.deleted_at
             )
         END AS profile
-    FROM consumer.outbox AS o
+    FROM unnest(message_ids, request_ids) AS asked (message_id, request_id)
+    INNER JOIN consumer.outbox AS o ON asked.message_id = o.message_id AND o.source = 'app'
     LEFT JOIN consumer.outcomes AS d ON o.seq = d.seq
     LEFT JOIN consumer.failures AS f ON o.seq = f.seq
-    LEFT JOIN identity.profiles AS p ON o.user_id = p.user_id
-    WHERE o.source = 'app' AND o.message_id = ANY(message_ids)
+    LEFT JOIN identity.profiles AS p
+        ON o.user_id = p.user_id AND asked.request_id = o.request_id AND d.seq IS NOT NULL
 $$;
 REVOKE EXECUTE ON FUNCTION consumer.app_deliveries FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION consumer.app_deliveries TO consumer_receiver;

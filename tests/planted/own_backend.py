@@ -3,6 +3,7 @@
 from tests.planted.bug import Bug
 
 APP_EVENT_TESTS = "tests/test_app_events.py"
+REPEAT_TESTS = "tests/test_prefer_repeats.py"
 
 OWN_BACKEND = (
     Bug(
@@ -32,5 +33,26 @@ OWN_BACKEND = (
         " for field in fields if field not in data}",
         " for field in fields}",
         f"{APP_EVENT_TESTS}::test_other_fields_of_a_user_object_are_fine",
+    ),
+    Bug(
+        "a repeat of a request that did not wait gets the profile",
+        "sql/migrations/0006.following.sql",
+        "(asked.request_id = o.request_id) IS NOT TRUE AS is_repeat",
+        "coalesce(asked.request_id <> o.request_id, FALSE) AS is_repeat",
+        f"{REPEAT_TESTS}::test_a_request_that_did_not_wait_makes_its_repeat_no_first",
+    ),
+    Bug(
+        "a repeat is known by its message id alone",
+        "consumer/receiver/endpoint.py",
+        "delivery._replace(request_id=uuid4())",
+        "delivery._replace(request_id=type(uuid4())(int=1))",
+        f"{REPEAT_TESTS}::test_a_captured_request_is_answered_with_the_state_alone",
+    ),
+    Bug(
+        "any type that names an id returns that person",
+        "consumer/receiver/endpoint.py",
+        "        if is_waiting and delivery.event_type in APP_TYPES:\n",
+        "        if is_waiting:\n",
+        "tests/test_prefer.py::test_only_the_three_types_are_waited_for",
     ),
 )

@@ -8,6 +8,8 @@ from consumer.errors import BadPayload
 from consumer.providers.payload import Id, Maybe, Millis, Reference, Text, field_path, refuse_blank
 from consumer.providers.stack.payloads import Snapshot
 
+# The events that your backend signs because Stack has none of the kind; types of your own come on top.
+APP_TYPES = frozenset({"user.signed_in", "user.signed_out", "profile.edited"})
 # The fields of your backend's user object that shape a row.
 READ = ("display_name", "primary_email", "profile_image_url", "last_active_at_millis", "is_anonymous")
 

@@ -2,7 +2,7 @@
 -- Rows go in key order: two writers with the same ids in another order would deadlock.
 WITH stored AS (
     INSERT INTO consumer.outbox (
-        source, message_id, event_type, user_id, team_id, occurred_at, verified_by, body, reduced
+        source, message_id, event_type, user_id, team_id, occurred_at, verified_by, body, reduced, request_id
     )
     SELECT
         source,
@@ -13,7 +13,8 @@ WITH stored AS (
         occurred_at,
         verified_by,
         body,
-        reduced
+        reduced,
+        request_id
     FROM unnest(
         %(sources)b::text[],
         %(message_ids)b::text[],
@@ -23,8 +24,9 @@ WITH stored AS (
         %(occurred_ats)b::timestamptz[],
         %(verified_bys)b::text[],
         %(bodies)b::bytea[],
-        %(reduced_bodies)b::bytea[]
-    ) AS delivery (source, message_id, event_type, user_id, team_id, occurred_at, verified_by, body, reduced)
+        %(reduced_bodies)b::bytea[],
+        %(request_ids)b::uuid[]
+    ) AS d (source, message_id, event_type, user_id, team_id, occurred_at, verified_by, body, reduced, request_id)
     ORDER BY source, message_id COLLATE "C"
     ON CONFLICT (source, message_id) DO NOTHING
     RETURNING seq

@@ -1,7 +1,7 @@
 -- Store one signed delivery that can never be applied, dead from the start; a stored message id changes nothing.
 WITH stored AS (
     INSERT INTO consumer.outbox (
-        source, message_id, event_type, user_id, team_id, occurred_at, verified_by, body
+        source, message_id, event_type, user_id, team_id, occurred_at, verified_by, body, request_id
     )
     VALUES (
         %(source)b::text,
@@ -11,7 +11,8 @@ WITH stored AS (
         %(team_id)b::uuid,
         %(occurred_at)b::timestamptz,
         %(verified_by)b::text,
-        %(body)b::bytea
+        %(body)b::bytea,
+        %(request_id)b::uuid
     )
     ON CONFLICT (source, message_id) DO NOTHING
     RETURNING seq

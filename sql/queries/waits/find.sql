@@ -1,7 +1,9 @@
--- The done or dead ones of these deliveries of the application, each with the profile of its user.
+-- How far each of these deliveries of the application has come, as far as the request that asks may know.
 SELECT
-    message_id,
+    request_id,
     state,
+    is_repeat,
+    error_code,
+    error,
     profile
-FROM consumer.app_deliveries(%(message_ids)b::text[])
-WHERE state IN ('done', 'dead');
+FROM consumer.app_deliveries(%(message_ids)b::text[], %(request_ids)b::uuid[]);
