@@ -60,11 +60,16 @@ class WithCompany(NamedTuple):
 
 
 class Edits(TypedDict, total=False):
-    """The fields that an application sets on a profile; None withdraws an edit, so that Stack's value returns."""
+    """The fields that an application sets on a profile; None withdraws an edit, so that Stack's value returns.
+
+    *edited_by* and *reason*, of at most 1,000 characters each, stand in the audit row of the change.
+    """
 
     role_type: str | None
     department: str | None
     company_id: UUID | None
+    edited_by: str | None
+    reason: str | None
 
 
 @asynccontextmanager

@@ -232,6 +232,8 @@ DECLARE
         || '_' || lpad(nextval('consumer.edit_number')::text, 19, '0');
     -- The limit that a signed event has (payloads.TEXT_MAX).
     text_max CONSTANT integer := 1000000;
+    -- Likewise of edited_by and reason (payloads.REMARK_MAX).
+    remark_max CONSTANT integer := 1000;
     refused text;
 BEGIN
     IF user_id IS NULL OR jsonb_typeof(edits) IS DISTINCT FROM 'object' THEN
@@ -241,15 +243,17 @@ BEGIN
     SELECT string_agg(e.key, ', ') INTO refused
     FROM jsonb_each(edits) AS e
     WHERE CASE
-        WHEN e.key NOT IN ('company_id', 'department', 'role_type') THEN TRUE
+        WHEN e.key NOT IN ('company_id', 'department', 'role_type', 'edited_by', 'reason') THEN TRUE
         WHEN e.value = 'null' THEN FALSE
         WHEN e.key = 'company_id' THEN consumer.metadata_id(edits, e.key) IS NULL
-        ELSE coalesce(length(consumer.metadata_text(edits, e.key)), text_max + 1) > text_max
+        ELSE coalesce(length(consumer.metadata_text(edits, e.key)), text_max + 1)
+            > CASE WHEN e.key IN ('edited_by', 'reason') THEN remark_max ELSE text_max END
     END;
     IF refused IS NOT NULL THEN
         RAISE EXCEPTION 'not an edit: %', refused USING
             ERRCODE = 'invalid_parameter_value',
-            HINT = 'role_type and department are text that is not blank, company_id is a UUID; null withdraws.';
+            HINT = 'role_type, department, edited_by and reason are text that is not blank, company_id is a UUID; '
+                || 'null withdraws. edited_by and reason have at most 1000 characters.';
     END IF;
 
     WITH stored AS (
@@ -468,11 +472,23 @@ DECLARE
 BEGIN
     SELECT count(*) INTO found_count
     FROM identity.profile_audit
-    WHERE user_id = ANY(forgotten) AND (previous_values ?| personal OR new_values ?| personal);
+    WHERE
+        user_id = ANY(forgotten)
+        AND (
+            previous_values ?| personal OR new_values ?| personal OR edited_by IS NOT NULL OR reason IS NOT NULL
+        );
 
     UPDATE identity.profile_audit
-    SET previous_values = previous_values - personal, new_values = new_values - personal
-    WHERE user_id = ANY(forgotten) AND (previous_values ?| personal OR new_values ?| personal);
+    SET
+        previous_values = previous_values - personal,
+        new_values = new_values - personal,
+        edited_by = NULL,
+        reason = NULL
+    WHERE
+        user_id = ANY(forgotten)
+        AND (
+            previous_values ?| personal OR new_values ?| personal OR edited_by IS NOT NULL OR reason IS NOT NULL
+        );
     GET DIAGNOSTICS changed_count = ROW_COUNT;
 
     IF changed_count < found_count THEN
@@ -731,6 +747,7 @@ CREATE TABLE consumer.edits (
     field text NOT NULL,
     value text,
     version text NOT NULL COLLATE pg_catalog."C",
+    seq bigint NOT NULL,
     CONSTRAINT edits_field CHECK ((field = ANY (ARRAY['company_id'::text, 'department'::text, 'role_type'::text])))
 )
 WITH (fillfactor='90');
@@ -913,7 +930,9 @@ CREATE TABLE identity.profile_audit (
     new_values jsonb,
     source text NOT NULL,
     message_id text NOT NULL COLLATE pg_catalog."C",
-    seq bigint NOT NULL
+    seq bigint NOT NULL,
+    edited_by text,
+    reason text
 );
 
 ALTER TABLE ONLY identity.profile_audit FORCE ROW LEVEL SECURITY;
@@ -2236,14 +2255,21 @@ GRANT SELECT(is_guest) ON TABLE identity.company_members TO consumer_definer;
 GRANT SELECT,INSERT ON TABLE identity.profile_audit TO consumer_worker;
 GRANT SELECT ON TABLE identity.profile_audit TO consumer_operator;
 GRANT SELECT ON TABLE identity.profile_audit TO consumer_app;
-GRANT SELECT ON TABLE identity.profile_audit TO consumer_tenant;
 GRANT DELETE ON TABLE identity.profile_audit TO consumer_definer;
+
+
+--
+-- Name: COLUMN profile_audit.id; Type: ACL; Schema: identity; Owner: -
+--
+
+GRANT SELECT(id) ON TABLE identity.profile_audit TO consumer_tenant;
 
 
 --
 -- Name: COLUMN profile_audit.at; Type: ACL; Schema: identity; Owner: -
 --
 
+GRANT SELECT(at) ON TABLE identity.profile_audit TO consumer_tenant;
 GRANT SELECT(at) ON TABLE identity.profile_audit TO consumer_definer;
 
 
@@ -2252,6 +2278,28 @@ GRANT SELECT(at) ON TABLE identity.profile_audit TO consumer_definer;
 --
 
 GRANT SELECT(user_id) ON TABLE identity.profile_audit TO consumer_definer;
+GRANT SELECT(user_id) ON TABLE identity.profile_audit TO consumer_tenant;
+
+
+--
+-- Name: COLUMN profile_audit.company_id; Type: ACL; Schema: identity; Owner: -
+--
+
+GRANT SELECT(company_id) ON TABLE identity.profile_audit TO consumer_tenant;
+
+
+--
+-- Name: COLUMN profile_audit.operation; Type: ACL; Schema: identity; Owner: -
+--
+
+GRANT SELECT(operation) ON TABLE identity.profile_audit TO consumer_tenant;
+
+
+--
+-- Name: COLUMN profile_audit.changed_fields; Type: ACL; Schema: identity; Owner: -
+--
+
+GRANT SELECT(changed_fields) ON TABLE identity.profile_audit TO consumer_tenant;
 
 
 --
@@ -2259,6 +2307,7 @@ GRANT SELECT(user_id) ON TABLE identity.profile_audit TO consumer_definer;
 --
 
 GRANT SELECT(previous_values),UPDATE(previous_values) ON TABLE identity.profile_audit TO consumer_definer;
+GRANT SELECT(previous_values) ON TABLE identity.profile_audit TO consumer_tenant;
 
 
 --
@@ -2266,6 +2315,42 @@ GRANT SELECT(previous_values),UPDATE(previous_values) ON TABLE identity.profile_
 --
 
 GRANT SELECT(new_values),UPDATE(new_values) ON TABLE identity.profile_audit TO consumer_definer;
+GRANT SELECT(new_values) ON TABLE identity.profile_audit TO consumer_tenant;
+
+
+--
+-- Name: COLUMN profile_audit.source; Type: ACL; Schema: identity; Owner: -
+--
+
+GRANT SELECT(source) ON TABLE identity.profile_audit TO consumer_tenant;
+
+
+--
+-- Name: COLUMN profile_audit.message_id; Type: ACL; Schema: identity; Owner: -
+--
+
+GRANT SELECT(message_id) ON TABLE identity.profile_audit TO consumer_tenant;
+
+
+--
+-- Name: COLUMN profile_audit.seq; Type: ACL; Schema: identity; Owner: -
+--
+
+GRANT SELECT(seq) ON TABLE identity.profile_audit TO consumer_tenant;
+
+
+--
+-- Name: COLUMN profile_audit.edited_by; Type: ACL; Schema: identity; Owner: -
+--
+
+GRANT SELECT(edited_by),UPDATE(edited_by) ON TABLE identity.profile_audit TO consumer_definer;
+
+
+--
+-- Name: COLUMN profile_audit.reason; Type: ACL; Schema: identity; Owner: -
+--
+
+GRANT SELECT(reason),UPDATE(reason) ON TABLE identity.profile_audit TO consumer_definer;
 
 
 --

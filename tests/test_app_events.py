@@ -14,7 +14,7 @@ from tests.support.samples import TEAM_ID, USER_ID, body
 from tests.support.web import APP_SECRET, SECRET, Site, post
 
 FIELDS = ("display_name", "primary_email", "profile_image_url", "last_active_at_millis", "is_anonymous")
-ONLY = "Expected only id, role_type, department, company_id"
+ONLY = "Expected only id, role_type, department, company_id, edited_by, reason"
 TYPES = "Expected one of user.signed_in, user.signed_out, profile.edited"
 
 

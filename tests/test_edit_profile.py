@@ -20,6 +20,7 @@ from tests.support.factories import user_updated
 from tests.support.outbox import arrive, work
 
 USER_ID = UUID(int=7)
+FIELDS = ["role_type", "department", "company_id", "edited_by", "reason"]
 CANONICAL = "0b7d5e9a-4f10-4A57-8c21-6f1c2f0e9d3b"
 TEXTS = st.sampled_from(["", " ", "\u3000\x1c", "\u200b", " owner ", "x\ny", "🦊", CANONICAL]) | st.text(max_size=3)
 IDS = st.sampled_from([CANONICAL, CANONICAL + "\n", CANONICAL.replace("-", ""), f"{{{CANONICAL}}}", CANONICAL[:-1]])
@@ -100,7 +101,7 @@ def test_what_no_worker_could_apply_is_refused_and_not_stored(
 
 
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(fields=st.dictionaries(st.sampled_from(["role_type", "department", "company_id"]), VALUES))
+@given(fields=st.dictionaries(st.sampled_from(FIELDS), VALUES))
 def test_it_takes_what_the_door_takes_and_nothing_else(
     emptied: str, application: psycopg.Connection, fields: dict[str, object]
 ) -> None:

@@ -8,14 +8,13 @@ import psycopg
 import pytest
 
 from consumer.outbox.storage import Delivery
-from consumer.postgres.connections import connect, worker_access
 from consumer.settings.settings import DeletePolicy, ShapingSettings
 from tests.support import model
 from tests.support.application import referred_to
 from tests.support.databases import record, rows
-from tests.support.effects import applied, audit, held_apart, home, placed_in, profile, rehomed, under
+from tests.support.effects import applied, audit, held_apart, home, placed_in, profile, rehomed, together, under
 from tests.support.factories import delivery, edited, membership, snapshot, team_event, user_deleted, user_updated
-from tests.support.outbox import apply_next, put, replay_everything
+from tests.support.outbox import replay_everything
 
 FIELDS = "role_type, department"
 
@@ -24,15 +23,6 @@ PROJECTED = """
 consumer.edits, consumer.memberships, consumer.team_permissions, consumer.rehome, identity.company_members,
 identity.profiles, identity.stack_user_profiles, identity.companies
 """
-
-
-async def together(url: str, *deliveries: Delivery) -> list[str]:
-    """Store and apply deliveries as one batch, and return their outcomes in the order given."""
-    async with await connect(url, worker_access("consumer")) as conn:
-        await put(conn, deliveries)
-        outcomes = await apply_next(conn, len(deliveries))
-    by_id = {row["message_id"]: row["seq"] for row in rows(url, "SELECT message_id, seq FROM consumer.outbox")}
-    return [outcomes[by_id[each.message_id]] for each in deliveries]
 
 
 def sourced(user_id: UUID, **data: object) -> Delivery:

@@ -210,6 +210,8 @@ CREATE TABLE identity.profile_audit (
     source text NOT NULL,
     message_id text NOT NULL COLLATE "C",
     seq bigint NOT NULL,
+    edited_by text, -- who made the edits that the row shows, as the application says; null: none, or it does not say
+    reason text, -- why, likewise
     PRIMARY KEY (user_id, id)
 );
 -- users/put_sign_ins: one row per sign-in, even after a replay.
@@ -244,7 +246,8 @@ GRANT SELECT (
     last_sign_out_at, occurred_at, message_id, last_synced_at, sync_version, deleted_at
 ) ON identity.stack_user_profiles TO consumer_app;
 
--- Remove the personal values of forgotten users from the audit: the only update of it that is allowed.
+-- Remove the personal values of forgotten users from the audit, and what was said of their edits, which may name them:
+-- the only update of it that is allowed.
 CREATE FUNCTION identity.scrub_audit(user_ids uuid[]) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -259,11 +262,23 @@ DECLARE
 BEGIN
     SELECT count(*) INTO found_count
     FROM identity.profile_audit
-    WHERE user_id = ANY(forgotten) AND (previous_values ?| personal OR new_values ?| personal);
+    WHERE
+        user_id = ANY(forgotten)
+        AND (
+            previous_values ?| personal OR new_values ?| personal OR edited_by IS NOT NULL OR reason IS NOT NULL
+        );
 
     UPDATE identity.profile_audit
-    SET previous_values = previous_values - personal, new_values = new_values - personal
-    WHERE user_id = ANY(forgotten) AND (previous_values ?| personal OR new_values ?| personal);
+    SET
+        previous_values = previous_values - personal,
+        new_values = new_values - personal,
+        edited_by = NULL,
+        reason = NULL
+    WHERE
+        user_id = ANY(forgotten)
+        AND (
+            previous_values ?| personal OR new_values ?| personal OR edited_by IS NOT NULL OR reason IS NOT NULL
+        );
     GET DIAGNOSTICS changed_count = ROW_COUNT;
 
     IF changed_count < found_count THEN
@@ -273,7 +288,8 @@ END
 $$;
 REVOKE EXECUTE ON FUNCTION identity.scrub_audit FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION identity.scrub_audit TO consumer_worker;
-GRANT SELECT (user_id, previous_values, new_values), UPDATE (previous_values, new_values)
+GRANT SELECT (user_id, previous_values, new_values, edited_by, reason),
+UPDATE (previous_values, new_values, edited_by, reason)
 ON identity.profile_audit TO consumer_definer;
 GRANT SELECT (stack_user_id, is_forgotten) ON identity.stack_user_profiles TO consumer_definer;
 -- The new owner must be able to create in the schema at the moment it becomes the owner, and only then.

@@ -7,6 +7,7 @@ CREATE TABLE consumer.edits (
     field text NOT NULL CONSTRAINT edits_field CHECK (field IN ('company_id', 'department', 'role_type')),
     value text, -- null: withdrawn
     version text NOT NULL COLLATE "C",
+    seq bigint NOT NULL, -- the delivery: its body says by whom and why
     PRIMARY KEY (user_id, field)
 ) WITH (fillfactor = 90);
 -- rehome/page and companies/fold: users that an edit puts into a company, even if that company does not exist.
@@ -19,7 +20,8 @@ GRANT SELECT ON consumer.edits TO consumer_operator;
 CREATE SEQUENCE consumer.edit_number;
 
 -- Store an edit of a user's profile, like `profile.edited` from the application, and return its message id. Null
--- withdraws a field; an absent field stays as it is. An edit that no worker could apply is refused and not stored.
+-- withdraws a field; an absent field stays as it is; edited_by and reason are for the audit. An edit that no worker
+-- could apply is refused and not stored.
 CREATE FUNCTION identity.edit_profile(user_id uuid, edits jsonb) RETURNS text
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -28,6 +30,8 @@ DECLARE
         || '_' || lpad(nextval('consumer.edit_number')::text, 19, '0');
     -- The limit that a signed event has (payloads.TEXT_MAX).
     text_max CONSTANT integer := 1000000;
+    -- Likewise of edited_by and reason (payloads.REMARK_MAX).
+    remark_max CONSTANT integer := 1000;
     refused text;
 BEGIN
     IF user_id IS NULL OR jsonb_typeof(edits) IS DISTINCT FROM 'object' THEN
@@ -37,15 +41,17 @@ BEGIN
     SELECT string_agg(e.key, ', ') INTO refused
     FROM jsonb_each(edits) AS e
     WHERE CASE
-        WHEN e.key NOT IN ('company_id', 'department', 'role_type') THEN TRUE
+        WHEN e.key NOT IN ('company_id', 'department', 'role_type', 'edited_by', 'reason') THEN TRUE
         WHEN e.value = 'null' THEN FALSE
         WHEN e.key = 'company_id' THEN consumer.metadata_id(edits, e.key) IS NULL
-        ELSE coalesce(length(consumer.metadata_text(edits, e.key)), text_max + 1) > text_max
+        ELSE coalesce(length(consumer.metadata_text(edits, e.key)), text_max + 1)
+            > CASE WHEN e.key IN ('edited_by', 'reason') THEN remark_max ELSE text_max END
     END;
     IF refused IS NOT NULL THEN
         RAISE EXCEPTION 'not an edit: %', refused USING
             ERRCODE = 'invalid_parameter_value',
-            HINT = 'role_type and department are text that is not blank, company_id is a UUID; null withdraws.';
+            HINT = 'role_type, department, edited_by and reason are text that is not blank, company_id is a UUID; '
+                || 'null withdraws. edited_by and reason have at most 1000 characters.';
     END IF;
 
     WITH stored AS (

@@ -12,7 +12,10 @@ REVOKE SELECT (company_id, user_id, removed_at, is_guest) ON identity.company_me
 REVOKE SELECT ON identity.profiles FROM consumer_definer;
 DROP POLICY definer ON identity.profiles;
 REVOKE SELECT (version) ON identity.stack_user_profiles FROM consumer_app;
-REVOKE SELECT ON identity.company_members, identity.profiles, identity.profile_audit FROM consumer_tenant;
+REVOKE SELECT ON identity.company_members, identity.profiles FROM consumer_tenant;
+REVOKE SELECT (
+    id, at, user_id, company_id, operation, changed_fields, previous_values, new_values, source, message_id, seq
+) ON identity.profile_audit FROM consumer_tenant;
 REVOKE SELECT (id, name, logo_url, settings, created_at, updated_at, deleted_at) ON identity.companies
 FROM consumer_tenant;
 REVOKE SELECT (

@@ -258,7 +258,11 @@ identity.stack_integration_stats, identity.profiles_needing_sync TO consumer_app
 
 GRANT SELECT (id, name, logo_url, settings, created_at, updated_at, deleted_at)
 ON identity.companies TO consumer_tenant;
-GRANT SELECT ON identity.company_members, identity.profiles, identity.profile_audit TO consumer_tenant;
+GRANT SELECT ON identity.company_members, identity.profiles TO consumer_tenant;
+-- Who edited a profile, and why, is for the application to tell.
+GRANT SELECT (
+    id, at, user_id, company_id, operation, changed_fields, previous_values, new_values, source, message_id, seq
+) ON identity.profile_audit TO consumer_tenant;
 GRANT SELECT (
     stack_user_id, company_id, stack_display_name, stack_primary_email, stack_primary_email_verified,
     stack_profile_image_url, is_anonymous, is_restricted, signed_up_at, last_active_at, last_sign_in_at,

@@ -107,6 +107,7 @@ AN_EDIT: Strategy = st.fixed_dictionaries(
         "role_type": st.sampled_from([None, "admin", " Owner "]),
         "department": st.sampled_from([None, "R&D", "\u200b"]),
         "company_id": st.sampled_from([None, *map(str, COMPANIES[:2]), str(COMPANIES[1]).upper()]),
+        "edited_by": st.sampled_from([None, "Boss", "HR"]),
     },
 )
 A_PERMISSION: Strategy = st.fixed_dictionaries({"id": st.sampled_from(["$read", "a:b"])})

@@ -11,6 +11,7 @@ from tests.laws.histories import HISTORIES, History, histories
 from tests.support import model
 from tests.support.databases import empty, rows
 from tests.support.images import changed, image
+from tests.support.model_facts import data
 from tests.support.outbox import replay_everything
 
 # A history takes a tenth of a second on an idle machine.
@@ -61,6 +62,26 @@ async def test_the_audit_is_a_chain_of_images_that_ends_in_the_profile(database_
             assert row["changed_fields"] == changed(row["before"], row["after"])
             named = {shown["company_id"] for shown in (row["before"], row["after"]) if shown}
             assert named - {None} == {row["company_id"]} - {None}, "an image names another company"
+
+
+@pytest.mark.slow
+@settings(max_examples=HISTORIES * 3 // 10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(history=histories())
+async def test_the_audit_names_for_each_field_only_people_who_edited_it(database_url: str, history: History) -> None:
+    empty(database_url)
+    soft = ShapingSettings(default_company_id=history.projection.default_company_id)
+    await arrive(database_url, replace(history, projection=soft))
+
+    for row in rows(database_url, "SELECT user_id, changed_fields, new_values, edited_by FROM identity.profile_audit"):
+        edits = [
+            data(d) for d in history.deliveries if d.event_type == "profile.edited" and d.user_id == row["user_id"]
+        ]
+        named = set((row["edited_by"] or "").split(", ")) - {""}
+        assert named <= {edit.get("edited_by") for edit in edits for field in row["changed_fields"] if field in edit}
+        # No source says this role, so an edit made it.
+        if "role_type" in row["changed_fields"] and row["new_values"]["role_type"] == " Owner ":
+            makers = {edit.get("edited_by") for edit in edits if edit.get("role_type") == " Owner "}
+            assert named & makers or None in makers
 
 
 def written(database_url: str) -> list[object]:

@@ -3,6 +3,8 @@
 from tests.planted.bug import Bug
 
 APP_EVENT_TESTS = "tests/test_app_events.py"
+AUTHOR_TESTS = "tests/test_edit_authors.py"
+PUT_PROFILES = "sql/queries/users/put_profiles.sql"
 REPEAT_TESTS = "tests/test_prefer_repeats.py"
 
 OWN_BACKEND = (
@@ -54,5 +56,33 @@ OWN_BACKEND = (
         "        if is_waiting and delivery.event_type in APP_TYPES:\n",
         "        if is_waiting:\n",
         "tests/test_prefer.py::test_only_the_three_types_are_waited_for",
+    ),
+    Bug(
+        "the audit names an edit's author only where the edit is the cause",
+        PUT_PROFILES,
+        "            INNER JOIN consumer.outbox AS o ON e.seq = o.seq\n",
+        "            INNER JOIN consumer.outbox AS o ON e.seq = o.seq AND e.seq = c.seq\n",
+        f"{AUTHOR_TESTS}::test_in_one_batch_the_edit_is_named_beside_a_snapshot_that_is_the_cause",
+    ),
+    Bug(
+        "the author of a withdrawal is not named",
+        PUT_PROFILES,
+        " OR e.seq = ANY(%(seqs)b::bigint[]))\n        ) AS edits",
+        ")\n        ) AS edits",
+        f"{AUTHOR_TESTS}::test_a_withdrawal_is_named_and_later_changes_at_the_source_are_not",
+    ),
+    Bug(
+        "an edit's author is named for every field",
+        PUT_PROFILES,
+        "            WHERE e.key = ANY(s.changed_fields)\n",
+        "",
+        f"{AUTHOR_TESTS}::test_a_move_names_the_edit_under_both_companies_and_another_edit_under_the_new_one_alone",
+    ),
+    Bug(
+        "what was said of a forgotten user's edits stays in the audit",
+        "sql/migrations/0002.identity.sql",
+        "        edited_by = NULL,\n        reason = NULL\n",
+        "        edited_by = NULL\n",
+        f"{AUTHOR_TESTS}::test_of_a_forgotten_user_nothing_that_was_said_is_left",
     ),
 )

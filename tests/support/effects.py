@@ -24,6 +24,15 @@ async def applied(url: str, *deliveries: Delivery) -> list[str]:
     return outcomes
 
 
+async def together(url: str, *deliveries: Delivery) -> list[str]:
+    """Store and apply deliveries as one batch, and return their outcomes in the order given."""
+    async with await connect(url, worker_access("consumer")) as conn:
+        await put(conn, deliveries)
+        outcomes = await apply_next(conn, len(deliveries))
+    by_id = {row["message_id"]: row["seq"] for row in rows(url, "SELECT message_id, seq FROM consumer.outbox")}
+    return [outcomes[by_id[each.message_id]] for each in deliveries]
+
+
 async def rehomed(url: str, page_size: int = 500) -> int:
     """Re-home until nobody waits; return the number of pages."""
 

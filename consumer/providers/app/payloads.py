@@ -1,8 +1,9 @@
 """What `data` holds in each event from your own backend; events/registry.py lists the types."""
 
 from collections.abc import Mapping, Sequence
+from typing import Annotated, TypeAlias
 
-from msgspec import UNSET
+from msgspec import UNSET, Meta
 
 from consumer.errors import BadPayload
 from consumer.providers.payload import Id, Maybe, Millis, Reference, Text, field_path, refuse_blank
@@ -12,6 +13,11 @@ from consumer.providers.stack.payloads import Snapshot
 APP_TYPES = frozenset({"user.signed_in", "user.signed_out", "profile.edited"})
 # The fields of your backend's user object that shape a row.
 READ = ("display_name", "primary_email", "profile_image_url", "last_active_at_millis", "is_anonymous")
+
+# A name or a sentence of an operator's, kept in each audit row that it explains.
+REMARK_MAX = 1_000
+
+Remark: TypeAlias = Annotated[str, Meta(max_length=REMARK_MAX)]
 
 
 class SignedIn(Snapshot):
@@ -37,15 +43,17 @@ class SignedOut(Snapshot):
 
 
 class Edit(Reference):
-    """What an application sets on a profile; null withdraws."""
+    """What an application sets on a profile, null withdraws; and for the audit, by whom and why."""
 
     role_type: Maybe[Text | None] = UNSET
     department: Maybe[Text | None] = UNSET
     company_id: Maybe[Id | None] = UNSET
+    edited_by: Maybe[Remark | None] = UNSET
+    reason: Maybe[Remark | None] = UNSET
 
     def __post_init__(self) -> None:
-        refuse_blank("role_type", self.role_type)
-        refuse_blank("department", self.department)
+        for field in ("role_type", "department", "edited_by", "reason"):
+            refuse_blank(field, getattr(self, field))
 
     @classmethod
     def refuse_misnamed(cls, data: Mapping[str, object]) -> None:

@@ -33,24 +33,27 @@ newest AS MATERIALIZED (
         f.user_id,
         f.field,
         f.value,
-        f.version
+        f.version,
+        f.seq
     FROM facts AS f
     ORDER BY f.user_id ASC, f.field ASC, f.version DESC
 ),
 
 written AS (
-    INSERT INTO consumer.edits AS known (user_id, field, value, version)
+    INSERT INTO consumer.edits AS known (user_id, field, value, version, seq)
     SELECT
         user_id,
         field,
         value,
-        version
+        version,
+        seq
     FROM newest
     ORDER BY user_id, field
     ON CONFLICT (user_id, field) DO UPDATE
         SET
             value = excluded.value,
-            version = excluded.version
+            version = excluded.version,
+            seq = excluded.seq
         WHERE excluded.version > known.version
 ),
 

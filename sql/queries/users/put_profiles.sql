@@ -9,7 +9,7 @@
 -- candidates: one row per user: the derived profile, the stored one (`known`), and the delivery for the audit
 -- compared:   `candidates`, with is_changed where an audited field differs
 -- written:    `compared`, put into identity.profiles where any field differs
--- imaged:     the profiles written with is_changed, with operation and images
+-- imaged:     the profiles written with is_changed, with operation and images, and by field the edit that explains it
 -- steps:      the audit rows where the images differ: two for a move between companies, else one
 -- audited:    `steps`, put into identity.profile_audit
 WITH claimed AS MATERIALIZED (
@@ -192,7 +192,16 @@ imaged AS MATERIALIZED (
             ELSE 'updated'
         END AS operation,
         CASE WHEN (c.known).user_id IS NOT NULL THEN identity.image(c.known) END AS before_image,
-        w.after_image
+        w.after_image,
+        -- An edit explains the value that it gives, whenever the profile gets it; a withdrawal only its own batch.
+        (
+            SELECT jsonb_object_agg(e.field, convert_from(o.body, 'UTF8')::jsonb -> 'data')
+            FROM consumer.edits AS e
+            INNER JOIN consumer.outbox AS o ON e.seq = o.seq
+            WHERE
+                e.user_id = c.user_id
+                AND (e.value = w.after_image ->> e.field OR e.seq = ANY(%(seqs)b::bigint[]))
+        ) AS edits
     FROM compared AS c
     INNER JOIN written AS w ON c.user_id = w.user_id
     WHERE c.is_changed
@@ -207,6 +216,8 @@ steps AS (
         'company_changed' AS operation,
         before_image,
         before_image || '{"company_id": null}' AS after_image,
+        ARRAY['company_id'] AS changed_fields,
+        edits,
         source,
         message_id,
         seq
@@ -220,6 +231,8 @@ steps AS (
         operation,
         CASE WHEN old_company_id <> company_id THEN before_image || '{"company_id": null}' ELSE before_image END,
         after_image,
+        identity.changed_fields(before_image, after_image),
+        edits,
         source,
         message_id,
         seq
@@ -229,20 +242,41 @@ steps AS (
 
 audited AS (
     INSERT INTO identity.profile_audit (
-        user_id, company_id, operation, changed_fields, previous_values, new_values, source, message_id, seq
-    )
-    SELECT
         user_id,
         company_id,
         operation,
-        identity.changed_fields(before_image, after_image),
-        before_image,
-        after_image,
+        changed_fields,
+        previous_values,
+        new_values,
         source,
         message_id,
-        seq
-    FROM steps
-    ORDER BY user_id, step
+        seq,
+        edited_by,
+        reason
+    )
+    SELECT
+        s.user_id,
+        s.company_id,
+        s.operation,
+        s.changed_fields,
+        s.before_image,
+        s.after_image,
+        s.source,
+        s.message_id,
+        s.seq,
+        -- Several people in one row: their edits of different fields came in one batch.
+        (
+            SELECT string_agg(DISTINCT e.value ->> 'edited_by', ', ')
+            FROM jsonb_each(s.edits) AS e
+            WHERE e.key = ANY(s.changed_fields)
+        ) AS edited_by,
+        (
+            SELECT string_agg(DISTINCT e.value ->> 'reason', ', ')
+            FROM jsonb_each(s.edits) AS e
+            WHERE e.key = ANY(s.changed_fields)
+        ) AS reason
+    FROM steps AS s
+    ORDER BY s.user_id, s.step
     RETURNING seq
 )
 
