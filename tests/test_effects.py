@@ -85,6 +85,19 @@ async def test_null_clears_e_mail_and_avatar(emptied: str) -> None:
     assert audit(emptied)[1] == ("updated", ["avatar_url", "email"])
 
 
+@pytest.mark.parametrize(("event_type", "source"), [("user.updated", "stack"), ("user.signed_in", "app")])
+@pytest.mark.parametrize("blank", ["", " ", "\u3000\t"])
+async def test_a_blank_e_mail_is_none(emptied: str, blank: str, event_type: str, source: str) -> None:
+    user_id = uuid4()
+
+    await applied(emptied, delivery(event_type, user_id, source, **snapshot(primary_email=blank)))
+    await applied(emptied, delivery(event_type, user_id, source, **snapshot(primary_email=None)))
+
+    [mirrored] = rows(emptied, "SELECT stack_primary_email FROM identity.stack_user_profiles")
+    assert (mirrored["stack_primary_email"], profile(emptied, user_id)["email"]) == (None, None)
+    assert "updated" not in {operation for operation, _ in audit(emptied)}
+
+
 async def test_equal_content_moves_the_version_and_nothing_else(emptied: str) -> None:
     user_id = uuid4()
     first, repeat, older = user_updated(user_id), user_updated(user_id), user_updated(user_id, display_name="Older")

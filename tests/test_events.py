@@ -165,6 +165,7 @@ def test_a_user_is_let_in_only_if_postgres_can_store_it(old: bytes, new: bytes, 
     [
         ("user.created", {"primary_email": None, "display_name": None}, ("missing_email", "missing_name")),
         ("user.updated", {"primary_email": "", "display_name": "Mara"}, ("missing_email",)),
+        ("user.signed_in", {"primary_email": " \u3000", "display_name": "Mara"}, ("missing_email",)),
         ("user.updated", {"primary_email": "m@example.com", "display_name": " \u3000"}, ("missing_name",)),
         ("user.updated", {"primary_email": "m@example.com", "display_name": "Mara"}, ()),
         ("user.signed_in", {"primary_email": None}, ("missing_email", "missing_name")),

@@ -3,11 +3,13 @@
 import json
 import os
 import re
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from pathlib import Path
 from shutil import which
 from typing import TypeVar
 from uuid import UUID
@@ -22,7 +24,8 @@ from consumer.providers.standard_webhooks import Verifier
 from consumer.settings import signing_secrets
 from consumer.web.connection_limits import Limits
 from tests.support.databases import rows
-from tests.support.factories import team, team_event, user_updated
+from tests.support.effects import applied
+from tests.support.factories import team, team_event, user_deleted, user_updated
 from tests.support.outbox import work
 from tests.support.processes import ROOT
 from tests.support.web import APP_SECRET, TOLERANCE, Site, running
@@ -49,10 +52,13 @@ async def while_working(url: str, call: Callable[[], T]) -> T:
         return called.result()
 
 
+def process(command: list[str], **settings: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, **settings}
+    return subprocess.run(command, capture_output=True, text=True, check=False, env=environment, cwd=ROOT)
+
+
 def run(command: list[str], **settings: str) -> str:
-    result = subprocess.run(
-        command, capture_output=True, text=True, check=False, env={**os.environ, **settings}, cwd=ROOT
-    )
+    result = process(command, **settings)
     assert result.returncode == 0, result.stderr
     return result.stdout
 
@@ -90,25 +96,104 @@ def asking(site: Site) -> dict[str, str]:
     return {"APP_WEBHOOK_SECRET": APP_SECRET, "APP_WEBHOOK_URL": f"http://127.0.0.1:{site.port}/webhooks/app"}
 
 
-async def test_a_callback_in_python_gets_its_row(site: Site, emptied: str) -> None:
-    [callback] = [example for example in examples("python") if "def signed_in" in example]
-    script = f"{callback}\nprint(json.dumps(signed_in('{ADA}', 'Ada', None)))"
-
-    profile = json.loads(await while_working(emptied, lambda: run([sys.executable, "-c", script], **asking(site))))
-
-    assert (profile["user_id"], profile["full_name"], profile["email"]) == (ADA, "Ada", None)
-
-
-async def test_a_callback_in_typescript_gets_its_row(site: Site, emptied: str) -> None:
-    [callback] = examples("typescript")
-    user = {"id": ADA, "displayName": "Ada", "primaryEmail": "ada@example.com", "profileImageUrl": None}
-    script = f"{callback}\nconsole.log(JSON.stringify(await signedIn({json.dumps(user)})));"
+def calling(
+    language: str, name: str | None, *, is_anonymous: bool = False, user_id: str = ADA, seconds: float = 5
+) -> list[str]:
+    """Return a command that calls the page's callback once, with this time limit, and prints the result as JSON."""
+    if language == "python":
+        [callback] = [
+            example for example in examples("python") if "def signed_in" in example and "timeout=5)" in example
+        ]
+        call = f"print(json.dumps(signed_in({user_id!r}, {name!r}, None, is_anonymous={is_anonymous})))"
+        return [sys.executable, "-c", f"{callback.replace('timeout=5', f'timeout={seconds}')}\n{call}"]
     if subprocess.run([*NODE, ""], capture_output=True, check=False).returncode if which("node") else True:
         pytest.skip("no Node.js of version 22.6 or newer, which runs TypeScript")
+    [callback] = [example for example in examples("typescript") if "timeout(5000)" in example]
+    user = {"id": user_id, "displayName": name, "primaryEmail": None, "profileImageUrl": None}
+    call = f"console.log(JSON.stringify(await signedIn({json.dumps(user | {'isAnonymous': is_anonymous})})));"
+    return [*NODE, f"{callback.replace('timeout(5000)', f'timeout({int(seconds * 1000)})')}\n{call}"]
 
-    profile = json.loads(await while_working(emptied, lambda: run([*NODE, script], **asking(site))))
 
-    assert (profile["user_id"], profile["full_name"], profile["email"]) == (ADA, "Ada", "ada@example.com")
+LANGUAGES = pytest.mark.parametrize("language", ["python", "typescript"])
+
+
+@LANGUAGES
+async def test_a_callback_gets_its_row(site: Site, emptied: str, language: str) -> None:
+    command = calling(language, "Ada")
+
+    profile = json.loads(await while_working(emptied, lambda: run(command, **asking(site))))
+
+    assert (profile["user_id"], profile["full_name"], profile["email"]) == (ADA, "Ada", None)
+    assert profile["deleted_at"] is None
+
+
+@LANGUAGES
+async def test_a_callback_learns_that_its_user_is_deleted(site: Site, emptied: str, language: str) -> None:
+    await applied(emptied, user_updated(UUID(ADA)), user_deleted(UUID(ADA)))
+    command = calling(language, "Ada")
+
+    profile = json.loads(await while_working(emptied, lambda: run(command, **asking(site))))
+
+    assert profile["deleted_at"]
+
+
+@LANGUAGES
+@pytest.mark.parametrize("is_stack_first", [True, False])
+async def test_a_callback_gives_no_profile_to_an_anonymous_visitor(
+    site: Site, emptied: str, language: str, is_stack_first: bool
+) -> None:
+    stack = user_updated(UUID(ADA), display_name=None, primary_email=None, is_anonymous=True)
+    if is_stack_first:
+        await applied(emptied, stack)
+    command = calling(language, None, is_anonymous=True)
+
+    profile = json.loads(await while_working(emptied, lambda: run(command, **asking(site))))
+    await applied(emptied, stack)
+
+    assert (profile, rows(emptied, "SELECT * FROM identity.profiles")) == (None, [])
+
+
+@LANGUAGES
+def test_a_callback_goes_on_without_a_row_and_logs_message_id_and_state(site: Site, language: str) -> None:
+    result = process(calling(language, "Ada", user_id="nobody"), **asking(site))
+
+    assert (result.returncode, json.loads(result.stdout)) == (0, None)
+    assert re.search(r"sign_in_[0-9a-f-]{36}.*202.*dead.*bad_shape", result.stderr)
+
+
+@LANGUAGES
+@pytest.mark.parametrize("is_listening", [False, True], ids=["nobody listens", "nobody answers"])
+def test_a_callback_cannot_hang_or_fail_a_sign_in(language: str, is_listening: bool) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/webhooks/app"
+        if not is_listening:
+            silent.close()
+        result = process(calling(language, "Ada", seconds=0.3), APP_WEBHOOK_SECRET=APP_SECRET, APP_WEBHOOK_URL=url)
+
+    assert (result.returncode, json.loads(result.stdout)) == (0, None)
+    assert re.search(r"sign_in_[0-9a-f-]{36}", result.stderr)
+
+
+def test_the_callback_in_typescript_is_clean_under_strict(tmp_path: Path) -> None:
+    compiler = Path(which("tsc") or tmp_path / "node_modules" / "typescript" / "bin" / "tsc").resolve()
+    types = compiler.parents[2] / "@types"
+    if not (types / "node").exists():
+        pytest.skip("no TypeScript compiler, or no @types/node beside it")
+    (tmp_path / "callback.ts").write_text(*examples("typescript"))
+    options = [
+        "--noEmit",
+        "--strict",
+        "--target",
+        "es2022",
+        "--module",
+        "nodenext",
+        "--lib",
+        "es2022",
+        "--types",
+        "node",
+    ]
+
+    assert run([str(compiler), *options, "--typeRoots", str(types), str(tmp_path / "callback.ts")]) == ""
 
 
 async def test_a_callback_in_a_shell_gets_its_row(site: Site, emptied: str) -> None:

@@ -84,7 +84,7 @@ A_USER = joined(
     st.fixed_dictionaries(
         {
             "display_name": NAMES,
-            "primary_email": st.sampled_from(["a@example.com", "b@example.com", None]),
+            "primary_email": st.sampled_from(["a@example.com", "b@example.com", " ", None]),
             "primary_email_verified": st.booleans(),
             "profile_image_url": st.sampled_from(["https://example.com/a.png", None]),
             "signed_up_at_millis": MILLIS,

@@ -85,4 +85,25 @@ OWN_BACKEND = (
         "        edited_by = NULL\n",
         f"{AUTHOR_TESTS}::test_of_a_forgotten_user_nothing_that_was_said_is_left",
     ),
+    Bug(
+        "a blank e-mail is an address",
+        "sql/queries/users/mirror.sql",
+        "        consumer.metadata_text(f.data, 'primary_email'),\n",
+        "        nullif(f.data ->> 'primary_email', ''),\n",
+        "tests/test_effects.py::test_a_blank_e_mail_is_none",
+    ),
+    Bug(
+        "the page's callback does not say who is anonymous",
+        "docs/LIBRARY.md",
+        ', "is_anonymous": is_anonymous}',
+        "}",
+        "tests/test_library.py::test_a_callback_gives_no_profile_to_an_anonymous_visitor",
+    ),
+    Bug(
+        "the page's callback waits for ever",
+        "docs/LIBRARY.md",
+        ", timeout=5) as answer",
+        ", timeout=600) as answer",
+        "tests/test_library.py::test_a_callback_cannot_hang_or_fail_a_sign_in",
+    ),
 )

@@ -83,7 +83,7 @@ def _mirror(user_id: str, known: list[Delivery], settings: ShapingSettings) -> R
     row = {
         "stack_user_id": user_id,
         "stack_display_name": user.get("display_name"),
-        "stack_primary_email": user.get("primary_email"),
+        "stack_primary_email": text(user, "primary_email"),
         "stack_primary_email_verified": stack.get("primary_email_verified"),
         "stack_profile_image_url": user.get("profile_image_url"),
         "stack_metadata": metadata if stack else None,

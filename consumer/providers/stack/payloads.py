@@ -76,7 +76,7 @@ class Snapshot(Reference):
         if self.primary_email is UNSET:
             return ()
         found: tuple[str, ...] = ()
-        if not self.primary_email:
+        if not self.primary_email or not self.primary_email.strip():
             found += ("missing_email",)
         if not self.display_name or not self.display_name.strip():
             found += ("missing_name",)

@@ -108,7 +108,8 @@ written AS (
         f.user_id,
         CASE WHEN f.deleted_at IS NULL THEN c.id END,
         f.data ->> 'display_name',
-        f.data ->> 'primary_email',
+        -- A blank e-mail is none.
+        consumer.metadata_text(f.data, 'primary_email'),
         CASE WHEN f.is_from_stack THEN (f.data ->> 'primary_email_verified')::boolean END,
         f.data ->> 'profile_image_url',
         CASE
