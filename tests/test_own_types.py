@@ -1,5 +1,6 @@
 """An event type of one's own takes one model, one SQL file and one line."""
 
+import asyncio
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -8,18 +9,24 @@ from uuid import UUID, uuid4
 import orjson
 import psycopg
 import pytest
+from psycopg.errors import InsufficientPrivilege
 
 from consumer.errors import BadPayload
+from consumer.events import registry
 from consumer.events.check import check
 from consumer.events.registry import APP, EVENT_TYPES, EventType, Fact
+from consumer.operations.replay import Replayed
 from consumer.outbox.storage import Delivery
 from consumer.postgres import queries
 from consumer.providers.payload import Payload
 from tests.support.databases import rows
 from tests.support.factories import delivery, user_updated
+from tests.support.outbox import arrive, replayed
+from tests.support.tenants import reader
 from tests.support.worker import deliveries, drain_all, stored, worker
 
 USER = UUID("6f1c2f0e-9d3b-4a57-8c21-0b7d5e9a4f10")
+OTHER, SHOP = UUID(int=8), UUID(int=9)
 # The newest order of a user by its number: a join, like every effect.
 EFFECT = """
 -- Keep the highest order of each user; returns the deliveries that raised it.
@@ -40,6 +47,12 @@ written AS (
 
 SELECT coalesce(array_agg(t.seq), '{}') FROM told AS t INNER JOIN written AS w ON t.user_id = w.user_id;
 """
+
+
+class Invoice(Payload):
+    """A model that no order fits."""
+
+    total: int
 
 
 class OrderPlaced(Payload):
@@ -104,3 +117,63 @@ async def test_from_a_source_that_may_not_send_it_it_is_unknown(shop: str) -> No
 def test_its_model_is_checked_at_the_door(shop: str) -> None:
     with pytest.raises(BadPayload, match=r"^\$\.data\.number: "):
         check(orjson.dumps({"type": "order.placed", "data": {"id": str(uuid4())}}), "app")
+
+
+@pytest.mark.parametrize(
+    "names", [{"user": "id"}, {"user": "customer", "team": "shop"}, {}], ids=["id", "others", "none"]
+)
+async def test_a_retry_after_the_release_that_knows_it_cures_it_and_names_whom_it_concerns(
+    shop: str, monkeypatch: pytest.MonkeyPatch, names: dict[str, str]
+) -> None:
+    order = delivery("order.placed", USER, "app", customer=str(OTHER), shop=str(SHOP), number=1)
+    early = order._replace(user_id=None, error_code="unknown_type", error="$.type: unknown")
+    await arrive(shop, early)
+    kind = LINE["order.placed"]._replace(user=names.get("user"), team=names.get("team"), fact=Fact.NOTHING)
+    monkeypatch.setattr(registry, "EVENT_TYPES", {**EVENT_TYPES, "order.placed": kind})
+
+    done = await replayed(shop)
+
+    named = {"id": USER, "customer": OTHER, "shop": SHOP}
+    [found] = rows(shop, "SELECT state, user_id, team_id FROM consumer.deliveries")
+    assert done == Replayed(queued=1, unusable=0)
+    assert found == {
+        "state": "pending",
+        "user_id": named.get(names.get("user", "")),
+        "team_id": named.get(names.get("team", "")),
+    }
+
+
+async def test_what_came_too_early_has_its_effect_after_a_retry(shop: str) -> None:
+    await arrive(shop, ordered(7)._replace(user_id=None, error_code="unknown_type", error="$.type: unknown"))
+
+    await replayed(shop)
+    await drain_all(shop, worker())
+
+    assert rows(shop, "SELECT * FROM public.orders") == [{"user_id": USER, "number": 7}]
+
+
+async def test_a_retry_before_that_release_changes_nothing_and_one_with_a_bad_model_is_cured_later(
+    shop: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await arrive(shop, ordered(7)._replace(user_id=None, error_code="unknown_type", error="$.type: unknown"))
+    written = rows(shop, "SELECT xmin::text FROM consumer.outbox")
+    found = []
+    for kind in (None, LINE["order.placed"]._replace(payload=Invoice), LINE["order.placed"]):
+        monkeypatch.setattr(registry, "EVENT_TYPES", {**EVENT_TYPES, **({"order.placed": kind} if kind else {})})
+        await replayed(shop)
+        found += deliveries(shop, "state, error_code")
+        if kind is None:
+            assert rows(shop, "SELECT xmin::text FROM consumer.outbox") == written
+
+    assert found == [("dead", "unknown_type"), ("dead", "bad_shape"), ("pending", None)]
+
+
+@pytest.mark.parametrize("code", ["bad_shape", "23514"])
+def test_only_a_type_that_was_unknown_lets_a_subject_be_named(emptied: str, code: str) -> None:
+    dead, fine = user_updated()._replace(error_code=code, error="x"), user_updated()
+    asyncio.run(arrive(emptied, dead, fine))
+    seqs = [row["seq"] for row in rows(emptied, "SELECT seq FROM consumer.outbox")]
+
+    for seq in seqs:
+        with reader(emptied, "operator") as conn, pytest.raises(InsufficientPrivilege, match="named 0 of 1"):
+            conn.execute("SELECT consumer.name_subjects(%s, %s, %s::uuid[])", [[seq], [USER], [None]])

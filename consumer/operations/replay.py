@@ -10,10 +10,11 @@ from consumer.outbox.deliveries import BuryReason, Dead, Reread, SelectedDeliver
 from consumer.postgres import session
 from consumer.postgres.connections import Access, Connection
 
-# If this release read another user in the body than is stored, it would change the wrong one.
+# If this release read another user in the body than is stored, it would change the wrong one. Two kinds of deliveries are
+# read for the first time: those whose body could not be read when it was stored, and those of a type unknown then.
 STORED_OTHERWISE = "stored_otherwise"
-# Type, user and team of a body that could not be read when it was stored.
 UNREADABLE = (None, None, None)
+UNKNOWN_TYPE = "unknown_type"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,7 @@ def _read(dead: Dead) -> Reread | BuryReason:
     except BadPayload as error:
         return BuryReason(dead.seq, error.code, str(error))
     stored = (dead.event_type, dead.user_id, dead.team_id)
-    if stored not in {(event.type, event.user_id, event.team_id), UNREADABLE}:
+    is_read_first_today = stored == UNREADABLE or dead.error_code == UNKNOWN_TYPE
+    if not is_read_first_today and stored != (event.type, event.user_id, event.team_id):
         return BuryReason(dead.seq, STORED_OTHERWISE, "$: The body names another type, user or team than was stored")
     return Reread(dead.seq, event.type, event.user_id, event.team_id, event.reduced)

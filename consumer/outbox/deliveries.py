@@ -54,6 +54,7 @@ class Dead(NamedTuple):
     event_type: str | None
     user_id: UUID | None
     team_id: UUID | None
+    error_code: str
     body: bytes
 
 

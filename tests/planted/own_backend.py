@@ -106,4 +106,11 @@ OWN_BACKEND = (
         ", timeout=600) as answer",
         "tests/test_library.py::test_a_callback_cannot_hang_or_fail_a_sign_in",
     ),
+    Bug(
+        "a type that came before its release stays dead",
+        "consumer/operations/replay.py",
+        "stored == UNREADABLE or dead.error_code == UNKNOWN_TYPE",
+        "stored == UNREADABLE",
+        "tests/test_own_types.py::test_what_came_too_early_has_its_effect_after_a_retry",
+    ),
 )

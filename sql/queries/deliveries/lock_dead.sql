@@ -5,6 +5,7 @@ SELECT
     o.event_type,
     o.user_id,
     o.team_id,
+    f.error_code,
     o.body
 FROM consumer.failures AS f
 INNER JOIN consumer.outbox AS o ON f.seq = o.seq
