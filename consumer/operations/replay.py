@@ -10,8 +10,8 @@ from consumer.outbox.deliveries import BuryReason, Dead, Reread, SelectedDeliver
 from consumer.postgres import session
 from consumer.postgres.connections import Access, Connection
 
-# If this release read another user in the body than is stored, it would change the wrong one. Two kinds of deliveries are
-# read for the first time: those whose body could not be read when it was stored, and those of a type unknown then.
+# If this release read another user in the body than is stored, it would change the wrong one. Two kinds of deliveries
+# are read for the first time: those whose body could not be read when stored, and those of a type unknown then.
 STORED_OTHERWISE = "stored_otherwise"
 UNREADABLE = (None, None, None)
 UNKNOWN_TYPE = "unknown_type"
