@@ -193,15 +193,23 @@ imaged AS MATERIALIZED (
         END AS operation,
         CASE WHEN (c.known).user_id IS NOT NULL THEN identity.image(c.known) END AS before_image,
         w.after_image,
-        -- An edit explains the value that it gives, whenever the profile gets it; a withdrawal only its own batch.
-        (
-            SELECT jsonb_object_agg(e.field, convert_from(o.body, 'UTF8')::jsonb -> 'data')
-            FROM consumer.edits AS e
-            INNER JOIN consumer.outbox AS o ON e.seq = o.seq
-            WHERE
-                e.user_id = c.user_id
-                AND (e.value = w.after_image ->> e.field OR e.seq = ANY(%(seqs)b::bigint[]))
-        ) AS edits
+        -- An edit explains the value that it gives, whenever the profile gets it; a withdrawal only its own batch. Most
+        -- batches have no user with an edit, which is asked once.
+        CASE
+            WHEN
+                EXISTS (
+                    SELECT FROM consumer.edits AS e
+                    WHERE e.user_id = ANY(%(written)b::uuid[])
+                )
+                THEN (
+                    SELECT jsonb_object_agg(e.field, convert_from(o.body, 'UTF8')::jsonb -> 'data')
+                    FROM consumer.edits AS e
+                    INNER JOIN consumer.outbox AS o ON e.seq = o.seq
+                    WHERE
+                        e.user_id = c.user_id
+                        AND (e.value = w.after_image ->> e.field OR e.seq = ANY(%(seqs)b::bigint[]))
+                )
+        END AS edits
     FROM compared AS c
     INNER JOIN written AS w ON c.user_id = w.user_id
     WHERE c.is_changed
@@ -265,16 +273,22 @@ audited AS (
         s.message_id,
         s.seq,
         -- Several people in one row: their edits of different fields came in one batch.
-        (
-            SELECT string_agg(DISTINCT e.value ->> 'edited_by', ', ')
-            FROM jsonb_each(s.edits) AS e
-            WHERE e.key = ANY(s.changed_fields)
-        ) AS edited_by,
-        (
-            SELECT string_agg(DISTINCT e.value ->> 'reason', ', ')
-            FROM jsonb_each(s.edits) AS e
-            WHERE e.key = ANY(s.changed_fields)
-        ) AS reason
+        CASE
+            WHEN s.edits IS NOT NULL
+                THEN (
+                    SELECT string_agg(DISTINCT e.value ->> 'edited_by', ', ')
+                    FROM jsonb_each(s.edits) AS e
+                    WHERE e.key = ANY(s.changed_fields)
+                )
+        END AS edited_by,
+        CASE
+            WHEN s.edits IS NOT NULL
+                THEN (
+                    SELECT string_agg(DISTINCT e.value ->> 'reason', ', ')
+                    FROM jsonb_each(s.edits) AS e
+                    WHERE e.key = ANY(s.changed_fields)
+                )
+        END AS reason
     FROM steps AS s
     ORDER BY s.user_id, s.step
     RETURNING seq
