@@ -12,6 +12,7 @@ from tests.support.application import tables
 from tests.support.cli import arrive, call, facts, work
 from tests.support.databases import change, rows
 from tests.support.factories import membership, team_event, user_deleted, user_updated
+from tests.support.names import own
 
 DROP = "DROP SCHEMA IF EXISTS app CASCADE"
 SCHEMA = """
@@ -155,16 +156,17 @@ def test_people_see_the_column_the_count_and_the_first_ids(app: str) -> None:
 
 
 def test_a_login_that_sees_neither_says_which_step_helps(app: str) -> None:
-    change(app, "DROP ROLE IF EXISTS stranger; CREATE ROLE stranger LOGIN; GRANT consumer_worker TO stranger")
+    login = own("stranger")
+    change(app, f"CREATE ROLE {login} LOGIN; GRANT consumer_worker TO {login}")
     arrive(app, user_updated())
     work(app)
-    url = psycopg.conninfo.make_conninfo(app, user="stranger")
+    url = psycopg.conninfo.make_conninfo(app, user=login)
     try:
         refused = call(app, "adopt", "compare", "--table", "app.users", MIGRATE_DATABASE_URL=url)
         facts(app, "adopt", "grant", "--table", "app.users")
         granted = call(app, "adopt", "compare", "--table", "app.users", "--json", MIGRATE_DATABASE_URL=url)
     finally:
-        change(app, "DROP ROLE stranger")
+        change(app, f"DROP ROLE {login}")
 
     assert (refused.exit_code, "run `consumer adopt grant`" in refused.stderr) == (1, True)
     assert orjson.loads(granted.stdout)["differences"][0]["rows"] == 1

@@ -10,6 +10,7 @@ from tests.support.application import tables
 from tests.support.cli import arrive, call, facts, work
 from tests.support.databases import change, rows
 from tests.support.factories import membership, team_event, user_deleted, user_updated
+from tests.support.names import own
 
 DROP = "DROP SCHEMA IF EXISTS app CASCADE"
 SCHEMA = """
@@ -130,12 +131,13 @@ def test_the_plan_offers_the_edits_and_stores_none(app: str) -> None:
 
 def test_a_login_that_sees_no_profile_stores_no_edit(app: str) -> None:
     put(app, uuid4(), "OWNER", None, None)
-    change(app, "DROP ROLE IF EXISTS stranger; CREATE ROLE stranger LOGIN")
+    login = own("stranger")
+    change(app, f"CREATE ROLE {login} LOGIN")
     try:
-        url = psycopg.conninfo.make_conninfo(app, user="stranger")
+        url = psycopg.conninfo.make_conninfo(app, user=login)
         result = call(app, "adopt", "fill", "--edits", "--table", "app.users", MIGRATE_DATABASE_URL=url)
     finally:
-        change(app, "DROP ROLE stranger")
+        change(app, f"DROP ROLE {login}")
 
     assert (result.exit_code, "One that may read your table and all of `identity` should run:" in result.stderr) == (
         1,

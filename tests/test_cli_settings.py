@@ -152,7 +152,7 @@ def test_hints_name_run_if_the_caller_typed_it(run: str, typed: str, tmp_path: P
 def test_a_platform_s_empty_variable_is_none(tmp_path: Path) -> None:
     settings = {"RENDER": "", "CONSUMER_DATA_DIR": str(tmp_path / "data"), "OPS_PORT": "x"}
 
-    assert invoke(tmp_path, settings, "up").stderr == "Error: OPS_PORT must be a whole number, not 'x'.\n"
+    assert invoke(tmp_path, settings, "up").stderr == "Error: OPS_PORT must be a whole number or off, not 'x'.\n"
 
 
 def test_all_problems_of_files_and_values_are_listed_at_once(tmp_path: Path) -> None:

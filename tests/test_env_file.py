@@ -106,7 +106,7 @@ def test_another_env_file_is_read_instead(name: str, tmp_path: Path, monkeypatch
     assert (loaded.port, loaded.host) == (9001, "127.0.0.1")
     assert problems == [
         "other.env line 3 is not NAME=value.",
-        "OPS_PORT must be a whole number, not 'x' (other.env line 2).",
+        "OPS_PORT must be a whole number or off, not 'x' (other.env line 2).",
     ]
 
 

@@ -158,9 +158,10 @@ def test_a_message_id_tells_a_time_up_to_the_tolerance_ahead_of_its_signature(se
 
 @pytest.mark.parametrize("size", [15, 16, 64])
 def test_a_secret_has_sixteen_bytes_at_least(size: int) -> None:
-    found = signing_secrets.problems((f"whsec_{base64.b64encode(bytes(size)).decode()}",))
+    found = signing_secrets.problems((f"whsec_{base64.b64encode(bytes(range(size))).decode()}",))
 
-    assert found == (["Webhook secret 1 of 1 is empty or shorter than 16 bytes."] if size < 16 else [])
+    problem = "Webhook secret 1 of 1 is empty or shorter than 16 bytes: copy the whole secret anew."
+    assert found == ([problem] if size < 16 else [])
 
 
 @pytest.mark.parametrize("size", [262_144, 262_145])

@@ -121,6 +121,9 @@ def answered(requests: int, **outcomes: int) -> Values:
 
 
 NAMELESS = body("user.updated", payload("user.updated", primary_email=None, display_name=None))
+ODD = body(
+    "user.updated", payload("user.updated", display_name="Ada", teams=None, risk_scores=0.5, client_metadata="\0")
+)
 EARLY, LATE = (post(at=NOW + sign * (TOLERANCE + timedelta(seconds=1))) for sign in (-1, 1))
 RECEIVED = {
     "stored": ([post()], answered(1, stored=1)),
@@ -131,6 +134,11 @@ RECEIVED = {
         [post(NAMELESS)],
         answered(1, stored=1)
         | {f"consumer_delivery_warnings_total{{missing_{name}}}": 1 for name in ("email", "name")},
+    ),
+    "odd": (
+        [post(ODD)],
+        answered(1, stored=1)
+        | {"consumer_changed_fields_total{risk_scores}": 1, "consumer_left_out_fields_total{client_metadata}": 1},
     ),
 }
 

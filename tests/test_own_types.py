@@ -1,6 +1,5 @@
 """An event type of one's own takes one model, one SQL file and one line."""
 
-import asyncio
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -9,7 +8,6 @@ from uuid import UUID, uuid4
 import orjson
 import psycopg
 import pytest
-from psycopg.errors import InsufficientPrivilege
 
 from consumer.errors import BadPayload
 from consumer.events import registry
@@ -22,7 +20,6 @@ from consumer.providers.payload import Payload
 from tests.support.databases import rows
 from tests.support.factories import delivery, user_updated
 from tests.support.outbox import arrive, replayed
-from tests.support.tenants import reader
 from tests.support.worker import deliveries, drain_all, stored, worker
 
 USER = UUID("6f1c2f0e-9d3b-4a57-8c21-0b7d5e9a4f10")
@@ -166,14 +163,3 @@ async def test_a_retry_before_that_release_changes_nothing_and_one_with_a_bad_mo
             assert rows(shop, "SELECT xmin::text FROM consumer.outbox") == written
 
     assert found == [("dead", "unknown_type"), ("dead", "bad_shape"), ("pending", None)]
-
-
-@pytest.mark.parametrize("code", ["bad_shape", "23514"])
-def test_only_a_type_that_was_unknown_lets_a_subject_be_named(emptied: str, code: str) -> None:
-    dead, fine = user_updated()._replace(error_code=code, error="x"), user_updated()
-    asyncio.run(arrive(emptied, dead, fine))
-    seqs = [row["seq"] for row in rows(emptied, "SELECT seq FROM consumer.outbox")]
-
-    for seq in seqs:
-        with reader(emptied, "operator") as conn, pytest.raises(InsufficientPrivilege, match="named 0 of 1"):
-            conn.execute("SELECT consumer.name_subjects(%s, %s, %s::uuid[])", [[seq], [USER], [None]])

@@ -14,6 +14,8 @@ from tests.support.databases import change, rows
 from tests.support.factories import user_updated
 from tests.support.outbox import arrive
 
+pytestmark = pytest.mark.lone_server
+
 ROLES = """
     CREATE ROLE mallory NOLOGIN;
     CREATE SCHEMA theirs;

@@ -127,7 +127,7 @@ def waited(
 
 def test_a_process_asks_twice_a_second_and_says_why_it_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     assert waited(monkeypatch, [AWAY, "a", "b", None]) == [
-        "the database is away: Connection refused",
+        "the database is away: Connection refused (login x)",
         "a",
         "b",
         None,

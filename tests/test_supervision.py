@@ -59,7 +59,8 @@ def folder(tmp_path: Path) -> Path:
 
 
 def program(folder: Path, kind: str, environment: Mapping[str, str] | None = None) -> Program:
-    return Program(kind, [kind], environment or {}, folder)
+    # A group imports nothing from its working directory.
+    return Program(kind, [kind], {"PYTHONPATH": str(folder), **(environment or {})}, folder)
 
 
 def starts(folder: Path, kind: str) -> list[int]:

@@ -11,6 +11,8 @@ from tests.support.application import tables
 from tests.support.cli import examined, facts
 from tests.support.databases import change, rows
 
+pytestmark = pytest.mark.lone_server
+
 DROP = "DROP SCHEMA IF EXISTS app, log CASCADE; DROP ROLE IF EXISTS own; DROP ROLE IF EXISTS keeper"
 SCHEMA = """
     CREATE SCHEMA app;

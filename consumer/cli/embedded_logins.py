@@ -12,7 +12,7 @@ from consumer.postgres.migrations import DUTIES
 from consumer.postgres.queries import query
 
 EmbeddedLogin = Literal["receiver", "worker", "migrate", "operator", "superuser"]
-# By the kind of process. The superuser is for the application's tables, which a person makes as whoever they like.
+# By the kind of process. The superuser is for the application's tables, which may belong to any role.
 LOGINS: Mapping[EmbeddedLogin, str] = {
     "receiver": "{prefix}_receiver_login",
     "worker": "{prefix}_worker_login",

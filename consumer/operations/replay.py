@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
 from consumer.errors import BadPayload
-from consumer.events.check import check
+from consumer.events.check import check, subject
 from consumer.outbox import deliveries
 from consumer.outbox.deliveries import BuryReason, Dead, Reread, SelectedDelivery, Selection
 from consumer.postgres import session
@@ -13,7 +13,7 @@ from consumer.postgres.connections import Access, Connection
 # If this release read another user in the body than is stored, it would change the wrong one. Two kinds of deliveries
 # are read for the first time: those whose body could not be read when stored, and those of a type unknown then.
 STORED_OTHERWISE = "stored_otherwise"
-UNREADABLE = (None, None, None)
+UNREADABLE = (None, None, None, None)
 UNKNOWN_TYPE = "unknown_type"
 
 
@@ -39,13 +39,14 @@ async def _replay(conn: Connection, page: Sequence[SelectedDelivery]) -> Replaye
     unusable: list[BuryReason] = []
     reread: list[Reread] = []
     async for dead in deliveries.lock_dead(conn, [seq for seq, state in page if state == "dead"]):
-        read = _read(dead)
-        if isinstance(read, BuryReason):
-            unusable.append(read)
-            continue
-        usable.append(dead.seq)
-        if read != Reread(dead.seq, dead.event_type, dead.user_id, dead.team_id, None):
+        stored = Reread(dead.seq, dead.event_type, dead.user_id, dead.team_id, None)
+        read, reason = _read(dead, stored)
+        if read != stored:
             reread.append(read)
+        if reason:
+            unusable.append(reason)
+        else:
+            usable.append(dead.seq)
     if reread:
         await deliveries.reread(conn, reread)
     if unusable:
@@ -56,13 +57,16 @@ async def _replay(conn: Connection, page: Sequence[SelectedDelivery]) -> Replaye
     return Replayed(queued, len(unusable))
 
 
-def _read(dead: Dead) -> Reread | BuryReason:
+def _read(dead: Dead, stored: Reread) -> tuple[Reread, BuryReason | None]:
+    """Return what to store of a dead delivery, and why it stays dead."""
+    is_read_first_today = dead.error_code == UNKNOWN_TYPE or stored[1:] == UNREADABLE
     try:
         event = check(dead.body, dead.source)
     except BadPayload as error:
-        return BuryReason(dead.seq, error.code, str(error))
-    stored = (dead.event_type, dead.user_id, dead.team_id)
-    is_read_first_today = stored == UNREADABLE or dead.error_code == UNKNOWN_TYPE
-    if not is_read_first_today and stored != (event.type, event.user_id, event.team_id):
-        return BuryReason(dead.seq, STORED_OTHERWISE, "$: The body names another type, user or team than was stored")
-    return Reread(dead.seq, event.type, event.user_id, event.team_id, event.reduced)
+        read = Reread(dead.seq, *subject(dead.body), None) if is_read_first_today else stored
+        return read, BuryReason(dead.seq, error.code, str(error))
+    read = Reread(dead.seq, event.type, event.user_id, event.team_id, event.reduced)
+    if is_read_first_today or read[:-1] == stored[:-1]:
+        return read, None
+    text = "$: The body names another type, user or team than was stored"
+    return stored, BuryReason(dead.seq, STORED_OTHERWISE, text)

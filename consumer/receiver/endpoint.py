@@ -116,8 +116,8 @@ class Receiver:
         except BadSignature as error:
             return self._refuse(error)
         delivery = self._delivery(verified, body)
-        # A type of one's own may name any user, and must not return that person.
-        if is_waiting and delivery.event_type in APP_TYPES:
+        # A type of one's own may name any user, and must not return that person. A dead delivery returns an error.
+        if is_waiting and (delivery.event_type in APP_TYPES or delivery.error_code):
             delivery = delivery._replace(request_id=uuid4())
         try:
             await self.store.put(delivery)

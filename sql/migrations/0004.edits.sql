@@ -7,7 +7,7 @@ CREATE TABLE consumer.edits (
     field text NOT NULL CONSTRAINT edits_field CHECK (field IN ('company_id', 'department', 'role_type')),
     value text, -- null: withdrawn
     version text NOT NULL COLLATE "C",
-    seq bigint NOT NULL, -- the delivery: its body says by whom and why
+    seq bigint NOT NULL, -- the delivery: its body says who edited and why
     PRIMARY KEY (user_id, field)
 ) WITH (fillfactor = 90);
 -- rehome/page and companies/fold: users that an edit puts into a company, even if that company does not exist.

@@ -24,6 +24,8 @@ AREAS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("adopt", ("consumer/adopt/", "consumer/doctor/", "consumer/cli/adopt.py", "consumer/cli/doctor.py")),
     ("adopt", tuple(f"sql/queries/{x}/" for x in ("catalogue", "fill", "server", "isolation"))),
     ("embedded", ("consumer/embedded/", "consumer/process/", "consumer/cli/up.py", "consumer/deadline.py")),
+    ("embedded", ("consumer/cli/embedded_logins.py", "sql/queries/embedded_logins/")),
+    ("effects", ("sql/queries/reached_code/",)),
     ("operations", ("consumer/cli/", "consumer/errors.py", "consumer/__main__.py")),
     ("bench", ("bench/",)),
 )

@@ -43,7 +43,7 @@ class SignedOut(Snapshot):
 
 
 class Edit(Reference):
-    """What an application sets on a profile, null withdraws; and for the audit, by whom and why."""
+    """What an application sets on a profile, null withdraws; and for the audit, who set it and why."""
 
     role_type: Maybe[Text | None] = UNSET
     department: Maybe[Text | None] = UNSET

@@ -1,4 +1,4 @@
--- Who gives a unique value up comes before whoever may take it.
+-- Users that give a unique value up come before those that may take it.
 INSERT INTO {table} AS theirs ({names})
 SELECT
     {columns}
