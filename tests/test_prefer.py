@@ -116,7 +116,7 @@ async def test_an_unknown_type_is_told_and_returns_nobody(event_type: str, site:
 
     status, document = told(site.ask(event({"id": str(USER), "user_id": str(USER)}, event_type, prefer="wait=5")))
 
-    assert (status, document.pop("reason")[:15]) == (202, "Expected one of")
+    assert (status, str(document.pop("reason"))[:15]) == (202, "Expected one of")
     assert document == {"message_id": "in_1", "state": "dead", "error_code": "unknown_type", "path": "$.type"}
 
 

@@ -26,6 +26,7 @@ AREAS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("embedded", ("consumer/embedded/", "consumer/process/", "consumer/cli/up.py", "consumer/deadline.py")),
     ("embedded", ("consumer/cli/embedded_logins.py", "sql/queries/embedded_logins/")),
     ("effects", ("sql/queries/reached_code/",)),
+    ("adopt", ("sql/queries/user_rehearsal/",)),
     ("operations", ("consumer/cli/", "consumer/errors.py", "consumer/__main__.py")),
     ("bench", ("bench/",)),
 )

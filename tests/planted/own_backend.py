@@ -53,9 +53,9 @@ OWN_BACKEND = (
     Bug(
         "any type that names an id returns that person",
         "consumer/receiver/endpoint.py",
-        "        if is_waiting and delivery.event_type in APP_TYPES:\n",
+        "        if is_waiting and (delivery.event_type in APP_TYPES or delivery.error_code):\n",
         "        if is_waiting:\n",
-        "tests/test_prefer.py::test_only_the_three_types_are_waited_for",
+        "tests/test_prefer.py::test_a_type_of_one_s_own_is_not_waited_for",
     ),
     Bug(
         "the audit names an edit's author only where the edit is the cause",
