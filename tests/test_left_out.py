@@ -12,6 +12,7 @@ from consumer.logs import DELIVERY_REDUCED
 from consumer.outbox.storage import Delivery
 from consumer.providers.payload import TEXT_MAX
 from consumer.settings.settings import ShapingSettings
+from tests.laws.histories import HISTORIES
 from tests.support import model
 from tests.support.databases import empty, record
 from tests.support.endpoint import states, stored
@@ -135,7 +136,7 @@ async def test_a_name_that_cannot_be_stored_is_none(part: bytes, emptied: str) -
 
 
 @pytest.mark.slow
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=HISTORIES // 4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(parts=st.lists(ANYTHING, min_size=7, max_size=7))
 @example(parts=[b"[" * 505 + b"]" * 505] * 7)
 async def test_anything_that_users_may_write_leaves_the_other_columns_as_they_are(

@@ -13,6 +13,7 @@ from consumer.outbox.storage import Delivery
 from consumer.providers.payload import Unread
 from consumer.providers.stack.payloads import Team
 from consumer.settings.settings import ShapingSettings
+from tests.laws.histories import HISTORIES
 from tests.support import model
 from tests.support.databases import empty, record, rows
 from tests.support.endpoint import states
@@ -90,7 +91,7 @@ UNCHANGED: dict[str, tuple[list[str], model.State]] = {}
 
 
 @pytest.mark.slow
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=HISTORIES * 3 // 10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(change=changes())
 async def test_whatever_an_unread_field_holds_the_rows_are_the_same(
     database_url: str, change: tuple[str, bytes]
