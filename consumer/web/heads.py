@@ -31,7 +31,8 @@ def is_well_formed(method: bytes, url: bytes, version: str, headers: Headers, fi
     is_clear = b"#" not in url and (url != b"*" or method == b"OPTIONS")
     # HTTP/1.0 has no Transfer-Encoding, so a proxy may have read another body (RFC 9112, 6.1). It needs no Host.
     if version == "1.1":
-        is_clear &= host is not None and (coding is None or coding.strip().lower() == b"chunked")
+        # Every client writes the coding in small letters; a proxy that compares bytes takes another for none.
+        is_clear &= host is not None and (coding is None or coding.strip() == b"chunked")
     else:
         is_clear &= version == "1.0" and coding is None
     if len(fields) < len(headers):
