@@ -108,9 +108,11 @@ def _encoded(event: Mapping[str, object]) -> bytes:
     # orjson ends at 254 levels and 64 bits and takes no lone surrogate: a user may have any of these in metadata.
     except orjson.JSONEncodeError:
         try:
-            return json.dumps(event).encode()
+            return json.dumps(event, default=lambda value: orjson.loads(orjson.dumps(value))).encode()
         except RecursionError as error:
             raise BadPayload("too_deep", "$", "nests too many levels to be encoded") from error
+        except (TypeError, ValueError) as error:
+            raise BadPayload("not_json", "$", "holds a value that JSON has no form for") from error
 
 
 async def _put(conn: AsyncConnection[Any], deliveries: list[Delivery]) -> int:

@@ -120,6 +120,34 @@ CREATE FUNCTION consumer.metadata_text(metadata jsonb, key text) RETURNS text
 
 
 --
+-- Name: reread(bigint[], text[], uuid[], uuid[], bytea[]); Type: FUNCTION; Schema: consumer; Owner: -
+--
+
+CREATE FUNCTION consumer.reread(seqs bigint[], event_types text[], user_ids uuid[], team_ids uuid[], reduced_bodies bytea[]) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    changed_count bigint;
+BEGIN
+    UPDATE consumer.outbox AS o
+    SET event_type = r.event_type, user_id = r.user_id, team_id = r.team_id, reduced = r.reduced
+    FROM unnest(seqs, event_types, user_ids, team_ids, reduced_bodies) AS r (
+        seq, event_type, user_id, team_id, reduced
+    )
+    INNER JOIN consumer.failures AS f ON r.seq = f.seq AND f.state = 'dead'
+    WHERE o.seq = r.seq;
+    GET DIAGNOSTICS changed_count = ROW_COUNT;
+
+    IF changed_count < cardinality(seqs) THEN
+        RAISE EXCEPTION 'only % of % deliveries are dead', changed_count, cardinality(seqs)
+        USING ERRCODE = 'insufficient_privilege';
+    END IF;
+END
+$$;
+
+
+--
 -- Name: version(text, timestamp with time zone, text); Type: FUNCTION; Schema: consumer; Owner: -
 --
 
@@ -1570,6 +1598,14 @@ GRANT ALL ON FUNCTION consumer.metadata_text(metadata jsonb, key text) TO consum
 
 
 --
+-- Name: FUNCTION reread(seqs bigint[], event_types text[], user_ids uuid[], team_ids uuid[], reduced_bodies bytea[]); Type: ACL; Schema: consumer; Owner: -
+--
+
+REVOKE ALL ON FUNCTION consumer.reread(seqs bigint[], event_types text[], user_ids uuid[], team_ids uuid[], reduced_bodies bytea[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION consumer.reread(seqs bigint[], event_types text[], user_ids uuid[], team_ids uuid[], reduced_bodies bytea[]) TO consumer_operator;
+
+
+--
 -- Name: FUNCTION version(source text, occurred_at timestamp with time zone, message_id text); Type: ACL; Schema: consumer; Owner: -
 --
 
@@ -1979,23 +2015,21 @@ GRANT SELECT(message_id),INSERT(message_id) ON TABLE consumer.outbox TO consumer
 -- Name: COLUMN outbox.event_type; Type: ACL; Schema: consumer; Owner: -
 --
 
-GRANT UPDATE(event_type) ON TABLE consumer.outbox TO consumer_operator;
-GRANT INSERT(event_type) ON TABLE consumer.outbox TO consumer_definer;
+GRANT INSERT(event_type),UPDATE(event_type) ON TABLE consumer.outbox TO consumer_definer;
 
 
 --
 -- Name: COLUMN outbox.user_id; Type: ACL; Schema: consumer; Owner: -
 --
 
-GRANT UPDATE(user_id) ON TABLE consumer.outbox TO consumer_operator;
-GRANT SELECT(user_id),INSERT(user_id) ON TABLE consumer.outbox TO consumer_definer;
+GRANT SELECT(user_id),INSERT(user_id),UPDATE(user_id) ON TABLE consumer.outbox TO consumer_definer;
 
 
 --
 -- Name: COLUMN outbox.team_id; Type: ACL; Schema: consumer; Owner: -
 --
 
-GRANT UPDATE(team_id) ON TABLE consumer.outbox TO consumer_operator;
+GRANT UPDATE(team_id) ON TABLE consumer.outbox TO consumer_definer;
 
 
 --
@@ -2016,7 +2050,7 @@ GRANT INSERT(body) ON TABLE consumer.outbox TO consumer_definer;
 -- Name: COLUMN outbox.reduced; Type: ACL; Schema: consumer; Owner: -
 --
 
-GRANT UPDATE(reduced) ON TABLE consumer.outbox TO consumer_operator;
+GRANT UPDATE(reduced) ON TABLE consumer.outbox TO consumer_definer;
 
 
 --

@@ -75,6 +75,35 @@ async def test_in_one_batch_the_edit_is_named_beside_a_snapshot_that_is_the_caus
     assert audit(emptied, "message_id")[1:] == [(snapshot.message_id,)]
 
 
+async def test_an_edit_that_gives_no_value_is_not_named_beside_the_move_that_stack_makes(emptied: str) -> None:
+    user_id, first, second = uuid4(), uuid4(), uuid4()
+    await applied(emptied, *(team_event("created", team_id) for team_id in (first, second)))
+    await applied(emptied, user_updated(user_id, server_metadata={"company_id": str(first)}))
+    before = len(audit(emptied, SAID))
+
+    await together(
+        emptied,
+        edited(user_id, company_id=str(uuid4()), edited_by="Ann", reason="x"),
+        user_updated(user_id, server_metadata={"company_id": str(second)}),
+    )
+
+    assert [row[2:] for row in audit(emptied, SAID)[before:]] == [(None, None), (None, None)]
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+async def test_an_edit_is_read_without_the_part_that_cannot_be_stored(is_first: bool, emptied: str) -> None:
+    user_id = uuid4()
+    edit = edited(user_id, role_type="owner", edited_by="Boss")
+    odd = edit.body.replace(b"{", rb'{"note":"cut \ud83d",', 1)
+    edit = edit._replace(body=odd, reduced=check(odd, "app").reduced)
+    deliveries = [edit, user_updated(user_id), user_updated(user_id, display_name="Grace")]
+
+    await applied(emptied, *(deliveries if is_first else reversed(deliveries)))
+
+    [profile] = rows(emptied, "SELECT full_name, role_type FROM identity.profiles")
+    assert profile == {"full_name": "Grace", "role_type": "owner"}
+
+
 async def test_of_several_edits_in_one_batch_those_that_win_are_named(emptied: str) -> None:
     user_id = uuid4()
     await applied(emptied, user_updated(user_id))

@@ -31,6 +31,16 @@ def seen(*expected: str, **ages: timedelta) -> Observation:
         pytest.param(seen("stack", stack=DAY), [], id="silent for exactly as long as it may be"),
         pytest.param(seen("stack", stack=DAY + MOMENT), [("source_silent", "warning", "stack")], id="a moment longer"),
         pytest.param(seen("stack"), [("nothing_received", "note", "stack")], id="never sent anything"),
+        pytest.param(
+            replace(seen("stack", "app"), installed_at=NOW - DAY),
+            [("nothing_received", "note", "app"), ("nothing_received", "note", "stack")],
+            id="installed a day ago",
+        ),
+        pytest.param(
+            replace(seen("stack", "app"), installed_at=NOW - DAY - MOMENT),
+            [("nothing_received", "note", "app"), ("nothing_received", "warning", "stack")],
+            id="installed a moment longer ago, and one's own backend need not send",
+        ),
         pytest.param(seen(app=100 * DAY), [], id="no secret any more"),
         pytest.param(seen("stack", stack=-DAY), [], id="clock was set back"),
         pytest.param(
@@ -44,7 +54,7 @@ def seen(*expected: str, **ages: timedelta) -> Observation:
             id="both, and an import is no sign of life",
         ),
         pytest.param(
-            Observation(NOW, ("app",), {"app": NOW - 2 * DAY}, silence_max=3 * DAY),
+            replace(seen("app", app=2 * DAY), silence_max=3 * DAY),
             [],
             id="a longer silence is allowed",
         ),

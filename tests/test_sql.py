@@ -49,6 +49,14 @@ def test_a_query_says_what_it_promises_and_casts_each_parameter(name: str) -> No
     assert not re.search(r"SELECT \*|SELECT\s+\*", text)
 
 
+def test_what_is_made_of_a_body_is_made_of_the_reduced_one() -> None:
+    """The signed bytes may hold what PostgreSQL can't cast."""
+    casts = [cast for name in NAMES for cast in re.findall(r"convert_from\(.{24}", query(name).decode())]
+
+    assert len(casts) > 4
+    assert set(casts) == {"convert_from(coalesce(o.reduced, o.bo"}
+
+
 def test_a_name_without_a_file_is_an_error() -> None:
     with pytest.raises(FileNotFoundError):
         query("outbox/nonsense")

@@ -6,7 +6,7 @@ from consumer.cli import secret
 from consumer.cli.cells import cell, duration
 from consumer.doctor.check import Check, State, ok
 from consumer.outbox import deliveries
-from consumer.postgres import session
+from consumer.postgres import ledger, session
 from consumer.postgres.connections import Connection
 from consumer.process.findings import Finding, Gravity, Observation, findings
 from consumer.settings.settings import Settings
@@ -20,6 +20,7 @@ async def observe(conn: Connection, settings: Settings) -> Observation:
         at=await session.now(conn),
         expected=secret.expected_sources(settings),
         last_received=await deliveries.last_received(conn),
+        installed_at=await ledger.first_applied_at(conn),
         silence_max=timedelta(hours=settings.silence_hours),
     )
 

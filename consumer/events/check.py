@@ -84,7 +84,8 @@ def _event(document: object, source: str, left_out: Mapping[str, BadPayload] = N
         payload = msgspec.convert(data, known.payload)
     except msgspec.ValidationError as error:
         raise _bad_shape(str(error)) from error
-    return Event(name, *_subject(known, data), payload.warnings(), _changed_fields(data, known.payload.unread))
+    changed = tuple(field for field in _changed_fields(data, known.payload.unread) if f"{DATA}{field}" not in left_out)
+    return Event(name, *_subject(known, data), payload.warnings(), changed)
 
 
 def _refuse_without_needed(payload: type[Payload], left_out: Mapping[str, BadPayload]) -> None:

@@ -16,9 +16,9 @@ DEPTH_MAX = 512
 FRACTION_DIGITS_MAX = 2_000
 # PostgreSQL refuses an exponent from 2^30 on, even that of a zero.
 EXPONENT_DIGITS_MAX = 9
-# All digits that exponents add to a text. PostgreSQL prints 2 MiB of `1e308` as 105 MB, in every dump; a body of
-# ordinary measurements adds 7 digits a number.
-EXPONENTS_MAX = 5_000_000
+# All digits that exponents add to one part of a body. PostgreSQL prints 2 MiB of `1e308` as 105 MB, in each dump. Users
+# write into five parts, which makes 5 MB at most. Ordinary measurements add 7 digits a number.
+EXPONENTS_MAX = 1_000_000
 
 STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL)
 NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))

@@ -13,7 +13,7 @@ from consumer.postgres.connections import Access, Connection
 # If this release read another user in the body than is stored, it would change the wrong one. Two kinds of deliveries
 # are read for the first time: those whose body could not be read when stored, and those of a type unknown then.
 STORED_OTHERWISE = "stored_otherwise"
-UNREADABLE = (None, None, None, None)
+UNREADABLE = (None, None, None)
 UNKNOWN_TYPE = "unknown_type"
 
 
@@ -39,7 +39,7 @@ async def _replay(conn: Connection, page: Sequence[SelectedDelivery]) -> Replaye
     unusable: list[BuryReason] = []
     reread: list[Reread] = []
     async for dead in deliveries.lock_dead(conn, [seq for seq, state in page if state == "dead"]):
-        stored = Reread(dead.seq, dead.event_type, dead.user_id, dead.team_id, None)
+        stored = Reread(dead.seq, dead.event_type, dead.user_id, dead.team_id, dead.reduced)
         read, reason = _read(dead, stored)
         if read != stored:
             reread.append(read)
@@ -59,7 +59,7 @@ async def _replay(conn: Connection, page: Sequence[SelectedDelivery]) -> Replaye
 
 def _read(dead: Dead, stored: Reread) -> tuple[Reread, BuryReason | None]:
     """Return what to store of a dead delivery, and why it stays dead."""
-    is_read_first_today = dead.error_code == UNKNOWN_TYPE or stored[1:] == UNREADABLE
+    is_read_first_today = dead.error_code == UNKNOWN_TYPE or stored[1:-1] == UNREADABLE
     try:
         event = check(dead.body, dead.source)
     except BadPayload as error:

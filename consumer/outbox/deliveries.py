@@ -56,6 +56,7 @@ class Dead(NamedTuple):
     team_id: UUID | None
     error_code: str
     body: bytes
+    reduced: bytes | None
 
 
 class Reread(NamedTuple):

@@ -25,6 +25,7 @@ class Observation:
     at: datetime
     # The sources that have a secret; any other may be silent.
     expected: Collection[str] = ()
+    installed_at: datetime | None = None
     # The last delivery of each source that has one.
     last_received: Mapping[str, datetime] = field(default_factory=dict)
     silence_max: timedelta = timedelta(hours=24)
@@ -44,7 +45,7 @@ class Finding:
 
 
 def findings(observation: Observation) -> list[Finding]:
-    """Judge a observation."""
+    """Judge an observation."""
     return [*_silent_sources(observation), *_full_disk(observation)]
 
 
@@ -52,7 +53,12 @@ def _silent_sources(observation: Observation) -> Iterator[Finding]:
     for source in sorted(observation.expected):
         received_at = observation.last_received.get(source)
         if received_at is None:
-            yield Finding("nothing_received", "note", source, "nothing received yet")
+            # Your own backend need not send anything.
+            waited = observation.at - (observation.installed_at or observation.at)
+            is_late = source == "stack" and waited > observation.silence_max
+            cure = f"{SILENCE_CURES[source]}?" if is_late else None
+            gravity: Gravity = "warning" if is_late else "note"
+            yield Finding("nothing_received", gravity, source, "nothing received yet", cure)
         elif (silence := observation.at - received_at) > observation.silence_max:
             last = f"{received_at.astimezone(UTC):%Y-%m-%d %H:%M:%SZ}"
             sentence = f"nothing received for {silence // timedelta(hours=1):,} h, since {last}"

@@ -207,7 +207,5 @@ GRANT SELECT, INSERT ON consumer.outcomes TO consumer_worker;
 GRANT SELECT ON consumer.deliveries, consumer.queue_stats TO consumer_worker;
 
 GRANT SELECT, INSERT ON consumer.outbox, consumer.exclusions TO consumer_operator;
--- deliveries/reread.
-GRANT UPDATE (event_type, user_id, team_id, reduced) ON consumer.outbox TO consumer_operator;
 GRANT SELECT, INSERT, DELETE, UPDATE ON consumer.pending, consumer.failures, consumer.outcomes TO consumer_operator;
 GRANT SELECT ON consumer.deliveries, consumer.queue_stats TO consumer_operator;

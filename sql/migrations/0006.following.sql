@@ -46,6 +46,34 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET t
 $$;
 REVOKE EXECUTE ON FUNCTION consumer.app_deliveries FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION consumer.app_deliveries TO consumer_receiver;
+
+-- Store what today's release reads in dead deliveries. Nothing was applied of them, and each body stays as signed.
+CREATE FUNCTION consumer.reread(
+    seqs bigint[], event_types text[], user_ids uuid[], team_ids uuid[], reduced_bodies bytea[]
+) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    changed_count bigint;
+BEGIN
+    UPDATE consumer.outbox AS o
+    SET event_type = r.event_type, user_id = r.user_id, team_id = r.team_id, reduced = r.reduced
+    FROM unnest(seqs, event_types, user_ids, team_ids, reduced_bodies) AS r (
+        seq, event_type, user_id, team_id, reduced
+    )
+    INNER JOIN consumer.failures AS f ON r.seq = f.seq AND f.state = 'dead'
+    WHERE o.seq = r.seq;
+    GET DIAGNOSTICS changed_count = ROW_COUNT;
+
+    IF changed_count < cardinality(seqs) THEN
+        RAISE EXCEPTION 'only % of % deliveries are dead', changed_count, cardinality(seqs)
+        USING ERRCODE = 'insufficient_privilege';
+    END IF;
+END
+$$;
+REVOKE EXECUTE ON FUNCTION consumer.reread FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION consumer.reread TO consumer_operator;
+GRANT UPDATE (event_type, user_id, team_id, reduced) ON consumer.outbox TO consumer_definer;
 GRANT CREATE ON SCHEMA consumer TO consumer_definer;
 ALTER FUNCTION consumer.app_deliveries OWNER TO consumer_definer;
+ALTER FUNCTION consumer.reread OWNER TO consumer_definer;
 REVOKE CREATE ON SCHEMA consumer FROM consumer_definer;

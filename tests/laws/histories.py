@@ -176,7 +176,9 @@ def deliveries(
     message_id = draw(IDS)
     if source in {"backfill", "reconcile"} and draw(st.booleans()):
         message_id = f"{draw(RUNS)}:{event_type.partition('.')[0]}:{user_id or team_id}"
-    body = orjson.dumps({"type": event_type, "data": data})
+    # No row is made of what stands beside `data`, but it is cut out of the body like a part of it.
+    beside = draw(st.sampled_from([{}, {}, {}, {"note": "@surrogate"}, {"note": "@deep"}])) if source == "app" else {}
+    body = orjson.dumps({"type": event_type, "data": data, **beside})
     for word, part in UNSTORABLE.items():
         body = body.replace(f'"{word}"'.encode(), part)
     return Delivery(

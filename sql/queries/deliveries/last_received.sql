@@ -1,6 +1,6 @@
 -- The time of the last delivery of each source; a source without any is absent.
--- Stack's last is searched from the end of the log, 1 ms for each thousand deliveries of other sources since. The
--- unique index tells whether there is one at all, where EXISTS might read the table. The others' last are found by
+-- Stack's last is searched from the end of the log, 0.2 to 1 ms for each thousand deliveries of other sources since.
+-- The unique index tells whether there is one at all, where EXISTS might read the table. The others' last are found by
 -- outbox_other_sources; for ORDER BY seq the planner walked the primary key, 1.8 s in 500,000 rows.
 WITH others AS (
     SELECT

@@ -6,7 +6,8 @@ SELECT
     o.user_id,
     o.team_id,
     f.error_code,
-    o.body
+    o.body,
+    o.reduced
 FROM consumer.failures AS f
 INNER JOIN consumer.outbox AS o ON f.seq = o.seq
 WHERE f.seq = ANY(%(seqs)b::bigint[]) AND f.state = 'dead'

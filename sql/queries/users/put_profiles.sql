@@ -202,12 +202,15 @@ imaged AS MATERIALIZED (
                     WHERE e.user_id = ANY(%(written)b::uuid[])
                 )
                 THEN (
-                    SELECT jsonb_object_agg(e.field, convert_from(o.body, 'UTF8')::jsonb -> 'data')
+                    SELECT jsonb_object_agg(e.field, convert_from(coalesce(o.reduced, o.body), 'UTF8')::jsonb -> 'data')
                     FROM consumer.edits AS e
                     INNER JOIN consumer.outbox AS o ON e.seq = o.seq
                     WHERE
                         e.user_id = c.user_id
-                        AND (e.value = w.after_image ->> e.field OR e.seq = ANY(%(seqs)b::bigint[]))
+                        AND (
+                            e.value = w.after_image ->> e.field
+                            OR (e.value IS NULL AND e.seq = ANY(%(seqs)b::bigint[]))
+                        )
                 )
         END AS edits
     FROM compared AS c
