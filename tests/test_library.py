@@ -158,7 +158,7 @@ def test_a_callback_goes_on_without_a_row_and_logs_message_id_and_state(site: Si
     result = process(calling(language, "Ada", user_id="nobody"), **asking(site))
 
     assert (result.returncode, json.loads(result.stdout)) == (0, None)
-    assert re.search(r"sign_in_[0-9a-f-]{36}.*202.*dead.*bad_shape", result.stderr)
+    assert re.search(r"sign_in_[0-9]{13}_[0-9a-f-]{36}.*202.*dead.*bad_shape", result.stderr)
 
 
 @LANGUAGES
@@ -171,7 +171,7 @@ def test_a_callback_cannot_hang_or_fail_a_sign_in(language: str, is_listening: b
         result = process(calling(language, "Ada", seconds=0.3), APP_WEBHOOK_SECRET=APP_SECRET, APP_WEBHOOK_URL=url)
 
     assert (result.returncode, json.loads(result.stdout)) == (0, None)
-    assert re.search(r"sign_in_[0-9a-f-]{36}", result.stderr)
+    assert re.search(r"sign_in_[0-9]{13}_[0-9a-f-]{36}", result.stderr)
 
 
 def test_the_callback_in_typescript_is_clean_under_strict(tmp_path: Path) -> None:
