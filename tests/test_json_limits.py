@@ -12,8 +12,7 @@ from consumer.events.json_limits import (
     DEPTH_MAX,
     FRACTION_DIGITS_MAX,
     depth,
-    parse,
-    refuse_unstorable,
+    read,
 )
 from tests.support.json_texts import NESTS, NUMBERS, ODDITIES, STRINGS
 
@@ -44,8 +43,7 @@ def as_stored(conn: psycopg.Connection, body: bytes) -> str:
 
 def refusal(body: bytes) -> str | None:
     try:
-        parse(body)
-        refuse_unstorable(body)
+        read(body)
     except BadPayload as error:
         return error.code
     return None

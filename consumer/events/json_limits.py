@@ -35,8 +35,10 @@ LONG_FRACTION_STRIDE = 100
 
 def read(text: bytes, depth_max: int = DEPTH_MAX) -> object:
     """Parse a JSON text that PostgreSQL can cast to jsonb, else raise BadPayload."""
+    # Before it is parsed: orjson takes 0.3 s to build 2 MiB of nested lists.
+    _refuse_deep(text, depth_max)
     document = parse(text)
-    refuse_unstorable(text, depth_max)
+    refuse_unstorable(text)
     return document
 
 
@@ -45,21 +47,23 @@ def parse(body: bytes) -> object:
     try:
         document: object = orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        code = "too_deep" if depth(body) > DEPTH_MAX else "not_json"
-        raise BadPayload(code, "$", str(error)) from error
+        raise BadPayload("not_json", "$", str(error)) from error
     return document
 
 
-def refuse_unstorable(body: bytes, depth_max: int = DEPTH_MAX) -> None:
+def refuse_unstorable(body: bytes) -> None:
     """Raise BadPayload for a JSON text that PostgreSQL can't cast to jsonb, or prints at an absurd size."""
     if b"\\" in body and NUL_ESCAPE.search(body):
         raise BadPayload("nul", "$", "has the escape \\u0000, which PostgreSQL can't store")
-    if len(body.translate(None, NOT_BRACKETS)) > 2 * depth_max and depth(body) > depth_max:
-        raise BadPayload("too_deep", "$", f"nests more than {depth_max} levels")
     flat = body.translate(DIGITS_TO_ZERO)
     may_be_long = flat.count(b"0e") * FRACTION_DIGITS_MAX > EXPONENTS_MAX
     if may_be_long or LONG_EXPONENT.search(flat) or LONG_FRACTION.search(body[::LONG_FRACTION_STRIDE]):
         _refuse_long_numbers(body)
+
+
+def _refuse_deep(body: bytes, depth_max: int) -> None:
+    if len(body.translate(None, NOT_BRACKETS)) > 2 * depth_max and depth(body) > depth_max:
+        raise BadPayload("too_deep", "$", f"nests more than {depth_max} levels")
 
 
 def depth(body: bytes) -> int:
