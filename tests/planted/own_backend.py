@@ -67,9 +67,23 @@ OWN_BACKEND = (
     Bug(
         "the author of a withdrawal is not named",
         PUT_PROFILES,
-        " OR e.seq = ANY(%(seqs)b::bigint[]))\n",
-        ")\n",
-        f"{AUTHOR_TESTS}::test_a_withdrawal_is_named_and_later_changes_at_the_source_are_not",
+        "                            OR (e.value IS NULL AND e.seq = ANY(%(seqs)b::bigint[]))\n",
+        "",
+        "tests/test_edit_authors.py::test_a_withdrawal_is_named_and_later_changes_at_the_source_are_not",
+    ),
+    Bug(
+        "an edit that gives no value is named beside another change",
+        PUT_PROFILES,
+        "OR (e.value IS NULL AND e.seq",
+        "OR (e.seq",
+        "tests/test_edit_authors.py::test_an_edit_that_gives_no_value_is_not_named_beside_the_move_that_stack_makes",
+    ),
+    Bug(
+        "the audit reads an edit's author from bytes that PostgreSQL can't cast",
+        PUT_PROFILES,
+        "convert_from(coalesce(o.reduced, o.body), 'UTF8')",
+        "convert_from(o.body, 'UTF8')",
+        "tests/test_edit_authors.py::test_an_edit_is_read_without_the_part_that_cannot_be_stored",
     ),
     Bug(
         "an edit's author is named for every field",
