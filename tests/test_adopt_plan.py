@@ -160,6 +160,16 @@ def test_a_table_that_is_not_there_is_said(emptied: str) -> None:
     assert (result.exit_code, result.stderr) == (1, f"Error: {reason}\n")
 
 
+@pytest.mark.parametrize("table", ["identity.profiles", "consumer.outbox"])
+@pytest.mark.parametrize("option", ["--table", "--companies"])
+def test_a_table_of_ours_is_not_adopted(emptied: str, option: str, table: str) -> None:
+    with tables(emptied, TABLE.format("users (id uuid PRIMARY KEY, email text)"), DROP):
+        result = call(emptied, "adopt", "plan", option, table)
+
+    reason = f"{table} belongs to this service and can't be adopted: name a table of your application."
+    assert (result.exit_code, result.stderr) == (1, f"Error: {reason}\n")
+
+
 def test_companies_that_go_by_another_id_are_left_out_with_the_column(emptied: str) -> None:
     create = TABLE.format(
         "companies (id bigint PRIMARY KEY); CREATE TABLE app.users "

@@ -120,7 +120,7 @@ def test_an_id_that_names_nothing_dead_fails_after_the_others_are_dealt_with(thr
     result = call(three_dead, "dead", *verb, "first", "nothing", "--json")
 
     assert result.exit_code == 1
-    assert result.stderr.startswith("Error: 1 delivery of those named")
+    assert result.stderr.startswith("Error: nothing: unknown, not dead, or filtered out")
     assert states(three_dead)["first"] != "dead"
 
 
@@ -203,7 +203,14 @@ def test_an_id_of_two_sources_hides_no_missing_id(emptied: str, verb: list[str])
     result = call(emptied, "dead", *verb, "same", "nothing")
 
     assert result.exit_code == 1
-    assert result.stderr.startswith("Error: 1 delivery of those named by message id: not dead, or filtered out.")
+    assert result.stderr.startswith("Error: nothing: unknown, not dead, or filtered out.")
+
+
+def test_the_first_of_many_missing_ids_are_named(emptied: str) -> None:
+    result = call(emptied, "dead", "retry", *(f"typo\x1b{n}" for n in range(7)))
+
+    named = ", ".join(f"typo\\x1b{n}" for n in range(5))
+    assert result.stderr == f"Error: {named} and 2 more: unknown, not dead, or filtered out.\n"
 
 
 def test_an_ignored_type_can_be_retried(emptied: str) -> None:

@@ -41,6 +41,7 @@ def unusable(code: str = "bad_shape", body: bytes = b'{"type": "user.updated", "
         pytest.param(["--all", "--state", "dead"], ["dead"], id="dead ones"),
         pytest.param(["--all", "--state", "dead, retrying"], ["dead", "retrying"], id="retrying ones"),
         pytest.param(["--error", "23505", "--state", "retrying"], ["retrying"], id="an error"),
+        pytest.param(["--state", "retrying"], ["retrying"], id="those that would be tried again anyway"),
         pytest.param(["--all"], ["old", "deleted", "new", "dead"], id="all, which leaves retrying ones to their time"),
         pytest.param(["--type", "user.updated", "--until", "2026-11-20"], ["old"], id="two filters"),
     ],
@@ -78,6 +79,8 @@ def receive_at(url: str, **times: str) -> None:
     [
         pytest.param([], "--all", id="no filter"),
         pytest.param(["--state", "dead"], "--all", id="only states"),
+        pytest.param(["--state", "dead,retrying"], "--all", id="only states, one of them retrying"),
+        pytest.param(["--all", "--user", str(USER), "--state", "retrying"], "exclude", id="all, a filter and a state"),
         pytest.param(["--dry-run"], "--all", id="nothing but a dry run"),
         pytest.param(["--all", "--type", "user.updated"], "--all", id="all and a filter"),
         pytest.param(["--all", "--state", "pending"], "'pending'", id="a state that is none to replay"),
@@ -125,6 +128,16 @@ def test_a_user_without_deliveries_is_a_failure(emptied: str) -> None:
 
     assert (nobody.exit_code, nobody.stderr) == (1, "Error: No stored delivery concerns this user.\n")
     assert (pending.exit_code, "pending deliveries are applied" in pending.stderr) == (1, True)
+
+
+@pytest.mark.parametrize("state", ["done", "dead", "retrying", "done,dead"])
+def test_a_dry_run_counts_a_state_without_a_filter(emptied: str, state: str) -> None:
+    arrive(emptied, user_updated())
+    work(emptied)
+
+    counted = facts(emptied, "replay", "--state", state, "--dry-run")["matches"]
+
+    assert counted == {name: int(name == "done") for name in state.split(",")}
 
 
 def test_an_empty_time_is_none(emptied: str) -> None:

@@ -53,6 +53,15 @@ def test_a_missing_data_directory_names_the_variable_that_would_move_it() -> Non
     assert "CONSUMER_DATA_DIR names another folder" in looked_in(Settings())
 
 
+def test_send_does_not_put_a_user_into_the_body_of_a_file(tmp_path: Path) -> None:
+    (tmp_path / "body.json").write_text('{"type": "user.deleted", "data": {}}')
+    user = ("--user", "6f1c2f0e-9d3b-4a57-8c21-0b7d5e9a4f10")
+
+    result = invoke(tmp_path, SECRETS, "send", "user.deleted", "--file", "body.json", *user)
+
+    assert (result.exit_code, "--file and --user exclude each other" in result.stderr) == (2, True)
+
+
 @pytest.mark.parametrize("url", ["localhost:8000", "ftp://localhost/", "http://", "http://localhost:port/"])
 def test_send_wants_a_whole_url(url: str, tmp_path: Path) -> None:
     result = invoke(tmp_path, SECRETS, "send", "user.created", "--url", url)

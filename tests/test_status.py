@@ -89,8 +89,11 @@ def test_the_last_errors_come_first_and_are_few(emptied: str) -> None:
     for delivery in broken:
         arrive(emptied, delivery)
 
-    errors = facts(emptied, "status")["last_errors"]
+    found = facts(emptied, "status")
+    errors = found["last_errors"]
 
+    assert found["more_errors"] == 2
+    assert "and 2 more: `consumer dead list` shows those that are dead\n" in call(emptied, "status").stdout
     assert [error["error_code"] for error in errors] == ["code 6", "code 5", "code 4", "code 3", "code 2"]
     assert errors[0] | {"first_at": "", "last_at": ""} == {
         "state": "dead",
@@ -145,6 +148,7 @@ def test_people_read_it_without_colour_in_a_pipe(emptied: str) -> None:
     result = call(emptied, "status")
 
     assert result.exit_code == 0
+    assert "more:" not in result.stdout
     for word in ("pending", "oldest due", "bad_shape", "0 pending", "0 connected", "PostgreSQL"):
         assert word in result.stdout
     assert "\x1b" not in result.stdout

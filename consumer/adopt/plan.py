@@ -13,6 +13,7 @@ from consumer.errors import ConsumerError
 from consumer.postgres import session
 from consumer.postgres.connections import Connection
 
+OUR_SCHEMAS = ("consumer.", "identity.")
 USER_TABLES = ("profiles", "users", "user")
 
 
@@ -107,6 +108,8 @@ def _named(tables: Sequence[Table], name: str) -> Table:
     for table in tables:
         if wanted in {table.name, table.sql_name}:
             return table
+    if wanted.startswith(OUR_SCHEMAS):
+        raise ConsumerError(f"{wanted} belongs to this service and can't be adopted: name a table of your application.")
     raise ConsumerError(f"There is no table {wanted}; a view or a partition is none: name the table behind it.")
 
 

@@ -37,6 +37,8 @@ T = TypeVar("T")
 DEAD = ("dead",)
 # A longer list would not be read.
 LISTED = 100
+# More ids would hide the sentence behind them.
+NAMED = 5
 # A few sentences; they are kept for as long as the delivery.
 REASON_CHARACTERS_MAX = 1000
 
@@ -144,7 +146,7 @@ def retry(settings: Settings, *, is_all: bool, is_json: bool, **filters: Unpack[
     refuse_unless_meant(filters, is_all=is_all)
     selection = Selection(DEAD, **filters)
 
-    async def replayed(conn: Connection, access: Access) -> tuple[int, Replayed]:
+    async def replayed(conn: Connection, access: Access) -> tuple[list[str], Replayed]:
         return await _missing(conn, access, selection), await total(replay.replay(conn, access, selection))
 
     missing, done = as_operator(settings, replayed)
@@ -172,7 +174,7 @@ def discard(
     refuse_unless_meant(filters, is_all=is_all)
     selection = Selection(DEAD, **filters)
 
-    async def discarding(conn: Connection, access: Access) -> tuple[int, int]:
+    async def discarding(conn: Connection, access: Access) -> tuple[list[str], int]:
         discards = deliveries.discard_dead(conn, access, selection, by=by or _user(), reason=reason)
         return await _missing(conn, access, selection), sum([n async for n in discards])
 
@@ -181,17 +183,20 @@ def discard(
     _refuse_missing(settings, selection, done, missing)
 
 
-async def _missing(conn: Connection, access: Access, selection: Selection) -> int:
-    """Count the message ids that name no matching dead delivery; one id may name those of two sources."""
+async def _missing(conn: Connection, access: Access, selection: Selection) -> list[str]:
+    """Return the message ids that name no matching dead delivery; one id may name those of two sources."""
     async with transaction(conn, access):
-        named = [replace(selection, message_ids=(message_id,)) for message_id in set(selection.message_ids or ())]
-        return sum([not await deliveries.count(conn, each) for each in named])
+        named = dict.fromkeys(selection.message_ids or ())
+        return [each for each in named if not await deliveries.count(conn, replace(selection, message_ids=(each,)))]
 
 
-def _refuse_missing(settings: Settings, selection: Selection, found: int, missing: int) -> None:
+def _refuse_missing(settings: Settings, selection: Selection, found: int, missing: list[str]) -> None:
     """Fail if a filter matched nothing, or a message id names no dead delivery; the other deliveries are done."""
     if missing and selection.limit is None:
-        problem = f"{amount(missing)} of those named by message id: not dead, or filtered out"
+        named = ", ".join(map(printable, missing[:NAMED])) + f" and {len(missing) - NAMED:,} more" * (
+            len(missing) > NAMED
+        )
+        problem = f"{named}: unknown, not dead, or filtered out"
     elif found == 0 and (selection.message_ids or selection.error_code or selection.event_type):
         problem = "Nothing dead matches; `consumer dead list` shows the dead deliveries"
     else:

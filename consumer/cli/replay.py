@@ -8,6 +8,7 @@ from typing import Any, TypedDict, Unpack
 from uuid import UUID
 
 import click
+from click.core import ParameterSource
 
 from consumer.cli.cells import printable
 from consumer.cli.context import examples, pass_settings
@@ -23,6 +24,8 @@ from consumer.postgres.connections import Access, Connection
 from consumer.settings.settings import Settings
 
 STATES = ("done", "dead", "retrying")
+# They would be tried again anyway.
+RETRYING = ("retrying",)
 DURATION = re.compile(r"([0-9]{1,6})([smhdw])")
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 # A century: longer than any delivery was stored, and still a date that PostgreSQL and Python can represent.
@@ -73,7 +76,7 @@ all_option = click.option("--all", "is_all", is_flag=True, help="Take all of the
 
 
 class ReplayFilters(TypedDict):
-    """The filters of the command line; the states alone are not one."""
+    """The filters of the command line beside the states."""
 
     since: datetime | timedelta | None
     until: datetime | timedelta | None
@@ -112,9 +115,12 @@ def command(
 
     Workers apply them again, beside new ones. A delivery must match all filters. Applying twice changes nothing, so a
     replay may be repeated, and a second call finishes an interrupted one. Dead deliveries are checked again by this
-    release and stay dead if they are still unusable. Discarded ones are never replayed.
+    release and stay dead if they are still unusable. Discarded ones are never replayed. --state retrying needs neither
+    a filter nor --all, and with --dry-run no --state does.
     """
-    refuse_unless_meant(filters, is_all=is_all)
+    is_named = click.get_current_context().get_parameter_source("states") != ParameterSource.DEFAULT
+    if is_all or not (is_named and (is_dry_run or states == RETRYING)):
+        refuse_unless_meant(filters, is_all=is_all)
 
     async def counted(conn: Connection) -> dict[str, int]:
         return await deliveries.count(conn, _selection(filters, states, await session.now(conn)))

@@ -69,7 +69,9 @@ def _usable(_: click.Context, __: click.Parameter, text: str | None) -> str | No
 )
 @click.option("--url", callback=_url, help="The receiver. Default: this machine's, at HOST and PORT.")
 @click.option("--secret", callback=_usable, help="Sign with it. Default: the newest configured one, else that of `up`.")
-@click.option("--user", "user_id", type=click.UUID, help="The sample's user. Default: a new one each time.")
+@click.option(
+    "--user", "user_id", type=click.UUID, help="The sample's user, without --file. Default: a new one each time."
+)
 @click.option("--message-id", help="Default: a new id each time; a repeated id is one event.")
 @click.option("--count", type=click.IntRange(min=1), default=1, show_default=True, help="The number of deliveries.")
 @json_option
@@ -83,6 +85,8 @@ def command(
     """
     event_type = message["event_type"]
     if file := message["file"]:
+        if message["user_id"]:
+            raise click.UsageError("--file and --user exclude each other: the body in the file names its user.")
         _refuse_another_type(file, event_type)
     elif event_type not in SAMPLES:
         raise click.BadParameter(

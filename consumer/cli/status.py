@@ -49,6 +49,8 @@ class Status:
     last_received: Mapping[str, datetime | None]
     findings: list[Finding]
     last_errors: list[ErrorGroup]
+    # Further groups of errors, of the GROUPS most frequent ones.
+    more_errors: int
     # By state: applied in this database, or pending.
     migrations: Mapping[str, list[str]]
     database: Database
@@ -82,6 +84,7 @@ async def _status(conn: Connection, access: Access, settings: Settings) -> tuple
         last_received={**dict.fromkeys(seen.expected), **seen.last_received},
         findings=findings(seen),
         last_errors=sorted(failed, key=attrgetter("last_at"), reverse=True)[:ERRORS],
+        more_errors=max(0, len(failed) - ERRORS),
         migrations={"applied": [name for name in ledger.carried_ids() if name not in pending], "pending": pending},
         database=await _database(conn),
     )
@@ -112,6 +115,8 @@ def _show(status: Status, last: Mapping[str, str]) -> None:
     show_rows([depth])
     if status.last_errors:
         show_errors(status.last_errors)
+    if status.more_errors:
+        console().print(f"and {status.more_errors} more: `consumer dead list` shows those that are dead")
     applied, pending = status.migrations["applied"], status.migrations["pending"]
     place = f"{database.name} on PostgreSQL {database.version}"
     show_facts(
