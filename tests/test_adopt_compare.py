@@ -102,7 +102,7 @@ def test_what_it_tells_is_what_the_statement_then_changes(shape: Shape) -> None:
     assert told.exit_code == 1
     assert {(each["column"], user_id) for each in users for user_id in each["ids"] if each["column"]} == changed
     assert [each["ids"] for each in users if each["column"] is None] == [[str(late)]]
-    assert facts(shape.url, "adopt", "compare", "--table", shape.table) == {"differences": []}
+    assert facts(shape.url, "adopt", "compare", "--table", shape.table) == {"differences": [], "unknown_users": 0}
 
 
 def test_a_user_whose_profile_was_removed_differs_until_the_row_has_lost_the_person(app: str) -> None:
@@ -141,6 +141,21 @@ def test_rows_that_are_alike_are_told_and_exit_with_zero(app: str) -> None:
     result = call(app, "adopt", "compare", "--table", "app.users")
 
     assert (result.exit_code, result.stdout) == (0, "Your rows are what the statement would write.\n")
+
+
+@pytest.mark.parametrize("key", ["uuid", "text"])
+def test_rows_of_users_that_no_event_has_named_are_counted_and_are_no_difference(emptied: str, key: str) -> None:
+    known = uuid4()
+    with tables(emptied, f"CREATE SCHEMA app; CREATE TABLE app.users (id {key} PRIMARY KEY, email text)", DROP):
+        change(emptied, f"INSERT INTO app.users VALUES ('{known}'), ('{uuid4()}'), ('{uuid4()}')")
+        arrive(emptied, user_updated(known, primary_email=None))
+        work(emptied)
+
+        document = facts(emptied, "adopt", "compare", "--table", "app.users")
+        said = call(emptied, "adopt", "compare", "--table", "app.users").stdout
+
+    assert document == {"differences": [], "unknown_users": 2}
+    assert said.splitlines()[1] == "2 of your rows belong to users that no event has named."
 
 
 def test_people_see_the_column_the_count_and_the_first_ids(app: str) -> None:

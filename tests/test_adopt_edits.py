@@ -43,6 +43,14 @@ def profile(url: str, user_id: UUID) -> tuple[object, ...]:
     return tuple(row.values())
 
 
+def stored_role(url: str) -> str:
+    """Return the role of the label OWNER: the statement of an enum looks a role up in lower case."""
+    [column] = rows(
+        url, "SELECT data_type FROM information_schema.columns WHERE table_schema = 'app' AND column_name = 'role'"
+    )
+    return "OWNER" if column["data_type"] == "text" else "owner"
+
+
 def kept(url: str) -> int:
     stored: int = facts(url, "adopt", "fill", "--edits", "--table", "app.users")["edits"]
     work(url)
@@ -57,7 +65,7 @@ def test_the_boss_keeps_role_and_company_and_is_seen_in_it(app: str) -> None:
 
     stored = kept(app)
 
-    assert (stored, profile(app, boss)) == (1, ("OWNER", "Sales", team_id))
+    assert (stored, profile(app, boss)) == (1, (stored_role(app), "Sales", team_id))
     with psycopg.connect(app) as conn:
         conn.execute("SET LOCAL ROLE consumer_tenant")
         conn.execute("SELECT set_config('app.company_id', %s, TRUE)", [str(team_id)])
@@ -72,7 +80,28 @@ def test_who_is_not_known_yet_has_the_role_from_the_first_event_on(app: str) -> 
     arrive(app, user_updated(user_id))
     work(app)
 
-    assert profile(app, user_id) == ("OWNER", "General", None)
+    assert profile(app, user_id) == (stored_role(app), "General", None)
+
+
+def test_edits_of_users_that_no_event_has_named_are_counted_apart_and_can_be_withdrawn(app: str) -> None:
+    known, unknown = uuid4(), uuid4()
+    arrive(app, user_updated(known))
+    work(app)
+    for user_id in (known, unknown):
+        put(app, user_id, "OWNER", None, None)
+
+    stored = facts(app, "adopt", "fill", "--edits", "--table", "app.users")
+    again = call(app, "adopt", "fill", "--edits", "--table", "app.users").stdout
+    work(app)
+    arrive(app, user_updated(unknown, server_metadata={"role": "admin"}))
+    work(app)
+    overridden = profile(app, unknown)
+    change(app, f"SELECT identity.edit_profile('{unknown}', '{{\"role_type\": null}}')")
+    work(app)
+
+    assert stored == {"edits": 2, "unknown_users": 1}
+    assert again == "2 edits stored, 1 of them for users that no event has named yet.\n"
+    assert (overridden[0], profile(app, unknown)[0]) == (stored_role(app), "admin")
 
 
 def test_what_stack_names_stays(app: str) -> None:

@@ -46,6 +46,8 @@ def test_the_plan_names_what_a_write_meets(shapes: str) -> None:
     assert plan["decide"] == [
         "shape_a.profiles has no column for deleted users, such as is_active or deleted_at.",
         "shape_a.profiles.locale: must not be null, and we know nothing of it: ''",
+        "shape_a.profiles.updated_at: the statement changes rows and does not set it; unless a trigger does, add it to "
+        "the DO UPDATE, and grant UPDATE",
     ]
     assert plan["triggers"] == ["touch calls touch as the worker"]
     assert plan["referrers"] == ["shape_a.orders, FOREIGN KEY (user_id) REFERENCES shape_a.profiles(user_id)"]
@@ -74,6 +76,15 @@ def test_the_columns_that_are_left_alone_are_named(shapes: str) -> None:
     plan = facts(shapes, "adopt", "plan", "--table", "shape_b.user")
 
     assert plan["left_alone"] == ["shape_b.user.number", "shape_b.user.updated_at", "shape_b.organizations.slug"]
+
+
+@pytest.mark.parametrize("column", ['"updatedAt" timestamp NOT NULL', "updated_at timestamptz DEFAULT now()"])
+def test_a_time_of_change_that_goes_stale_is_to_decide(emptied: str, column: str) -> None:
+    with tables(emptied, TABLE.format(f"users (id uuid PRIMARY KEY, email text, {column})"), DROP):
+        plan = facts(emptied, "adopt", "plan")
+
+    name = f"app.users.{column.split(maxsplit=1)[0]}".replace('"', "")
+    assert any(line.startswith(f"{name}: the statement changes rows and does not set it") for line in plan["decide"])
 
 
 def test_names_that_must_be_quoted_are(shapes: str) -> None:

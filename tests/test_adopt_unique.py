@@ -178,3 +178,27 @@ def test_a_team_made_again_under_the_name_of_a_deleted_one_gets_a_row(adopt: Cal
     assert (found[made]["name"], found[made]["deleted_at"]) == ("Crew", None)
     assert found[closed]["deleted_at"] is not None
     assert rows(url, "SELECT company_id FROM app.users") == [{"company_id": made}]
+
+
+@pytest.mark.parametrize("kind", ["not null", "nullable", "deferred"])
+def test_two_users_that_swap_their_addresses_wait_until_one_is_cleared_or_the_check_comes_last(
+    adopt: Callable[..., str], kind: str
+) -> None:
+    url = adopt(PEOPLE[kind])
+    one, two = uuid4(), uuid4()
+    arrive(url, user_updated(one, primary_email="one@example.com"), user_updated(two, primary_email="two@example.com"))
+    adopt()
+    for user_id, address in ((one, "two@example.com"), (two, "one@example.com")):
+        arrive(url, user_updated(user_id, primary_email=address))
+        adopt()
+    assert len(failures(url)) == 2
+
+    if kind != "deferred":
+        change(url, f"UPDATE app.users SET email = 'cleared' WHERE id = '{one}'")
+    facts(url, "replay", "--state", "retrying")
+    adopt()
+    make_due(url)
+    adopt()
+
+    assert failures(url) == []
+    assert addresses(url) == {one: "two@example.com", two: "one@example.com"}

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from psycopg import errors as postgres
-from psycopg.rows import class_row
+from psycopg.rows import class_row, scalar_row
 
 from consumer.adopt.mapping import AdoptedTable, WrittenColumn, quoted
 from consumer.adopt.statement import fill_in, template_values
@@ -27,14 +27,22 @@ class Difference:
 
 
 @dataclass(frozen=True, slots=True)
+class Comparison:
+    """The differences, a column each, and the number of the application's rows whose user no event has named."""
+
+    differences: list[Difference]
+    unknown_users: int
+
+
+@dataclass(frozen=True, slots=True)
 class _Found:
     column_name: str | None
     rows: int
     ids: list[str]
 
 
-async def compare(conn: Connection, worker_role: str, adopted: Sequence[AdoptedTable]) -> list[Difference]:
-    """Compare all users and companies in one read-only transaction; return the differences, a column each.
+async def compare(conn: Connection, worker_role: str, adopted: Sequence[AdoptedTable]) -> Comparison:
+    """Compare all users and companies in one read-only transaction.
 
     Reads as the login if it may read what the worker's role may, else as that role; ConsumerError when neither may
     read the application's tables.
@@ -49,12 +57,18 @@ async def compare(conn: Connection, worker_role: str, adopted: Sequence[AdoptedT
             differences += await _found(conn, users, _users(users))
             for each in companies:
                 differences += await _found(conn, each, fill_in("compare_companies", _values(each)))
+            return Comparison(differences, await _unknown_users(conn, users))
     except postgres.InsufficientPrivilege as error:
         tables = ", ".join(each.inspected.table.name for each in adopted)
         raise ConsumerError(
             f"Neither the login nor {worker_role} may read {tables}: run `consumer adopt grant`."
-        ) from (error)
-    return differences
+        ) from error
+
+
+async def _unknown_users(conn: Connection, users: AdoptedTable) -> int:
+    async with conn.cursor(row_factory=scalar_row) as cursor:
+        await cursor.execute(fill_in("compare_unknown", template_values(users)).encode())
+        return int(await cursor.fetchone() or 0)
 
 
 async def _found(conn: Connection, adopted: AdoptedTable, differing: str) -> list[Difference]:

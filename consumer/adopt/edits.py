@@ -1,9 +1,10 @@
 """The SQL that stores as edits the roles, departments and companies that only the application's rows hold."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from psycopg import errors as postgres
-from psycopg.rows import scalar_row
+from psycopg.rows import class_row
 
 from consumer.adopt.mapping import HOME, NAMES_NO_DEPARTMENT, NAMES_NO_ROLE, AdoptedTable, WrittenColumn
 from consumer.adopt.statement import fill_in, lines
@@ -23,8 +24,16 @@ COMPANY = "(SELECT c.id::text FROM identity.companies AS c WHERE c.id{cast} = u.
 REFUSED = "The login may not do it{reason}. One that may read your table and all of `identity` should run:\n{statement}"
 
 
+@dataclass(frozen=True, slots=True)
+class StoredEdits:
+    """The number of users with a new edit, and of those among them that no event has named."""
+
+    edits: int = 0
+    unknown_users: int = 0
+
+
 def edits(users: AdoptedTable) -> str:
-    """Return the statement, empty when the table has no such column; it returns the number of edited users."""
+    """Return the statement, empty when the table has no such column; it returns the numbers of `StoredEdits`."""
     kept = [w for w in users.written if w.theirs_if in FIELDS]
     if not kept:
         return ""
@@ -38,17 +47,18 @@ def edits(users: AdoptedTable) -> str:
     return fill_in("edits", values) + "\n"
 
 
-async def store_edits(conn: Connection, worker_role: str, statement: str) -> int:
-    """Store the edits and return their number; a repeat stores only those that no worker has applied yet.
+async def store_edits(conn: Connection, worker_role: str, statement: str) -> StoredEdits:
+    """Store the edits and return their numbers; a repeat stores only those that no worker has applied yet.
 
     ConsumerError when the login may not read the tables of `identity` and the application, or not store an edit.
     """
     # Row-level security would hide all profiles from another login, and each would seem to lack a role.
     if await session.has_rights_of(conn, worker_role):
         try:
-            async with conn.cursor(row_factory=scalar_row) as cursor:
+            async with conn.cursor(row_factory=class_row(StoredEdits)) as cursor:
                 await cursor.execute(statement.encode())
-                return int(await cursor.fetchone() or 0)
+                [stored] = await cursor.fetchall()
+                return stored
         except postgres.InsufficientPrivilege as error:
             reason = f": {error.diag.message_primary}"
             raise ConsumerError(REFUSED.format(reason=reason, statement=statement)) from error
@@ -57,15 +67,15 @@ async def store_edits(conn: Connection, worker_role: str, statement: str) -> int
 
 def _edit(written: WrittenColumn) -> str:
     field, known = FIELDS[written.theirs_if]
-    value, offered = f"u.{field}::text", f"u.{field}::text"
+    value = f"u.{field}::text"
     if written.column.kind == "enum":
-        # The statement takes a label in upper or lower case.
-        offered, known = f"lower({offered})", f"lower({known})"
+        # The statement finds the label of a role in any case, and other rows have the role as Stack writes it.
+        value, known = f"lower({value})", f"lower({known})"
     conditions = [condition.replace("p.user_id", "u.user_id") for condition in written.theirs_if]
     if field == "company_id":
-        value = offered = COMPANY.format(cast="" if written.column.kind == "uuid" else "::text")
+        value = COMPANY.format(cast="" if written.column.kind == "uuid" else "::text")
         conditions.append(f"{value} IS NOT NULL")
     else:
         conditions.append(f"consumer.trimmed({value}) <> ''")
-    conditions.append(f"{offered} IS DISTINCT FROM {known}")
+    conditions.append(f"{value} IS DISTINCT FROM {known}")
     return fill_in("edit", {"field": field, "conditions": "\nAND ".join(conditions), "value": value})

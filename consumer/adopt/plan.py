@@ -13,6 +13,11 @@ from consumer.errors import ConsumerError
 from consumer.postgres import session
 from consumer.postgres.connections import Connection
 
+# Names of columns with the time of a row's last change.
+TIMES_OF_CHANGE = ("updated_at", "modified_at", "last_modified_at", "changed_at")
+STALE = (
+    ": the statement changes rows and does not set it; unless a trigger does, add it to the DO UPDATE, and grant UPDATE"
+)
 OUR_SCHEMAS = ("consumer.", "identity.")
 USER_TABLES = ("profiles", "users", "user")
 
@@ -85,7 +90,11 @@ def _plan(adopted: Sequence[AdoptedTable], decide: list[str], worker_role: str) 
         key=users.key.name,
         companies=companies.inspected.table.name if companies else None,
         steps=[Step(table, w.column.name, w.value, _when(w)) for table, w in written],
-        decide=decide + [f"{table}.{w.column.name}: {w.doubt}" for table, w in written if w.doubt],
+        decide=[
+            *decide,
+            *(f"{table}.{w.column.name}: {w.doubt}" for table, w in written if w.doubt),
+            *(name + STALE for each in adopted for name in _times_of_change(each)),
+        ],
         triggers=[name for each in adopted for name in each.inspected.triggers],
         referrers=users.inspected.referrers,
         unique_indexes=[index for each in adopted for index in each.inspected.unique_indexes],
@@ -140,6 +149,11 @@ def _companies_of(tables: Sequence[Table], users: InspectedTable, name: str | No
         return _named(tables, name)
     led = (users.leads_to.get(column.name) for column in users.columns if snake(column.name) in mapping.HOME.names)
     return next((_named(tables, found) for found in led if found), None)
+
+
+def _times_of_change(adopted: AdoptedTable) -> list[str]:
+    found = [c for c in adopted.inspected.columns if c.kind == "time" and not c.is_generated]
+    return [f"{adopted.inspected.table.name}.{c.name}" for c in found if snake(c.name) in TIMES_OF_CHANGE]
 
 
 def _when(written: WrittenColumn) -> str:

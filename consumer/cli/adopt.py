@@ -9,11 +9,11 @@ import click
 import psycopg
 from psycopg import errors as postgres
 
-from consumer.adopt.compare import Difference, compare
-from consumer.adopt.edits import store_edits
+from consumer.adopt.compare import Comparison, compare
+from consumer.adopt.edits import StoredEdits, store_edits
 from consumer.adopt.fill import FIRST, RefusedUser, fill
 from consumer.adopt.plan import AdoptPlan, choose, make
-from consumer.cli.adopt_output import show_differences, show_plan
+from consumer.cli.adopt_output import show_comparison, show_plan, show_stored_edits
 from consumer.cli.cells import printable
 from consumer.cli.context import examples, pass_settings
 from consumer.cli.database import as_operator, databases
@@ -90,19 +90,16 @@ def grant(settings: Settings, *, is_json: bool, **named: Unpack[TableOptions]) -
 def compare_rows(settings: Settings, *, is_json: bool, **named: Unpack[TableOptions]) -> None:
     """Show what the plan would change in your rows.
 
-    It changes nothing. The exit code is 1 while anything differs.
+    It changes nothing. The exit code is 1 while anything differs. Rows of users that no event has named are counted.
     """
 
-    async def compared(conn: Connection) -> list[Difference]:
+    async def compared(conn: Connection) -> Comparison:
         adopted, _ = await choose(conn, **named)
         return await compare(conn, worker_access(settings.role_prefix).role, adopted)
 
-    differences = _as_migrator(settings, compared)
-    if is_json:
-        emit({"differences": differences})
-    else:
-        show_differences(differences)
-    if differences:
+    comparison = _as_migrator(settings, compared)
+    present(comparison, show_comparison, is_json=is_json)
+    if comparison.differences:
         click.get_current_context().exit(1)
 
 
@@ -129,8 +126,11 @@ def fill_rows(settings: Settings, *, is_edits: bool, after: UUID, is_json: bool,
 @json_option
 @pass_settings("operator")
 def undo(settings: Settings, *, is_json: bool, **named: Unpack[TableOptions]) -> None:
-    """Take the grants back; your rows stay as they are."""
-    next_step = f"Now unset {VARIABLE}, and restart the workers."
+    """Take the grants back; your rows stay as they are.
+
+    First unset CONSUMER_PROJECTION_SQL and restart the workers.
+    """
+    next_step = f"A worker that still has {VARIABLE} fails without the grants: unset it first, and restart the worker."
     _execute(settings, _plan(settings, named).revokes, next_step, is_json=is_json)
 
 
@@ -174,12 +174,11 @@ def _as_migrator(settings: Settings, work: Callable[[Connection], Awaitable[T]])
 def _fill_edits(settings: Settings, named: TableOptions, *, is_json: bool) -> None:
     worker_role = worker_access(settings.role_prefix).role
 
-    async def store(conn: Connection) -> int:
+    async def store(conn: Connection) -> StoredEdits:
         plan = await make(conn, worker_role, **named)
-        return await store_edits(conn, worker_role, plan.edits) if plan.edits else 0
+        return await store_edits(conn, worker_role, plan.edits) if plan.edits else StoredEdits()
 
-    stored = _as_migrator(settings, store)
-    present({"edits": stored}, lambda _: click.echo(f"{stored:,} edits stored."), is_json=is_json)
+    present(_as_migrator(settings, store), show_stored_edits, is_json=is_json)
 
 
 def _fill(settings: Settings, after: UUID, *, is_json: bool) -> None:

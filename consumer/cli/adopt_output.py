@@ -4,7 +4,8 @@ from typing import TextIO
 
 import click
 
-from consumer.adopt.compare import Difference
+from consumer.adopt.compare import Comparison
+from consumer.adopt.edits import StoredEdits
 from consumer.adopt.plan import AdoptPlan
 from consumer.cli.cells import printable
 from consumer.cli.output import console, show_rows
@@ -42,11 +43,8 @@ def show_plan(plan: AdoptPlan, target: TextIO | None) -> None:
         click.echo(plan.statement, nl=False)
 
 
-def show_differences(differences: list[Difference]) -> None:
-    """Show the rows that differ by column."""
-    if not differences:
-        console().print("Your rows are what the statement would write.")
-        return
+def show_comparison(comparison: Comparison) -> None:
+    """Show the rows that differ by column, and how many belong to unknown users."""
     rows = [
         {
             "table": each.table,
@@ -54,6 +52,19 @@ def show_differences(differences: list[Difference]) -> None:
             "rows": f"{each.rows:,}",
             "ids": ", ".join(each.ids[:IDS_SHOWN]) + (", …" if each.rows > IDS_SHOWN else ""),
         }
-        for each in differences
+        for each in comparison.differences
     ]
-    show_rows(rows, numbers={"rows"})
+    if rows:
+        show_rows(rows, numbers={"rows"})
+    else:
+        console().print("Your rows are what the statement would write.")
+    if n := comparison.unknown_users:
+        click.echo(f"{n:,} of your rows belong{'s' * (n == 1)} to users that no event has named.")
+
+
+def show_stored_edits(stored: StoredEdits) -> None:
+    """Show how many edits were stored, and how many of them for unknown users."""
+    line = f"{stored.edits:,} edit{'s' * (stored.edits != 1)} stored"
+    if stored.unknown_users:
+        line += f", {stored.unknown_users:,} of them for users that no event has named yet"
+    click.echo(f"{line}.")

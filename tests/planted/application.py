@@ -86,6 +86,13 @@ APPLICATION = (
         "tests/test_adopt_edits.py::test_what_stack_names_stays",
     ),
     Bug(
+        "an edit with an enum's label beside the same role of Stack's",
+        "consumer/adopt/edits.py",
+        'value, known = f"lower({value})", f"lower({known})"',
+        'known = f"lower({known})"',
+        "tests/test_adopt_edits.py::test_the_boss_keeps_role_and_company_and_is_seen_in_it",
+    ),
+    Bug(
         "a trigger of another role takes the login over",
         "consumer/effects/application.py",
         "    if unsafe := await search.untrusted():\n",

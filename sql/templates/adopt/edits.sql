@@ -1,9 +1,12 @@
 -- Store as edits the values that only your rows hold, so that `identity` shows them too. Values that Stack, an edit or a
 -- membership names stay as they are. Run it once, as the login that migrated, before your rows follow.
-SELECT count(identity.edit_profile(found.user_id, found.edits)) AS edits
+SELECT
+    count(identity.edit_profile(found.user_id, found.edits)) AS edits,
+    count(*) FILTER (WHERE found.is_unknown) AS unknown_users
 FROM (
     SELECT
         u.user_id,
+        m.stack_user_id IS NULL AS is_unknown,
         jsonb_strip_nulls(
             jsonb_build_object(
                 {edit_values}
