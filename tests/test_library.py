@@ -25,9 +25,10 @@ from consumer.settings import signing_secrets
 from consumer.web.connection_limits import Limits
 from tests.support.databases import rows
 from tests.support.effects import applied
-from tests.support.factories import team, team_event, user_deleted, user_updated
+from tests.support.factories import edited, team, team_event, user_deleted, user_updated
 from tests.support.outbox import work
 from tests.support.processes import ROOT
+from tests.support.tenants import reader
 from tests.support.web import APP_SECRET, TOLERANCE, Site, running
 from tests.support.worker import drain_all, stored, worker
 
@@ -73,7 +74,7 @@ def site(emptied: str) -> Iterator[Site]:
 @pytest.fixture
 def application(emptied: str) -> Iterator[str]:
     """The login of an application, with what the page grants it."""
-    [grant] = examples("sql")
+    _, grant = examples("sql")
     with psycopg.connect(emptied, autocommit=True) as conn:
         conn.execute(f"CREATE ROLE {APPLICATION} LOGIN PASSWORD 'x'")
         try:
@@ -90,6 +91,16 @@ def test_the_bodies_that_a_backend_sends_are_events_with_an_effect() -> None:
         name for name, kind in EVENT_TYPES.items() if "app" in kind.sources
     }
     assert {event.user_id for event in events_shown} == {UUID(ADA)}
+
+
+async def test_the_query_on_the_page_says_who_changed_a_role_and_why(emptied: str) -> None:
+    query, _ = examples("sql")
+    await applied(emptied, user_updated(UUID(ADA)), edited(UUID(ADA), role_type="owner", edited_by="grace", reason="x"))
+
+    with reader(emptied, "app") as conn:
+        found = [row[1:] for row in conn.execute(query).fetchall()]
+
+    assert found[0] == (["role_type"], "grace", "x")
 
 
 def asking(site: Site) -> dict[str, str]:

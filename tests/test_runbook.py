@@ -10,7 +10,7 @@ import pytest
 from psycopg.conninfo import make_conninfo
 
 from tests.support.cli import arrive, call, facts, work
-from tests.support.databases import rows, scratch_database
+from tests.support.databases import change, rows, scratch_database
 from tests.support.factories import (
     delivery,
     edited,
@@ -36,6 +36,7 @@ MEMBERS = "SELECT * FROM identity.company_members ORDER BY company_id, user_id"
 EMPTY = "TRUNCATE identity.profiles, identity.stack_user_profiles, identity.company_members, consumer.memberships"
 BACKUP_LOGIN = "CREATE ROLE consumer_backup LOGIN BYPASSRLS PASSWORD '…' IN ROLE pg_read_all_data"
 BACKUP = "pg_dump --format=custom --schema=consumer --schema=identity --file=consumer.dump"
+DROP = "DROP SCHEMA consumer, identity CASCADE"
 RESTORE = "pg_restore --exit-on-error --dbname"
 
 
@@ -65,10 +66,21 @@ def owner(users: str) -> str:
     return make_conninfo(users, user=own("owner"), password="x")
 
 
-def test_profiles_that_somebody_deleted_come_back_with_the_mirror_emptied_too(users: str, owner: str) -> None:
+@pytest.mark.parametrize(
+    "by_hand",
+    [
+        "DELETE FROM identity.profiles",
+        "UPDATE identity.profiles SET full_name = 'Mallory', role_type = 'owner'",
+    ],
+    ids=["deleted", "changed"],
+)
+def test_rows_that_somebody_touched_are_as_before_with_the_user_tables_emptied(
+    users: str, owner: str, by_hand: str
+) -> None:
     before = rows(users, PROFILES)
-    with psycopg.connect(users) as conn:
-        conn.execute("DELETE FROM identity.profiles")
+    with psycopg.connect(owner) as conn:
+        conn.execute(by_hand.encode())
+    touched = rows(users, PROFILES)
 
     facts(users, "replay", "--all")
     work(users)
@@ -80,7 +92,7 @@ def test_profiles_that_somebody_deleted_come_back_with_the_mirror_emptied_too(us
     work(users)
 
     assert len(before) == 3
-    assert after_replay_alone == []
+    assert after_replay_alone == touched != before
     assert rows(users, PROFILES) == before
     assert len(rows(users, "SELECT FROM identity.profile_audit WHERE operation = 'created'")) == 2 * len(before)
 
@@ -134,12 +146,17 @@ def backup(users: str) -> Iterator[str]:
 
 
 @pytest.mark.lone_server
+@pytest.mark.parametrize("is_made", [False, True], ids=["into an empty database", "into one that was migrated"])
 def test_a_backup_holds_everything_and_a_restored_one_is_well(
-    users: str, backup: str, lone_server_url: str, tmp_path: Path
+    users: str, backup: str, lone_server_url: str, tmp_path: Path, is_made: bool
 ) -> None:
     dumped = run(BACKUP, backup, folder=tmp_path)
 
+    assert f"`{DROP}`" in RUNBOOK
     with scratch_database(lone_server_url, "restored") as url:
+        if is_made:
+            assert call(url, "migrate").exit_code == 0
+            change(url, DROP)
         restored = run(RESTORE, url, "consumer.dump", folder=tmp_path)
         profiles, deliveries = rows(url, PROFILES), states(url)
         examined = call(url, "doctor")
