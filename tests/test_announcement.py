@@ -1,7 +1,9 @@
 """The announcement of `up`: one write, so that no line of a log comes between its lines."""
 
+import re
 import sys
 from io import StringIO
+from typing import Literal
 
 import pytest
 
@@ -22,14 +24,40 @@ class Counted(StringIO):
         return len(text)
 
 
-async def test_the_announcement_is_printed_in_one_write(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(autouse=True)
+def receiver(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Need no receiver that listens."""
+
     async def at_once(*_: object) -> None:
         pass
 
-    stream = Counted()
     monkeypatch.setattr(announcement, "until_listening", at_once)
+
+
+async def test_the_announcement_is_printed_in_one_write(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = Counted()
     monkeypatch.setattr(sys, "stdout", stream)
 
-    await announce(Settings(), ops_ports=(8001, 8002), conninfo="postgresql:///app", secret_files={})
+    await announce(Settings(ops_port=8001), ops_ports=(8001, 8002), conninfo="postgresql:///app", secret_files={})
 
     assert [text.count("\n") for text in stream.writes if text] == [6]
+
+
+@pytest.mark.parametrize(
+    ("ops_port", "ports", "lines"),
+    [
+        (None, (), ["Metrics         on the ports that the log names in ops_started"]),
+        ("off", (), []),
+        (
+            8001,
+            (8001, 8002),
+            ["Receiver's ops  http://127.0.0.1:8001/metrics", "Worker's ops    http://127.0.0.1:8002/metrics"],
+        ),
+    ],
+)
+async def test_the_announcement_names_the_ops_ports_or_where_they_are_named(
+    ops_port: int | Literal["off"] | None, ports: tuple[int, ...], lines: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    await announce(Settings(ops_port=ops_port), ops_ports=ports, conninfo="postgresql:///app", secret_files={})
+
+    assert re.findall("^(?:Metrics|.*ops  ).*$", capsys.readouterr().out, re.MULTILINE) == lines

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from rich.markup import escape
 
+from consumer import logs
 from consumer.cli.addresses import origin, reachable, webhook_url
 from consumer.cli.database import has_urls
 from consumer.cli.output import console
@@ -31,12 +32,14 @@ async def announce(
     has_app = bool(settings.app_webhook_secrets) or "app" in secret_files
     app = {"Your backend's": webhook_url(settings, "app"), "Its secret": _secret_source("app", secret_files)}
     metrics = (f"{origin(settings.ops_host, port)}/metrics" for port in ops_ports)
+    unset = {"Metrics": f"on the ports that the log names in {logs.OPS_STARTED}"} if settings.ops_port is None else {}
     facts = {
         "Webhook URL": webhook_url(settings, "stack"),
         "Secret": _secret_source("stack", secret_files),
         **(app if has_app else {}),
         "Database": "from DATABASE_URL" if has_urls(settings) else f"embedded: psql {shlex.quote(conninfo)}",
         **dict(zip(("Receiver's ops", "Worker's ops"), metrics, strict=False)),
+        **unset,
         "Try it": _sample_line(settings),
     }
     lines = [f"[bold cyan]{name:<16}[/]{escape(value)}" for name, value in facts.items()]

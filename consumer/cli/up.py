@@ -6,7 +6,7 @@ import logging
 import os
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager, nullcontext, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -34,12 +34,11 @@ from consumer.cli.migrate import migrate
 from consumer.deadline import first_of
 from consumer.embedded import server as embedded
 from consumer.embedded.keeper import is_free_within, lock_file
-from consumer.process.ops_port import listen_ops
 from consumer.process.outage_log import Outage
 from consumer.process.readiness import POLL_SECONDS
 from consumer.process.signals import run
 from consumer.process.supervision import Program, supervise
-from consumer.settings.settings import OFF, Settings
+from consumer.settings.settings import Settings
 
 PROCESSES: tuple[ProcessKind, ...] = ("receiver", "worker", "migrate")
 # The worker's ops port is the one after the receiver's.
@@ -59,7 +58,7 @@ class UpPlan:
     """What one `up` runs, decided before any process starts."""
 
     settings: Settings
-    # The receiver's and the worker's; none if OPS_PORT is off.
+    # The receiver's and the worker's; none if OPS_PORT is off or unset.
     ops_ports: tuple[int, ...]
     migrate_conninfo: str
     secret_files: Mapping[str, Path]
@@ -110,17 +109,15 @@ def command(settings: Settings, *, host: str | None, port: int | None, is_embedd
 
 
 def _ops_ports(settings: Settings) -> tuple[int, ...]:
-    """Return two ports for OPS_PORT: it and the next, two that are free, or none."""
-    match settings.ops_port:
-        case int(port):
-            first = port or free_port(settings.ops_host, count=2)
-            return first, first + 1
-        case None:
-            with ExitStack() as opened:
-                # The first is listened on while the second is looked for.
-                found = [opened.enter_context(listen_ops(settings)[0]).getsockname()[1] for _ in range(2)]
-            return tuple(found)
-    return ()
+    """Return OPS_PORT and the next port, two that are free for 0; none if it is off.
+
+    None either if it is unset: each process then takes the first free one by listening on it, so that two groups that
+    start together never choose the same.
+    """
+    if not isinstance(settings.ops_port, int):
+        return ()
+    first = settings.ops_port or free_port(settings.ops_host, count=2)
+    return first, first + 1
 
 
 def _port_problems(plan: UpPlan) -> list[str]:
@@ -179,14 +176,20 @@ def _programs(plan: UpPlan) -> list[Program]:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path)}
     for source, file in plan.secret_files.items():
         environment[f"{source.upper()}_WEBHOOK_SECRETS_FILE"] = str(file)
+    # The worker's ops port must not be the receiver's port.
+    environment |= _variable("PORT", plan.settings.port)
     flags = ["--embedded"] if plan.uses_embedded else []
-    listen = ["--host", plan.settings.host, "--port", str(plan.settings.port)]
-    arguments = {"receiver": ["serve", *listen, *flags], "worker": ["work", *flags]}
-    ports = plan.ops_ports or (OFF, OFF)
+    arguments = {"receiver": ["serve", "--host", plan.settings.host, *flags], "worker": ["work", *flags]}
+    ops_ports = [_variable("OPS_PORT", port) for port in plan.ops_ports] or [{}, {}]
     return [
-        Program(name, arguments[name], {**environment, "OPS_PORT": str(port)})
-        for name, port in zip(arguments, ports, strict=True)
+        Program(name, arguments[name], environment | ops_port)
+        for name, ops_port in zip(arguments, ops_ports, strict=True)
     ]
+
+
+def _variable(name: str, value: int) -> dict[str, str]:
+    """Return what sets a variable in an environment that may name a file for it."""
+    return {name: str(value), f"{name}_FILE": ""}
 
 
 async def _start(plan: UpPlan) -> None:
