@@ -1,6 +1,7 @@
 """The env file: which one is read, whose it may be, its variables, and what is wrong with its lines."""
 
 import os
+import re
 import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,13 +12,15 @@ from dotenv import dotenv_values
 from dotenv.parser import Binding, parse_stream
 from dotenv.variables import Variable, parse_variables
 
-from consumer.settings import texts
+from consumer.settings import near_names, texts
 from consumer.settings.ownership import foreign, writable
 
 # The variable that names the file to read instead of ``.env``.
 ENV_FILE = "CONSUMER_ENV_FILE"
 # `./run` names itself in this variable: then the ``.env`` beside it is read, from any folder.
 RUN = "CONSUMER_RUN"
+# The name that a line begins with, whatever follows it.
+FIRST_WORD = re.compile(r"""\s*(?:export\s+)?["']?([\w-]+)""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +81,8 @@ def _text(path: Path, *, is_named: bool) -> str:
         if not is_named and not stat.S_ISREG(status.st_mode):
             raise ValueError("is no regular file")
         with os.fdopen(descriptor, "rb", closefd=False) as file:
-            return texts.decoded(file.read(texts.FILE_BYTES_MAX + 1))
+            # Another program's value may have any bytes; a setting's is judged as text.
+            return texts.decoded(file.read(texts.FILE_BYTES_MAX + 1), errors="surrogateescape")
     finally:
         os.close(descriptor)
 
@@ -95,14 +99,26 @@ def _parse(text: str, name: str, found: EnvFile, environment: Mapping[str, str],
         if key and value is not None:
             if key in settings:
                 found.problems.extend(_judged(binding, place, found, environment, written))
-            found.places[key] = place
+            found.places[texts.printable(key)] = place
             written[key] = value
             assignments.append(original)
-        elif key or binding.error:
+        elif any(_names_setting(each, settings) for each in original.splitlines()):
             found.problems.append(f"{place} is not NAME=value.")
+        elif key or binding.error:
+            found.warnings.append(f"{place} is not NAME=value and was skipped.")
     # Of any other line dotenv_values would print a warning of its own.
     values = dotenv_values(stream=StringIO("".join(assignments)))
     found.values.update({key: value for key, value in values.items() if value is not None})
+
+
+def _names_setting(line: str, settings: frozenset[str]) -> bool:
+    """Tell whether a line that is no assignment begins with a setting's name, or with one near to it."""
+    if not (found := FIRST_WORD.match(line)):
+        return False
+    name = found[1]
+    # In prose many a short word is near to one: "just" to HOST.
+    is_name = name.isupper() or len(name) >= near_names.CHARACTERS_MIN
+    return name.upper() in settings or (is_name and any(near_names.near([name], settings)))
 
 
 def _judged(

@@ -21,6 +21,8 @@ def flaw(text: str) -> str | None:
         return MARK_FLAW
     if "\0" in text:
         return "holds a NUL character: type it anew"
+    if printable(text) != text:
+        return "holds bytes that are not UTF-8: save it as UTF-8"
     if text and text[0] in PLAIN_QUOTES and text[-1] == text[0]:
         return "is in quotes: write it without them"
     if not {text[:1], text[-1:]}.isdisjoint(TYPOGRAPHIC_QUOTES):
@@ -30,14 +32,22 @@ def flaw(text: str) -> str | None:
     return None
 
 
-def decoded(content: bytes) -> str:
-    """Return a file's text; raise ValueError with the predicate of a sentence on the file."""
+def printable(text: str) -> str:
+    """Return the text with a number for each byte that is not UTF-8: no log could write it."""
+    return text.encode(errors="backslashreplace").decode()
+
+
+def decoded(content: bytes, *, errors: str = "strict") -> str:
+    """Return a file's text; raise ValueError with the predicate of a sentence on the file.
+
+    *errors* says what becomes of bytes that are not UTF-8.
+    """
     if content.startswith(UTF_16_MARKS):
         raise ValueError("is UTF-16: save it as UTF-8")
     if len(content) > FILE_BYTES_MAX:
         raise ValueError(f"is larger than {FILE_BYTES_MAX // 1024} kB")
     try:
-        text = content.decode()
+        text = content.decode(errors=errors)
     except UnicodeDecodeError:
         raise ValueError("cannot be read (UnicodeDecodeError): save it as UTF-8") from None
     if "\0" in text:
