@@ -90,9 +90,10 @@ def test_an_example_key_fails_the_doctor_on_any_host(example: str, tmp_path: Pat
     ("hosts", "expected"),
     [
         *((host, True) for host in (HOST, "127.8.9.1", "::1", "[::1]", "localhost", "::ffff:127.0.0.1")),
-        *((hosts, True) for hosts in ("127.0.0.1 ::1", "::1,127.0.0.1", " ::1 ")),
+        *((hosts, True) for hosts in ("127.0.0.1 ::1", "::1,127.0.0.1", " ::1 ", "127.0.0.1,", ",[::1] ,")),
+        *((host, True) for host in ("LocalHost", "ip6-localhost", "ip6-loopback", "localhost,ip6-localhost")),
         *((host, False) for host in ("0.0.0.0", "::", "10.0.0.1", "fe80::1%eth0", "db.example.com", "::ffff:10.0.0.1")),
-        *((hosts, False) for hosts in ("127.0.0.1,::", "::1 0.0.0.0")),
+        *((hosts, False) for hosts in ("127.0.0.1,::", "::1 0.0.0.0", "*", "localhost,*")),
     ],
 )
 def test_a_host_is_loopback_if_all_its_addresses_are(hosts: str, expected: bool) -> None:

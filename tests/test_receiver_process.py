@@ -19,11 +19,10 @@ from consumer.simulator.samples import SampleContext, body
 from consumer.simulator.sender import new_message_id
 from consumer.web.listen import hosts, listen
 from tests.support.databases import rows
+from tests.support.ipv6 import needs_ipv6
 from tests.support.processes import APP_SECRET, HOST, SECRET, Running, ask, invoke, is_ready, on, ports, running, until
 
 DELIVERY = body("user.created", SampleContext.now())
-HAS_IPV6 = Path("/proc/net/if_inet6").exists() and bool(Path("/proc/net/if_inet6").read_text())
-needs_ipv6 = pytest.mark.skipif(not HAS_IPV6, reason="this machine has no IPv6")
 
 
 def signed(event: bytes = DELIVERY, secret: str = SECRET) -> dict[str, str]:

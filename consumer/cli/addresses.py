@@ -1,7 +1,6 @@
 """Where a process listens, and how others reach it."""
 
 import random
-import re
 from ipaddress import IPv6Address, ip_address
 
 from consumer.errors import BadSettings
@@ -13,7 +12,10 @@ from consumer.web.listen import hosts, listen
 FREE_PORTS = range(20_000, 32_000)
 PORTS_TRIED = 50
 # A server that listens on one of these is reached at the other.
-EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  Compared with, not listened on.
+EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1", "*": "127.0.0.1"}  # noqa: S104  Compared with, not listened on.
+
+# As /etc/hosts names this machine; Debian gives IPv6 names of its own.
+LOOPBACK_NAMES = ("localhost", "ip6-localhost", "ip6-loopback")
 
 
 def webhook_url(settings: Settings, source: str) -> str:
@@ -33,16 +35,16 @@ def reachable(host: str) -> str:
     return EVERYWHERE.get(first, first)
 
 
-def is_loopback(hosts: str) -> bool:
+def is_loopback(host: str) -> bool:
     """Tell whether all addresses of HOST, one or a list, can be reached from this machine only."""
-    return all(map(_is_loopback, re.split(r"[\s,]+", hosts.strip())))
+    return all(map(_is_loopback, hosts(host)))
 
 
-def _is_loopback(host: str) -> bool:
+def _is_loopback(name: str) -> bool:
     try:
-        address = ip_address(host.strip("[]"))
+        address = ip_address(name)
     except ValueError:
-        return host.lower() == "localhost"
+        return name.lower() in LOOPBACK_NAMES
     mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
     return (mapped or address).is_loopback
 
