@@ -165,7 +165,11 @@ def test_roles_that_somebody_else_made_must_be_granted_first(bare_url: str) -> N
         admin.execute(f"GRANT CREATE ON DATABASE {own('bare')} TO some_login")
         # Up to 15 whoever may create roles may grant them too.
         if admin.info.server_version >= 160_000:
-            with pytest.raises(migrations.MayNotMigrate, match="somebody else made: consumer_app, consumer_definer, "):
+            sentence = (
+                r"somebody else made: consumer_app, consumer_definer, .*[^;]\."
+                r" A second installation in one cluster needs another ROLE_PREFIX\.$"
+            )
+            with pytest.raises(migrations.MayNotMigrate, match=sentence):
                 migrations.apply(conninfo, "consumer")
             for duty in migrations.DUTIES:
                 admin.execute(f"GRANT consumer_{duty} TO some_login")

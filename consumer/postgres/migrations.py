@@ -94,9 +94,10 @@ def _require_rights(backend: "_Backend", role_prefix: str) -> None:
         "membership in the owner of the schemas": found["schemas_of_others"],
     }
     if lacks := [f"{right} {', '.join(names)}" for right, names in reasons.items() if names]:
+        hint = " A second installation in one cluster needs another ROLE_PREFIX." if found["roles_of_others"] else ""
         raise MayNotMigrate(
             f"The login {found['login']} may not migrate {found['database']}, and nothing was changed; it lacks "
-            f"{'; '.join(lacks)}."
+            f"{'; '.join(lacks)}.{hint}"
         )
 
 
