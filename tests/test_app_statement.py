@@ -60,6 +60,26 @@ def test_a_file_that_cannot_be_read_is_refused(path: str) -> None:
         load({"CONSUMER_PROJECTION_SQL": path})
 
 
+@pytest.mark.parametrize(
+    ("path", "whole"),
+    [
+        ("sql/none.sql", "{here}/sql/none.sql"),
+        ("./none.sql", "{here}/none.sql"),
+        ("~/none.sql", "{here}/home/none.sql"),
+        ("empty.sql", "{here}/empty.sql"),
+    ],
+)
+def test_a_refusal_names_the_whole_path_that_was_looked_for(
+    path: str, whole: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "empty.sql").touch()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+
+    with pytest.raises(BadSettings, match=f"^CONSUMER_PROJECTION_SQL names {whole.format(here=tmp_path)}, which "):
+        load({"CONSUMER_PROJECTION_SQL": path})
+
+
 def test_bytes_that_are_no_text_are_refused(tmp_path: Path) -> None:
     file = tmp_path / "projection.sql"
     file.write_bytes(b"\xff\xfe")

@@ -16,9 +16,13 @@ OPAQUE = re.compile(
 
 
 def read(path: str) -> bytes:
-    """Return the statement in a file; raise ValueError that says what is wrong with it."""
+    """Return the statement in a file; raise ValueError that says what is wrong with it.
+
+    A relative path begins at the working directory, so the sentence names the whole one.
+    """
     try:
-        text = Path(path).expanduser().read_text(encoding="utf-8")
+        path = str(Path(path).expanduser().absolute())
+        text = Path(path).read_text(encoding="utf-8")
     except (OSError, RuntimeError, UnicodeDecodeError) as error:  # RuntimeError: an unknown home directory.
         raise ValueError(f"names {path}, which cannot be read ({type(error).__name__})") from None
     if problem := _problem(text):
