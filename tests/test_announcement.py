@@ -3,6 +3,7 @@
 import re
 import sys
 from io import StringIO
+from pathlib import Path
 from typing import Literal
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from consumer.cli import announcement
 from consumer.cli.announcement import announce
 from consumer.settings.settings import Settings
+from tests.support.settings import HIDDEN, load
 
 
 class Counted(StringIO):
@@ -61,3 +63,15 @@ async def test_the_announcement_names_the_ops_ports_or_where_they_are_named(
     await announce(Settings(ops_port=ops_port), ops_ports=ports, conninfo="postgresql:///app", secret_files={})
 
     assert re.findall("^(?:Metrics|.*ops  ).*$", capsys.readouterr().out, re.MULTILINE) == lines
+
+
+@pytest.mark.parametrize("name", ["STACK_WEBHOOK_SECRETS", "HEXCLAVE_WEBHOOK_SECRET", "STACK_WEBHOOK_SECRET_FILE"])
+async def test_the_announcement_names_the_variable_that_holds_the_secret(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "secret").write_text(HIDDEN)
+    loaded = load({name: str(tmp_path / "secret") if name.endswith("_FILE") else HIDDEN})
+
+    await announce(loaded, ops_ports=(), conninfo="postgresql:///app", secret_files={})
+
+    assert f"Secret          from {name}\n" in capsys.readouterr().out

@@ -45,6 +45,7 @@ DEFAULTS = {
         "delete_policy": "soft",
     },
     "warnings": (),
+    "variables": {},
 }
 # Of each number: the least, the most, and what is one step below and above.
 BOUNDS = {

@@ -78,7 +78,8 @@ def test_nothing_set_is_the_contracts_defaults() -> None:
 def test_a_variable_sets_its_field_and_nothing_else(variable: str, text: str, field: str, value: object) -> None:
     loaded = load({variable: text})
 
-    assert {name for name in Settings.__slots__ if getattr(loaded, name) != getattr(Settings(), name)} <= {field}
+    changed = {name for name in Settings.__slots__ if getattr(loaded, name) != getattr(Settings(), name)}
+    assert changed <= {field, "variables"}
     assert getattr(loaded, field) == value
 
 
@@ -177,6 +178,20 @@ def test_all_faults_are_reported_at_once() -> None:
         "LOG_LEVEL",
         "DELETE_POLICY",
     ]
+
+
+@pytest.mark.parametrize("other", [f"{NEW},{OLD}", f"{OLD} {NEW}", f" {NEW}\n{OLD}\n", f"{NEW}, {OLD},{NEW}"])
+def test_two_names_with_the_same_secrets_agree_whatever_separates_them(other: str) -> None:
+    loaded = load({"STACK_WEBHOOK_SECRETS": f"{NEW} {OLD}", "HEXCLAVE_WEBHOOK_SECRET": other})
+
+    assert loaded.stack_webhook_secrets == (NEW, OLD)
+
+
+@pytest.mark.parametrize("other", [NEW, f"{NEW}{OLD}", f"{NEW},{OLD},{HIDDEN}"])
+def test_two_names_with_other_secrets_disagree(other: str) -> None:
+    [problem, *_] = faults(STACK_WEBHOOK_SECRETS=f"{NEW} {OLD}", HEXCLAVE_WEBHOOK_SECRET=other)
+
+    assert problem.startswith("STACK_WEBHOOK_SECRETS and HEXCLAVE_WEBHOOK_SECRET name one setting and disagree")
 
 
 @pytest.mark.parametrize(

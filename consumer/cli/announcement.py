@@ -15,6 +15,7 @@ from consumer import logs
 from consumer.cli.addresses import origin, reachable, webhook_url
 from consumer.cli.database import has_urls
 from consumer.cli.output import console
+from consumer.cli.secret import variable
 from consumer.settings.settings import Settings
 
 # Between two attempts to connect to a new receiver.
@@ -30,12 +31,12 @@ async def announce(
     """
     await until_listening(settings.host, settings.port)
     has_app = bool(settings.app_webhook_secrets) or "app" in secret_files
-    app = {"Your backend's": webhook_url(settings, "app"), "Its secret": _secret_source("app", secret_files)}
+    app = {"Your backend's": webhook_url(settings, "app"), "Its secret": _secret_source(settings, "app", secret_files)}
     metrics = (f"{origin(settings.ops_host, port)}/metrics" for port in ops_ports)
     unset = {"Metrics": f"on the ports that the log names in {logs.OPS_STARTED}"} if settings.ops_port is None else {}
     facts = {
         "Webhook URL": webhook_url(settings, "stack"),
-        "Secret": _secret_source("stack", secret_files),
+        "Secret": _secret_source(settings, "stack", secret_files),
         **(app if has_app else {}),
         "Database": "from DATABASE_URL" if has_urls(settings) else f"embedded: psql {shlex.quote(conninfo)}",
         **dict(zip(("Receiver's ops", "Worker's ops"), metrics, strict=False)),
@@ -47,8 +48,8 @@ async def announce(
     console().print("\n".join(lines), soft_wrap=True)
 
 
-def _secret_source(source: str, secret_files: Mapping[str, Path]) -> str:
-    return f"kept in {secret_files[source]}" if source in secret_files else f"from {source.upper()}_WEBHOOK_SECRETS"
+def _secret_source(settings: Settings, source: str, secret_files: Mapping[str, Path]) -> str:
+    return f"kept in {secret_files[source]}" if source in secret_files else f"from {variable(settings, source)}"
 
 
 async def until_listening(host: str, port: int) -> None:

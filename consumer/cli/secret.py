@@ -53,7 +53,7 @@ def read(path: Path) -> str:
 def problems(data_dir: Path, settings: Settings) -> list[str]:
     """Return a sentence on each kept file that is needed and unusable; one that can't be read is no problem here."""
     found: list[str] = []
-    keys = {_variable(source): signing_secrets.keys(secrets_of(settings, source)) for source in FILES}
+    keys = {variable(settings, source): signing_secrets.keys(secrets_of(settings, source)) for source in FILES}
     for source in unconfigured(settings):
         path = data_dir / FILES[source]
         with suppress(OSError):
@@ -70,17 +70,21 @@ def problems(data_dir: Path, settings: Settings) -> list[str]:
 
 def examples(settings: Settings) -> list[str]:
     """Return the variables that hold a key with which anybody can sign, because documents show it."""
-    return [_variable(source) for source in FILES if signing_secrets.are_examples(secrets_of(settings, source))]
+    return [
+        variable(settings, source) for source in FILES if signing_secrets.are_examples(secrets_of(settings, source))
+    ]
 
 
 def example_problems(settings: Settings, host: str) -> list[str]:
     """Return a sentence on each such variable if other machines can reach the receiver."""
     cure = f"use your own, or let the receiver listen on 127.0.0.1 instead of {host}"
-    return [] if is_loopback(host) else [f"{variable} holds {EXAMPLE}: {cure}." for variable in examples(settings)]
+    return [] if is_loopback(host) else [f"{name} holds {EXAMPLE}: {cure}." for name in examples(settings)]
 
 
-def _variable(source: str) -> str:
-    return f"{source.upper()}_WEBHOOK_SECRETS"
+def variable(settings: Settings, source: str) -> str:
+    """Return the variable by which a user sets a source's secrets."""
+    name = f"{source.upper()}_WEBHOOK_SECRETS"
+    return settings.variables.get(name, name)
 
 
 def keep(data_dir: Path, source: str) -> Path:

@@ -1,7 +1,7 @@
 """Variables of the environment, each looked up under all its names; their problems are collected."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import TypeVar
 
 from consumer.settings import signing_secrets, texts
@@ -21,12 +21,14 @@ class Reader:
     """Reads variables. A bad value is read as its default and noted in *problems*, so that all are reported together.
 
     The first of the *sources* that sets a setting, by any of its names, hides the others.
-    *places* holds the file and line of each variable that an env file sets.
+    *places* holds the file and line of each variable that an env file sets; *variables* gets, for each setting that is
+    set, the variable that sets it.
     """
 
     def __init__(self, sources: Sequence[Mapping[str, str]], aliases: Aliases, places: Mapping[str, str]) -> None:
         self.problems: list[str] = []
         self.warnings: list[str] = []
+        self.variables: dict[str, str] = {}
         self._sources = sources
         self._aliases = aliases
         self._places = places
@@ -44,7 +46,8 @@ class Reader:
 
     def secrets(self, name: str, _: tuple[str, ...] = ()) -> tuple[str, ...]:
         """Return the secrets, separated by spaces or commas; the unusable ones too, because they are set."""
-        variable, text = self._found(name)
+        # In another order or with other separators they are the same secrets.
+        variable, text = self._found(name, meaning=lambda text: frozenset(signing_secrets.split(text)))
         secrets = signing_secrets.split(text or "")
         for problem in signing_secrets.problems(secrets):
             self._note(variable, f"{variable}: {problem.removesuffix('.')}")
@@ -58,8 +61,11 @@ class Reader:
         self.warnings += [f"{name}: {warning}" for warning in warnings]
         return url
 
-    def _found(self, name: str) -> tuple[str, str | None]:
-        """Return the variable that sets this setting, and its text; '': it has no usable one, None: it is not set."""
+    def _found(self, name: str, meaning: Callable[[str], Hashable] = str) -> tuple[str, str | None]:
+        """Return the variable that sets this setting, and its text; '': it has no usable one, None: it is not set.
+
+        Several that set it agree if their texts have the same *meaning*.
+        """
         for source in self._sources:
             found: dict[str, str] = {}
             for candidate in (name, *self._aliases.get(name, ())):
@@ -68,10 +74,11 @@ class Reader:
                 if path := source.get(f"{candidate}_FILE", "").strip():
                     found[f"{candidate}_FILE"] = self._content(f"{candidate}_FILE", path)
             read = {variable: text for variable, text in found.items() if text}
-            if len(set(read.values())) > 1:
+            if len(set(map(meaning, read.values()))) > 1:
                 self.problems.append(f"{' and '.join(read)} name one setting and disagree; keep one of them.")
             if found:
-                return self._checked(*next(iter((read or found).items())))
+                self.variables[name], text = next(iter((read or found).items()))
+                return self._checked(self.variables[name], text)
         return name, None
 
     def _checked(self, variable: str, text: str) -> tuple[str, str]:

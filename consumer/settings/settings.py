@@ -174,21 +174,22 @@ class Settings:
     log_level: str = _setting(_choice("debug", "info", "warning", "error"), "info")
     shaping: ShapingSettings = field(default_factory=ShapingSettings)
     warnings: tuple[str, ...] = ()
+    # The variable that sets each setting: its name, an alias, or either with _FILE.
+    variables: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
 
 
 def read(*sources: Mapping[str, str], places: Mapping[str, str] | None = None) -> tuple[Settings, list[str]]:
     """Read every variable, and return all problems too; with a problem the settings must not be used.
 
-    The first source that sets a setting hides the others. *places* holds the file and line of each variable that an env
-    file sets.
+    The first source that sets a setting hides the others. *places* says where an env file sets each variable.
     """
     reader = Reader(sources, ALIASES, places or {})
     values, shaping = _values(reader, Settings), ShapingSettings(**_values(reader, ShapingSettings))
-    settings = Settings(**values, shaping=shaping)
+    settings = Settings(**values, shaping=shaping, variables=reader.variables)
     if signing_secrets.keys(settings.stack_webhook_secrets) & signing_secrets.keys(settings.app_webhook_secrets):
+        stack, app = (reader.variables[f"{source}_WEBHOOK_SECRETS"] for source in ("STACK", "APP"))
         reader.problems.append(
-            "STACK_WEBHOOK_SECRETS and APP_WEBHOOK_SECRETS hold the same key: your backend's own key could forge"
-            " Stack's events. Make another for APP_WEBHOOK_SECRETS."
+            f"{stack} and {app} hold the same key: your backend could forge Stack's events. Make another for {app}."
         )
     return replace(settings, warnings=(*reader.warnings, *_unusual(settings))), reader.problems
 
