@@ -21,7 +21,7 @@ OTHER = "whsec_bmV3bmV3bmV3bmV3bmV3bmV3"
         ("“{}”", "is in typographic quotes: write it without them"),
         ("‘{}’", "is in typographic quotes: write it without them"),
         ("„{}“", "is in typographic quotes: write it without them"),
-        ("{}”", "is in typographic quotes: write it without them"),
+        ("’{}’", "is in typographic quotes: write it without them"),
         ("\ufeff{}", "begins with a byte order mark (BOM): save it as UTF-8 without one"),
         ("ï»¿{}", "begins with a byte order mark (BOM): save it as UTF-8 without one"),
         ("{}\0", "holds a NUL character: type it anew"),
@@ -37,7 +37,7 @@ def test_a_text_in_a_wrong_form_is_named_for_every_setting(name: str, text: str,
     assert faults(**{name: text.format(HIDDEN)}) == [f"{name} {problem}."]
 
 
-@pytest.mark.parametrize("text", ["pa$$word", "a$b", "$", "it's", '5" disk', "100%", "50% of %d"])
+@pytest.mark.parametrize("text", ["pa$$word", "a$b", "$", "it's", '5" disk', "100%", "50% of %d", "Boss’", "’n", "’"])
 def test_a_dollar_sign_a_quote_or_a_percent_sign_may_belong_to_a_value(text: str) -> None:
     assert load({"DEFAULT_DEPARTMENT": text}).shaping.default_department == text
 
@@ -69,7 +69,7 @@ def test_a_reference_inside_a_connection_string_is_named() -> None:
         (f"ssk_{KEY}", "is a key of Stack's API; the signing secret starts with whsec_"),
         (f"WHSEC_{KEY}", "has its prefix in capitals: write whsec_"),
         (f"whsec_{HIDDEN}", "has its prefix twice"),
-        (f'{HIDDEN}"', "has a quote at one end: write it without"),
+        *((text, "has a quote at one end: write it without") for text in (f'{HIDDEN}"', f"{HIDDEN}”", f"‘{HIDDEN}")),
         ("whsec_…", f"is shortened, hidden or a placeholder: {COPY}"),
         (f"{HIDDEN[:20]}...", f"is shortened, hidden or a placeholder: {COPY}"),
         ("whsec_********************************", f"is shortened, hidden or a placeholder: {COPY}"),
@@ -115,6 +115,13 @@ def test_one_key_at_both_doors_is_refused(app: str) -> None:
     [problem] = faults(STACK_WEBHOOK_SECRETS=HIDDEN, APP_WEBHOOK_SECRETS=app)
 
     assert problem.startswith("STACK_WEBHOOK_SECRETS and APP_WEBHOOK_SECRETS hold the same key: ")
+
+
+def test_one_key_at_both_doors_is_refused_by_the_names_that_are_set() -> None:
+    [problem] = faults(HEXCLAVE_WEBHOOK_SECRET=HIDDEN, APP_WEBHOOK_SECRET=HIDDEN)
+
+    assert problem.startswith("HEXCLAVE_WEBHOOK_SECRET and APP_WEBHOOK_SECRET hold the same key: ")
+    assert problem.endswith(" Make another for APP_WEBHOOK_SECRET.")
 
 
 def test_one_key_at_both_doors_is_refused_whatever_the_padding() -> None:

@@ -63,7 +63,7 @@ def _misread(text: str) -> str | None:
         return "has its prefix in capitals: write whsec_"
     if text.removeprefix(SYMMETRIC_PREFIX).startswith(SYMMETRIC_PREFIX):
         return "has its prefix twice"
-    if not {text[:1], text[-1:]}.isdisjoint(texts.PLAIN_QUOTES):
+    if not {text[:1], text[-1:]}.isdisjoint(texts.PLAIN_QUOTES + texts.TYPOGRAPHIC_QUOTES):
         return "has a quote at one end: write it without"
     if ";" in text:
         return "holds a semicolon: separate secrets by spaces or commas"

@@ -25,7 +25,8 @@ def flaw(text: str) -> str | None:
         return "holds bytes that are not UTF-8: save it as UTF-8"
     if text and text[0] in PLAIN_QUOTES and text[-1] == text[0]:
         return "is in quotes: write it without them"
-    if not {text[:1], text[-1:]}.isdisjoint(TYPOGRAPHIC_QUOTES):
+    # At one end alone it may be an apostrophe of the value.
+    if len(text) > 1 and text[0] in TYPOGRAPHIC_QUOTES and text[-1] in TYPOGRAPHIC_QUOTES:
         return "is in typographic quotes: write it without them"
     if REFERENCE.search(text):
         return "is or holds a reference to a variable that was not expanded: write the value itself"
