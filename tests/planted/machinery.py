@@ -208,4 +208,25 @@ MACHINERY = (
         "    EXISTS (",
         f"{TENANT_TESTS}::test_the_audit_shows_a_company_its_own_rows_of_whom_it_sees",
     ),
+    Bug(
+        "an address listened on beside the wildcard that covers it",
+        "consumer/web/listen.py",
+        "if one not in seen and (one[0] not in whole or one in wildcards)]",
+        "if one not in seen]",
+        "tests/test_listen.py::test_an_address_that_another_covers_is_left_out",
+    ),
+    Bug(
+        "the worker's ops port chosen without the receiver's port",
+        "consumer/cli/up.py",
+        '    environment |= _variable("PORT", plan.settings.port)\n',
+        "",
+        "tests/test_up_ops_ports.py::test_no_process_of_a_group_takes_the_receiver_s_port_for_its_ops_port",
+    ),
+    Bug(
+        "a line that names a setting and assigns nothing is skipped",
+        "consumer/settings/env_file.py",
+        "elif any(_names_setting(each, settings) for each in original.splitlines()):",
+        "elif False:",
+        "tests/test_env_file.py::test_a_line_near_to_a_setting_s_name_is_refused_with_its_number",
+    ),
 )
