@@ -34,7 +34,7 @@ QUERIES: Mapping[str, Sequence[str]] = {
         "rehome/*",
         "users/*",
     ),
-    "operator": ("deliveries/*", "ledger/applied", "prune/audit", "recorded_settings/read"),
+    "operator": ("deliveries/*", "ledger/*", "prune/audit", "recorded_settings/read"),
 }
 LINE = re.compile(r"^LINE (\d+):", re.MULTILINE)
 # Their messages name a relation, column, function or schema and can hold no value, because planning reads no row.
