@@ -84,7 +84,9 @@ def _event(document: object, source: str, left_out: Mapping[str, BadPayload] = N
         payload = msgspec.convert(data, known.payload)
     except msgspec.ValidationError as error:
         raise _bad_shape(str(error)) from error
-    changed = tuple(field for field in _changed_fields(data, known.payload.unread) if f"{DATA}{field}" not in left_out)
+    changed = _changed_fields(data, known.payload.unread)
+    if left_out:
+        changed = tuple(field for field in changed if f"{DATA}{field}" not in left_out)
     return Event(name, *_subject(known, data), payload.warnings(), changed)
 
 

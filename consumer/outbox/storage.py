@@ -10,10 +10,12 @@ from psycopg import AsyncConnection
 from consumer.postgres.connections import Connection
 from consumer.postgres.queries import query
 
+# Null as a rule.
+RARE = ("reduced_bodies", "request_ids")
 # The parameters of storage/put: one array for each of the first fields of Delivery.
 COLUMNS = (
     *("sources", "message_ids", "event_types", "user_ids", "team_ids", "occurred_ats", "verified_bys", "bodies"),
-    *("reduced_bodies", "request_ids"),
+    *RARE,
 )
 
 
@@ -42,6 +44,10 @@ class Delivery(NamedTuple):
 async def put(conn: AsyncConnection[Any], deliveries: Sequence[Delivery]) -> int:
     """Store and queue usable deliveries; return how many were new. A repeat of a stored id changes nothing."""
     columns = {name: [delivery[place] for delivery in deliveries] for place, name in enumerate(COLUMNS)}
+    for name in RARE:
+        # unnest fills a shorter array up with nulls; an array of nulls alone costs as much as one of values.
+        if not any(columns[name]):
+            columns[name] = []
     return (await conn.execute(query("storage/put"), columns)).rowcount
 
 
