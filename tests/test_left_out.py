@@ -210,3 +210,9 @@ def test_what_is_left_out_is_counted_and_logged_by_name(
 
 def count(site: Site, field: str) -> float:
     return site.metrics.registry.get_sample_value("consumer_left_out_fields_total", {"field": field}) or 0
+
+
+def test_a_field_that_is_left_out_is_not_counted_as_changed_by_its_sender() -> None:
+    found = check(text("user.updated", user(oauth_providers=HERE), UNFIT["no UTF-8"]), "stack")
+
+    assert (found.left_out, found.changed_fields) == (("oauth_providers",), ())

@@ -3,13 +3,15 @@
 from uuid import UUID
 
 import pytest
+from psycopg.errors import InsufficientPrivilege
 
 from consumer.operations.replay import Replayed
 from consumer.outbox.storage import Delivery
 from tests.support import model
-from tests.support.databases import rows
+from tests.support.databases import change, rows
 from tests.support.factories import edited, user_deleted, user_updated
-from tests.support.outbox import arrive, replayed, states, work
+from tests.support.outbox import arrive, replayed, set_aside, states, work
+from tests.support.tenants import reader
 
 USER = UUID(int=7)
 ROLE = {"role": "member"}
@@ -77,3 +79,30 @@ async def test_a_page_of_all_kinds_keeps_each_delivery_s_own_reading(emptied: st
 
     assert set(states(emptied).values()) == {"done"}
     assert len(rows(emptied, "SELECT FROM consumer.outbox WHERE reduced IS NOT NULL")) == len(METADATA)
+
+
+@pytest.mark.parametrize("state", ["pending", "retrying", "done"])
+async def test_only_what_is_dead_is_read_again(state: str, emptied: str) -> None:
+    delivery = user_updated(USER)
+    await arrive(emptied, delivery)
+    if state == "done":
+        await work(emptied)
+    elif state == "retrying":
+        set_aside(emptied, [delivery], state)
+    [row] = rows(emptied, "SELECT seq FROM consumer.outbox")
+
+    with reader(emptied, "operator") as conn, pytest.raises(InsufficientPrivilege, match="only 0 of 1"):
+        conn.execute(
+            "SELECT consumer.reread(%s::bigint[], %s::text[], %s::uuid[], %s::uuid[], %s::bytea[])",
+            [[row["seq"]], ["user.deleted"], [USER], [None], [b"{}"]],
+        )
+
+
+async def test_what_an_earlier_release_left_out_is_read_again_where_this_one_can_store_it(emptied: str) -> None:
+    delivery = user_updated(USER)._replace(error_code="23514", error="x")
+    await arrive(emptied, delivery)
+    change(emptied, "UPDATE consumer.outbox SET reduced = '{}'")
+
+    assert await replayed(emptied) == Replayed(queued=1, unusable=0)
+
+    assert rows(emptied, "SELECT reduced FROM consumer.outbox") == [{"reduced": None}]

@@ -151,6 +151,26 @@ async def test_a_user_is_stored_whatever_is_in_its_metadata(emptied: str) -> Non
     assert rows(emptied, "SELECT DISTINCT role_type FROM identity.profiles") == [{"role_type": "owner"}]
 
 
+async def test_a_user_object_of_python_may_hold_an_id_beside_what_orjson_refuses(emptied: str) -> None:
+    user_id = uuid4()
+
+    await handed_over(emptied, lambda conn: handle_sign_in(conn, user(client_metadata=2**70) | {"id": user_id}))
+
+    assert rows(emptied, "SELECT user_id FROM consumer.outbox") == [{"user_id": user_id}]
+
+
+CIRCLE: list[object] = []
+CIRCLE.append(CIRCLE)
+
+
+@pytest.mark.parametrize("value", [CIRCLE, {1, 2}], ids=["circle", "set"])
+async def test_a_value_without_a_form_in_json_is_refused(value: object, emptied: str) -> None:
+    with pytest.raises(BadPayload, match="JSON has no form"):
+        await handed_over(emptied, lambda conn: handle_sign_in(conn, user(client_metadata=value)))
+
+    assert rows(emptied, "SELECT seq FROM consumer.outbox") == []
+
+
 async def test_a_user_that_cannot_be_encoded_is_reported_and_the_others_are_stored(emptied: str) -> None:
     deep: list[object] = []
     for _ in range(100_000):

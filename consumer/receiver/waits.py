@@ -59,8 +59,8 @@ WaitFor = Callable[[str, UUID, timedelta], Awaitable[Progress | None]]
 async def answer(wait_for: WaitFor, message_id: str, request_id: UUID, asked: int) -> Response:
     """Return 200 with the profile, 204 if the applied delivery leaves none, 202 with the state while it is not applied.
 
-    A dead delivery gets 202 too, because it may be retried one day, and so does every repeat: whoever captured a signed
-    request can send it again with a `Prefer`, which is not signed.
+    A dead delivery gets 202 too, because it may be retried one day. So does every repeat: a captured request can be
+    sent again with a `Prefer`, which is not signed.
     """
     seconds = min(asked, WAIT_SECONDS_MAX)
     applied = {"preference-applied": f"wait={seconds}"}
