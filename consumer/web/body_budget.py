@@ -41,7 +41,8 @@ class Flow(FlowControl):
 
     def resume_reading(self) -> None:
         """Read again, unless the budget holds the connection back: the application asks for each piece."""
-        if not self.is_held_back:
+        # Twice for each request: asking here too whether it is paused saves the call.
+        if self.read_paused and not self.is_held_back:
             super().resume_reading()
 
 

@@ -16,9 +16,9 @@ HEADERS_MAX = 100
 HOST_BYTES = (string.ascii_letters + string.digits + "-._~!$&'()*+;=%:[]").encode()
 
 
-def is_too_large(url: bytes, headers: Headers) -> bool:
-    """Tell whether a head, as far as it has arrived, is above the limits."""
-    return len(headers) > HEADERS_MAX or len(url) + sum(map(len, chain.from_iterable(headers))) > HEAD_BYTES_MAX
+def size(url: bytes, headers: Headers) -> int:
+    """Return the bytes of a head as far as it has arrived, its punctuation aside."""
+    return len(url) + sum(map(len, chain.from_iterable(headers)))
 
 
 def is_well_formed(method: bytes, url: bytes, version: str, headers: Headers, fields: Mapping[bytes, bytes]) -> bool:

@@ -34,9 +34,10 @@ class LimitedProtocol(HttpConnection):
         limiter: ConnectionLimiter,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop, limiter=limiter)
-        # Of the newest request: bytes after the read it began in, bytes of its body, those that the budget counts, and
-        # when the first read of the body was over.
-        self.received_bytes = 0
+        self.read_bytes = 0
+        # Of the newest request: bytes of the read it began in, bytes after that read, bytes of its body, those that the
+        # budget counts, and when the first read of the body was over.
+        self.first_read_bytes = self.received_bytes = 0
         self.body_bytes = 0
         self.held_bytes = 0
         self.body_began = 0.0
@@ -69,7 +70,8 @@ class LimitedProtocol(HttpConnection):
         """Parse the data; drop it if this connection is refused or closed already."""
         if self.refusal is not None or self.is_lingering:
             return
-        self.received_bytes += len(data)
+        self.read_bytes = len(data)
+        self.received_bytes += self.read_bytes
         try:
             upgrade.feed(self, data)
         except HttpParserError as error:
@@ -86,6 +88,7 @@ class LimitedProtocol(HttpConnection):
         super().on_message_begin()
         self._unset_keepalive_if_required()
         self.phase = Phase.HEAD
+        self.first_read_bytes = self.read_bytes
         self.received_bytes = self.body_bytes = 0
 
     def on_headers_complete(self) -> None:
@@ -93,7 +96,7 @@ class LimitedProtocol(HttpConnection):
         self._stop_timer()
         method, version = self.parser.get_method(), self.parser.get_http_version()
         fields = dict(self.headers)
-        if heads.is_too_large(self.url, self.headers):
+        if self._is_head_too_large():
             self._fail("headers_too_large")
         if not heads.is_well_formed(method, self.url, version, self.headers, fields):
             self._fail("malformed_request")
@@ -176,9 +179,16 @@ class LimitedProtocol(HttpConnection):
         if self.unanswered == 0:
             self._hang_up(self.refusal)
 
+    def _is_head_too_large(self) -> bool:
+        # Most heads need not be added up, because they and more have come in fewer bytes.
+        may_be = self.first_read_bytes + self.received_bytes > heads.HEAD_BYTES_MAX
+        return len(self.headers) > heads.HEADERS_MAX or (
+            may_be and heads.size(self.url, self.headers) > heads.HEAD_BYTES_MAX
+        )
+
     def _expect_more(self) -> None:
         is_head = self.phase is Phase.HEAD
-        if is_head and (self.received_bytes > heads.HEAD_BYTES_MAX or heads.is_too_large(self.url, self.headers)):
+        if is_head and (self.received_bytes > heads.HEAD_BYTES_MAX or self._is_head_too_large()):
             self.refuse("headers_too_large")
         elif self.received_bytes > heads.HEAD_BYTES_MAX + FRAMING_FACTOR * self.limiter.limits.body_bytes:
             self.refuse("body_too_large")

@@ -9,12 +9,17 @@ DIGITS = 27
 PATTERN = re.compile(rf"msg_([0-9A-Za-z]{{{DIGITS}}})")
 # What each digit adds at each place: the sum of 27 look-ups is exact, and faster than 27 multiplications.
 PLACES = tuple({digit: value * 62**place for value, digit in enumerate(ALPHABET)} for place in reversed(range(DIGITS)))
+# The time lies in the first five bytes. The first eight digits tell them, unless the others can carry into them.
+LEADING = 8
+LEADING_PLACES = PLACES[:LEADING]
+TRAILING_MAX = 62 ** (DIGITS - LEADING) - 1
 EPOCH = datetime.fromtimestamp(1_400_000_000, UTC)
 STEP = timedelta(milliseconds=4)
 STEPS_PER_SECOND = 250
 # After the 4 bytes of seconds and the byte of steps.
 RANDOM_BYTES = 15
-LARGEST = 2**160 - 1
+RANDOM_BITS = 8 * RANDOM_BYTES
+SECONDS_MAX = 2**32 - 1
 
 
 def occurred_at(message_id: str, signed_at: datetime, tolerance: timedelta) -> datetime:
@@ -42,8 +47,11 @@ def _embedded(message_id: str) -> datetime | None:
     found = PATTERN.fullmatch(message_id)
     if found is None:
         return None
-    number: int = sum(map(getitem, PLACES, found[1]))
-    seconds, steps = divmod(number >> 8 * RANDOM_BYTES, 256)
-    if number > LARGEST or steps >= STEPS_PER_SECOND:
+    least: int = sum(map(getitem, LEADING_PLACES, found[1]))
+    time_bytes = least >> RANDOM_BITS
+    if (least + TRAILING_MAX) >> RANDOM_BITS != time_bytes:
+        time_bytes = sum(map(getitem, PLACES, found[1])) >> RANDOM_BITS
+    seconds, steps = divmod(time_bytes, 256)
+    if seconds > SECONDS_MAX or steps >= STEPS_PER_SECOND:
         return None
     return EPOCH + timedelta(seconds=seconds) + steps * STEP
