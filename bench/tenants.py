@@ -66,6 +66,9 @@ WHERE m.stack_user_id = g.user_id;
 UPDATE identity.profiles AS p SET guest_keys = m.guest_keys
 FROM identity.stack_user_profiles AS m
 WHERE p.user_id = m.stack_user_id AND m.guest_keys IS NOT NULL;
+UPDATE identity.company_members AS b SET search_name = p.search_name
+FROM identity.profiles AS p
+WHERE b.is_guest AND b.user_id = p.user_id;
 """
 LOOKUP = "SELECT full_name, email, role_type FROM identity.profiles WHERE company_id = %s AND user_id = %s"
 COLUMNS = "SELECT user_id, full_name FROM identity.profiles"
@@ -80,6 +83,7 @@ QUERIES = {
     "what changed last": f"{COLUMNS} WHERE {OURS} ORDER BY updated_at DESC, user_id DESC LIMIT 50",
     "names that begin": "SELECT user_id, full_name FROM identity.search_profiles('ada jos')",
     "names that contain": "SELECT user_id, full_name FROM identity.search_profiles('jose')",
+    "a part of no name": "SELECT user_id, full_name FROM identity.search_profiles('qqq')",
     "everybody, no company named": "SELECT count(*) FROM identity.profiles",
 }
 

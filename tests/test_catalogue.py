@@ -12,7 +12,8 @@ READERS = {"consumer_app", "consumer_operator", "consumer_tenant", "consumer_wor
 # What each index of identity serves, beside primary keys.
 SERVED = {
     "company_members_active": "members/home",
-    "company_members_guests": "identity.current_guests, identity.search_profiles",
+    "company_members_guests": "identity.current_guests",
+    "company_members_search_name": "identity.current_matches",
     "company_members_user_id": "users/remove_profiles",
     "profile_audit_at": "identity.prune_audit",
     "profile_audit_sign_in": "users/put_sign_ins",
@@ -20,7 +21,7 @@ SERVED = {
     "profiles_guest_keys": "the tenants' policies",
     "profiles_department": "a company's people of one department",
     "profiles_role_type": "a company's people of one role",
-    "profiles_search_name": "identity.search_profiles",
+    "profiles_search_name": "identity.current_matches",
     "profiles_updated_at": "what changed last in a company",
     "stack_user_profiles_company_id": "rehome/page",
     "stack_user_profiles_guest_keys": "the tenants' policies",

@@ -150,6 +150,9 @@ def test_0005_marks_guests_and_folds_names(migrator_url: str, before: int) -> No
     members = every(url, "identity.company_members", "company_id, user_id, is_guest")
     assert {(number(team), number(user)) for team, user, is_guest in members if is_guest} == GUESTS
     assert len(members) == 9
+    names = "identity.company_members AS b INNER JOIN identity.profiles AS p USING (user_id)"
+    copied = every(url, names, "user_id, b.search_name = p.search_name", "b.is_guest")
+    assert [(number(user), is_copied) for user, is_copied in copied] == [(1, True), (5, True), (6, True), (6, True)]
     keys = {number(team): key for team, key in every(url, "identity.companies", "id, guest_key")}
     assert len(set(keys.values())) == 4
     visited: dict[int, list[UUID] | None] = {

@@ -3,10 +3,12 @@
 from uuid import UUID, uuid4
 
 import pytest
+from psycopg.errors import InsufficientPrivilege
 
+from consumer.settings.settings import DeletePolicy
 from tests.support.databases import rows
-from tests.support.effects import applied
-from tests.support.factories import membership, team_event, user_updated
+from tests.support.effects import applied, under
+from tests.support.factories import membership, team_event, user_deleted, user_updated
 from tests.support.tenants import join, seen
 
 
@@ -72,6 +74,49 @@ async def test_a_guest_is_found_and_another_companys_people_are_not(emptied: str
     assert found(emptied, ours, "ada") == ["Ada", "Ada Guest"]
     assert found(emptied, ours, "gue") == ["Ada Guest"]
     assert found(emptied, theirs, "ada") == ["Ada Guest", "Ada of theirs"]
+
+
+async def test_a_guest_is_found_by_the_present_name_and_only_while_a_guest(emptied: str) -> None:
+    home, ours, guest = uuid4(), await named(emptied, "Ada"), uuid4()
+    await join(emptied, home, guest)
+    await applied(emptied, user_updated(guest, is_anonymous=True), membership("created", ours, guest))
+    await applied(emptied, user_updated(guest, display_name="Ada Müller"))
+    assert found(emptied, ours, "muller") == ["Ada Müller"]
+
+    await applied(emptied, user_updated(guest, display_name="Ada Meier"))
+    assert found(emptied, ours, "muller") == []
+    assert found(emptied, ours, "a") == ["Ada", "Ada Meier"]
+
+    await applied(emptied, user_updated(guest, display_name="Ada Meier", server_metadata={"company_id": str(ours)}))
+    assert found(emptied, ours, "meier") == ["Ada Meier"]
+    assert found(emptied, home, "meier") == ["Ada Meier"]
+
+    await applied(emptied, membership("deleted", home, guest))
+    assert found(emptied, home, "meier") == []
+
+
+@pytest.mark.parametrize("policy", ["soft", "anonymise", "hard"])
+async def test_a_deleted_guest_is_found_by_no_name_and_none_is_kept(emptied: str, policy: DeletePolicy) -> None:
+    ours, guest = await named(emptied, "Ada"), uuid4()
+    await join(emptied, uuid4(), guest)
+    await applied(emptied, user_updated(guest, display_name="Ada Guest"), membership("created", ours, guest))
+
+    await applied(await under(emptied, policy), user_deleted(guest))
+
+    assert found(emptied, ours, "") == ["Ada"]
+    assert not rows(emptied, "SELECT FROM identity.company_members WHERE search_name IS NOT NULL")
+
+
+async def test_a_company_that_is_deleted_finds_nobody(emptied: str) -> None:
+    company_id = await named(emptied, "Ada")
+    await applied(emptied, team_event("deleted", company_id))
+
+    assert found(emptied, company_id, "ada") == []
+
+
+def test_a_tenant_reads_no_search_name_of_a_membership(database_url: str) -> None:
+    with pytest.raises(InsufficientPrivilege):
+        seen(database_url, "SELECT search_name FROM identity.company_members", company=uuid4())
 
 
 @pytest.mark.parametrize("role", ["tenant", "app"])

@@ -61,7 +61,9 @@ async def _remove(conn: Connection, seqs: Sequence[int], user_ids: Sequence[UUID
     """Delete the profiles under `hard`, except those a constraint or trigger protects; return the deleted ones."""
     try:
         async with conn.transaction():
-            removed = await _changed(conn, "users/remove_profiles", {"seqs": seqs, "user_ids": user_ids})
+            values = {"seqs": seqs, "user_ids": user_ids}
+            cursor = await conn.execute(query("users/remove_profiles"), values, binary=True)
+            removed = ChangedProfiles(*await cursor.fetchone() or ())
             # A deferred foreign key would fail only at the commit, too late to keep the profile.
             await session.check_constraints(conn)
             return removed
@@ -87,13 +89,13 @@ async def put(
     As the cause, the audit prefers the winning snapshots of *changed* users, then *applied* deliveries.
     """
     values = {"seqs": seqs, "written": user_ids, "changed": changed, "applied": list(applied)}
-    return await _changed(conn, "users/put_profiles", values | {"rehomed": [], "rehomed_by": None})
+    return await _put(conn, values | {"rehomed": [], "rehomed_by": None})
 
 
 async def put_rehomed(conn: Connection, seq: int, user_ids: Sequence[UUID]) -> ChangedProfiles:
     """Derive the profiles of locked users from mirror and edits, and audit each change under the delivery *seq*."""
     values = {"seqs": [], "written": user_ids, "changed": [], "applied": []}
-    return await _changed(conn, "users/put_profiles", values | {"rehomed": user_ids, "rehomed_by": seq})
+    return await _put(conn, values | {"rehomed": user_ids, "rehomed_by": seq})
 
 
 async def put_sign_ins(conn: Connection, seqs: Sequence[int]) -> list[int]:
@@ -108,6 +110,9 @@ async def scrub_audit(conn: Connection, user_ids: Sequence[UUID]) -> None:
     await conn.execute(query("users/scrub_audit"), {"user_ids": user_ids})
 
 
-async def _changed(conn: Connection, name: str, values: Mapping[str, object]) -> ChangedProfiles:
-    cursor = await conn.execute(query(name), values, binary=True)
-    return ChangedProfiles(*await cursor.fetchone() or ())
+async def _put(conn: Connection, values: Mapping[str, object]) -> ChangedProfiles:
+    cursor = await conn.execute(query("users/put_profiles"), values, binary=True)
+    seqs, user_ids, guest_ids = await cursor.fetchone() or ((), (), ())
+    if guest_ids:
+        await conn.execute(query("users/name_guests"), {"user_ids": guest_ids})
+    return ChangedProfiles(seqs, user_ids)

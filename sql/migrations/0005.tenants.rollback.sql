@@ -1,5 +1,5 @@
 DROP VIEW identity.profiles_needing_sync, identity.stack_integration_stats;
-DROP FUNCTION identity.search_profiles;
+DROP FUNCTION identity.search_profiles, identity.current_matches;
 DROP INDEX
 identity.profiles_company_id,
 identity.profiles_role_type,
@@ -8,11 +8,15 @@ identity.profiles_updated_at,
 identity.profiles_search_name;
 REVOKE SELECT (source) ON consumer.outbox FROM consumer_definer;
 REVOKE SELECT (id, guest_key, deleted_at) ON identity.companies FROM consumer_definer;
-REVOKE SELECT (company_id, user_id, removed_at, is_guest) ON identity.company_members FROM consumer_definer;
+REVOKE SELECT (company_id, user_id, removed_at, is_guest, search_name)
+ON identity.company_members FROM consumer_definer;
 REVOKE SELECT ON identity.profiles FROM consumer_definer;
 DROP POLICY definer ON identity.profiles;
 REVOKE SELECT (version) ON identity.stack_user_profiles FROM consumer_app;
-REVOKE SELECT ON identity.company_members, identity.profiles FROM consumer_tenant;
+REVOKE SELECT (
+    company_id, user_id, joined_at, removed_at, permissions, is_guest
+) ON identity.company_members FROM consumer_tenant;
+REVOKE SELECT ON identity.profiles FROM consumer_tenant;
 REVOKE SELECT (
     id, at, user_id, company_id, operation, changed_fields, previous_values, new_values, source, message_id, seq
 ) ON identity.profile_audit FROM consumer_tenant;
@@ -31,7 +35,7 @@ DROP POLICY tenant ON identity.profiles;
 DROP POLICY tenant ON identity.company_members;
 DROP POLICY tenant ON identity.companies;
 ALTER TABLE identity.companies DROP COLUMN guest_key;
-ALTER TABLE identity.company_members DROP COLUMN is_guest;
+ALTER TABLE identity.company_members DROP COLUMN search_name, DROP COLUMN is_guest;
 ALTER TABLE identity.stack_user_profiles DROP COLUMN guest_keys;
 ALTER TABLE identity.profiles DROP COLUMN guest_keys, DROP COLUMN search_name;
 DROP FUNCTION

@@ -9,6 +9,20 @@ LAW = "tests/laws/test_function_of_the_set.py::test_any_order_repeats_and_batche
 
 DOMAIN = (
     Bug(
+        "a renamed guest is found by the old name",
+        "sql/queries/users/put_profiles.sql",
+        "row((c.known).guest_keys, (c.known).full_name) IS DISTINCT FROM row(c.guest_keys, c.full_name)",
+        "(c.known).guest_keys IS DISTINCT FROM c.guest_keys",
+        LAW,
+    ),
+    Bug(
+        "a guest who leaves keeps a name there",
+        "sql/queries/members/home.sql",
+        "        is_guest = NOT b.is_guest,\n        search_name = NULL\n",
+        "        is_guest = NOT b.is_guest\n",
+        LAW,
+    ),
+    Bug(
         "no tombstone",
         MIRROR,
         "deleted_at = least(excluded.deleted_at, known.deleted_at)",

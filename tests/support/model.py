@@ -49,13 +49,17 @@ def fold(deliveries: list[Delivery], settings: ShapingSettings) -> State:
         visited = {m["company_id"] for m in members.values() if m["user_id"] == user_id and m["is_guest"]}
         row["guest_of"] = sorted(visited)
     removed = gone if settings.delete_policy == "hard" else {}
+    profiles = {
+        user_id: _profile(mirror[user_id], known, settings)
+        for user_id, known in by_user.items()
+        if user_id not in removed and any(not data(d).get("is_anonymous") for d in known if is_snapshot(d))
+    }
+    for member in members.values():
+        profile = profiles.get(member["user_id"])
+        member["guest_name"] = profile["full_name"] if profile and member["is_guest"] else None
     return State(
         mirror=mirror,
-        profiles={
-            user_id: _profile(mirror[user_id], known, settings)
-            for user_id, known in by_user.items()
-            if user_id not in removed and any(not data(d).get("is_anonymous") for d in known if is_snapshot(d))
-        },
+        profiles=profiles,
         sign_ins=_sign_ins(unique),
         companies=companies,
         members={pair: row for pair, row in members.items() if row["user_id"] not in removed},
@@ -174,7 +178,10 @@ def state(database_url: str) -> State:
                 f"SELECT {columns} FROM identity.stack_user_profiles",
                 f"SELECT {columns} FROM identity.profiles",
                 "SELECT * FROM identity.companies",
-                "SELECT * FROM identity.company_members",
+                # A search name is folded, so it is judged by the profile whose name it is.
+                "SELECT b.*, "
+                "CASE WHEN b.search_name = p.search_name THEN p.full_name ELSE b.search_name END AS guest_name "
+                "FROM identity.company_members AS b LEFT JOIN identity.profiles AS p USING (user_id)",
                 "SELECT user_id, operation, source, message_id FROM identity.profile_audit "
                 "WHERE operation LIKE 'signed%'",
             )
@@ -183,7 +190,7 @@ def state(database_url: str) -> State:
         mirror=_by_key(mirror, "stack_user_id", outside),
         profiles=_by_key(profiles, "user_id", outside),
         companies=_by_key(companies, "id", outside),
-        members={(str(row["company_id"]), str(row["user_id"])): _plain(row, set()) for row in members},
+        members={(str(row["company_id"]), str(row["user_id"])): _plain(row, outside) for row in members},
         sign_ins={tuple(map(str, row.values())) for row in sign_ins},
     )
 

@@ -1,7 +1,8 @@
 -- Recompute the home company of these users in the mirror. The first active company wins: the one of the newest edit,
 -- the one that metadata names, the one of the active membership with the oldest first join, the default one. A deleted
 -- user has no home.
--- Mark the other active memberships as guest memberships. Return the users with a new home or new guest keys.
+-- Mark the other active memberships as guest memberships; users/name_guests gives them their names.
+-- Return the users with a new home or new guest keys.
 WITH homes AS MATERIALIZED (
     SELECT
         m.stack_user_id AS user_id,
@@ -56,7 +57,9 @@ moved AS (
 
 marked AS (
     UPDATE identity.company_members AS b
-    SET is_guest = NOT b.is_guest
+    SET
+        is_guest = NOT b.is_guest,
+        search_name = NULL
     FROM homes AS h
     WHERE
         b.user_id = h.user_id

@@ -2,7 +2,8 @@
 -- and with the delivery that caused it. The first of these is the cause: a deletion that the profile does not show yet;
 -- the winning snapshot, if it has new content; another delivery that changed something; the latest delivery. For
 -- re-homed users the cause is the delivery about the company. A move writes an audit row under either company.
--- Return one row: the deliveries that the audit names, and the users with a written profile.
+-- Return one row: the deliveries that the audit names, the users with a written profile, and those of them whose guest
+-- memberships may have another name.
 -- The users are locked by their mirror rows, so each row read here is still the same when it is overwritten.
 -- claimed is MATERIALIZED, because joining through users would read every delivery they ever sent.
 -- claimed:    the claimed deliveries, and for each re-homed user the delivery about the company
@@ -299,4 +300,11 @@ audited AS (
 
 SELECT
     (SELECT coalesce(array_agg(seq), '{}') FROM audited) AS seqs,
-    (SELECT coalesce(array_agg(user_id), '{}') FROM written) AS user_ids;
+    (SELECT coalesce(array_agg(user_id), '{}') FROM written) AS user_ids,
+    (
+        SELECT coalesce(array_agg(c.user_id), '{}')
+        FROM compared AS c
+        WHERE
+            c.guest_keys IS NOT NULL
+            AND row((c.known).guest_keys, (c.known).full_name) IS DISTINCT FROM row(c.guest_keys, c.full_name)
+    ) AS guest_ids;
