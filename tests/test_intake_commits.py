@@ -1,6 +1,8 @@
 """The intake's commits: what they count, in which order they write, and when a second one follows."""
 
 import asyncio
+import sys
+from pathlib import Path
 
 import pytest
 from psycopg_pool import PoolTimeout, TooManyRequests
@@ -44,6 +46,28 @@ def test_repeats_are_counted_once_within_a_batch_and_across_batches(emptied: str
         {"state": "dead", "count": 3},
         {"state": "pending", "count": 5},
     ]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="libpq traces into a file descriptor on Linux only")
+def test_a_batch_is_one_round_trip_of_new_rows_and_of_repeats(emptied: str, tmp_path: Path) -> None:
+    known, trips = updates(3), []
+
+    async def act(_: StillLoop) -> None:
+        async with site(emptied, size=1) as here:
+            # The first batch wakes workers and prepares the statement.
+            await here.put_all(*known)
+            for number, batch in enumerate((updates(3), known)):
+                async with here.pool.connection() as conn:
+                    pgconn = conn.pgconn
+                with (tmp_path / str(number)).open("w") as trace:
+                    pgconn.trace(trace.fileno())
+                    await here.put_all(*batch)
+                    pgconn.untrace()
+                trips.append((tmp_path / str(number)).read_text().count("ReadyForQuery"))
+
+    run_still(act)
+
+    assert trips == [1, 1]
 
 
 def test_dead_deliveries_are_stored_in_the_order_of_source_then_id(emptied: str) -> None:

@@ -26,6 +26,13 @@ ELSEWHERE = (
 )
 
 
+# PostgreSQL 17 gave it another parameter.
+EACH_SIGNATURE = """DO $$ BEGIN EXECUTE (
+    SELECT string_agg(format('{0} EXECUTE ON FUNCTION %s {1} PUBLIC', oid::regprocedure), ';')
+    FROM pg_proc WHERE proname = 'pg_logical_emit_message'
+); END $$"""
+
+
 @pytest.mark.parametrize(
     ("doing", "undoing", "failing", "named"),
     [
@@ -42,6 +49,13 @@ ELSEWHERE = (
             {"receiver's queries"},
             "outbox (42501) for storage/put, storage/put_dead",
             id="a privilege of the receiver",
+        ),
+        pytest.param(
+            EACH_SIGNATURE.format("REVOKE", "FROM"),
+            EACH_SIGNATURE.format("GRANT", "TO"),
+            {"receiver's queries"},
+            "pg_logical_emit_message (42501)",
+            id="a function of the server's own",
         ),
         pytest.param(
             "REVOKE DELETE ON consumer.outcomes FROM consumer_operator",

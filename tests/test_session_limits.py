@@ -42,6 +42,7 @@ KEEPALIVE = {"keepalives_idle": "30", "keepalives_interval": "5", "keepalives_co
 LEFT = {
     **dict.fromkeys(TIMEOUTS, "7777ms"),
     "synchronous_commit": "off",
+    "client_min_messages": "error",
     "default_transaction_isolation": "serializable",
     "role": "none",
 }
@@ -54,6 +55,7 @@ def limits(duty: str) -> dict[str, str]:
     return {
         **dict(zip(TIMEOUTS, LIMITS[duty][1], strict=True)),
         "synchronous_commit": "on",
+        "client_min_messages": "warning",
         "default_transaction_isolation": "read committed",
         "role": f"consumer_{duty}",
     }
@@ -105,6 +107,28 @@ def test_a_session_has_its_limits_as_a_whole_only_where_it_is_its_own(
             assert await settings(conn) == after
 
     odd = make_conninfo(database_url, options=ODD)
+    with nullcontext(odd) if is_direct else pooled(odd) as url:
+        asyncio.run(run(url))
+
+
+@pytest.mark.parametrize("is_direct", [True, False], ids=["direct", "behind a pooler"])
+@pytest.mark.parametrize(
+    ("default", "kept"),
+    [("off", "on"), ("local", "on"), ("remote_write", "on"), ("on", "on"), ("remote_apply", "remote_apply")],
+)
+def test_no_session_waits_for_less_than_on_and_one_that_waits_for_more_still_does(
+    default: str, kept: str, is_direct: bool, database_url: str
+) -> None:
+    access = receiver_access("consumer")
+
+    async def run(url: str) -> None:
+        async with await connect(url, access) as conn:
+            await enter(conn, access)
+            for kind in (transaction, autocommit):
+                async with kind(conn, access):
+                    assert (await settings(conn))["synchronous_commit"] == kept
+
+    odd = make_conninfo(database_url, options=f"-c synchronous_commit={default}")
     with nullcontext(odd) if is_direct else pooled(odd) as url:
         asyncio.run(run(url))
 

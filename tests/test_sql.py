@@ -57,6 +57,19 @@ def test_what_is_made_of_a_body_is_made_of_the_reduced_one() -> None:
     assert set(casts) == {"convert_from(coalesce(o.reduced, o.bo"}
 
 
+def test_whatever_knows_a_delivery_already_waits_for_its_first_copy() -> None:
+    """Only recorded_settings/declare_company may go without: no sender gets an answer for it."""
+    functions = (QUERIES.parent / "schema.sql").read_text().split("CREATE FUNCTION ")[1:]
+    texts = {name: query(name).decode() for name in NAMES} | {text.split("(")[0]: text for text in functions}
+    storing = {
+        name: "pg_logical_emit_message(TRUE" in text
+        for name, text in texts.items()
+        if "INSERT INTO consumer.outbox" in text and "DO NOTHING" in text
+    }
+
+    assert storing == {"recorded_settings/declare_company": False, "storage/put": True, "storage/put_dead": True}
+
+
 def test_a_name_without_a_file_is_an_error() -> None:
     with pytest.raises(FileNotFoundError):
         query("outbox/nonsense")

@@ -6,9 +6,10 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from psycopg import AsyncConnection
+from psycopg.rows import scalar_row
 
 from consumer.postgres.connections import Connection
-from consumer.postgres.queries import query
+from consumer.postgres.queries import rows
 
 # Null as a rule.
 RARE = ("reduced_bodies", "request_ids")
@@ -42,15 +43,21 @@ class Delivery(NamedTuple):
 
 
 async def put(conn: AsyncConnection[Any], deliveries: Sequence[Delivery]) -> int:
-    """Store and queue usable deliveries; return how many were new. A repeat of a stored id changes nothing."""
+    """Store and queue usable deliveries; return how many were new.
+
+    A repeat of a stored id changes nothing, but its commit waits for the disk and the synchronous standby, as the first
+    copy's does.
+    """
     columns = {name: [delivery[place] for delivery in deliveries] for place, name in enumerate(COLUMNS)}
     for name in RARE:
         # unnest fills a shorter array up with nulls; an array of nulls alone costs as much as one of values.
         if not any(columns[name]):
             columns[name] = []
-    return (await conn.execute(query("storage/put"), columns)).rowcount
+    [new_count] = await rows(conn, scalar_row, "storage/put", columns)
+    return int(new_count)
 
 
 async def put_dead(conn: Connection, delivery: Delivery) -> int:
-    """Store a signed delivery that can't be used, dead with its reason; return 1 when it was new, else 0."""
-    return (await conn.execute(query("storage/put_dead"), delivery._asdict())).rowcount
+    """Store a signed delivery that can't be used, dead with its reason; return 1 when it was new, else 0, as `put`."""
+    [new_count] = await rows(conn, scalar_row, "storage/put_dead", delivery._asdict())
+    return int(new_count)

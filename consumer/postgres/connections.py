@@ -1,7 +1,7 @@
 """Connections, pools and transactions, each with its role, its limits and its name."""
 
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Literal, Self
@@ -10,10 +10,14 @@ import psycopg
 from psycopg import AsyncConnection, IsolationLevel
 from psycopg import errors as postgres
 from psycopg.conninfo import make_conninfo
+from psycopg.errors import Diagnostic
 from psycopg.rows import TupleRow, scalar_row
 from psycopg_pool import AsyncConnectionPool
 
 from consumer.postgres.queries import query, rows
+
+# The function of the server that warns when a wait is cancelled, by pg_cancel_backend or by the client itself.
+WARNING_FUNCTION = "SyncRepWaitForLSN"
 
 # Called after each attempt to connect, with its error or None.
 Attempted = Callable[[Exception | None], None]
@@ -23,10 +27,30 @@ class RoleRefused(postgres.InsufficientPrivilege):
     """A session may not take its role, or the role does not exist."""
 
 
+class NotReplicated(psycopg.OperationalError):
+    """A commit is durable here alone: its wait for a synchronous standby was cancelled."""
+
+
+class StandbyWait:
+    """The wait of a connection's commits for the synchronous standby.
+
+    Not a part of Connection: a handler that refers to its connection would keep a lost one alive.
+    """
+
+    is_cancelled = False
+
+    def note(self, notice: Diagnostic) -> None:
+        """Note the warning that a commit ended without the standby."""
+        # Warnings have one SQLSTATE in common, and their text is in the server's language.
+        if notice.source_function == WARNING_FUNCTION:
+            self.is_cancelled = True
+
+
 class Connection(AsyncConnection[TupleRow]):
     """An autocommit connection; *is_entered*: its whole session has the role and limits, not only a transaction."""
 
     is_entered = False
+    standby_wait: StandbyWait
 
     @classmethod
     async def connect(  # type: ignore[override]  # psycopg reads every other keyword as one of libpq
@@ -41,6 +65,8 @@ class Connection(AsyncConnection[TupleRow]):
             attempted(error)
             raise
         await conn.set_isolation_level(IsolationLevel.READ_COMMITTED)
+        conn.standby_wait = StandbyWait()
+        conn.add_notice_handler(conn.standby_wait.note)
         return conn
 
 
@@ -172,13 +198,21 @@ async def autocommit(conn: Connection, access: Access) -> AsyncIterator[None]:
             yield
 
 
+@contextmanager
+def replicated(conn: Connection) -> Iterator[None]:
+    """Raise NotReplicated if a transaction inside is committed, but less durably than the server is set to."""
+    conn.standby_wait.is_cancelled = False
+    yield
+    if conn.standby_wait.is_cancelled:
+        raise NotReplicated("The wait for the synchronous standby was cancelled: this server alone has the commit.")
+
+
 async def _take_role_and_limits(conn: Connection, access: Access, *, is_local: bool) -> None:
     values = {
         "role": access.role,
         "statement_timeout": _milliseconds(access.statement_timeout),
         "lock_timeout": _milliseconds(access.lock_timeout),
         "idle_timeout": _milliseconds(access.idle_timeout),
-        "synchronous_commit": "on",
         "is_local": is_local,
     }
     try:

@@ -19,7 +19,7 @@ from consumer.metrics import Received
 from consumer.outbox import storage
 from consumer.outbox.storage import Delivery
 from consumer.postgres import session
-from consumer.postgres.connections import Access, Pool, autocommit, transaction
+from consumer.postgres.connections import Access, Pool, autocommit, replicated, transaction
 from consumer.postgres.error_classes import ErrorClass, code, error_class
 
 # Two commits at once: while one waits for the disk the other's rows are on their way. A third adds contention and no
@@ -193,7 +193,7 @@ class Intake:
     async def _commit_twice(self, deliveries: list[Delivery]) -> None:
         """Commit; try once more on new connections if the first is lost or read-only, or the commit deadlocks.
 
-        If the first commit did succeed, the second changes nothing.
+        If the first commit did succeed, the second changes nothing, and waits for the standby as the first had to.
         """
         try:
             await self._commit_once(deliveries)
@@ -211,13 +211,14 @@ class Intake:
         new_usable = new_dead = 0
         async with self._pool.connection() as conn:
             is_waking = self._is_wake_due()
-            async with (transaction if dead or is_waking else autocommit)(conn, self._access):
-                if usable:
-                    new_usable = await storage.put(conn, usable)
-                for delivery in dead:
-                    new_dead += await storage.put_dead(conn, delivery)
-                if is_waking:
-                    await session.wake(conn)
+            with replicated(conn):
+                async with (transaction if dead or is_waking else autocommit)(conn, self._access):
+                    if usable:
+                        new_usable = await storage.put(conn, usable)
+                    for delivery in dead:
+                        new_dead += await storage.put_dead(conn, delivery)
+                    if is_waking:
+                        await session.wake(conn)
         self._count("stored", new_usable)
         self._count("dead", new_dead)
         self._count("duplicate", len(deliveries) - new_usable - new_dead)

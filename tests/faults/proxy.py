@@ -18,8 +18,8 @@ T = TypeVar("T")
 CHUNK_BYTES = 65_536
 # A simple query's length and text: how psycopg ends a transaction, alone in its packet.
 COMMIT = b"\x00\x00\x00\x0bCOMMIT\x00"
-# What the server says of a statement that committed by itself: its rows, and that no transaction is open.
-INSERTED, IDLE = b"INSERT 0 ", b"Z\x00\x00\x00\x05I"
+# What the server says of a storage/put that committed by itself: its column, and that no transaction is open.
+STORED, IDLE = b"new_count\x00", b"Z\x00\x00\x00\x05I"
 # Linger for no time: what is not sent yet is thrown away and the peer gets RST instead of FIN.
 TORN = struct.pack("ii", 1, 0)
 
@@ -148,7 +148,7 @@ class Wire:
     async def _answer(self, reader: asyncio.StreamReader, link: Link) -> None:
         while data := await reader.read(CHUNK_BYTES):
             await self._travel()
-            if self._to_lose and INSERTED in data and data.endswith(IDLE):
+            if self._to_lose and STORED in data and data.endswith(IDLE):
                 self._to_lose -= 1
                 link.awaits_commit = True
             if link.awaits_commit:

@@ -6,6 +6,9 @@ TENANTS = "sql/migrations/0005.tenants.sql"
 TENANT_TESTS = "tests/test_tenants.py"
 WORKER_TESTS = "tests/test_worker.py"
 INTAKE_TESTS = "tests/test_intake.py"
+STANDBY_TESTS = "tests/faults/test_standby.py"
+# It gives the transaction an id and writes nothing.
+REPEATED, UNWRITTEN = "pg_logical_emit_message(TRUE, 'consumer', '')", "pg_current_xact_id()"
 
 MACHINERY = (
     Bug(
@@ -24,10 +27,38 @@ MACHINERY = (
     ),
     Bug(
         "synchronous_commit off",
-        "consumer/postgres/connections.py",
-        '"synchronous_commit": "on"',
-        '"synchronous_commit": "off"',
+        "sql/queries/connections/enter.sql",
+        "ELSE 'on'",
+        "ELSE 'off'",
         "tests/test_connections.py",
+    ),
+    Bug(
+        "a repeat waits for no standby",
+        "sql/queries/storage/put.sql",
+        REPEATED,
+        UNWRITTEN,
+        f"{STANDBY_TESTS}::test_of_a_thousand_acknowledged_deliveries_a_failover_loses_none",
+    ),
+    Bug(
+        "a repeat of a dead delivery waits for no standby",
+        "sql/queries/storage/put_dead.sql",
+        REPEATED,
+        UNWRITTEN,
+        f"{STANDBY_TESTS}::test_a_batch_of_repeats_waits_for_the_standby_by_itself",
+    ),
+    Bug(
+        "a commit whose wait was cancelled is acknowledged",
+        "consumer/postgres/connections.py",
+        "            self.is_cancelled = True\n",
+        "            self.is_cancelled = False\n",
+        f"{STANDBY_TESTS}::test_a_commit_whose_wait_is_cancelled_is_no_acknowledgement_though_no_warning_is_asked_for",
+    ),
+    Bug(
+        "a weaker synchronous_commit is kept",
+        "sql/queries/connections/enter.sql",
+        "WHEN 'remote_apply' THEN 'remote_apply'",
+        "WHEN 'remote_write' THEN 'remote_write'",
+        "tests/test_session_limits.py::test_no_session_waits_for_less_than_on_and_one_that_waits_for_more_still_does",
     ),
     Bug(
         "the embedded server's fsync left to a file",

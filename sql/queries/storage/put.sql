@@ -1,5 +1,5 @@
--- Store deliveries that events.check accepted and queue them; a message id that is stored already changes nothing.
--- Rows go in key order: two writers with the same ids in another order would deadlock.
+-- Store deliveries that events.check accepted, queue them and return how many were new; a message id that is stored
+-- already changes nothing. Rows go in key order: two writers with the same ids in another order would deadlock.
 WITH stored AS (
     INSERT INTO consumer.outbox (
         source, message_id, event_type, user_id, team_id, occurred_at, verified_by, body, reduced, request_id
@@ -30,8 +30,20 @@ WITH stored AS (
     ORDER BY source, message_id COLLATE "C"
     ON CONFLICT (source, message_id) DO NOTHING
     RETURNING seq
+),
+
+queued AS (
+    INSERT INTO consumer.pending (seq)
+    SELECT seq
+    FROM stored
 )
 
-INSERT INTO consumer.pending (seq)
-SELECT seq
+-- The commit of a transaction that wrote nothing waits neither for the disk nor for a synchronous standby, although the
+-- first copy may be on neither. A message in the log of changes (WAL) makes it wait, and whatever this transaction saw
+-- lies before it. An id of a transaction (pg_current_xact_id) would not do.
+SELECT
+    count(*) AS new_count,
+    CASE
+        WHEN count(*) < cardinality(%(message_ids)b::text[]) THEN pg_logical_emit_message(TRUE, 'consumer', '')
+    END AS repeated_at
 FROM stored;

@@ -1,4 +1,5 @@
--- Store one signed delivery that can never be applied, dead from the start; a stored message id changes nothing.
+-- Store one signed delivery that can never be applied, dead from the start, and return whether it was new; a stored
+-- message id changes nothing.
 WITH stored AS (
     INSERT INTO consumer.outbox (
         source, message_id, event_type, user_id, team_id, occurred_at, verified_by, body, request_id
@@ -16,13 +17,21 @@ WITH stored AS (
     )
     ON CONFLICT (source, message_id) DO NOTHING
     RETURNING seq
+),
+
+failed AS (
+    INSERT INTO consumer.failures (seq, state, attempts, error_code, error)
+    SELECT
+        seq,
+        'dead',
+        0,
+        %(error_code)b::text,
+        %(error)b::text
+    FROM stored
 )
 
-INSERT INTO consumer.failures (seq, state, attempts, error_code, error)
+-- As in storage/put: the repeat's commit must wait for what the first copy's waits for.
 SELECT
-    seq,
-    'dead',
-    0,
-    %(error_code)b::text,
-    %(error)b::text
+    count(*) AS new_count,
+    CASE WHEN count(*) = 0 THEN pg_logical_emit_message(TRUE, 'consumer', '') END AS repeated_at
 FROM stored;
