@@ -171,7 +171,7 @@ def test_the_list_of_mutants_that_change_nothing_fits_the_code() -> None:
     [
         pytest.param(MESSAGE_IDS, "milliseconds=4", "milliseconds=5", NOTICED, id="the step of an id"),
         pytest.param("consumer/deadline.py", "import asyncio", "import asyncio  # ", SURVIVED, id="untested"),
-        pytest.param(MESSAGE_IDS, "LARGEST = 2**160 - 1", "LARGEST = nothing", UNFIT, id="fails at once"),
+        pytest.param(MESSAGE_IDS, "SECONDS_MAX = 2**32 - 1", "SECONDS_MAX = nothing", UNFIT, id="fails at once"),
     ],
 )
 def test_a_bug_is_noticed_by_the_tests_or_survives_them(
