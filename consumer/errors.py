@@ -56,6 +56,18 @@ class SettingsMismatch(ConsumerError):
     """The settings that shape rows differ from those recorded in the database."""
 
 
+class WrongRelease(ConsumerError):
+    """This release may not work on the database as it is migrated; *reason* says why, with the cure."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"{reason[0].upper()}{reason[1:]}.")
+        self.reason = reason
+
+
+class NewerRelease(ConsumerError):
+    """This release does not know the type; the release that has migrated the database may."""
+
+
 class WorkerPaused(ConsumerError):
     """Too much of a batch fails alike: the cause is ours, and no delivery dies of it."""
 

@@ -73,6 +73,24 @@ $$;
 
 
 --
+-- Name: begin_work(); Type: FUNCTION; Schema: consumer; Owner: -
+--
+
+CREATE FUNCTION consumer.begin_work(OUT oldest_release integer, OUT migration_ids text[]) RETURNS record
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    PERFORM pg_advisory_xact_lock_shared(hashtextextended('consumer.settings', 0));
+    SELECT
+        (SELECT coalesce(max(f.oldest_release), 0) FROM consumer.fence AS f),
+        ARRAY(SELECT m.migration_id FROM consumer._yoyo_migration AS m)
+    INTO oldest_release, migration_ids;
+END
+$$;
+
+
+--
 -- Name: company_stripe(uuid); Type: FUNCTION; Schema: consumer; Owner: -
 --
 
@@ -117,6 +135,18 @@ CREATE FUNCTION consumer.trimmed(value text) RETURNS text
 CREATE FUNCTION consumer.metadata_text(metadata jsonb, key text) RETURNS text
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN CASE WHEN ((jsonb_typeof((metadata -> key)) = 'string'::text) AND (consumer.trimmed((metadata ->> key)) <> ''::text)) THEN (metadata ->> key) ELSE NULL::text END;
+
+
+--
+-- Name: pause_work(); Type: FUNCTION; Schema: consumer; Owner: -
+--
+
+CREATE FUNCTION consumer.pause_work() RETURNS void
+    LANGUAGE sql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+    SELECT pg_advisory_xact_lock(hashtextextended('consumer.settings', 0))
+$$;
 
 
 --
@@ -836,6 +866,17 @@ WITH (fillfactor='90');
 
 
 --
+-- Name: fence; Type: TABLE; Schema: consumer; Owner: -
+--
+
+CREATE TABLE consumer.fence (
+    migration integer NOT NULL,
+    oldest_release integer NOT NULL,
+    CONSTRAINT fence_oldest_release CHECK (((oldest_release >= 1) AND (oldest_release <= migration)))
+);
+
+
+--
 -- Name: memberships; Type: TABLE; Schema: consumer; Owner: -
 --
 
@@ -1120,6 +1161,14 @@ ALTER TABLE ONLY consumer.exclusions
 
 ALTER TABLE ONLY consumer.failures
     ADD CONSTRAINT failures_pkey PRIMARY KEY (seq);
+
+
+--
+-- Name: fence fence_pkey; Type: CONSTRAINT; Schema: consumer; Owner: -
+--
+
+ALTER TABLE ONLY consumer.fence
+    ADD CONSTRAINT fence_pkey PRIMARY KEY (migration);
 
 
 --
@@ -1613,6 +1662,15 @@ GRANT ALL ON FUNCTION consumer.app_deliveries(message_ids text[], request_ids uu
 
 
 --
+-- Name: FUNCTION begin_work(OUT oldest_release integer, OUT migration_ids text[]); Type: ACL; Schema: consumer; Owner: -
+--
+
+REVOKE ALL ON FUNCTION consumer.begin_work(OUT oldest_release integer, OUT migration_ids text[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION consumer.begin_work(OUT oldest_release integer, OUT migration_ids text[]) TO consumer_worker;
+GRANT ALL ON FUNCTION consumer.begin_work(OUT oldest_release integer, OUT migration_ids text[]) TO consumer_operator;
+
+
+--
 -- Name: FUNCTION company_stripe(id uuid); Type: ACL; Schema: consumer; Owner: -
 --
 
@@ -1658,6 +1716,14 @@ REVOKE ALL ON FUNCTION consumer.metadata_text(metadata jsonb, key text) FROM PUB
 GRANT ALL ON FUNCTION consumer.metadata_text(metadata jsonb, key text) TO consumer_worker;
 GRANT ALL ON FUNCTION consumer.metadata_text(metadata jsonb, key text) TO consumer_operator;
 GRANT ALL ON FUNCTION consumer.metadata_text(metadata jsonb, key text) TO consumer_definer;
+
+
+--
+-- Name: FUNCTION pause_work(); Type: ACL; Schema: consumer; Owner: -
+--
+
+REVOKE ALL ON FUNCTION consumer.pause_work() FROM PUBLIC;
+GRANT ALL ON FUNCTION consumer.pause_work() TO consumer_operator;
 
 
 --
@@ -2185,6 +2251,14 @@ GRANT USAGE ON SEQUENCE consumer.edit_number TO consumer_definer;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE consumer.edits TO consumer_worker;
 GRANT SELECT ON TABLE consumer.edits TO consumer_operator;
+
+
+--
+-- Name: TABLE fence; Type: ACL; Schema: consumer; Owner: -
+--
+
+GRANT SELECT ON TABLE consumer.fence TO consumer_worker;
+GRANT SELECT ON TABLE consumer.fence TO consumer_operator;
 
 
 --

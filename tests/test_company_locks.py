@@ -10,6 +10,7 @@ import pytest
 
 from consumer.effects import recorded_settings
 from consumer.outbox.storage import Delivery
+from consumer.postgres import ledger
 from consumer.postgres.connections import Connection, connect, operator_access, transaction
 from consumer.settings.settings import ShapingSettings
 from consumer.worker import rehome
@@ -245,7 +246,7 @@ async def test_a_default_company_that_is_recorded_takes_in_who_comes_at_the_same
             await recorded_settings.record(conn, settings, worker_role="consumer_worker", is_forced=True)
 
     async def work(conn: Connection) -> None:
-        await recorded_settings.lock_shared(conn)
+        await ledger.begin_work(conn)
         await apply_next(conn, 10)
 
     async def settle() -> bool:

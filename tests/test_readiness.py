@@ -99,7 +99,7 @@ def waited(
     left = list(answers)
     reasons: list[str | None] = []
 
-    async def answer(*_: object) -> str | None:
+    async def answer(*_: object, **__: object) -> str | None:
         found = left.pop(0)
         if isinstance(found, Exception):
             raise found

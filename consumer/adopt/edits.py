@@ -9,7 +9,7 @@ from psycopg.rows import class_row
 from consumer.adopt.mapping import HOME, NAMES_NO_DEPARTMENT, NAMES_NO_ROLE, AdoptedTable, WrittenColumn
 from consumer.adopt.statement import fill_in, lines
 from consumer.errors import ConsumerError
-from consumer.postgres import session
+from consumer.postgres import ledger, session
 from consumer.postgres.connections import Connection
 
 # By the conditions under which the application's value stays: the field, its default, and what is stored.
@@ -55,7 +55,8 @@ async def store_edits(conn: Connection, worker_role: str, statement: str) -> Sto
     # Row-level security would hide all profiles from another login, and each would seem to lack a role.
     if await session.has_rights_of(conn, worker_role):
         try:
-            async with conn.cursor(row_factory=class_row(StoredEdits)) as cursor:
+            async with conn.transaction(), conn.cursor(row_factory=class_row(StoredEdits)) as cursor:
+                await ledger.begin_work(conn)
                 await cursor.execute(statement.encode())
                 [stored] = await cursor.fetchall()
                 return stored

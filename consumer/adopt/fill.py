@@ -7,6 +7,7 @@ from uuid import UUID
 
 from consumer.effects import application, users
 from consumer.errors import ConsumerError, Inseparable
+from consumer.postgres import ledger
 from consumer.postgres.connections import Access, Connection, transaction
 from consumer.postgres.error_classes import code, summary
 from consumer.postgres.queries import query
@@ -47,6 +48,7 @@ async def fill(conn: Connection, access: Access, statement: bytes, after: UUID =
     while True:
         try:
             async with transaction(conn, access):
+                await ledger.begin_work(conn)
                 cursor = await conn.execute(query("fill/page"), {"after": after, "page_size": size}, binary=True)
                 page = [user_id for (user_id,) in await cursor.fetchall()]
                 failing = await _fill_page(conn, statement, page)

@@ -22,6 +22,8 @@ async def observe(conn: Connection, settings: Settings) -> Observation:
         last_received=await deliveries.last_received(conn),
         installed_at=await ledger.first_applied_at(conn),
         silence_max=timedelta(hours=settings.silence_hours),
+        newer_migrations=await ledger.newer_ids(conn),
+        too_old_reason=await ledger.too_old_reason(conn),
     )
 
 

@@ -12,7 +12,7 @@ from consumer import logs
 from consumer.cli.context import embedded_option, examples, pass_settings
 from consumer.cli.database import database
 from consumer.deadline import first_of
-from consumer.errors import ConsumerError
+from consumer.errors import ConsumerError, WrongRelease
 from consumer.events.registry import EVENT_TYPES
 from consumer.metrics import Metrics
 from consumer.postgres.connections import connect, worker_access
@@ -39,7 +39,8 @@ log = logging.getLogger(__name__)
 def command(settings: Settings, *, is_draining: bool, is_embedded: bool, is_supervised: bool) -> None:
     """Run the worker.
 
-    It applies stored deliveries. It waits while the database is away or a migration is missing.
+    It applies stored deliveries. It waits while the database is away, a migration is missing, or a newer release has
+    migrated and lets this one not work.
     """
     metrics = Metrics(EVENT_TYPES)
     runner = BatchRunner(
@@ -56,7 +57,7 @@ def command(settings: Settings, *, is_draining: bool, is_embedded: bool, is_supe
 async def _work(settings: Settings, metrics: Metrics, conninfo: str, runner: BatchRunner, stop: asyncio.Event) -> None:
     outage = Outage("worker", conninfo)
     worker = Worker(conninfo, runner, outage.record, poll_max=timedelta(seconds=settings.poll_max_seconds))
-    readiness = Readiness(outage)
+    readiness = Readiness(outage, applies=True)
 
     async def probe() -> str | None:
         seconds_max = settings.poll_max_seconds + TURN_SECONDS_MAX
@@ -65,19 +66,29 @@ async def _work(settings: Settings, metrics: Metrics, conninfo: str, runner: Bat
         return readiness.reason or outage.reason or worker.trouble or stalled
 
     async with serve_ops(settings, probe, metrics, partial(read_tables, conninfo, runner.access)):
-        await first_of(stop, readiness.wait(conninfo, runner.access, settings.shaping))
-        if stop.is_set():
-            return
-        log.info(logs.WORKER_STARTED)
-        stopping = asyncio.create_task(_pass_on(stop, worker))
+        while not stop.is_set():
+            await first_of(stop, readiness.wait(conninfo, runner.access, settings.shaping))
+            if not stop.is_set():
+                readiness.reason = await _apply_until_stopped(worker, stop)
+
+
+async def _apply_until_stopped(worker: Worker, stop: asyncio.Event) -> str | None:
+    """Run the worker until *stop* is set; return early, with the reason, once its release may not work any more."""
+    log.info(logs.WORKER_STARTED)
+    stopping = asyncio.create_task(_pass_on(stop, worker))
+    try:
         await worker.run()
+    except WrongRelease as error:
+        return error.reason
+    finally:
         stopping.cancel()
-    log.info(logs.WORKER_STOPPED)
+        log.info(logs.WORKER_STOPPED)
+    return None
 
 
 async def _drain(settings: Settings, conninfo: str, runner: BatchRunner, stop: asyncio.Event) -> None:
     """Apply until no delivery is due; unlike the loop, stop at the first error."""
-    if reason := await not_ready_reason(conninfo, runner.access, settings.shaping):
+    if reason := await not_ready_reason(conninfo, runner.access, settings.shaping, applies=True):
         raise ConsumerError(f"Nothing was applied: {reason}.")
     async with await connect(conninfo, runner.access) as conn:
         deliveries = await first_of(stop, drain(conn, runner))

@@ -23,15 +23,14 @@ GROUPS_MAX = 100
 
 async def check_migrations(conn: Connection) -> Check:
     """Compare the ledger with the migrations that this release carries."""
-    applied, carried = await ledger.applied_ids(conn), ledger.carried_ids()
-    pending = [migration_id for migration_id in carried if migration_id not in applied]
-    unknown = [migration_id for migration_id in applied if migration_id not in carried]
-    if pending:
+    if pending := await ledger.missing_ids(conn):
         return Check("migrations", "failing", f"pending: {', '.join(pending)}", "Run `consumer migrate`.")
-    if unknown:
-        finding = f"this release does not carry {', '.join(unknown)}"
-        return Check("migrations", "warning", finding, "A newer release has migrated: upgrade this one to it.")
-    return ok("migrations", f"all {len(carried)} are applied")
+    if reason := await ledger.too_old_reason(conn):
+        return Check("migrations", "failing", *ledger.sentence_and_cure(reason))
+    if newer := await ledger.newer_ids(conn):
+        finding = f"this release does not carry {', '.join(newer)}"
+        return Check("migrations", "warning", finding, ledger.NEWER_CURE)
+    return ok("migrations", f"all {len(ledger.carried_ids())} are applied")
 
 
 async def check_settings(conn: Connection, wanted: ShapingSettings) -> Check:

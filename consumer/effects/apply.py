@@ -134,7 +134,7 @@ async def _apply_own(conn: Connection, own: Mapping[str, Sequence[int]]) -> set[
 async def _finish(
     conn: Connection, by_fact: ByFact, mirrored: MirrorResult, applied: Collection[int], stale: Collection[int]
 ) -> dict[int, str]:
-    # A delivery without an effect in this release is ignored: a later release queues it again.
+    # A delivery without an effect in this release is ignored: the release that gives it one queues it again.
     outcomes = dict.fromkeys(by_fact.of(Fact.NOTHING), "ignored")
     for seq in by_fact.of(Fact.EDIT, Fact.TEAM, Fact.MEMBERSHIP, Fact.PERMISSION, Fact.OWN):
         outcomes[seq] = "applied" if seq in applied else "stale" if seq in stale else "unchanged"

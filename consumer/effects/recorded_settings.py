@@ -7,15 +7,10 @@ from psycopg.rows import args_row, class_row
 from consumer.effects.apply import apply
 from consumer.errors import SettingsMismatch
 from consumer.outbox.queue import Claimed
-from consumer.postgres import session
+from consumer.postgres import ledger, session
 from consumer.postgres.connections import Connection
 from consumer.postgres.queries import query, rows
 from consumer.settings.settings import ShapingSettings
-
-
-async def lock_shared(conn: Connection) -> None:
-    """Keep the recorded settings as they are until the transaction ends; many transactions may do so at once."""
-    await conn.execute(query("recorded_settings/lock_shared"))
 
 
 async def recorded(conn: Connection) -> ShapingSettings | None:
@@ -27,7 +22,8 @@ async def record(conn: Connection, settings: ShapingSettings, *, worker_role: st
     """Record the settings and declare the default company, in the caller's transaction, which ends under *worker_role*.
 
     Returns the variables with a changed value, the first time all of them. Waits for running batches, so that none of
-    them mixes old and new values. Other settings than the recorded ones raise SettingsMismatch unless *is_forced*.
+    them mixes old and new values. Other settings than the recorded ones raise SettingsMismatch unless *is_forced*, and
+    WrongRelease if this release is too old to apply what it declares.
     """
     await conn.execute(query("recorded_settings/lock"))
     known = await recorded(conn)
@@ -35,6 +31,7 @@ async def record(conn: Connection, settings: ShapingSettings, *, worker_role: st
         return []
     if known and not is_forced:
         raise SettingsMismatch(_disagreement(known, settings))
+    await ledger.begin_work(conn)
     await conn.execute(query("recorded_settings/record"), asdict(settings))
     if settings.default_company_id:
         company = {"company_id": settings.default_company_id}

@@ -85,6 +85,16 @@ def event_type(name: str) -> EventType:
     return EVENT_TYPES.get(name) or (UNKNOWN_USER_TYPE if name.startswith("user.") else UNKNOWN_TYPE)
 
 
+def is_known(name: str, source: str) -> bool:
+    """Tell whether this release knows the type as one that the source may send."""
+    return source in event_type(name).sources
+
+
+def known_types() -> list[tuple[str, str]]:
+    """Return each source with each type that it may send."""
+    return [(source, name) for name, known in EVENT_TYPES.items() for source in known.sources]
+
+
 def types_from(source: str) -> list[str]:
     """Return the names of the types that a source may send."""
     return [name for name, known in EVENT_TYPES.items() if source in known.sources]

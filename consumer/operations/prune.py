@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from datetime import timedelta
 
+from consumer.postgres import ledger
 from consumer.postgres.connections import Access, Connection, transaction
 from consumer.postgres.queries import query
 
@@ -18,6 +19,7 @@ async def prune_audit(conn: Connection, access: Access, kept: timedelta, step: t
     is_more = True
     while is_more:
         async with transaction(conn, access):
+            await ledger.begin_work(conn)
             cursor = await conn.execute(query("prune/audit"), {"kept": kept, "step": step}, binary=True)
             [(removed, is_more)] = await cursor.fetchall()
         yield removed

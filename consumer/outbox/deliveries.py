@@ -9,6 +9,7 @@ from uuid import UUID
 
 from psycopg.rows import args_row, class_row, dict_row, scalar_row
 
+from consumer.postgres import ledger
 from consumer.postgres.connections import Access, Connection, transaction
 from consumer.postgres.queries import query, rows
 
@@ -179,6 +180,7 @@ async def in_pages(
     while left > 0:
         size = min(PAGE_SIZE, left)
         async with transaction(conn, access):
+            await ledger.begin_work(conn)
             page = await _page(conn, selection, after_seq=after_seq, page_size=size)
             result = await work(conn, page) if page else None
         if result is not None:

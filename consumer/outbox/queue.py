@@ -28,9 +28,15 @@ async def claim(conn: Connection, *, after_seq: int, batch_size: int) -> list[Cl
     return await rows(conn, args_row(Claimed), "queue/claim", {"after_seq": after_seq, "batch_size": batch_size})
 
 
-async def claim_retries(conn: Connection, *, batch_size: int) -> list[Claimed]:
-    """Lock and take up to *batch_size* failed deliveries that are due again."""
-    return await rows(conn, args_row(Claimed), "queue/claim_retries", {"batch_size": batch_size})
+async def claim_retries(
+    conn: Connection, *, batch_size: int, known_types: Collection[tuple[str, str]] | None = None
+) -> list[Claimed]:
+    """Lock and take up to *batch_size* failed deliveries that are due again.
+
+    Those that wait for a newer release are taken only if *known_types* has their source and type; if None, all are.
+    """
+    known = None if known_types is None else [f"{source} {event_type}" for source, event_type in known_types]
+    return await rows(conn, args_row(Claimed), "queue/claim_retries", {"batch_size": batch_size, "known_types": known})
 
 
 async def finish(conn: Connection, outcomes: Mapping[int, str]) -> None:
@@ -51,6 +57,12 @@ async def retry(conn: Connection, claimed: Claimed, delay: timedelta, code: str,
     """Set a claimed delivery aside, due after *delay*, with the attempts it carries."""
     values = {"seq": claimed.seq, "attempts": claimed.attempts, "delay": delay, "error_code": code, "error": error}
     await conn.execute(query("queue/retry"), values)
+
+
+async def await_release(conn: Connection, claimed: Sequence[Claimed], code: str, error: str) -> None:
+    """Set claimed deliveries aside, with the attempts they carry, until a worker takes them that knows their type."""
+    values = {"seqs": [c.seq for c in claimed], "attempts": [c.attempts for c in claimed]}
+    await conn.execute(query("queue/await_release"), {**values, "error_code": code, "error": error})
 
 
 async def bury(conn: Connection, claimed: Claimed, code: str, error: str) -> None:

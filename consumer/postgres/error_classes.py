@@ -5,7 +5,7 @@ from enum import Enum
 import psycopg
 from psycopg_pool import PoolTimeout, TooManyRequests
 
-from consumer.errors import BadPayload, StatementRefused, UntrustedCode
+from consumer.errors import BadPayload, NewerRelease, StatementRefused, UntrustedCode
 
 
 class ErrorClass(Enum):
@@ -40,6 +40,10 @@ CONSTRAINTS = {
 }
 
 
+# The code of a delivery that waits for a newer release (queue/claim_retries).
+NEWER_RELEASE = "newer_release"
+
+
 def error_class(error: BaseException) -> ErrorClass:
     """Return the class of an error, by its SQLSTATE where it has one."""
     if isinstance(error, StatementRefused):
@@ -58,6 +62,8 @@ def code(error: BaseException) -> str:
     """Return a short name of an error for logs, metrics and dead letters: the SQLSTATE, else the type."""
     if isinstance(error, BadPayload):
         return error.code
+    if isinstance(error, NewerRelease):
+        return NEWER_RELEASE
     if isinstance(error, StatementRefused):
         return code(error.reason)
     return (error.sqlstate if isinstance(error, psycopg.Error) else None) or type(error).__name__
@@ -66,7 +72,7 @@ def code(error: BaseException) -> str:
 def summary(error: BaseException) -> str:
     """Return the part of an error that may be stored and logged; PostgreSQL's own messages carry personal data."""
     # Their texts hold names of fields and of objects of the catalogue, and no value.
-    if isinstance(error, BadPayload | UntrustedCode):
+    if isinstance(error, BadPayload | UntrustedCode | NewerRelease):
         return str(error)
     if isinstance(error, StatementRefused):
         return f"CONSUMER_PROJECTION_SQL was refused: {_refusal(error.reason)}"

@@ -1,9 +1,11 @@
 """Findings about a running installation: pure functions of what was read at one moment, each with its cure."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Literal
+
+from consumer.postgres.ledger import NEWER_CURE, sentence_and_cure
 
 # A note is no reason to act.
 Gravity = Literal["note", "warning", "failing"]
@@ -31,6 +33,9 @@ class Observation:
     silence_max: timedelta = timedelta(hours=24)
     # The time since a full disk last refused a delivery of this process.
     since_disk_full: timedelta | None = None
+    # Migrations that a newer release has applied, and the reason why this release may not work beside it, if so.
+    newer_migrations: Sequence[str] = ()
+    too_old_reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +51,15 @@ class Finding:
 
 def findings(observation: Observation) -> list[Finding]:
     """Judge an observation."""
-    return [*_silent_sources(observation), *_full_disk(observation)]
+    return [*_older_release(observation), *_silent_sources(observation), *_full_disk(observation)]
+
+
+def _older_release(observation: Observation) -> Iterator[Finding]:
+    if observation.too_old_reason:
+        yield Finding("release_too_old", "failing", "release", *sentence_and_cure(observation.too_old_reason))
+    elif observation.newer_migrations:
+        sentence = f"this release does not carry {', '.join(observation.newer_migrations)}"
+        yield Finding("release_older", "warning", "release", sentence, NEWER_CURE)
 
 
 def _silent_sources(observation: Observation) -> Iterator[Finding]:

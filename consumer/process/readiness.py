@@ -1,4 +1,4 @@
-"""Waits at the start until the database is ready for this release."""
+"""Waits until the database is ready for this release: at the start, and after a migration beside a worker."""
 
 import asyncio
 import logging
@@ -21,11 +21,15 @@ log = logging.getLogger(__name__)
 
 
 class Readiness:
-    """The reason why this process can't work yet; None as soon as the database was ready once."""
+    """The reason why this process can't work yet; None as soon as the database was ready once.
 
-    def __init__(self, outage: Outage) -> None:
+    *applies*: the process applies deliveries, which a newer release may forbid. A receiver only stores them.
+    """
+
+    def __init__(self, outage: Outage, *, applies: bool = False) -> None:
         self.reason: str | None = "the database has not answered yet"
         self._outage = outage
+        self._applies = applies
 
     async def wait(self, conninfo: str, access: Access, wanted: ShapingSettings) -> None:
         """Return when the database is ready, however long that takes; log each reason once.
@@ -35,7 +39,7 @@ class Readiness:
         logged: str | None = None
         while self.reason is not None:
             try:
-                reason = await not_ready_reason(conninfo, access, wanted)
+                reason = await not_ready_reason(conninfo, access, wanted, applies=self._applies)
                 self._outage.record(None)
                 # Only at the second time: `up` migrates while its processes start, and needs no `consumer migrate`.
                 if reason and reason == self.reason != logged:
@@ -52,15 +56,20 @@ class Readiness:
             await asyncio.sleep(POLL_SECONDS if reason else 0)
 
 
-async def not_ready_reason(conninfo: str, access: Access, wanted: ShapingSettings) -> str | None:
+async def not_ready_reason(
+    conninfo: str, access: Access, wanted: ShapingSettings, *, applies: bool = False
+) -> str | None:
     """Return why the database is not ready for this release, or None; raise SettingsMismatch for other settings.
 
+    *applies* as in Readiness.
     Raises OperationalError if the database does not answer, and RoleRefused if it refuses the role.
     """
     try:
         async with await connect(conninfo, access) as conn, transaction(conn, access):
-            if missing := await ledger.missing_ids(conn):
-                return f"migrations are missing, the first is {missing[0]}: run `consumer migrate`"
+            if reason := await ledger.missing_reason(conn):
+                return reason
+            if applies and (reason := await ledger.too_old_reason(conn)):
+                return reason
             if await recorded_settings.recorded(conn) is None:
                 return "no settings are recorded: run `consumer migrate`"
             await recorded_settings.require(conn, wanted)

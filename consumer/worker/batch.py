@@ -10,16 +10,18 @@ from datetime import timedelta
 from uuid import UUID
 
 from consumer import logs
-from consumer.effects import recorded_settings
 from consumer.effects.apply import apply
 from consumer.errors import Inseparable, StatementRefused, WorkerPaused
+from consumer.events.registry import known_types
 from consumer.metrics import Metrics
 from consumer.outbox import queue
 from consumer.outbox.queue import Claimed
+from consumer.postgres import ledger
 from consumer.postgres.connections import Access, Connection, transaction
 from consumer.postgres.error_classes import ErrorClass, code, error_class, summary
 from consumer.worker import rehome
 from consumer.worker.bisect import apply_except_failing
+from consumer.worker.newer_release import set_unknown_aside
 
 log = logging.getLogger(__name__)
 
@@ -100,10 +102,13 @@ class BatchRunner:
         started = time.perf_counter()
         async with transaction(conn, self.access):
             # Every statement of the batch sees the same delete policy and defaults.
-            await recorded_settings.lock_shared(conn)
-            claimed = await self._claim(conn)
-            if claimed:
-                await self._apply(conn, claimed, batch)
+            is_ahead = await ledger.begin_work(conn)
+            claimed = await self._claim(conn, is_ahead=is_ahead)
+            known = claimed
+            if is_ahead:
+                known, batch.retried = await set_unknown_aside(conn, claimed)
+            if known:
+                await self._apply(conn, known, batch)
             is_rehoming = await rehome.is_due(conn)
         if claimed:
             self._batch_size = min(2 * self._batch_size, self._batch_size_max)
@@ -117,14 +122,14 @@ class BatchRunner:
 
     async def _rehome(self, conn: Connection) -> rehome.PageResult | None:
         async with transaction(conn, self.access):
-            await recorded_settings.lock_shared(conn)
+            await ledger.begin_work(conn)
             page = await rehome.run_page(conn, retry_delay, projection_sql=self._projection_sql)
         for user_id, error in page.postponed if page else ():
             fields = {"user_id": user_id, "error_code": code(error), "error": summary(error)}
             log.warning(logs.REHOMING_POSTPONED, extra=fields)
         return page
 
-    async def _claim(self, conn: Connection) -> list[Claimed]:
+    async def _claim(self, conn: Connection, *, is_ahead: bool) -> list[Claimed]:
         """Claim the next deliveries, from `_after_seq` on; from the first when too few are left, and every second.
 
         `_after_seq` is the last claimed delivery. Claimed deliveries leave dead index entries, which stay while a long
@@ -133,7 +138,8 @@ class BatchRunner:
         if time.monotonic() >= self._rescan_at:
             self._after_seq = 0
         # New deliveries get half of the batch, however many retries are due.
-        due = await queue.claim_retries(conn, batch_size=(self._batch_size + 1) // 2)
+        known = known_types() if is_ahead else None
+        due = await queue.claim_retries(conn, batch_size=(self._batch_size + 1) // 2, known_types=known)
         size = self._batch_size - len(due)
         claimed = await queue.claim(conn, after_seq=self._after_seq, batch_size=size)
         if self._after_seq and len(claimed) < size:

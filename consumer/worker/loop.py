@@ -7,9 +7,10 @@ import time
 from datetime import timedelta
 
 from psycopg.errors import DeadlockDetected, ReadOnlySqlTransaction, SerializationFailure
-from tenacity import AsyncRetrying, RetryCallState, wait_random_exponential
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, wait_random_exponential
 
 from consumer.deadline import first_of, within
+from consumer.errors import WrongRelease
 from consumer.logs import BATCH_ROLLED_BACK, WORKER_PAUSED
 from consumer.postgres import session
 from consumer.postgres.connections import Attempted, Connection, RoleRefused, connect, enter
@@ -49,7 +50,10 @@ class Worker:
         self._stop.set()
 
     async def run(self) -> None:
-        """Apply batches until stopped, whatever happens to the database."""
+        """Apply batches until stopped, whatever happens to the database.
+
+        Raises WrongRelease when this release may not work on the database any more.
+        """
         working = asyncio.create_task(self._turn_until_stopped())
         stopping = asyncio.create_task(self._stop.wait())
         await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
@@ -62,7 +66,13 @@ class Worker:
 
     async def _turn_until_stopped(self) -> None:
         # A turn is what is retried, so each turn that succeeds starts the pauses from the shortest again.
-        retrying = AsyncRetrying(wait=_pause, before_sleep=self._report_trouble, sleep=self._sleep)
+        retrying = AsyncRetrying(
+            retry=retry_if_exception(_is_retried),
+            reraise=True,
+            wait=_pause,
+            before_sleep=self._report_trouble,
+            sleep=self._sleep,
+        )
         try:
             while not self._stop.is_set():
                 await retrying(self._turn)
@@ -118,6 +128,10 @@ class Worker:
             event = WORKER_PAUSED if kind is ErrorClass.OURS else BATCH_ROLLED_BACK
             log.error(event, extra={"error_code": code(error), "error": summary(error)})
         self._runner.metrics.failed(kind.value)
+
+
+def _is_retried(error: BaseException) -> bool:
+    return isinstance(error, Exception) and not isinstance(error, WrongRelease)
 
 
 def _pause(state: RetryCallState) -> float:

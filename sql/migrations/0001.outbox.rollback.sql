@@ -5,7 +5,9 @@ consumer.outcomes,
 consumer.failures,
 consumer.pending,
 consumer.outbox,
+consumer.fence,
 consumer.settings;
+DROP FUNCTION consumer.begin_work, consumer.pause_work;
 
 DO $$
 DECLARE

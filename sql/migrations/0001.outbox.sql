@@ -45,6 +45,34 @@ CREATE TABLE consumer.settings (
     recorded_at timestamptz NOT NULL DEFAULT now()
 );
 
+-- The oldest release that may still work on this database: the greatest one that a migration names. A release has the
+-- number of its newest migration. Every migration after the first release's names one.
+CREATE TABLE consumer.fence (
+    migration integer PRIMARY KEY,
+    oldest_release integer NOT NULL,
+    CONSTRAINT fence_oldest_release CHECK (oldest_release BETWEEN 1 AND migration)
+);
+
+-- Keep the settings, the fence and the migrations as they are until the transaction ends; return the latter two. Each
+-- statement has a snapshot of its own, so the second one sees what was committed during the wait.
+CREATE FUNCTION consumer.begin_work(OUT oldest_release integer, OUT migration_ids text[])
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    PERFORM pg_advisory_xact_lock_shared(hashtextextended('consumer.settings', 0));
+    SELECT
+        (SELECT coalesce(max(f.oldest_release), 0) FROM consumer.fence AS f),
+        ARRAY(SELECT m.migration_id FROM consumer._yoyo_migration AS m)
+    INTO oldest_release, migration_ids;
+END
+$$;
+
+-- Wait for all work that has begun, and let none begin until the transaction ends.
+CREATE FUNCTION consumer.pause_work() RETURNS void
+LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
+    SELECT pg_advisory_xact_lock(hashtextextended('consumer.settings', 0))
+$$;
+REVOKE EXECUTE ON FUNCTION consumer.begin_work, consumer.pause_work FROM PUBLIC;
+
 CREATE TABLE consumer.outbox (
     seq bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     source text NOT NULL CONSTRAINT outbox_source CHECK (
@@ -198,6 +226,9 @@ SELECT
 GRANT INSERT ON consumer.outbox, consumer.pending, consumer.failures TO consumer_receiver;
 GRANT SELECT (seq, source, message_id) ON consumer.outbox TO consumer_receiver;
 GRANT SELECT ON consumer.settings, consumer._yoyo_migration TO consumer_receiver, consumer_worker, consumer_operator;
+GRANT SELECT ON consumer.fence TO consumer_worker, consumer_operator;
+GRANT EXECUTE ON FUNCTION consumer.begin_work TO consumer_worker, consumer_operator;
+GRANT EXECUTE ON FUNCTION consumer.pause_work TO consumer_operator;
 
 GRANT SELECT ON consumer.outbox, consumer.exclusions TO consumer_worker;
 -- SELECT FOR UPDATE needs the UPDATE privilege on at least one column.

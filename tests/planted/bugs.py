@@ -5,5 +5,6 @@ from tests.planted.domain import DOMAIN
 from tests.planted.machinery import MACHINERY
 from tests.planted.operations import OPERATIONS
 from tests.planted.own_backend import OWN_BACKEND
+from tests.planted.releases import RELEASES
 
-BUGS = (*MACHINERY, *OPERATIONS, *DOMAIN, *OWN_BACKEND, *APPLICATION)
+BUGS = (*MACHINERY, *OPERATIONS, *DOMAIN, *OWN_BACKEND, *APPLICATION, *RELEASES)

@@ -77,9 +77,8 @@ MACHINERY = (
     Bug(
         "done-mark outside the transaction",
         "consumer/worker/batch.py",
-        "            claimed = await self._claim(conn)\n            if claimed:\n",
-        "            claimed = await self._claim(conn)\n        async with transaction(conn, self.access):\n"
-        "            if claimed:\n",
+        "            if known:\n",
+        "        async with transaction(conn, self.access):\n            if known:\n",
         "tests/faults/test_worker_killed.py",
     ),
     Bug(

@@ -1,13 +1,25 @@
--- Take up to a batch of failed deliveries that are due again; skip those another worker holds.
+-- Take up to a batch of failed deliveries that are due again; skip those another worker holds. While the database is
+-- ahead of this worker's release, known_types is not null: leave what waits for a newer release and is still unknown.
 WITH claimed AS (
     DELETE FROM consumer.failures
     WHERE seq = ANY(ARRAY(
-        SELECT seq
-        FROM consumer.failures
-        WHERE state = 'retrying' AND next_attempt_at <= now()
-        ORDER BY next_attempt_at
+        SELECT f.seq
+        FROM consumer.failures AS f
+        WHERE
+            f.state = 'retrying'
+            AND f.next_attempt_at <= now()
+            AND (
+                f.error_code <> 'newer_release'
+                OR %(known_types)b::text[] IS NULL
+                OR (
+                    SELECT o.source || ' ' || o.event_type
+                    FROM consumer.outbox AS o
+                    WHERE o.seq = f.seq
+                ) = ANY(%(known_types)b::text[])
+            )
+        ORDER BY f.next_attempt_at
         LIMIT %(batch_size)b::integer
-        FOR UPDATE SKIP LOCKED
+        FOR UPDATE OF f SKIP LOCKED
     ))
     RETURNING seq, attempts
 )
