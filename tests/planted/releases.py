@@ -44,6 +44,13 @@ RELEASES = (
         "tests/test_fence_processes.py::test_a_worker_waits_while_it_is_too_old_and_goes_on_afterwards",
     ),
     Bug(
+        "a migration with another effect does not raise the fence",
+        "tests/releases/newer.py",
+        "NUMBER if kind == CHANGES else 1",
+        "1",
+        "tests/releases/test_releases.py::test_two_releases_side_by_side_leave_the_rows_of_the_model",
+    ),
+    Bug(
         "an older receiver is not ready",
         "consumer/process/readiness.py",
         "            if applies and (",
