@@ -24,8 +24,7 @@ USERS_PER_TEAM = 20
 async def fill(url: str, deliveries: Sequence[Delivery], history: int) -> None:
     """Store deliveries behind as many old ones."""
     async with await connect(url, operator_access("consumer")) as conn:
-        async with conn.transaction():
-            await recorded_settings.record(conn, ShapingSettings(), worker_role="consumer_worker", is_forced=False)
+        await recorded_settings.record(conn, ShapingSettings(), worker_role="consumer_worker", is_forced=False)
         if history:
             await conn.execute(_HISTORY, {"body": user_event(UUID(int=1), 1), "rows": history})
         for start in range(0, len(deliveries), FILL_BATCH):

@@ -113,7 +113,7 @@ async def _lone(conn: Connection, port: int, request: bytes) -> float:
 
 
 async def _prepare(url: str) -> None:
-    async with await connect(url, operator_access("consumer")) as conn, conn.transaction():
+    async with await connect(url, operator_access("consumer")) as conn:
         await recorded_settings.record(conn, ShapingSettings(), worker_role="consumer_worker", is_forced=False)
 
 

@@ -68,6 +68,10 @@ class NewerRelease(ConsumerError):
     """This release does not know the type; the release that has migrated the database may."""
 
 
+class SettingsBusy(ConsumerError):
+    """The recorded settings stay locked, and nothing was changed."""
+
+
 class WorkerPaused(ConsumerError):
     """Too much of a batch fails alike: the cause is ours, and no delivery dies of it."""
 

@@ -81,7 +81,7 @@ CREATE FUNCTION consumer.begin_work(OUT oldest_release integer, OUT migration_id
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 BEGIN
-    PERFORM pg_advisory_xact_lock_shared(hashtextextended('consumer.settings', 0));
+    PERFORM FROM consumer.settings;
     SELECT
         (SELECT coalesce(max(f.oldest_release), 0) FROM consumer.fence AS f),
         ARRAY(SELECT m.migration_id FROM consumer._yoyo_migration AS m)
@@ -145,7 +145,7 @@ CREATE FUNCTION consumer.pause_work() RETURNS void
     LANGUAGE sql
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
-    SELECT pg_advisory_xact_lock(hashtextextended('consumer.settings', 0))
+    LOCK TABLE consumer.settings IN ACCESS EXCLUSIVE MODE
 $$;
 
 
@@ -1723,7 +1723,6 @@ GRANT ALL ON FUNCTION consumer.metadata_text(metadata jsonb, key text) TO consum
 --
 
 REVOKE ALL ON FUNCTION consumer.pause_work() FROM PUBLIC;
-GRANT ALL ON FUNCTION consumer.pause_work() TO consumer_operator;
 
 
 --

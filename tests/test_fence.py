@@ -81,7 +81,7 @@ async def test_a_batch_that_waits_for_a_migration_obeys_the_fence_that_it_makes(
         migrator.execute("SELECT consumer.pause_work()")
         migrator.execute("INSERT INTO consumer.fence (migration, oldest_release) VALUES (9999, 9999)")
         working = asyncio.create_task(run_once(emptied, worker(access=PATIENT)))
-        await until(lambda: rows(emptied, "SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"))
+        await until(lambda: rows(emptied, "SELECT FROM pg_locks WHERE locktype = 'relation' AND NOT granted"))
         migrator.commit()
         try:
             with pytest.raises(WrongRelease):

@@ -17,11 +17,13 @@ ELSEWHERE = (
     "connections/*",
     "embedded_logins/*",
     "isolation/*",
+    "locks/*",
     "migrations/*",
     "profiles/*",
     "recorded_settings/*",
     "server/*",
     "session/*",
+    "sessions/*",
     "user_rehearsal/*",
 )
 

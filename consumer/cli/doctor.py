@@ -26,6 +26,7 @@ from consumer.doctor.installation import check_migrations, check_queue, check_se
 from consumer.doctor.isolation import isolation, judge_isolation
 from consumer.doctor.rehearsal import rehearse, rehearse_statement
 from consumer.doctor.server import Server, activity, is_pooled, judge_room, judge_server, server
+from consumer.doctor.sessions import check_locks, check_statement_logs
 from consumer.doctor.user_rehearsal import rehearse_user
 from consumer.effects import reached_code
 from consumer.postgres.connections import ACCESSES, Access, Connection, RoleRefused, connect, transaction
@@ -84,7 +85,7 @@ async def _examine_database(settings: Settings, conninfos: Mapping[EmbeddedLogin
         found = await server(conn)
         checks += judge_server(found, skew=found.now - datetime.now(UTC))
         active, isolated = await activity(conn), await isolation(conn, settings.role_prefix)
-        checks += judge_room(found, active, unvacuumed=isolated.unvacuumed_tables)
+        checks += [*judge_room(found, active, unvacuumed=isolated.unvacuumed_tables), *await check_locks(conn)]
         migrator = await _migrator(conninfos["migrate"], access, found)
         if not found.is_migrated:
             return [*checks, migrator, Check("migrations", "failing", "not migrated yet", "Run `consumer migrate`.")]
@@ -95,6 +96,7 @@ async def _examine_database(settings: Settings, conninfos: Mapping[EmbeddedLogin
         checks.append(migrated)
         if migrated.state != "failing":
             usable = {kind: conninfos[kind] for kind, login in logins.items() if login.state != "failing"}
+            checks += await check_statement_logs(usable.values(), access)
             for kind, conninfo in usable.items():
                 checks += await _rehearsals(settings, kind, conninfo, conninfos["superuser"])
         workers = None if is_pooled(conn, found) else active.workers

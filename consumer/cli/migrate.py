@@ -62,7 +62,7 @@ def migrate(conninfo: str, settings: Settings, *, is_forced: bool = False) -> Mi
 
 
 async def _record(conninfo: str, settings: Settings, *, is_forced: bool) -> list[str]:
-    async with await connect(conninfo, operator_access(settings.role_prefix)) as conn, conn.transaction():
+    async with await connect(conninfo, operator_access(settings.role_prefix)) as conn:
         worker_role = worker_access(settings.role_prefix).role
         return await recorded_settings.record(conn, settings.shaping, worker_role=worker_role, is_forced=is_forced)
 

@@ -2,13 +2,14 @@
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from operator import attrgetter
 
 import click
+from rich.text import Text
 
-from consumer.cli.cells import duration, size
+from consumer.cli.cells import cell, duration, size
 from consumer.cli.context import examples, pass_settings
 from consumer.cli.database import as_operator
 from consumer.cli.failures import show_errors
@@ -18,7 +19,7 @@ from consumer.doctor.installation import connected
 from consumer.doctor.server import activity, is_pooled, server
 from consumer.outbox import deliveries
 from consumer.outbox.deliveries import ErrorGroup, Stats
-from consumer.postgres import ledger, session
+from consumer.postgres import ledger, locks, session
 from consumer.postgres.connections import Access, Connection, transaction
 from consumer.process.findings import Finding, Observation, findings
 from consumer.settings.settings import Settings
@@ -79,6 +80,8 @@ async def _status(conn: Connection, access: Access, settings: Settings) -> tuple
         stats = await deliveries.stats(conn)
         failed = await deliveries.errors(conn, ("retrying", "dead"), limit=GROUPS)
         seen = await observe(conn, settings)
+    # Without the role, because PostgreSQL shows each login only its own sessions.
+    seen = replace(seen, lock_holders=await locks.noteworthy(conn))
     status = Status(
         queue=stats,
         last_received={**dict.fromkeys(seen.expected), **seen.last_received},
@@ -129,5 +132,6 @@ def _show(status: Status, last: Mapping[str, str]) -> None:
     )
     for finding in status.findings:
         if finding.cure:
-            line = f"[yellow]{finding.gravity}[/]  {finding.subject}: {finding.sentence}\n  → {finding.cure}"
+            head, cure = f"  {finding.subject}: ", Text.assemble("\n  → ", cell(finding.cure))
+            line = Text.assemble((finding.gravity, "yellow"), head, cell(finding.sentence), cure)
             console().print(line, soft_wrap=True)

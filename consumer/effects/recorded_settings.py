@@ -1,16 +1,23 @@
 """The settings that shape rows, as recorded in the database: one installation, one shape."""
 
+from contextlib import suppress
 from dataclasses import asdict
 
+from psycopg.errors import LockNotAvailable
 from psycopg.rows import args_row, class_row
 
 from consumer.effects.apply import apply
-from consumer.errors import SettingsMismatch
+from consumer.errors import SettingsBusy, SettingsMismatch
 from consumer.outbox.queue import Claimed
-from consumer.postgres import ledger, session
+from consumer.postgres import ledger, locks, session
 from consumer.postgres.connections import Connection
 from consumer.postgres.queries import query, rows
 from consumer.settings.settings import ShapingSettings
+
+# While `record` waits for running batches, the next wait behind it: a try ends before their lock time-out (3 s).
+LOCK_TIMEOUT_MS = 2000
+# A minute, the longest batch.
+LOCK_TRIES = 30
 
 
 async def recorded(conn: Connection) -> ShapingSettings | None:
@@ -19,18 +26,29 @@ async def recorded(conn: Connection) -> ShapingSettings | None:
 
 
 async def record(conn: Connection, settings: ShapingSettings, *, worker_role: str, is_forced: bool) -> list[str]:
-    """Record the settings and declare the default company, in the caller's transaction, which ends under *worker_role*.
+    """Record the settings and declare the default company under *worker_role*, in a transaction of its own.
 
     Returns the variables with a changed value, the first time all of them. Waits for running batches, so that none of
-    them mixes old and new values. Other settings than the recorded ones raise SettingsMismatch unless *is_forced*, and
-    WrongRelease if this release is too old to apply what it declares.
+    them mixes old and new values; SettingsBusy if the table stays locked. Other settings than the recorded ones raise
+    SettingsMismatch unless *is_forced*, and WrongRelease if this release is too old to apply what it declares.
     """
-    await conn.execute(query("recorded_settings/lock"))
-    known = await recorded(conn)
-    if known == settings:
+    # First without the lock, because most calls change nothing, and a pg_dump holds every table for as long as it runs.
+    if not _is_change(await recorded(conn), settings, is_forced=is_forced):
         return []
-    if known and not is_forced:
-        raise SettingsMismatch(_disagreement(known, settings))
+    for _ in range(LOCK_TRIES):
+        with suppress(LockNotAvailable):
+            async with conn.transaction():
+                await session.set_lock_timeout(conn, LOCK_TIMEOUT_MS)
+                await conn.execute(query("recorded_settings/lock"))
+                return await _record(conn, settings, worker_role=worker_role, is_forced=is_forced)
+    held = [holder.sentence for holder in await locks.noteworthy(conn, readers_of="consumer.settings")]
+    raise SettingsBusy(f"The settings could not be recorded, and nothing was changed: {'; '.join(held) or 'a lock'}.")
+
+
+async def _record(conn: Connection, settings: ShapingSettings, *, worker_role: str, is_forced: bool) -> list[str]:
+    known = await recorded(conn)
+    if not _is_change(known, settings, is_forced=is_forced):
+        return []
     await ledger.begin_work(conn)
     await conn.execute(query("recorded_settings/record"), asdict(settings))
     if settings.default_company_id:
@@ -40,6 +58,12 @@ async def record(conn: Connection, settings: ShapingSettings, *, worker_role: st
         await session.set_role(conn, worker_role)
         await apply(conn, declared)
     return _differing(known, settings)
+
+
+def _is_change(known: ShapingSettings | None, settings: ShapingSettings, *, is_forced: bool) -> bool:
+    if known and known != settings and not is_forced:
+        raise SettingsMismatch(_disagreement(known, settings))
+    return known != settings
 
 
 async def require(conn: Connection, settings: ShapingSettings) -> None:

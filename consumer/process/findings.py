@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 from consumer.postgres.ledger import NEWER_CURE, sentence_and_cure
+from consumer.postgres.locks import LockHolder
 
 # A note is no reason to act.
 Gravity = Literal["note", "warning", "failing"]
@@ -31,6 +32,8 @@ class Observation:
     # The last delivery of each source that has one.
     last_received: Mapping[str, datetime] = field(default_factory=dict)
     silence_max: timedelta = timedelta(hours=24)
+    # Who holds a lock that our processes need.
+    lock_holders: Collection[LockHolder] = ()
     # The time since a full disk last refused a delivery of this process.
     since_disk_full: timedelta | None = None
     # Migrations that a newer release has applied, and the reason why this release may not work beside it, if so.
@@ -51,7 +54,12 @@ class Finding:
 
 def findings(observation: Observation) -> list[Finding]:
     """Judge an observation."""
-    return [*_older_release(observation), *_silent_sources(observation), *_full_disk(observation)]
+    return [
+        *_older_release(observation),
+        *_silent_sources(observation),
+        *_full_disk(observation),
+        *_held_locks(observation),
+    ]
 
 
 def _older_release(observation: Observation) -> Iterator[Finding]:
@@ -83,3 +91,8 @@ def _full_disk(observation: Observation) -> Iterator[Finding]:
     if observation.since_disk_full is not None and observation.since_disk_full < DISK_FULL_TIME:
         sentence = "the database's disk is full: deliveries are refused"
         yield Finding("disk_full", "failing", "disk", sentence, "Make room on the disk of the database's server.")
+
+
+def _held_locks(observation: Observation) -> Iterator[Finding]:
+    for holder in observation.lock_holders:
+        yield Finding("lock_held", "warning", "locks", holder.sentence, holder.cure)

@@ -15,7 +15,8 @@ from consumer.logs import BATCH_ROLLED_BACK, WORKER_PAUSED
 from consumer.postgres import session
 from consumer.postgres.connections import Attempted, Connection, RoleRefused, connect, enter
 from consumer.postgres.error_classes import ErrorClass, code, error_class, summary
-from consumer.worker.batch import BatchRunner
+from consumer.worker.batch import Batch, BatchRunner
+from consumer.worker.lock_log import LockLog
 
 log = logging.getLogger(__name__)
 
@@ -40,6 +41,7 @@ class Worker:
         self._attempted = attempted
         self._poll_max_seconds = poll_max.total_seconds()
         self._idle_seconds = POLL_MIN_SECONDS
+        self._lock_log = LockLog()
         self._conn: Connection | None = None
         self._stop = asyncio.Event()
         self.turned_at = float("-inf")
@@ -88,16 +90,24 @@ class Worker:
             conn = self._conn = self._conn or await self._connect()
             batch = await within(TURN_TIMEOUT, self._runner.run_once(conn))
             self.turned_at, self.trouble = time.monotonic(), None
-            if not batch.is_idle or await first_of(self._stop, _hear(conn, self._idle_seconds)):
-                self._idle_seconds = POLL_MIN_SECONDS
-            else:
-                self._idle_seconds = min(2 * self._idle_seconds, self._poll_max_seconds)
+            await self._wait_if_idle(conn, batch)
         except Exception as error:
             if isinstance(error, TimeoutError):
                 # Perhaps the connection is silent, perhaps the batch is too large.
                 self._runner.halve_batch()
+            if self._conn:
+                await self._lock_log.write(self._conn, [error])
             await self._disconnect()
             raise
+
+    async def _wait_if_idle(self, conn: Connection, batch: Batch) -> None:
+        if batch.is_idle:
+            is_woken = await first_of(self._stop, _hear(conn, self._idle_seconds))
+            self._idle_seconds = POLL_MIN_SECONDS if is_woken else min(2 * self._idle_seconds, self._poll_max_seconds)
+            return
+        self._idle_seconds = POLL_MIN_SECONDS
+        postponed = batch.rehomed.postponed if batch.rehomed else []
+        await self._lock_log.write(conn, [error for _, error in (*batch.retried, *postponed)])
 
     async def _connect(self) -> Connection:
         self._idle_seconds = POLL_MIN_SECONDS

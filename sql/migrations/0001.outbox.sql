@@ -53,12 +53,13 @@ CREATE TABLE consumer.fence (
     CONSTRAINT fence_oldest_release CHECK (oldest_release BETWEEN 1 AND migration)
 );
 
--- Keep the settings, the fence and the migrations as they are until the transaction ends; return the latter two. Each
+-- Keep the settings, the fence and the migrations as they are until the transaction ends; return the latter two.
+-- Reading a table locks it until the transaction ends; an advisory lock could be held by any login, for ever. Each
 -- statement has a snapshot of its own, so the second one sees what was committed during the wait.
 CREATE FUNCTION consumer.begin_work(OUT oldest_release integer, OUT migration_ids text[])
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    PERFORM pg_advisory_xact_lock_shared(hashtextextended('consumer.settings', 0));
+    PERFORM FROM consumer.settings;
     SELECT
         (SELECT coalesce(max(f.oldest_release), 0) FROM consumer.fence AS f),
         ARRAY(SELECT m.migration_id FROM consumer._yoyo_migration AS m)
@@ -66,10 +67,10 @@ BEGIN
 END
 $$;
 
--- Wait for all work that has begun, and let none begin until the transaction ends.
+-- Wait for all work that has begun, and let none begin until the transaction ends. Only the owner may do so.
 CREATE FUNCTION consumer.pause_work() RETURNS void
 LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
-    SELECT pg_advisory_xact_lock(hashtextextended('consumer.settings', 0))
+    LOCK TABLE consumer.settings IN ACCESS EXCLUSIVE MODE
 $$;
 REVOKE EXECUTE ON FUNCTION consumer.begin_work, consumer.pause_work FROM PUBLIC;
 
@@ -228,7 +229,6 @@ GRANT SELECT (seq, source, message_id) ON consumer.outbox TO consumer_receiver;
 GRANT SELECT ON consumer.settings, consumer._yoyo_migration TO consumer_receiver, consumer_worker, consumer_operator;
 GRANT SELECT ON consumer.fence TO consumer_worker, consumer_operator;
 GRANT EXECUTE ON FUNCTION consumer.begin_work TO consumer_worker, consumer_operator;
-GRANT EXECUTE ON FUNCTION consumer.pause_work TO consumer_operator;
 
 GRANT SELECT ON consumer.outbox, consumer.exclusions TO consumer_worker;
 -- SELECT FOR UPDATE needs the UPDATE privilege on at least one column.

@@ -6,5 +6,6 @@ from tests.planted.machinery import MACHINERY
 from tests.planted.operations import OPERATIONS
 from tests.planted.own_backend import OWN_BACKEND
 from tests.planted.releases import RELEASES
+from tests.planted.strangers import STRANGERS
 
-BUGS = (*MACHINERY, *OPERATIONS, *DOMAIN, *OWN_BACKEND, *APPLICATION, *RELEASES)
+BUGS = (*MACHINERY, *OPERATIONS, *DOMAIN, *OWN_BACKEND, *APPLICATION, *RELEASES, *STRANGERS)

@@ -17,16 +17,16 @@ RELEASES = (
     Bug(
         "the fence is read as it was before the wait",
         OUTBOX,
-        "LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$\nBEGIN\n    PERFORM pg_advisory_xact_lock_shared",
+        "LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$\nBEGIN\n    PERFORM FROM consumer.settings",
         "LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$\nBEGIN\n"
-        "    PERFORM pg_advisory_xact_lock_shared",
+        "    PERFORM FROM consumer.settings",
         f"{FENCE_TESTS}::test_a_batch_that_waits_for_a_migration_obeys_the_fence_that_it_makes",
     ),
     Bug(
         "a migration waits for no batch",
         OUTBOX,
-        "    SELECT pg_advisory_xact_lock(hashtextextended(",
-        "    SELECT pg_advisory_xact_lock_shared(hashtextextended(",
+        "    LOCK TABLE consumer.settings IN ACCESS EXCLUSIVE MODE",
+        "    LOCK TABLE consumer.settings IN ROW SHARE MODE",
         f"{FENCE_TESTS}::test_a_migration_waits_for_the_batches_that_have_begun",
     ),
     Bug(

@@ -85,7 +85,7 @@ def record_settings(database_url: str, settings: ShapingSettings | None = None) 
 async def record(database_url: str, settings: ShapingSettings, role_prefix: str = "consumer") -> None:
     """Record projection settings as `migrate --settings` does."""
     worker_role = f"{role_prefix}_worker"
-    async with await connect(database_url, operator_access(role_prefix)) as conn, conn.transaction():
+    async with await connect(database_url, operator_access(role_prefix)) as conn:
         await recorded_settings.record(conn, settings, worker_role=worker_role, is_forced=True)
 
 

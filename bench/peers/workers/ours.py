@@ -33,8 +33,7 @@ async def fill(file: str) -> None:
     async with await connect(URL, operator_access("consumer")) as conn:
         await conn.execute("GRANT USAGE ON SCHEMA bench TO consumer_worker")
         await conn.execute("GRANT SELECT, INSERT, UPDATE ON ALL TABLES IN SCHEMA bench TO consumer_worker")
-        async with conn.transaction():
-            await recorded_settings.record(conn, ShapingSettings(), worker_role="consumer_worker", is_forced=False)
+        await recorded_settings.record(conn, ShapingSettings(), worker_role="consumer_worker", is_forced=False)
         first = 0
         for bodies in batches(file):
             await storage.put(conn, [_delivery(body, number) for number, body in enumerate(bodies, first)])
