@@ -17,13 +17,16 @@ import time
 from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
+from pathlib import Path
 
 import uvloop
+from psycopg.conninfo import conninfo_to_dict
 
 from bench.checks import require_stored, stored_rows
 from bench.client import Outcome, at_full_load, at_rate, signed_requests
 from bench.cpu import cpu_seconds, microseconds, postgres_cpu_seconds
 from bench.load import CLIENTS, cheapest_client, full_load
+from bench.pooler import PROGRAM, pgbouncer
 from bench.servers import KINDS, STORING, forget_attempt, running
 from bench.support import EVENT_BYTES, database, progress, server, show
 from consumer.effects import recorded_settings
@@ -80,21 +83,36 @@ def _latencies(load: str, outcome: Outcome) -> dict[str, float]:
 
 
 def lone_event(key: bytes, url: str) -> dict[str, object]:
-    """Return the median time from an idle receiver's 204 to the profile, with an idle worker beside it."""
-    progress("a lone event")
+    """Return the median time from an idle receiver's 204 to the profile, with an idle worker beside it.
+
+    None for a worker behind PgBouncer where it is not installed, or where the server is not an embedded one.
+    """
+    socket = Path(str(conninfo_to_dict(url).get("host", "")))
+    found: dict[str, object] = {"direct": _lone_event(key, url, url), "pooled": None}
+    if PROGRAM and (socket.parent / "cluster").exists():
+        with pgbouncer(url, socket.parent) as pooled:
+            found["pooled"] = _lone_event(key, url, pooled)
+    return found
+
+
+def _lone_event(key: bytes, url: str, worker_url: str) -> float:
+    progress("a lone event" if url == worker_url else "a lone event, the worker behind PgBouncer")
+
+    # Each event is of a user of its own.
+    first = 50_000_000 + LONE_EVENTS * (url != worker_url)
 
     async def measured(port: int) -> list[float]:
         worker = BatchRunner(WORKER_ACCESS, Metrics(EVENT_TYPES), attempts_max=12)
-        loop = Worker(url, worker, forget_attempt, poll_max=timedelta(seconds=1))
+        loop = Worker(worker_url, worker, forget_attempt, poll_max=timedelta(seconds=1))
         working = asyncio.create_task(loop.run())
         async with await connect(url, operator_access("consumer")) as conn:
-            times = [await _lone(conn, port, request) for request in signed_requests(LONE_EVENTS, 50_000_000, key)]
+            times = [await _lone(conn, port, request) for request in signed_requests(LONE_EVENTS, first, key)]
         loop.stop()
         await working
         return times
 
     with running(url, "ours", key) as (port, _):
-        return {"median ms": 1000 * statistics.median(uvloop.run(measured(port)))}
+        return 1000 * statistics.median(uvloop.run(measured(port)))
 
 
 async def _lone(conn: Connection, port: int, request: bytes) -> float:
@@ -157,7 +175,8 @@ def main() -> None:
         "connections": CONNECTIONS,
         "client at full load": options.client,
         **{f"ours / {kind}": speeds["ours"] / speeds[kind] for kind in KINDS[:-1] if {kind, "ours"} <= speeds.keys()},
-        "a lone event, 204 to profile, median ms": lone["median ms"],
+        "a lone event, 204 to profile, median ms": lone["direct"],
+        "the same 1.5 to 2.5 s after the one before, worker behind PgBouncer, median ms": lone["pooled"],
     }
     show("Ingest", rows, facts, as_json=options.json)
 

@@ -13,8 +13,8 @@ from psycopg import Connection
 from psycopg.conninfo import conninfo_to_dict
 from psycopg_pool import ConnectionPool
 
+from bench.pooler import PROGRAM, pgbouncer
 from consumer.postgres.connections import Access, autocommit, open_pool, receiver_access, worker_access
-from tests.faults.pgbouncer import PROGRAM, pgbouncer
 from tests.support.tenants import join
 
 PEOPLE = "SELECT user_id FROM identity.profiles ORDER BY user_id"

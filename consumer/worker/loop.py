@@ -22,6 +22,10 @@ log = logging.getLogger(__name__)
 
 # The first pause of an idle worker; it doubles, so that only the first polls come fast.
 POLL_MIN_SECONDS = 0.02
+# Behind a pooler no wake-up arrives: a worker waits a tenth of the time since the last batch, so an event that follows
+# another within seconds waits a twentieth of that time. After ten seconds the pauses double again.
+POOLED_POLLS = 10
+POOLED_SECONDS = 10.0
 # Longest pause between attempts to reconnect: work must resume within 3 s of the database (promise P7).
 RECONNECT_SECONDS_MAX = 1.0
 # Longest pause after an error that only a person can mend; short beside the time that the repair takes.
@@ -41,6 +45,7 @@ class Worker:
         self._attempted = attempted
         self._poll_max_seconds = poll_max.total_seconds()
         self._idle_seconds = POLL_MIN_SECONDS
+        self._worked_at = float("-inf")
         self._lock_log = LockLog()
         self._conn: Connection | None = None
         self._stop = asyncio.Event()
@@ -103,11 +108,19 @@ class Worker:
     async def _wait_if_idle(self, conn: Connection, batch: Batch) -> None:
         if batch.is_idle:
             is_woken = await first_of(self._stop, _hear(conn, self._idle_seconds))
-            self._idle_seconds = POLL_MIN_SECONDS if is_woken else min(2 * self._idle_seconds, self._poll_max_seconds)
+            self._idle_seconds = POLL_MIN_SECONDS if is_woken else self._longer(conn)
             return
-        self._idle_seconds = POLL_MIN_SECONDS
+        self._idle_seconds, self._worked_at = POLL_MIN_SECONDS, time.monotonic()
         postponed = batch.rehomed.postponed if batch.rehomed else []
         await self._lock_log.write(conn, [error for _, error in (*batch.retried, *postponed)])
+
+    def _longer(self, conn: Connection) -> float:
+        """Return the pause after one in which nothing came."""
+        doubled = min(2 * self._idle_seconds, self._poll_max_seconds)
+        since_work = time.monotonic() - self._worked_at
+        if conn.is_entered or since_work >= POOLED_SECONDS:
+            return doubled
+        return min(doubled, max(POLL_MIN_SECONDS, since_work / POOLED_POLLS))
 
     async def _connect(self) -> Connection:
         self._idle_seconds = POLL_MIN_SECONDS

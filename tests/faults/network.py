@@ -2,7 +2,7 @@
 
 import time
 
-from tests.faults.pgbouncer import pgbouncer
+from bench.pooler import pgbouncer
 from tests.faults.proxy import Wire
 from tests.faults.world import World
 

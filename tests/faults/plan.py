@@ -5,8 +5,8 @@ from collections.abc import Callable, Sequence
 from itertools import chain, count
 from typing import NamedTuple
 
+from bench.pooler import PROGRAM
 from tests.faults import contention, crashes, disk, network, streams
-from tests.faults.pgbouncer import PROGRAM
 from tests.faults.world import World
 
 

@@ -259,4 +259,19 @@ MACHINERY = (
         "elif False:",
         "tests/test_env_file.py::test_a_line_near_to_a_setting_s_name_is_refused_with_its_number",
     ),
+    Bug(
+        "a worker behind a pooler waits as if it were woken",
+        "consumer/worker/loop.py",
+        "conn.is_entered or since_work",
+        "True or since_work",
+        "tests/test_loop_pooled.py::test_behind_a_pooler_a_loop_waits_a_tenth_of_the_time_since_the_last_event",
+    ),
+    Bug(
+        "a worker behind a pooler never lets the database sleep",
+        "consumer/worker/loop.py",
+        " or since_work >= POOLED_SECONDS",
+        "",
+        "tests/test_loop_pooled.py"
+        "::test_ten_seconds_after_the_last_event_the_waits_double_as_ever_and_reach_the_setting_no_later",
+    ),
 )

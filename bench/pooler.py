@@ -2,18 +2,20 @@
 
 import os
 import shutil
+import socket
 import subprocess
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from tests.faults.world import answers
-from tests.support.processes import HOST, ports, until
-
 PROGRAM = shutil.which("pgbouncer", path=os.defpath + ":/usr/sbin:/usr/local/sbin:/opt/homebrew/bin")
+HOST = "127.0.0.1"
+START_SECONDS_MAX = 15.0
 # Fewer backends than the processes have connections: they are handed from one to another.
 CONFIGURATION = """
 [databases]
@@ -33,7 +35,7 @@ def pgbouncer(url: str, data_dir: Path) -> Iterator[str]:
     """Run a pooler in front of the server, as the server's account, and yield a conninfo; it is killed in the end."""
     assert PROGRAM is not None
     target = conninfo_to_dict(url)
-    (own_port,) = ports(1)
+    own_port = _free_port()
     with TemporaryDirectory() as folder:
         file = Path(folder) / "pgbouncer.ini"
         file.write_text(
@@ -54,8 +56,22 @@ def pgbouncer(url: str, data_dir: Path) -> Iterator[str]:
         )
         try:
             pooled = make_conninfo(url, host=HOST, port=str(own_port), sslmode="disable", gssencmode="disable")
-            until(lambda: answers(pooled))
+            _wait(pooled)
             yield pooled
         finally:
             process.kill()
             process.wait()
+
+
+def _free_port() -> int:
+    with socket.create_server((HOST, 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+def _wait(pooled: str) -> None:
+    deadline = time.monotonic() + START_SECONDS_MAX
+    while time.monotonic() < deadline:
+        with suppress(psycopg.OperationalError), psycopg.connect(pooled, prepare_threshold=None):
+            return
+        time.sleep(0.02)
+    raise TimeoutError("PgBouncer does not answer.")
