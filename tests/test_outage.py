@@ -20,7 +20,19 @@ from consumer.process.outage_log import Outage, address, error_text, is_refused
         ("postgresql://ada@db/app?passfile=/hunter2", "db:5432/app"),
         ("service=reporting password=hunter2", "service reporting"),
         ("postgresql://ada:hunter2@/?service=x/../hunter2", "..."),
-        ("host=::1,db-2.example.com port=5432,6432 dbname=app", "::1,db-2.example.com:5432,6432/app"),
+        ("host=::1,db-2.example.com port=5432,6432 dbname=app", "[::1]:5432,db-2.example.com:6432/app"),
+        ("postgresql://ada:hunter2@a:1,b:2/app?target_session_attrs=read-write", "a:1,b:2/app"),
+        ("postgresql://ada:hunter2@a,b:6432/app", "a:5432,b:6432/app"),
+        ("host=a,b,c port=6432 dbname=app password=hunter2", "a:6432,b:6432,c:6432/app"),
+        ("postgresql://ada:hunter2@[fe80::1]:1,10.0.0.2/app", "[fe80::1]:1,10.0.0.2:5432/app"),
+        ("host=/run/a,/run/b port=1,2 dbname=app", "/run/a:1,/run/b:2/app"),
+        ("host=,b dbname=app", "localhost:5432,b:5432/app"),
+        ("hostaddr=10.0.0.1,10.0.0.2 port=1,2 dbname=app", "10.0.0.1:1,10.0.0.2:2/app"),
+        ("host=a,b port=1,2,3 dbname=app", "..."),
+        ("postgresql://ada:x@hunter2@a:1,b:2/app", "..."),
+        ("postgresql://ada:x@a:1,hunter2@b:2/app", "..."),
+        ("postgresql://ada:1/hunter2@a:1,b:2/app", "..."),
+        ("postgresql://[::1]/app", "[::1]:5432/app"),
         ("postgresql://db.example.com", "db.example.com:5432/"),
         ("dbname='postgresql://user:hunter2@h/app'", "..."),
         ("dbname='host=h password=hunter2'", "..."),
@@ -105,6 +117,42 @@ def test_the_socket_of_the_connection_string_is_named(port: str, path: str) -> N
 
     assert error_text(error, f"host=/run/pg{port} dbname=app user=bob") == f"{text} (login bob)"
     assert path not in error_text(error, f"host=/run/other{port} dbname=app user=bob")
+
+
+SEVERAL = """connection failed: connection to server at "b", port 2 failed: session is read-only
+Multiple connection attempts failed. All failures were:
+- host: 'a', port: '1', hostaddr: '10.0.0.1': connection failed: FATAL:  password authentication failed for user "ada"
+DETAIL:  more
+- host: 'b', port: '2', hostaddr: None: connection to server at "b", port 2 failed: session is "read-only\""""
+
+
+@pytest.mark.parametrize(
+    ("conninfo", "expected"),
+    [
+        (
+            "postgresql://ada:hunter2@a:1,b:2/app",
+            'connection failed: FATAL:  password authentication failed for user "ada"; '
+            'connection to server at "b", port 2 failed: session is ...',
+        ),
+        (
+            "postgresql://ada:hunter2@b:2/app",
+            'connection failed: connection to server at "b", port 2 failed: session is read-only (login ada)',
+        ),
+    ],
+    ids=["several hosts", "one"],
+)
+def test_an_error_of_several_hosts_says_what_each_answered(conninfo: str, expected: str) -> None:
+    assert error_text(psycopg.OperationalError(SEVERAL), conninfo) == expected
+
+
+def test_a_real_error_of_several_hosts_names_each_and_no_password(database_url: str) -> None:
+    conninfo = "postgresql://ada:hunter2@127.0.0.1:1,127.0.0.1:2/app"
+
+    text = error_text(failed(conninfo), conninfo)
+
+    assert text.count("port 1 failed: Connection refused") == text.count("port 2 failed: Connection refused") == 1
+    assert text.endswith("(login ada)")
+    assert "hunter2" not in text
 
 
 def test_only_turns_are_logged(caplog: pytest.LogCaptureFixture) -> None:

@@ -23,9 +23,12 @@ REFUSED = re.compile(
 )
 # The session began but could not take its role: the role does not exist, or the login is not a member of it.
 ROLE_REFUSED = ("22023", "42501")
-# Host, port and name. If a password holds an unescaped @ or /, pieces of the password end up in any of the three, and
-# libpq takes a whole connection string for a name.
-PLAIN_ADDRESS = re.compile(r"[\w.,:/-]+:[\d,]*/[^@=:/]*")
+# Hosts with ports, and name. If a password holds an unescaped @ or /, pieces of it end up in any of the three. libpq
+# takes a whole connection string for a name.
+PLAIN_ADDRESS = re.compile(r"([\w./-]+|\[[\w.:]+\]):\d+(,([\w./-]+|\[[\w.:]+\]):\d+)*/[^@=:/]*")
+# psycopg's list of the attempts, one for each host: the last error alone, its first line, may be the least telling.
+ATTEMPT = re.compile(r"^- host: .*?, port: .*?, hostaddr: \S+: (.*)$", re.MULTILINE)
+DEFAULT_PORT = "5432"
 PLAIN_WORD = re.compile(r"[\w.-]+")
 UNREADABLE = "..."
 # What libpq takes from PGHOST and the like where a connection string leaves it out.
@@ -73,9 +76,14 @@ def is_refused(error: Exception) -> bool:
 
 
 def error_text(error: Exception, conninfo: str = "") -> str:
-    """Return an error's first line and the login of *conninfo*; of the values it quotes, host, login and name stay."""
+    """Return an error's first line and the login of *conninfo*; of the values it quotes, host, login and name stay.
+
+    If *conninfo* names several hosts, the line has the error of each.
+    """
     first = (str(error).strip() or type(error).__name__).splitlines()[0]
     parts = _parts(conninfo)
+    if len(_places(parts)) > 1:
+        first = "; ".join(dict.fromkeys(ATTEMPT.findall(str(error)))) or first
     is_readable = bool(conninfo) and address(conninfo) != UNREADABLE
     shown = set(_quotable(parts)) if is_readable else set()
     text = QUOTED.sub(lambda quoted: quoted[0] if quoted[0][1:-1] in shown else UNREADABLE, first)
@@ -86,20 +94,30 @@ def error_text(error: Exception, conninfo: str = "") -> str:
 
 
 def address(conninfo: str) -> str:
-    """Return host, port and name of the database and nothing else; dots for a mistyped connection string."""
+    """Return hosts, ports and name of the database and nothing else; dots for a mistyped connection string."""
     parts = _parts(conninfo)
-    host = parts.get("host") or parts.get("hostaddr") or "localhost"
     if service := parts.get("service"):
         return f"service {service}" if PLAIN_WORD.fullmatch(service) else UNREADABLE
-    place = f"{host}:{parts.get('port') or 5432}/{parts.get('dbname') or ''}"
+    hosts = ",".join(f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port in _places(parts))
+    place = f"{hosts}/{parts.get('dbname') or ''}"
     return place if PLAIN_ADDRESS.fullmatch(place) else UNREADABLE
+
+
+def _places(parts: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Return each host with its port; none if their numbers differ, which libpq refuses."""
+    hosts = (parts.get("host") or parts.get("hostaddr") or "localhost").split(",")
+    ports = (parts.get("port") or DEFAULT_PORT).split(",")
+    ports = ports * len(hosts) if len(ports) == 1 else ports
+    if len(hosts) != len(ports):
+        return []
+    return [(host or "localhost", port or DEFAULT_PORT) for host, port in zip(hosts, ports, strict=True)]
 
 
 def _quotable(parts: Mapping[str, str]) -> Iterator[str]:
     """Yield what an error may quote: login, name, hosts and the files by which libpq names sockets."""
     yield from (parts.get("user", ""), parts.get("dbname", ""))
-    for host in parts.get("host", "").split(","):
-        yield from (host, f"{host}/.s.PGSQL.{parts.get('port') or 5432}")
+    for host, port in _places(parts):
+        yield from (host, f"{host}/.s.PGSQL.{port}")
 
 
 def _parts(conninfo: str) -> dict[str, str]:

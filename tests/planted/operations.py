@@ -4,6 +4,13 @@ from tests.planted.bug import Bug
 
 OPERATIONS = (
     Bug(
+        "only the last of several hosts is said to fail",
+        "consumer/process/outage_log.py",
+        "len(_places(parts)) > 1",
+        "len(_places(parts)) > 2",
+        "tests/test_outage.py::test_an_error_of_several_hosts_says_what_each_answered",
+    ),
+    Bug(
         "a table that does not fit is cut",
         "consumer/cli/output.py",
         ".maximum <= out.width:",
