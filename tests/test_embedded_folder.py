@@ -42,19 +42,6 @@ def test_a_moved_folder_with_a_long_name_gets_a_short_socket(data_dir: Path, emp
     shutil.rmtree(installation.sockets)
 
 
-def test_a_folder_that_somebody_else_prepared_for_the_socket_is_not_used(data_dir: Path, empty_dir: Path) -> None:
-    long_dir = empty_dir.with_name("y" * 100)
-    subprocess.run(["cp", "-a", data_dir, long_dir], check=True)
-    with server(long_dir, create=False):
-        prepared = (long_dir / "socket").readlink()
-    shutil.rmtree(prepared)
-    prepared.symlink_to(empty_dir.parent)
-
-    with pytest.raises(EmbeddedServerError, match="FileExistsError"), server(long_dir, create=False):
-        pass
-    prepared.unlink()
-
-
 def test_nobody_else_can_reach_the_socket_or_the_data(data_dir: Path) -> None:
     with server(data_dir, create=False) as uri, psycopg.connect(uri) as conn:
         assert conn.execute("SHOW listen_addresses").fetchone() == ("",)

@@ -26,6 +26,7 @@ SETTINGS = {
     "full_page_writes": ("on", "off"),
     "synchronous_commit": ("on", "off"),
     "listen_addresses": ("", "*"),
+    "unix_socket_permissions": ("0700", "0777"),
     "port": ("5432", "5433"),
     "shared_buffers": ("128MB", "1MB"),
     "max_wal_size": ("1GB", "16GB"),

@@ -2,17 +2,16 @@
 
 import fcntl
 import os
-import shutil
 import subprocess
 import sys
-import tempfile
 import time
 from contextlib import suppress
 from dataclasses import astuple, dataclass
-from hashlib import sha256
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from consumer.embedded import sockets
+from consumer.embedded.sockets import APPLICATION, PORT
 from consumer.errors import EmbeddedServerError
 
 # The processes find each other by flocks, because the kernel frees a flock however its process ends. A lock file is
@@ -29,15 +28,13 @@ STOP_SECONDS_MAX = 4.0
 LOG_BYTES_MAX = 4 * 1024 * 1024
 # Enough of the log's end to hold the reason of a failed start.
 LOG_LINES = 3
-SOCKET_PATH_BYTES_MAX = 103  # sockaddr_un holds 104 bytes on macOS and 108 on Linux, one of them the final NUL.
 # PostgreSQL gets only these of our variables: others hold secrets, and PG… variables would change its behaviour.
 ENVIRONMENT_NAMES = ("PATH", "LD_LIBRARY_PATH")
-PORT = 5432  # Part of the socket file's name; there is no TCP.
-APPLICATION = "stack-auth-consumer"
 
 OPTIONS = {
     # Only the socket, in a folder closed to other users: this is why authentication may be "trust".
     "listen_addresses": "",
+    "unix_socket_permissions": "0700",
     "port": str(PORT),
     # An acknowledged delivery survives a power cut. These are the defaults, set here so that no file weakens them.
     "fsync": "on",
@@ -87,9 +84,8 @@ class Installation:
 
     @property
     def sockets(self) -> Path:
-        """Return the socket's folder: a link to a short name when no client could use the data folder's name."""
-        folder = self.data_dir / "socket"
-        return folder.readlink() if folder.is_symlink() else folder
+        """Return the socket's folder."""
+        return sockets.folder(self.data_dir)
 
 
 def lock_file(path: Path, operation: int = fcntl.LOCK_EX) -> BinaryIO:
@@ -193,24 +189,10 @@ def _start(installation: Installation, lock: BinaryIO) -> subprocess.Popen[bytes
     # A killed server leaves this file, and the next one does not start if another process has that process id by now,
     # which is usual in containers. The lock proves that the file is stale.
     (installation.cluster / "postmaster.pid").unlink(missing_ok=True)
-    _make_sockets(installation)
+    sockets.make(installation.data_dir, installation.uid, installation.gid)
     options = {**OPTIONS, "unix_socket_directories": str(installation.sockets)}
     arguments = [f"--{name}={value}" for name, value in options.items()]
     return spawn(installation, "postgres", "-D", str(installation.cluster), *arguments, inherited=lock)
-
-
-def _make_sockets(installation: Installation) -> None:
-    """Make the socket's folder anew, because a killed server leaves files there and the data folder may have moved."""
-    folder = installation.data_dir / "socket"
-    folder.unlink() if folder.is_symlink() else shutil.rmtree(folder, ignore_errors=True)
-    is_too_long = len(os.fsencode(folder / f".s.PGSQL.{PORT}")) > SOCKET_PATH_BYTES_MAX
-    # libpq takes a host with a comma for several hosts.
-    if is_too_long or "," in str(folder):
-        digest = sha256(os.fsencode(installation.data_dir)).hexdigest()[:16]
-        short = Path(tempfile.gettempdir()) / f"{APPLICATION}-{digest}"
-        folder.symlink_to(short)
-        shutil.rmtree(short, ignore_errors=True)
-    make_private(installation, installation.sockets)
 
 
 def stop(installation: Installation) -> None:
@@ -241,7 +223,10 @@ def main(arguments: list[str]) -> None:
         return
     os.setsid()
     with lock:
-        keep(installation)
+        try:
+            keep(installation)
+        except OSError as error:
+            sys.exit(f"The keeper of the server ended: {error}")
 
 
 if __name__ == "__main__":

@@ -14,12 +14,16 @@ from pathlib import Path
 from typing import Any
 
 from consumer.embedded.keeper import START_LOCK, Installation, lock_file
+from consumer.embedded.sockets import APPLICATION
 from consumer.errors import EmbeddedServerError
 from consumer.settings.ownership import objection
 
 # The first with views under the reader's own privileges (security_invoker).
 MAJOR_MIN = 15
 PROGRAMS = ("initdb", "pg_ctl", "postgres")
+# Where useradd is, and how long it may wait for another one's lock on the file of accounts.
+ADMIN_PATH = os.defpath + ":/usr/sbin:/sbin"
+USERADD_SECONDS_MAX = 30
 
 
 def problems(data_dir: Path) -> list[str]:
@@ -41,6 +45,8 @@ def prepare(data_dir: Path) -> Installation:
     """Make the data folder, and choose the programs and the account that runs them."""
     if found := problems(data_dir):
         raise EmbeddedServerError(" ".join(found))
+    if os.geteuid() == 0 and not (data_dir / "cluster").exists():
+        _make_account()
     uid, gid = account(data_dir / "cluster")
     if not data_dir.exists():
         data_dir.mkdir(parents=True, exist_ok=True)
@@ -58,7 +64,7 @@ def prepare(data_dir: Path) -> Installation:
 
 
 def account(cluster: Path) -> tuple[int, int]:
-    """Return user and group for the server: ours, or as root the cluster's owner, `postgres` or `nobody`."""
+    """Return user and group for the server: ours, or as root the cluster's owner, or one of `_accounts`."""
     if os.geteuid() != 0:
         return os.geteuid(), os.getegid()
     if cluster.exists():
@@ -69,10 +75,27 @@ def account(cluster: Path) -> tuple[int, int]:
 
 
 def _accounts() -> Iterator[pwd.struct_passwd]:
-    """Yield the accounts that run the server for root, the best first."""
-    for name in ("postgres", "nobody"):
+    """Yield the accounts that run the server for root, the best first: its own is shared with no other program."""
+    for name in (APPLICATION, "postgres", "nobody"):
         with suppress(KeyError):
             yield pwd.getpwnam(name)
+
+
+def _make_account() -> None:
+    """Make an account for the server alone, unless it exists or useradd does not work here, as in many containers."""
+    if (useradd := shutil.which("useradd", path=ADMIN_PATH)) is None:
+        return
+    command = [useradd, "--system", "--user-group", "--no-create-home", "--home-dir", "/nonexistent"]
+    with suppress(KeyError):
+        pwd.getpwnam(APPLICATION)
+        return
+    with suppress(OSError, subprocess.TimeoutExpired):
+        subprocess.run(  # noqa: S603  The system's own program.
+            [*command, "--shell", "/usr/sbin/nologin", APPLICATION],
+            check=False,
+            capture_output=True,
+            timeout=USERADD_SECONDS_MAX,
+        )
 
 
 def candidates() -> Iterator[Path]:

@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import pwd
 import shutil
 import threading
 import time
@@ -13,13 +14,26 @@ from urllib.parse import quote
 
 import psycopg
 from platformdirs import user_data_path
+from psycopg.pq import Conninfo
 
 from consumer.embedded import keeper, programs
 from consumer.embedded.programs import major_version, prepare
+from consumer.embedded.sockets import APPLICATION, PORT
 from consumer.errors import EmbeddedServerError, NoDatabase
 
 DATABASE = "stack"
 SUPERUSER = "postgres"
+# Of libpq's parameters that PG… variables set: those that would lead past the socket, or that the socket can't fulfil.
+OVERRIDDEN = (
+    "hostaddr",
+    "options",
+    "target_session_attrs",
+    "require_auth",
+    "channel_binding",
+    "gssencmode",
+    "sslcertmode",
+    "sslnegotiation",
+)
 
 # Crash recovery reads at most max_wal_size: seconds on a disk, and this on the slowest volume.
 START_SECONDS_MAX = 120.0
@@ -32,8 +46,8 @@ WATCH_SECONDS = 0.5
 def default_data_dir() -> Path:
     """Return the data folder without CONSUMER_DATA_DIR."""
     if os.geteuid() == 0:  # The server runs as another account, which may not enter root's home folder.
-        return Path("/var/lib") / keeper.APPLICATION
-    return user_data_path(keeper.APPLICATION, appauthor=False)
+        return Path("/var/lib") / APPLICATION
+    return user_data_path(APPLICATION, appauthor=False)
 
 
 def exists(data_dir: Path) -> bool:
@@ -74,7 +88,24 @@ def server(data_dir: Path, *, create: bool) -> Iterator[str]:
 
 
 def _uri(installation: keeper.Installation, database: str) -> str:
-    return f"postgresql://{SUPERUSER}@/{database}?host={quote(str(installation.sockets))}&port={keeper.PORT}"
+    parameters = {"host": str(installation.sockets), "port": str(PORT), **_guards(installation.uid)}
+    query = "&".join(f"{name}={quote(value)}" for name, value in parameters.items())
+    return f"postgresql://{SUPERUSER}@/{database}?{query}"
+
+
+def _guards(uid: int) -> dict[str, str]:
+    """Return parameters by which libpq connects to this server and no other.
+
+    The process behind the socket must run as the server's account. Variables of libpq for another server do not count.
+    """
+    guards = {}
+    for option in Conninfo.get_defaults():
+        if option.keyword.decode() in OVERRIDDEN and (option.envvar or b"").decode() in os.environ:
+            guards[option.keyword.decode()] = (option.compiled or b"").decode()
+    # An account without a name, as in some containers, can't be compared.
+    with suppress(KeyError):
+        guards["requirepeer"] = pwd.getpwuid(uid).pw_name
+    return guards
 
 
 @contextmanager
@@ -121,7 +152,9 @@ def _make_cluster(installation: keeper.Installation, major: int, start: BinaryIO
     keeper.make_private(installation, scratch)
     # Code point order: no update of a system library can break an index. Since 17 with Unicode's case rules.
     locale = ["--locale=C", *(["--locale-provider=builtin", "--builtin-locale=C.UTF-8"] if major >= 17 else [])]
-    options = [f"--username={SUPERUSER}", "--auth=trust", "--encoding=UTF8", "--data-checksums", "--no-instructions"]
+    # Whoever reaches the socket is let in: its folder is closed to other users. Nothing is let in by TCP.
+    trust = ["--auth-local=trust", "--auth-host=reject"]
+    options = [f"--username={SUPERUSER}", *trust, "--encoding=UTF8", "--data-checksums", "--no-instructions"]
     if keeper.spawn(installation, "initdb", *options, *locale, f"--pgdata={scratch}", inherited=start).wait() != 0:
         raise EmbeddedServerError(f"The database could not be made: {keeper.last_words(installation)}")
     scratch.rename(installation.cluster)

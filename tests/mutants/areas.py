@@ -39,7 +39,10 @@ LEFT_OUT = ("bench/peers/",)
 TESTS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("sql/migrations/", ("test_migrations", "test_privileges", "test_roles", "test_tenants", "test_views")),
     ("sql/migrations/", ("test_catalogue", "test_search", "test_effects", "test_prune", "test_edits", "test_status")),
-    ("consumer/embedded/", ("test_embedded", "test_embedded_folder", "test_embedded_owners", "test_up")),
+    (
+        "consumer/embedded/",
+        ("test_embedded", "test_embedded_folder", "test_embedded_owners", "test_embedded_sockets", "test_up"),
+    ),
     ("consumer/process/", ("test_cli_processes", "test_up", "test_outage", "test_ops", "faults/test_processes")),
     (
         "consumer/cli/",

@@ -38,4 +38,25 @@ STRANGERS = (
         "",
         "tests/test_lock_holders.py::test_a_worker_that_waited_in_vain_names_the_holder_once",
     ),
+    Bug(
+        "whoever answers at the socket is spoken to",
+        "consumer/embedded/server.py",
+        'guards["requirepeer"]',
+        'guards["application_name"]',
+        "tests/test_embedded_sockets.py::test_a_stranger_s_process_in_the_socket_s_place_is_not_spoken_to",
+    ),
+    Bug(
+        "a variable of libpq leads past the socket",
+        "consumer/embedded/server.py",
+        '    "hostaddr",\n',
+        "",
+        "tests/test_embedded_sockets.py::test_the_uri_leads_to_the_socket_whatever_the_environment_says",
+    ),
+    Bug(
+        "a stranger's folder holds the socket",
+        "consumer/embedded/sockets.py",
+        " and _is_private(short, uid)",
+        "",
+        "tests/test_embedded_sockets.py::test_a_place_among_temporary_files_that_is_not_ours_any_more_is_not_used",
+    ),
 )
