@@ -59,4 +59,18 @@ STRANGERS = (
         "",
         "tests/test_embedded_sockets.py::test_a_place_among_temporary_files_that_is_not_ours_any_more_is_not_used",
     ),
+    Bug(
+        "a column that nobody classified is stored",
+        "sql/migrations/0002.identity.sql",
+        "    stack_metadata jsonb,",
+        "    stack_phone text, stack_metadata jsonb,",
+        "tests/test_data_protection.py::test_each_column_of_both_schemas_stands_on_the_page_once",
+    ),
+    Bug(
+        "the receiver may read bodies",
+        "sql/migrations/0001.outbox.sql",
+        "GRANT SELECT (seq, source, message_id)",
+        "GRANT SELECT (seq, source, message_id, body)",
+        "tests/test_data_protection.py::test_the_roles_that_may_read_a_column_are_those_on_the_page",
+    ),
 )
