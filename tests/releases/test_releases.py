@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.releases import kept
-from tests.releases.drill import NEWER, OLDER, Drill, Plan
+from tests.releases.drill import NEWER, OLDER, PATIENCE_SECONDS, Drill, Plan
 from tests.releases.newer import ADDS, CHANGES, KINDS, made
 from tests.support.databases import scratch_database
 from tests.support.processes import ROOT
@@ -29,11 +29,13 @@ def test_this_tree_still_has_the_migrations_of_the_release_that_is_kept(older: P
     assert before.items() <= now.items(), "run `python -m tests.releases.kept` unless the migrations are frozen"
 
 
-def drilled(server_url: str, older: Path, kind: str, tmp_path: Path, workers: Sequence[str]) -> list[str]:
+def drilled(
+    server_url: str, older: Path, kind: str, tmp_path: Path, workers: Sequence[str], patience: float = PATIENCE_SECONDS
+) -> list[str]:
     """Let receivers of both releases and these workers run after the newer one has migrated; return what is wrong."""
     (folder := tmp_path / "work").mkdir()
     with scratch_database(server_url, "releases") as url:
-        drill = Drill(url, folder, {OLDER: older, NEWER: made(kind, tmp_path / "newer")})
+        drill = Drill(url, folder, {OLDER: older, NEWER: made(kind, tmp_path / "newer")}, patience=patience)
         return drill.run(Plan(migrators=(NEWER, OLDER), receivers=BOTH, workers=workers), kind)
 
 
@@ -75,6 +77,7 @@ def test_the_drill_notices(
     assert old in text
     (careless / file).write_text(text.replace(old, new))
 
-    flaws = drilled(server_url, careless, kind, tmp_path, [OLDER])
+    # It waits in vain for the older worker not to be ready.
+    flaws = drilled(server_url, careless, kind, tmp_path, [OLDER], 10.0)
 
     assert any(flaw in each for each in flaws), flaws
