@@ -8,6 +8,7 @@ import psycopg
 import pytest
 
 from consumer.adopt import fill
+from consumer.adopt.edits import store_edits
 from consumer.errors import WrongRelease
 from consumer.postgres import ledger
 from consumer.postgres.connections import connect, receiver_access
@@ -139,6 +140,16 @@ async def test_no_user_is_filled_in_by_a_release_that_is_too_old(emptied: str) -
     async with await connect(emptied, PATIENT) as conn:
         with ahead(emptied, 9999), pytest.raises(WrongRelease):
             [page async for page in fill.fill(conn, PATIENT, b"SELECT %(user_ids)s::uuid[]")]
+
+
+async def test_no_edit_is_stored_from_rows_by_a_release_that_is_too_old(emptied: str) -> None:
+    statement = "SELECT 1 AS edits, 0 AS unknown_users FROM identity.edit_profile(gen_random_uuid(), '{}')"
+
+    async with await connect(emptied, PATIENT) as conn:
+        with ahead(emptied, 9999), pytest.raises(WrongRelease):
+            await store_edits(conn, "consumer_worker", statement)
+        assert rows(emptied, "SELECT FROM consumer.outbox") == []
+        assert (await store_edits(conn, "consumer_worker", statement)).edits == 1
 
 
 @pytest.mark.parametrize(
