@@ -80,10 +80,12 @@ def _children_cost(url: str) -> Cost:
 def _store(url: str, deliveries: Sequence[Delivery]) -> None:
     """Store and queue deliveries by the tables alone, which both trees have."""
     with psycopg.connect(url, autocommit=True) as conn:
-        with conn.cursor().copy(f"COPY consumer.outbox ({', '.join(COLUMNS)}) FROM STDIN".encode()) as copy:
-            for delivery in deliveries:
-                copy.write_row([getattr(delivery, column) for column in COLUMNS])
-        conn.execute("INSERT INTO consumer.pending (seq) SELECT seq FROM consumer.outbox ORDER BY seq")
+        # In one transaction, as a receiver does.
+        with conn.transaction():
+            with conn.cursor().copy(f"COPY consumer.outbox ({', '.join(COLUMNS)}) FROM STDIN".encode()) as copy:
+                for delivery in deliveries:
+                    copy.write_row([getattr(delivery, column) for column in COLUMNS])
+            conn.execute("INSERT INTO consumer.pending (seq) SELECT seq FROM consumer.outbox ORDER BY seq")
         conn.execute("VACUUM ANALYZE")
         conn.execute("CHECKPOINT")
 

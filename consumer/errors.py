@@ -77,7 +77,9 @@ class WorkerPaused(ConsumerError):
 
 
 class LostDeliveries(ConsumerError):
-    """An effect left claimed deliveries without an outcome."""
+    """A statement skipped the delivery."""
+
+    code = "lost"
 
 
 class Inseparable(ConsumerError):

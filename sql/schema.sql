@@ -109,6 +109,20 @@ CREATE FUNCTION consumer.instant(millis text) RETURNS timestamp with time zone
 
 
 --
+-- Name: is_stored_now(bigint); Type: FUNCTION; Schema: consumer; Owner: -
+--
+
+CREATE FUNCTION consumer.is_stored_now(seq bigint) RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    RETURN EXISTS (SELECT FROM consumer.outbox AS o WHERE o.seq = is_stored_now.seq AND o.received_at = now());
+END
+$$;
+
+
+--
 -- Name: metadata_id(jsonb, text); Type: FUNCTION; Schema: consumer; Owner: -
 --
 
@@ -175,6 +189,80 @@ BEGIN
     END IF;
 END
 $$;
+
+
+--
+-- Name: store_app_event(text, text, timestamp with time zone, jsonb); Type: FUNCTION; Schema: consumer; Owner: -
+--
+
+CREATE FUNCTION consumer.store_app_event(message_id text, event_type text, occurred_at timestamp with time zone, data jsonb) RETURNS text
+    LANGUAGE sql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+    WITH stored AS (
+        INSERT INTO consumer.outbox (source, message_id, event_type, user_id, occurred_at, body)
+        VALUES (
+            'app',
+            store_app_event.message_id,
+            store_app_event.event_type,
+            (data ->> 'id')::uuid,
+            store_app_event.occurred_at,
+            convert_to(jsonb_build_object('type', store_app_event.event_type, 'data', data)::text, 'UTF8')
+        )
+        ON CONFLICT DO NOTHING
+        RETURNING seq, outbox.message_id
+    ),
+
+    queued AS (
+        INSERT INTO consumer.pending (seq)
+        SELECT seq FROM stored
+    )
+
+    -- The commit of a repeat waits for a synchronous standby too (storage/put): the message never has a null place, so
+    -- the repeat gets null.
+    SELECT CASE
+        WHEN count(*) > 0 THEN max(stored.message_id)
+        WHEN pg_logical_emit_message(TRUE, 'consumer', '') IS NULL THEN ''
+    END
+    FROM stored
+$$;
+
+
+--
+-- Name: store_sign_event(text, uuid, timestamp with time zone, text); Type: FUNCTION; Schema: consumer; Owner: -
+--
+
+CREATE FUNCTION consumer.store_sign_event(verb text, user_id uuid, at timestamp with time zone, message_id text) RETURNS text
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $_$
+DECLARE
+    -- The limits that a signed event has (payloads.MILLIS_MIN, MILLIS_MAX).
+    at_min CONSTANT timestamptz := '2000-01-01 00:00:00+00';
+    at_max CONSTANT timestamptz := '2100-01-01 00:00:00+00';
+    -- Likewise of a message id (standard_webhooks.MESSAGE_ID_CHARACTERS_MAX).
+    id_pattern CONSTANT text := '^[!-~]([ -~]{0,254}[!-~])?$';
+    data jsonb := jsonb_build_object('id', user_id);
+BEGIN
+    IF user_id IS NULL OR at NOT BETWEEN at_min AND at_max OR message_id COLLATE "C" !~ id_pattern THEN
+        RAISE EXCEPTION 'a sign-% needs a user id, a time from 2000 to 2100 and a message id of visible ASCII', verb
+        USING
+            ERRCODE = 'invalid_parameter_value',
+            HINT = 'Without a time it is now; without a message id of at most 256 characters it gets one of its own.';
+    END IF;
+    IF at IS NOT NULL THEN
+        data := data || jsonb_build_object(
+            'signed_' || verb || '_at_millis', floor(extract(EPOCH FROM at) * 1000)::bigint
+        );
+    END IF;
+    RETURN consumer.store_app_event(
+        coalesce(message_id, 'signed_' || verb || '_' || gen_random_uuid()),
+        'user.signed_' || verb,
+        clock_timestamp(),
+        data
+    );
+END
+$_$;
 
 
 --
@@ -408,27 +496,9 @@ BEGIN
                 || 'null withdraws. edited_by and reason have at most 1000 characters.';
     END IF;
 
-    WITH stored AS (
-        INSERT INTO consumer.outbox (source, message_id, event_type, user_id, occurred_at, body)
-        VALUES (
-            'app',
-            edit_id,
-            'profile.edited',
-            edit_profile.user_id,
-            edited_at,
-            convert_to(
-                jsonb_build_object(
-                    'type', 'profile.edited', 'data', jsonb_build_object('id', edit_profile.user_id) || edits
-                )::text,
-                'UTF8'
-            )
-        )
-        RETURNING seq
-    )
-
-    INSERT INTO consumer.pending (seq)
-    SELECT seq FROM stored;
-    RETURN edit_id;
+    RETURN consumer.store_app_event(
+        edit_id, 'profile.edited', edited_at, jsonb_build_object('id', edit_profile.user_id) || edits
+    );
 END
 $$;
 
@@ -669,6 +739,30 @@ $$;
 
 
 --
+-- Name: sign_in(uuid, timestamp with time zone, text); Type: FUNCTION; Schema: identity; Owner: -
+--
+
+CREATE FUNCTION identity.sign_in(user_id uuid, at timestamp with time zone DEFAULT NULL::timestamp with time zone, message_id text DEFAULT NULL::text) RETURNS text
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+    SELECT consumer.store_sign_event('in', user_id, at, message_id)
+$$;
+
+
+--
+-- Name: sign_out(uuid, timestamp with time zone, text); Type: FUNCTION; Schema: identity; Owner: -
+--
+
+CREATE FUNCTION identity.sign_out(user_id uuid, at timestamp with time zone DEFAULT NULL::timestamp with time zone, message_id text DEFAULT NULL::text) RETURNS text
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+    SELECT consumer.store_sign_event('out', user_id, at, message_id)
+$$;
+
+
+--
 -- Name: _yoyo_log; Type: TABLE; Schema: consumer; Owner: -
 --
 
@@ -753,6 +847,7 @@ CREATE TABLE consumer.outbox (
     reduced bytea,
     request_id uuid,
     CONSTRAINT outbox_message_id_length CHECK ((length(message_id) <= 256)),
+    CONSTRAINT outbox_occurred_at CHECK (((occurred_at >= '1970-01-01 00:00:00+00'::timestamp with time zone) AND (occurred_at <= (now() + '24:00:00'::interval)))),
     CONSTRAINT outbox_source CHECK ((source = ANY (ARRAY['stack'::text, 'app'::text, 'backfill'::text, 'reconcile'::text, 'operator'::text])))
 );
 
@@ -1461,6 +1556,95 @@ ALTER TABLE ONLY identity.stack_user_profiles
 
 
 --
+-- Name: failures definer; Type: POLICY; Schema: consumer; Owner: -
+--
+
+CREATE POLICY definer ON consumer.failures FOR SELECT TO consumer_definer USING (true);
+
+
+--
+-- Name: outbox definer; Type: POLICY; Schema: consumer; Owner: -
+--
+
+CREATE POLICY definer ON consumer.outbox FOR INSERT TO consumer_definer WITH CHECK ((source = 'app'::text));
+
+
+--
+-- Name: outbox definer_reads; Type: POLICY; Schema: consumer; Owner: -
+--
+
+CREATE POLICY definer_reads ON consumer.outbox FOR SELECT TO consumer_definer USING (true);
+
+
+--
+-- Name: outbox definer_rereads; Type: POLICY; Schema: consumer; Owner: -
+--
+
+CREATE POLICY definer_rereads ON consumer.outbox FOR UPDATE TO consumer_definer USING (true);
+
+
+--
+-- Name: failures; Type: ROW SECURITY; Schema: consumer; Owner: -
+--
+
+ALTER TABLE consumer.failures ENABLE ROW LEVEL SECURITY;
+
+--
+-- Name: failures operator; Type: POLICY; Schema: consumer; Owner: -
+--
+
+CREATE POLICY operator ON consumer.failures TO consumer_operator USING (true);
+
+
+--
+-- Name: outbox operator; Type: POLICY; Schema: consumer; Owner: -
+--
+
+CREATE POLICY operator ON consumer.outbox TO consumer_operator USING (true);
+
+
+--
+-- Name: outbox; Type: ROW SECURITY; Schema: consumer; Owner: -
+--
+
+ALTER TABLE consumer.outbox ENABLE ROW LEVEL SECURITY;
+
+--
+-- Name: failures receiver; Type: POLICY; Schema: consumer; Owner: -
+--
+
+CREATE POLICY receiver ON consumer.failures FOR INSERT TO consumer_receiver WITH CHECK (consumer.is_stored_now(seq));
+
+
+--
+-- Name: outbox receiver; Type: POLICY; Schema: consumer; Owner: -
+--
+
+CREATE POLICY receiver ON consumer.outbox FOR INSERT TO consumer_receiver WITH CHECK (((source = ANY (ARRAY['stack'::text, 'app'::text])) AND (verified_by IS NOT NULL)));
+
+
+--
+-- Name: outbox receiver_reads; Type: POLICY; Schema: consumer; Owner: -
+--
+
+CREATE POLICY receiver_reads ON consumer.outbox FOR SELECT TO consumer_receiver USING (true);
+
+
+--
+-- Name: failures worker; Type: POLICY; Schema: consumer; Owner: -
+--
+
+CREATE POLICY worker ON consumer.failures TO consumer_worker USING (true);
+
+
+--
+-- Name: outbox worker; Type: POLICY; Schema: consumer; Owner: -
+--
+
+CREATE POLICY worker ON consumer.outbox FOR SELECT TO consumer_worker USING (true);
+
+
+--
 -- Name: companies; Type: ROW SECURITY; Schema: identity; Owner: -
 --
 
@@ -1689,6 +1873,14 @@ GRANT ALL ON FUNCTION consumer.instant(millis text) TO consumer_operator;
 
 
 --
+-- Name: FUNCTION is_stored_now(seq bigint); Type: ACL; Schema: consumer; Owner: -
+--
+
+REVOKE ALL ON FUNCTION consumer.is_stored_now(seq bigint) FROM PUBLIC;
+GRANT ALL ON FUNCTION consumer.is_stored_now(seq bigint) TO consumer_receiver;
+
+
+--
 -- Name: FUNCTION metadata_id(metadata jsonb, key text); Type: ACL; Schema: consumer; Owner: -
 --
 
@@ -1731,6 +1923,22 @@ REVOKE ALL ON FUNCTION consumer.pause_work() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION consumer.reread(seqs bigint[], event_types text[], user_ids uuid[], team_ids uuid[], reduced_bodies bytea[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION consumer.reread(seqs bigint[], event_types text[], user_ids uuid[], team_ids uuid[], reduced_bodies bytea[]) TO consumer_operator;
+
+
+--
+-- Name: FUNCTION store_app_event(message_id text, event_type text, occurred_at timestamp with time zone, data jsonb); Type: ACL; Schema: consumer; Owner: -
+--
+
+REVOKE ALL ON FUNCTION consumer.store_app_event(message_id text, event_type text, occurred_at timestamp with time zone, data jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION consumer.store_app_event(message_id text, event_type text, occurred_at timestamp with time zone, data jsonb) TO consumer_definer;
+
+
+--
+-- Name: FUNCTION store_sign_event(verb text, user_id uuid, at timestamp with time zone, message_id text); Type: ACL; Schema: consumer; Owner: -
+--
+
+REVOKE ALL ON FUNCTION consumer.store_sign_event(verb text, user_id uuid, at timestamp with time zone, message_id text) FROM PUBLIC;
+GRANT ALL ON FUNCTION consumer.store_sign_event(verb text, user_id uuid, at timestamp with time zone, message_id text) TO consumer_definer;
 
 
 --
@@ -2061,6 +2269,22 @@ GRANT ALL ON FUNCTION identity.search_profiles(name text, page_size integer) TO 
 
 
 --
+-- Name: FUNCTION sign_in(user_id uuid, at timestamp with time zone, message_id text); Type: ACL; Schema: identity; Owner: -
+--
+
+REVOKE ALL ON FUNCTION identity.sign_in(user_id uuid, at timestamp with time zone, message_id text) FROM PUBLIC;
+GRANT ALL ON FUNCTION identity.sign_in(user_id uuid, at timestamp with time zone, message_id text) TO consumer_app;
+
+
+--
+-- Name: FUNCTION sign_out(user_id uuid, at timestamp with time zone, message_id text); Type: ACL; Schema: identity; Owner: -
+--
+
+REVOKE ALL ON FUNCTION identity.sign_out(user_id uuid, at timestamp with time zone, message_id text) FROM PUBLIC;
+GRANT ALL ON FUNCTION identity.sign_out(user_id uuid, at timestamp with time zone, message_id text) TO consumer_app;
+
+
+--
 -- Name: TABLE _yoyo_migration; Type: ACL; Schema: consumer; Owner: -
 --
 
@@ -2081,7 +2305,6 @@ GRANT SELECT,INSERT ON TABLE consumer.exclusions TO consumer_operator;
 -- Name: TABLE failures; Type: ACL; Schema: consumer; Owner: -
 --
 
-GRANT INSERT ON TABLE consumer.failures TO consumer_receiver;
 GRANT SELECT,INSERT,DELETE ON TABLE consumer.failures TO consumer_worker;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE consumer.failures TO consumer_operator;
 
@@ -2090,6 +2313,7 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE consumer.failures TO consumer_operato
 -- Name: COLUMN failures.seq; Type: ACL; Schema: consumer; Owner: -
 --
 
+GRANT INSERT(seq) ON TABLE consumer.failures TO consumer_receiver;
 GRANT UPDATE(seq) ON TABLE consumer.failures TO consumer_worker;
 GRANT SELECT(seq) ON TABLE consumer.failures TO consumer_definer;
 
@@ -2098,13 +2322,22 @@ GRANT SELECT(seq) ON TABLE consumer.failures TO consumer_definer;
 -- Name: COLUMN failures.state; Type: ACL; Schema: consumer; Owner: -
 --
 
+GRANT INSERT(state) ON TABLE consumer.failures TO consumer_receiver;
 GRANT SELECT(state) ON TABLE consumer.failures TO consumer_definer;
+
+
+--
+-- Name: COLUMN failures.attempts; Type: ACL; Schema: consumer; Owner: -
+--
+
+GRANT INSERT(attempts) ON TABLE consumer.failures TO consumer_receiver;
 
 
 --
 -- Name: COLUMN failures.error_code; Type: ACL; Schema: consumer; Owner: -
 --
 
+GRANT INSERT(error_code) ON TABLE consumer.failures TO consumer_receiver;
 GRANT SELECT(error_code) ON TABLE consumer.failures TO consumer_definer;
 
 
@@ -2112,6 +2345,7 @@ GRANT SELECT(error_code) ON TABLE consumer.failures TO consumer_definer;
 -- Name: COLUMN failures.error; Type: ACL; Schema: consumer; Owner: -
 --
 
+GRANT INSERT(error) ON TABLE consumer.failures TO consumer_receiver;
 GRANT SELECT(error) ON TABLE consumer.failures TO consumer_definer;
 
 
@@ -2119,9 +2353,8 @@ GRANT SELECT(error) ON TABLE consumer.failures TO consumer_definer;
 -- Name: TABLE outbox; Type: ACL; Schema: consumer; Owner: -
 --
 
-GRANT INSERT ON TABLE consumer.outbox TO consumer_receiver;
 GRANT SELECT ON TABLE consumer.outbox TO consumer_worker;
-GRANT SELECT,INSERT ON TABLE consumer.outbox TO consumer_operator;
+GRANT SELECT ON TABLE consumer.outbox TO consumer_operator;
 
 
 --
@@ -2136,7 +2369,8 @@ GRANT SELECT(seq) ON TABLE consumer.outbox TO consumer_definer;
 -- Name: COLUMN outbox.source; Type: ACL; Schema: consumer; Owner: -
 --
 
-GRANT SELECT(source) ON TABLE consumer.outbox TO consumer_receiver;
+GRANT SELECT(source),INSERT(source) ON TABLE consumer.outbox TO consumer_receiver;
+GRANT INSERT(source) ON TABLE consumer.outbox TO consumer_operator;
 GRANT SELECT(source),INSERT(source) ON TABLE consumer.outbox TO consumer_definer;
 
 
@@ -2144,7 +2378,8 @@ GRANT SELECT(source),INSERT(source) ON TABLE consumer.outbox TO consumer_definer
 -- Name: COLUMN outbox.message_id; Type: ACL; Schema: consumer; Owner: -
 --
 
-GRANT SELECT(message_id) ON TABLE consumer.outbox TO consumer_receiver;
+GRANT SELECT(message_id),INSERT(message_id) ON TABLE consumer.outbox TO consumer_receiver;
+GRANT INSERT(message_id) ON TABLE consumer.outbox TO consumer_operator;
 GRANT SELECT(message_id),INSERT(message_id) ON TABLE consumer.outbox TO consumer_definer;
 
 
@@ -2152,6 +2387,8 @@ GRANT SELECT(message_id),INSERT(message_id) ON TABLE consumer.outbox TO consumer
 -- Name: COLUMN outbox.event_type; Type: ACL; Schema: consumer; Owner: -
 --
 
+GRANT INSERT(event_type) ON TABLE consumer.outbox TO consumer_receiver;
+GRANT INSERT(event_type) ON TABLE consumer.outbox TO consumer_operator;
 GRANT INSERT(event_type),UPDATE(event_type) ON TABLE consumer.outbox TO consumer_definer;
 
 
@@ -2159,6 +2396,8 @@ GRANT INSERT(event_type),UPDATE(event_type) ON TABLE consumer.outbox TO consumer
 -- Name: COLUMN outbox.user_id; Type: ACL; Schema: consumer; Owner: -
 --
 
+GRANT INSERT(user_id) ON TABLE consumer.outbox TO consumer_receiver;
+GRANT INSERT(user_id) ON TABLE consumer.outbox TO consumer_operator;
 GRANT SELECT(user_id),INSERT(user_id),UPDATE(user_id) ON TABLE consumer.outbox TO consumer_definer;
 
 
@@ -2166,6 +2405,8 @@ GRANT SELECT(user_id),INSERT(user_id),UPDATE(user_id) ON TABLE consumer.outbox T
 -- Name: COLUMN outbox.team_id; Type: ACL; Schema: consumer; Owner: -
 --
 
+GRANT INSERT(team_id) ON TABLE consumer.outbox TO consumer_receiver;
+GRANT INSERT(team_id) ON TABLE consumer.outbox TO consumer_operator;
 GRANT UPDATE(team_id) ON TABLE consumer.outbox TO consumer_definer;
 
 
@@ -2173,13 +2414,32 @@ GRANT UPDATE(team_id) ON TABLE consumer.outbox TO consumer_definer;
 -- Name: COLUMN outbox.occurred_at; Type: ACL; Schema: consumer; Owner: -
 --
 
+GRANT INSERT(occurred_at) ON TABLE consumer.outbox TO consumer_receiver;
+GRANT INSERT(occurred_at) ON TABLE consumer.outbox TO consumer_operator;
 GRANT INSERT(occurred_at) ON TABLE consumer.outbox TO consumer_definer;
+
+
+--
+-- Name: COLUMN outbox.received_at; Type: ACL; Schema: consumer; Owner: -
+--
+
+GRANT SELECT(received_at) ON TABLE consumer.outbox TO consumer_definer;
+
+
+--
+-- Name: COLUMN outbox.verified_by; Type: ACL; Schema: consumer; Owner: -
+--
+
+GRANT INSERT(verified_by) ON TABLE consumer.outbox TO consumer_receiver;
+GRANT INSERT(verified_by) ON TABLE consumer.outbox TO consumer_operator;
 
 
 --
 -- Name: COLUMN outbox.body; Type: ACL; Schema: consumer; Owner: -
 --
 
+GRANT INSERT(body) ON TABLE consumer.outbox TO consumer_receiver;
+GRANT INSERT(body) ON TABLE consumer.outbox TO consumer_operator;
 GRANT INSERT(body) ON TABLE consumer.outbox TO consumer_definer;
 
 
@@ -2187,6 +2447,8 @@ GRANT INSERT(body) ON TABLE consumer.outbox TO consumer_definer;
 -- Name: COLUMN outbox.reduced; Type: ACL; Schema: consumer; Owner: -
 --
 
+GRANT INSERT(reduced) ON TABLE consumer.outbox TO consumer_receiver;
+GRANT INSERT(reduced) ON TABLE consumer.outbox TO consumer_operator;
 GRANT UPDATE(reduced) ON TABLE consumer.outbox TO consumer_definer;
 
 
@@ -2194,6 +2456,8 @@ GRANT UPDATE(reduced) ON TABLE consumer.outbox TO consumer_definer;
 -- Name: COLUMN outbox.request_id; Type: ACL; Schema: consumer; Owner: -
 --
 
+GRANT INSERT(request_id) ON TABLE consumer.outbox TO consumer_receiver;
+GRANT INSERT(request_id) ON TABLE consumer.outbox TO consumer_operator;
 GRANT SELECT(request_id) ON TABLE consumer.outbox TO consumer_definer;
 
 
@@ -2216,7 +2480,6 @@ GRANT SELECT(seq) ON TABLE consumer.outcomes TO consumer_definer;
 -- Name: TABLE pending; Type: ACL; Schema: consumer; Owner: -
 --
 
-GRANT INSERT ON TABLE consumer.pending TO consumer_receiver;
 GRANT SELECT,INSERT,DELETE ON TABLE consumer.pending TO consumer_worker;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE consumer.pending TO consumer_operator;
 
@@ -2225,6 +2488,7 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE consumer.pending TO consumer_operator
 -- Name: COLUMN pending.seq; Type: ACL; Schema: consumer; Owner: -
 --
 
+GRANT INSERT(seq) ON TABLE consumer.pending TO consumer_receiver;
 GRANT UPDATE(seq) ON TABLE consumer.pending TO consumer_worker;
 GRANT INSERT(seq) ON TABLE consumer.pending TO consumer_definer;
 

@@ -1,14 +1,10 @@
 """Mistakes of one's own backend: what `/webhooks/app` takes, and what it stores dead with the reason."""
 
-from uuid import uuid4
-
 import orjson
-import psycopg
 import pytest
 
 from consumer.errors import BadPayload
 from consumer.events.check import check
-from consumer.sync import handle_sign_in
 from tests.support.databases import rows
 from tests.support.samples import TEAM_ID, USER_ID, body
 from tests.support.web import APP_SECRET, SECRET, Site, post
@@ -157,9 +153,3 @@ def test_keys_beside_the_data_are_fine() -> None:
     event = {"type": "profile.edited", "timestamp": "2026-11-24T12:00:00Z", "data": {"id": USER_ID}}
 
     assert check(orjson.dumps(event), "app").type == "profile.edited"
-
-
-async def test_the_library_refuses_a_user_object_in_camel_case(emptied: str) -> None:
-    async with await psycopg.AsyncConnection.connect(emptied) as conn:
-        with pytest.raises(BadPayload, match=r"^\$\.data\.primaryEmail: Expected primary_email$"):
-            await handle_sign_in(conn, {"id": str(uuid4()), "primaryEmail": "ada@example.com"})

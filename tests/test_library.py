@@ -25,7 +25,7 @@ from consumer.settings import signing_secrets
 from consumer.web.connection_limits import Limits
 from tests.support.databases import rows
 from tests.support.effects import applied
-from tests.support.factories import edited, team, team_event, user_deleted, user_updated
+from tests.support.factories import edited, snapshot, team, team_event, user_deleted, user_updated
 from tests.support.outbox import work
 from tests.support.processes import ROOT
 from tests.support.tenants import reader
@@ -243,7 +243,19 @@ async def test_the_library_does_for_an_applications_login_what_the_page_shows(ap
 
     said = run([sys.executable, "-c", example], DATABASE_URL=application).splitlines()
 
-    assert [line.count("Profile(") for line in said] == [2, 1, 1, 1, 1, 0, 0, 0, 0, 0]
+    assert [line.count("Profile(") for line in said] == [2, 1, 1, 1, 1, 0, 0, 0, 0]
     assert "José" in said[2]
     assert said[7] == "Stored(message_id='session_1', is_new=True)"
     assert len(rows(emptied, "SELECT seq FROM consumer.pending")) == 4
+
+
+async def test_the_library_stores_users_of_the_api_for_the_operator_alone(application: str, emptied: str) -> None:
+    [example] = [example for example in examples("python") if "sync_users(" in example]
+    job = example.replace("users = []", f"users = {[{'id': ADA, **snapshot()}]}")
+
+    refused = process([sys.executable, "-c", job], DATABASE_URL=application)
+    said = run([sys.executable, "-c", job], DATABASE_URL=emptied)
+
+    assert refused.returncode == 1
+    assert "error=None" in said
+    assert rows(emptied, "SELECT source FROM consumer.outbox") == [{"source": "backfill"}]

@@ -24,6 +24,7 @@ ELSEWHERE = (
     "server/*",
     "session/*",
     "sessions/*",
+    "sync/*",
     "user_rehearsal/*",
 )
 
@@ -46,8 +47,8 @@ EACH_SIGNATURE = """DO $$ BEGIN EXECUTE (
             id="a privilege of the worker",
         ),
         pytest.param(
-            "REVOKE INSERT ON consumer.outbox FROM consumer_receiver",
-            "GRANT INSERT ON consumer.outbox TO consumer_receiver",
+            "REVOKE INSERT (body) ON consumer.outbox FROM consumer_receiver",
+            "GRANT INSERT (body) ON consumer.outbox TO consumer_receiver",
             {"receiver's queries"},
             "outbox (42501) for storage/put, storage/put_dead",
             id="a privilege of the receiver",

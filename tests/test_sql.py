@@ -67,7 +67,12 @@ def test_whatever_knows_a_delivery_already_waits_for_its_first_copy() -> None:
         if "INSERT INTO consumer.outbox" in text and "DO NOTHING" in text
     }
 
-    assert storing == {"recorded_settings/declare_company": False, "storage/put": True, "storage/put_dead": True}
+    assert storing == {
+        "recorded_settings/declare_company": False,
+        "storage/put": True,
+        "storage/put_dead": True,
+        "consumer.store_app_event": True,
+    }
 
 
 def test_a_name_without_a_file_is_an_error() -> None:

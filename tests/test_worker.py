@@ -5,7 +5,7 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
-from consumer.errors import LostDeliveries
+from consumer.errors import SettingsMismatch
 from consumer.events.registry import EVENT_TYPES
 from consumer.metrics import Metrics
 from consumer.postgres.connections import connect, worker_access
@@ -121,12 +121,12 @@ async def test_sixteen_workers_on_six_hot_users_apply_each_delivery_once(emptied
     assert len(rows(emptied, "SELECT seq FROM consumer.outcomes")) == 600
 
 
-async def test_a_delivery_that_no_effect_finished_stays_pending(emptied: str) -> None:
+async def test_without_recorded_settings_nothing_is_applied_and_nothing_is_set_aside(emptied: str) -> None:
     await stored(emptied, [user_updated()])
     with psycopg.connect(emptied) as conn:
         conn.execute("DELETE FROM consumer.settings")
 
-    with pytest.raises(LostDeliveries):
+    with pytest.raises(SettingsMismatch):
         await run_once(emptied, worker())
 
     assert deliveries(emptied) == [("pending", None, 0, None)]

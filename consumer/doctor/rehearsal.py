@@ -15,7 +15,7 @@ from consumer.postgres.error_classes import code
 from consumer.postgres.queries import query, sql_root
 
 # The queries of each process, by folder or name. Those of a session, the doctor, the demo, the migrator's login and the
-# catalogue need no grant of ours; those of `profiles` run under an application's login.
+# catalogue need no grant of ours; those of `profiles` and `sync` run under an application's login.
 QUERIES: Mapping[str, Sequence[str]] = {
     "receiver": ("ledger/applied", "recorded_settings/read", "storage/*", "waits/*"),
     "worker": (

@@ -9,7 +9,7 @@ from consumer.effects import application, companies, edits, members, users
 from consumer.effects.companies import SelectedTeams
 from consumer.effects.folding import FoldResult
 from consumer.effects.users import ChangedProfiles, MirrorResult
-from consumer.errors import LostDeliveries
+from consumer.errors import BadPayload, LostDeliveries
 from consumer.events.registry import EVENT_TYPES, Fact
 from consumer.outbox import queue
 from consumer.outbox.queue import Claimed
@@ -19,6 +19,10 @@ from consumer.postgres.queries import query
 
 # A delivery with one of these facts locks its user, if it has one.
 ABOUT_USERS = (Fact.USER, Fact.SIGN_IN, Fact.EDIT, Fact.MEMBERSHIP, Fact.PERMISSION, Fact.OWN)
+# A delivery with one of these facts can't be applied without a user, or without a team.
+NEEDING_USER = (Fact.USER, Fact.SIGN_IN, Fact.EDIT, Fact.MEMBERSHIP, Fact.PERMISSION)
+NEEDING_TEAM = (Fact.TEAM, Fact.MEMBERSHIP, Fact.PERMISSION)
+NO_SUBJECT = BadPayload("no_subject", "$.data", "Expected the user and the team that the type is about")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +42,17 @@ class ByFact:
         return {self.user_ids[seq] for seq in seqs}
 
 
+def lacks_subject(delivery: Claimed) -> bool:
+    """Tell whether the type of a delivery needs a user or a team that the delivery does not name."""
+    fact = _fact(delivery)
+    return (fact in NEEDING_USER and not delivery.user_id) or (fact in NEEDING_TEAM and not delivery.team_id)
+
+
 async def apply(conn: Connection, claimed: Sequence[Claimed], projection_sql: bytes | None = None) -> dict[int, str]:
     """Apply claimed deliveries and mark them done, in the caller's transaction; return outcomes by seq.
 
     The application's statement, if there is one, runs for each user with a new fact, even if the profile stays the
-    same: an edit may set the role that the profile had by default.
+    same: an edit may set the role that the profile had by default. Raises LostDeliveries if a statement skips any.
     """
     by_fact = _by_fact(claimed)
     about_users = [seq for seq in by_fact.of(*ABOUT_USERS) if seq in by_fact.user_ids]
@@ -72,13 +82,17 @@ def _by_fact(claimed: Sequence[Claimed]) -> ByFact:
     seqs: defaultdict[Fact, list[int]] = defaultdict(list)
     own: defaultdict[str, list[int]] = defaultdict(list)
     for delivery in claimed:
-        known = EVENT_TYPES.get(delivery.event_type)
-        # A type from a source that may not send it carries no fact.
-        fact = known.fact if known and delivery.source in known.sources else Fact.NOTHING
+        fact = _fact(delivery)
         seqs[fact].append(delivery.seq)
-        if known and fact is Fact.OWN:
-            own[known.effect].append(delivery.seq)
+        if fact is Fact.OWN:
+            own[EVENT_TYPES[delivery.event_type].effect].append(delivery.seq)
     return ByFact(seqs, {delivery.seq: delivery.user_id for delivery in claimed if delivery.user_id}, own)
+
+
+def _fact(delivery: Claimed) -> Fact:
+    known = EVENT_TYPES.get(delivery.event_type)
+    # A type from a source that may not send it carries no fact.
+    return known.fact if known and delivery.source in known.sources else Fact.NOTHING
 
 
 async def _fold_teams(conn: Connection, by_fact: ByFact, mirrored: MirrorResult) -> tuple[FoldResult, Sequence[UUID]]:

@@ -66,12 +66,16 @@ def _is_change(known: ShapingSettings | None, settings: ShapingSettings, *, is_f
     return known != settings
 
 
+async def require_any(conn: Connection) -> ShapingSettings:
+    """Return the recorded settings; raise SettingsMismatch when none are recorded."""
+    if known := await recorded(conn):
+        return known
+    raise SettingsMismatch("No settings are recorded yet: run `consumer migrate`.")
+
+
 async def require(conn: Connection, settings: ShapingSettings) -> None:
     """Raise SettingsMismatch when the settings of this process differ from the recorded ones, or none are recorded."""
-    known = await recorded(conn)
-    if known is None:
-        raise SettingsMismatch("No settings are recorded yet: run `consumer migrate`.")
-    if known != settings:
+    if (known := await require_any(conn)) != settings:
         raise SettingsMismatch(_disagreement(known, settings))
 
 

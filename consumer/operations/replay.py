@@ -10,11 +10,12 @@ from consumer.outbox.deliveries import BuryReason, Dead, Reread, SelectedDeliver
 from consumer.postgres import session
 from consumer.postgres.connections import Access, Connection
 
-# If this release read another user in the body than is stored, it would change the wrong one. Two kinds of deliveries
-# are read for the first time: those whose body could not be read when stored, and those of a type unknown then.
+# If this release read another user in the body than is stored, it would change the wrong one. Three kinds of deliveries
+# are read for the first time: those whose body could not be read when stored, those of a type unknown then, and those
+# stored without the user or team of their type.
 STORED_OTHERWISE = "stored_otherwise"
 UNREADABLE = (None, None, None)
-UNKNOWN_TYPE = "unknown_type"
+READ_FIRST_TODAY = {"unknown_type", "no_subject"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,7 @@ async def _replay(conn: Connection, page: Sequence[SelectedDelivery]) -> Replaye
 
 def _read(dead: Dead, stored: Reread) -> tuple[Reread, BuryReason | None]:
     """Return what to store of a dead delivery, and why it stays dead."""
-    is_read_first_today = dead.error_code == UNKNOWN_TYPE or stored[1:-1] == UNREADABLE
+    is_read_first_today = dead.error_code in READ_FIRST_TODAY or stored[1:-1] == UNREADABLE
     try:
         event = check(dead.body, dead.source)
     except BadPayload as error:

@@ -19,6 +19,7 @@ class Claimed(NamedTuple):
     message_id: str
     event_type: str
     user_id: UUID | None
+    team_id: UUID | None
     has_failed: bool = False
     attempts: int = 0
 

@@ -5,7 +5,7 @@ from enum import Enum
 import psycopg
 from psycopg_pool import PoolTimeout, TooManyRequests
 
-from consumer.errors import BadPayload, NewerRelease, StatementRefused, UntrustedCode
+from consumer.errors import BadPayload, LostDeliveries, NewerRelease, StatementRefused, UntrustedCode
 
 
 class ErrorClass(Enum):
@@ -46,7 +46,7 @@ NEWER_RELEASE = "newer_release"
 
 def error_class(error: BaseException) -> ErrorClass:
     """Return the class of an error, by its SQLSTATE where it has one."""
-    if isinstance(error, StatementRefused):
+    if isinstance(error, StatementRefused | LostDeliveries):
         return ErrorClass.CONSTRAINT
     if isinstance(error, psycopg.Error) and error.sqlstate:
         state = error.sqlstate
@@ -60,7 +60,7 @@ def error_class(error: BaseException) -> ErrorClass:
 
 def code(error: BaseException) -> str:
     """Return a short name of an error for logs, metrics and dead letters: the SQLSTATE, else the type."""
-    if isinstance(error, BadPayload):
+    if isinstance(error, BadPayload | LostDeliveries):
         return error.code
     if isinstance(error, NewerRelease):
         return NEWER_RELEASE
@@ -72,7 +72,7 @@ def code(error: BaseException) -> str:
 def summary(error: BaseException) -> str:
     """Return the part of an error that may be stored and logged; PostgreSQL's own messages carry personal data."""
     # Their texts hold names of fields and of objects of the catalogue, and no value.
-    if isinstance(error, BadPayload | UntrustedCode | NewerRelease):
+    if isinstance(error, BadPayload | LostDeliveries | UntrustedCode | NewerRelease):
         return str(error)
     if isinstance(error, StatementRefused):
         return f"CONSUMER_PROJECTION_SQL was refused: {_refusal(error.reason)}"

@@ -3,15 +3,15 @@
 import logging
 import random
 import time
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from uuid import UUID
 
 from consumer import logs
-from consumer.effects.apply import apply
-from consumer.errors import Inseparable, StatementRefused, WorkerPaused
+from consumer.effects import recorded_settings
+from consumer.effects.apply import NO_SUBJECT, apply, lacks_subject
+from consumer.errors import Inseparable, LostDeliveries, StatementRefused
 from consumer.events.registry import known_types
 from consumer.metrics import Metrics
 from consumer.outbox import queue
@@ -22,17 +22,13 @@ from consumer.postgres.error_classes import ErrorClass, code, error_class, summa
 from consumer.worker import rehome
 from consumer.worker.bisect import apply_except_failing
 from consumer.worker.newer_release import set_unknown_aside
+from consumer.worker.tally import BatchTally, subject_of
 
 log = logging.getLogger(__name__)
 
 # Deliveries a transaction: beyond a thousand the cost of each falls no further (bench/drain.py) while rows stay locked
 # longer.
 BATCH_SIZE = 1000
-# From this many users on: if half of them fail alike, the cause is not the deliveries (docs/OPERATIONS.md).
-ALIKE_SUBJECTS_MIN = 20
-# Stop bisecting after this many locked users and put the rest back. If nothing succeeded, assume a table lock and roll
-# back.
-BUSY_USERS_MAX = 10
 # How long a replayed or late delivery may wait while newer ones keep every batch full.
 RESCAN_SECONDS = 1.0
 # Retries: full jitter up to 2^attempts seconds, at most an hour (Brooker, "Exponential Backoff And Jitter", AWS 2015).
@@ -149,7 +145,8 @@ class BatchRunner:
             self._rescan_at = time.monotonic() + RESCAN_SECONDS
         self._after_seq = max((c.seq for c in claimed), default=0) if len(claimed) == size else 0
         self._claimed_count = len(due) + len(claimed)
-        return due + claimed
+        # A receiver may have queued a retry once more.
+        return list({delivery.seq: delivery for delivery in [*claimed, *due]}.values())
 
     async def _apply(self, conn: Connection, claimed: Sequence[Claimed], batch: Batch) -> None:
         """Apply the deliveries; set aside those that cannot be applied."""
@@ -157,8 +154,14 @@ class BatchRunner:
         async def attempt(deliveries: Sequence[Claimed]) -> dict[int, str]:
             return await apply(conn, deliveries, self._projection_sql)
 
-        outcomes, failing = await apply_except_failing(conn, claimed, attempt, _BatchTally(claimed), subject=_subject)
+        for delivery in filter(lacks_subject, claimed):
+            await self._set_aside(conn, delivery, NO_SUBJECT, batch)
+        usable = [delivery for delivery in claimed if not lacks_subject(delivery)]
+        outcomes, failing = await apply_except_failing(conn, usable, attempt, BatchTally(usable), subject=subject_of)
         batch.outcomes = outcomes or {}
+        # Without settings every user is skipped, and only `migrate` can help.
+        if any(isinstance(error, LostDeliveries) for _, error in failing):
+            await recorded_settings.require_any(conn)
         for delivery, error in failing:
             await self._set_aside(conn, delivery, error, batch)
 
@@ -197,43 +200,6 @@ def _failure(claimed: Claimed, error: Exception) -> dict[str, object]:
     named = {"seq": claimed.seq, "message_id": claimed.message_id, "user_id": claimed.user_id}
     reason = {"error_code": code(error), "error": summary(error)}
     return {**named, "type": claimed.event_type, "attempt": claimed.attempts, **reason}
-
-
-class _BatchTally:
-    """Counts subjects that fail alike; too many stop the worker, because then the cause is not the deliveries.
-
-    A subject is a user, or a delivery without one. It counts once, however many deliveries it has. Deliveries that
-    failed before do not count, because many retries can be due together. Users that the application's statement
-    refuses do not count either: the application's owner must mend that, and the worker goes on.
-    """
-
-    def __init__(self, batch: Sequence[Claimed]) -> None:
-        self._batch = batch
-        self._failed: defaultdict[tuple[str, str], set[UUID | int]] = defaultdict(set)
-        # The error that too many users met; the rest is not tried.
-        self.overrun: Exception | None = None
-
-    def count(self, claimed: Claimed, error: Exception, *, nothing_passed: bool) -> None:
-        if isinstance(error, StatementRefused):
-            return
-        is_busy = error_class(error) is ErrorClass.BUSY
-        if claimed.has_failed and not is_busy:
-            return
-        alike = self._failed[code(error), summary(error)]
-        alike.add(_subject(claimed))
-        if is_busy:
-            if len(alike) >= BUSY_USERS_MAX:
-                self.overrun = error
-            if self.overrun and nothing_passed:
-                raise error
-            return
-        subject_count = len({_subject(delivery) for delivery in self._batch if not delivery.has_failed})
-        if subject_count >= ALIKE_SUBJECTS_MIN and len(alike) * 2 >= subject_count:
-            raise WorkerPaused(f"{len(alike)} of {subject_count} failed alike: {summary(error)}") from error
-
-
-def _subject(claimed: Claimed) -> UUID | int:
-    return claimed.user_id or claimed.seq
 
 
 def retry_delay(attempts: int) -> timedelta:

@@ -7,7 +7,7 @@ consumer.pending,
 consumer.outbox,
 consumer.fence,
 consumer.settings;
-DROP FUNCTION consumer.begin_work, consumer.pause_work;
+DROP FUNCTION consumer.begin_work, consumer.pause_work, consumer.is_stored_now;
 
 DO $$
 DECLARE

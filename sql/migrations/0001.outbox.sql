@@ -89,7 +89,12 @@ CREATE TABLE consumer.outbox (
     body bytea NOT NULL,
     reduced bytea, -- the body with null for each part that can't be applied; null: the body is read as it is
     request_id uuid, -- the request that stored it and waits for the result; null: none waits
-    CONSTRAINT outbox_message_key UNIQUE (source, message_id)
+    CONSTRAINT outbox_message_key UNIQUE (source, message_id),
+    -- A greater time would win for ever. Python can't read one before the year 1, and to_char drops its era. A row that
+    -- holds it once holds it always: the clock moves on.
+    CONSTRAINT outbox_occurred_at CHECK (
+        occurred_at BETWEEN '1970-01-01 00:00:00+00' AND now() + interval '24 hours'
+    )
 );
 -- deliveries/count and deliveries/page by user; deliveries by team.
 CREATE INDEX outbox_user_id ON consumer.outbox (user_id) WHERE user_id IS NOT NULL;
@@ -224,8 +229,12 @@ SELECT
         WHERE at > now() - interval '1 minute' AND outcome IN ('applied', 'unchanged', 'stale', 'ignored')
     ) AS applied_last_minute;
 
-GRANT INSERT ON consumer.outbox, consumer.pending, consumer.failures TO consumer_receiver;
-GRANT SELECT (seq, source, message_id) ON consumer.outbox TO consumer_receiver;
+-- By columns: neither the number of a delivery, nor its time of arrival, nor an attempt is anybody's to choose.
+GRANT INSERT (
+    source, message_id, event_type, user_id, team_id, occurred_at, verified_by, body, reduced, request_id
+), SELECT (seq, source, message_id) ON consumer.outbox TO consumer_receiver;
+GRANT INSERT (seq) ON consumer.pending TO consumer_receiver;
+GRANT INSERT (seq, state, attempts, error_code, error) ON consumer.failures TO consumer_receiver;
 GRANT SELECT ON consumer.settings, consumer._yoyo_migration TO consumer_receiver, consumer_worker, consumer_operator;
 GRANT SELECT ON consumer.fence TO consumer_worker, consumer_operator;
 GRANT EXECUTE ON FUNCTION consumer.begin_work TO consumer_worker, consumer_operator;
@@ -237,6 +246,45 @@ GRANT SELECT, INSERT, DELETE, UPDATE (seq) ON consumer.failures TO consumer_work
 GRANT SELECT, INSERT ON consumer.outcomes TO consumer_worker;
 GRANT SELECT ON consumer.deliveries, consumer.queue_stats TO consumer_worker;
 
-GRANT SELECT, INSERT ON consumer.outbox, consumer.exclusions TO consumer_operator;
+GRANT INSERT (
+    source, message_id, event_type, user_id, team_id, occurred_at, verified_by, body, reduced, request_id
+), SELECT ON consumer.outbox TO consumer_operator;
+GRANT SELECT, INSERT ON consumer.exclusions TO consumer_operator;
 GRANT SELECT, INSERT, DELETE, UPDATE ON consumer.pending, consumer.failures, consumer.outcomes TO consumer_operator;
 GRANT SELECT ON consumer.deliveries, consumer.queue_stats TO consumer_operator;
+
+-- A receiver stores only what a secret has verified, the definer only what the application reports.
+ALTER TABLE consumer.outbox ENABLE ROW LEVEL SECURITY;
+CREATE POLICY receiver ON consumer.outbox FOR INSERT TO consumer_receiver
+WITH CHECK (source IN ('stack', 'app') AND verified_by IS NOT NULL);
+CREATE POLICY receiver_reads ON consumer.outbox FOR SELECT TO consumer_receiver USING (TRUE);
+CREATE POLICY worker ON consumer.outbox FOR SELECT TO consumer_worker USING (TRUE);
+CREATE POLICY operator ON consumer.outbox TO consumer_operator USING (TRUE);
+CREATE POLICY definer ON consumer.outbox FOR INSERT TO consumer_definer WITH CHECK (source = 'app');
+CREATE POLICY definer_reads ON consumer.outbox FOR SELECT TO consumer_definer USING (TRUE);
+CREATE POLICY definer_rereads ON consumer.outbox FOR UPDATE TO consumer_definer USING (TRUE);
+
+-- Whether the running transaction has stored a delivery: nobody chooses the time of arrival. It is volatile, so that it
+-- sees what the calling statement stores.
+CREATE FUNCTION consumer.is_stored_now(seq bigint) RETURNS boolean
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN EXISTS (SELECT FROM consumer.outbox AS o WHERE o.seq = is_stored_now.seq AND o.received_at = now());
+END
+$$;
+REVOKE EXECUTE ON FUNCTION consumer.is_stored_now FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION consumer.is_stored_now TO consumer_receiver;
+GRANT USAGE ON SCHEMA consumer TO consumer_definer;
+GRANT SELECT (seq, received_at) ON consumer.outbox TO consumer_definer;
+-- The new owner must be able to create in the schema at the moment it becomes the owner, and only then.
+GRANT CREATE ON SCHEMA consumer TO consumer_definer;
+ALTER FUNCTION consumer.is_stored_now OWNER TO consumer_definer;
+REVOKE CREATE ON SCHEMA consumer FROM consumer_definer;
+
+-- A receiver marks only its own delivery as dead. Which pending ones are new is for queue/claim to see: asked for each,
+-- the function would cost the intake half of what PostgreSQL needs for a row.
+ALTER TABLE consumer.failures ENABLE ROW LEVEL SECURITY;
+CREATE POLICY receiver ON consumer.failures FOR INSERT TO consumer_receiver WITH CHECK (consumer.is_stored_now(seq));
+CREATE POLICY worker ON consumer.failures TO consumer_worker USING (TRUE);
+CREATE POLICY operator ON consumer.failures TO consumer_operator USING (TRUE);
+CREATE POLICY definer ON consumer.failures FOR SELECT TO consumer_definer USING (TRUE);

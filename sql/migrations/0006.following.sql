@@ -1,7 +1,7 @@
 -- The state of the application's deliveries: a sign-in callback waits for its profile (`Prefer: wait=N`).
 -- depends: 0005.tenants
 
-GRANT SELECT (message_id, user_id, request_id) ON consumer.outbox TO consumer_definer;
+GRANT SELECT (user_id, request_id) ON consumer.outbox TO consumer_definer;
 GRANT SELECT (seq, state, error_code, error) ON consumer.failures TO consumer_definer;
 GRANT SELECT (seq) ON consumer.outcomes TO consumer_definer;
 

@@ -12,6 +12,7 @@ import pytest
 from psycopg import AsyncConnection, OperationalError
 from psycopg.conninfo import make_conninfo
 
+from bench.pooler import PROGRAM, pgbouncer
 from consumer.errors import StoreUnavailable
 from consumer.outbox.storage import Delivery
 from consumer.postgres.connections import NotReplicated, receiver_access
@@ -20,7 +21,6 @@ from consumer.providers.standard_webhooks import sign
 from consumer.receiver import intake as intake_module
 from consumer.sync import handle_sign_in
 from tests.faults.judge import judge
-from tests.faults.pgbouncer import PROGRAM, pgbouncer
 from tests.faults.standby import Pair, missing, pair
 from tests.faults.storm import SENDERS, storm
 from tests.support.databases import change, empty, record_settings, rows
@@ -213,7 +213,7 @@ async def test_with_remote_apply_a_repeat_waits_until_the_standby_shows_the_firs
 async def test_a_repeat_of_the_library_waits_with_the_application_s_commit(both: Pair) -> None:
     async def sign_in() -> bool:
         async with await AsyncConnection.connect(both.primary.url, autocommit=True) as conn:
-            async with acting_as(conn, "consumer_receiver"):
+            async with acting_as(conn, "consumer_app"):
                 stored = await handle_sign_in(conn, USER, message_id="session-1")
             return stored.is_new
 

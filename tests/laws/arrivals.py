@@ -9,14 +9,14 @@ from psycopg.pq import TransactionStatus
 
 from consumer.outbox import storage
 from consumer.outbox.storage import Delivery
-from consumer.postgres.connections import Connection, connect, enter, receiver_access, worker_access
+from consumer.postgres.connections import Connection, connect, enter, operator_access, worker_access
 from tests.laws.histories import History
 from tests.support.databases import record
 from tests.support.outbox import apply_next, put, rehome_next, settle
 
 WORKER = worker_access("consumer")
-# A receiver whose transaction stays open while batches are applied.
-LATE = replace(receiver_access("consumer"), idle_timeout=timedelta(minutes=1))
+# A session whose transaction stays open while batches are applied; it may store what any source sends.
+LATE = replace(operator_access("consumer"), idle_timeout=timedelta(minutes=1))
 
 
 class Step(NamedTuple):

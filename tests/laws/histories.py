@@ -188,7 +188,7 @@ def deliveries(
         user_id=user_id,
         team_id=team_id,
         occurred_at=draw(st.sampled_from(moments)),
-        verified_by=None,
+        verified_by="0123abcd" if source in {"stack", "app"} else None,
         body=body,
         reduced=check(body, source).reduced,
     )

@@ -11,7 +11,7 @@ from consumer.events.registry import EVENT_TYPES
 from consumer.metrics import Metrics
 from consumer.outbox import storage
 from consumer.outbox.storage import Delivery
-from consumer.postgres.connections import connect, receiver_access, transaction, worker_access
+from consumer.postgres.connections import connect, operator_access, transaction, worker_access
 from consumer.settings.settings import ShapingSettings
 from consumer.worker.batch import BatchRunner, drain
 from tests.laws.histories import HISTORIES, SOURCES, ZONES
@@ -30,7 +30,7 @@ from tests.support.factories import (
 from tests.support.outbox import put
 from tests.support.polling import until
 
-RECEIVER, WORKER = receiver_access("consumer"), worker_access("consumer")
+SENDER, WORKER = operator_access("consumer"), worker_access("consumer")
 USERS = [UUID(int=n) for n in range(1, 31)]
 TEAMS = [UUID(int=n) for n in range(101, 113)]
 DELIVERIES = 900
@@ -92,10 +92,10 @@ async def apply_at_once(url: str, deliveries: list[Delivery]) -> None:
 
 async def receive(url: str, deliveries: list[Delivery]) -> None:
     """Store the deliveries in parts; the first of each part are committed after later ones are applied."""
-    async with await connect(url, RECEIVER) as conn, await connect(url, RECEIVER) as late:
+    async with await connect(url, SENDER) as conn, await connect(url, SENDER) as late:
         for start in range(0, len(deliveries), PART):
             part = deliveries[start : start + PART]
-            async with transaction(late, RECEIVER):
+            async with transaction(late, SENDER):
                 await storage.put(late, part[:LATE])
                 [number] = rows(url, "SELECT last_value FROM consumer.outbox_seq_seq")
                 await put(conn, part[LATE:])

@@ -3,7 +3,7 @@
 # The first that fits counts. A migration's statements are told apart by sql.py: MIGRATIONS or POLICIES.
 AREAS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("effects", ("consumer/effects/", *(f"sql/queries/{x}/" for x in ("users", "companies", "members", "edits")))),
-    ("effects", ("sql/queries/effects/", "sql/queries/recorded_settings/", "consumer/sync.py")),
+    ("effects", ("sql/queries/effects/", "sql/queries/recorded_settings/", "sql/queries/sync/", "consumer/sync.py")),
     ("rehome", ("consumer/worker/rehome.py", "sql/queries/rehome/")),
     ("bisection", ("consumer/worker/bisect.py",)),
     ("loop", ("consumer/worker/loop.py",)),

@@ -10,7 +10,7 @@ APPLICATION_TESTS = "tests/test_application.py"
 APPLICATION = (
     Bug(
         "many users refused by the application stop the worker",
-        "consumer/worker/batch.py",
+        "consumer/worker/tally.py",
         "        if isinstance(error, StatementRefused):\n            return\n",
         "",
         "tests/test_application_refusals.py::test_most_of_a_batch_refused_alike_does_not_stop_the_worker",

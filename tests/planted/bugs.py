@@ -7,5 +7,6 @@ from tests.planted.operations import OPERATIONS
 from tests.planted.own_backend import OWN_BACKEND
 from tests.planted.releases import RELEASES
 from tests.planted.strangers import STRANGERS
+from tests.planted.trust import TRUST
 
-BUGS = (*MACHINERY, *OPERATIONS, *DOMAIN, *OWN_BACKEND, *APPLICATION, *RELEASES, *STRANGERS)
+BUGS = (*MACHINERY, *OPERATIONS, *DOMAIN, *OWN_BACKEND, *APPLICATION, *RELEASES, *STRANGERS, *TRUST)

@@ -69,8 +69,8 @@ STRANGERS = (
     Bug(
         "the receiver may read bodies",
         "sql/migrations/0001.outbox.sql",
-        "GRANT SELECT (seq, source, message_id)",
-        "GRANT SELECT (seq, source, message_id, body)",
+        "), SELECT (seq, source, message_id) ON consumer.outbox",
+        "), SELECT (seq, source, message_id, body) ON consumer.outbox",
         "tests/test_data_protection.py::test_the_roles_that_may_read_a_column_are_those_on_the_page",
     ),
 )

@@ -54,7 +54,7 @@ def fact(
         user_id=user_id,
         team_id=team_id,
         occurred_at=at(second),
-        verified_by=None,
+        verified_by="0123abcd",
         body=orjson.dumps({"type": event_type, "data": data}),
     )
 

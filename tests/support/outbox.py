@@ -13,6 +13,7 @@ from consumer.outbox import queue, storage
 from consumer.outbox.deliveries import Selection
 from consumer.outbox.storage import Delivery
 from consumer.postgres.connections import (
+    Access,
     Connection,
     connect,
     operator_access,
@@ -30,10 +31,11 @@ EVERYTHING = Selection(states=("done", "dead"))
 
 
 async def arrive(database_url: str, *deliveries: Delivery) -> None:
-    """Store deliveries as the receiver does, those with an error code dead."""
-    async with await connect(database_url, receiver_access("consumer")) as conn:
+    """Store deliveries as their senders' process does, those with an error code dead."""
+    access = storing_access(deliveries)
+    async with await connect(database_url, access) as conn:
         await put(conn, [delivery for delivery in deliveries if not delivery.error_code])
-        async with transaction(conn, receiver_access("consumer")):
+        async with transaction(conn, access):
             for delivery in deliveries:
                 if delivery.error_code:
                     await storage.put_dead(conn, delivery)
@@ -47,9 +49,15 @@ async def work(database_url: str) -> int:
 
 
 async def put(conn: Connection, deliveries: Sequence[Delivery]) -> None:
-    """Store deliveries as the receiver does."""
-    async with transaction(conn, receiver_access("consumer")):
+    """Store deliveries as their senders' process does."""
+    async with transaction(conn, storing_access(deliveries)):
         await storage.put(conn, deliveries)
+
+
+def storing_access(deliveries: Sequence[Delivery]) -> Access:
+    """Return the access of the receiver if it may store all of these, else that of the operator."""
+    is_received = all(delivery.source in {"stack", "app"} and delivery.verified_by for delivery in deliveries)
+    return (receiver_access if is_received else operator_access)("consumer")
 
 
 async def apply_next(conn: Connection, batch_size: int) -> dict[int, str]:

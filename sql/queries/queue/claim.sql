@@ -1,5 +1,7 @@
 -- Take up to a batch of deliveries for this transaction; skip those another worker holds.
 -- after_seq is a hint that spares dead index entries: a batch that comes back short asks again from 0.
+-- Leave out what is dead, retrying or done, because a receiver may queue any number. A delivery that was queued by the
+-- transaction that stored it can't be done: the equal xmin spares the look.
 WITH claimed AS (
     DELETE FROM consumer.pending
     WHERE seq = ANY(ARRAY(
@@ -10,7 +12,7 @@ WITH claimed AS (
         LIMIT %(batch_size)b::integer
         FOR UPDATE SKIP LOCKED
     ))
-    RETURNING seq, has_failed
+    RETURNING seq, has_failed, xmin AS queued_by
 )
 
 SELECT
@@ -19,6 +21,20 @@ SELECT
     o.message_id,
     o.event_type,
     o.user_id,
+    o.team_id,
     c.has_failed
 FROM claimed AS c
-INNER JOIN consumer.outbox AS o ON c.seq = o.seq;
+INNER JOIN consumer.outbox AS o ON c.seq = o.seq
+WHERE
+    NOT c.seq = ANY(ARRAY(
+        SELECT f.seq
+        FROM consumer.failures AS f
+        WHERE f.seq = ANY(ARRAY(SELECT claimed.seq FROM claimed))
+    ))
+    AND (
+        c.queued_by = o.xmin
+        OR NOT EXISTS (
+            SELECT FROM consumer.outcomes AS d
+            WHERE d.seq = c.seq
+        )
+    );

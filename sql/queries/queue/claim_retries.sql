@@ -30,6 +30,7 @@ SELECT
     o.message_id,
     o.event_type,
     o.user_id,
+    o.team_id,
     TRUE AS has_failed,
     c.attempts
 FROM claimed AS c

@@ -12,4 +12,4 @@ VALUES (
     )
 )
 ON CONFLICT (source, message_id) DO NOTHING
-RETURNING seq, source, message_id, event_type, user_id;
+RETURNING seq, source, message_id, event_type, user_id, team_id;

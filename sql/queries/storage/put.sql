@@ -1,5 +1,6 @@
 -- Store deliveries that events.check accepted, queue them and return how many were new; a message id that is stored
--- already changes nothing. Rows go in key order: two writers with the same ids in another order would deadlock.
+-- already changes nothing. No delivery occurs more than a day after it is stored, because its version would win for
+-- ever. Rows go in key order: two writers with the same ids in another order would deadlock.
 WITH stored AS (
     INSERT INTO consumer.outbox (
         source, message_id, event_type, user_id, team_id, occurred_at, verified_by, body, reduced, request_id
@@ -10,7 +11,7 @@ WITH stored AS (
         event_type,
         user_id,
         team_id,
-        occurred_at,
+        least(occurred_at, now() + interval '24 hours'),
         verified_by,
         body,
         reduced,

@@ -10,7 +10,7 @@ WITH stored AS (
         %(event_type)b::text,
         %(user_id)b::uuid,
         %(team_id)b::uuid,
-        %(occurred_at)b::timestamptz,
+        least(%(occurred_at)b::timestamptz, now() + interval '24 hours'),
         %(verified_by)b::text,
         %(body)b::bytea,
         %(request_id)b::uuid
