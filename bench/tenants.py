@@ -28,16 +28,23 @@ FILL = """
 INSERT INTO identity.companies (id, name)
 SELECT md5('company' || n)::uuid, 'Company ' || n FROM generate_series(0, {companies}) AS n;
 
-INSERT INTO identity.profiles (user_id, company_id, full_name, email, role_type, department, updated_at)
+INSERT INTO identity.profiles (
+    user_id, company_id, full_name, search_name, email, role_type, department, updated_at
+)
 SELECT
     md5(n::text)::uuid,
     md5('company' || CASE WHEN n % 2 = 0 THEN 0 ELSE 1 + n / 2 % ({companies} - 1) END)::uuid,
-    (ARRAY['Ada', 'Ben', 'Eve', 'Müller'])[1 + n % 4] || CASE WHEN n % 1000 < 2 THEN ' José' ELSE ' Smith' END || n,
+    named.full_name,
+    identity.folded(named.full_name),
     'user' || n || '@example.com',
     CASE WHEN n % 200 < 2 THEN 'admin' ELSE 'member' END,
     'Department ' || n % 100,
     now() - n * interval '1 second'
-FROM generate_series(1, {profiles}) AS n;
+FROM generate_series(1, {profiles}) AS n
+CROSS JOIN LATERAL (
+    SELECT (ARRAY['Ada', 'Ben', 'Eve', 'Müller'])[1 + n % 4]
+        || CASE WHEN n % 1000 < 2 THEN ' José' ELSE ' Smith' END || n AS full_name
+) AS named;
 
 INSERT INTO identity.stack_user_profiles (stack_user_id, company_id, version, message_id, has_profile)
 SELECT user_id, company_id, '1', 'x', TRUE FROM identity.profiles;

@@ -100,6 +100,15 @@ CREATE FUNCTION consumer.company_stripe(id uuid) RETURNS integer
 
 
 --
+-- Name: guest_key(bytea, uuid); Type: FUNCTION; Schema: consumer; Owner: -
+--
+
+CREATE FUNCTION consumer.guest_key(salt bytea, company_id uuid) RETURNS uuid
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN (encode(substr(sha256((salt || uuid_send(company_id))), 1, 16), 'hex'::text))::uuid;
+
+
+--
 -- Name: instant(text); Type: FUNCTION; Schema: consumer; Owner: -
 --
 
@@ -551,7 +560,7 @@ CREATE TABLE identity.profiles (
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
     deleted_at timestamp with time zone,
-    search_name text GENERATED ALWAYS AS (identity.folded(full_name)) STORED NOT NULL COLLATE pg_catalog."C",
+    search_name text DEFAULT ''::text NOT NULL COLLATE pg_catalog."C",
     guest_keys uuid[]
 )
 WITH (fillfactor='80');
@@ -786,6 +795,18 @@ CREATE TABLE consumer._yoyo_migration (
     migration_hash character varying(64) NOT NULL,
     migration_id character varying(255),
     applied_at_utc timestamp without time zone
+);
+
+
+--
+-- Name: _yoyo_record; Type: TABLE; Schema: consumer; Owner: -
+--
+
+CREATE TABLE consumer._yoyo_record (
+    migration_id text NOT NULL,
+    content_hash text NOT NULL,
+    next_step integer,
+    page text
 );
 
 
@@ -1078,6 +1099,7 @@ CREATE TABLE consumer.settings (
     company_key text NOT NULL,
     delete_policy text NOT NULL,
     recorded_at timestamp with time zone DEFAULT now() NOT NULL,
+    guest_salt bytea DEFAULT (uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid())) NOT NULL,
     audited_since timestamp with time zone,
     CONSTRAINT settings_delete_policy CHECK ((delete_policy = ANY (ARRAY['soft'::text, 'anonymise'::text, 'hard'::text]))),
     CONSTRAINT settings_is_one_row CHECK (id)
@@ -1224,6 +1246,14 @@ ALTER TABLE ONLY consumer._yoyo_log
 
 ALTER TABLE ONLY consumer._yoyo_migration
     ADD CONSTRAINT _yoyo_migration_pkey PRIMARY KEY (migration_hash);
+
+
+--
+-- Name: _yoyo_record _yoyo_record_pkey; Type: CONSTRAINT; Schema: consumer; Owner: -
+--
+
+ALTER TABLE ONLY consumer._yoyo_record
+    ADD CONSTRAINT _yoyo_record_pkey PRIMARY KEY (migration_id);
 
 
 --
@@ -1861,6 +1891,14 @@ GRANT ALL ON FUNCTION consumer.begin_work(OUT oldest_release integer, OUT migrat
 REVOKE ALL ON FUNCTION consumer.company_stripe(id uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION consumer.company_stripe(id uuid) TO consumer_worker;
 GRANT ALL ON FUNCTION consumer.company_stripe(id uuid) TO consumer_operator;
+
+
+--
+-- Name: FUNCTION guest_key(salt bytea, company_id uuid); Type: ACL; Schema: consumer; Owner: -
+--
+
+REVOKE ALL ON FUNCTION consumer.guest_key(salt bytea, company_id uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION consumer.guest_key(salt bytea, company_id uuid) TO consumer_worker;
 
 
 --

@@ -33,7 +33,7 @@ from tests.support.databases import record, roll_back, scratch_database
 from tests.support.effects import rehomed
 from tests.support.factories import team
 from tests.support.outbox import replay_everything
-from tests.support.releases import IDS, migrate, undo
+from tests.support.releases import IDS, migrate, release, undo
 
 USERS = [UUID(int=n) for n in range(1, 7)]
 TEAMS = [DEFAULT, FIRST, SECOND, THIRD]
@@ -92,8 +92,9 @@ async def test_a_history_goes_on_through_the_migrations_from_the_first_on(old_ur
     late = [each for each in deliveries if each not in early]
     for count in range(1, EARLIEST + 1):
         migrate(old_url, count)
-    await record(old_url, settings)
-    await settled(old_url, *chunks(early))
+    with release(EARLIEST):
+        await record(old_url, settings)
+        await settled(old_url, *chunks(early))
     state = model.state(old_url)
     for count in range(EARLIEST + 1, len(IDS) + 1):
         migrate(old_url, count)

@@ -18,6 +18,8 @@ ELSEWHERE = (
     "embedded_logins/*",
     "isolation/*",
     "locks/*",
+    "migration_records/*",
+    "migration_steps/*",
     "migrations/*",
     "profiles/*",
     "recorded_settings/*",

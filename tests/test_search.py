@@ -65,6 +65,15 @@ async def test_those_that_begin_with_it_come_first_and_a_page_is_no_longer_than_
     assert found(emptied, company_id, "x") == []
 
 
+async def test_a_changed_name_is_found_by_the_new_one_only(emptied: str) -> None:
+    company_id, user_id = await named(emptied), uuid4()
+    for name in ("Ada Byron", "Ada King"):
+        await applied(emptied, user_updated(user_id, display_name=name), membership("created", company_id, user_id))
+
+    assert found(emptied, company_id, "king") == ["Ada King"]
+    assert found(emptied, company_id, "byron") == []
+
+
 async def test_a_guest_is_found_and_another_companys_people_are_not(emptied: str) -> None:
     ours, theirs, guest = uuid4(), await named(emptied, "Ada of theirs"), uuid4()
     await join(emptied, ours, uuid4())

@@ -1,10 +1,11 @@
-"""Migrations: the only user of yoyo, made atomic and safe under any number of replicas."""
+"""Migrations: the only user of yoyo, safe under any number of replicas, and under those who use the database."""
 
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from socket import gethostname
 from tempfile import TemporaryDirectory
@@ -18,6 +19,8 @@ from yoyo import read_migrations
 from yoyo.backends.core.postgresql import PostgresqlPsycopgBackend
 
 from consumer.errors import ConsumerError
+from consumer.postgres import migration_records
+from consumer.postgres.migration_steps import StepRunner
 from consumer.postgres.queries import query, sql_root
 
 # Any constant shared by all releases: the migrators of one database take turns under it.
@@ -46,19 +49,22 @@ class MigratedOtherwise(ConsumerError):
 def apply(conninfo: str, role_prefix: str) -> list[str]:
     """Apply pending migrations and return their ids. Parallel callers take turns; all but one find nothing to do.
 
-    Before any change it raises MigratedOtherwise when the roles have another prefix, and MayNotMigrate when the login
-    lacks a right for the pending migrations.
+    Before any change it raises MigrationChanged when a migration is not the one that was released or applied,
+    MigratedOtherwise when the roles have another prefix, and MayNotMigrate when the login lacks a right for the pending
+    migrations.
     """
+    hashes = migration_records.frozen(sql_root() / "migrations")
     with _migrator(conninfo) as backend, _carried(role_prefix) as carried:
         _require_prefix(backend, role_prefix)
-        if backend.is_up_to_date(carried):
+        if backend.is_up_to_date(carried, hashes):
             return []
         # Objects left by half of the migrations would belong to the wrong login and block the right one.
         _require_rights(backend, role_prefix)
         backend.begin_schema()
+        migration_records.begin(backend.connection, hashes)
         pending = backend.to_apply(carried)
         for migration in pending:
-            backend.run(migration, "apply")
+            backend.apply(migration, hashes[migration.id])
         return [migration.id for migration in pending]
 
 
@@ -116,7 +122,7 @@ def _carried(role_prefix: str) -> Iterator[Any]:
 
 
 class _Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo carries no types
-    """yoyo's backend on one connection, so that a migration and its mark are one transaction.
+    """yoyo's backend on one connection, so that the last step of a migration and its mark are one transaction.
 
     yoyo itself runs each migration on a connection of its own and marks it in a second transaction, and its lock is a
     table row: a migrator killed in between leaves a schema that its successor can neither use nor apply again.
@@ -124,16 +130,18 @@ class _Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo carries 
 
     def connect(self, dburi: str) -> Any:
         self.schema = "consumer"
-        return psycopg.connect(dburi, autocommit=True, application_name="consumer migrate")
+        # Never prepared: a page is found by its last key, and a generic plan reads the table from its beginning.
+        return psycopg.connect(dburi, autocommit=True, prepare_threshold=None, application_name="consumer migrate")
 
     def list_tables(self, **_: Any) -> list[str]:
         """Return the ledger's tables that exist."""
         return [name for (name,) in self.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'consumer'")]
 
-    def is_up_to_date(self, carried: Any) -> bool:
-        """Tell whether every migration is applied; False too if this login may not read the ledger."""
+    def is_up_to_date(self, carried: Any, hashes: Mapping[str, str]) -> bool:
+        """Tell whether every migration is applied and recorded; False too if this login may not read the ledger."""
         try:
-            return LEDGER in self.list_tables() and not self.to_apply(carried)
+            is_recorded = migration_records.are_complete(self.connection, hashes)
+            return is_recorded and LEDGER in self.list_tables() and not self.to_apply(carried)
         # Without USAGE on the schema its tables do not exist for this login.
         except (UndefinedTable, InsufficientPrivilege):
             return False
@@ -145,14 +153,25 @@ class _Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo carries 
             self.execute("CREATE SCHEMA consumer")
         self.ensure_internal_schema_updated()
 
-    def run(self, migration: Any, direction: str) -> None:
-        """Apply or roll back one migration and record it, together or not at all."""
-        with self.transaction():
-            migration.process_steps(self, direction)
-            if direction == "apply":
+    def apply(self, migration: Any, content_hash: str) -> None:
+        """Take the steps of one migration that are still to take; the last one marks it as applied."""
+        record = partial(migration_records.advance, self.connection, migration.id, content_hash)
+
+        def advance(next_step: int | None, page: str | None) -> None:
+            record(next_step=next_step, page=page)
+            if next_step is None:
                 self.mark_one(migration)
-            else:
-                self.unmark_one(migration)
+
+        number, page = migration_records.progress(self.connection, migration.id)
+        runner = StepRunner(self.connection, self.transaction, migration.id, advance)
+        runner.run(Path(migration.path).read_text(), number, page)
+
+    def undo(self, migration: Any) -> None:
+        """Roll one migration back and forget it, together or not at all."""
+        with self.transaction():
+            migration.process_steps(self, "rollback")
+            self.unmark_one(migration)
+            migration_records.forget(self.connection, migration.id)
 
     def lock(self, timeout: float = 10) -> AbstractContextManager[None]:
         """Do nothing: the advisory lock is held already."""

@@ -19,15 +19,10 @@ RETURN get_byte(uuid_send(id), 15);
 REVOKE EXECUTE ON FUNCTION consumer.metadata_id, consumer.company_stripe FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION consumer.metadata_id, consumer.company_stripe TO consumer_worker, consumer_operator;
 
+-- step: identity
 -- The version of the event that the name and the logo come from. It begins with 1 for an event of the team itself, with
 -- 0 for a team inside a user; '': no such event is known, the company is a placeholder.
 ALTER TABLE identity.companies ADD COLUMN version text NOT NULL DEFAULT '' COLLATE "C";
-
--- rehome/page: users that metadata puts into a company, users at home there.
-CREATE INDEX stack_user_profiles_source_company_id ON identity.stack_user_profiles (source_company_id, stack_user_id)
-WHERE source_company_id IS NOT NULL;
-CREATE INDEX stack_user_profiles_company_id ON identity.stack_user_profiles (company_id, stack_user_id)
-WHERE company_id IS NOT NULL;
 
 -- All facts about a user in a team; identity.company_members is derived from them.
 CREATE TABLE consumer.memberships (
@@ -125,3 +120,11 @@ SELECT
         SELECT count(*) FROM consumer.outcomes
         WHERE at > now() - interval '1 minute' AND outcome IN ('applied', 'unchanged', 'stale', 'ignored')
     ) AS applied_last_minute;
+
+-- step: concurrently
+-- rehome/page: users that metadata puts into a company, users at home there.
+CREATE INDEX CONCURRENTLY stack_user_profiles_source_company_id
+ON identity.stack_user_profiles (source_company_id, stack_user_id)
+WHERE source_company_id IS NOT NULL;
+CREATE INDEX CONCURRENTLY stack_user_profiles_company_id ON identity.stack_user_profiles (company_id, stack_user_id)
+WHERE company_id IS NOT NULL;

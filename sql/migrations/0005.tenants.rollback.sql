@@ -35,10 +35,12 @@ DROP POLICY tenant ON identity.profiles;
 DROP POLICY tenant ON identity.company_members;
 DROP POLICY tenant ON identity.companies;
 ALTER TABLE identity.companies DROP COLUMN guest_key;
+ALTER TABLE consumer.settings DROP COLUMN guest_salt;
 ALTER TABLE identity.company_members DROP COLUMN search_name, DROP COLUMN is_guest;
 ALTER TABLE identity.stack_user_profiles DROP COLUMN guest_keys;
 ALTER TABLE identity.profiles DROP COLUMN guest_keys, DROP COLUMN search_name;
 DROP FUNCTION
+consumer.guest_key,
 identity.has_api_key,
 identity.current_memberships,
 identity.current_guest_key,

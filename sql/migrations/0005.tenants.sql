@@ -110,34 +110,88 @@ RETURN left(
 REVOKE EXECUTE ON FUNCTION identity.folded FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION identity.folded TO consumer_worker, consumer_app, consumer_tenant;
 
--- An index on the expression would not serve tenants: PostgreSQL evaluates a function that is not LEAKPROOF only on
--- rows that the policies let through. A stored column has no such limit.
-ALTER TABLE identity.profiles
-ADD COLUMN search_name text COLLATE "C" NOT NULL GENERATED ALWAYS AS (identity.folded(full_name)) STORED;
+-- The mark of a company for its guests. Without the salt of the installation nobody can tell which company a key means;
+-- with it a rebuild gives each company the key that it had.
+CREATE FUNCTION consumer.guest_key(salt bytea, company_id uuid) RETURNS uuid
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN encode(substr(sha256(salt || uuid_send(company_id)), 1, 16), 'hex')::uuid;
+REVOKE EXECUTE ON FUNCTION consumer.guest_key FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION consumer.guest_key TO consumer_worker;
+
+-- step: identity
+-- Made once for an installation: whoever records other settings later leaves it as it is.
+ALTER TABLE consumer.settings
+ADD COLUMN guest_salt bytea NOT NULL DEFAULT (uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()));
+
+-- The worker writes it with each profile. An index on the expression would not serve tenants: PostgreSQL evaluates a
+-- function that is not LEAKPROOF only on rows that the policies let through. A generated column would be added by
+-- rewriting the table while nobody can read it. '': written by a worker that does not know the column.
+ALTER TABLE identity.profiles ADD COLUMN search_name text NOT NULL DEFAULT '' COLLATE "C";
 
 -- An active member of a company that is not the home is a guest there. A company sees the users at home in it and its
 -- guests. Profiles, and the mirror rows that they are derived from, carry the guest keys of the companies where the
 -- user is a guest, because a policy must find guests by an index: a comparison with a list of 200,000 guests took a
 -- minute. A guest key is not an id: a reader of a profile must not learn where else its user is a member.
-ALTER TABLE identity.companies ADD COLUMN guest_key uuid NOT NULL DEFAULT gen_random_uuid();
+ALTER TABLE identity.companies ADD COLUMN guest_key uuid;
+-- For a worker that does not know the column; the others derive the key.
+ALTER TABLE identity.companies ALTER COLUMN guest_key SET DEFAULT gen_random_uuid();
 ALTER TABLE identity.company_members ADD COLUMN is_guest boolean NOT NULL DEFAULT FALSE;
 ALTER TABLE identity.stack_user_profiles ADD COLUMN guest_keys uuid[]; -- ascending; null: nowhere
 ALTER TABLE identity.profiles ADD COLUMN guest_keys uuid[]; -- ascending; null: nowhere
-CREATE INDEX company_members_guests ON identity.company_members (company_id, user_id) WHERE is_guest;
 -- A guest's profiles.search_name, beside the membership: a search that looks each guest up takes a second for 200,000.
 -- Null: no guest, or no profile.
 ALTER TABLE identity.company_members ADD COLUMN search_name text COLLATE "C",
-ADD CONSTRAINT company_members_search_name CHECK (is_guest OR search_name IS NULL);
+ADD CONSTRAINT company_members_search_name CHECK (is_guest OR search_name IS NULL) NOT VALID;
 
--- An owner that is no superuser sees no row while row-level security is forced on it.
-ALTER TABLE identity.companies NO FORCE ROW LEVEL SECURITY;
-ALTER TABLE identity.company_members NO FORCE ROW LEVEL SECURITY;
-ALTER TABLE identity.stack_user_profiles NO FORCE ROW LEVEL SECURITY;
-ALTER TABLE identity.profiles NO FORCE ROW LEVEL SECURITY;
+-- step: pages as consumer_worker
+-- The guest keys of the companies that are there.
+SELECT max(c.id::text COLLATE "C") AS last
+FROM (
+    SELECT id
+    FROM identity.companies
+    WHERE %(after)s::uuid IS NULL OR id > %(after)s::uuid
+    ORDER BY id
+    LIMIT 1000
+    FOR NO KEY UPDATE
+) AS c;
+UPDATE identity.companies
+SET guest_key = coalesce(
+    consumer.guest_key(
+        (
+            SELECT s.guest_salt
+            FROM consumer.settings AS s
+        ),
+        id
+    ),
+    gen_random_uuid()
+)
+WHERE (%(after)s::uuid IS NULL OR id > %(after)s::uuid) AND id <= %(last)s::uuid AND guest_key IS NULL;
+
+-- step: pages as consumer_worker
+-- The marks of the guests that are there. The mirror row is its user's lock.
+SELECT max(m.stack_user_id::text COLLATE "C") AS last
+FROM (
+    SELECT u.stack_user_id
+    FROM identity.stack_user_profiles AS u
+    WHERE
+        (%(after)s::uuid IS NULL OR u.stack_user_id > %(after)s::uuid)
+        AND EXISTS (
+            SELECT FROM identity.company_members AS b
+            WHERE b.user_id = u.stack_user_id AND b.removed_at IS NULL AND b.company_id IS DISTINCT FROM u.company_id
+        )
+    ORDER BY u.stack_user_id
+    LIMIT 1000
+    FOR NO KEY UPDATE OF u
+) AS m;
 UPDATE identity.company_members AS b
 SET is_guest = TRUE
 FROM identity.stack_user_profiles AS m
-WHERE b.user_id = m.stack_user_id AND b.removed_at IS NULL AND b.company_id IS DISTINCT FROM m.company_id;
+WHERE
+    b.user_id = m.stack_user_id
+    AND (%(after)s::uuid IS NULL OR m.stack_user_id > %(after)s::uuid)
+    AND m.stack_user_id <= %(last)s::uuid
+    AND b.removed_at IS NULL
+    AND b.company_id IS DISTINCT FROM m.company_id;
 UPDATE identity.stack_user_profiles AS m
 SET guest_keys = g.guest_keys
 FROM (
@@ -146,22 +200,82 @@ FROM (
         array_agg(c.guest_key ORDER BY c.guest_key) AS guest_keys
     FROM identity.company_members AS b
     INNER JOIN identity.companies AS c ON b.company_id = c.id
-    WHERE b.is_guest
+    WHERE (%(after)s::uuid IS NULL OR b.user_id > %(after)s::uuid) AND b.user_id <= %(last)s::uuid AND b.is_guest
     GROUP BY b.user_id
 ) AS g
 WHERE m.stack_user_id = g.user_id;
 UPDATE identity.profiles AS p
 SET guest_keys = m.guest_keys
 FROM identity.stack_user_profiles AS m
-WHERE p.user_id = m.stack_user_id AND m.guest_keys IS NOT NULL;
+WHERE
+    p.user_id = m.stack_user_id
+    AND (%(after)s::uuid IS NULL OR m.stack_user_id > %(after)s::uuid)
+    AND m.stack_user_id <= %(last)s::uuid
+    AND m.guest_keys IS NOT NULL;
+
+-- step: pages as consumer_worker
+-- The names of the profiles that are there, as a search compares them.
+SELECT max(p.user_id::text COLLATE "C") AS last
+FROM (
+    SELECT user_id
+    FROM identity.profiles
+    WHERE %(after)s::uuid IS NULL OR user_id > %(after)s::uuid
+    ORDER BY user_id
+    LIMIT 1000
+) AS p;
+SELECT count(*) AS locked
+FROM (
+    SELECT stack_user_id
+    FROM identity.stack_user_profiles
+    WHERE (%(after)s::uuid IS NULL OR stack_user_id > %(after)s::uuid) AND stack_user_id <= %(last)s::uuid
+    ORDER BY stack_user_id
+    FOR NO KEY UPDATE
+) AS m;
+UPDATE identity.profiles
+SET search_name = identity.folded(full_name)
+WHERE (%(after)s::uuid IS NULL OR user_id > %(after)s::uuid) AND user_id <= %(last)s::uuid;
 UPDATE identity.company_members AS b
 SET search_name = p.search_name
 FROM identity.profiles AS p
-WHERE b.is_guest AND b.user_id = p.user_id AND p.deleted_at IS NULL;
-ALTER TABLE identity.companies FORCE ROW LEVEL SECURITY;
-ALTER TABLE identity.company_members FORCE ROW LEVEL SECURITY;
-ALTER TABLE identity.stack_user_profiles FORCE ROW LEVEL SECURITY;
-ALTER TABLE identity.profiles FORCE ROW LEVEL SECURITY;
+WHERE
+    b.is_guest
+    AND b.user_id = p.user_id
+    AND p.deleted_at IS NULL
+    AND (%(after)s::uuid IS NULL OR p.user_id > %(after)s::uuid)
+    AND p.user_id <= %(last)s::uuid;
+
+-- step: catalogue
+-- Readers and workers go on while it looks at the rows.
+ALTER TABLE identity.company_members VALIDATE CONSTRAINT company_members_search_name;
+
+-- step: concurrently
+-- members/home, identity.current_guests.
+CREATE INDEX CONCURRENTLY company_members_guests ON identity.company_members (company_id, user_id) WHERE is_guest;
+-- A page of a company, by user id.
+CREATE INDEX CONCURRENTLY profiles_company_id ON identity.profiles (company_id, user_id) WHERE company_id IS NOT NULL;
+-- A company's users by role and by department. An index entry holds at most 2.7 kB, but a sender may send any length:
+-- the index leaves out values over 256 bytes, and only a query with the same condition uses it.
+CREATE INDEX CONCURRENTLY profiles_role_type ON identity.profiles (company_id, role_type, user_id)
+WHERE company_id IS NOT NULL AND octet_length(role_type) <= 256;
+CREATE INDEX CONCURRENTLY profiles_department ON identity.profiles (company_id, department, user_id)
+WHERE company_id IS NOT NULL AND octet_length(department) <= 256;
+-- The latest changes in a company.
+CREATE INDEX CONCURRENTLY profiles_updated_at ON identity.profiles (company_id, updated_at, user_id)
+WHERE company_id IS NOT NULL;
+-- The tenants' policies: a company's guests. Without fastupdate, because each query would read its list of pending
+-- entries too.
+CREATE INDEX CONCURRENTLY profiles_guest_keys ON identity.profiles USING gin (guest_keys) WITH (fastupdate = FALSE)
+WHERE guest_keys IS NOT NULL;
+CREATE INDEX CONCURRENTLY stack_user_profiles_guest_keys ON identity.stack_user_profiles USING gin (guest_keys)
+WITH (fastupdate = FALSE) WHERE guest_keys IS NOT NULL;
+-- identity.current_matches.
+CREATE INDEX CONCURRENTLY profiles_search_name ON identity.profiles (company_id, search_name, user_id)
+WHERE company_id IS NOT NULL;
+CREATE INDEX CONCURRENTLY company_members_search_name ON identity.company_members (company_id, search_name, user_id)
+WHERE search_name IS NOT NULL;
+
+-- step: identity
+ALTER TABLE identity.companies ALTER COLUMN guest_key SET NOT NULL;
 
 -- A sub-select runs once, not once a row, and only if the conditions before it do not decide. The company is compared
 -- twice: the sub-select answers for most rows, and the bare call shows the planner which company it is and how large.
@@ -292,27 +406,6 @@ GRANT SELECT (company_id, user_id, removed_at, is_guest, search_name)
 ON identity.company_members TO consumer_definer;
 GRANT SELECT ON identity.profiles TO consumer_definer;
 CREATE POLICY definer ON identity.profiles FOR SELECT TO consumer_definer USING (TRUE);
-
--- A page of a company, by user id.
-CREATE INDEX profiles_company_id ON identity.profiles (company_id, user_id) WHERE company_id IS NOT NULL;
--- A company's users by role and by department. An index entry holds at most 2.7 kB, but a sender may send any length:
--- the index leaves out values over 256 bytes, and only a query with the same condition uses it.
-CREATE INDEX profiles_role_type ON identity.profiles (company_id, role_type, user_id)
-WHERE company_id IS NOT NULL AND octet_length(role_type) <= 256;
-CREATE INDEX profiles_department ON identity.profiles (company_id, department, user_id)
-WHERE company_id IS NOT NULL AND octet_length(department) <= 256;
--- The latest changes in a company.
-CREATE INDEX profiles_updated_at ON identity.profiles (company_id, updated_at, user_id) WHERE company_id IS NOT NULL;
--- The tenants' policies: a company's guests. Without fastupdate, because each query would read its list of pending
--- entries too.
-CREATE INDEX profiles_guest_keys ON identity.profiles USING gin (guest_keys) WITH (fastupdate = FALSE)
-WHERE guest_keys IS NOT NULL;
-CREATE INDEX stack_user_profiles_guest_keys ON identity.stack_user_profiles USING gin (guest_keys)
-WITH (fastupdate = FALSE) WHERE guest_keys IS NOT NULL;
--- identity.current_matches.
-CREATE INDEX profiles_search_name ON identity.profiles (company_id, search_name, user_id) WHERE company_id IS NOT NULL;
-CREATE INDEX company_members_search_name ON identity.company_members (company_id, search_name, user_id)
-WHERE search_name IS NOT NULL;
 
 -- The users of the transaction's company with a name that contains this folded text, and their places in the result:
 -- first names that begin with it, in order, then the others. The first are a range of two indexes. The others need a

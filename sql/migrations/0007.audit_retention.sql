@@ -1,11 +1,9 @@
 -- The retention of the audit: older rows are removed, one slice of time per transaction.
 -- depends: 0006.following
 
+-- step: identity
 -- The start of the audit: a replay of older sign-ins does not write the removed rows again.
 ALTER TABLE consumer.settings ADD COLUMN audited_since timestamptz; -- null: nothing was removed
-
--- identity.prune_audit: rows lie in the order of their time.
-CREATE INDEX profile_audit_at ON identity.profile_audit USING brin (at) WITH (pages_per_range = 16);
 
 -- Remove the next slice of the audit that is older than an instant; return how many rows it had, and the new start of
 -- the audit. Only this function removes audit rows; concurrent callers take turns. The audit never starts in the
@@ -42,3 +40,7 @@ GRANT SELECT (audited_since), UPDATE (audited_since) ON consumer.settings TO con
 GRANT CREATE ON SCHEMA identity TO consumer_definer;
 ALTER FUNCTION identity.prune_audit OWNER TO consumer_definer;
 REVOKE CREATE ON SCHEMA identity FROM consumer_definer;
+
+-- step: concurrently
+-- identity.prune_audit: rows lie in the order of their time.
+CREATE INDEX CONCURRENTLY profile_audit_at ON identity.profile_audit USING brin (at) WITH (pages_per_range = 16);

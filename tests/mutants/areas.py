@@ -7,8 +7,8 @@ AREAS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("rehome", ("consumer/worker/rehome.py", "sql/queries/rehome/")),
     ("bisection", ("consumer/worker/bisect.py",)),
     ("loop", ("consumer/worker/loop.py",)),
-    ("migrations", ("consumer/postgres/migrations.py", "consumer/postgres/ledger.py")),
-    ("migrations", ("sql/queries/migrations/", "sql/queries/ledger/", "sql/migrations/")),
+    ("migrations", ("consumer/postgres/migration", "consumer/postgres/ledger.py")),
+    ("migrations", ("sql/queries/migration", "sql/queries/ledger/", "sql/migrations/")),
     ("policies", ("consumer/profiles.py", "sql/queries/profiles/")),
     ("operations", ("consumer/outbox/deliveries.py", "sql/queries/deliveries/", "sql/queries/prune/")),
     ("operations", ("consumer/operations/", "consumer/simulator/", "sql/queries/checks/")),
@@ -39,6 +39,7 @@ LEFT_OUT = ("bench/peers/",)
 TESTS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("sql/migrations/", ("test_migrations", "test_privileges", "test_roles", "test_tenants", "test_views")),
     ("sql/migrations/", ("test_catalogue", "test_search", "test_effects", "test_prune", "test_edits", "test_status")),
+    ("sql/migrations/", ("test_migration_steps", "test_migration_hashes", "test_derived_anew")),
     (
         "consumer/embedded/",
         ("test_embedded", "test_embedded_folder", "test_embedded_owners", "test_embedded_sockets", "test_up"),

@@ -10,6 +10,7 @@ from tests.mutants.areas import table_tests
 from tests.mutants.coverage_map import CoverageMap
 from tests.mutants.mutant import Mutant
 from tests.mutants.tree import Run, Tree, Unusable
+from tests.support.hashes import HASH_FILE, rehashed
 
 # Of one run of pytest, and the recorded seconds of the tests that are put into it: what a busy machine takes longer
 # must not pass for a mutant that hangs.
@@ -49,7 +50,7 @@ class Judge:
     def judge(self, mutant: Mutant) -> Verdict:
         """Plant a mutant, run the tests, and put the file back."""
         begun = time.monotonic()
-        texts = {mutant.file: mutant.after}
+        texts = self._texts(mutant)
         if mutant.is_migration:
             schema = self._schema(mutant)
             if schema is None or (schema == self.tree.read(SCHEMA_FILE) and not INVISIBLE.match(mutant.statement)):
@@ -118,10 +119,17 @@ class Judge:
             module = mutant.file.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
             return module.endswith("__main__") or self.tree.python("-c", IMPORT, module, seconds=CHECK_SECONDS)[0] == 0
 
+    def _texts(self, mutant: Mutant) -> dict[str, str]:
+        """Return the mutated file, and with a migration its hash: else `migrate` would refuse every mutant."""
+        texts = {mutant.file: mutant.after}
+        if mutant.is_migration:
+            texts[HASH_FILE] = rehashed(self.tree.read(HASH_FILE), Path(mutant.file).name, mutant.after)
+        return texts
+
     def _schema(self, mutant: Mutant) -> str | None:
         """Return schema.sql as the mutated migrations make it, None when they can't be applied."""
         before = self.tree.read(SCHEMA_FILE)
-        with self.tree.changed({mutant.file: mutant.after, SCHEMA_FILE: before}):
+        with self.tree.changed(self._texts(mutant) | {SCHEMA_FILE: before}):
             exit_code, _ = self.tree.python("-m", SCHEMA_MODULE, seconds=CHECK_SECONDS)
             return self.tree.read(SCHEMA_FILE) if exit_code == 0 else None
 

@@ -3,10 +3,11 @@
 from tests.planted.application import APPLICATION
 from tests.planted.domain import DOMAIN
 from tests.planted.machinery import MACHINERY
+from tests.planted.migrations import MIGRATIONS
 from tests.planted.operations import OPERATIONS
 from tests.planted.own_backend import OWN_BACKEND
 from tests.planted.releases import RELEASES
 from tests.planted.strangers import STRANGERS
 from tests.planted.trust import TRUST
 
-BUGS = (*MACHINERY, *OPERATIONS, *DOMAIN, *OWN_BACKEND, *APPLICATION, *RELEASES, *STRANGERS, *TRUST)
+BUGS = (*MACHINERY, *OPERATIONS, *DOMAIN, *MIGRATIONS, *OWN_BACKEND, *APPLICATION, *RELEASES, *STRANGERS, *TRUST)

@@ -42,12 +42,12 @@ WAITING = "SELECT seq FROM consumer.failures WHERE error_code = 'newer_release'"
 SIGN_IN = """
 import asyncio, sys
 from uuid import UUID
-from consumer.postgres.connections import connect, receiver_access, transaction
+from psycopg import AsyncConnection
+from consumer.profiles import acting_as
 from consumer.sync import handle_sign_in
 
 async def main():
-    access = receiver_access("consumer")
-    async with await connect(sys.argv[1], access) as conn, transaction(conn, access):
+    async with await AsyncConnection.connect(sys.argv[1]) as conn, acting_as(conn, "consumer_app"):
         await handle_sign_in(conn, UUID(sys.argv[2]), message_id=sys.argv[3])
 
 asyncio.run(main())

@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 
 from consumer.postgres import ledger
+from tests.support import hashes
 from tests.support.processes import ROOT
 
 TYPE = "user.suspended"
@@ -74,6 +75,7 @@ def made(kind: str, folder: Path) -> Path:
         _change(queries / "users" / "put_profiles.sql", "'Unknown User'", f"'{NAMELESS}'")
     (migrations / f"{MIGRATION_ID}.sql").write_text(text)
     (migrations / f"{MIGRATION_ID}.rollback.sql").write_text(ROLLBACK)
+    hashes.write(migrations)
     (queries / "effects" / "suspended.sql").write_text(EFFECT)
     _change(folder / "consumer" / "events" / "registry.py", '    "stack.test"', f'{LINE}    "stack.test"')
     return folder

@@ -138,5 +138,5 @@ def roll_back(conninfo: str, role_prefix: str) -> list[str]:
         backend.begin_schema()
         applied = backend.to_rollback(carried)
         for migration in applied:
-            backend.run(migration, "rollback")
+            backend.undo(migration)
         return [migration.id for migration in applied]

@@ -1,7 +1,7 @@
 """Databases as an earlier release left them: its migrations, run by the present code, and rows that matter."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -12,6 +12,7 @@ import psycopg
 
 from consumer.postgres import ledger, migrations
 from consumer.postgres.queries import sql_root
+from tests.support import hashes
 
 ROWS = Path(__file__).parents[1] / "data" / "releases"
 IDS = ledger.carried_ids()
@@ -30,21 +31,29 @@ Rows = dict[str, tuple[list[str], list[Any]]]
 
 
 @contextmanager
-def release(count: int) -> Iterator[None]:
-    """Let the present code carry the first *count* migrations alone."""
+def release(count: int, planted: Mapping[str, str] | None = None) -> Iterator[Path]:
+    """Let the present code carry the first *count* migrations and *planted* ones, by their ids; yield their folder."""
     with TemporaryDirectory() as folder:
         carried = Path(folder) / "migrations"
         carried.mkdir()
         for migration_id in IDS[:count]:
             for suffix in (".sql", ".rollback.sql"):
                 shutil.copy(str(sql_root() / "migrations" / f"{migration_id}{suffix}"), carried)
-        with patch.object(migrations, "sql_root", lambda: Path(folder)):
-            yield
+        for migration_id, text in (planted or {}).items():
+            (carried / f"{migration_id}.sql").write_text(text)
+        hashes.write(carried)
+        with (
+            patch.object(migrations, "sql_root", lambda: Path(folder)),
+            patch.object(ledger, "sql_root", lambda: Path(folder)),
+        ):
+            yield carried
 
 
-def migrate(url: str, count: int = len(IDS), role_prefix: str = "consumer") -> list[str]:
-    """Migrate to the release with *count* migrations; return those applied."""
-    with release(count):
+def migrate(
+    url: str, count: int = len(IDS), role_prefix: str = "consumer", planted: Mapping[str, str] | None = None
+) -> list[str]:
+    """Migrate to the release with *count* migrations, and *planted* ones; return those applied."""
+    with release(count, planted):
         return migrations.apply(url, role_prefix)
 
 
@@ -53,7 +62,7 @@ def undo(url: str, migration_id: str) -> None:
     with migrations._migrator(url) as backend, migrations._carried("consumer") as carried:
         backend.begin_schema()
         [newest] = [each for each in backend.to_rollback(carried) if each.id == migration_id]
-        backend.run(newest, "rollback")
+        backend.undo(newest)
 
 
 def fill(url: str, count: int) -> None:

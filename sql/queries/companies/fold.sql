@@ -93,12 +93,19 @@ offered AS MATERIALIZED (
 ),
 
 written AS (
-    INSERT INTO identity.companies AS known (id, name, logo_url, version, created_at, updated_at, deleted_at)
+    INSERT INTO identity.companies AS known (id, name, logo_url, version, guest_key, created_at, updated_at, deleted_at)
     SELECT
         company_id,
         name,
         logo_url,
         version,
+        consumer.guest_key(
+            (
+                SELECT s.guest_salt
+                FROM consumer.settings AS s
+            ),
+            company_id
+        ),
         now(),
         now(),
         deleted_at

@@ -88,6 +88,7 @@ candidates AS MATERIALIZED (
 compared AS MATERIALIZED (
     SELECT
         c.*,
+        identity.folded(c.full_name) COLLATE "C" AS search_name,
         (
             row(
                 (c.known).user_id,
@@ -122,6 +123,7 @@ written AS (
         company_id,
         guest_keys,
         full_name,
+        search_name,
         email,
         email_verified,
         avatar_url,
@@ -140,6 +142,7 @@ written AS (
         c.company_id,
         c.guest_keys,
         c.full_name,
+        c.search_name,
         c.email,
         c.email_verified,
         c.avatar_url,
@@ -156,14 +159,21 @@ written AS (
     WHERE
         c.is_changed
         OR row(
-            (c.known).guest_keys, (c.known).last_active_at, (c.known).last_sign_in_at, (c.known).last_sign_out_at
-        ) IS DISTINCT FROM row(c.guest_keys, c.last_active_at, c.last_sign_in_at, c.last_sign_out_at)
+            (c.known).guest_keys,
+            (c.known).search_name,
+            (c.known).last_active_at,
+            (c.known).last_sign_in_at,
+            (c.known).last_sign_out_at
+        ) IS DISTINCT FROM row(
+            c.guest_keys, c.search_name, c.last_active_at, c.last_sign_in_at, c.last_sign_out_at
+        )
     ORDER BY c.user_id
     ON CONFLICT (user_id) DO UPDATE
         SET
             company_id = excluded.company_id,
             guest_keys = excluded.guest_keys,
             full_name = excluded.full_name,
+            search_name = excluded.search_name,
             email = excluded.email,
             email_verified = excluded.email_verified,
             avatar_url = excluded.avatar_url,
