@@ -25,13 +25,13 @@ listen_addr = {listen}
 listen_port = {own_port}
 unix_socket_dir =
 auth_type = any
-pool_mode = transaction
-default_pool_size = 3
+pool_mode = {mode}
+default_pool_size = {size}
 """
 
 
 @contextmanager
-def pgbouncer(url: str, data_dir: Path) -> Iterator[str]:
+def pgbouncer(url: str, data_dir: Path, *, mode: str = "transaction", size: int = 3) -> Iterator[str]:
     """Run a pooler in front of the server, as the server's account, and yield a conninfo; it is killed in the end."""
     assert PROGRAM is not None
     target = conninfo_to_dict(url)
@@ -40,7 +40,13 @@ def pgbouncer(url: str, data_dir: Path) -> Iterator[str]:
         file = Path(folder) / "pgbouncer.ini"
         file.write_text(
             CONFIGURATION.format(
-                host=target["host"], port=target["port"], user=target["user"], listen=HOST, own_port=own_port
+                host=target["host"],
+                port=target["port"],
+                user=target["user"],
+                listen=HOST,
+                own_port=own_port,
+                mode=mode,
+                size=size,
             )
         )
         Path(folder).chmod(0o755)

@@ -3,7 +3,7 @@
 import psycopg
 import pytest
 
-from consumer.postgres.migrations import DUTIES
+from consumer.postgres.preflight import DUTIES
 from tests.support.databases import rows
 
 OURS = "nspname IN ('consumer', 'identity')"

@@ -50,7 +50,13 @@ def test_check_lists_what_is_pending_and_migrate_applies_it_once(server_url: str
 
     assert (pending.exit_code, applied.exit_code, checked.exit_code, again.exit_code) == (1, 0, 0, 0)
     assert json.loads(pending.stdout)["pending"] == json.loads(applied.stdout)["applied"] != []
-    assert json.loads(again.stdout) == {"applied": [], "pending": [], "recorded": []}
+    assert json.loads(again.stdout) == {
+        "applied": [],
+        "pending": [],
+        "newer": [],
+        "recorded": [],
+        "warnings": [],
+    }
 
 
 def test_changed_settings_are_recorded_only_when_told(url: str, tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 import re
 from collections import Counter
 
-from consumer.postgres.migrations import DUTIES
+from consumer.postgres.preflight import DUTIES
 from tests.support.databases import rows
 from tests.support.processes import ROOT
 

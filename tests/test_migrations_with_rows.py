@@ -9,8 +9,8 @@ import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from consumer.postgres import migrations
 from consumer.postgres.connections import connect, transaction, worker_access
+from consumer.postgres.preflight import DUTIES
 from consumer.worker import rehome
 from tests.support.batches import every, one
 from tests.support.databases import plain_owner, roll_back, rows, scratch_database
@@ -130,7 +130,7 @@ def without_inheritance(url: str) -> None:
     login = conninfo_to_dict(url)["user"]
     with psycopg.connect(admin(url), autocommit=True) as conn:
         if login != "postgres" and conn.info.server_version >= 160_000:
-            for duty in migrations.DUTIES:
+            for duty in DUTIES:
                 conn.execute(f"GRANT consumer_{duty} TO {login} WITH INHERIT FALSE")
 
 
@@ -232,5 +232,5 @@ def test_another_prefix_reaches_every_role_of_a_migration_with_rows(old_url: str
     # The rollback drops the roles, which outlive their database.
     roll_back(old_url, "renamed")
     assert schema.replace("renamed_", "consumer_") == SCHEMA_FILE.read_text()
-    assert not [duty for duty in migrations.DUTIES if f"consumer_{duty}" in schema]
+    assert not [duty for duty in DUTIES if f"consumer_{duty}" in schema]
     assert not rows(old_url, "SELECT rolname FROM pg_roles WHERE rolname LIKE 'renamed%'")

@@ -12,7 +12,7 @@ import pytest
 
 from consumer.embedded import server as embedded
 from consumer.postgres import migrations
-from consumer.postgres.migrations import DUTIES
+from consumer.postgres.preflight import DUTIES
 from tests.support.databases import rows, scratch_database
 from tests.support.effects import applied
 from tests.support.factories import delivery, membership, team_event

@@ -21,15 +21,17 @@ from consumer.cli.database import VARIABLES, ProcessKind, data_dir, database_pro
 from consumer.cli.embedded_logins import EmbeddedLogin
 from consumer.cli.output import as_called, console, json_option, present
 from consumer.cli.sources import check_sources, observe
-from consumer.doctor.check import Check, fail_unless, ok, warn_unless
+from consumer.doctor.check import Check, ok, warn_unless
 from consumer.doctor.installation import check_migrations, check_queue, check_settings
 from consumer.doctor.isolation import isolation, judge_isolation
+from consumer.doctor.preflight import judge_preflight
 from consumer.doctor.rehearsal import rehearse, rehearse_statement
 from consumer.doctor.server import Server, activity, is_pooled, judge_room, judge_server, server
 from consumer.doctor.sessions import check_locks, check_statement_logs
 from consumer.doctor.user_rehearsal import rehearse_user
 from consumer.effects import reached_code
 from consumer.postgres.connections import ACCESSES, Access, Connection, RoleRefused, connect, transaction
+from consumer.postgres.preflight import MigrationRefused, look
 from consumer.process.outage_log import address, error_text
 from consumer.settings.settings import Settings, from_process
 
@@ -86,12 +88,12 @@ async def _examine_database(settings: Settings, conninfos: Mapping[EmbeddedLogin
         checks += judge_server(found, skew=found.now - datetime.now(UTC))
         active, isolated = await activity(conn), await isolation(conn, settings.role_prefix)
         checks += [*judge_room(found, active, unvacuumed=isolated.unvacuumed_tables), *await check_locks(conn)]
-        migrator = await _migrator(conninfos["migrate"], access, found)
+        migrator = await _migrator(conninfos["migrate"], access, found, settings.role_prefix, checks)
         if not found.is_migrated:
-            return [*checks, migrator, Check("migrations", "failing", "not migrated yet", "Run `consumer migrate`.")]
+            return [*checks, *migrator, Check("migrations", "failing", "not migrated yet", "Run `consumer migrate`.")]
         checks += judge_isolation(isolated)
         logins = {kind: await _login(settings, kind, conninfos[kind], found) for kind in ACCESSES}
-        checks += [*logins.values(), migrator]
+        checks += [*logins.values(), *migrator]
         migrated = await _migrations(conn, access)
         checks.append(migrated)
         if migrated.state != "failing":
@@ -130,24 +132,20 @@ async def _login(settings: Settings, kind: ProcessKind, conninfo: str, home: Ser
     )
 
 
-async def _migrator(conninfo: str, access: Access, home: Server) -> Check:
+async def _migrator(conninfo: str, access: Access, home: Server, role_prefix: str, checks: list[Check]) -> list[Check]:
     name = "migrator's login"
     try:
         async with await connect(conninfo, access) as conn:
             found = await server(conn)
-            if is_pooled(conn, found):
-                cure = "Set MIGRATE_DATABASE_URL to a direct connection: `migrate` holds its lock in one session."
-                return Check(name, "failing", "through a pooler", cure)
+        if found.place != home.place:
+            return [_elsewhere(name, "migrate", found)]
+        seen = await asyncio.to_thread(look, conninfo, role_prefix)
     except psycopg.OperationalError as error:
-        return Check(name, "failing", _refused(error, conninfo), "Correct MIGRATE_DATABASE_URL.")
-    if found.place != home.place:
-        return _elsewhere(name, "migrate", found)
-    return fail_unless(
-        found.may_migrate,
-        name,
-        f"{found.login} {'owns' if found.may_migrate else 'does not own'} the schema consumer (direct connection)",
-        "Set MIGRATE_DATABASE_URL to the login that migrated first, or to one that may create schemas.",
-    )
+        return [Check(name, "failing", _refused(error, conninfo), "Correct MIGRATE_DATABASE_URL.")]
+    except MigrationRefused as error:
+        return [Check(name, "failing", str(error), "Correct MIGRATE_DATABASE_URL.")]
+    failed = {check.name for check in checks if check.state == "failing"}
+    return judge_preflight(seen, found.login, judged=failed)
 
 
 def _elsewhere(name: str, kind: ProcessKind, found: Server) -> Check:

@@ -8,7 +8,7 @@ from typing import Literal
 import psycopg
 
 from consumer.embedded.server import SUPERUSER, server
-from consumer.postgres.migrations import DUTIES
+from consumer.postgres.preflight import DUTIES
 from consumer.postgres.queries import query
 
 EmbeddedLogin = Literal["receiver", "worker", "migrate", "operator", "superuser"]

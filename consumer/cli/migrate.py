@@ -4,25 +4,28 @@ import asyncio
 from dataclasses import dataclass
 
 import click
-from psycopg import errors as postgres
+from rich.markup import escape
 
 from consumer.cli.context import examples, pass_settings
 from consumer.cli.database import database
 from consumer.cli.output import console, json_option, present
 from consumer.effects import recorded_settings
 from consumer.errors import SettingsMismatch
-from consumer.postgres import ledger, migrations
+from consumer.postgres import migrations, preflight
 from consumer.postgres.connections import connect, operator_access, worker_access
+from consumer.postgres.preflight import Preflight
 from consumer.settings.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
 class MigrateReport:
-    """The migrations that were applied and are pending, and the settings that were recorded."""
+    """The migrations that were applied, are pending, and are of a newer release; the settings that were recorded."""
 
     applied: list[str]
     pending: list[str]
+    newer: list[str]
     recorded: list[str]
+    warnings: list[str]
 
 
 @click.command(name="migrate", epilog=examples("migrate", "migrate --check", "migrate --settings"))
@@ -42,23 +45,36 @@ def command(settings: Settings, *, is_check: bool, is_forced: bool, is_json: boo
     changed one is refused; --settings records it, and it shapes the deliveries that are applied from then on.
     """
     with database(settings, "migrate") as conninfo:
-        if is_check:
-            report = MigrateReport(applied=[], pending=asyncio.run(_pending(conninfo, settings)), recorded=[])
-        else:
-            report = migrate(conninfo, settings, is_forced=is_forced)
+        report = check(conninfo, settings) if is_check else migrate(conninfo, settings, is_forced=is_forced)
     present(report, _show, is_json=is_json)
     if report.pending:
         click.get_current_context().exit(1)
 
 
 def migrate(conninfo: str, settings: Settings, *, is_forced: bool = False) -> MigrateReport:
-    """Apply pending migrations, record the settings, and return both.
+    """Apply pending migrations, record the settings, and return both; change nothing that a newer release migrated,
+    unless forced.
 
-    Raises SettingsMismatch if other settings are recorded, unless forced. Must not be called in an event loop.
+    Raises MigrationRefused with every reason not to begin, SettingsMismatch if other settings are recorded, unless
+    forced, and WrongRelease if forced while this release is too old to work on the database. Must not be called in an event loop.
     """
     applied = migrations.apply(conninfo, settings.role_prefix)
-    recorded = asyncio.run(_record(conninfo, settings, is_forced=is_forced))
-    return MigrateReport(applied=applied, pending=[], recorded=recorded)
+    found = preflight.look(conninfo, settings.role_prefix)
+    recorded = [] if found.newer and not is_forced else asyncio.run(_record(conninfo, settings, is_forced=is_forced))
+    return _report(found, applied=applied, recorded=recorded)
+
+
+def check(conninfo: str, settings: Settings) -> MigrateReport:
+    """Take the look of `migrate` and compare the settings; raises what `migrate` would, and changes nothing."""
+    found = preflight.look(conninfo, settings.role_prefix)
+    found.require()
+    if not found.pending and not found.newer:
+        asyncio.run(_require_settings(conninfo, settings))
+    return _report(found, applied=[], recorded=[])
+
+
+def _report(found: Preflight, *, applied: list[str], recorded: list[str]) -> MigrateReport:
+    return MigrateReport(applied, found.pending, found.newer, recorded, [f"{each}." for each in found.warnings])
 
 
 async def _record(conninfo: str, settings: Settings, *, is_forced: bool) -> list[str]:
@@ -67,17 +83,12 @@ async def _record(conninfo: str, settings: Settings, *, is_forced: bool) -> list
         return await recorded_settings.record(conn, settings.shaping, worker_role=worker_role, is_forced=is_forced)
 
 
-async def _pending(conninfo: str, settings: Settings) -> list[str]:
+async def _require_settings(conninfo: str, settings: Settings) -> None:
     async with await connect(conninfo, operator_access(settings.role_prefix)) as conn:
         try:
-            missing = await ledger.missing_ids(conn)
-            if not missing:
-                await recorded_settings.require(conn, settings.shaping)
+            await recorded_settings.require(conn, settings.shaping)
         except SettingsMismatch as error:
             raise click.ClickException(str(error)) from error
-        except (postgres.InvalidSchemaName, postgres.UndefinedTable):
-            return ledger.carried_ids()
-        return missing
 
 
 def _show(report: MigrateReport) -> None:
@@ -89,5 +100,10 @@ def _show(report: MigrateReport) -> None:
         out.print(
             f"[green]recorded[/] {', '.join(report.recorded)}, for deliveries applied from now on", soft_wrap=True
         )
-    if not report.applied and not report.pending and not report.recorded:
+    if report.newer:
+        newer = ", ".join(report.newer)
+        out.print(f"A newer release has migrated this database ({newer}): nothing was changed.", soft_wrap=True)
+    elif not report.applied and not report.pending and not report.recorded:
         out.print("The database is up to date.")
+    for warning in report.warnings:
+        out.print(f"[yellow]warning[/]  {escape(warning)}", soft_wrap=True)

@@ -6,7 +6,7 @@ from psycopg.rows import class_row
 
 from consumer.doctor.check import Check, fail_unless, ok
 from consumer.postgres.connections import Connection
-from consumer.postgres.migrations import DUTIES
+from consumer.postgres.preflight import DUTIES
 from consumer.postgres.queries import rows
 
 # READERS have a policy on every table of identity, named in POLICIES; an application's logins are members of a role in

@@ -42,7 +42,6 @@ class Server:
     connections_max: int
     database_bytes: int
     outbox_bytes: int
-    may_migrate: bool
     now: datetime
 
     @property

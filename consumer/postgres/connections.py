@@ -136,6 +136,12 @@ async def enter(conn: Connection, access: Access) -> bool:
     return conn.is_entered
 
 
+def is_pooled(conn: psycopg.Connection[TupleRow]) -> bool:
+    """Tell whether a pooler answered the connect: then the next transaction may run in another server process."""
+    [(pid,)] = conn.execute(query("connections/backend")).fetchall()
+    return bool(pid != conn.info.backend_pid)
+
+
 @asynccontextmanager
 async def open_pool(
     conninfo: str, access: Access, *, size: int, wait_timeout: timedelta, attempted: Attempted = lambda _: None

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from functools import cache
 
-from psycopg.rows import scalar_row, tuple_row
+import psycopg
+from psycopg.rows import TupleRow, scalar_row, tuple_row
 
 from consumer.errors import WrongRelease
 from consumer.postgres.connections import Connection
@@ -30,6 +31,11 @@ async def applied_ids(conn: Connection) -> list[str]:
     """Return the ids of the migrations that the database has; UndefinedTable before the first."""
     cursor = await conn.execute(query("ledger/applied"))
     return [migration_id for (migration_id,) in await cursor.fetchall()]
+
+
+def read_applied_ids(conn: psycopg.Connection[TupleRow]) -> list[str]:
+    """Return the same where no event loop runs."""
+    return [migration_id for (migration_id,) in conn.execute(query("ledger/applied")).fetchall()]
 
 
 async def first_applied_at(conn: Connection) -> datetime:

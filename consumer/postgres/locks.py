@@ -6,7 +6,7 @@ from typing import Any
 from psycopg import AsyncConnection
 from psycopg.rows import class_row
 
-from consumer.postgres.migrations import LOCK_KEY
+from consumer.postgres.migrator import LOCK_KEY
 from consumer.postgres.queries import rows
 
 # The application names of our own processes, which hold these locks as long as a batch takes.

@@ -3,16 +3,13 @@
 from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
-
-import psycopg
 
 from consumer.errors import ConsumerError
+from consumer.postgres.migrator import MigratorConnection
 from consumer.postgres.queries import query
 
 # Of every file of the folder, in the form that `sha256sum --check` reads.
 HASHES = "SHA256SUMS"
-MigratorConnection = psycopg.Connection[Any]
 
 
 class MigrationChanged(ConsumerError):
@@ -44,7 +41,7 @@ def are_complete(conn: MigratorConnection, hashes: Mapping[str, str]) -> bool:
     [(is_there,)] = conn.execute(query("migration_records/exists")).fetchall()
     if not is_there:
         return False
-    recorded = dict(conn.execute(query("migration_records/hashes")).fetchall())
+    recorded: dict[str, str] = dict(conn.execute(query("migration_records/hashes")).fetchall())
     if changed := sorted(one for one, known_hash in hashes.items() if recorded.get(one, known_hash) != known_hash):
         raise MigrationChanged(
             f"The database has {', '.join(changed)} from another file than this release's, and nothing was changed: "

@@ -27,7 +27,8 @@ from psycopg.pq import TransactionStatus
 
 from consumer import logs
 from consumer.errors import ConsumerError
-from consumer.postgres.migration_records import MigratorConnection
+from consumer.postgres.connections import is_pooled
+from consumer.postgres.migrator import MigratorConnection
 from consumer.postgres.queries import query
 
 log = logging.getLogger(__name__)
@@ -182,8 +183,9 @@ class StepRunner:
         if self.conn.info.transaction_status is not TransactionStatus.IDLE:
             self.conn.execute(step.text.replace(" CONCURRENTLY ", " ").encode())
             return
-        # Its waits hold nobody up; the limit is there so that it comes to an end.
-        self._limit(wait=PATIENCE_SECONDS, is_local=False)
+        # Its waits hold nobody up; the limit is there so that it comes to an end. A pooler's session is others' too.
+        if not is_pooled(self.conn):
+            self._limit(wait=PATIENCE_SECONDS, is_local=False)
         for statement in step.statements:
             found = INDEX.match(statement)
             assert found, statement

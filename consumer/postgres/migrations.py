@@ -1,7 +1,6 @@
 """Migrations: the only user of yoyo, safe under any number of replicas, and under those who use the database."""
 
 import re
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import UTC, datetime
@@ -13,98 +12,50 @@ from typing import Any
 from uuid import uuid1
 
 import psycopg
-from psycopg.errors import InsufficientPrivilege, UndefinedTable
-from psycopg.rows import dict_row
-from yoyo import read_migrations
+from psycopg.errors import InsufficientPrivilege
+from yoyo import internalmigrations, read_migrations
 from yoyo.backends.core.postgresql import PostgresqlPsycopgBackend
 
 from consumer.errors import ConsumerError
-from consumer.postgres import migration_records
+from consumer.postgres import migration_records, migrator, preflight
+from consumer.postgres.error_classes import code, summary
 from consumer.postgres.migration_steps import StepRunner
-from consumer.postgres.queries import query, sql_root
+from consumer.postgres.migrator import MigratorConnection
+from consumer.postgres.preflight import DUTIES, Preflight
+from consumer.postgres.queries import sql_root
 
-# Any constant shared by all releases: the migrators of one database take turns under it.
-LOCK_KEY = 7_305_013_982_001
-# A migrator polls for its turn: a blocking pg_advisory_lock and CREATE INDEX CONCURRENTLY never end beside each other.
-LOCK_POLL_SECONDS = 0.1
-LOCK_WAIT_SECONDS = 600
 LEDGER = "_yoyo_migration"
-SCHEMAS = ("consumer", "identity")
-DUTIES = ("receiver", "worker", "operator", "app", "tenant", "definer")
 ROLES = re.compile(rf"\bconsumer_({'|'.join(DUTIES)})\b")
 
 
-class MigrationsBusy(ConsumerError):
-    """Another process has been migrating this database for too long."""
-
-
-class MayNotMigrate(ConsumerError):
-    """The login lacks a right that the migrations need."""
-
-
-class MigratedOtherwise(ConsumerError):
-    """The database was migrated under another ROLE_PREFIX."""
+class MigrationFailed(ConsumerError):
+    """The database refused a statement of a migration, and nothing of that migration was kept."""
 
 
 def apply(conninfo: str, role_prefix: str) -> list[str]:
     """Apply pending migrations and return their ids. Parallel callers take turns; all but one find nothing to do.
 
-    Before any change it raises MigrationChanged when a migration is not the one that was released or applied,
-    MigratedOtherwise when the roles have another prefix, and MayNotMigrate when the login lacks a right for the pending
-    migrations.
+    Before any change it raises MigrationChanged when a migration is not the one that was released or applied, and
+    MigrationRefused with every reason that the look finds.
     """
     hashes = migration_records.frozen(sql_root() / "migrations")
-    with _migrator(conninfo) as backend, _carried(role_prefix) as carried:
-        _require_prefix(backend, role_prefix)
-        if backend.is_up_to_date(carried, hashes):
+    with _Backend(conninfo, LEDGER) as backend, _carried(role_prefix) as carried:
+        found = _look(backend, role_prefix)
+        if backend.is_recorded(hashes) and not found.pending:
             return []
-        # Objects left by half of the migrations would belong to the wrong login and block the right one.
-        _require_rights(backend, role_prefix)
-        backend.begin_schema()
-        migration_records.begin(backend.connection, hashes)
-        pending = backend.to_apply(carried)
-        for migration in pending:
-            backend.apply(migration, hashes[migration.id])
-        return [migration.id for migration in pending]
+        with backend.turn():
+            # Once more, because another migrator may have been at work until now.
+            backend.is_first = not _look(backend, role_prefix).applied
+            # A first migration that fails, for a reason that no look can find, leaves nothing behind.
+            with backend.transaction() if backend.is_first else nullcontext():
+                applied: list[str] = backend.apply_pending(carried, hashes)
+        return applied
 
 
-@contextmanager
-def _migrator(conninfo: str) -> Iterator["_Backend"]:
-    with _Backend(conninfo, LEDGER) as backend:
-        deadline = time.monotonic() + LOCK_WAIT_SECONDS
-        # The lock belongs to the session: a killed migrator frees it with its connection.
-        while not backend.execute(f"SELECT pg_try_advisory_lock({LOCK_KEY})").fetchone()[0]:
-            if time.monotonic() > deadline:
-                raise MigrationsBusy
-            time.sleep(LOCK_POLL_SECONDS)
-        yield backend
-
-
-def _require_prefix(backend: "_Backend", role_prefix: str) -> None:
-    found = [prefix for (prefix,) in backend.connection.execute(query("migrations/prefixes"))]
-    if found and role_prefix not in found:
-        raise MigratedOtherwise(
-            f"The database was migrated under ROLE_PREFIX {' or '.join(found)}, not {role_prefix}: correct it."
-        )
-
-
-def _require_rights(backend: "_Backend", role_prefix: str) -> None:
-    roles = [f"{role_prefix}_{duty}" for duty in DUTIES]
-    with backend.connection.cursor(row_factory=dict_row) as cursor:
-        cursor.execute(query("migrations/lacks"), {"roles": roles, "schemas": list(SCHEMAS)})
-        found = cursor.fetchone()
-    reasons = {
-        "CREATE on the database, to make the schemas": found["schemas_to_make"],
-        "CREATEROLE, to make the roles": found["roles_to_make"],
-        "membership in the roles, which somebody else made:": found["roles_of_others"],
-        "membership in the owner of the schemas": found["schemas_of_others"],
-    }
-    if lacks := [f"{right} {', '.join(names)}" for right, names in reasons.items() if names]:
-        hint = " A second installation in one cluster needs another ROLE_PREFIX." if found["roles_of_others"] else ""
-        raise MayNotMigrate(
-            f"The login {found['login']} may not migrate {found['database']}, and nothing was changed; it lacks "
-            f"{'; '.join(lacks)}.{hint}"
-        )
+def _look(backend: "_Backend", role_prefix: str) -> Preflight:
+    found = preflight.look_on(backend.connection, role_prefix)
+    found.require()
+    return found
 
 
 @contextmanager
@@ -128,30 +79,55 @@ class _Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo carries 
     table row: a migrator killed in between leaves a schema that its successor can neither use nor apply again.
     """
 
+    holder: MigratorConnection
+    is_first = False
+
     def connect(self, dburi: str) -> Any:
         self.schema = "consumer"
-        # Never prepared: a page is found by its last key, and a generic plan reads the table from its beginning.
-        return psycopg.connect(dburi, autocommit=True, prepare_threshold=None, application_name="consumer migrate")
+        return migrator.connect(dburi)
+
+    def init_connection(self, connection: Any) -> None:
+        """Do nothing: `migrator.connect` has set what a session may keep, and `begin` sets the rest."""
+
+    def begin(self) -> None:
+        """Begin a transaction that may write and is as any other, whatever the session's defaults are."""
+        migrator.require_lock(self.holder)
+        self._in_transaction = True
+        self.execute("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE NOT DEFERRABLE")
+        migrator.isolate(self.connection, is_local=True)
 
     def list_tables(self, **_: Any) -> list[str]:
         """Return the ledger's tables that exist."""
         return [name for (name,) in self.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'consumer'")]
 
-    def is_up_to_date(self, carried: Any, hashes: Mapping[str, str]) -> bool:
-        """Tell whether every migration is applied and recorded; False too if this login may not read the ledger."""
-        try:
-            is_recorded = migration_records.are_complete(self.connection, hashes)
-            return is_recorded and LEDGER in self.list_tables() and not self.to_apply(carried)
-        # Without USAGE on the schema its tables do not exist for this login.
-        except (UndefinedTable, InsufficientPrivilege):
-            return False
-
     def begin_schema(self) -> None:
         """Create the schema of the ledger, and the ledger."""
-        # IF NOT EXISTS needs CREATE on the database even if the schema exists.
-        if not self.execute("SELECT 1 FROM pg_namespace WHERE nspname = 'consumer'").fetchone():
-            self.execute("CREATE SCHEMA consumer")
-        self.ensure_internal_schema_updated()
+        with self.transaction():
+            # IF NOT EXISTS needs CREATE on the database even if the schema exists.
+            if not self.execute("SELECT 1 FROM pg_namespace WHERE nspname = 'consumer'").fetchone():
+                self.execute("CREATE SCHEMA consumer")
+            # yoyo's own check refuses to run in a transaction.
+            if internalmigrations.needs_upgrading(self):
+                internalmigrations.upgrade(self)
+        self._internal_schema_updated = True
+
+    def is_recorded(self, hashes: Mapping[str, str]) -> bool:
+        """Tell whether each migration is recorded; whoever may not read the record may not write it either."""
+        try:
+            return migration_records.are_complete(self.connection, hashes)
+        except InsufficientPrivilege:
+            return True
+
+    def apply_pending(self, carried: Any, hashes: Mapping[str, str]) -> list[str]:
+        """Apply what is not applied yet, and return the ids."""
+        self.begin_schema()
+        with self.transaction():
+            migration_records.begin(self.connection, hashes)
+            pending = self.to_apply(carried)
+        for migration in pending:
+            with self.refusal_explained(migration):
+                self.apply(migration, hashes[migration.id])
+        return [migration.id for migration in pending]
 
     def apply(self, migration: Any, content_hash: str) -> None:
         """Take the steps of one migration that are still to take; the last one marks it as applied."""
@@ -172,6 +148,26 @@ class _Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo carries 
             migration.process_steps(self, "rollback")
             self.unmark_one(migration)
             migration_records.forget(self.connection, migration.id)
+
+    @contextmanager
+    def refusal_explained(self, migration: Any) -> Iterator[None]:
+        """Raise MigrationFailed for a statement that the database refuses."""
+        try:
+            yield
+        except psycopg.OperationalError:
+            raise
+        except psycopg.Error as error:
+            # Before the first migration no row exists whose values a message could hold.
+            text = error.diag.message_primary if self.is_first else summary(error)
+            kept = "nothing was changed" if self.is_first else "nothing of this step was kept"
+            sentence = f"The database refused the migration {migration.id} ({code(error)}), and {kept}: {text}."
+            raise MigrationFailed(sentence) from error
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """Hold the lock of all migrators."""
+        with migrator.turn(self.uri, self.connection) as self.holder:
+            yield
 
     def lock(self, timeout: float = 10) -> AbstractContextManager[None]:
         """Do nothing: the advisory lock is held already."""

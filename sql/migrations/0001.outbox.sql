@@ -27,7 +27,7 @@ BEGIN
 END
 $$;
 
-CREATE SCHEMA IF NOT EXISTS consumer;
+-- The schema exists: the migration ledger lives in it.
 REVOKE ALL ON SCHEMA consumer FROM PUBLIC;
 GRANT USAGE ON SCHEMA consumer TO consumer_receiver, consumer_worker, consumer_operator;
 

@@ -1,7 +1,14 @@
 -- The users' data: companies, profiles, the mirror of Stack's users, and the audit of every change.
 -- depends: 0001.outbox
 
-CREATE SCHEMA identity;
+DO $$
+BEGIN
+    -- An administrator may have made it. IF NOT EXISTS needs CREATE on the database even then.
+    IF NOT EXISTS (SELECT FROM pg_namespace WHERE nspname = 'identity') THEN
+        CREATE SCHEMA identity;
+    END IF;
+END
+$$;
 REVOKE ALL ON SCHEMA identity FROM PUBLIC;
 GRANT USAGE ON SCHEMA identity TO consumer_worker, consumer_operator, consumer_app, consumer_tenant, consumer_definer;
 

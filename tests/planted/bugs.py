@@ -3,6 +3,7 @@
 from tests.planted.application import APPLICATION
 from tests.planted.domain import DOMAIN
 from tests.planted.machinery import MACHINERY
+from tests.planted.migrating import MIGRATING
 from tests.planted.migrations import MIGRATIONS
 from tests.planted.operations import OPERATIONS
 from tests.planted.own_backend import OWN_BACKEND
@@ -10,4 +11,15 @@ from tests.planted.releases import RELEASES
 from tests.planted.strangers import STRANGERS
 from tests.planted.trust import TRUST
 
-BUGS = (*MACHINERY, *OPERATIONS, *DOMAIN, *MIGRATIONS, *OWN_BACKEND, *APPLICATION, *RELEASES, *STRANGERS, *TRUST)
+BUGS = (
+    *MACHINERY,
+    *OPERATIONS,
+    *DOMAIN,
+    *MIGRATIONS,
+    *MIGRATING,
+    *OWN_BACKEND,
+    *APPLICATION,
+    *RELEASES,
+    *STRANGERS,
+    *TRUST,
+)

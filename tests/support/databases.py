@@ -132,9 +132,16 @@ def deadlocks(database_url: str) -> int:
     return int(row["deadlocks"])
 
 
+@contextmanager
+def migrator(conninfo: str) -> Iterator[migrations._Backend]:
+    """Yield the migrator's backend in its turn."""
+    with migrations._Backend(conninfo, migrations.LEDGER) as backend, backend.turn():
+        yield backend
+
+
 def roll_back(conninfo: str, role_prefix: str) -> list[str]:
     """Undo every migration, newest first, and return their ids; all data is lost."""
-    with migrations._migrator(conninfo) as backend, migrations._carried(role_prefix) as carried:
+    with migrator(conninfo) as backend, migrations._carried(role_prefix) as carried:
         backend.begin_schema()
         applied = backend.to_rollback(carried)
         for migration in applied:

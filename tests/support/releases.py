@@ -2,7 +2,7 @@
 
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -10,9 +10,10 @@ from unittest.mock import patch
 
 import psycopg
 
-from consumer.postgres import ledger, migrations
+from consumer.postgres import carried_objects, ledger, migrations
 from consumer.postgres.queries import sql_root
 from tests.support import hashes
+from tests.support.databases import migrator
 
 ROWS = Path(__file__).parents[1] / "data" / "releases"
 IDS = ledger.carried_ids()
@@ -42,24 +43,32 @@ def release(count: int, planted: Mapping[str, str] | None = None) -> Iterator[Pa
         for migration_id, text in (planted or {}).items():
             (carried / f"{migration_id}.sql").write_text(text)
         hashes.write(carried)
-        with (
-            patch.object(migrations, "sql_root", lambda: Path(folder)),
-            patch.object(ledger, "sql_root", lambda: Path(folder)),
-        ):
+        with ExitStack() as patches:
+            for module in (migrations, ledger, carried_objects):
+                patches.enter_context(patch.object(module, "sql_root", lambda: Path(folder)))
+            ledger._carried.cache_clear()
+            patches.callback(ledger._carried.cache_clear)
             yield carried
 
 
 def migrate(
     url: str, count: int = len(IDS), role_prefix: str = "consumer", planted: Mapping[str, str] | None = None
 ) -> list[str]:
-    """Migrate to the release with *count* migrations, and *planted* ones; return those applied."""
+    """Migrate to the release with *count* migrations and *planted* ones; return those applied.
+
+    With 0 there is only the ledger.
+    """
+    if not count:
+        with migrator(url) as backend:
+            backend.begin_schema()
+        return []
     with release(count, planted):
         return migrations.apply(url, role_prefix)
 
 
 def undo(url: str, migration_id: str) -> None:
     """Roll one migration back, the newest."""
-    with migrations._migrator(url) as backend, migrations._carried("consumer") as carried:
+    with migrator(url) as backend, migrations._carried("consumer") as carried:
         backend.begin_schema()
         [newest] = [each for each in backend.to_rollback(carried) if each.id == migration_id]
         backend.undo(newest)

@@ -19,9 +19,6 @@ SELECT
     current_setting('max_connections')::integer AS connections_max,
     pg_database_size(d.oid) AS database_bytes,
     coalesce(pg_total_relation_size(c.oid), 0) AS outbox_bytes,
-    coalesce(
-        pg_has_role(session_user, n.nspowner, 'MEMBER'), has_database_privilege(session_user, d.oid, 'CREATE')
-    ) AS may_migrate,
     clock_timestamp() AS now
 FROM pg_database AS d
 INNER JOIN pg_roles AS l ON l.rolname = session_user
