@@ -54,6 +54,9 @@ def test_check_lists_what_is_pending_and_migrate_applies_it_once(server_url: str
         "applied": [],
         "pending": [],
         "newer": [],
+        "mended": [],
+        "unmended": [],
+        "others": [],
         "recorded": [],
         "warnings": [],
     }

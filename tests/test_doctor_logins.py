@@ -6,8 +6,10 @@ from pathlib import Path
 import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
+from psycopg.sql import Identifier
 
 from tests.support.cli import call, examined
+from tests.support.databases import change
 from tests.support.pooler import pooled
 
 # The doctor looks at every login of the server that has a role of ours.
@@ -104,3 +106,57 @@ def test_a_process_that_cannot_reach_its_database_fails(emptied: str, tmp_path: 
     assert exit_code == 1
     assert checks["worker's login"]["cure"] == "Correct WORKER_DATABASE_URL."
     assert checks["migrator's login"]["cure"] == "Correct MIGRATE_DATABASE_URL."
+
+
+@pytest.mark.parametrize("name", ["consumer-reader", "reader@example.com", 'Reader "1"'])
+def test_a_login_whose_name_needs_quotes_is_cured_by_the_statement_as_printed(emptied: str, name: str) -> None:
+    quoted = Identifier(name).as_string()
+    change(emptied, f"CREATE ROLE {quoted} LOGIN PASSWORD 'pw'")
+    try:
+        url = make_conninfo(emptied, user=name, password="pw")
+        _, before = examined(emptied, RECEIVER_DATABASE_URL=url)
+        change(emptied, before["receiver's login"]["cure"])
+        _, after = examined(emptied, RECEIVER_DATABASE_URL=url)
+    finally:
+        change(emptied, f"DROP ROLE {quoted}")
+
+    assert before["receiver's login"]["cure"] == f"GRANT consumer_receiver TO {quoted};"
+    assert after["receiver's login"]["state"] == "ok"
+
+
+def test_a_member_that_may_not_take_its_role_is_cured_by_the_statement_as_printed(emptied: str) -> None:
+    """PostgreSQL 16 and later: a plain GRANT would leave the membership as it is."""
+    with psycopg.connect(emptied) as conn:
+        if conn.info.server_version < 160_000:
+            pytest.skip("every member may take its role")
+    change(emptied, "CREATE ROLE unset LOGIN PASSWORD 'pw'; GRANT consumer_worker TO unset WITH SET FALSE")
+    try:
+        url = make_conninfo(emptied, user="unset", password="pw")
+        _, before = examined(emptied, WORKER_DATABASE_URL=url)
+        change(emptied, before["worker's login"]["cure"])
+        _, after = examined(emptied, WORKER_DATABASE_URL=url)
+    finally:
+        change(emptied, "DROP ROLE unset")
+
+    assert before["worker's login"]["cure"] == "GRANT consumer_worker TO unset WITH SET TRUE;"
+    assert after["worker's login"]["state"] == "ok"
+
+
+def test_a_migrator_that_pg_upgrade_left_without_the_admin_option_is_warned(emptied: str) -> None:
+    """As a login that made the roles on PostgreSQL 15: it is their member, and since 16 may not grant them."""
+    with psycopg.connect(emptied) as conn:
+        if conn.info.server_version < 160_000:
+            pytest.skip("CREATEROLE is enough to grant a role")
+    change(emptied, 'CREATE ROLE "Up-Graded" LOGIN CREATEROLE PASSWORD \'pw\'; GRANT consumer_app TO "Up-Graded"')
+    try:
+        url = make_conninfo(emptied, user="Up-Graded", password="pw")
+        _, before = examined(emptied, MIGRATE_DATABASE_URL=url)
+        change(emptied, before["migrator's roles"]["cure"].removeprefix("As a superuser: "))
+        _, after = examined(emptied, MIGRATE_DATABASE_URL=url)
+    finally:
+        change(emptied, 'DROP ROLE "Up-Graded"')
+
+    assert before["migrator's roles"]["state"] == "warning"
+    assert before["migrator's roles"]["finding"].startswith("Up-Graded may not grant consumer_app, ")
+    assert before["migrator's roles"]["cure"].endswith(' TO "Up-Graded" WITH ADMIN TRUE;')
+    assert after["migrator's roles"]["state"] == "ok"

@@ -11,7 +11,13 @@ from consumer.postgres.queries import query
 QUERIES = Path(__file__).parent.parent / "sql" / "queries"
 NAMES = sorted(str(path.relative_to(QUERIES).with_suffix("")) for path in QUERIES.rglob("*.sql"))
 # Commands that have no plan.
-UNPLANNED = {"embedded_logins/make", "migration_records/make", "session/listen", "session/check_constraints"}
+UNPLANNED = {
+    "embedded_logins/make",
+    "migration_records/make",
+    "migrations/make_roles",
+    "session/listen",
+    "session/check_constraints",
+}
 PARAMETER = re.compile(r"%\((\w+)\)(\w)(::)?")
 
 

@@ -14,7 +14,7 @@ from psycopg.conninfo import make_conninfo
 
 from consumer.errors import BadSettings
 from consumer.process.supervision import Program, supervise
-from tests.support.databases import scratch_database
+from tests.support.databases import change, scratch_database
 from tests.support.names import own
 from tests.support.processes import (
     EXIT_SECONDS,
@@ -145,6 +145,17 @@ def test_up_migrates_the_database_it_is_given(server_url: str, tmp_path: Path) -
         exit_code = group.stop()
 
     assert (status, exit_code) == (204, 0)
+
+
+def test_up_says_which_rights_it_put_right(server_url: str, tmp_path: Path) -> None:
+    with scratch_database(server_url, "mended") as url:
+        assert invoke(tmp_path, on(url), "migrate").exit_code == 0
+        change(url, "ALTER TABLE identity.profiles NO FORCE ROW LEVEL SECURITY")
+        with running(tmp_path, on(url, PORT=ports(1)[0], OPS_PORT=0), "up") as group:
+            until(lambda: "rights_mended" in group.text)
+            group.stop()
+
+    assert "ALTER TABLE identity.profiles FORCE ROW LEVEL SECURITY;" in group.text
 
 
 def test_up_waits_for_a_database_that_boots_later(server_url: str, tmp_path: Path) -> None:

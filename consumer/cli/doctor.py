@@ -18,21 +18,22 @@ from consumer.cli import secret
 from consumer.cli.cells import cell, printable, size
 from consumer.cli.context import NOT_MIGRATED, examples
 from consumer.cli.database import VARIABLES, ProcessKind, data_dir, database_problems, databases, has_urls
+from consumer.cli.doctor_logins import check_login, check_migrator, refused
 from consumer.cli.embedded_logins import EmbeddedLogin
 from consumer.cli.output import as_called, console, json_option, present
 from consumer.cli.sources import check_sources, observe
 from consumer.doctor.check import Check, ok, warn_unless
 from consumer.doctor.installation import check_migrations, check_queue, check_settings
 from consumer.doctor.isolation import isolation, judge_isolation
-from consumer.doctor.preflight import judge_preflight
 from consumer.doctor.rehearsal import rehearse, rehearse_statement
-from consumer.doctor.server import Server, activity, is_pooled, judge_room, judge_server, server
+from consumer.doctor.rights import judge_rights
+from consumer.doctor.server import activity, is_pooled, judge_room, judge_server, server
 from consumer.doctor.sessions import check_locks, check_statement_logs
 from consumer.doctor.user_rehearsal import rehearse_user
 from consumer.effects import reached_code
+from consumer.postgres import preflight, privileges
 from consumer.postgres.connections import ACCESSES, Access, Connection, RoleRefused, connect, transaction
-from consumer.postgres.preflight import MigrationRefused, look
-from consumer.process.outage_log import address, error_text
+from consumer.process.outage_log import error_text
 from consumer.settings.settings import Settings, from_process
 
 # PostgreSQL stops at a full disk and starts only when there is room again; a gibibyte is a day at the rated load.
@@ -79,7 +80,7 @@ async def _examine_database(settings: Settings, conninfos: Mapping[EmbeddedLogin
     except psycopg.OperationalError as error:
         is_password = "authentication failed" in str(error)
         cure = "Correct the password in DATABASE_URL." if is_password else "Start the server, or correct DATABASE_URL."
-        finding = _refused(error, conninfos["operator"])
+        finding = refused(error, conninfos["operator"])
         return [Check("database", "failing", finding, cure)]
     async with conn:
         checks = [ok("database", f"answered in {time.perf_counter() - started:.3f} s")]
@@ -88,13 +89,19 @@ async def _examine_database(settings: Settings, conninfos: Mapping[EmbeddedLogin
         checks += judge_server(found, skew=found.now - datetime.now(UTC))
         active, isolated = await activity(conn), await isolation(conn, settings.role_prefix)
         checks += [*judge_room(found, active, unvacuumed=isolated.unvacuumed_tables), *await check_locks(conn)]
-        migrator = await _migrator(conninfos["migrate"], access, found, settings.role_prefix, checks)
         if not found.is_migrated:
-            return [*checks, *migrator, Check("migrations", "failing", "not migrated yet", "Run `consumer migrate`.")]
-        checks += judge_isolation(isolated)
-        logins = {kind: await _login(settings, kind, conninfos[kind], found) for kind in ACCESSES}
-        checks += [*logins.values(), *migrator]
+            checks += await check_migrator(conninfos["migrate"], access, found, settings.role_prefix, checks)
+            return [*checks, Check("migrations", "failing", "not migrated yet", "Run `consumer migrate`.")]
         migrated = await _migrations(conn, access)
+        prefixes = await preflight.other_prefixes(conn, settings.role_prefix)
+        # Another release, or another prefix, has other rights.
+        is_comparable = not prefixes and migrated.state != "warning" and "pending" not in migrated.finding
+        differences = await privileges.differences(conn, settings.role_prefix) if is_comparable else None
+        checks += judge_isolation(isolated, differences, migrated_under=prefixes)
+        checks += judge_rights(differences) if differences else []
+        logins = {kind: await check_login(settings, kind, conninfos[kind], found) for kind in ACCESSES}
+        checks += logins.values()
+        checks += await check_migrator(conninfos["migrate"], access, found, settings.role_prefix, checks)
         checks.append(migrated)
         if migrated.state != "failing":
             usable = {kind: conninfos[kind] for kind, login in logins.items() if login.state != "failing"}
@@ -103,54 +110,6 @@ async def _examine_database(settings: Settings, conninfos: Mapping[EmbeddedLogin
                 checks += await _rehearsals(settings, kind, conninfo, conninfos["superuser"])
         workers = None if is_pooled(conn, found) else active.workers
         return checks + await _installation(conn, access, settings, workers=workers)
-
-
-async def _login(settings: Settings, kind: ProcessKind, conninfo: str, home: Server) -> Check:
-    """Connect as the process does; warn of a superuser."""
-    name, access, variable = f"{kind}'s login", ACCESSES[kind](settings.role_prefix), VARIABLES[kind]
-    try:
-        async with await connect(conninfo, access) as conn:
-            found = await server(conn)
-            async with transaction(conn, access):
-                pass
-    except RoleRefused as error:
-        if isinstance(error.__cause__, postgres.InvalidParameterValue):
-            return Check(name, "failing", *str(error).split(": ", 1))
-        cure = f"GRANT {access.role} TO {found.login};"
-        if kind != "operator" and conninfo == settings.database_url:
-            cure = f"Set {variable} to its own login that has the role; or, if all share one login, {cure}"
-        return Check(name, "failing", f"{found.login} may not act as {access.role}", cure)
-    except psycopg.OperationalError as error:
-        return Check(name, "failing", _refused(error, conninfo), f"Correct {variable}.")
-    if found.place != home.place:
-        return _elsewhere(name, kind, found)
-    return warn_unless(
-        not found.is_superuser,
-        name,
-        f"{found.login} acts as {access.role}" + (", and is a superuser" if found.is_superuser else ""),
-        f"Set {variable} to its own login, not a superuser: a stolen superuser owns the whole server.",
-    )
-
-
-async def _migrator(conninfo: str, access: Access, home: Server, role_prefix: str, checks: list[Check]) -> list[Check]:
-    name = "migrator's login"
-    try:
-        async with await connect(conninfo, access) as conn:
-            found = await server(conn)
-        if found.place != home.place:
-            return [_elsewhere(name, "migrate", found)]
-        seen = await asyncio.to_thread(look, conninfo, role_prefix)
-    except psycopg.OperationalError as error:
-        return [Check(name, "failing", _refused(error, conninfo), "Correct MIGRATE_DATABASE_URL.")]
-    except MigrationRefused as error:
-        return [Check(name, "failing", str(error), "Correct MIGRATE_DATABASE_URL.")]
-    failed = {check.name for check in checks if check.state == "failing"}
-    return judge_preflight(seen, found.login, judged=failed)
-
-
-def _elsewhere(name: str, kind: ProcessKind, found: Server) -> Check:
-    finding = f"{found.login} is in another database than that of DATABASE_URL: {found.database}"
-    return Check(name, "failing", finding, f"Let {VARIABLES[kind]} and DATABASE_URL name one database on one server.")
 
 
 async def _migrations(conn: Connection, access: Access) -> Check:
@@ -226,10 +185,6 @@ def _judge_secrets(settings: Settings) -> list[Check]:
 def _judge_disk(folder: Path) -> Check:
     free = shutil.disk_usage(folder).free
     return warn_unless(free >= DISK_FREE_MIN, "disk", f"{size(free)} free", f"Make room on the disk of {folder}.")
-
-
-def _refused(error: Exception, conninfo: str) -> str:
-    return f"{address(conninfo)}: {error_text(error, conninfo)}"
 
 
 def _failing(name: str, findings: list[str], cure: str) -> list[Check]:

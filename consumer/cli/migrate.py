@@ -4,27 +4,36 @@ import asyncio
 from dataclasses import dataclass
 
 import click
-from rich.markup import escape
+from rich.text import Text
 
+from consumer.cli.cells import printable
 from consumer.cli.context import examples, pass_settings
 from consumer.cli.database import database
 from consumer.cli.output import console, json_option, present
 from consumer.effects import recorded_settings
 from consumer.errors import SettingsMismatch
-from consumer.postgres import migrations, preflight
+from consumer.postgres import migrations, preflight, privileges
 from consumer.postgres.connections import connect, operator_access, worker_access
+from consumer.postgres.mend import mend
 from consumer.postgres.preflight import Preflight
 from consumer.settings.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
 class MigrateReport:
-    """The migrations that were applied, are pending, and are of a newer release; the settings that were recorded."""
+    """What was done and what is left.
+
+    *applied*, *pending* and *newer* hold migrations, the last those of a newer release; *mended*, *unmended* and
+    *others* statements: what `migrate` executed, what `--check` would execute, and what others were granted.
+    """
 
     applied: list[str]
     pending: list[str]
     newer: list[str]
+    mended: list[str]
+    unmended: list[str]
     recorded: list[str]
+    others: list[str]
     warnings: list[str]
 
 
@@ -33,13 +42,16 @@ class MigrateReport:
     "--check",
     "is_check",
     is_flag=True,
-    help="Change nothing; exit with 1 if migrations are pending or settings differ.",
+    help="Change nothing; exit with 1 if migrations are pending, or rights or settings differ.",
 )
 @click.option("--settings", "is_forced", is_flag=True, help="Record changed settings that shape rows.")
 @json_option
 @pass_settings("migrate")
 def command(settings: Settings, *, is_check: bool, is_forced: bool, is_json: bool) -> None:
-    """Apply this release's migrations and record its settings.
+    """Apply this release's migrations, rights and settings.
+
+    Roles, owners, row-level security, policies and grants become those of sql/privileges.sql; what others were granted
+    is listed and left as it is. A login without the rights for that changes nothing.
 
     Any number of replicas may call this at once. The settings that shape rows are recorded the first time. Later a
     changed one is refused; --settings records it, and it shapes the deliveries that are applied from then on.
@@ -47,63 +59,86 @@ def command(settings: Settings, *, is_check: bool, is_forced: bool, is_json: boo
     with database(settings, "migrate") as conninfo:
         report = check(conninfo, settings) if is_check else migrate(conninfo, settings, is_forced=is_forced)
     present(report, _show, is_json=is_json)
-    if report.pending:
+    if report.pending or report.unmended:
         click.get_current_context().exit(1)
 
 
 def migrate(conninfo: str, settings: Settings, *, is_forced: bool = False) -> MigrateReport:
-    """Apply pending migrations, record the settings, and return both; change nothing that a newer release migrated,
-    unless forced.
+    """Apply pending migrations, mend roles and rights, and record the settings.
 
-    Raises MigrationRefused with every reason not to begin, SettingsMismatch if other settings are recorded, unless
-    forced, and WrongRelease if forced while this release is too old to work on the database. Must not be called in an event loop.
+    What a newer release has migrated stays as it is; only a forced record is tried. Raises MigrationRefused with every
+    reason not to begin, MayNotMend if the login may not mend, SettingsMismatch if other settings are recorded, unless
+    forced, and WrongRelease if this release is too old to record any. Must not be called in an event loop.
     """
     applied = migrations.apply(conninfo, settings.role_prefix)
     found = preflight.look(conninfo, settings.role_prefix)
-    recorded = [] if found.newer and not is_forced else asyncio.run(_record(conninfo, settings, is_forced=is_forced))
-    return _report(found, applied=applied, recorded=recorded)
+    return asyncio.run(_mend_and_record(conninfo, settings, found, applied, is_forced=is_forced))
+
+
+async def _mend_and_record(
+    conninfo: str, settings: Settings, found: Preflight, applied: list[str], *, is_forced: bool
+) -> MigrateReport:
+    role_prefix, mended, others, recorded = settings.role_prefix, list[str](), list[str](), list[str]()
+    async with await connect(conninfo, operator_access(role_prefix)) as conn:
+        if not found.newer:
+            rights = await privileges.differences(conn, role_prefix)
+            others = rights.others
+            if rights.statements:
+                with migrations.turn(conninfo):
+                    mended = await mend(conn, role_prefix)
+        if is_forced or not found.newer:
+            worker_role = worker_access(role_prefix).role
+            recorded = await recorded_settings.record(
+                conn, settings.shaping, worker_role=worker_role, is_forced=is_forced
+            )
+    return _report(found, applied=applied, mended=mended, recorded=recorded, others=others)
 
 
 def check(conninfo: str, settings: Settings) -> MigrateReport:
-    """Take the look of `migrate` and compare the settings; raises what `migrate` would, and changes nothing."""
+    """Take the look of `migrate`, and compare settings and rights; raises what `migrate` would, and changes nothing."""
     found = preflight.look(conninfo, settings.role_prefix)
     found.require()
-    if not found.pending and not found.newer:
-        asyncio.run(_require_settings(conninfo, settings))
-    return _report(found, applied=[], recorded=[])
+    if found.pending or found.newer:
+        return _report(found)
+    return asyncio.run(_compare(conninfo, settings, found))
 
 
-def _report(found: Preflight, *, applied: list[str], recorded: list[str]) -> MigrateReport:
-    return MigrateReport(applied, found.pending, found.newer, recorded, [f"{each}." for each in found.warnings])
-
-
-async def _record(conninfo: str, settings: Settings, *, is_forced: bool) -> list[str]:
-    async with await connect(conninfo, operator_access(settings.role_prefix)) as conn:
-        worker_role = worker_access(settings.role_prefix).role
-        return await recorded_settings.record(conn, settings.shaping, worker_role=worker_role, is_forced=is_forced)
-
-
-async def _require_settings(conninfo: str, settings: Settings) -> None:
+async def _compare(conninfo: str, settings: Settings, found: Preflight) -> MigrateReport:
     async with await connect(conninfo, operator_access(settings.role_prefix)) as conn:
         try:
             await recorded_settings.require(conn, settings.shaping)
         except SettingsMismatch as error:
             raise click.ClickException(str(error)) from error
+        rights = await privileges.differences(conn, settings.role_prefix)
+    return _report(found, unmended=rights.statements, others=rights.others)
+
+
+def _report(found: Preflight, **done: list[str]) -> MigrateReport:
+    nothing: dict[str, list[str]] = {name: [] for name in ("applied", "mended", "unmended", "recorded", "others")}
+    warnings = [f"{each}." for each in found.warnings]
+    return MigrateReport(pending=found.pending, newer=found.newer, warnings=warnings, **nothing | done)
 
 
 def _show(report: MigrateReport) -> None:
     out = console()
-    for verb, names in (("[green]applied[/]", report.applied), ("[yellow]pending[/]", report.pending)):
-        for name in names:
-            out.print(f"{verb}  {name}")
-    if report.recorded:
-        out.print(
-            f"[green]recorded[/] {', '.join(report.recorded)}, for deliveries applied from now on", soft_wrap=True
-        )
+    recorded = [f"{', '.join(report.recorded)}, for deliveries applied from now on"] if report.recorded else []
+    lines = {
+        ("applied", "green"): report.applied,
+        ("pending", "yellow"): report.pending,
+        ("mended", "green"): report.mended,
+        ("unmended", "yellow"): report.unmended,
+        ("recorded", "green"): recorded,
+    }
+    for (verb, style), texts in lines.items():
+        for text in texts:
+            out.print(Text.assemble((verb, style), f" {printable(text)}"), soft_wrap=True)
     if report.newer:
         newer = ", ".join(report.newer)
-        out.print(f"A newer release has migrated this database ({newer}): nothing was changed.", soft_wrap=True)
-    elif not report.applied and not report.pending and not report.recorded:
+        rest = "nothing else was changed" if report.recorded else "nothing was changed"
+        out.print(Text(f"A newer release has migrated this database ({newer}): {rest}."), soft_wrap=True)
+    elif not any(lines.values()):
         out.print("The database is up to date.")
+    for statement in report.others:
+        out.print(Text(f"left as others made it: {printable(statement)}"), soft_wrap=True)
     for warning in report.warnings:
-        out.print(f"[yellow]warning[/]  {escape(warning)}", soft_wrap=True)
+        out.print(Text.assemble(("warning", "yellow"), f"  {printable(warning)}"), soft_wrap=True)

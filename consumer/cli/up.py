@@ -206,4 +206,6 @@ async def _start(plan: UpPlan) -> None:
     outage.record(None)
     if report.applied:
         log.info(logs.MIGRATIONS_APPLIED, extra={"migrations": report.applied})
+    if report.mended:
+        log.warning(logs.RIGHTS_MENDED, extra={"statements": report.mended})
     await announce(plan.settings, ops_ports=plan.ops_ports, conninfo=conninfo, secret_files=files)

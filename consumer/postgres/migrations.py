@@ -1,7 +1,7 @@
 """Migrations: the only user of yoyo, safe under any number of replicas, and under those who use the database."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import UTC, datetime
 from functools import partial
@@ -17,12 +17,12 @@ from yoyo import internalmigrations, read_migrations
 from yoyo.backends.core.postgresql import PostgresqlPsycopgBackend
 
 from consumer.errors import ConsumerError
-from consumer.postgres import migration_records, migrator, preflight
+from consumer.postgres import default_privileges, migration_records, migrator, preflight
 from consumer.postgres.error_classes import code, summary
 from consumer.postgres.migration_steps import StepRunner
 from consumer.postgres.migrator import MigratorConnection
 from consumer.postgres.preflight import DUTIES, Preflight
-from consumer.postgres.queries import sql_root
+from consumer.postgres.queries import query, sql_root
 
 LEDGER = "_yoyo_migration"
 ROLES = re.compile(rf"\bconsumer_({'|'.join(DUTIES)})\b")
@@ -48,8 +48,16 @@ def apply(conninfo: str, role_prefix: str) -> list[str]:
             backend.is_first = not _look(backend, role_prefix).applied
             # A first migration that fails, for a reason that no look can find, leaves nothing behind.
             with backend.transaction() if backend.is_first else nullcontext():
+                backend.make_roles(role_prefix)
                 applied: list[str] = backend.apply_pending(carried, hashes)
         return applied
+
+
+@contextmanager
+def turn(conninfo: str) -> Iterator[None]:
+    """Take a turn among the migrators of a database."""
+    with _Backend(conninfo, LEDGER) as backend, backend.turn():
+        yield
 
 
 def _look(backend: "_Backend", role_prefix: str) -> Preflight:
@@ -65,11 +73,15 @@ def _carried(role_prefix: str) -> Iterator[Any]:
     if role_prefix == "consumer":
         yield read_migrations(str(folder))
         return
-    with TemporaryDirectory() as renamed:
+    with TemporaryDirectory() as folder_of_ours:
         for file in folder.glob("*.sql"):
-            text = ROLES.sub(rf"{role_prefix}_\1", file.read_text())
-            (Path(renamed) / file.name).write_text(text)
-        yield read_migrations(renamed)
+            (Path(folder_of_ours) / file.name).write_text(renamed(file.read_text(), role_prefix))
+        yield read_migrations(folder_of_ours)
+
+
+def renamed(text: str, role_prefix: str) -> str:
+    """Return SQL with our roles under *role_prefix*."""
+    return ROLES.sub(rf"{role_prefix}_\1", text)
 
 
 class _Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo carries no types
@@ -81,6 +93,7 @@ class _Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo carries 
 
     holder: MigratorConnection
     is_first = False
+    withheld: Sequence[str] = ()
 
     def connect(self, dburi: str) -> Any:
         self.schema = "consumer"
@@ -90,15 +103,26 @@ class _Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo carries 
         """Do nothing: `migrator.connect` has set what a session may keep, and `begin` sets the rest."""
 
     def begin(self) -> None:
-        """Begin a transaction that may write and is as any other, whatever the session's defaults are."""
+        """Begin a transaction that may write, whatever the defaults are, and whose objects nobody is handed."""
         migrator.require_lock(self.holder)
         self._in_transaction = True
         self.execute("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE NOT DEFERRABLE")
         migrator.isolate(self.connection, is_local=True)
+        self.withheld = default_privileges.withhold(self.connection)
+
+    def commit(self) -> None:
+        """Commit, with the default privileges as they were."""
+        default_privileges.give_back(self.connection, self.withheld)
+        super().commit()
 
     def list_tables(self, **_: Any) -> list[str]:
         """Return the ledger's tables that exist."""
         return [name for (name,) in self.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'consumer'")]
+
+    def make_roles(self, role_prefix: str) -> None:
+        """Make the roles that are missing."""
+        with self.transaction():
+            self.connection.execute(renamed(query("migrations/make_roles").decode(), role_prefix).encode())
 
     def begin_schema(self) -> None:
         """Create the schema of the ledger, and the ledger."""

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 
 from psycopg import IsolationLevel
 from psycopg.errors import ProtocolViolation
-from psycopg.rows import class_row
+from psycopg.rows import class_row, scalar_row
 
 from consumer.errors import ConsumerError
 from consumer.postgres import ledger, migrator
 from consumer.postgres.carried_objects import made_by
-from consumer.postgres.connections import is_pooled
+from consumer.postgres.connections import Connection, is_pooled
 from consumer.postgres.migrator import MigratorConnection
-from consumer.postgres.queries import Row, query
+from consumer.postgres.queries import Row, query, rows
 from consumer.postgres.refusals import (
     VERSION_MIN,
     MigrationTarget,
@@ -98,6 +98,12 @@ def look_on(conn: MigratorConnection, role_prefix: str) -> Preflight:
         warnings=judge_search_path(target),
         is_pooled=is_pooled(conn),
     )
+
+
+async def other_prefixes(conn: Connection, role_prefix: str) -> list[str]:
+    """Return the prefixes of the roles under which the database was migrated, if this is none of them."""
+    found = [str(prefix) for prefix in await rows(conn, scalar_row, "preflight/prefixes")]
+    return [] if role_prefix in found else found
 
 
 @contextmanager

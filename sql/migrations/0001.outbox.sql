@@ -1,31 +1,5 @@
--- The roles, and the outbox with its queue.
+-- The outbox with its queue. migrations/make_roles made the roles.
 -- depends:
-
-DO $$
-DECLARE
-    role_name text;
-BEGIN
-    FOREACH role_name IN ARRAY ARRAY[
-        'consumer_receiver', 'consumer_worker', 'consumer_operator', 'consumer_app', 'consumer_tenant', 'consumer_definer'
-    ] LOOP
-        BEGIN
-            -- A login that may not create roles can have them created beforehand: the mere attempt would be refused.
-            IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = role_name) THEN
-                EXECUTE format('CREATE ROLE %I NOLOGIN NOINHERIT', role_name);
-            END IF;
-        EXCEPTION
-            -- Roles are cluster-wide: another database of this cluster is creating the role now.
-            WHEN duplicate_object OR unique_violation THEN NULL;
-        END;
-        BEGIN
-            EXECUTE format('GRANT %I TO CURRENT_USER', role_name);
-        EXCEPTION
-            -- Somebody else created the role and may have granted it already; if not, its first use fails.
-            WHEN insufficient_privilege THEN NULL;
-        END;
-    END LOOP;
-END
-$$;
 
 -- The schema exists: the migration ledger lives in it.
 REVOKE ALL ON SCHEMA consumer FROM PUBLIC;

@@ -1,5 +1,5 @@
 -- Every privilege, owner, policy, and every attribute that decides whose rights count: one text a row, and in it the
--- name of a thing, a colon, and one fact. An owner may do all with its own, and is listed as the owner only.
+-- name of a thing, a colon, and one fact. It shares nothing with sql/queries/privileges/read.sql, which it judges.
 WITH ours AS (
     SELECT oid FROM pg_namespace WHERE nspname IN ('consumer', 'identity')
 ),
@@ -40,9 +40,12 @@ types AS (
 ),
 
 objects AS (
-    SELECT 'schema ' || nspname AS name, nspowner AS owner, nspacl AS acl, oid AS schema_id FROM pg_namespace
+    SELECT 'schema ' || nspname AS name, nspowner AS owner, coalesce(nspacl, acldefault('n', nspowner)) AS acl, oid AS schema_id
+    FROM pg_namespace
     UNION ALL
-    SELECT kind || ' ' || name, relowner, relacl, relnamespace FROM relations
+    SELECT kind || ' ' || name, relowner, coalesce(relacl, acldefault(CASE relkind WHEN 'S' THEN 's'::"char" ELSE 'r' END, relowner)),
+        relnamespace
+    FROM relations
     UNION ALL
     SELECT 'function ' || name, proowner, coalesce(proacl, acldefault('f', proowner)), pronamespace FROM functions
     UNION ALL
@@ -57,7 +60,7 @@ granted AS (
     SELECT 'column ' || r.name || '.' || a.attname, r.relowner, a.attacl, r.relnamespace,
         r.relnamespace IN (SELECT oid FROM ours)
     FROM relations AS r
-    INNER JOIN pg_attribute AS a ON r.oid = a.attrelid
+    INNER JOIN pg_attribute AS a ON r.oid = a.attrelid AND NOT a.attisdropped
     UNION ALL
     SELECT 'new ' || defaclobjtype::text || ' of ' || defaclrole::regrole, 0, defaclacl, defaclnamespace, TRUE
     FROM pg_default_acl
@@ -67,13 +70,14 @@ SELECT
     g.name || ': ' || CASE WHEN a.grantee = 0 THEN 'PUBLIC' ELSE a.grantee::regrole::text END
     || ' ' || a.privilege_type || CASE WHEN a.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END AS line
 FROM granted AS g, aclexplode(g.acl) AS a
-WHERE a.grantee <> g.owner AND (g.is_ours OR a.grantee::regrole::text = ANY(%(roles)s))
+-- The columns of an owner's own table say nothing that the table does not.
+WHERE NOT (g.name LIKE 'column %%' AND a.grantee = g.owner) AND (g.is_ours OR a.grantee::regrole::text = ANY(%(roles)s))
 
 UNION ALL
 SELECT name || ': owner ' || owner::regrole FROM objects WHERE schema_id IN (SELECT oid FROM ours)
 
 UNION ALL
-SELECT kind || ' ' || name || ': ' || array_to_string(reloptions, ', ')
+SELECT kind || ' ' || name || ': ' || array_to_string(coalesce(reloptions, '{}'), ', ')
 FROM relations WHERE relkind IN ('v', 'm') AND relnamespace IN (SELECT oid FROM ours)
 
 UNION ALL
@@ -115,5 +119,7 @@ SELECT 'role ' || rolname || ': ' || concat_ws(
 FROM pg_roles WHERE rolname = ANY(%(roles)s)
 
 UNION ALL
-SELECT 'role ' || roleid::regrole || ': member ' || member::regrole || CASE WHEN admin_option THEN ' ADMIN' ELSE '' END
+SELECT 'role ' || roleid::regrole || ': member ' || member::regrole
+    || CASE WHEN bool_or(admin_option) THEN ' ADMIN' ELSE '' END
 FROM pg_auth_members WHERE roleid::regrole::text = ANY(%(roles)s) OR member::regrole::text = ANY(%(roles)s)
+GROUP BY roleid, member

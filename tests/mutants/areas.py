@@ -9,6 +9,8 @@ AREAS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("loop", ("consumer/worker/loop.py",)),
     ("migrations", ("consumer/postgres/migration", "consumer/postgres/ledger.py")),
     ("migrations", ("sql/queries/migration", "sql/queries/ledger/", "sql/migrations/")),
+    ("rights", tuple(f"consumer/postgres/{x}.py" for x in ("privileges", "mend", "default_privileges"))),
+    ("rights", ("sql/queries/privileges/", "sql/queries/default_privileges/")),
     ("policies", ("consumer/profiles.py", "sql/queries/profiles/")),
     ("operations", ("consumer/outbox/deliveries.py", "sql/queries/deliveries/", "sql/queries/prune/")),
     ("operations", ("consumer/operations/", "consumer/simulator/", "sql/queries/checks/")),

@@ -8,6 +8,7 @@ from tests.planted.migrations import MIGRATIONS
 from tests.planted.operations import OPERATIONS
 from tests.planted.own_backend import OWN_BACKEND
 from tests.planted.releases import RELEASES
+from tests.planted.rights import RIGHTS
 from tests.planted.strangers import STRANGERS
 from tests.planted.trust import TRUST
 
@@ -17,6 +18,7 @@ BUGS = (
     *DOMAIN,
     *MIGRATIONS,
     *MIGRATING,
+    *RIGHTS,
     *OWN_BACKEND,
     *APPLICATION,
     *RELEASES,

@@ -38,8 +38,8 @@ MIGRATING = (
     Bug(
         "an old release records its settings in a newer one's database",
         "consumer/cli/migrate.py",
-        "recorded = [] if found.newer else ",
-        "recorded = ",
+        "        if is_forced or not found.newer:\n",
+        "        if True:\n",
         f"{LOOK}::test_a_database_ahead_of_this_release_is_left_as_it_is",
     ),
     Bug(

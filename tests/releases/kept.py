@@ -11,13 +11,13 @@ from tests.support.processes import ROOT
 
 FOLDER = ROOT / "tests" / "data" / "releases"
 SUFFIX = ".tar.xz"
-FOLDERS = ("consumer", "sql/migrations", "sql/queries", "sql/templates")
+PARTS = ("consumer", "sql/migrations", "sql/privileges.sql", "sql/queries", "sql/templates")
 
 
 def keep(folder: Path = FOLDER) -> Path:
     """Write this tree's release; the same tree makes the same bytes."""
     target = folder / f"{ledger.release_number():04}{SUFFIX}"
-    found = (file for name in FOLDERS for file in (ROOT / name).rglob("*") if file.is_file())
+    found = (file for name in PARTS for file in (ROOT / name, *(ROOT / name).rglob("*")) if file.is_file())
     with tarfile.open(target, "w:xz", preset=9, format=tarfile.USTAR_FORMAT) as archive:
         for file in sorted(file for file in found if "__pycache__" not in file.parts):
             entry = tarfile.TarInfo(file.relative_to(ROOT).as_posix())

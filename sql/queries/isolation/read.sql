@@ -81,7 +81,7 @@ unguarded AS (
 ),
 
 added AS (
-    SELECT DISTINCT p.polname || ' on ' || r.relation || ' for ' || coalesce(o.rolname, 'PUBLIC') AS policy
+    SELECT DISTINCT quote_ident(p.polname) || ' on ' || r.relation || ' for ' || coalesce(o.rolname, 'PUBLIC') AS policy
     FROM pg_policy AS p
     INNER JOIN relations AS r ON p.polrelid = r.oid
     CROSS JOIN unnest(p.polroles) AS g (role_oid)
@@ -146,7 +146,7 @@ SELECT
         ORDER BY policy
     ) AS added_policies,
     ARRAY(
-        SELECT r.rolname::text
+        SELECT quote_ident(r.rolname)
         FROM pg_roles AS r
         INNER JOIN applications AS a ON r.oid = a.oid
         WHERE
