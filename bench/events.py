@@ -23,8 +23,9 @@ USERS_PER_TEAM = 20
 
 async def fill(url: str, deliveries: Sequence[Delivery], history: int) -> None:
     """Store deliveries behind as many old ones."""
-    async with await connect(url, operator_access("consumer")) as conn:
-        await recorded_settings.record(conn, ShapingSettings(), worker_role="consumer_worker", is_forced=False)
+    access = operator_access("consumer")
+    async with await connect(url, access) as conn:
+        await recorded_settings.record(conn, access, ShapingSettings(), worker_role="consumer_worker", is_forced=False)
         if history:
             await conn.execute(_HISTORY, {"body": user_event(UUID(int=1), 1), "rows": history})
         for start in range(0, len(deliveries), FILL_BATCH):

@@ -131,8 +131,9 @@ async def _lone(conn: Connection, port: int, request: bytes) -> float:
 
 
 async def _prepare(url: str) -> None:
-    async with await connect(url, operator_access("consumer")) as conn:
-        await recorded_settings.record(conn, ShapingSettings(), worker_role="consumer_worker", is_forced=False)
+    access = operator_access("consumer")
+    async with await connect(url, access) as conn:
+        await recorded_settings.record(conn, access, ShapingSettings(), worker_role="consumer_worker", is_forced=False)
 
 
 def _in_new_database(server_url: str, act: Callable[[str], dict[str, object]]) -> dict[str, object]:

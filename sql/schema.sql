@@ -518,7 +518,7 @@ $$;
 
 CREATE FUNCTION identity.folded(name text) RETURNS text
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    RETURN "left"(CASE WHEN (octet_length(name) = length(name)) THEN lower(name) ELSE replace(translate(lower(regexp_replace(NORMALIZE(name, NFKD), '[\u0300-\u036f]'::text, ''::text, 'g'::text)), 'łøđħŧı'::text, 'lodhti'::text), 'ß'::text, 'ss'::text) END, 256);
+    RETURN "left"(CASE WHEN (octet_length(name) = length(name)) THEN lower((name COLLATE "C")) ELSE replace(translate(lower(regexp_replace((NORMALIZE(name, NFKD) COLLATE "C"), '[\u0300-\u036f]'::text, ''::text, 'g'::text)), ((((((((('абвгдежзиклмнопрстуфхцчшщъыьэюя'::text || 'АБВГДЕЖЗИКЛМНОПРСТУФХЦЧШЩЪЫЬЭЮЯ'::text) || 'αβγδεζηθικλμνξοπρστυφχψως'::text) || 'ΑΒΓΔΕΖΗΘΙΚΛΜΝΞΟΠΡΣΤΥΦΧΨΩ'::text) || 'ĐđĦħıŁłØøŦŧ'::text) || 'ÆÐÞŊŒƏẞ'::text) || 'ЂЄЅІЈЉЊЋЏѠѢѤѦѨѪѬѮѰѲѴѸѺѼѾҀҊҌҎҐҒҔҖҘҚҜҞҠҢҤҦҨҪҬҮҰҲҴҶҸҺҼҾӀӃӅӇӉӋӍӔӘӠӨӶӺӼӾԀԂԄԆԈԊԌԎԐԒԔԖԘ'::text) || 'ԚԜԞԠԢԤԦԨԪԬԮ'::text) || 'ͰͲͶͿϏϘϚϜϞϠϢϤϦϨϪϬϮϷϺϽϾϿ'::text) || 'ԱԲԳԴԵԶԷԸԹԺԻԼԽԾԿՀՁՂՃՄՅՆՇՈՉՊՋՌՍՎՏՐՑՒՓՔՕՖ'::text), ((((((((('абвгдежзиклмнопрстуфхцчшщъыьэюя'::text || 'абвгдежзиклмнопрстуфхцчшщъыьэюя'::text) || 'αβγδεζηθικλμνξοπρστυφχψωσ'::text) || 'αβγδεζηθικλμνξοπρστυφχψω'::text) || 'ddhhilloott'::text) || 'æðþŋœəß'::text) || 'ђєѕіјљњћџѡѣѥѧѩѫѭѯѱѳѵѹѻѽѿҁҋҍҏґғҕҗҙқҝҟҡңҥҧҩҫҭүұҳҵҷҹһҽҿӏӄӆӈӊӌӎӕәӡөӷӻӽӿԁԃԅԇԉԋԍԏԑԓԕԗԙ'::text) || 'ԛԝԟԡԣԥԧԩԫԭԯ'::text) || 'ͱͳͷϳϗϙϛϝϟϡϣϥϧϩϫϭϯϸϻͻͼͽ'::text) || 'աբգդեզէըթժիլխծկհձղճմյնշոչպջռսվտրցւփքօֆ'::text)), 'ß'::text, 'ss'::text) END, 256);
 
 
 --

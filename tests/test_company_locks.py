@@ -243,7 +243,8 @@ async def test_a_default_company_that_is_recorded_takes_in_who_comes_at_the_same
     async def declare(conn: Connection) -> None:
         async with conn.transaction():
             settings = ShapingSettings(default_company_id=DEFAULT)
-            await recorded_settings.record(conn, settings, worker_role="consumer_worker", is_forced=True)
+            access = operator_access("consumer")
+            await recorded_settings.record(conn, access, settings, worker_role="consumer_worker", is_forced=True)
 
     async def work(conn: Connection) -> None:
         await ledger.begin_work(conn)

@@ -1,7 +1,8 @@
 """What the intake says of its database when it is asked whether it can store."""
 
+import asyncio
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import psycopg
 import pytest
@@ -15,17 +16,18 @@ from tests.support.intake import (
     failing_inserts,
     site,
 )
+from tests.support.pooler import pooled
 from tests.support.still_clock import StillLoop, run_still
 
 AWAY = "the database is away"
-DATABASE = "ALTER DATABASE {} SET default_transaction_read_only = {}"
 
 
 @contextmanager
-def read_only(url: str) -> Iterator[None]:
+def read_only(url: str, level: str = "DATABASE {}") -> Iterator[None]:
     """Make each new session read-only."""
-    name = psycopg.conninfo.conninfo_to_dict(url)["dbname"]
-    with schema_change(url, DATABASE.format(name, "on"), f"ALTER DATABASE {name} RESET default_transaction_read_only"):
+    target = level.format(psycopg.conninfo.conninfo_to_dict(url)["dbname"])
+    change = f"ALTER {target} SET default_transaction_read_only = on"
+    with schema_change(url, change, f"ALTER {target} RESET default_transaction_read_only"):
         yield
 
 
@@ -49,6 +51,19 @@ def test_what_a_receiver_says_of_its_database(emptied: str) -> None:
         assert here.counted == {}
 
     run_still(act)
+
+
+@pytest.mark.lone_server
+@pytest.mark.parametrize("level", ["ROLE CURRENT_USER", "ROLE CURRENT_USER IN DATABASE {}"])
+@pytest.mark.parametrize("is_direct", [True, False], ids=["direct", "behind a pooler"])
+def test_a_login_that_is_read_only_by_habit_stores_all_the_same(emptied: str, level: str, is_direct: bool) -> None:
+    async def act(url: str) -> None:
+        async with site(url) as here:
+            assert await here.intake.not_ready_reason() is None
+            assert await here.put_all(user_updated()) == ["NoneType"]
+
+    with read_only(emptied, level), nullcontext(emptied) if is_direct else pooled(emptied) as url:
+        asyncio.run(act(url))
 
 
 def test_a_session_that_became_read_only_is_replaced(emptied: str) -> None:

@@ -159,12 +159,13 @@ def test_a_backup_holds_everything_and_a_restored_one_is_well(
             change(url, DROP)
         restored = run(RESTORE, url, "consumer.dump", folder=tmp_path)
         profiles, deliveries = rows(url, PROFILES), states(url)
-        examined = call(url, "doctor")
+        migrated, examined = call(url, "migrate"), call(url, "doctor")
 
     assert (dumped.returncode, dumped.stderr) == (0, "")
     assert (restored.returncode, restored.stderr) == (0, "")
     assert profiles == rows(users, PROFILES) != []
     assert deliveries == states(users) != {}
+    assert "up to date" in migrated.output
     assert examined.exit_code == 0, examined.output
 
 

@@ -17,6 +17,7 @@ from consumer.postgres import session
 from consumer.postgres.connections import (
     Access,
     Connection,
+    as_login,
     autocommit,
     connect,
     enter,
@@ -37,14 +38,40 @@ LIMITS = {
 }
 # Seconds for a connect, and milliseconds for what is sent and not acknowledged.
 WIRE = {"receiver": (3, 4_000), "worker": (5, 10_000), "operator": (5, 10_000)}
-KEEPALIVE = {"keepalives_idle": "30", "keepalives_interval": "5", "keepalives_count": "3"}
+KEEPALIVE = {"keepalives": "1", "keepalives_idle": "30", "keepalives_interval": "5", "keepalives_count": "3"}
 # What a server, a login or a pooler's last client may have left: the opposite of all that we rely on.
 LEFT = {
     **dict.fromkeys(TIMEOUTS, "7777ms"),
     "synchronous_commit": "off",
     "client_min_messages": "error",
     "default_transaction_isolation": "serializable",
+    "idle_session_timeout": "7777ms",
+    "search_path": "odd,public",
+    "row_security": "off",
+    "array_nulls": "off",
+    "standard_conforming_strings": "off",
+    "quote_all_identifiers": "on",
+    "exit_on_error": "on",
+    "log_parameter_max_length_on_error": "77B",
+    "plan_cache_mode": "force_generic_plan",
+    "jit": "on",
     "role": "none",
+}
+# What they become.
+NEEDED = {
+    "synchronous_commit": "on",
+    "client_min_messages": "warning",
+    "default_transaction_isolation": "read committed",
+    "idle_session_timeout": "0",
+    "search_path": "pg_catalog, odd,public",
+    "row_security": "on",
+    "array_nulls": "on",
+    "standard_conforming_strings": "on",
+    "quote_all_identifiers": "off",
+    "exit_on_error": "off",
+    "log_parameter_max_length_on_error": "0",
+    "plan_cache_mode": "auto",
+    "jit": "off",
 }
 ODD = " ".join(f"-c {name}={value}" for name, value in LEFT.items() if name != "role")
 SHOW = "SELECT " + ", ".join(f"current_setting('{name}')" for name in LEFT)
@@ -54,9 +81,7 @@ def limits(duty: str) -> dict[str, str]:
     """Return the settings of whatever has its limits."""
     return {
         **dict(zip(TIMEOUTS, LIMITS[duty][1], strict=True)),
-        "synchronous_commit": "on",
-        "client_min_messages": "warning",
-        "default_transaction_isolation": "read committed",
+        **NEEDED,
         "role": f"consumer_{duty}",
     }
 
@@ -133,12 +158,38 @@ def test_no_session_waits_for_less_than_on_and_one_that_waits_for_more_still_doe
         asyncio.run(run(url))
 
 
+@pytest.mark.parametrize("left", ["", "odd", "pg_catalog", '"$user", public', "odd, pg_catalog"])
+def test_the_search_path_begins_with_postgresqls_own_functions(left: str, database_url: str) -> None:
+    access = worker_access("consumer")
+
+    async def run() -> list[str]:
+        async with await connect(database_url, access) as conn:
+            await conn.execute("SELECT set_config('search_path', %s, FALSE)", [left])
+            await enter(conn, access)
+            [(schemas,)] = await (await conn.execute("SELECT current_schemas(FALSE)::text[]")).fetchall()
+            return list(schemas)
+
+    assert asyncio.run(run())[0] == "pg_catalog"
+
+
+def test_a_transaction_of_the_login_itself_has_the_settings_and_no_other_role(database_url: str) -> None:
+    access = operator_access("consumer")
+
+    async def run() -> None:
+        async with await connect(make_conninfo(database_url, options=ODD), access) as conn:
+            async with as_login(conn, access):
+                assert await settings(conn) == limits("operator") | {"role": "none"}
+            assert await settings(conn) == LEFT
+
+    asyncio.run(run())
+
+
 @pytest.mark.parametrize("milliseconds", [1, 300])
 def test_a_shorter_wait_for_locks_ends_with_its_transaction(milliseconds: int, database_url: str) -> None:
     access = worker_access("consumer")
 
     async def run() -> None:
-        async with await connect(database_url, access) as conn:
+        async with await connect(make_conninfo(database_url, options=ODD), access) as conn:
             await enter(conn, access)
             async with transaction(conn, access):
                 await session.set_lock_timeout(conn, milliseconds)

@@ -151,6 +151,14 @@ def test_a_variable_that_shapes_rows_is_part_of_the_projection(
         *(
             (
                 "DATABASE_URL",
+                f"postgresql://u:p@h/d?{name}=verify-full&schema=x",
+                f"is not a connection string that libpq understands; it does not know the parameter {name}.",
+            )
+            for name in ("sslmod", "SSLMODE", "ssl-mode", "ssl_mode")
+        ),
+        *(
+            (
+                "DATABASE_URL",
                 f"postgresql://u:p@h/d?{query}",
                 "is not a connection string that libpq understands; "
                 "if the password has @ : / # or %, write it percent-encoded.",
@@ -220,39 +228,3 @@ def test_the_settings_repr_holds_no_secret() -> None:
     loaded = load(dict.fromkeys(urls, f"postgresql://u:{HIDDEN}@h/d") | secrets)
 
     assert not {secret for secret in secrets.values() if secret in repr(loaded)}
-
-
-@pytest.mark.parametrize(
-    ("given", "kept", "dropped"),
-    [
-        (f"{URL}?schema=public&pgbouncer=true", URL, "schema, pgbouncer"),
-        (f"{URL}?sslmode=require&connection_limit=5", f"{URL}?sslmode=require", "connection_limit"),
-        (
-            f"{URL}?schema=x&options=-c%20search_path%3Da+b&sslmode=disable",
-            f"{URL}?options=-c%20search_path%3Da+b&sslmode=disable",
-            "schema",
-        ),
-        ("postgres://u:p?schema=x@h/d?pool_timeout=3", "postgres://u:p?schema=x@h/d", "pool_timeout"),
-        ("postgresql:///app?host=/run/postgresql&schema=x", "postgresql:///app?host=/run/postgresql", "schema"),
-        ("postgresql://a:1,b:2/d?statement_cache_size=0", "postgresql://a:1,b:2/d", "statement_cache_size"),
-    ],
-)
-def test_what_an_orm_adds_to_a_url_is_dropped_with_a_warning(given: str, kept: str, dropped: str) -> None:
-    loaded = load({"WORKER_DATABASE_URL": given})
-
-    assert loaded.worker_database_url == kept
-    assert loaded.warnings == (f"WORKER_DATABASE_URL: parameters that libpq does not know were dropped: {dropped}.",)
-
-
-def test_the_driver_in_a_sqlalchemy_url_is_dropped_with_a_warning() -> None:
-    loaded = load({"DATABASE_URL": "postgresql+asyncpg://u@h/d"})
-
-    assert loaded.database_url == "postgresql://u@h/d"
-    assert loaded.warnings == ("DATABASE_URL: the driver in postgresql+asyncpg:// was dropped.",)
-
-
-@pytest.mark.parametrize("url", [URL, f"{URL}?sslmode=verify-full&application_name=a", "postgres://[::1]:5432/d?"])
-def test_a_url_that_libpq_takes_is_left_as_it_is(url: str) -> None:
-    loaded = load({"DATABASE_URL": url})
-
-    assert (loaded.database_url, loaded.warnings) == (url, ())

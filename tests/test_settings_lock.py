@@ -108,8 +108,11 @@ async def test_a_change_that_never_gets_the_lock_names_the_holder_and_changes_no
 
 
 async def recorded(url: str, settings: ShapingSettings, *, is_forced: bool) -> list[str]:
-    async with await connect(url, operator_access("consumer")) as conn:
-        return await recorded_settings.record(conn, settings, worker_role="consumer_worker", is_forced=is_forced)
+    access = operator_access("consumer")
+    async with await connect(url, access) as conn:
+        return await recorded_settings.record(
+            conn, access, settings, worker_role="consumer_worker", is_forced=is_forced
+        )
 
 
 def recorded_role(url: str) -> str:

@@ -73,6 +73,30 @@ def test_all_missing_grants_of_triggers_are_named_together_and_cure_it(app: tupl
     assert triggers(url, file)["state"] == "ok"
 
 
+@pytest.mark.parametrize(
+    "message",
+    ["keine Berechtigung für Tabelle %", "テーブル%へのアクセスが拒否されました", "% tablosuna erişim engellendi"],
+)
+def test_a_server_that_speaks_another_language_names_its_grants_too(app: tuple[str, str], message: str) -> None:
+    """The words of a permission table stand in the English message too."""
+    url, file = app
+    change(
+        url,
+        f"""
+        CREATE TABLE app.permission ();
+        CREATE OR REPLACE FUNCTION app.note() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN
+            IF NOT has_table_privilege('app.totals', 'UPDATE') THEN
+                RAISE EXCEPTION '{message}', 'totals' USING ERRCODE = 'insufficient_privilege';
+            END IF;
+            RETURN NEW;
+        END $$;
+    """,
+    )
+
+    assert triggers(url, file)["cure"] == "As their owner: GRANT UPDATE ON TABLE app.totals TO consumer_worker;"
+
+
 def test_the_worker_s_own_login_is_rehearsed_by_the_login_that_may_grant(app: tuple[str, str]) -> None:
     url, file = app
     change(url, "CREATE ROLE own LOGIN; GRANT consumer_worker TO own")

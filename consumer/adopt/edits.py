@@ -71,7 +71,7 @@ def _edit(written: WrittenColumn) -> str:
     value = f"u.{field}::text"
     if written.column.kind == "enum":
         # The statement finds the label of a role in any case, and other rows have the role as Stack writes it.
-        value, known = f"lower({value})", f"lower({known})"
+        value, known = f'lower({value} COLLATE "C")', f'lower({known} COLLATE "C")'
     conditions = [condition.replace("p.user_id", "u.user_id") for condition in written.theirs_if]
     if field == "company_id":
         value = COMPANY.format(cast="" if written.column.kind == "uuid" else "::text")

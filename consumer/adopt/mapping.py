@@ -210,14 +210,14 @@ def _of_changed(value: str) -> str:
 
 def _label(column: Column, value: str) -> tuple[str, str | None]:
     """Return the label that the role names in any case, else the column's default, else the one that may do least."""
-    cases = " ".join(f"WHEN {quoted(label.lower())} THEN {quoted(label)}" for label in column.labels)
+    cases = " ".join(f"WHEN {quoted(lowered(label))} THEN {quoted(label)}" for label in column.labels)
     other, doubt = column.default_value, None
     if other is None:
         humble = (label for word in HUMBLE for label in column.labels if label.lower() == word)
         label = next(humble, column.labels[-1])
         other = f"{quoted(label)}::{column.type_name}"
         doubt = None if label.lower() in HUMBLE else f"a role without a label becomes {label}"
-    return f"CASE lower({value}) {cases} ELSE {other} END", doubt
+    return f'CASE lower({value} COLLATE "C") {cases} ELSE {other} END', doubt
 
 
 def _filled(column: Column) -> WrittenColumn:
@@ -236,6 +236,11 @@ def _filled(column: Column) -> WrittenColumn:
 
 def _cut(value: str, column: Column) -> str:
     return f"left({value}, {column.characters_max})" if column.characters_max else value
+
+
+def lowered(text: str) -> str:
+    """Return a text as lower() of the collation "C" makes it, because a Turkish database has a lower I of its own."""
+    return "".join(letter.lower() if letter.isascii() else letter for letter in text)
 
 
 def quoted(text: str) -> str:

@@ -20,7 +20,7 @@ from consumer.cli.database import as_operator, databases
 from consumer.cli.output import console, emit, json_option, present
 from consumer.errors import ConsumerError
 from consumer.postgres import session
-from consumer.postgres.connections import Connection, connect, operator_access, worker_access
+from consumer.postgres.connections import Access, Connection, as_login, connect, operator_access, worker_access
 from consumer.process.outage_log import error_text
 from consumer.settings.settings import Settings
 
@@ -136,17 +136,21 @@ def undo(settings: Settings, *, is_json: bool, **named: Unpack[TableOptions]) ->
 
 def _plan(settings: Settings, named: TableOptions) -> AdoptPlan:
     worker_role = worker_access(settings.role_prefix).role
-    return as_operator(settings, lambda conn, _: make(conn, worker_role, **named))
+
+    async def planned(conn: Connection, access: Access) -> AdoptPlan:
+        async with as_login(conn, access):
+            return await make(conn, worker_role, **named)
+
+    return as_operator(settings, planned)
 
 
 def _execute(settings: Settings, statements: list[str], next_step: str, *, is_json: bool) -> None:
     """Run statements in one transaction as the login that migrates, because it often owns the application's tables."""
 
     async def execute(conn: Connection) -> None:
-        async with conn.transaction():
-            await session.set_lock_timeout(conn, LOCK_TIMEOUT)
-            for statement in statements:
-                await conn.execute(statement.encode())
+        await session.set_lock_timeout(conn, LOCK_TIMEOUT)
+        for statement in statements:
+            await conn.execute(statement.encode())
 
     try:
         _as_migrator(settings, execute)
@@ -161,10 +165,11 @@ def _execute(settings: Settings, statements: list[str], next_step: str, *, is_js
 
 
 def _as_migrator(settings: Settings, work: Callable[[Connection], Awaitable[T]]) -> T:
-    """Run *work* on a connection of the login that migrates; on the embedded server of its superuser."""
+    """Run *work* in one transaction of the login that migrates; on the embedded server of its superuser."""
+    access = operator_access(settings.role_prefix)
 
     async def connected(conninfo: str) -> T:
-        async with await connect(conninfo, operator_access(settings.role_prefix)) as conn:
+        async with await connect(conninfo, access) as conn, as_login(conn, access):
             return await work(conn)
 
     with databases(settings, "operator") as conninfos:

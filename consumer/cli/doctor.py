@@ -32,7 +32,7 @@ from consumer.doctor.sessions import check_locks, check_statement_logs
 from consumer.doctor.user_rehearsal import rehearse_user
 from consumer.effects import reached_code
 from consumer.postgres import preflight, privileges
-from consumer.postgres.connections import ACCESSES, Access, Connection, RoleRefused, connect, transaction
+from consumer.postgres.connections import ACCESSES, Access, Connection, RoleRefused, as_login, connect, transaction
 from consumer.process.outage_log import error_text
 from consumer.settings.settings import Settings, from_process
 
@@ -85,18 +85,20 @@ async def _examine_database(settings: Settings, conninfos: Mapping[EmbeddedLogin
     async with conn:
         checks = [ok("database", f"answered in {time.perf_counter() - started:.3f} s")]
         # Without the role, because PostgreSQL shows each login only its own sessions.
-        found = await server(conn)
-        checks += judge_server(found, skew=found.now - datetime.now(UTC))
-        active, isolated = await activity(conn), await isolation(conn, settings.role_prefix)
-        checks += [*judge_room(found, active, unvacuumed=isolated.unvacuumed_tables), *await check_locks(conn)]
+        async with as_login(conn, access):
+            found = await server(conn)
+            checks += judge_server(found, skew=found.now - datetime.now(UTC))
+            active, isolated = await activity(conn), await isolation(conn, settings.role_prefix)
+            checks += [*judge_room(found, active, unvacuumed=isolated.unvacuumed_tables), *await check_locks(conn)]
         if not found.is_migrated:
             checks += await check_migrator(conninfos["migrate"], access, found, settings.role_prefix, checks)
             return [*checks, Check("migrations", "failing", "not migrated yet", "Run `consumer migrate`.")]
         migrated = await _migrations(conn, access)
-        prefixes = await preflight.other_prefixes(conn, settings.role_prefix)
-        # Another release, or another prefix, has other rights.
-        is_comparable = not prefixes and migrated.state != "warning" and "pending" not in migrated.finding
-        differences = await privileges.differences(conn, settings.role_prefix) if is_comparable else None
+        async with as_login(conn, access):
+            prefixes = await preflight.other_prefixes(conn, settings.role_prefix)
+            # Another release, or another prefix, has other rights.
+            is_comparable = not prefixes and migrated.state != "warning" and "pending" not in migrated.finding
+            differences = await privileges.differences(conn, settings.role_prefix) if is_comparable else None
         checks += judge_isolation(isolated, differences, migrated_under=prefixes)
         checks += judge_rights(differences) if differences else []
         logins = {kind: await check_login(settings, kind, conninfos[kind], found) for kind in ACCESSES}

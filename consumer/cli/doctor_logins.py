@@ -11,7 +11,7 @@ from consumer.doctor.check import Check, warn_unless
 from consumer.doctor.preflight import judge_preflight
 from consumer.doctor.server import Server, server
 from consumer.postgres import privileges
-from consumer.postgres.connections import ACCESSES, Access, RoleRefused, connect, transaction
+from consumer.postgres.connections import ACCESSES, Access, RoleRefused, as_login, connect, transaction
 from consumer.postgres.preflight import MigrationRefused, look
 from consumer.process.outage_log import address, error_text
 from consumer.settings.settings import Settings
@@ -22,7 +22,8 @@ async def check_login(settings: Settings, kind: ProcessKind, conninfo: str, home
     name, access, variable = f"{kind}'s login", ACCESSES[kind](settings.role_prefix), VARIABLES[kind]
     try:
         async with await connect(conninfo, access) as conn:
-            found, cure = await server(conn), await privileges.grant_role(conn, access.role)
+            async with as_login(conn, access):
+                found, cure = await server(conn), await privileges.grant_role(conn, access.role)
             async with transaction(conn, access):
                 pass
     except RoleRefused as error:
@@ -49,7 +50,7 @@ async def check_migrator(
     """Take the look of `migrate` as its login, but for what *checks* have found; warn if it may not grant its roles."""
     name = "migrator's login"
     try:
-        async with await connect(conninfo, access) as conn:
+        async with await connect(conninfo, access) as conn, as_login(conn, access):
             found = await server(conn)
             if found.place != home.place:
                 return [_elsewhere(name, "migrate", found)]

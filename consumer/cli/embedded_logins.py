@@ -5,9 +5,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
-import psycopg
-
 from consumer.embedded.server import SUPERUSER, server
+from consumer.postgres import migrator
 from consumer.postgres.preflight import DUTIES
 from consumer.postgres.queries import query
 
@@ -34,6 +33,6 @@ def embedded_uris(data_dir: Path, role_prefix: str, *, create: bool) -> Iterator
 
 
 def _make_logins(uri: str, role_prefix: str) -> None:
-    with psycopg.connect(uri) as conn:
+    with migrator.connect(uri) as conn, conn.transaction():
         conn.execute(query("embedded_logins/set_names"), {"role_prefix": role_prefix, "duties": ",".join(DUTIES)})
         conn.execute(query("embedded_logins/make"))

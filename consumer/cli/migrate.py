@@ -13,7 +13,7 @@ from consumer.cli.output import console, json_option, present
 from consumer.effects import recorded_settings
 from consumer.errors import SettingsMismatch
 from consumer.postgres import migrations, preflight, privileges
-from consumer.postgres.connections import connect, operator_access, worker_access
+from consumer.postgres.connections import allow_writes, as_login, connect, operator_access, worker_access
 from consumer.postgres.mend import mend
 from consumer.postgres.preflight import Preflight
 from consumer.settings.settings import Settings
@@ -78,18 +78,21 @@ def migrate(conninfo: str, settings: Settings, *, is_forced: bool = False) -> Mi
 async def _mend_and_record(
     conninfo: str, settings: Settings, found: Preflight, applied: list[str], *, is_forced: bool
 ) -> MigrateReport:
-    role_prefix, mended, others, recorded = settings.role_prefix, list[str](), list[str](), list[str]()
-    async with await connect(conninfo, operator_access(role_prefix)) as conn:
+    role_prefix, access = settings.role_prefix, operator_access(settings.role_prefix)
+    mended, others, recorded = list[str](), list[str](), list[str]()
+    async with await connect(conninfo, access) as conn:
+        await allow_writes(conn)
         if not found.newer:
-            rights = await privileges.differences(conn, role_prefix)
+            async with as_login(conn, access):
+                rights = await privileges.differences(conn, role_prefix)
             others = rights.others
             if rights.statements:
                 with migrations.turn(conninfo):
-                    mended = await mend(conn, role_prefix)
+                    async with as_login(conn, access):
+                        mended = await mend(conn, role_prefix)
         if is_forced or not found.newer:
-            worker_role = worker_access(role_prefix).role
             recorded = await recorded_settings.record(
-                conn, settings.shaping, worker_role=worker_role, is_forced=is_forced
+                conn, access, settings.shaping, worker_role=worker_access(role_prefix).role, is_forced=is_forced
             )
     return _report(found, applied=applied, mended=mended, recorded=recorded, others=others)
 
@@ -104,7 +107,8 @@ def check(conninfo: str, settings: Settings) -> MigrateReport:
 
 
 async def _compare(conninfo: str, settings: Settings, found: Preflight) -> MigrateReport:
-    async with await connect(conninfo, operator_access(settings.role_prefix)) as conn:
+    access = operator_access(settings.role_prefix)
+    async with await connect(conninfo, access) as conn, as_login(conn, access):
         try:
             await recorded_settings.require(conn, settings.shaping)
         except SettingsMismatch as error:

@@ -20,7 +20,7 @@ from consumer.doctor.server import activity, is_pooled, server
 from consumer.outbox import deliveries
 from consumer.outbox.deliveries import ErrorGroup, Stats
 from consumer.postgres import ledger, locks, session
-from consumer.postgres.connections import Access, Connection, transaction
+from consumer.postgres.connections import Access, Connection, as_login, transaction
 from consumer.process.findings import Finding, Observation, findings
 from consumer.settings.settings import Settings
 
@@ -89,17 +89,18 @@ async def _status(conn: Connection, access: Access, settings: Settings) -> tuple
         last_errors=sorted(failed, key=attrgetter("last_at"), reverse=True)[:ERRORS],
         more_errors=max(0, len(failed) - ERRORS),
         migrations={"applied": [name for name in ledger.carried_ids() if name not in pending], "pending": pending},
-        database=await _database(conn),
+        database=await _database(conn, access),
     )
     return status, seen
 
 
-async def _database(conn: Connection) -> Database:
+async def _database(conn: Connection, access: Access) -> Database:
     """Ask without the role, because PostgreSQL shows each login only its own sessions."""
-    found, active = await server(conn), await activity(conn)
-    started = time.perf_counter()
-    await session.now(conn)
-    seconds = time.perf_counter() - started
+    async with as_login(conn, access):
+        found, active = await server(conn), await activity(conn)
+        started = time.perf_counter()
+        await session.now(conn)
+        seconds = time.perf_counter() - started
     workers = None if is_pooled(conn, found) else active.workers
     return Database(found.database, found.version, found.database_bytes, round(1000 * seconds, 3), workers)
 

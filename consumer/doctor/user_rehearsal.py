@@ -3,11 +3,12 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 from uuid import UUID, uuid4
 
 import psycopg
 from psycopg import errors as postgres
-from psycopg.rows import scalar_row
+from psycopg.rows import args_row
 
 from consumer.doctor.check import Check, ok
 from consumer.effects import application
@@ -20,17 +21,28 @@ from consumer.postgres.queries import query, rows
 NAME = "application's triggers"
 # The life of the user: the statement runs after each step.
 STEPS = ("user_rehearsal/put", "user_rehearsal/change", "user_rehearsal/delete")
-DENIED = re.compile(r"^permission denied for (\w+) (.+)$")
-# By the word in a refusal: the kind of object in GRANT, in user_rehearsal/named, and the privileges to try in turn.
-KINDS: Mapping[str, tuple[str, str, Sequence[str]]] = {
-    "table": ("TABLE", "relation", ("SELECT", "INSERT", "UPDATE", "DELETE")),
-    "view": ("TABLE", "relation", ("SELECT", "INSERT", "UPDATE", "DELETE")),
-    "sequence": ("SEQUENCE", "sequence", ("USAGE", "SELECT")),
-    "schema": ("SCHEMA", "schema", ("USAGE",)),
-    "function": ("FUNCTION", "function", ("EXECUTE",)),
+# By the kind of object in user_rehearsal/named: its word in GRANT, and the privileges to try in turn.
+KINDS: Mapping[str, tuple[str, Sequence[str]]] = {
+    "relation": ("TABLE", ("SELECT", "INSERT", "UPDATE", "DELETE")),
+    "sequence": ("SEQUENCE", ("USAGE", "SELECT")),
+    "schema": ("SCHEMA", ("USAGE",)),
+    "function": ("FUNCTION", ("EXECUTE",)),
 }
 # Each names one privilege; a trigger that needs more of them belongs behind SECURITY DEFINER.
 GRANTS_MAX = 50
+
+
+class _Named(NamedTuple):
+    """An object that a refusal may mean: a message in any language holds its name."""
+
+    kind: str
+    name: str
+    sql_name: str
+
+    def place_in(self, message: str) -> tuple[int, int]:
+        """Return where the name ends as a word of its own, and its length; most languages end a message with it."""
+        words = re.finditer(rf"(?<![a-z0-9_]){re.escape(self.name)}(?![a-z0-9_])", message, re.IGNORECASE)
+        return max((word.end() for word in words), default=0), len(self.name)
 
 
 @dataclass(slots=True)
@@ -78,15 +90,12 @@ class _Trial:
 
     async def _grant_next(self, error: psycopg.Error) -> bool:
         """Give one more privilege on the object that the error names; False when that is not possible."""
-        denied = DENIED.match(error.diag.message_primary or "")
-        if not denied or denied[1] not in KINDS:
-            return False
-        word, kind, privileges = KINDS[denied[1]]
-        for name in await rows(
-            self.conn, scalar_row, "user_rehearsal/named", {"kind": kind, "name": denied[2].strip('"')}
-        ):
+        message = error.diag.message_primary or ""
+        found = await rows(self.conn, args_row(_Named), "user_rehearsal/named", {"message": message})
+        for named in sorted(found, key=lambda each: each.place_in(message), reverse=True):
+            word, privileges = KINDS[named.kind]
             for privilege in privileges:
-                given = (f"{privilege} ON {word} {name}", self.access.role)
+                given = (f"{privilege} ON {word} {named.sql_name}", self.access.role)
                 if given not in self.grants and await self._as_login("GRANT {} TO {}", given):
                     self.grants.append(given)
                     return True

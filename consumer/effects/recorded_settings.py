@@ -10,7 +10,7 @@ from consumer.effects.apply import apply
 from consumer.errors import SettingsBusy, SettingsMismatch
 from consumer.outbox.queue import Claimed
 from consumer.postgres import ledger, locks, session
-from consumer.postgres.connections import Connection
+from consumer.postgres.connections import Access, Connection, as_login
 from consumer.postgres.queries import query, rows
 from consumer.settings.settings import ShapingSettings
 
@@ -25,7 +25,9 @@ async def recorded(conn: Connection) -> ShapingSettings | None:
     return next(iter(await rows(conn, class_row(ShapingSettings), "recorded_settings/read")), None)
 
 
-async def record(conn: Connection, settings: ShapingSettings, *, worker_role: str, is_forced: bool) -> list[str]:
+async def record(
+    conn: Connection, access: Access, settings: ShapingSettings, *, worker_role: str, is_forced: bool
+) -> list[str]:
     """Record the settings and declare the default company under *worker_role*, in a transaction of its own.
 
     Returns the variables with a changed value, the first time all of them. Waits for running batches, so that none of
@@ -33,15 +35,18 @@ async def record(conn: Connection, settings: ShapingSettings, *, worker_role: st
     SettingsMismatch unless *is_forced*, and WrongRelease if this release is too old to apply what it declares.
     """
     # First without the lock, because most calls change nothing, and a pg_dump holds every table for as long as it runs.
-    if not _is_change(await recorded(conn), settings, is_forced=is_forced):
+    async with as_login(conn, access):
+        known = await recorded(conn)
+    if not _is_change(known, settings, is_forced=is_forced):
         return []
     for _ in range(LOCK_TRIES):
         with suppress(LockNotAvailable):
-            async with conn.transaction():
+            async with as_login(conn, access):
                 await session.set_lock_timeout(conn, LOCK_TIMEOUT_MS)
                 await conn.execute(query("recorded_settings/lock"))
                 return await _record(conn, settings, worker_role=worker_role, is_forced=is_forced)
-    held = [holder.sentence for holder in await locks.noteworthy(conn, readers_of="consumer.settings")]
+    async with as_login(conn, access):
+        held = [holder.sentence for holder in await locks.noteworthy(conn, readers_of="consumer.settings")]
     raise SettingsBusy(f"The settings could not be recorded, and nothing was changed: {'; '.join(held) or 'a lock'}.")
 
 

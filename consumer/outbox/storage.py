@@ -11,13 +11,12 @@ from psycopg.rows import scalar_row
 from consumer.postgres.connections import Connection
 from consumer.postgres.queries import rows
 
-# Null as a rule.
-RARE = ("reduced_bodies", "request_ids")
 # The parameters of storage/put: one array for each of the first fields of Delivery.
 COLUMNS = (
     *("sources", "message_ids", "event_types", "user_ids", "team_ids", "occurred_ats", "verified_bys", "bodies"),
-    *RARE,
+    *("reduced_bodies", "request_ids"),
 )
+NULLABLE = ("user_ids", "team_ids", "verified_bys", "reduced_bodies", "request_ids")
 
 
 class Delivery(NamedTuple):
@@ -49,8 +48,9 @@ async def put(conn: AsyncConnection[Any], deliveries: Sequence[Delivery]) -> int
     copy's does.
     """
     columns = {name: [delivery[place] for delivery in deliveries] for place, name in enumerate(COLUMNS)}
-    for name in RARE:
-        # unnest fills a shorter array up with nulls; an array of nulls alone costs as much as one of values.
+    for name in NULLABLE:
+        # unnest fills a shorter array up with nulls; an array of nulls alone costs as much as one of values, and goes
+        # as text, which a session with array_nulls off can't read.
         if not any(columns[name]):
             columns[name] = []
     [new_count] = await rows(conn, scalar_row, "storage/put", columns)

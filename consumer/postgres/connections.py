@@ -1,7 +1,7 @@
-"""Connections, pools and transactions, each with its role, its limits and its name."""
+"""Connections, pools and transactions, each with its role, its settings, its limits and its name."""
 
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Literal, Self
@@ -10,14 +10,11 @@ import psycopg
 from psycopg import AsyncConnection, IsolationLevel
 from psycopg import errors as postgres
 from psycopg.conninfo import make_conninfo
-from psycopg.errors import Diagnostic
 from psycopg.rows import TupleRow, scalar_row
 from psycopg_pool import AsyncConnectionPool
 
 from consumer.postgres.queries import query, rows
-
-# The function of the server that warns when a wait is cancelled, by pg_cancel_backend or by the client itself.
-WARNING_FUNCTION = "SyncRepWaitForLSN"
+from consumer.postgres.standby import StandbyWait
 
 # Called after each attempt to connect, with its error or None.
 Attempted = Callable[[Exception | None], None]
@@ -27,27 +24,8 @@ class RoleRefused(postgres.InsufficientPrivilege):
     """A session may not take its role, or the role does not exist."""
 
 
-class NotReplicated(psycopg.OperationalError):
-    """A commit is durable here alone: its wait for a synchronous standby was cancelled."""
-
-
-class StandbyWait:
-    """The wait of a connection's commits for the synchronous standby.
-
-    Not a part of Connection: a handler that refers to its connection would keep a lost one alive.
-    """
-
-    is_cancelled = False
-
-    def note(self, notice: Diagnostic) -> None:
-        """Note the warning that a commit ended without the standby."""
-        # Warnings have one SQLSTATE in common, and their text is in the server's language.
-        if notice.source_function == WARNING_FUNCTION:
-            self.is_cancelled = True
-
-
 class Connection(AsyncConnection[TupleRow]):
-    """An autocommit connection; *is_entered*: its whole session has the role and limits, not only a transaction."""
+    """An autocommit connection; *is_entered*: its whole session has role and settings, not only a transaction."""
 
     is_entered = False
     standby_wait: StandbyWait
@@ -67,13 +45,17 @@ class Connection(AsyncConnection[TupleRow]):
         await conn.set_isolation_level(IsolationLevel.READ_COMMITTED)
         conn.standby_wait = StandbyWait()
         conn.add_notice_handler(conn.standby_wait.note)
+        if conn.info.parameter_status("default_transaction_read_only") == "on":
+            [is_of_login] = await rows(conn, scalar_row, "connections/is_read_only_login")
+            if is_of_login:
+                await conn.set_read_only(False)
         return conn
 
 
 Pool = AsyncConnectionPool[Connection]
 
 # An idle connection whose server vanished is noticed after 30 s and three probes 5 s apart.
-KEEPALIVE = {"keepalives_idle": "30", "keepalives_interval": "5", "keepalives_count": "3"}
+KEEPALIVE = {"keepalives": "1", "keepalives_idle": "30", "keepalives_interval": "5", "keepalives_count": "3"}
 
 # The length of a pool's round of attempts to connect, and the time between two attempts: by the default of 300 s a pool
 # backs off so far that recovery came 18.5 s late.
@@ -126,12 +108,12 @@ async def connect(conninfo: str, access: Access) -> Connection:
 
 
 async def enter(conn: Connection, access: Access) -> bool:
-    """Give the whole session its role and limits and return True, if the server itself answered the connect.
+    """Give the whole session its role and settings and return True, if the server itself answered the connect.
 
     A pooler lends the session to others. Behind one nothing is changed: each transaction enters by itself.
     """
     if await rows(conn, scalar_row, "connections/backend") == [conn.info.backend_pid]:
-        await _take_role_and_limits(conn, access, is_local=False)
+        await _take_role_and_settings(conn, access, is_local=False)
         conn.is_entered = True
     return conn.is_entered
 
@@ -187,11 +169,25 @@ async def open_pool(
 
 @asynccontextmanager
 async def transaction(conn: Connection, access: Access) -> AsyncIterator[None]:
-    """Run one transaction under the access's role and limits; these end with it, unless the whole session has them."""
+    """Run one transaction under the access's role and settings; they end with it, unless the whole session has them."""
     async with conn.transaction():
         if not conn.is_entered:
-            await _take_role_and_limits(conn, access, is_local=True)
+            await _take_role_and_settings(conn, access, is_local=True)
         yield
+
+
+@asynccontextmanager
+async def as_login(conn: Connection, access: Access) -> AsyncIterator[None]:
+    """Run one transaction as the login itself, with the access's settings; the session is not entered."""
+    async with conn.transaction():
+        await conn.execute(query("connections/enter"), _settings(access, role=None, is_local=True))
+        yield
+
+
+async def allow_writes(conn: Connection) -> None:
+    """Let transactions write even if the database's or the server's default forbids it; a standby still can't."""
+    if conn.info.parameter_status("in_hot_standby") == "off":
+        await conn.set_read_only(False)
 
 
 @asynccontextmanager
@@ -204,23 +200,9 @@ async def autocommit(conn: Connection, access: Access) -> AsyncIterator[None]:
             yield
 
 
-@contextmanager
-def replicated(conn: Connection) -> Iterator[None]:
-    """Raise NotReplicated if a transaction inside is committed, but less durably than the server is set to."""
-    conn.standby_wait.is_cancelled = False
-    yield
-    if conn.standby_wait.is_cancelled:
-        raise NotReplicated("The wait for the synchronous standby was cancelled: this server alone has the commit.")
-
-
-async def _take_role_and_limits(conn: Connection, access: Access, *, is_local: bool) -> None:
-    values = {
-        "role": access.role,
-        "statement_timeout": _milliseconds(access.statement_timeout),
-        "lock_timeout": _milliseconds(access.lock_timeout),
-        "idle_timeout": _milliseconds(access.idle_timeout),
-        "is_local": is_local,
-    }
+async def _take_role_and_settings(conn: Connection, access: Access, *, is_local: bool) -> None:
+    is_writable = conn.read_only is False
+    values = _settings(access, role=access.role, is_local=is_local, is_writable=is_writable)
     try:
         await conn.execute(query("connections/enter"), values)
     except postgres.InvalidParameterValue as error:
@@ -228,6 +210,17 @@ async def _take_role_and_limits(conn: Connection, access: Access, *, is_local: b
         raise RoleRefused(f"The role {access.role} does not exist: {cure}.") from error
     except postgres.InsufficientPrivilege as error:
         raise RoleRefused(f"The login {conn.info.user} may not act as {access.role}: GRANT it the role.") from error
+
+
+def _settings(access: Access, *, role: str | None, is_local: bool, is_writable: bool = False) -> dict[str, object]:
+    return {
+        "role": role,
+        "statement_timeout": _milliseconds(access.statement_timeout),
+        "lock_timeout": _milliseconds(access.lock_timeout),
+        "idle_timeout": _milliseconds(access.idle_timeout),
+        "is_writable": is_writable,
+        "is_local": is_local,
+    }
 
 
 def _conninfo(conninfo: str, access: Access) -> str:

@@ -40,7 +40,7 @@ def read_applied_ids(conn: psycopg.Connection[TupleRow]) -> list[str]:
 
 async def first_applied_at(conn: Connection) -> datetime:
     """Return when the database got its first migration."""
-    [(applied_at,)] = await (await conn.execute(query("ledger/first"))).fetchall()
+    [applied_at] = await rows(conn, scalar_row, "ledger/first")
     assert isinstance(applied_at, datetime)
     return applied_at
 

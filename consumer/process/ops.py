@@ -15,7 +15,7 @@ from consumer import logs
 from consumer.metrics import Metrics, Tables
 from consumer.outbox import deliveries
 from consumer.postgres import session
-from consumer.postgres.connections import Access, connect, transaction
+from consumer.postgres.connections import Access, as_login, connect, transaction
 from consumer.process.ops_port import listen_ops
 from consumer.settings.settings import OFF, Settings
 from consumer.web.answers import pages
@@ -58,8 +58,9 @@ async def read_tables(conninfo: str, access: Access) -> Tables | None:
     try:
         async with await connect(conninfo, access) as conn:
             # Without the role, because PostgreSQL shows each login only its own sessions.
-            oldest_xmin_seconds, now = await session.oldest_xmin(conn)
-            skew = datetime.now(UTC) - now
+            async with as_login(conn, access):
+                oldest_xmin_seconds, now = await session.oldest_xmin(conn)
+                skew = datetime.now(UTC) - now
             async with transaction(conn, access):
                 stats = await deliveries.stats(conn)
                 last_received = await deliveries.last_received(conn)

@@ -19,7 +19,7 @@ from consumer.metrics import Received
 from consumer.outbox import storage
 from consumer.outbox.storage import Delivery
 from consumer.postgres import session
-from consumer.postgres.connections import Access, Pool, autocommit, replicated, transaction
+from consumer.postgres.connections import Access, Pool, autocommit, transaction
 from consumer.postgres.error_classes import ErrorClass, code, error_class
 
 # Two commits at once: while one waits for the disk the other's rows are on their way. A third adds contention and no
@@ -211,7 +211,7 @@ class Intake:
         new_usable = new_dead = 0
         async with self._pool.connection() as conn:
             is_waking = self._is_wake_due()
-            with replicated(conn):
+            with conn.standby_wait.required():
                 async with (transaction if dead or is_waking else autocommit)(conn, self._access):
                     if usable:
                         new_usable = await storage.put(conn, usable)

@@ -1,26 +1,28 @@
 """Turns the connection strings that people have into ones that libpq accepts."""
 
 import re
+from collections.abc import Iterator, Sequence
 from urllib.parse import unquote
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.pq import Conninfo
 
-# Parameters that Prisma, SQLAlchemy, asyncpg, node-postgres, Rails, JDBC and Supabase's pages add to a URL, and that
-# libpq refuses.
-ORM_PARAMETERS = re.compile(
-    r"ApplicationName|advisory_locks|command_timeout|connection_limit|currentSchema|encoding|pgbouncer|pool|pool_size"
-    r"|pool_timeout|prepareThreshold|prepared_statement_cache_size|prepared_statements|schema|socket_timeout|sslaccept"
-    r"|sslidentity|statement_cache_size|statement_limit|supa|uselibpqcompat|workaround"
-)
-# libpq's two schemes, each with the driver that SQLAlchemy appends.
-SCHEME = re.compile(r"(postgres(?:ql)?)(\+\w+)?")
+from consumer.settings.client_parameters import is_of_client
+
+# libpq's two schemes, with JDBC's prefix or the driver that SQLAlchemy appends.
+SCHEME = re.compile(r"(jdbc:)?(postgres(?:ql)?)(\+\w+)?")
+# What other clients call libpq's modes of encryption. Dropped, they would leave a connection less safe than asked for.
+SSL_MODES = {
+    **{mode: mode for mode in ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")},
+    **dict.fromkeys(("1", "true", "on", "no-verify"), "require"),
+    **dict.fromkeys(("0", "false", "off"), "prefer"),
+}
 ENCODING_HINT = "if the password has @ : / # or %, write it percent-encoded"
 # libpq takes JDBC's ssl=true for sslmode=require.
 PARAMETERS = frozenset(option.keyword.decode() for option in Conninfo.get_defaults()) | {"ssl"}
 # Of a URL's query: a name of any other form may be a piece of a password that holds & or ?; then @ follows.
-PARAMETER = re.compile(r"[A-Za-z][A-Za-z_]{2,}=[^=@]*")
+PARAMETER = re.compile(r"[A-Za-z][A-Za-z_-]{2,}=[^=@]*")
 
 
 def for_libpq(text: str) -> tuple[str, list[str]]:
@@ -59,15 +61,31 @@ def _trimmed(text: str) -> tuple[str, list[str]]:
     known = SCHEME.fullmatch(scheme)
     if not known:
         raise ValueError("must start with postgresql:// or postgres://")
-    warnings = [f"the driver in {scheme}:// was dropped."] if known[2] else []
+    warnings = [f"the driver in {scheme}:// was dropped."] if known[1] or known[3] else []
     query_at = rest.find("?", rest.rfind("@") + 1)
     if query_at < 0:
-        return f"{known[1]}://{rest}", warnings
+        return f"{known[2]}://{rest}", warnings
     parameters = rest[query_at + 1 :].split("&")
     names = [unquote(parameter.partition("=")[0]) for parameter in parameters]
-    dropped = [name for name in names if ORM_PARAMETERS.fullmatch(name)]
+    dropped = [name for name in names if name not in PARAMETERS and is_of_client(name)]
     kept = [parameter for parameter, name in zip(parameters, names, strict=True) if name not in dropped]
     if dropped:
         warnings.append(f"parameters that libpq does not know were dropped: {', '.join(dropped)}.")
-    query = f"?{'&'.join(kept)}" if kept else ""
-    return f"{known[1]}://{rest[:query_at]}{query}", warnings
+    translated = list(_translated(kept, has_mode="sslmode" in names))
+    warnings += [f"{given} was read as {meant or 'nothing'}." for given, meant in translated if meant != given]
+    read = [meant for given, meant in translated if meant or not given]
+    query = f"?{'&'.join(read)}" if read else ""
+    return f"{known[2]}://{rest[:query_at]}{query}", warnings
+
+
+def _translated(parameters: Sequence[str], *, has_mode: bool) -> Iterator[tuple[str, str]]:
+    """Yield each parameter and what libpq takes for it: other clients have modes of their own, `ssl` and `sslmode`."""
+    for parameter in parameters:
+        name, _, value = parameter.partition("=")
+        # libpq takes this one, and would let it win over sslmode=verify-full.
+        if name == "ssl" and has_mode and value in SSL_MODES:
+            yield parameter, ""
+        elif name in {"ssl", "sslmode"} and value in SSL_MODES and (name, value) != ("ssl", "true"):
+            yield parameter, f"sslmode={SSL_MODES[value]}"
+        else:
+            yield parameter, parameter

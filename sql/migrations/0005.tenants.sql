@@ -93,14 +93,38 @@ GRANT EXECUTE ON FUNCTION
 identity.is_current_company_active, identity.current_memberships TO consumer_tenant;
 
 -- A name in the form that a search compares: without compatibility forms, accents and case, and cut to the size of an
--- index entry. The database's LC_CTYPE decides which letters have a lower case.
+-- index entry. The same in every locale, hence no lower() of the database's own: in a Turkish one it makes ı of I. The
+-- list has the letters of the blocks Latin-1, Latin Extended-A, Greek, Cyrillic and Armenian, Ə, and the letters that
+-- people type as others. Letters that stay come first, because each letter is looked for from the start of the list.
 CREATE FUNCTION identity.folded(name text) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN left(
     CASE
-        WHEN octet_length(name) = length(name) THEN lower(name)
+        WHEN octet_length(name) = length(name) THEN lower(name COLLATE "C")
         ELSE replace(
-            translate(lower(regexp_replace(normalize(name, NFKD), '[\u0300-\u036f]', '', 'g')), 'łøđħŧı', 'lodhti'),
+            translate(
+                lower(regexp_replace(normalize(name, NFKD) COLLATE "C", '[\u0300-\u036f]', '', 'g')),
+                'абвгдежзиклмнопрстуфхцчшщъыьэюя'
+                || 'АБВГДЕЖЗИКЛМНОПРСТУФХЦЧШЩЪЫЬЭЮЯ'
+                || 'αβγδεζηθικλμνξοπρστυφχψως'
+                || 'ΑΒΓΔΕΖΗΘΙΚΛΜΝΞΟΠΡΣΤΥΦΧΨΩ'
+                || 'ĐđĦħıŁłØøŦŧ'
+                || 'ÆÐÞŊŒƏẞ'
+                || 'ЂЄЅІЈЉЊЋЏѠѢѤѦѨѪѬѮѰѲѴѸѺѼѾҀҊҌҎҐҒҔҖҘҚҜҞҠҢҤҦҨҪҬҮҰҲҴҶҸҺҼҾӀӃӅӇӉӋӍӔӘӠӨӶӺӼӾԀԂԄԆԈԊԌԎԐԒԔԖԘ'
+                || 'ԚԜԞԠԢԤԦԨԪԬԮ'
+                || 'ͰͲͶͿϏϘϚϜϞϠϢϤϦϨϪϬϮϷϺϽϾϿ'
+                || 'ԱԲԳԴԵԶԷԸԹԺԻԼԽԾԿՀՁՂՃՄՅՆՇՈՉՊՋՌՍՎՏՐՑՒՓՔՕՖ',
+                'абвгдежзиклмнопрстуфхцчшщъыьэюя'
+                || 'абвгдежзиклмнопрстуфхцчшщъыьэюя'
+                || 'αβγδεζηθικλμνξοπρστυφχψωσ'
+                || 'αβγδεζηθικλμνξοπρστυφχψω'
+                || 'ddhhilloott'
+                || 'æðþŋœəß'
+                || 'ђєѕіјљњћџѡѣѥѧѩѫѭѯѱѳѵѹѻѽѿҁҋҍҏґғҕҗҙқҝҟҡңҥҧҩҫҭүұҳҵҷҹһҽҿӏӄӆӈӊӌӎӕәӡөӷӻӽӿԁԃԅԇԉԋԍԏԑԓԕԗԙ'
+                || 'ԛԝԟԡԣԥԧԩԫԭԯ'
+                || 'ͱͳͷϳϗϙϛϝϟϡϣϥϧϩϫϭϯϸϻͻͼͽ'
+                || 'աբգդեզէըթժիլխծկհձղճմյնշոչպջռսվտրցւփքօֆ'
+            ),
             'ß',
             'ss'
         )

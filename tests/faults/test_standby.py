@@ -15,7 +15,8 @@ from psycopg.conninfo import make_conninfo
 from bench.pooler import PROGRAM, pgbouncer
 from consumer.errors import StoreUnavailable
 from consumer.outbox.storage import Delivery
-from consumer.postgres.connections import NotReplicated, receiver_access
+from consumer.postgres.connections import receiver_access
+from consumer.postgres.standby import NotReplicated
 from consumer.profiles import acting_as
 from consumer.providers.standard_webhooks import sign
 from consumer.receiver import intake as intake_module

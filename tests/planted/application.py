@@ -88,8 +88,8 @@ APPLICATION = (
     Bug(
         "an edit with an enum's label beside the same role of Stack's",
         "consumer/adopt/edits.py",
-        'value, known = f"lower({value})", f"lower({known})"',
-        'known = f"lower({known})"',
+        """value, known = f'lower({value} COLLATE "C")', f'lower({known} COLLATE "C")'""",
+        """known = f'lower({known} COLLATE "C")'""",
         "tests/test_adopt_edits.py::test_the_boss_keeps_role_and_company_and_is_seen_in_it",
     ),
     Bug(

@@ -48,7 +48,7 @@ MACHINERY = (
     ),
     Bug(
         "a commit whose wait was cancelled is acknowledged",
-        "consumer/postgres/connections.py",
+        "consumer/postgres/standby.py",
         "            self.is_cancelled = True\n",
         "            self.is_cancelled = False\n",
         f"{STANDBY_TESTS}::test_a_commit_whose_wait_is_cancelled_is_no_acknowledgement_though_no_warning_is_asked_for",

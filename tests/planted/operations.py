@@ -2,6 +2,9 @@
 
 from tests.planted.bug import Bug
 
+SETTINGS_TESTS = "tests/laws/test_odd_settings.py"
+LIMITS_TESTS = "tests/test_session_limits.py"
+
 OPERATIONS = (
     Bug(
         "only the last of several hosts is said to fail",
@@ -37,5 +40,54 @@ OPERATIONS = (
         "readiness.reason or found or await",
         "readiness.reason or await",
         "tests/test_disk_full.py::test_a_receiver_that_can_store_nothing_is_not_ready_and_says_so_once",
+    ),
+    Bug(
+        "functions of the search path come before PostgreSQL's own",
+        "sql/queries/connections/enter.sql",
+        "concat('pg_catalog, ', pg_catalog.current_setting('search_path')), ', ')",
+        "current_setting('search_path'))",
+        f"{SETTINGS_TESTS}::test_no_setting_changes_a_row",
+    ),
+    Bug(
+        "row_security is left as it is",
+        "sql/queries/connections/enter.sql",
+        "    pg_catalog.set_config('row_security', 'on', %(is_local)b::boolean),\n",
+        "",
+        f"{SETTINGS_TESTS}::test_no_setting_changes_a_row",
+    ),
+    Bug(
+        "a setting outlives its transaction behind a pooler",
+        "sql/queries/connections/enter.sql",
+        "pg_catalog.set_config('jit', 'off', %(is_local)b::boolean)",
+        "pg_catalog.set_config('jit', 'off', FALSE)",
+        f"{LIMITS_TESTS}::test_the_limits_of_a_transaction_end_with_it",
+    ),
+    Bug(
+        "the migrator's session has the settings of its login",
+        "consumer/postgres/migrator.py",
+        "    if not is_pooled(conn):\n        isolate",
+        "    if is_pooled(conn):\n        isolate",
+        f"{SETTINGS_TESTS}::test_migrate_makes_the_same_tables_under_any_settings",
+    ),
+    Bug(
+        "a database that is read-only is written to",
+        "sql/queries/connections/is_read_only_login.sql",
+        "source IN ('user', 'database user')",
+        "source <> 'default'",
+        "tests/test_intake_readiness.py::test_what_a_receiver_says_of_its_database",
+    ),
+    Bug(
+        "the search by name knows no Greek capitals",
+        "sql/migrations/0005.tenants.sql",
+        "'ΑΒΓΔΕΖΗΘΙΚΛΜΝΞΟΠΡΣΤΥΦΧΨΩ'",
+        "'αβγδεζηθικλμνξοπρστυφχψω'",
+        "tests/test_locales.py::test_a_name_is_found_by_each_form_of_it",
+    ),
+    Bug(
+        "ssl=true wins over sslmode=verify-full",
+        "consumer/settings/conninfo.py",
+        'has_mode="sslmode" in names',
+        "has_mode=False",
+        "tests/test_connection_strings.py::test_a_mode_of_encryption_is_translated_and_never_weakened",
     ),
 )

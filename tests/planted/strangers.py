@@ -13,8 +13,8 @@ STRANGERS = (
     Bug(
         "settings that are recorded already are locked",
         "consumer/effects/recorded_settings.py",
-        "    if not _is_change(await recorded(conn), settings, is_forced=is_forced):\n        return []\n",
-        "",
+        "    if not _is_change(known, settings, is_forced=is_forced):\n        return []\n    for",
+        "    for",
         "tests/test_settings_lock.py::test_settings_that_are_recorded_already_wait_for_no_reader",
     ),
     Bug(

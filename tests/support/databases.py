@@ -85,8 +85,9 @@ def record_settings(database_url: str, settings: ShapingSettings | None = None) 
 async def record(database_url: str, settings: ShapingSettings, role_prefix: str = "consumer") -> None:
     """Record projection settings as `migrate --settings` does."""
     worker_role = f"{role_prefix}_worker"
-    async with await connect(database_url, operator_access(role_prefix)) as conn:
-        await recorded_settings.record(conn, settings, worker_role=worker_role, is_forced=True)
+    access = operator_access(role_prefix)
+    async with await connect(database_url, access) as conn:
+        await recorded_settings.record(conn, access, settings, worker_role=worker_role, is_forced=True)
 
 
 def rows(database_url: str, statement: str) -> list[dict[str, Any]]:

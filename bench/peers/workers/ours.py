@@ -30,10 +30,11 @@ Apply = Callable[[Connection, Sequence[Claimed], bytes | None], Awaitable[dict[i
 
 async def fill(file: str) -> None:
     migrations.apply(URL, "consumer")
-    async with await connect(URL, operator_access("consumer")) as conn:
+    access = operator_access("consumer")
+    async with await connect(URL, access) as conn:
         await conn.execute("GRANT USAGE ON SCHEMA bench TO consumer_worker")
         await conn.execute("GRANT SELECT, INSERT, UPDATE ON ALL TABLES IN SCHEMA bench TO consumer_worker")
-        await recorded_settings.record(conn, ShapingSettings(), worker_role="consumer_worker", is_forced=False)
+        await recorded_settings.record(conn, access, ShapingSettings(), worker_role="consumer_worker", is_forced=False)
         first = 0
         for bodies in batches(file):
             await storage.put(conn, [_delivery(body, number) for number, body in enumerate(bodies, first)])

@@ -20,6 +20,12 @@ FROM (
     ('quote_all_identifiers', 'off'),
     ('restrict_nonsystem_relation_kind', ''),
     ('default_table_access_method', 'heap'),
+    ('default_tablespace', ''),
+    -- A role that makes another is granted it by a statement of its own.
+    ('createrole_self_grant', ''),
+    ('exit_on_error', 'off'),
+    ('plan_cache_mode', 'auto'),
+    ('jit', 'off'),
     ('datestyle', 'ISO'),
     ('intervalstyle', 'postgres')
 ) AS v (name, value)

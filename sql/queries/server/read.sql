@@ -14,7 +14,11 @@ SELECT
     current_setting('transaction_read_only')::boolean AS is_read_only,
     current_setting('fsync')::boolean AS has_fsync,
     current_setting('full_page_writes')::boolean AS has_full_page_writes,
-    current_setting('synchronous_commit') AS synchronous_commit,
+    -- As every other session has it, because ours sets its own.
+    (
+        SELECT s.reset_val FROM pg_settings AS s
+        WHERE s.name = 'synchronous_commit'
+    ) AS synchronous_commit,
     current_setting('autovacuum')::boolean AND current_setting('track_counts')::boolean AS has_autovacuum,
     current_setting('max_connections')::integer AS connections_max,
     pg_database_size(d.oid) AS database_bytes,

@@ -1,5 +1,8 @@
--- The application's objects of a kind with a name that PostgreSQL's refusals give without the schema.
-SELECT quote_ident(n.nspname) || '.' || quote_ident(o.name) AS name
+-- The application's objects whose names stand in a message; PostgreSQL's refusals name objects without their schemas.
+SELECT
+    o.kind,
+    o.name::text,
+    quote_ident(n.nspname) || '.' || quote_ident(o.name) AS sql_name
 FROM (
     SELECT
         'relation' AS kind,
@@ -23,12 +26,14 @@ FROM (
 ) AS o
 INNER JOIN pg_namespace AS n ON o.namespace = n.oid
 WHERE
-    o.kind = %(kind)b::text
-    AND o.name = %(name)b::text
+    strpos(%(message)b::text, o.name::text) > 0
     AND n.nspname NOT IN ('consumer', 'identity', 'information_schema')
     AND left(n.nspname, 3) <> 'pg_'
 UNION
-SELECT quote_ident(nspname) AS name
+SELECT
+    'schema' AS kind,
+    nspname::text AS name,
+    quote_ident(nspname) AS sql_name
 FROM pg_namespace
-WHERE %(kind)b::text = 'schema' AND nspname = %(name)b::text
-ORDER BY name;
+WHERE strpos(%(message)b::text, nspname::text) > 0
+ORDER BY sql_name, kind;
