@@ -236,6 +236,7 @@ GRANT EXECUTE ON FUNCTION identity.current_user_id() TO consumer_definer;
 GRANT EXECUTE ON FUNCTION identity.current_user_id() TO consumer_tenant;
 GRANT EXECUTE ON FUNCTION identity.edit_profile(user_id uuid, edits jsonb) TO consumer_app;
 GRANT EXECUTE ON FUNCTION identity.folded(name text) TO consumer_app;
+GRANT EXECUTE ON FUNCTION identity.folded(name text) TO consumer_definer;
 GRANT EXECUTE ON FUNCTION identity.folded(name text) TO consumer_tenant;
 GRANT EXECUTE ON FUNCTION identity.folded(name text) TO consumer_worker;
 GRANT EXECUTE ON FUNCTION identity.has_api_key() TO consumer_app;

@@ -370,6 +370,7 @@ DECLARE
     -- LIKE takes half of the time of position().
     anywhere CONSTANT text := '%' || regexp_replace(wanted, '([\\%_])', '\\\1', 'g') || '%';
     found_count integer;
+    more_count integer;
 BEGIN
     IF NOT EXISTS (SELECT FROM identity.companies AS c WHERE c.id = wanted_id AND c.deleted_at IS NULL) THEN
         RETURN;
@@ -427,6 +428,19 @@ BEGIN
     WHERE NOT (n.search_name >= wanted AND n.search_name < wanted_end)
     ORDER BY n.search_name, n.user_id
     LIMIT size - found_count;
+    GET DIAGNOSTICS more_count = ROW_COUNT;
+
+    -- A row that no worker has written has no search name: an application's own, or one that a migration has yet to fill.
+    RETURN QUERY
+    SELECT p.user_id, size + row_number() OVER (ORDER BY p.user_id)
+    FROM identity.profiles AS p
+    WHERE
+        p.company_id = wanted_id
+        AND p.search_name = ''
+        AND wanted <> ''
+        AND identity.folded(p.full_name) LIKE anywhere
+    ORDER BY p.user_id
+    LIMIT size - found_count - more_count;
 END
 $$;
 
@@ -2066,6 +2080,7 @@ REVOKE ALL ON FUNCTION identity.folded(name text) FROM PUBLIC;
 GRANT ALL ON FUNCTION identity.folded(name text) TO consumer_worker;
 GRANT ALL ON FUNCTION identity.folded(name text) TO consumer_app;
 GRANT ALL ON FUNCTION identity.folded(name text) TO consumer_tenant;
+GRANT ALL ON FUNCTION identity.folded(name text) TO consumer_definer;
 
 
 --

@@ -6,7 +6,7 @@ import pytest
 from psycopg.errors import InsufficientPrivilege
 
 from consumer.settings.settings import DeletePolicy
-from tests.support.databases import rows
+from tests.support.databases import change, rows
 from tests.support.effects import applied, under
 from tests.support.factories import membership, team_event, user_deleted, user_updated
 from tests.support.tenants import join, seen
@@ -114,6 +114,20 @@ async def test_a_deleted_guest_is_found_by_no_name_and_none_is_kept(emptied: str
 
     assert found(emptied, ours, "") == ["Ada"]
     assert not rows(emptied, "SELECT FROM identity.company_members WHERE search_name IS NOT NULL")
+
+
+async def test_a_row_that_no_worker_wrote_is_found_too(emptied: str) -> None:
+    company_id = await named(emptied, "Ada Inan")
+    change(
+        emptied,
+        "INSERT INTO identity.profiles (user_id, company_id, full_name, role_type, department) "
+        f"VALUES (gen_random_uuid(), '{company_id}', 'ALI INAN', 'member', 'General')",
+    )
+
+    assert found(emptied, company_id, "ali") == ["ALI INAN"]
+    assert found(emptied, company_id, "INAN") == ["Ada Inan", "ALI INAN"]
+    assert found(emptied, company_id, "inan", size=1) == ["Ada Inan"]
+    assert sorted(found(emptied, company_id, "")) == ["ALI INAN", "Ada Inan"]
 
 
 async def test_a_company_that_is_deleted_finds_nobody(emptied: str) -> None:

@@ -132,7 +132,7 @@ RETURN left(
     256
 );
 REVOKE EXECUTE ON FUNCTION identity.folded FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION identity.folded TO consumer_worker, consumer_app, consumer_tenant;
+GRANT EXECUTE ON FUNCTION identity.folded TO consumer_worker, consumer_app, consumer_tenant, consumer_definer;
 
 -- The mark of a company for its guests. Without the salt of the installation nobody can tell which company a key means;
 -- with it a rebuild gives each company the key that it had.
@@ -444,6 +444,7 @@ DECLARE
     -- LIKE takes half of the time of position().
     anywhere CONSTANT text := '%' || regexp_replace(wanted, '([\\%_])', '\\\1', 'g') || '%';
     found_count integer;
+    more_count integer;
 BEGIN
     IF NOT EXISTS (SELECT FROM identity.companies AS c WHERE c.id = wanted_id AND c.deleted_at IS NULL) THEN
         RETURN;
@@ -501,6 +502,19 @@ BEGIN
     WHERE NOT (n.search_name >= wanted AND n.search_name < wanted_end)
     ORDER BY n.search_name, n.user_id
     LIMIT size - found_count;
+    GET DIAGNOSTICS more_count = ROW_COUNT;
+
+    -- A row that no worker has written has no search name: an application's own, or one that a migration has yet to fill.
+    RETURN QUERY
+    SELECT p.user_id, size + row_number() OVER (ORDER BY p.user_id)
+    FROM identity.profiles AS p
+    WHERE
+        p.company_id = wanted_id
+        AND p.search_name = ''
+        AND wanted <> ''
+        AND identity.folded(p.full_name) LIKE anywhere
+    ORDER BY p.user_id
+    LIMIT size - found_count - more_count;
 END
 $$;
 -- Profiles of the transaction's company with a name that contains this text, in any case and with any accents: first
