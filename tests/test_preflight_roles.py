@@ -14,6 +14,8 @@ from tests.support.databases import change, rows
 from tests.support.migrating import PREFIX, ROLES, login, traces
 from tests.support.names import own
 
+pytestmark = pytest.mark.lone_server
+
 pytest_plugins = ["tests.support.migrating"]
 
 # How a role comes before its login: not at all, alone, or with these options of a membership since PostgreSQL 16.

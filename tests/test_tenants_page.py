@@ -117,11 +117,13 @@ def test_the_columns_that_no_application_reads_are_those_of_the_page(database_ur
     )
     [said] = re.findall(r"These are (.*?)\n\n", PAGE, re.DOTALL)
     of_companies, others = said.split("of `companies`")
+    of_members, others = others.split("of `company_members`")
     of_audit, of_mirror = others.split("of `profile_audit`")
     both = ["consumer_app", "consumer_tenant"]
 
     assert {(row["relname"], row["attname"]): row["roles"] for row in refused} == {
         **{("companies", name): ["consumer_tenant"] for name in re.findall(r"`(\w+)`", of_companies)},
+        **{("company_members", name): ["consumer_tenant"] for name in re.findall(r"`(\w+)`", of_members)},
         **{("profile_audit", name): ["consumer_tenant"] for name in re.findall(r"`(\w+)`", of_audit)},
         **{("stack_user_profiles", name): both for name in re.findall(r"`(\w+)` ?(?=,|and|of)", of_mirror)},
     }

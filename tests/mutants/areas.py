@@ -7,8 +7,19 @@ AREAS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("rehome", ("consumer/worker/rehome.py", "sql/queries/rehome/")),
     ("bisection", ("consumer/worker/bisect.py",)),
     ("loop", ("consumer/worker/loop.py",)),
-    ("migrations", ("consumer/postgres/migration", "consumer/postgres/ledger.py")),
-    ("migrations", ("sql/queries/migration", "sql/queries/ledger/", "sql/migrations/")),
+    (
+        "migrations",
+        tuple(f"consumer/postgres/{x}.py" for x in ("migrations", "migration_records", "migration_steps", "ledger")),
+    ),
+    (
+        "migrations",
+        tuple(f"consumer/postgres/{x}.py" for x in ("migrator", "preflight", "refusals", "carried_objects")),
+    ),
+    (
+        "migrations",
+        tuple(f"sql/queries/{x}/" for x in ("migrations", "migration_records", "migration_steps", "ledger")),
+    ),
+    ("migrations", ("sql/queries/migrator/", "sql/queries/preflight/", "sql/migrations/")),
     ("rights", tuple(f"consumer/postgres/{x}.py" for x in ("privileges", "mend", "default_privileges"))),
     ("rights", ("sql/queries/privileges/", "sql/queries/default_privileges/")),
     ("policies", ("consumer/profiles.py", "sql/queries/profiles/")),
