@@ -191,3 +191,14 @@ def test_a_membership_that_the_owner_lost_is_given_again_by_a_superuser(owned: t
     assert refused.exit_code == 1
     assert 'GRANT restored_worker TO "Restored-Owner" WITH SET TRUE; (permission denied' in refused.stderr
     assert call(owners, "migrate", **PREFIXED).stdout == "The database is up to date.\n"
+
+
+@pytest.mark.parametrize("duty", ["app", "definer", "worker"])
+def test_a_role_of_ours_that_owned_a_schema_keeps_its_place_there(
+    owned: tuple[str, str], new: list[str], duty: str
+) -> None:
+    url, _ = owned
+    change(url, f"ALTER SCHEMA identity OWNER TO {PREFIX}_{duty}")
+
+    assert call(url, "migrate", **PREFIXED).exit_code == 0
+    assert catalogue(url, ROLES) == new

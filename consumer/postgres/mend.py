@@ -49,9 +49,10 @@ async def _mend(conn: Connection, role_prefix: str) -> list[str]:
         await session.set_lock_timeout(conn, LOCK_MILLISECONDS)
         await _execute(conn, found.owner, found.first)
         owned = await differences(conn, role_prefix)
-        await _execute(conn, found.owner, owned.later)
+        # The whole, because a role that owned a schema has lost its own privileges on it too.
+        await _execute(conn, found.owner, owned.statements)
         _require_mended(await differences(conn, role_prefix))
-    return found.first + owned.later
+    return found.first + owned.statements
 
 
 async def _execute(conn: Connection, owner: Owner, statements: list[str]) -> None:

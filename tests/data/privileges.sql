@@ -87,7 +87,8 @@ FROM relations WHERE relkind IN ('r', 'p') AND relnamespace IN (SELECT oid FROM 
 
 UNION ALL
 SELECT 'function ' || name || ': ' || CASE WHEN prosecdef THEN 'SECURITY DEFINER' ELSE 'SECURITY INVOKER' END
-    || CASE WHEN proleakproof THEN ', LEAKPROOF' ELSE '' END || coalesce(', ' || array_to_string(proconfig, ', '), '')
+    || CASE WHEN proleakproof THEN ', LEAKPROOF' ELSE '' END
+    || coalesce(', ' || (SELECT string_agg(s, ', ' ORDER BY s) FROM unnest(proconfig) AS s), '')
 FROM functions WHERE pronamespace IN (SELECT oid FROM ours)
 
 UNION ALL
