@@ -1,4 +1,4 @@
-"""What a migration costs those who use the database: `python -m bench.migrate` brings a full one to this release.
+"""What a migration costs the users of a database: `python -m bench.migrate` brings a full one to this release.
 
 A database of the release with 0004 gets profiles and companies; its migrations to the present one follow, beside a
 receiver with 100 deliveries a second, a reader of all profiles whose transaction lasts a minute, readers of one profile

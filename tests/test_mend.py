@@ -182,7 +182,7 @@ def test_a_membership_that_the_owner_lost_is_given_again_by_a_superuser(owned: t
     url, owners = owned
     with psycopg.connect(url) as conn:
         if conn.info.server_version < 160_000:
-            pytest.skip("whoever may create roles may grant them")
+            pytest.skip("a login that may create roles may grant them")
     change(url, f'REVOKE restored_worker FROM "{OWNER}" CASCADE')
 
     refused = call(owners, "migrate", **PREFIXED)

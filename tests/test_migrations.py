@@ -168,7 +168,7 @@ def test_a_login_that_owns_the_database_still_needs_the_roles(bare_url: str) -> 
 def test_roles_that_somebody_else_made_must_be_granted_first(bare_url: str) -> None:
     with login(bare_url, "CREATEROLE") as conninfo, psycopg.connect(bare_url, autocommit=True) as admin:
         admin.execute(f"GRANT CREATE ON DATABASE {own('bare')} TO some_login")
-        # Up to 15 whoever may create roles may grant them too.
+        # Up to PostgreSQL 15 a login that may create roles may grant them too.
         if admin.info.server_version >= 160_000:
             sentence = (
                 r"can't act as the roles consumer_app, .*, which somebody else made: GRANT consumer_app, .* TO"

@@ -14,7 +14,7 @@ POOLED_CURE = (
 
 
 def judge_preflight(found: Preflight, login: str, *, judged: Collection[str]) -> list[Check]:
-    """Judge what the look found, without those findings whose check, by its name, has failed already."""
+    """Judge what the look found; leave out each finding with the name of a check that has failed already."""
     refused = [_check("failing", refusal) for refusal in found.refusals if refusal.name not in judged]
     refused = refused or [_check("failing", lacking) for lacking in found.lacking]
     checks = refused + [_check("warning", warning) for warning in found.warnings]

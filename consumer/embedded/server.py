@@ -152,7 +152,7 @@ def _make_cluster(installation: keeper.Installation, major: int, start: BinaryIO
     keeper.make_private(installation, scratch)
     # Code point order: no update of a system library can break an index. Since 17 with Unicode's case rules.
     locale = ["--locale=C", *(["--locale-provider=builtin", "--builtin-locale=C.UTF-8"] if major >= 17 else [])]
-    # Whoever reaches the socket is let in: its folder is closed to other users. Nothing is let in by TCP.
+    # The server trusts each client of its socket, because other users can't enter the socket's folder. It refuses TCP.
     trust = ["--auth-local=trust", "--auth-host=reject"]
     options = [f"--username={SUPERUSER}", *trust, "--encoding=UTF8", "--data-checksums", "--no-instructions"]
     if keeper.spawn(installation, "initdb", *options, *locale, f"--pgdata={scratch}", inherited=start).wait() != 0:

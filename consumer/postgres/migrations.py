@@ -136,7 +136,7 @@ class _Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo carries 
         self._internal_schema_updated = True
 
     def is_recorded(self, hashes: Mapping[str, str]) -> bool:
-        """Tell whether each migration is recorded; whoever may not read the record may not write it either."""
+        """Tell whether each migration is recorded; True for a login that may neither read nor write the record."""
         try:
             return migration_records.are_complete(self.connection, hashes)
         except InsufficientPrivilege:

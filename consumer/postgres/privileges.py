@@ -125,7 +125,7 @@ class Differences:
 
     @property
     def _member_options(self) -> str:
-        """Since PostgreSQL 16 a member may lack the right to take its role, and who did not make it, to grant it."""
+        """Return a grant's options: since PostgreSQL 16 a member may lack the right to take or to grant its role."""
         if self.owner.version_number < 160_000:
             return ""
         is_for_creator = self.owner.is_superuser and self.owner.is_creator

@@ -1,4 +1,4 @@
-"""Whether a commit has waited for the synchronous standby: one whose wait was cancelled is durable here alone."""
+"""Whether a commit has waited for the synchronous standby: after a cancelled wait only this server has it."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

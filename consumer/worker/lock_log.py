@@ -1,4 +1,4 @@
-"""Logs who holds the locks that a worker waited for in vain: any login may hold an advisory lock, for ever."""
+"""Logs the sessions that hold a lock which a worker could not get: any login may hold an advisory lock without end."""
 
 import logging
 from collections.abc import Iterable

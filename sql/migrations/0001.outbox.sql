@@ -28,8 +28,8 @@ CREATE TABLE consumer.fence (
 );
 
 -- Keep the settings, the fence and the migrations as they are until the transaction ends; return the latter two.
--- Reading a table locks it until the transaction ends; an advisory lock could be held by any login, for ever. Each
--- statement has a snapshot of its own, so the second one sees what was committed during the wait.
+-- Reading a table locks it until the transaction ends. An advisory lock would not do, because any login could hold it
+-- without end. Each statement has a snapshot of its own, so the second one sees what was committed during the wait.
 CREATE FUNCTION consumer.begin_work(OUT oldest_release integer, OUT migration_ids text[])
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
@@ -64,8 +64,8 @@ CREATE TABLE consumer.outbox (
     reduced bytea, -- the body with null for each part that can't be applied; null: the body is read as it is
     request_id uuid, -- the request that stored it and waits for the result; null: none waits
     CONSTRAINT outbox_message_key UNIQUE (source, message_id),
-    -- A greater time would win for ever. Python can't read one before the year 1, and to_char drops its era. A row that
-    -- holds it once holds it always: the clock moves on.
+    -- No later event could win over a time far in the future. Python can't read a time before the year 1, and to_char
+    -- drops its era. A stored row stays valid, because the clock moves on.
     CONSTRAINT outbox_occurred_at CHECK (
         occurred_at BETWEEN '1970-01-01 00:00:00+00' AND now() + interval '24 hours'
     )

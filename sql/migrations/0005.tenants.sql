@@ -143,7 +143,7 @@ REVOKE EXECUTE ON FUNCTION consumer.guest_key FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION consumer.guest_key TO consumer_worker;
 
 -- step: identity
--- Made once for an installation: whoever records other settings later leaves it as it is.
+-- An installation's salt never changes: recorded_settings/record sets the other columns only.
 ALTER TABLE consumer.settings
 ADD COLUMN guest_salt bytea NOT NULL DEFAULT (uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()));
 

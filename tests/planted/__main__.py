@@ -53,7 +53,7 @@ def is_caught(tree: Path, bug: Bug) -> bool:
     text = file.read_text()
     assert bug.old in text, f"{bug.name}: {bug.file} reads otherwise now"
     file.write_text(text.replace(bug.old, bug.new))
-    # Whoever edits a migration before it is released writes its hash too: else `migrate` would refuse every bug.
+    # The hash of an edited migration is written too, because `migrate` would refuse every bug otherwise.
     hashes.write(tree / "sql" / "migrations")
     try:
         return run(tree, [bug.test]) == FAILED

@@ -39,7 +39,7 @@ STRANGERS = (
         "tests/test_lock_holders.py::test_a_worker_that_waited_in_vain_names_the_holder_once",
     ),
     Bug(
-        "whoever answers at the socket is spoken to",
+        "a client trusts any server that answers at the socket",
         "consumer/embedded/server.py",
         'guards["requirepeer"]',
         'guards["application_name"]',
