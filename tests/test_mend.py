@@ -170,11 +170,14 @@ def test_a_table_in_use_is_given_way_to(
     change(url, "ALTER TABLE identity.profiles NO FORCE ROW LEVEL SECURITY")
     changed = catalogue(url, ROLES)
 
-    with psycopg.connect(url) as reader:
+    with psycopg.connect(url, application_name="a report") as reader:
         reader.execute("SELECT FROM identity.profiles")
+        pid = reader.info.backend_pid
         result = call(owners, "migrate", **PREFIXED)
 
     assert (result.exit_code, catalogue(url, ROLES)) == (1, changed)
+    sentence = f"because others hold our tables: pid {pid} (postgres, a report"
+    assert (sentence in result.stderr, '"migration_held_up"' in result.stderr) == (True, True), result.stderr
     assert facts(owners, "migrate", **PREFIXED)["mended"] == ["ALTER TABLE identity.profiles FORCE ROW LEVEL SECURITY;"]
 
 

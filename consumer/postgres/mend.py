@@ -1,21 +1,30 @@
 """Puts roles, owners, policies and grants right: what differs from sql/privileges.sql, and nothing else."""
 
 import asyncio
+import logging
 import re
 from collections.abc import Mapping
 
 import psycopg
 from psycopg import errors as postgres
 
+from consumer import logs
 from consumer.errors import ConsumerError
 from consumer.postgres import ledger, session
 from consumer.postgres.connections import Connection
+from consumer.postgres.migration_steps import table_holders
 from consumer.postgres.privileges import Differences, Owner, differences
+
+log = logging.getLogger(__name__)
 
 # While a statement waits for a table, readers of it wait behind.
 LOCK_MILLISECONDS = 2000
 PAUSE_SECONDS = 1.0
 ATTEMPTS = 20
+
+
+class RightsHeld(ConsumerError):
+    """Others kept a table locked, so its rights could not be put right; nothing was changed."""
 
 
 class MayNotMend(ConsumerError):
@@ -26,7 +35,8 @@ async def mend(conn: Connection, role_prefix: str) -> list[str]:
     """Make the database as declared, in one transaction, and return the statements that did it.
 
     Nothing is changed, and no right needed, if nothing differs or if another release has migrated. Raises MayNotMend,
-    and changes nothing, if the login may not do all of it. The caller holds the migrators' lock.
+    and changes nothing, if the login may not do all of it; RightsHeld if others keep a table locked for a minute. The
+    caller holds the migrators' lock.
     """
     if await ledger.applied_ids(conn) != ledger.carried_ids():
         return []
@@ -34,9 +44,15 @@ async def mend(conn: Connection, role_prefix: str) -> list[str]:
         try:
             return await _mend(conn, role_prefix)
         # A transaction of a worker or of the application holds a table: give way to those that wait behind.
-        except (postgres.LockNotAvailable, postgres.DeadlockDetected):
+        except (postgres.LockNotAvailable, postgres.DeadlockDetected) as error:
+            holders = await table_holders(conn)
             if attempt + 1 == ATTEMPTS:
-                raise
+                raise RightsHeld(
+                    "The rights could not be put right, and nothing was changed, because others hold our tables: "
+                    f"{'; '.join(holders) or 'nobody now'}. Run `consumer migrate` again when they are done."
+                ) from error
+            facts = {"step": "rights", "attempt": attempt + 1, "error_code": error.sqlstate, "holders": holders}
+            log.warning(logs.MIGRATION_HELD_UP, extra=facts)
             await asyncio.sleep(PAUSE_SECONDS)
     raise AssertionError
 

@@ -24,12 +24,13 @@ from itertools import count
 from psycopg import errors as postgres
 from psycopg import sql
 from psycopg.pq import TransactionStatus
+from psycopg.rows import TupleRow, tuple_row
 
 from consumer import logs
 from consumer.errors import ConsumerError
-from consumer.postgres.connections import is_pooled
+from consumer.postgres.connections import Connection, is_pooled
 from consumer.postgres.migrator import MigratorConnection
-from consumer.postgres.queries import query
+from consumer.postgres.queries import query, rows
 
 log = logging.getLogger(__name__)
 
@@ -93,6 +94,19 @@ def steps(text: str) -> list[MigrationStep]:
         assert kind in {CATALOGUE, IDENTITY, INTAKE, PAGES, CONCURRENTLY}, kind
         found.append(MigrationStep(kind, role, part))
     return found
+
+
+async def table_holders(conn: Connection) -> list[str]:
+    """Return the sessions that hold tables of ours, as text."""
+    return _named(await rows(conn, tuple_row, "migration_steps/holders"))
+
+
+def _named(holders: Sequence[TupleRow], seconds_min: float = 0.0) -> list[str]:
+    return [
+        f"pid {pid} ({login}, {program or 'no name'}{'' if seconds is None else f', {seconds:.0f} s'})"
+        for pid, login, program, seconds in holders
+        if not seconds_min or (seconds or 0) >= seconds_min
+    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,12 +214,7 @@ class StepRunner:
             self.conn.execute(statement.encode())
 
     def _holders(self, seconds_min: float = 0.0) -> list[str]:
-        found = self.conn.execute(query("migration_steps/holders")).fetchall()
-        return [
-            f"pid {pid} ({login}, {program or 'no name'}{'' if seconds is None else f', {seconds:.0f} s'})"
-            for pid, login, program, seconds in found
-            if not seconds_min or (seconds or 0) >= seconds_min
-        ]
+        return _named(self.conn.execute(query("migration_steps/holders")).fetchall(), seconds_min)
 
     def _limit(self, *, wait: float, statement: float = 0.0, is_local: bool = True) -> None:
         """Limit each wait for a lock and each statement, in seconds; a *statement* of 0 takes as long as it needs."""
