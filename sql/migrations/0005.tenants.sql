@@ -2,7 +2,8 @@
 -- depends: 0004.edits
 
 -- The company and the user of a transaction, as app.company_id and app.user_id name them. Null, which equals nothing,
--- if the setting is absent or not a UUID. In PL/pgSQL, because the planner would unfold SQL in each policy.
+-- if the setting is absent or not a UUID. In PL/pgSQL, because the planner would copy an SQL function's expression into
+-- each policy, and evaluate it for each row.
 CREATE FUNCTION identity.current_company_id() RETURNS uuid
 LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
