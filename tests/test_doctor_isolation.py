@@ -113,8 +113,8 @@ pytestmark = pytest.mark.lone_server
         pytest.param(
             "UPDATE consumer._yoyo_migration SET migration_id = 'other' WHERE migration_id = '0002.identity'",
             "UPDATE consumer._yoyo_migration SET migration_id = '0002.identity' WHERE migration_id = 'other'",
-            "migrations",
-            "pending: 0002.identity",
+            "releases",
+            "the database has other of another release and lacks 0002.identity of this one",
             id="a missing migration",
         ),
     ],

@@ -123,6 +123,9 @@ def test_a_half_restored_database_is_refused(bare_url: str, damage: str, named: 
     change(bare_url, damage)
 
     assert named in refused(bare_url)
+    exit_code, checks = examined(bare_url, ROLE_PREFIX=PREFIX)
+    named_by = {"missing objects", "unknown objects"} & checks.keys()
+    assert (exit_code, {checks[name]["state"] for name in named_by}, "migrations" in checks) == (1, {"failing"}, False)
 
 
 def test_a_renamed_database_is_as_before(lone_server_url: str, bare_url: str) -> None:

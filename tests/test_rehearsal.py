@@ -83,8 +83,8 @@ EACH_SIGNATURE = """DO $$ BEGIN EXECUTE (
         pytest.param(
             "ALTER TABLE identity.profile_audit RENAME TO history",
             "ALTER TABLE identity.history RENAME TO profile_audit",
-            {"worker's queries"},
-            '"identity.profile_audit" does not exist (42P01)',
+            {"worker's queries", "missing objects"},
+            "identity.profile_audit",
             id="a renamed table",
         ),
         pytest.param(
@@ -97,8 +97,8 @@ EACH_SIGNATURE = """DO $$ BEGIN EXECUTE (
         pytest.param(
             "ALTER TABLE consumer.outcomes RENAME TO results",
             "ALTER TABLE consumer.results RENAME TO outcomes",
-            {"worker's queries", "operator's queries"},
-            '"consumer.outcomes" does not exist (42P01)',
+            {"worker's queries", "operator's queries", "missing objects"},
+            "consumer.outcomes",
             id="a table of the queue",
         ),
     ],

@@ -33,6 +33,7 @@ from consumer.doctor.user_rehearsal import rehearse_user
 from consumer.effects import reached_code
 from consumer.postgres import preflight, privileges
 from consumer.postgres.connections import ACCESSES, Access, Connection, RoleRefused, as_login, connect, transaction
+from consumer.postgres.refusals import LEDGER_REFUSALS
 from consumer.process.outage_log import error_text
 from consumer.settings.settings import Settings, from_process
 
@@ -103,8 +104,8 @@ async def _examine_database(settings: Settings, conninfos: Mapping[EmbeddedLogin
         checks += judge_rights(differences) if differences else []
         logins = {kind: await check_login(settings, kind, conninfos[kind], found) for kind in ACCESSES}
         checks += logins.values()
-        checks += await check_migrator(conninfos["migrate"], access, found, settings.role_prefix, checks)
-        checks.append(migrated)
+        looked = await check_migrator(conninfos["migrate"], access, found, settings.role_prefix, checks)
+        checks += _judge_ledger(looked, migrated)
         if migrated.state != "failing":
             usable = {kind: conninfos[kind] for kind, login in logins.items() if login.state != "failing"}
             checks += await check_statement_logs(usable.values(), access)
@@ -119,9 +120,14 @@ async def _migrations(conn: Connection, access: Access) -> Check:
         async with transaction(conn, access):
             return await check_migrations(conn)
     except NOT_MIGRATED:
-        return Check("migrations", "failing", "the ledger is missing", "Run `consumer migrate`.")
+        return Check("migrations", "failing", "a table of the ledger is missing", "Restore the backup whole.")
     except postgres.InsufficientPrivilege as error:
         return Check("migrations", "failing", f"can't be read as {access.role} ({error.sqlstate})", "See above.")
+
+
+def _judge_ledger(looked: list[Check], migrated: Check) -> list[Check]:
+    """Leave out pending migrations where the look refuses the ledger itself, because the cure is another one."""
+    return looked if any(check.name in LEDGER_REFUSALS for check in looked) else [*looked, migrated]
 
 
 async def _rehearse_user(access: Access, statement: bytes, *, owner: str, own: str) -> Check:

@@ -7,6 +7,8 @@ from consumer.postgres.carried_objects import Object
 
 VERSION_MIN = 150_000
 MIGRATORS_LOGIN = "migrator's login"
+# What the ledger counts and is not there, what it does not count and is there, two releases that went apart.
+LEDGER_REFUSALS = (OBJECTS, UNKNOWN_OBJECTS, RELEASES) = ("missing objects", "unknown objects", "releases")
 DROP = "or, if nothing there is of use to anybody, DROP SCHEMA consumer, identity CASCADE"
 # Shown of a list, so that a sentence stays one.
 SHOWN = 3
@@ -104,7 +106,7 @@ def judge_newer(newer: Sequence[str], pending: Sequence[str]) -> list[Refusal]:
     if not pending:
         return []
     finding = f"the database has {_listed(newer)} of another release and lacks {_listed(pending)} of this one"
-    return [Refusal("migrations", finding, "migrate with a release that carries both")]
+    return [Refusal(RELEASES, finding, "migrate with a release that carries both")]
 
 
 def judge_owners(target: MigrationTarget, schemas: Sequence[Schema]) -> list[Refusal]:
@@ -132,10 +134,10 @@ def judge_objects(
     missing = set(made) - strangers | (LEDGER - ledger if ledger else set())
     if missing:
         finding = f"of what the ledger counts as made there is no {_named(missing)}"
-        refusals.append(Refusal("migrations", finding, f"restore the backup whole; {DROP}"))
+        refusals.append(Refusal(OBJECTS, finding, f"restore the backup whole; {DROP}"))
     if ours := strangers & set(to_make):
         finding = f"the ledger does not know of what is there ({_named(ours)})"
-        return [*refusals, Refusal("migrations", finding, f"restore the ledger too; {DROP}")]
+        return [*refusals, Refusal(UNKNOWN_OBJECTS, finding, f"restore the ledger too; {DROP}")]
     for name in sorted({_schema(one) for one in to_make} - {_schema(one) for one in made}):
         if theirs := {one for one in strangers if _schema(one) == name}:
             finding = f"the schema {name} is taken: it holds what is not ours ({_named(theirs)})"
