@@ -64,6 +64,9 @@ def _wrong_rows(wanted: model.State, found: model.State, *, is_renamed: bool) ->
     for profile in wanted.profiles.values():
         if is_renamed and profile["full_name"] == "Unknown User":
             profile["full_name"] = NAMELESS
+    for member in wanted.members.values():
+        if is_renamed and member["guest_name"] == "Unknown User":
+            member["guest_name"] = NAMELESS
     for table in TABLES:
         ours, theirs = getattr(wanted, table), getattr(found, table)
         yield from (f"wrong row: {table} of {key}" for key in ours | theirs if ours.get(key) != theirs.get(key))
