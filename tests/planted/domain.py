@@ -13,14 +13,14 @@ DOMAIN = (
         "sql/queries/users/put_profiles.sql",
         "row((c.known).guest_keys, (c.known).full_name) IS DISTINCT FROM row(c.guest_keys, c.full_name)",
         "(c.known).guest_keys IS DISTINCT FROM c.guest_keys",
-        LAW,
+        "tests/test_search.py::test_a_guest_is_found_by_the_present_name_and_only_while_a_guest",
     ),
     Bug(
         "a guest who leaves keeps a name there",
         "sql/queries/members/home.sql",
         "        is_guest = NOT b.is_guest,\n        search_name = NULL\n",
         "        is_guest = NOT b.is_guest\n",
-        LAW,
+        "tests/test_search.py::test_a_guest_is_found_by_the_present_name_and_only_while_a_guest",
     ),
     Bug(
         "no tombstone",

@@ -67,7 +67,7 @@ OPERATIONS = (
         "consumer/postgres/migrator.py",
         "    if not is_pooled(conn):\n        isolate",
         "    if is_pooled(conn):\n        isolate",
-        f"{SETTINGS_TESTS}::test_migrate_makes_the_same_tables_under_any_settings",
+        "tests/test_migrator.py::test_odd_settings_change_nothing_of_what_is_made",
     ),
     Bug(
         "a database that is read-only is written to",
