@@ -7,6 +7,7 @@ import pytest
 from psycopg.conninfo import make_conninfo
 
 from consumer.postgres import mend
+from consumer.postgres.connections import as_login, connect, operator_access
 from tests.support.cli import call, facts
 from tests.support.databases import change
 from tests.support.restores import OWNER, PREFIX, ROLES, owned_database
@@ -107,6 +108,18 @@ def test_a_newer_release_has_its_own_rights(owned: tuple[str, str], new: list[st
     assert facts(owners, "migrate", **PREFIXED)["mended"] == []
     assert facts(owners, "migrate", "--check", **PREFIXED)["unmended"] == []
     assert catalogue(url, ROLES) == changed
+
+
+async def test_a_newer_release_that_migrates_after_the_look_keeps_its_rights(
+    owned: tuple[str, str], new: list[str]
+) -> None:
+    url, _ = owned
+    change(url, "REVOKE SELECT ON identity.profiles FROM restored_app")
+    change(url, "INSERT INTO consumer._yoyo_migration (migration_hash, migration_id) VALUES ('later', '9999.later')")
+    access = operator_access(PREFIX)
+
+    async with await connect(url, access) as conn, as_login(conn, access):
+        assert await mend.mend(conn, PREFIX) == []
 
 
 def test_without_a_difference_no_right_is_needed(owned: tuple[str, str], new: list[str]) -> None:

@@ -35,7 +35,7 @@ RIGHTS = (
         MEND,
         "await ledger.applied_ids(conn) != ledger.carried_ids()",
         "await ledger.missing_ids(conn)",
-        f"{MEND_TESTS}::test_a_newer_release_has_its_own_rights",
+        f"{MEND_TESTS}::test_a_newer_release_that_migrates_after_the_look_keeps_its_rights",
     ),
     Bug(
         "the owner of a function decides nothing of its grants",

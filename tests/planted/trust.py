@@ -118,11 +118,4 @@ TRUST = (
         "OR at < at_min",
         f"{SIGN_IN_TESTS}::test_what_the_door_refuses_is_refused_and_not_stored",
     ),
-    Bug(
-        "a sign-in works with its caller's clock",
-        EDITS,
-        "DEFINER SET search_path = pg_catalog, pg_temp AS $$\n    SELECT consumer.store_sign_event('in'",
-        "DEFINER AS $$\n    SELECT consumer.store_sign_event('in'",
-        f"{SIGN_IN_TESTS}::test_a_function_of_the_callers_own_is_not_taken_for_the_servers",
-    ),
 )
