@@ -68,7 +68,7 @@ def project(url: str, batch_size: int, barrier: Barrier, results: Results) -> No
                 seqs = claimed[first : first + batch_size]
                 async with conn.transaction():
                     mirrored = await users.mirror(conn, seqs)
-                    await users.put(conn, seqs, mirrored.written, changed=mirrored.changed, applied=())
+                    await users.put(conn, mirrored.written, users.Causes(seqs, mirrored.changed))
             return Done(len(claimed), time.process_time() - cpu_before, 0)
 
     results.put(asyncio.run(projected()))

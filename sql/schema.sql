@@ -275,6 +275,15 @@ $_$;
 
 
 --
+-- Name: tombstone(timestamp with time zone, timestamp with time zone, timestamp with time zone); Type: FUNCTION; Schema: consumer; Owner: -
+--
+
+CREATE FUNCTION consumer.tombstone(deletion_at timestamp with time zone, missing_at timestamp with time zone, seen_at timestamp with time zone) RETURNS timestamp with time zone
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN LEAST(deletion_at, CASE WHEN (missing_at > COALESCE(seen_at, '-infinity'::timestamp with time zone)) THEN missing_at ELSE NULL::timestamp with time zone END);
+
+
+--
 -- Name: version(text, timestamp with time zone, text); Type: FUNCTION; Schema: consumer; Owner: -
 --
 
@@ -639,6 +648,11 @@ CREATE TABLE identity.stack_user_profiles (
     sync_version bigint DEFAULT 0 NOT NULL,
     deleted_at timestamp with time zone,
     guest_keys uuid[],
+    deletion_at timestamp with time zone,
+    missing_at timestamp with time zone,
+    seen_at timestamp with time zone,
+    is_erased boolean DEFAULT false NOT NULL,
+    is_removed boolean DEFAULT false NOT NULL,
     CONSTRAINT stack_user_profiles_version CHECK (((version = ''::text) = (message_id IS NULL)))
 )
 WITH (fillfactor='80');
@@ -652,7 +666,7 @@ ALTER TABLE ONLY identity.stack_user_profiles FORCE ROW LEVEL SECURITY;
 
 CREATE FUNCTION identity.is_newer(offered identity.stack_user_profiles, known identity.stack_user_profiles) RETURNS boolean
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    RETURN (((offered).version > (known).version) OR ((NOT (known).is_forgotten) AND (((GREATEST((offered).last_active_at, (known).last_active_at) IS DISTINCT FROM (known).last_active_at) OR (GREATEST((offered).last_sign_in_at, (known).last_sign_in_at) IS DISTINCT FROM (known).last_sign_in_at)) OR (GREATEST((offered).last_sign_out_at, (known).last_sign_out_at) IS DISTINCT FROM (known).last_sign_out_at))));
+    RETURN (((offered).version > (known).version) OR (LEAST((offered).deletion_at, (known).deletion_at) IS DISTINCT FROM (known).deletion_at) OR (GREATEST((offered).missing_at, (known).missing_at) IS DISTINCT FROM (known).missing_at) OR (GREATEST((offered).seen_at, (known).seen_at) IS DISTINCT FROM (known).seen_at) OR ((NOT (known).is_forgotten) AND ((GREATEST((offered).last_active_at, (known).last_active_at) IS DISTINCT FROM (known).last_active_at) OR (GREATEST((offered).last_sign_in_at, (known).last_sign_in_at) IS DISTINCT FROM (known).last_sign_in_at) OR (GREATEST((offered).last_sign_out_at, (known).last_sign_out_at) IS DISTINCT FROM (known).last_sign_out_at))));
 
 
 --
@@ -661,7 +675,7 @@ CREATE FUNCTION identity.is_newer(offered identity.stack_user_profiles, known id
 
 CREATE FUNCTION identity.is_news(offered identity.stack_user_profiles, known identity.stack_user_profiles) RETURNS boolean
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    RETURN (((offered).has_profile > (known).has_profile) OR (LEAST((offered).deleted_at, (known).deleted_at) IS DISTINCT FROM (known).deleted_at) OR (((offered).version > (known).version) AND (NOT (known).is_forgotten) AND ((((((((((((offered).stack_display_name IS DISTINCT FROM (known).stack_display_name) OR ((offered).stack_primary_email IS DISTINCT FROM (known).stack_primary_email)) OR ((offered).stack_primary_email_verified IS DISTINCT FROM (known).stack_primary_email_verified)) OR ((offered).stack_profile_image_url IS DISTINCT FROM (known).stack_profile_image_url)) OR ((offered).stack_metadata IS DISTINCT FROM (known).stack_metadata)) OR ((offered).is_anonymous IS DISTINCT FROM (known).is_anonymous)) OR ((offered).is_restricted IS DISTINCT FROM (known).is_restricted)) OR ((offered).signed_up_at IS DISTINCT FROM (known).signed_up_at)) OR ((offered).source_role IS DISTINCT FROM (known).source_role)) OR ((offered).source_department IS DISTINCT FROM (known).source_department)) OR ((offered).source_company_id IS DISTINCT FROM (known).source_company_id))));
+    RETURN (((offered).has_profile > (known).has_profile) OR ((offered).is_erased > (known).is_erased) OR (consumer.tombstone(LEAST((offered).deletion_at, (known).deletion_at), GREATEST((offered).missing_at, (known).missing_at), GREATEST((offered).seen_at, (known).seen_at)) IS DISTINCT FROM (known).deleted_at) OR (((offered).version > (known).version) AND (NOT (known).is_forgotten) AND (((offered).stack_display_name IS DISTINCT FROM (known).stack_display_name) OR ((offered).stack_primary_email IS DISTINCT FROM (known).stack_primary_email) OR ((offered).stack_primary_email_verified IS DISTINCT FROM (known).stack_primary_email_verified) OR ((offered).stack_profile_image_url IS DISTINCT FROM (known).stack_profile_image_url) OR ((offered).stack_metadata IS DISTINCT FROM (known).stack_metadata) OR ((offered).is_anonymous IS DISTINCT FROM (known).is_anonymous) OR ((offered).is_restricted IS DISTINCT FROM (known).is_restricted) OR ((offered).signed_up_at IS DISTINCT FROM (known).signed_up_at) OR ((offered).source_role IS DISTINCT FROM (known).source_role) OR ((offered).source_department IS DISTINCT FROM (known).source_department) OR ((offered).source_company_id IS DISTINCT FROM (known).source_company_id))));
 
 
 --
@@ -842,7 +856,11 @@ CREATE TABLE consumer.exclusions (
     seq bigint NOT NULL,
     excluded_by text NOT NULL,
     reason text NOT NULL,
-    excluded_at timestamp with time zone DEFAULT now() NOT NULL
+    excluded_at timestamp with time zone DEFAULT now() NOT NULL,
+    taken_back_at timestamp with time zone,
+    taken_back_by text,
+    taken_back_reason text,
+    CONSTRAINT exclusions_taken_back CHECK ((((taken_back_at IS NULL) = (taken_back_by IS NULL)) AND ((taken_back_at IS NULL) = (taken_back_reason IS NULL))))
 );
 
 
@@ -965,7 +983,7 @@ UNION ALL
     e.reason AS error
    FROM ((consumer.outcomes d
      JOIN consumer.outbox o ON ((d.seq = o.seq)))
-     LEFT JOIN consumer.exclusions e ON ((d.seq = e.seq)));
+     LEFT JOIN consumer.exclusions e ON (((d.seq = e.seq) AND (e.taken_back_at IS NULL))));
 
 
 --
@@ -1039,6 +1057,20 @@ ALTER TABLE consumer.outbox ALTER COLUMN seq ADD GENERATED ALWAYS AS IDENTITY (
 
 
 --
+-- Name: rebuild; Type: TABLE; Schema: consumer; Owner: -
+--
+
+CREATE TABLE consumer.rebuild (
+    stage smallint NOT NULL,
+    id uuid NOT NULL,
+    attempts integer DEFAULT 0 NOT NULL,
+    due_at timestamp with time zone DEFAULT now() NOT NULL,
+    error text,
+    CONSTRAINT rebuild_stage CHECK (((stage >= 1) AND (stage <= 3)))
+);
+
+
+--
 -- Name: rehome; Type: TABLE; Schema: consumer; Owner: -
 --
 
@@ -1058,9 +1090,10 @@ CREATE TABLE consumer.rehome (
 --
 
 CREATE VIEW consumer.queue_stats WITH (security_invoker='true') AS
- SELECT (( SELECT count(*) AS count
+ SELECT ((( SELECT count(*) AS count
            FROM consumer.pending) + ( SELECT count(*) AS count
-           FROM consumer.rehome)) AS pending,
+           FROM consumer.rehome)) + ( SELECT count(*) AS count
+           FROM consumer.rebuild)) AS pending,
     ( SELECT count(*) AS count
            FROM consumer.failures
           WHERE (failures.state = 'retrying'::text)) AS retrying,
@@ -1146,7 +1179,10 @@ CREATE TABLE identity.companies (
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
     deleted_at timestamp with time zone,
     version text DEFAULT ''::text NOT NULL COLLATE pg_catalog."C",
-    guest_key uuid DEFAULT gen_random_uuid() NOT NULL
+    guest_key uuid DEFAULT gen_random_uuid() NOT NULL,
+    deletion_at timestamp with time zone,
+    missing_at timestamp with time zone,
+    seen_at timestamp with time zone
 );
 
 ALTER TABLE ONLY identity.companies FORCE ROW LEVEL SECURITY;
@@ -1291,7 +1327,7 @@ ALTER TABLE ONLY consumer.edits
 --
 
 ALTER TABLE ONLY consumer.exclusions
-    ADD CONSTRAINT exclusions_pkey PRIMARY KEY (seq);
+    ADD CONSTRAINT exclusions_pkey PRIMARY KEY (seq, excluded_at);
 
 
 --
@@ -1348,6 +1384,14 @@ ALTER TABLE ONLY consumer.outcomes
 
 ALTER TABLE ONLY consumer.pending
     ADD CONSTRAINT pending_pkey PRIMARY KEY (seq);
+
+
+--
+-- Name: rebuild rebuild_pkey; Type: CONSTRAINT; Schema: consumer; Owner: -
+--
+
+ALTER TABLE ONLY consumer.rebuild
+    ADD CONSTRAINT rebuild_pkey PRIMARY KEY (stage, id);
 
 
 --
@@ -1419,6 +1463,13 @@ ALTER TABLE ONLY identity.stack_user_profiles
 --
 
 CREATE INDEX edits_company_id ON consumer.edits USING btree (value, user_id) WHERE (field = 'company_id'::text);
+
+
+--
+-- Name: exclusions_held; Type: INDEX; Schema: consumer; Owner: -
+--
+
+CREATE UNIQUE INDEX exclusions_held ON consumer.exclusions USING btree (seq) WHERE (taken_back_at IS NULL);
 
 
 --
@@ -1994,6 +2045,15 @@ GRANT ALL ON FUNCTION consumer.store_sign_event(verb text, user_id uuid, at time
 
 
 --
+-- Name: FUNCTION tombstone(deletion_at timestamp with time zone, missing_at timestamp with time zone, seen_at timestamp with time zone); Type: ACL; Schema: consumer; Owner: -
+--
+
+REVOKE ALL ON FUNCTION consumer.tombstone(deletion_at timestamp with time zone, missing_at timestamp with time zone, seen_at timestamp with time zone) FROM PUBLIC;
+GRANT ALL ON FUNCTION consumer.tombstone(deletion_at timestamp with time zone, missing_at timestamp with time zone, seen_at timestamp with time zone) TO consumer_worker;
+GRANT ALL ON FUNCTION consumer.tombstone(deletion_at timestamp with time zone, missing_at timestamp with time zone, seen_at timestamp with time zone) TO consumer_operator;
+
+
+--
 -- Name: FUNCTION version(source text, occurred_at timestamp with time zone, message_id text); Type: ACL; Schema: consumer; Owner: -
 --
 
@@ -2124,7 +2184,7 @@ GRANT ALL ON FUNCTION identity.is_current_company_active() TO consumer_tenant;
 -- Name: TABLE stack_user_profiles; Type: ACL; Schema: identity; Owner: -
 --
 
-GRANT SELECT,INSERT,UPDATE ON TABLE identity.stack_user_profiles TO consumer_worker;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE identity.stack_user_profiles TO consumer_worker;
 GRANT SELECT ON TABLE identity.stack_user_profiles TO consumer_operator;
 
 
@@ -2355,6 +2415,27 @@ GRANT SELECT,INSERT ON TABLE consumer.exclusions TO consumer_operator;
 
 
 --
+-- Name: COLUMN exclusions.taken_back_at; Type: ACL; Schema: consumer; Owner: -
+--
+
+GRANT UPDATE(taken_back_at) ON TABLE consumer.exclusions TO consumer_operator;
+
+
+--
+-- Name: COLUMN exclusions.taken_back_by; Type: ACL; Schema: consumer; Owner: -
+--
+
+GRANT UPDATE(taken_back_by) ON TABLE consumer.exclusions TO consumer_operator;
+
+
+--
+-- Name: COLUMN exclusions.taken_back_reason; Type: ACL; Schema: consumer; Owner: -
+--
+
+GRANT UPDATE(taken_back_reason) ON TABLE consumer.exclusions TO consumer_operator;
+
+
+--
 -- Name: TABLE failures; Type: ACL; Schema: consumer; Owner: -
 --
 
@@ -2581,8 +2662,38 @@ GRANT SELECT ON TABLE consumer.fence TO consumer_operator;
 -- Name: TABLE memberships; Type: ACL; Schema: consumer; Owner: -
 --
 
-GRANT SELECT,INSERT,UPDATE ON TABLE consumer.memberships TO consumer_worker;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE consumer.memberships TO consumer_worker;
 GRANT SELECT ON TABLE consumer.memberships TO consumer_operator;
+
+
+--
+-- Name: TABLE rebuild; Type: ACL; Schema: consumer; Owner: -
+--
+
+GRANT SELECT,INSERT,DELETE ON TABLE consumer.rebuild TO consumer_worker;
+GRANT SELECT,INSERT ON TABLE consumer.rebuild TO consumer_operator;
+
+
+--
+-- Name: COLUMN rebuild.attempts; Type: ACL; Schema: consumer; Owner: -
+--
+
+GRANT UPDATE(attempts) ON TABLE consumer.rebuild TO consumer_worker;
+
+
+--
+-- Name: COLUMN rebuild.due_at; Type: ACL; Schema: consumer; Owner: -
+--
+
+GRANT UPDATE(due_at) ON TABLE consumer.rebuild TO consumer_worker;
+GRANT UPDATE(due_at) ON TABLE consumer.rebuild TO consumer_operator;
+
+
+--
+-- Name: COLUMN rebuild.error; Type: ACL; Schema: consumer; Owner: -
+--
+
+GRANT UPDATE(error) ON TABLE consumer.rebuild TO consumer_worker;
 
 
 --
@@ -2635,7 +2746,7 @@ GRANT SELECT(audited_since),UPDATE(audited_since) ON TABLE consumer.settings TO 
 -- Name: TABLE team_permissions; Type: ACL; Schema: consumer; Owner: -
 --
 
-GRANT SELECT,INSERT,UPDATE ON TABLE consumer.team_permissions TO consumer_worker;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE consumer.team_permissions TO consumer_worker;
 GRANT SELECT ON TABLE consumer.team_permissions TO consumer_operator;
 
 
@@ -2643,7 +2754,7 @@ GRANT SELECT ON TABLE consumer.team_permissions TO consumer_operator;
 -- Name: TABLE companies; Type: ACL; Schema: identity; Owner: -
 --
 
-GRANT SELECT,INSERT,UPDATE ON TABLE identity.companies TO consumer_worker;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE identity.companies TO consumer_worker;
 GRANT SELECT ON TABLE identity.companies TO consumer_operator;
 GRANT SELECT ON TABLE identity.companies TO consumer_app;
 

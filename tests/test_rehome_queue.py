@@ -23,7 +23,7 @@ async def seven(emptied: str) -> str:
 
 async def is_due(url: str) -> bool:
     async with await connect(url, ACCESS) as conn, transaction(conn, ACCESS):
-        return await rehome.is_due(conn)
+        return (await rehome.due(conn)).is_rehoming
 
 
 async def test_nobody_is_rehomed_before_the_time_and_the_longest_waiting_company_comes_first(emptied: str) -> None:

@@ -20,6 +20,11 @@ async def fold_permissions(conn: Connection, seqs: Sequence[int]) -> FoldResult:
     return await fold(conn, query("members/fold_permissions"), {"seqs": seqs})
 
 
+async def remove_untold(conn: Connection, user_ids: Collection[UUID]) -> None:
+    """Remove memberships of these users that `consumer.memberships` does not know, and those of removed users."""
+    await conn.execute(query("members/remove_untold"), {"user_ids": list(user_ids)})
+
+
 async def update_members_and_homes(
     conn: Connection, user_ids: Collection[UUID], placed: Collection[UUID] = ()
 ) -> Sequence[UUID]:

@@ -1,14 +1,21 @@
 """Users: the mirror of the sender's user objects, and the profiles derived from it."""
 
 from collections.abc import Collection, Mapping, Sequence
+from itertools import chain
 from typing import NamedTuple
 from uuid import UUID
 
 from psycopg.errors import IntegrityError, RaiseException
+from psycopg.rows import scalar_row
 
 from consumer.postgres import session
 from consumer.postgres.connections import Connection
-from consumer.postgres.queries import query
+from consumer.postgres.queries import query, rows
+
+# Deliveries a statement: their bodies, parsed, take some 100 MB. A batch has fewer; one user may have any number.
+FOLD_MAX = 20_000
+# The audit's word for a change that making a row anew brought.
+REBUILT = "rebuilt"
 
 
 class ChangedProfiles(NamedTuple):
@@ -30,6 +37,8 @@ class MirrorResult(NamedTuple):
     changed: Sequence[UUID] = ()
     # Of `written`: deleted.
     deleted: Sequence[UUID] = ()
+    # Of `written`: living, although reconcile once found them deleted.
+    lifted: Sequence[UUID] = ()
     # Of `changed`: may change company.
     placed: Sequence[UUID] = ()
     # Deliveries in which Stack names a selected team.
@@ -38,31 +47,55 @@ class MirrorResult(NamedTuple):
     selected: Sequence[UUID] = ()
 
 
+class Causes(NamedTuple):
+    """What the audit may name as the cause of a change: *seqs*, all deliveries of the transaction.
+
+    It prefers the winning snapshots of *changed* users, then *applied* deliveries. Of rows made anew (*is_anew*) it
+    says that they were rebuilt.
+    """
+
+    seqs: Sequence[int]
+    changed: Sequence[UUID] = ()
+    applied: Collection[int] = ()
+    is_anew: bool = False
+
+
 async def mirror(conn: Connection, seqs: Sequence[int]) -> MirrorResult:
-    """Lock the users of these deliveries, and fold the deliveries into the mirror."""
+    """Lock the users of these deliveries, and fold the deliveries into the mirror, FOLD_MAX in a statement."""
+    folds = [await _mirror(conn, seqs[first : first + FOLD_MAX]) for first in range(0, len(seqs), FOLD_MAX)]
+    return folds[0] if len(folds) == 1 else MirrorResult(*(list(chain(*parts)) for parts in zip(*folds, strict=True)))
+
+
+async def _mirror(conn: Connection, seqs: Sequence[int]) -> MirrorResult:
     cursor = await conn.execute(query("users/mirror"), {"seqs": seqs}, binary=True)
     return MirrorResult(*await cursor.fetchone() or ())
 
 
-async def lock(conn: Connection, user_ids: Sequence[UUID]) -> None:
-    """Lock users by their mirror rows, in key order; insert missing rows."""
-    await conn.execute(query("users/lock"), {"user_ids": user_ids})
+async def lock(conn: Connection, user_ids: Sequence[UUID]) -> list[UUID]:
+    """Lock users by their mirror rows, in key order; insert missing rows, and return their users."""
+    return await rows(conn, scalar_row, "users/lock", {"user_ids": user_ids})
 
 
-async def forget(conn: Connection, seqs: Sequence[int], deleted: Sequence[UUID]) -> ChangedProfiles:
+async def unmark_living(conn: Connection, user_ids: Collection[UUID]) -> None:
+    """Take the marks of forgotten users from those of these users that live."""
+    await conn.execute(query("users/unmark_living"), {"user_ids": list(user_ids)})
+
+
+async def forget(
+    conn: Connection, seqs: Sequence[int], deleted: Sequence[UUID], *, is_anew: bool = False
+) -> ChangedProfiles:
     """Remove the data of deleted users as the delete policy says; return the removed profiles and their deliveries."""
-    removed = await _remove(conn, seqs, deleted)
+    removed = await _remove(conn, {"seqs": seqs, "operation": REBUILT if is_anew else None}, deleted)
     await conn.execute(query("users/mark_held"), {"user_ids": deleted})
     await conn.execute(query("users/forget"), {"user_ids": deleted})
     return removed
 
 
-async def _remove(conn: Connection, seqs: Sequence[int], user_ids: Sequence[UUID]) -> ChangedProfiles:
+async def _remove(conn: Connection, values: Mapping[str, object], user_ids: Sequence[UUID]) -> ChangedProfiles:
     """Delete the profiles under `hard`, except those a constraint or trigger protects; return the deleted ones."""
     try:
         async with conn.transaction():
-            values = {"seqs": seqs, "user_ids": user_ids}
-            cursor = await conn.execute(query("users/remove_profiles"), values, binary=True)
+            cursor = await conn.execute(query("users/remove_profiles"), {**values, "user_ids": user_ids}, binary=True)
             removed = ChangedProfiles(*await cursor.fetchone() or ())
             # A deferred foreign key would fail only at the commit, too late to keep the profile.
             await session.check_constraints(conn)
@@ -73,29 +106,17 @@ async def _remove(conn: Connection, seqs: Sequence[int], user_ids: Sequence[UUID
         if len(user_ids) == 1:
             return ChangedProfiles()
         half = len(user_ids) // 2
-        return await _remove(conn, seqs, user_ids[:half]) | await _remove(conn, seqs, user_ids[half:])
+        return await _remove(conn, values, user_ids[:half]) | await _remove(conn, values, user_ids[half:])
 
 
-async def put(
-    conn: Connection,
-    seqs: Sequence[int],
-    user_ids: Sequence[UUID],
-    *,
-    changed: Sequence[UUID],
-    applied: Collection[int],
-) -> ChangedProfiles:
-    """Derive the profiles of locked users from mirror and edits, and audit each change.
-
-    As the cause, the audit prefers the winning snapshots of *changed* users, then *applied* deliveries.
-    """
-    values = {"seqs": seqs, "written": user_ids, "changed": changed, "applied": list(applied)}
-    return await _put(conn, values | {"rehomed": [], "rehomed_by": None})
+async def put(conn: Connection, user_ids: Sequence[UUID], causes: Causes) -> ChangedProfiles:
+    """Derive the profiles of locked users from mirror and edits, and audit each change."""
+    return await _put(conn, user_ids, causes, {"rehomed": [], "rehomed_by": None})
 
 
 async def put_rehomed(conn: Connection, seq: int, user_ids: Sequence[UUID]) -> ChangedProfiles:
     """Derive the profiles of locked users from mirror and edits, and audit each change under the delivery *seq*."""
-    values = {"seqs": [], "written": user_ids, "changed": [], "applied": []}
-    return await _put(conn, values | {"rehomed": user_ids, "rehomed_by": seq})
+    return await _put(conn, user_ids, Causes([]), {"rehomed": user_ids, "rehomed_by": seq})
 
 
 async def put_sign_ins(conn: Connection, seqs: Sequence[int]) -> list[int]:
@@ -110,9 +131,19 @@ async def scrub_audit(conn: Connection, user_ids: Sequence[UUID]) -> None:
     await conn.execute(query("users/scrub_audit"), {"user_ids": user_ids})
 
 
-async def _put(conn: Connection, values: Mapping[str, object]) -> ChangedProfiles:
+async def _put(
+    conn: Connection, user_ids: Sequence[UUID], causes: Causes, rehomed: Mapping[str, object]
+) -> ChangedProfiles:
+    values = {
+        "seqs": causes.seqs,
+        "written": user_ids,
+        "changed": list(causes.changed),
+        "applied": list(causes.applied),
+        "operation": REBUILT if causes.is_anew else None,
+        **rehomed,
+    }
     cursor = await conn.execute(query("users/put_profiles"), values, binary=True)
-    seqs, user_ids, guest_ids = await cursor.fetchone() or ((), (), ())
+    seqs, written, guest_ids = await cursor.fetchone() or ((), (), ())
     if guest_ids:
         await conn.execute(query("users/name_guests"), {"user_ids": guest_ids})
-    return ChangedProfiles(seqs, user_ids)
+    return ChangedProfiles(seqs, written)

@@ -10,7 +10,8 @@ from datetime import timedelta
 
 from consumer import logs
 from consumer.effects import recorded_settings
-from consumer.effects.apply import NO_SUBJECT, apply, lacks_subject
+from consumer.effects.apply import apply
+from consumer.effects.by_fact import NO_SUBJECT, lacks_subject
 from consumer.errors import Inseparable, LostDeliveries, StatementRefused
 from consumer.events.registry import known_types
 from consumer.metrics import Metrics
@@ -19,7 +20,7 @@ from consumer.outbox.queue import Claimed
 from consumer.postgres import ledger
 from consumer.postgres.connections import Access, Connection, transaction
 from consumer.postgres.error_classes import ErrorClass, code, error_class, summary
-from consumer.worker import rehome
+from consumer.worker import rebuild, rehome
 from consumer.worker.bisect import apply_except_failing
 from consumer.worker.newer_release import set_unknown_aside
 from consumer.worker.tally import BatchTally, subject_of
@@ -41,12 +42,13 @@ BUSY_SECONDS_MAX = 5.0
 
 @dataclass(slots=True)
 class Batch:
-    """The result of one batch, and of the page of users re-homed after it."""
+    """The result of one batch, and of the pages of users re-homed and made anew after it."""
 
     outcomes: dict[int, str] = field(default_factory=dict)
     retried: list[tuple[Claimed, Exception]] = field(default_factory=list)
     buried: list[tuple[Claimed, Exception]] = field(default_factory=list)
     rehomed: rehome.PageResult | None = None
+    rebuilt: rebuild.PageResult | None = None
 
     def __len__(self) -> int:
         return len(self.outcomes) + len(self.retried) + len(self.buried)
@@ -54,7 +56,7 @@ class Batch:
     @property
     def is_idle(self) -> bool:
         """Whether nothing was due."""
-        return not len(self) and self.rehomed is None
+        return not len(self) and self.rehomed is None and self.rebuilt is None
 
 
 class BatchRunner:
@@ -79,21 +81,23 @@ class BatchRunner:
         self._rescan_at = float("-inf")
 
     async def run_once(self, conn: Connection) -> Batch:
-        """Claim and apply one batch in one transaction, then re-home one page of users in another, if any wait.
+        """Claim and apply one batch, then re-home one page of users, then make one page anew, each in a transaction.
 
         Raises an error that is not the deliveries' fault after its transaction is rolled back.
         """
         try:
-            batch, is_rehoming = await self._drain_one(conn)
+            batch, due = await self._drain_one(conn)
         except Inseparable:
             self.halve_batch()
             return await self.run_once(conn)
-        if is_rehoming:
+        if due.is_rehoming:
             batch.rehomed = await self._rehome(conn)
+        if due.is_rebuilding:
+            batch.rebuilt = await rebuild_page(conn, self.access, projection_sql=self._projection_sql)
         return batch
 
-    async def _drain_one(self, conn: Connection) -> tuple[Batch, bool]:
-        """Claim and apply one batch; return its result, and whether users wait to be re-homed."""
+    async def _drain_one(self, conn: Connection) -> tuple[Batch, rehome.Due]:
+        """Claim and apply one batch; return its result, and what waits besides deliveries."""
         batch = Batch()
         started = time.perf_counter()
         async with transaction(conn, self.access):
@@ -105,11 +109,11 @@ class BatchRunner:
                 known, batch.retried = await set_unknown_aside(conn, claimed)
             if known:
                 await self._apply(conn, known, batch)
-            is_rehoming = await rehome.is_due(conn)
+            due = await rehome.due(conn)
         if claimed:
             self._batch_size = min(2 * self._batch_size, self._batch_size_max)
             self._report(claimed, batch, time.perf_counter() - started)
-        return batch, is_rehoming
+        return batch, due
 
     def halve_batch(self) -> None:
         """Make the next batch half of the last, which took too long or failed only as a whole."""
@@ -202,13 +206,24 @@ def _failure(claimed: Claimed, error: Exception) -> dict[str, object]:
     return {**named, "type": claimed.event_type, "attempt": claimed.attempts, **reason}
 
 
+async def rebuild_page(conn: Connection, access: Access, *, projection_sql: bytes | None) -> rebuild.PageResult | None:
+    """Make one page of users or companies anew in a transaction of its own, if any wait."""
+    async with transaction(conn, access):
+        await ledger.begin_work(conn)
+        page = await rebuild.run_page(conn, retry_delay, projection_sql=projection_sql)
+    for subject_id, error in page.postponed if page else ():
+        fields = {"subject_id": subject_id, "error_code": code(error), "error": summary(error)}
+        log.warning(logs.REBUILD_POSTPONED, extra=fields)
+    return page
+
+
 def retry_delay(attempts: int) -> timedelta:
     """Return how long to wait after that many attempts: anything from nothing to 2^attempts seconds."""
     return timedelta(seconds=random.uniform(0, min(RETRY_SECONDS_MAX, 2.0 ** min(attempts, RETRY_EXPONENT_MAX))))
 
 
 async def drain(conn: Connection, worker: BatchRunner) -> int:
-    """Apply batches and re-home users until nothing is due; return how many deliveries were dealt with."""
+    """Apply batches, re-home users and make rows anew until nothing is due; return how many deliveries there were."""
     total = 0
     while not (batch := await worker.run_once(conn)).is_idle:
         total += len(batch)

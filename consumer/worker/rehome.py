@@ -46,9 +46,17 @@ class PageResult(NamedTuple):
     is_overrun: bool
 
 
-async def is_due(conn: Connection) -> bool:
-    """Return whether any company waits for re-homing."""
-    return await rows(conn, scalar_row, "rehome/is_due") == [True]
+class Due(NamedTuple):
+    """What waits besides deliveries: companies whose users are re-homed, users and companies that are made anew."""
+
+    is_rehoming: bool
+    is_rebuilding: bool
+
+
+async def due(conn: Connection) -> Due:
+    """Return what waits besides deliveries."""
+    [found] = await rows(conn, args_row(Due), "rehome/is_due")
+    return found
 
 
 async def run_page(

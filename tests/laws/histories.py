@@ -117,6 +117,7 @@ DATA: Mapping[str, Strategy] = {
     "user.created": A_USER,
     "user.updated": A_USER,
     "user.deleted": UNCHECKED,
+    "user.erased": NOTHING,
     **{
         f"user.signed_{verb}": joined(PARTIAL | A_USER, optional(MILLIS, f"signed_{verb}_at_millis"))
         for verb in ("in", "out")
@@ -131,15 +132,13 @@ DATA: Mapping[str, Strategy] = {
     "team_permission.created": A_PERMISSION,
     "team_permission.deleted": A_PERMISSION,
 }
-# A deletion that reconcile finds may be lifted again; nothing stores one.
-UNSENT = {("user.deleted", "reconcile"), ("team.deleted", "reconcile")}
 # Not read from the product's registry, which may be wrong.
 SOURCES: Mapping[str, Sequence[str]] = {
     **dict.fromkeys(DATA, ("stack", "backfill", "reconcile")),
-    **dict.fromkeys(("user.deleted", "team.deleted"), ("stack", "backfill")),
     **dict.fromkeys(("user.signed_in", "user.signed_out"), ("stack", "app")),
     "profile.edited": ("app",),
     "company.declared": ("operator",),
+    "user.erased": ("operator",),
 }
 
 
@@ -175,7 +174,9 @@ def deliveries(
             data = {key: draw(st.sampled_from([str(subject), str(subject).upper()])), **data}
     message_id = draw(IDS)
     if source in {"backfill", "reconcile"} and draw(st.booleans()):
-        message_id = f"{draw(RUNS)}:{event_type.partition('.')[0]}:{user_id or team_id}"
+        # One answer about a user or team, or a list of them.
+        kind = event_type.partition(".")[0] + draw(st.sampled_from(["", "s"]))
+        message_id = f"{draw(RUNS)}:{kind}:{user_id or team_id}"
     # No row is made of what stands beside `data`, but it is cut out of the body like a part of it.
     beside = draw(st.sampled_from([{}, {}, {}, {"note": "@surrogate"}, {"note": "@deep"}])) if source == "app" else {}
     body = orjson.dumps({"type": event_type, "data": data, **beside})

@@ -11,7 +11,7 @@ DOMAIN = (
     Bug(
         "a renamed guest is found by the old name",
         "sql/queries/users/put_profiles.sql",
-        "row((c.known).guest_keys, (c.known).full_name) IS DISTINCT FROM row(c.guest_keys, c.full_name)",
+        "row((c.known).guest_keys, (c.known).search_name) IS DISTINCT FROM row(c.guest_keys, c.search_name)",
         "(c.known).guest_keys IS DISTINCT FROM c.guest_keys",
         "tests/test_search.py::test_a_guest_is_found_by_the_present_name_and_only_while_a_guest",
     ),

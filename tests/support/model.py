@@ -3,7 +3,7 @@
 It follows semantics line by line and shares no code with the product.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -13,9 +13,13 @@ import psycopg
 from psycopg.rows import dict_row
 
 from consumer.outbox.storage import Delivery
-from consumer.settings.settings import ShapingSettings
+from consumer.settings.settings import DeletePolicy, ShapingSettings
 from tests.support import model_teams as teams
-from tests.support.model_facts import Row, data, edited, identifier, instant, is_snapshot, text, version
+from tests.support.model_facts import Row, data, edited, ended, identifier, instant, is_snapshot, text, version
+
+# The softest first.
+POLICIES: tuple[DeletePolicy, ...] = ("soft", "anonymise", "hard")
+NOBODY: Mapping[str, str] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,14 +33,18 @@ class State:
     sign_ins: set[tuple[str, ...]]
 
 
-def fold(deliveries: list[Delivery], settings: ShapingSettings) -> State:
-    """Return the state that the set of deliveries must end in; their order and repeats are not looked at."""
+def fold(deliveries: Iterable[Delivery], settings: ShapingSettings, forgotten: Mapping[str, str] = NOBODY) -> State:
+    """Return the state that the set of deliveries must end in; their order and repeats are not looked at.
+
+    *forgotten* has the users that a harder delete policy made the product forget, with that policy.
+    """
     unique = {(d.source, d.message_id): d for d in deliveries}.values()
     by_user: dict[str, list[Delivery]] = {}
     for delivery in unique:
         if delivery.user_id:
             by_user.setdefault(str(delivery.user_id), []).append(delivery)
-    mirror = {user_id: _mirror(user_id, known, settings) for user_id, known in by_user.items()}
+    policies = {user_id: _policy(user_id, known, settings, forgotten) for user_id, known in by_user.items()}
+    mirror = {user_id: _mirror(user_id, known, settings, policies[user_id]) for user_id, known in by_user.items()}
     gone = {user_id: row["deleted_at"] for user_id, row in mirror.items() if row["deleted_at"]}
     companies = teams.companies(unique, settings)
     members = teams.members(unique, companies, gone)
@@ -48,9 +56,9 @@ def fold(deliveries: list[Delivery], settings: ShapingSettings) -> State:
     for user_id, row in mirror.items():
         visited = {m["company_id"] for m in members.values() if m["user_id"] == user_id and m["is_guest"]}
         row["guest_of"] = sorted(visited)
-    removed = gone if settings.delete_policy == "hard" else {}
+    removed = {user_id for user_id in gone if policies[user_id] == "hard"}
     profiles = {
-        user_id: _profile(mirror[user_id], known, settings)
+        user_id: _profile(mirror[user_id], known, settings, policies[user_id])
         for user_id, known in by_user.items()
         if user_id not in removed and any(not data(d).get("is_anonymous") for d in known if is_snapshot(d))
     }
@@ -74,8 +82,15 @@ def _sign_ins(known: Collection[Delivery]) -> set[tuple[str, ...]]:
     }
 
 
-def _mirror(user_id: str, known: list[Delivery], settings: ShapingSettings) -> Row:
-    deleted_at = min((d.occurred_at for d in known if d.event_type == "user.deleted"), default=None)
+def _policy(user_id: str, known: list[Delivery], settings: ShapingSettings, forgotten: Mapping[str, str]) -> str:
+    """Return the hardest delete policy that was ever applied to a user."""
+    if any(d.event_type == "user.erased" for d in known):
+        return "hard"
+    return max(settings.delete_policy, forgotten.get(user_id, "soft"), key=POLICIES.index)
+
+
+def _mirror(user_id: str, known: list[Delivery], settings: ShapingSettings, policy: str) -> Row:
+    deleted_at = ended(known, "user")
     winner = max(filter(is_snapshot, known), key=version, default=None)
     user = data(winner) if winner else {}
     stack = user if winner and winner.source != "app" else {}
@@ -104,7 +119,7 @@ def _mirror(user_id: str, known: list[Delivery], settings: ShapingSettings) -> R
         "message_id": winner.message_id if winner else None,
         "deleted_at": deleted_at,
     }
-    return row | _forgotten(settings.delete_policy) if deleted_at else row
+    return row | _forgotten(policy) if deleted_at else row
 
 
 def _forgotten(policy: str) -> Row:
@@ -118,9 +133,9 @@ def _forgotten(policy: str) -> Row:
     return personal if policy == "anonymise" else personal | flags
 
 
-def _profile(mirror: Row, known: list[Delivery], settings: ShapingSettings) -> Row:
+def _profile(mirror: Row, known: list[Delivery], settings: ShapingSettings, policy: str) -> Row:
     user_id = mirror["stack_user_id"]
-    is_anonymised = bool(mirror["deleted_at"]) and settings.delete_policy == "anonymise"
+    is_anonymised = bool(mirror["deleted_at"]) and policy == "anonymise"
     return {
         "user_id": user_id,
         "company_id": mirror["company_id"],
@@ -164,6 +179,11 @@ def state(database_url: str) -> State:
         "guest_keys",
         "is_forgotten",
         "is_held",
+        "is_removed",
+        "is_erased",
+        "deletion_at",
+        "missing_at",
+        "seen_at",
         "version",
         "created_at",
         "updated_at",

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -84,6 +84,25 @@ def is_snapshot(delivery: Delivery) -> bool:
     if delivery.event_type in {"user.signed_in", "user.signed_out"}:
         return "primary_email" in data(delivery)
     return delivery.event_type in {"user.created", "user.updated"}
+
+
+def ended(known: Collection[Delivery], what: str) -> datetime | None:
+    """Return when a user or team was deleted; None if not, or if reconcile was wrong about it."""
+    deletions = [d for d in known if d.event_type == f"{what}.deleted"]
+    told = [d.occurred_at for d in deletions if d.source != "reconcile"]
+    told += [d.occurred_at for d in known if what == "user" and d.event_type == "user.erased"]
+    missing = max((d.occurred_at for d in deletions if d.source == "reconcile"), default=None)
+    seen = max((d.occurred_at for d in known if shows_alive(d, what)), default=None)
+    if missing and (seen is None or missing > seen):
+        told.append(missing)
+    return min(told, default=None)
+
+
+def shows_alive(delivery: Delivery, what: str) -> bool:
+    """Whether it is a webhook's snapshot, or one answer about this user or team alone."""
+    is_whole = is_snapshot(delivery) if what == "user" else delivery.event_type in {"team.created", "team.updated"}
+    is_answer = delivery.source == "reconcile" and f":{what}:" in delivery.message_id
+    return is_whole and (delivery.source == "stack" or is_answer)
 
 
 def version(delivery: Delivery) -> Version:

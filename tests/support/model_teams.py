@@ -5,7 +5,7 @@ from datetime import datetime
 
 from consumer.outbox.storage import Delivery
 from consumer.settings.settings import ShapingSettings
-from tests.support.model_facts import Row, data, edited, is_snapshot, version
+from tests.support.model_facts import Row, data, edited, ended, is_snapshot, version
 
 
 def companies(known: Collection[Delivery], settings: ShapingSettings) -> dict[str, Row]:
@@ -37,7 +37,7 @@ def _company(team_id: str, known: Collection[Delivery]) -> Row:
         "name": "Unnamed team" if team.get("display_name") is None else team["display_name"],
         "logo_url": team.get("profile_image_url"),
         "settings": {},
-        "deleted_at": min((d.occurred_at for d in events if d.event_type == "team.deleted"), default=None),
+        "deleted_at": ended(events, "team"),
     }
 
 

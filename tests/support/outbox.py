@@ -9,7 +9,7 @@ from consumer.effects.apply import apply
 from consumer.events.registry import EVENT_TYPES
 from consumer.metrics import Metrics
 from consumer.operations.replay import Replayed, replay
-from consumer.outbox import queue, storage
+from consumer.outbox import queue, rebuild_queue, storage
 from consumer.outbox.deliveries import Selection
 from consumer.outbox.storage import Delivery
 from consumer.postgres.connections import (
@@ -21,7 +21,7 @@ from consumer.postgres.connections import (
     transaction,
     worker_access,
 )
-from consumer.worker import rehome
+from consumer.worker import rebuild, rehome
 from consumer.worker.batch import BatchRunner, drain
 from tests.support.databases import rows
 
@@ -74,13 +74,19 @@ async def rehome_next(conn: Connection, page_size: int = rehome.PAGE_SIZE) -> bo
         return await rehome.run_page(conn, lambda _: timedelta(0), page_size) is not None
 
 
+async def rebuild_next(conn: Connection) -> bool:
+    """Make one page of users or companies anew as the worker does; return whether any waited."""
+    async with transaction(conn, worker_access("consumer")):
+        return await rebuild.run_page(conn, lambda _: timedelta(0)) is not None
+
+
 async def settle(conn: Connection, batch_size: int) -> list[int]:
-    """Apply batches and re-home pages until nothing is due; return the number of deliveries of each batch."""
+    """Apply batches, re-home and rebuild pages until nothing is due; return the number of deliveries of each batch."""
     counts: list[int] = []
     for _ in range(TURNS_MAX):
         if count := len(await apply_next(conn, batch_size)):
             counts.append(count)
-        elif not await rehome_next(conn, batch_size):
+        elif not await rehome_next(conn, batch_size) and not await rebuild_next(conn):
             return counts
     raise AssertionError(f"something is still due after {TURNS_MAX} batches and pages")
 
@@ -91,6 +97,13 @@ async def replayed(database_url: str, selection: Selection = EVERYTHING) -> Repl
     async with await connect(database_url, access) as conn:
         batches = [batch async for batch in replay(conn, access, selection)]
     return Replayed(sum(b.queued for b in batches), sum(b.unusable for b in batches))
+
+
+async def rebuild_everything(conn: Connection) -> None:
+    """Queue every user and company to be made anew, and drain."""
+    async with transaction(conn, operator_access("consumer")):
+        await rebuild_queue.put_all(conn)
+    await settle(conn, 1)
 
 
 async def replay_everything(database_url: str, *, batch_size: int) -> None:

@@ -1,12 +1,14 @@
 -- Fold the claimed deliveries about teams into identity.companies: name and logo from the newest event of the team,
--- else from the newest selected team in a user from Stack; deleted_at from the oldest deletion. Each team that a
--- delivery names gets a row.
+-- else from the newest selected team in a user from Stack; deleted_at from its deletions. Each team that a delivery
+-- names gets a row.
 -- A selected team does not touch a company that has an event of its own: it would lock a row that every batch needs.
--- Queue a company in consumer.rehome if it was deleted, or created after an edit or metadata named it.
+-- Queue a company in consumer.rehome if it was deleted or lives again, or created after an edit or metadata named it.
 -- Return one row: the deliveries that changed a company, and those that a newer delivery supersedes.
 -- selecting: deliveries that name a selected team without an event of its own so far
 -- teams:     deliveries about a team, its own events and `selecting`, each with version and body
--- deletions: the oldest deletion of each company
+-- ends:      what tells of each company's deletion: the oldest deletion, the latest that reconcile found, the newest
+--            event that shows the company alive, and the deliveries with them
+-- merged:    `ends`, joined with what is stored
 -- newest:    the newest name and logo of each company
 -- offered:   the companies that change, compared with the stored rows
 -- written:   `offered`, put into identity.companies
@@ -24,8 +26,15 @@ teams AS MATERIALIZED (
     SELECT
         o.seq,
         o.team_id AS company_id,
-        o.event_type,
-        o.occurred_at,
+        CASE WHEN o.event_type = 'team.deleted' AND o.source <> 'reconcile' THEN o.occurred_at END AS deletion_at,
+        CASE WHEN o.event_type = 'team.deleted' AND o.source = 'reconcile' THEN o.occurred_at END AS missing_at,
+        -- A list may come from a replica that lags, so only an answer about this one team shows it alive.
+        CASE
+            WHEN
+                o.event_type IN ('team.created', 'team.updated')
+                AND (o.source = 'stack' OR (o.source = 'reconcile' AND split_part(o.message_id, ':', 2) = 'team'))
+                THEN o.occurred_at
+        END AS seen_at,
         CASE
             WHEN o.event_type IN ('team.created', 'team.updated')
                 THEN consumer.version(o.source, o.occurred_at, o.message_id)
@@ -41,22 +50,26 @@ teams AS MATERIALIZED (
     SELECT
         n.seq,
         n.company_id,
-        o.event_type,
-        o.occurred_at,
+        NULL::timestamptz AS deletion_at,
+        NULL::timestamptz AS missing_at,
+        NULL::timestamptz AS seen_at,
         '0' || consumer.version(o.source, o.occurred_at, o.message_id) AS version,
         convert_from(coalesce(o.reduced, o.body), 'UTF8')::jsonb #> '{data,selected_team}' AS team
     FROM selecting AS n
     INNER JOIN consumer.outbox AS o ON n.seq = o.seq
 ),
 
-deletions AS MATERIALIZED (
-    SELECT DISTINCT ON (company_id)
+ends AS MATERIALIZED (
+    SELECT
         company_id,
-        occurred_at AS deleted_at,
-        seq AS deleted_by
+        min(deletion_at) AS deletion_at,
+        max(missing_at) AS missing_at,
+        max(seen_at) AS seen_at,
+        (array_agg(seq ORDER BY deletion_at, seq) FILTER (WHERE deletion_at IS NOT NULL))[1] AS deleted_by,
+        (array_agg(seq ORDER BY missing_at DESC, seq ASC) FILTER (WHERE missing_at IS NOT NULL))[1] AS missed_by,
+        (array_agg(seq ORDER BY seen_at DESC, seq ASC) FILTER (WHERE seen_at IS NOT NULL))[1] AS seen_by
     FROM teams
-    WHERE event_type = 'team.deleted'
-    ORDER BY company_id, occurred_at, seq
+    GROUP BY company_id
 ),
 
 newest AS MATERIALIZED (
@@ -70,6 +83,24 @@ newest AS MATERIALIZED (
     ORDER BY company_id ASC, version COLLATE "C" DESC, seq ASC
 ),
 
+merged AS MATERIALIZED (
+    SELECT
+        e.company_id,
+        e.deleted_by,
+        e.missed_by,
+        e.seen_by,
+        least(e.deletion_at, known.deletion_at) AS deletion_at,
+        greatest(e.missing_at, known.missing_at) AS missing_at,
+        greatest(e.seen_at, known.seen_at) AS seen_at,
+        consumer.tombstone(
+            least(e.deletion_at, known.deletion_at),
+            greatest(e.missing_at, known.missing_at),
+            greatest(e.seen_at, known.seen_at)
+        ) AS deleted_at
+    FROM ends AS e
+    LEFT JOIN identity.companies AS known ON e.company_id = known.id
+),
+
 -- The batch holds an exclusive lock on each company that it creates or deletes, so these comparisons stay true.
 offered AS MATERIALIZED (
     SELECT
@@ -78,22 +109,45 @@ offered AS MATERIALIZED (
         n.version,
         n.name,
         n.logo_url,
-        d.deleted_at,
-        d.deleted_by,
+        m.deletion_at,
+        m.missing_at,
+        m.seen_at,
+        m.deleted_at,
+        CASE
+            WHEN m.deleted_at IS NULL THEN m.seen_by
+            WHEN m.deleted_at = m.deletion_at THEN m.deleted_by
+            ELSE m.missed_by
+        END AS ended_by,
         known.id IS NULL AS is_new,
-        d.deleted_at < coalesce(known.deleted_at, 'infinity') AS is_deletion,
+        (m.deleted_at IS DISTINCT FROM known.deleted_at) AS is_ended,
         (
             n.version > known.version
             AND row(n.name, n.logo_url) IS DISTINCT FROM row(known.name, known.logo_url)
         ) AS is_renamed
     FROM newest AS n
-    LEFT JOIN deletions AS d ON n.company_id = d.company_id
+    INNER JOIN merged AS m ON n.company_id = m.company_id
     LEFT JOIN identity.companies AS known ON n.company_id = known.id
-    WHERE known.id IS NULL OR n.version > known.version OR d.deleted_at < coalesce(known.deleted_at, 'infinity')
+    WHERE
+        known.id IS NULL
+        OR n.version > known.version
+        OR row(m.deletion_at, m.missing_at, m.seen_at)
+        IS DISTINCT FROM row(known.deletion_at, known.missing_at, known.seen_at)
 ),
 
 written AS (
-    INSERT INTO identity.companies AS known (id, name, logo_url, version, guest_key, created_at, updated_at, deleted_at)
+    INSERT INTO identity.companies AS known (
+        id,
+        name,
+        logo_url,
+        version,
+        guest_key,
+        created_at,
+        updated_at,
+        deletion_at,
+        missing_at,
+        seen_at,
+        deleted_at
+    )
     SELECT
         company_id,
         name,
@@ -108,6 +162,9 @@ written AS (
         ),
         now(),
         now(),
+        deletion_at,
+        missing_at,
+        seen_at,
         deleted_at
     FROM offered
     ORDER BY company_id
@@ -118,7 +175,7 @@ written AS (
             version = greatest(excluded.version, known.version),
             updated_at = CASE
                 WHEN
-                    excluded.deleted_at < coalesce(known.deleted_at, 'infinity')
+                    excluded.deleted_at IS DISTINCT FROM known.deleted_at
                     OR (
                         excluded.version > known.version
                         AND row(excluded.name, excluded.logo_url) IS DISTINCT FROM row(known.name, known.logo_url)
@@ -126,18 +183,31 @@ written AS (
                     THEN excluded.updated_at
                 ELSE known.updated_at
             END,
-            deleted_at = least(excluded.deleted_at, known.deleted_at)
-        WHERE excluded.version > known.version OR excluded.deleted_at < coalesce(known.deleted_at, 'infinity')
+            deletion_at = least(excluded.deletion_at, known.deletion_at),
+            missing_at = greatest(excluded.missing_at, known.missing_at),
+            seen_at = greatest(excluded.seen_at, known.seen_at),
+            deleted_at = consumer.tombstone(
+                least(excluded.deletion_at, known.deletion_at),
+                greatest(excluded.missing_at, known.missing_at),
+                greatest(excluded.seen_at, known.seen_at)
+            )
+        WHERE
+        excluded.version > known.version
+            OR row(
+                least(excluded.deletion_at, known.deletion_at),
+                greatest(excluded.missing_at, known.missing_at),
+                greatest(excluded.seen_at, known.seen_at)
+            ) IS DISTINCT FROM row(known.deletion_at, known.missing_at, known.seen_at)
 ),
 
 queued AS (
     INSERT INTO consumer.rehome (company_id, seq)
     SELECT
         o.company_id,
-        CASE WHEN o.is_deletion THEN o.deleted_by ELSE o.seq END
+        coalesce(CASE WHEN o.is_ended THEN o.ended_by END, o.seq)
     FROM offered AS o
     WHERE
-        (o.is_deletion AND NOT o.is_new)
+        (o.is_ended AND NOT o.is_new)
         OR (
             o.is_new
             AND (
@@ -161,8 +231,8 @@ SELECT
             SELECT seq FROM offered
             WHERE is_new OR is_renamed
             UNION
-            SELECT deleted_by AS seq FROM offered
-            WHERE is_deletion
+            SELECT ended_by AS seq FROM offered
+            WHERE is_ended AND ended_by IS NOT NULL
         ) AS c
     ) AS applied,
     (

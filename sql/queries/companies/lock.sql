@@ -1,6 +1,6 @@
--- Take an exclusive lock on each company the batch creates or deletes and a shared lock on each it only refers to,
--- until the transaction ends. Otherwise one transaction could join a user to a company that it reads as active, while
--- another deletes the company and re-homes only the members that it sees.
+-- Take an exclusive lock on each company that the batch creates, deletes or may revive, and a shared lock on each that
+-- it only refers to, until the transaction ends. Otherwise one transaction could join a user to a company that it reads
+-- as active, while another deletes the company and re-homes only the members that it sees.
 -- Run it after the mirror rows are locked. It locks each stripe once, in order, in the strongest mode needed. Only
 -- later statements may read rows that depend on a company.
 WITH claimed AS MATERIALIZED (
@@ -25,7 +25,7 @@ named AS (
 referred AS (
     SELECT
         n.company_id,
-        n.is_deleted OR c.id IS NULL AS is_exclusive
+        n.is_deleted OR c.id IS NULL OR c.missing_at IS NOT NULL AS is_exclusive
     FROM named AS n
     LEFT JOIN identity.companies AS c ON n.company_id = c.id
     UNION ALL

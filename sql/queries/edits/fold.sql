@@ -21,11 +21,10 @@ facts AS MATERIALIZED (
         c.version
     FROM claimed AS c
     INNER JOIN identity.stack_user_profiles AS m ON c.user_id = m.stack_user_id
-    CROSS JOIN consumer.settings AS s
     CROSS JOIN unnest(ARRAY['company_id', 'department', 'role_type']) AS e (field)
     WHERE
         c.data ? e.field
-        AND (NOT m.is_forgotten OR (e.field <> 'company_id' AND (s.delete_policy <> 'hard' OR m.is_held)))
+        AND (NOT m.is_forgotten OR (e.field <> 'company_id' AND NOT m.is_removed))
 ),
 
 newest AS MATERIALIZED (

@@ -1,6 +1,6 @@
 -- Derive identity.company_members of these users from consumer.memberships. removed_at is the oldest of three: the last
--- removal, if no newer join follows it, the user's deletion, and the company's deletion. A user deleted under `hard`
--- gets no row, except one marked is_held.
+-- removal, if no newer join follows it, the user's deletion, and the company's deletion. A user marked is_removed gets
+-- no row.
 WITH derived AS MATERIALIZED (
     SELECT
         f.company_id,
@@ -20,10 +20,9 @@ WITH derived AS MATERIALIZED (
     FROM consumer.memberships AS f
     INNER JOIN identity.stack_user_profiles AS m ON f.user_id = m.stack_user_id
     INNER JOIN identity.companies AS c ON f.company_id = c.id
-    CROSS JOIN consumer.settings AS s
     WHERE
         f.user_id = ANY(%(user_ids)b::uuid[])
-        AND (m.deleted_at IS NULL OR s.delete_policy <> 'hard' OR m.is_held)
+        AND NOT m.is_removed
 )
 
 INSERT INTO identity.company_members AS known (company_id, user_id, joined_at, removed_at, permissions)

@@ -18,11 +18,11 @@ finished AS MATERIALIZED (
         CASE
             WHEN o.seq = ANY(%(applied)b::bigint[]) THEN 'applied'
             WHEN
-                o.event_type = 'user.deleted'
+                o.event_type IN ('user.deleted', 'user.erased')
                 AND o.occurred_at = m.deleted_at
                 AND o.user_id = ANY(%(changed)b::uuid[])
                 THEN 'applied'
-            WHEN o.event_type IN ('user.deleted', 'user.signed_in', 'user.signed_out') THEN 'unchanged'
+            WHEN o.event_type IN ('user.deleted', 'user.erased', 'user.signed_in', 'user.signed_out') THEN 'unchanged'
             WHEN consumer.version(o.source, o.occurred_at, o.message_id) <> m.version THEN 'stale'
             WHEN o.user_id = ANY(%(changed)b::uuid[]) THEN 'applied'
             ELSE 'unchanged'

@@ -1,9 +1,10 @@
 -- Fold the claimed deliveries about users into the mirror: the newest snapshot by version, the oldest deletion, the
--- latest of each time. Run it first, in key order, because a mirror row is its user's lock: each user of the batch gets
--- a row and is locked by it, even if nothing changes.
+-- latest of each other time. Run it first, in key order, because a mirror row is its user's lock: each user of the
+-- batch gets a row and is locked by it, even if nothing changes.
 -- A new user is at home in the default company until members/home decides under the companies' locks.
--- Return one row: the users with a written row; of these the users with new content, the deleted users, and those with
--- new content that may change company; and the deliveries in which Stack names a selected team, with that team.
+-- Return one row: the users with a written row; of these the users with new content, the deleted users, those that live
+-- although reconcile once found them deleted, and those with new content that may change company; and the deliveries in
+-- which Stack names a selected team, with that team.
 -- delivered: the claimed deliveries, each with the `data` of its body
 -- snapshots: `delivered`, with is_snapshot for those that hold a whole user
 -- facts:     the snapshot, version, times and deletion that each delivery carries
@@ -54,7 +55,19 @@ facts AS (
             WHEN s.event_type = 'user.signed_out'
                 THEN coalesce(consumer.instant(s.data ->> 'signed_out_at_millis'), s.occurred_at)
         END AS last_sign_out_at,
-        CASE WHEN s.event_type = 'user.deleted' THEN s.occurred_at END AS deleted_at
+        CASE
+            WHEN s.event_type = 'user.erased' OR (s.event_type = 'user.deleted' AND s.source <> 'reconcile')
+                THEN s.occurred_at
+        END AS deletion_at,
+        CASE WHEN s.event_type = 'user.deleted' AND s.source = 'reconcile' THEN s.occurred_at END AS missing_at,
+        -- A list may come from a replica that lags, so only an answer about this one user shows it alive.
+        CASE
+            WHEN
+                s.is_snapshot
+                AND (s.source = 'stack' OR (s.source = 'reconcile' AND split_part(s.message_id, ':', 2) = 'user'))
+                THEN s.occurred_at
+        END AS seen_at,
+        s.event_type = 'user.erased' AS is_erased
     FROM snapshots AS s
 ),
 
@@ -69,7 +82,10 @@ folded AS (
         max(f.last_active_at) OVER by_user AS last_active_at,
         max(f.last_sign_in_at) OVER by_user AS last_sign_in_at,
         max(f.last_sign_out_at) OVER by_user AS last_sign_out_at,
-        min(f.deleted_at) OVER by_user AS deleted_at,
+        min(f.deletion_at) OVER by_user AS deletion_at,
+        max(f.missing_at) OVER by_user AS missing_at,
+        max(f.seen_at) OVER by_user AS seen_at,
+        bool_or(f.is_erased) OVER by_user AS is_erased,
         bool_or(f.version <> '' AND NOT coalesce((f.data ->> 'is_anonymous')::boolean, FALSE))
             OVER by_user
             AS has_profile
@@ -102,11 +118,15 @@ written AS (
         message_id,
         last_synced_at,
         sync_version,
+        deletion_at,
+        missing_at,
+        seen_at,
+        is_erased,
         deleted_at
     )
     SELECT
         f.user_id,
-        CASE WHEN f.deleted_at IS NULL THEN c.id END,
+        CASE WHEN consumer.tombstone(f.deletion_at, f.missing_at, f.seen_at) IS NULL THEN c.id END,
         f.data ->> 'display_name',
         -- A blank e-mail is none.
         consumer.metadata_text(f.data, 'primary_email'),
@@ -134,14 +154,26 @@ written AS (
         CASE WHEN f.version <> '' THEN f.message_id END,
         statement_timestamp(),
         1,
-        f.deleted_at
+        f.deletion_at,
+        f.missing_at,
+        f.seen_at,
+        f.is_erased,
+        consumer.tombstone(f.deletion_at, f.missing_at, f.seen_at)
     FROM folded AS f
     CROSS JOIN consumer.settings AS s
     LEFT JOIN identity.companies AS c ON s.default_company_id = c.id AND c.deleted_at IS NULL
     ORDER BY f.user_id
     ON CONFLICT (stack_user_id) DO UPDATE
         SET
-            company_id = CASE WHEN least(excluded.deleted_at, known.deleted_at) IS NULL THEN known.company_id END,
+            company_id = CASE
+                WHEN
+                    consumer.tombstone(
+                        least(excluded.deletion_at, known.deletion_at),
+                        greatest(excluded.missing_at, known.missing_at),
+                        greatest(excluded.seen_at, known.seen_at)
+                    ) IS NULL
+                    THEN known.company_id
+            END,
             stack_display_name = CASE
                 WHEN excluded.version > known.version THEN excluded.stack_display_name ELSE known.stack_display_name
             END,
@@ -192,13 +224,22 @@ written AS (
                 WHEN identity.is_news(excluded, known) THEN excluded.last_synced_at ELSE known.last_synced_at
             END,
             sync_version = known.sync_version + identity.is_news(excluded, known)::integer,
-            deleted_at = least(excluded.deleted_at, known.deleted_at)
+            deletion_at = least(excluded.deletion_at, known.deletion_at),
+            missing_at = greatest(excluded.missing_at, known.missing_at),
+            seen_at = greatest(excluded.seen_at, known.seen_at),
+            is_erased = excluded.is_erased OR known.is_erased,
+            deleted_at = consumer.tombstone(
+                least(excluded.deletion_at, known.deletion_at),
+                greatest(excluded.missing_at, known.missing_at),
+                greatest(excluded.seen_at, known.seen_at)
+            )
         WHERE identity.is_news(excluded, known) OR identity.is_newer(excluded, known)
     RETURNING
         known.stack_user_id,
         -- Only an inserted row and a row with news get the time of this statement.
         known.last_synced_at = statement_timestamp() AS is_changed,
         known.deleted_at IS NOT NULL AS is_deleted,
+        known.deleted_at IS NULL AND known.missing_at IS NOT NULL AS is_lifted,
         -- A snapshot gives no home to a user that has none and no company in metadata: memberships and companies do.
         coalesce(known.company_id, known.source_company_id) IS NOT NULL AS is_placed
 ),
@@ -215,6 +256,7 @@ SELECT
     coalesce(array_agg(stack_user_id), '{}') AS written,
     coalesce(array_agg(stack_user_id) FILTER (WHERE is_changed), '{}') AS changed,
     coalesce(array_agg(stack_user_id) FILTER (WHERE is_deleted), '{}') AS deleted,
+    coalesce(array_agg(stack_user_id) FILTER (WHERE is_lifted), '{}') AS lifted,
     coalesce(array_agg(stack_user_id) FILTER (WHERE is_changed AND is_placed), '{}') AS placed,
     (SELECT coalesce(array_agg(s.seq ORDER BY s.seq), '{}') FROM selecting AS s) AS selecting,
     (SELECT coalesce(array_agg(s.company_id ORDER BY s.seq), '{}') FROM selecting AS s) AS selected

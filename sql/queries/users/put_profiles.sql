@@ -1,7 +1,8 @@
 -- Derive the profiles of the written users from mirror and edits. Audit each change with the images before and after,
 -- and with the delivery that caused it. The first of these is the cause: a deletion that the profile does not show yet;
 -- the winning snapshot, if it has new content; another delivery that changed something; the latest delivery. For
--- re-homed users the cause is the delivery about the company. A move writes an audit row under either company.
+-- re-homed users the cause is the delivery about the company. A move writes an audit row under either company. The
+-- operation in the audit is the one given, else it follows from the images.
 -- Return one row: the deliveries that the audit names, the users with a written profile, and those of them whose guest
 -- memberships may have another name.
 -- The users are locked by their mirror rows, so each row read here is still the same when it is overwritten.
@@ -68,11 +69,11 @@ candidates AS MATERIALIZED (
     WHERE
         m.stack_user_id = ANY(%(written)b::uuid[])
         AND m.has_profile
-        AND (m.deleted_at IS NULL OR s.delete_policy <> 'hard' OR m.is_held)
+        AND NOT m.is_removed
     ORDER BY
         m.stack_user_id ASC,
         (
-            o.event_type = 'user.deleted'
+            o.event_type IN ('user.deleted', 'user.erased')
             AND o.occurred_at = m.deleted_at
             AND (p.deleted_at IS DISTINCT FROM m.deleted_at)
         ) DESC,
@@ -198,6 +199,7 @@ imaged AS MATERIALIZED (
         c.message_id,
         c.seq,
         CASE
+            WHEN %(operation)b::text IS NOT NULL THEN %(operation)b::text
             WHEN (c.known).user_id IS NULL THEN 'created'
             WHEN (c.known).deleted_at IS NULL AND c.deleted_at IS NOT NULL THEN 'deleted'
             ELSE 'updated'
@@ -317,5 +319,5 @@ SELECT
         FROM compared AS c
         WHERE
             c.guest_keys IS NOT NULL
-            AND row((c.known).guest_keys, (c.known).full_name) IS DISTINCT FROM row(c.guest_keys, c.full_name)
+            AND row((c.known).guest_keys, (c.known).search_name) IS DISTINCT FROM row(c.guest_keys, c.search_name)
     ) AS guest_ids;

@@ -1,5 +1,5 @@
--- Delete the profiles and memberships of deleted users under the delete policy `hard`, except users marked is_held;
--- audit each deleted profile.
+-- Delete the profiles and memberships of users that are erased, or deleted under the delete policy `hard`, except users
+-- marked is_held; audit each deleted profile.
 -- Return one row: the deliveries that the audit names, and the users with a deleted profile.
 -- claimed is MATERIALIZED, because joining through users would read every delivery they ever sent.
 WITH claimed AS MATERIALIZED (
@@ -22,8 +22,8 @@ removed AS (
         AND p.user_id = m.stack_user_id
         AND m.deleted_at IS NOT NULL
         AND NOT m.is_held
-        AND s.delete_policy = 'hard'
-    RETURNING p.user_id, p.company_id, identity.image(p) AS before_image
+        AND (s.delete_policy = 'hard' OR m.is_erased OR m.is_removed)
+    RETURNING p.user_id, p.company_id, m.is_erased, identity.image(p) AS before_image
 ),
 
 left_companies AS (
@@ -34,7 +34,7 @@ left_companies AS (
         AND b.user_id = m.stack_user_id
         AND m.deleted_at IS NOT NULL
         AND NOT m.is_held
-        AND s.delete_policy = 'hard'
+        AND (s.delete_policy = 'hard' OR m.is_erased OR m.is_removed)
 ),
 
 audited AS (
@@ -44,7 +44,7 @@ audited AS (
     SELECT DISTINCT ON (r.user_id)
         r.user_id,
         r.company_id,
-        'deleted',
+        coalesce(%(operation)b::text, CASE WHEN r.is_erased THEN 'erased' ELSE 'deleted' END),
         identity.changed_fields(r.before_image, '{}'),
         r.before_image,
         NULL,
@@ -53,7 +53,7 @@ audited AS (
         o.seq
     FROM removed AS r
     INNER JOIN claimed AS o ON r.user_id = o.user_id
-    ORDER BY r.user_id ASC, (o.event_type = 'user.deleted') DESC, o.occurred_at ASC
+    ORDER BY r.user_id ASC, (o.event_type IN ('user.deleted', 'user.erased')) DESC, o.occurred_at ASC
     RETURNING seq
 )
 

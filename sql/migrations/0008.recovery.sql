@@ -1,0 +1,244 @@
+-- Recovery: rows are made anew from the stored deliveries, deletions that reconcile found may be lifted, users erased.
+-- depends: 0007.audit_retention
+
+SELECT consumer.pause_work();
+-- An older worker would store deletions that the next rebuild does not find again.
+INSERT INTO consumer.fence (migration, oldest_release) VALUES (8, 8);
+
+-- Users and companies whose rows workers make anew, page by page. First the companies with events of their own, then
+-- the users, then the companies that only a selected team names: their facts are those of users. A row is there once,
+-- however often it is asked for.
+CREATE TABLE consumer.rebuild (
+    stage smallint NOT NULL CONSTRAINT rebuild_stage CHECK (stage BETWEEN 1 AND 3),
+    id uuid NOT NULL, -- of the company in stages 1 and 3, of the user in stage 2
+    attempts integer NOT NULL DEFAULT 0,
+    due_at timestamptz NOT NULL DEFAULT now(),
+    error text, -- why the last attempt failed
+    PRIMARY KEY (stage, id)
+);
+GRANT SELECT, INSERT, DELETE, UPDATE (attempts, due_at, error) ON consumer.rebuild TO consumer_worker;
+GRANT SELECT, INSERT, UPDATE (due_at) ON consumer.rebuild TO consumer_operator;
+
+-- What a rebuild begins with: nothing is known of these users or companies.
+GRANT DELETE ON consumer.memberships, consumer.team_permissions TO consumer_worker;
+GRANT DELETE ON identity.companies, identity.stack_user_profiles TO consumer_worker;
+
+-- When somebody or a company was deleted: the oldest deletion that was told, or the latest that reconcile found, unless
+-- something newer shows that it was wrong. Null: not deleted.
+CREATE FUNCTION consumer.tombstone(deletion_at timestamptz, missing_at timestamptz, seen_at timestamptz)
+RETURNS timestamptz
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN least(deletion_at, CASE WHEN missing_at > coalesce(seen_at, '-infinity') THEN missing_at END);
+REVOKE EXECUTE ON FUNCTION consumer.tombstone FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION consumer.tombstone TO consumer_worker, consumer_operator;
+
+-- Who took an exclusion back, when and why: from then on the delivery counts again. An exclusion that holds is the one
+-- without.
+ALTER TABLE consumer.exclusions
+ADD COLUMN taken_back_at timestamptz,
+ADD COLUMN taken_back_by text,
+ADD COLUMN taken_back_reason text,
+ADD CONSTRAINT exclusions_taken_back CHECK (
+    (taken_back_at IS NULL) = (taken_back_by IS NULL) AND (taken_back_at IS NULL) = (taken_back_reason IS NULL)
+),
+DROP CONSTRAINT exclusions_pkey,
+ADD CONSTRAINT exclusions_pkey PRIMARY KEY (seq, excluded_at);
+CREATE UNIQUE INDEX exclusions_held ON consumer.exclusions (seq) WHERE taken_back_at IS NULL;
+GRANT UPDATE (taken_back_at, taken_back_by, taken_back_reason) ON consumer.exclusions TO consumer_operator;
+
+CREATE OR REPLACE VIEW consumer.deliveries WITH (security_invoker = TRUE) AS
+SELECT
+    o.seq,
+    o.source,
+    o.message_id,
+    o.event_type,
+    o.user_id,
+    o.team_id,
+    o.occurred_at,
+    o.received_at,
+    'pending'::text AS state,
+    0 AS attempts,
+    o.received_at AS next_attempt_at,
+    NULL::text AS outcome,
+    NULL::text AS error_code,
+    NULL::text AS error
+FROM consumer.pending AS p
+INNER JOIN consumer.outbox AS o ON p.seq = o.seq
+UNION ALL
+SELECT
+    o.seq,
+    o.source,
+    o.message_id,
+    o.event_type,
+    o.user_id,
+    o.team_id,
+    o.occurred_at,
+    o.received_at,
+    f.state,
+    f.attempts,
+    f.next_attempt_at,
+    NULL::text AS outcome,
+    f.error_code,
+    f.error
+FROM consumer.failures AS f
+INNER JOIN consumer.outbox AS o ON f.seq = o.seq
+UNION ALL
+SELECT
+    o.seq,
+    o.source,
+    o.message_id,
+    o.event_type,
+    o.user_id,
+    o.team_id,
+    o.occurred_at,
+    o.received_at,
+    'done'::text AS state,
+    0 AS attempts,
+    NULL::timestamptz AS next_attempt_at,
+    d.outcome,
+    NULL::text AS error_code,
+    e.reason AS error
+FROM consumer.outcomes AS d
+INNER JOIN consumer.outbox AS o ON d.seq = o.seq
+LEFT JOIN consumer.exclusions AS e ON d.seq = e.seq AND e.taken_back_at IS NULL;
+
+CREATE OR REPLACE VIEW consumer.queue_stats WITH (security_invoker = TRUE) AS
+SELECT
+    (SELECT count(*) FROM consumer.pending)
+    + (SELECT count(*) FROM consumer.rehome)
+    + (SELECT count(*) FROM consumer.rebuild) AS pending,
+    (
+        SELECT count(*) FROM consumer.failures
+        WHERE state = 'retrying'
+    ) AS retrying,
+    (
+        SELECT count(*) FROM consumer.failures
+        WHERE state = 'dead'
+    ) AS dead,
+    (SELECT count(*) FROM consumer.outcomes) AS done,
+    coalesce(extract(EPOCH FROM now() - least(
+        (
+            SELECT o.received_at FROM consumer.outbox AS o
+            WHERE o.seq = (SELECT min(p.seq) FROM consumer.pending AS p)
+        ),
+        (
+            SELECT min(f.next_attempt_at) FROM consumer.failures AS f
+            WHERE f.state = 'retrying' AND f.next_attempt_at <= now()
+        ),
+        (
+            SELECT min(r.due_at) FROM consumer.rehome AS r
+            WHERE r.due_at <= now()
+        )
+    ))::double precision, 0) AS oldest_due_seconds,
+    (
+        SELECT count(*) FROM consumer.outbox
+        WHERE received_at > now() - interval '1 minute'
+    ) AS received_last_minute,
+    (
+        SELECT count(*) FROM consumer.outcomes
+        WHERE at > now() - interval '1 minute' AND outcome IN ('applied', 'unchanged', 'stale', 'ignored')
+    ) AS applied_last_minute;
+
+-- step: identity
+-- The facts that deleted_at follows from.
+ALTER TABLE identity.stack_user_profiles
+ADD COLUMN deletion_at timestamptz, -- the oldest deletion or erasure that was told
+ADD COLUMN missing_at timestamptz, -- the latest deletion that reconcile found
+ADD COLUMN seen_at timestamptz, -- the newest fact that shows the user alive: a webhook's snapshot, an answer of the API
+ADD COLUMN is_erased boolean NOT NULL DEFAULT FALSE, -- forgotten as under `hard`, whatever the delete policy
+ADD COLUMN is_removed boolean NOT NULL DEFAULT FALSE; -- was forgotten under `hard`: has no profile and no membership
+ALTER TABLE identity.companies
+ADD COLUMN deletion_at timestamptz,
+ADD COLUMN missing_at timestamptz,
+ADD COLUMN seen_at timestamptz;
+
+-- Whether the offered row brings content, existence or a deletion that the known one has not.
+CREATE OR REPLACE FUNCTION identity.is_news(
+    offered identity.stack_user_profiles, known identity.stack_user_profiles
+) RETURNS boolean
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN (offered).has_profile > (known).has_profile
+OR (offered).is_erased > (known).is_erased
+OR consumer.tombstone(
+    least((offered).deletion_at, (known).deletion_at),
+    greatest((offered).missing_at, (known).missing_at),
+    greatest((offered).seen_at, (known).seen_at)
+) IS DISTINCT FROM (known).deleted_at
+OR (
+    (offered).version > (known).version
+    AND NOT (known).is_forgotten
+    AND (
+        (offered).stack_display_name IS DISTINCT FROM (known).stack_display_name
+        OR (offered).stack_primary_email IS DISTINCT FROM (known).stack_primary_email
+        OR (offered).stack_primary_email_verified IS DISTINCT FROM (known).stack_primary_email_verified
+        OR (offered).stack_profile_image_url IS DISTINCT FROM (known).stack_profile_image_url
+        OR (offered).stack_metadata IS DISTINCT FROM (known).stack_metadata
+        OR (offered).is_anonymous IS DISTINCT FROM (known).is_anonymous
+        OR (offered).is_restricted IS DISTINCT FROM (known).is_restricted
+        OR (offered).signed_up_at IS DISTINCT FROM (known).signed_up_at
+        OR (offered).source_role IS DISTINCT FROM (known).source_role
+        OR (offered).source_department IS DISTINCT FROM (known).source_department
+        OR (offered).source_company_id IS DISTINCT FROM (known).source_company_id
+    )
+);
+-- Whether the offered row moves a version or a time, without news.
+CREATE OR REPLACE FUNCTION identity.is_newer(
+    offered identity.stack_user_profiles, known identity.stack_user_profiles
+) RETURNS boolean
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN (offered).version > (known).version
+OR least((offered).deletion_at, (known).deletion_at) IS DISTINCT FROM (known).deletion_at
+OR greatest((offered).missing_at, (known).missing_at) IS DISTINCT FROM (known).missing_at
+OR greatest((offered).seen_at, (known).seen_at) IS DISTINCT FROM (known).seen_at
+OR (
+    NOT (known).is_forgotten
+    AND (
+        greatest((offered).last_active_at, (known).last_active_at) IS DISTINCT FROM (known).last_active_at
+        OR greatest((offered).last_sign_in_at, (known).last_sign_in_at) IS DISTINCT FROM (known).last_sign_in_at
+        OR greatest((offered).last_sign_out_at, (known).last_sign_out_at) IS DISTINCT FROM (known).last_sign_out_at
+    )
+);
+
+-- step: pages as consumer_worker
+-- The deletions that are known. Of a user that was forgotten under `hard` no profile is left.
+SELECT max(m.stack_user_id::text COLLATE "C") AS last
+FROM (
+    SELECT stack_user_id
+    FROM identity.stack_user_profiles
+    WHERE deleted_at IS NOT NULL AND (%(after)s::uuid IS NULL OR stack_user_id > %(after)s::uuid)
+    ORDER BY stack_user_id
+    LIMIT 1000
+    FOR NO KEY UPDATE
+) AS m;
+UPDATE identity.stack_user_profiles AS m
+SET
+    deletion_at = m.deleted_at,
+    is_removed = (
+        m.is_forgotten
+        AND m.has_profile
+        AND NOT EXISTS (
+            SELECT FROM identity.profiles AS p
+            WHERE p.user_id = m.stack_user_id
+        )
+    )
+WHERE
+    m.deleted_at IS NOT NULL
+    AND (%(after)s::uuid IS NULL OR m.stack_user_id > %(after)s::uuid)
+    AND m.stack_user_id <= %(last)s::uuid;
+
+-- step: pages as consumer_worker
+SELECT max(c.id::text COLLATE "C") AS last
+FROM (
+    SELECT id
+    FROM identity.companies
+    WHERE deleted_at IS NOT NULL AND (%(after)s::uuid IS NULL OR id > %(after)s::uuid)
+    ORDER BY id
+    LIMIT 1000
+    FOR NO KEY UPDATE
+) AS c;
+UPDATE identity.companies
+SET deletion_at = deleted_at
+WHERE
+    deleted_at IS NOT NULL
+    AND (%(after)s::uuid IS NULL OR id > %(after)s::uuid)
+    AND id <= %(last)s::uuid;

@@ -1,0 +1,43 @@
+-- A digest of each kind of row that these users have; null where they have none. Two digests of one session are equal
+-- exactly where the rows are, but for what counts and dates the writes.
+SELECT
+    u.user_id,
+    (
+        SELECT hashtextextended((to_jsonb(m) - ARRAY['sync_version', 'last_synced_at'])::text, 0)
+        FROM identity.stack_user_profiles AS m
+        WHERE m.stack_user_id = u.user_id
+    ) AS mirror,
+    (
+        SELECT hashtextextended((to_jsonb(p) - ARRAY['created_at', 'updated_at'])::text, 0)
+        FROM identity.profiles AS p
+        WHERE p.user_id = u.user_id
+    ) AS profile,
+    (
+        SELECT hashtextextended(jsonb_agg(to_jsonb(b) ORDER BY b.company_id)::text, 0)
+        FROM identity.company_members AS b
+        WHERE b.user_id = u.user_id
+    ) AS members,
+    (
+        SELECT hashtextextended(jsonb_agg(to_jsonb(f) ORDER BY f.company_id)::text, 0)
+        FROM consumer.memberships AS f
+        WHERE f.user_id = u.user_id
+    ) AS memberships,
+    (
+        SELECT hashtextextended(jsonb_agg(to_jsonb(t) ORDER BY t.company_id, t.permission_id)::text, 0)
+        FROM consumer.team_permissions AS t
+        WHERE t.user_id = u.user_id
+    ) AS permissions,
+    (
+        SELECT hashtextextended(jsonb_agg(to_jsonb(e) ORDER BY e.field)::text, 0)
+        FROM consumer.edits AS e
+        WHERE e.user_id = u.user_id
+    ) AS edits,
+    (
+        SELECT count(*)
+        FROM identity.profile_audit AS a
+        WHERE a.user_id = u.user_id AND a.operation IN ('signed_in', 'signed_out')
+    ) AS sign_ins,
+    s.sync_version,
+    s.last_synced_at
+FROM unnest(%(user_ids)b::uuid[]) AS u (user_id)
+LEFT JOIN identity.stack_user_profiles AS s ON u.user_id = s.stack_user_id;
