@@ -856,11 +856,7 @@ CREATE TABLE consumer.exclusions (
     seq bigint NOT NULL,
     excluded_by text NOT NULL,
     reason text NOT NULL,
-    excluded_at timestamp with time zone DEFAULT now() NOT NULL,
-    taken_back_at timestamp with time zone,
-    taken_back_by text,
-    taken_back_reason text,
-    CONSTRAINT exclusions_taken_back CHECK ((((taken_back_at IS NULL) = (taken_back_by IS NULL)) AND ((taken_back_at IS NULL) = (taken_back_reason IS NULL))))
+    excluded_at timestamp with time zone DEFAULT now() NOT NULL
 );
 
 
@@ -983,7 +979,7 @@ UNION ALL
     e.reason AS error
    FROM ((consumer.outcomes d
      JOIN consumer.outbox o ON ((d.seq = o.seq)))
-     LEFT JOIN consumer.exclusions e ON (((d.seq = e.seq) AND (e.taken_back_at IS NULL))));
+     LEFT JOIN consumer.exclusions e ON ((d.seq = e.seq)));
 
 
 --
@@ -1053,6 +1049,21 @@ ALTER TABLE consumer.outbox ALTER COLUMN seq ADD GENERATED ALWAYS AS IDENTITY (
     NO MINVALUE
     NO MAXVALUE
     CACHE 1
+);
+
+
+--
+-- Name: past_exclusions; Type: TABLE; Schema: consumer; Owner: -
+--
+
+CREATE TABLE consumer.past_exclusions (
+    seq bigint NOT NULL,
+    excluded_by text NOT NULL,
+    reason text NOT NULL,
+    excluded_at timestamp with time zone NOT NULL,
+    taken_back_by text NOT NULL,
+    taken_back_reason text NOT NULL,
+    taken_back_at timestamp with time zone DEFAULT now() NOT NULL
 );
 
 
@@ -1327,7 +1338,7 @@ ALTER TABLE ONLY consumer.edits
 --
 
 ALTER TABLE ONLY consumer.exclusions
-    ADD CONSTRAINT exclusions_pkey PRIMARY KEY (seq, excluded_at);
+    ADD CONSTRAINT exclusions_pkey PRIMARY KEY (seq);
 
 
 --
@@ -1376,6 +1387,14 @@ ALTER TABLE ONLY consumer.outbox
 
 ALTER TABLE ONLY consumer.outcomes
     ADD CONSTRAINT outcomes_pkey PRIMARY KEY (seq);
+
+
+--
+-- Name: past_exclusions past_exclusions_pkey; Type: CONSTRAINT; Schema: consumer; Owner: -
+--
+
+ALTER TABLE ONLY consumer.past_exclusions
+    ADD CONSTRAINT past_exclusions_pkey PRIMARY KEY (seq, taken_back_at);
 
 
 --
@@ -1463,13 +1482,6 @@ ALTER TABLE ONLY identity.stack_user_profiles
 --
 
 CREATE INDEX edits_company_id ON consumer.edits USING btree (value, user_id) WHERE (field = 'company_id'::text);
-
-
---
--- Name: exclusions_held; Type: INDEX; Schema: consumer; Owner: -
---
-
-CREATE UNIQUE INDEX exclusions_held ON consumer.exclusions USING btree (seq) WHERE (taken_back_at IS NULL);
 
 
 --
@@ -2411,28 +2423,7 @@ GRANT SELECT ON TABLE consumer._yoyo_migration TO consumer_operator;
 --
 
 GRANT SELECT ON TABLE consumer.exclusions TO consumer_worker;
-GRANT SELECT,INSERT ON TABLE consumer.exclusions TO consumer_operator;
-
-
---
--- Name: COLUMN exclusions.taken_back_at; Type: ACL; Schema: consumer; Owner: -
---
-
-GRANT UPDATE(taken_back_at) ON TABLE consumer.exclusions TO consumer_operator;
-
-
---
--- Name: COLUMN exclusions.taken_back_by; Type: ACL; Schema: consumer; Owner: -
---
-
-GRANT UPDATE(taken_back_by) ON TABLE consumer.exclusions TO consumer_operator;
-
-
---
--- Name: COLUMN exclusions.taken_back_reason; Type: ACL; Schema: consumer; Owner: -
---
-
-GRANT UPDATE(taken_back_reason) ON TABLE consumer.exclusions TO consumer_operator;
+GRANT SELECT,INSERT,DELETE ON TABLE consumer.exclusions TO consumer_operator;
 
 
 --
@@ -2664,6 +2655,13 @@ GRANT SELECT ON TABLE consumer.fence TO consumer_operator;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE consumer.memberships TO consumer_worker;
 GRANT SELECT ON TABLE consumer.memberships TO consumer_operator;
+
+
+--
+-- Name: TABLE past_exclusions; Type: ACL; Schema: consumer; Owner: -
+--
+
+GRANT SELECT,INSERT ON TABLE consumer.past_exclusions TO consumer_operator;
 
 
 --

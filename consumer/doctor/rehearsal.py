@@ -19,6 +19,7 @@ from consumer.postgres.queries import query, sql_root
 QUERIES: Mapping[str, Sequence[str]] = {
     "receiver": ("ledger/applied", "recorded_settings/read", "storage/*", "waits/*"),
     "worker": (
+        "anew/*",
         "companies/*",
         "deliveries/last_received",
         "deliveries/stats",
@@ -29,6 +30,7 @@ QUERIES: Mapping[str, Sequence[str]] = {
         "members/*",
         "queue/*",
         "reached_code/*",
+        "rebuild_queue/*",
         "recorded_settings/read",
         "rehome/*",
         "users/*",

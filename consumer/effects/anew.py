@@ -25,7 +25,7 @@ from consumer.postgres.connections import Connection
 from consumer.postgres.queries import query, rows
 
 # By user or company: the kinds of rows that came out different.
-Differences = dict[UUID, list[str]]
+Differing = dict[UUID, list[str]]
 KINDS = ("mirror", "profile", "members", "memberships", "permissions", "edits", "sign_ins")
 COMPANY = "company"
 
@@ -38,7 +38,7 @@ class Naming(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class DeliveryGroup:
     """Stored deliveries of one source and type; the three lists belong together. A user's have other teams, or none."""
 
     source: str
@@ -48,7 +48,7 @@ class Group:
     team_ids: Sequence[UUID]
 
 
-async def make_anew(conn: Connection, stage: Stage, ids: Sequence[UUID], *, is_kept: bool) -> Differences:
+async def make_anew(conn: Connection, stage: Stage, ids: Sequence[UUID], *, is_kept: bool) -> Differing:
     """Make the rows of a page of this stage anew in the caller's transaction; return where they differ.
 
     What does not differ is left as it is, and without *is_kept* everything is.
@@ -58,8 +58,8 @@ async def make_anew(conn: Connection, stage: Stage, ids: Sequence[UUID], *, is_k
     return await _make_companies_anew(conn, ids, is_named_by_users=stage is Stage.NAMED_BY_USERS, is_kept=is_kept)
 
 
-async def _make_users_anew(conn: Connection, user_ids: Sequence[UUID], *, is_kept: bool) -> Differences:
-    differences: Differences = {}
+async def _make_users_anew(conn: Connection, user_ids: Sequence[UUID], *, is_kept: bool) -> Differing:
+    differences: Differing = {}
     kept = list(user_ids)
     # If only some differ, these are made anew once more: the others' rows are not to be written.
     for is_last in (False, True):
@@ -73,7 +73,7 @@ async def _make_users_anew(conn: Connection, user_ids: Sequence[UUID], *, is_kep
     return differences
 
 
-async def _derive_users(conn: Connection, user_ids: Sequence[UUID]) -> Differences:
+async def _derive_users(conn: Connection, user_ids: Sequence[UUID]) -> Differing:
     inserted = set(await users.lock(conn, user_ids))
     before = await _digests(conn, user_ids)
     for user_id in inserted:
@@ -97,8 +97,8 @@ async def _derive_users(conn: Connection, user_ids: Sequence[UUID]) -> Differenc
 
 async def _make_companies_anew(
     conn: Connection, company_ids: Sequence[UUID], *, is_named_by_users: bool, is_kept: bool
-) -> Differences:
-    differences: Differences = {}
+) -> Differing:
+    differences: Differing = {}
     async with conn.transaction() as attempt:
         await conn.execute(query("anew/lock_companies"), {"company_ids": company_ids})
         differences = await _derive_companies(conn, company_ids, is_named_by_users=is_named_by_users)
@@ -107,7 +107,7 @@ async def _make_companies_anew(
     return differences
 
 
-async def _derive_companies(conn: Connection, company_ids: Sequence[UUID], *, is_named_by_users: bool) -> Differences:
+async def _derive_companies(conn: Connection, company_ids: Sequence[UUID], *, is_named_by_users: bool) -> Differing:
     """Derive companies by events of their own.
 
     *is_named_by_users*: those without a name of their own by what users tell; those that no delivery tells of are
@@ -153,12 +153,12 @@ async def _end_untold(conn: Connection, untold: Sequence[UUID], before: Mapping[
 
 async def _deliveries(
     conn: Connection, *, user_ids: Collection[UUID] = (), company_ids: Collection[UUID] = ()
-) -> list[Group]:
+) -> list[DeliveryGroup]:
     values = {"user_ids": list(user_ids), "company_ids": list(company_ids)}
-    return await rows(conn, args_row(Group), "anew/deliveries", values)
+    return await rows(conn, args_row(DeliveryGroup), "anew/deliveries", values)
 
 
-def _by_fact(groups: Sequence[Group]) -> ByFact:
+def _by_fact(groups: Sequence[DeliveryGroup]) -> ByFact:
     seqs: dict[Fact, list[int]] = {}
     own: dict[str, list[int]] = {}
     user_ids: dict[int, UUID] = {}
@@ -172,7 +172,7 @@ def _by_fact(groups: Sequence[Group]) -> ByFact:
     return ByFact(seqs, user_ids, own)
 
 
-def _own_events(groups: Sequence[Group]) -> tuple[list[Naming], set[UUID]]:
+def _own_events(groups: Sequence[DeliveryGroup]) -> tuple[list[Naming], set[UUID]]:
     """Return the deliveries that make companies, and the companies that have a name of their own."""
     own: list[Naming] = []
     named: set[UUID] = set()
@@ -199,12 +199,12 @@ async def _named_by_users(conn: Connection, user_ids: Sequence[UUID]) -> list[UU
     return await rows(conn, scalar_row, "anew/named_by_users", {"user_ids": list(user_ids)})
 
 
-def _differences(before: Mapping[UUID, Mapping[str, Any]], after: Mapping[UUID, Mapping[str, Any]]) -> Differences:
+def _differences(before: Mapping[UUID, Mapping[str, Any]], after: Mapping[UUID, Mapping[str, Any]]) -> Differing:
     kinds = {one: [kind for kind in KINDS if before[one][kind] != after[one][kind]] for one in before}
     return {user_id: differing for user_id, differing in kinds.items() if differing}
 
 
-async def _keep_counters(conn: Connection, before: Mapping[UUID, Mapping[str, Any]], differences: Differences) -> None:
+async def _keep_counters(conn: Connection, before: Mapping[UUID, Mapping[str, Any]], differences: Differing) -> None:
     """Count a version where the mirror differs, and nothing as heard from Stack."""
     known = {user_id: row for user_id, row in before.items() if row["mirror"] is not None}
     values = {

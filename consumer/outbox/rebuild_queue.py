@@ -70,7 +70,7 @@ async def put_users_of(conn: Connection, company_ids: Collection[UUID]) -> None:
 
 
 async def put_all(conn: Connection, part: int = 0, *, parts: int = 1) -> None:
-    """Queue the users and companies of one of equal *parts*, counted from 0, whose ids an outbox row or a table holds."""
+    """Queue the users and companies that an outbox row or a table names, of one of equal *parts*, counted from 0."""
     step = 2**128 // parts
     values = {"first_id": UUID(int=part * step), "last_id": UUID(int=(part + 1) * step - 1)}
     await conn.execute(query("rebuild_queue/put_all"), values)

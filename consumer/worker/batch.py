@@ -48,7 +48,7 @@ class Batch:
     retried: list[tuple[Claimed, Exception]] = field(default_factory=list)
     buried: list[tuple[Claimed, Exception]] = field(default_factory=list)
     rehomed: rehome.PageResult | None = None
-    rebuilt: rebuild.PageResult | None = None
+    rebuilt: rebuild.RebuiltPage | None = None
 
     def __len__(self) -> int:
         return len(self.outcomes) + len(self.retried) + len(self.buried)
@@ -206,7 +206,7 @@ def _failure(claimed: Claimed, error: Exception) -> dict[str, object]:
     return {**named, "type": claimed.event_type, "attempt": claimed.attempts, **reason}
 
 
-async def rebuild_page(conn: Connection, access: Access, *, projection_sql: bytes | None) -> rebuild.PageResult | None:
+async def rebuild_page(conn: Connection, access: Access, *, projection_sql: bytes | None) -> rebuild.RebuiltPage | None:
     """Make one page of users or companies anew in a transaction of its own, if any wait."""
     async with transaction(conn, access):
         await ledger.begin_work(conn)

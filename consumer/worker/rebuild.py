@@ -7,7 +7,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from consumer.effects import anew, application
-from consumer.effects.anew import Differences
+from consumer.effects.anew import Differing
 from consumer.errors import Inseparable
 from consumer.outbox import rebuild_queue
 from consumer.outbox.rebuild_queue import Stage, Waiting
@@ -23,7 +23,7 @@ LOCK_TIMEOUT = 50
 
 
 @dataclass(frozen=True, slots=True)
-class PageResult:
+class RebuiltPage:
     """The result of one page: how many were made anew, how many differed by kind of row, and those postponed."""
 
     stage: Stage
@@ -34,7 +34,7 @@ class PageResult:
 
 async def run_page(
     conn: Connection, delay: Callable[[int], timedelta], *, projection_sql: bytes | None = None
-) -> PageResult | None:
+) -> RebuiltPage | None:
     """Make one page anew in the caller's transaction; return None when nothing waits, or other workers hold it.
 
     A user or company that is locked, or that an application's constraint or statement refuses, is postponed by a
@@ -54,7 +54,7 @@ async def run_page(
         if error := reasons.get(waiting.id):
             await rebuild_queue.postpone(conn, stage, waiting, delay(waiting.attempts + 1), summary(error))
     kinds = Counter(kind for differing in found.values() for kind in differing)
-    return PageResult(stage, len(ids) - len(failing), kinds, failing[:POSTPONED_MAX])
+    return RebuiltPage(stage, len(ids) - len(failing), kinds, failing[:POSTPONED_MAX])
 
 
 async def _claim(conn: Connection, stage: Stage) -> list[Waiting]:
@@ -67,8 +67,8 @@ async def _claim(conn: Connection, stage: Stage) -> list[Waiting]:
 
 async def _make_anew_except_failing(
     conn: Connection, stage: Stage, ids: Sequence[UUID], projection_sql: bytes | None
-) -> tuple[Differences, Failing[UUID]]:
-    async def attempt(part: Sequence[UUID]) -> Differences:
+) -> tuple[Differing, Failing[UUID]]:
+    async def attempt(part: Sequence[UUID]) -> Differing:
         differences = await anew.make_anew(conn, stage, part, is_kept=True)
         if stage is Stage.USER:
             await application.run_app_statement(conn, projection_sql, differences)

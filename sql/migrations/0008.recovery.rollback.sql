@@ -95,74 +95,8 @@ SELECT
         WHERE at > now() - interval '1 minute' AND outcome IN ('applied', 'unchanged', 'stale', 'ignored')
     ) AS applied_last_minute;
 
-CREATE OR REPLACE VIEW consumer.deliveries WITH (security_invoker = TRUE) AS
-SELECT
-    o.seq,
-    o.source,
-    o.message_id,
-    o.event_type,
-    o.user_id,
-    o.team_id,
-    o.occurred_at,
-    o.received_at,
-    'pending'::text AS state,
-    0 AS attempts,
-    o.received_at AS next_attempt_at,
-    NULL::text AS outcome,
-    NULL::text AS error_code,
-    NULL::text AS error
-FROM consumer.pending AS p
-INNER JOIN consumer.outbox AS o ON p.seq = o.seq
-UNION ALL
-SELECT
-    o.seq,
-    o.source,
-    o.message_id,
-    o.event_type,
-    o.user_id,
-    o.team_id,
-    o.occurred_at,
-    o.received_at,
-    f.state,
-    f.attempts,
-    f.next_attempt_at,
-    NULL::text AS outcome,
-    f.error_code,
-    f.error
-FROM consumer.failures AS f
-INNER JOIN consumer.outbox AS o ON f.seq = o.seq
-UNION ALL
-SELECT
-    o.seq,
-    o.source,
-    o.message_id,
-    o.event_type,
-    o.user_id,
-    o.team_id,
-    o.occurred_at,
-    o.received_at,
-    'done'::text AS state,
-    0 AS attempts,
-    NULL::timestamptz AS next_attempt_at,
-    d.outcome,
-    NULL::text AS error_code,
-    e.reason AS error
-FROM consumer.outcomes AS d
-INNER JOIN consumer.outbox AS o ON d.seq = o.seq
-LEFT JOIN consumer.exclusions AS e ON d.seq = e.seq;
-
-DROP INDEX consumer.exclusions_held;
-REVOKE UPDATE (taken_back_at, taken_back_by, taken_back_reason) ON consumer.exclusions FROM consumer_operator;
--- The earlier release knows of no exclusion that was taken back.
-DELETE FROM consumer.exclusions
-WHERE taken_back_at IS NOT NULL;
-ALTER TABLE consumer.exclusions
-DROP CONSTRAINT exclusions_pkey,
-ADD CONSTRAINT exclusions_pkey PRIMARY KEY (seq),
-DROP COLUMN taken_back_at,
-DROP COLUMN taken_back_by,
-DROP COLUMN taken_back_reason;
-
+REVOKE DELETE ON consumer.exclusions FROM consumer_operator;
+DROP TABLE consumer.past_exclusions;
 DROP FUNCTION consumer.tombstone;
 REVOKE DELETE ON consumer.memberships, consumer.team_permissions FROM consumer_worker;
 REVOKE DELETE ON identity.companies, identity.stack_user_profiles FROM consumer_worker;

@@ -1,8 +1,8 @@
 -- Recovery: rows are made anew from the stored deliveries, deletions that reconcile found may be lifted, users erased.
 -- depends: 0007.audit_retention
 
+-- No older release may work: it would store deletions without the facts that they follow from.
 SELECT consumer.pause_work();
--- An older worker would store deletions that the next rebuild does not find again.
 INSERT INTO consumer.fence (migration, oldest_release) VALUES (8, 8);
 
 -- Users and companies whose rows workers make anew, page by page. First the companies with events of their own, then
@@ -32,75 +32,19 @@ RETURN least(deletion_at, CASE WHEN missing_at > coalesce(seen_at, '-infinity') 
 REVOKE EXECUTE ON FUNCTION consumer.tombstone FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION consumer.tombstone TO consumer_worker, consumer_operator;
 
--- Who took an exclusion back, when and why: from then on the delivery counts again. An exclusion that holds is the one
--- without.
-ALTER TABLE consumer.exclusions
-ADD COLUMN taken_back_at timestamptz,
-ADD COLUMN taken_back_by text,
-ADD COLUMN taken_back_reason text,
-ADD CONSTRAINT exclusions_taken_back CHECK (
-    (taken_back_at IS NULL) = (taken_back_by IS NULL) AND (taken_back_at IS NULL) = (taken_back_reason IS NULL)
-),
-DROP CONSTRAINT exclusions_pkey,
-ADD CONSTRAINT exclusions_pkey PRIMARY KEY (seq, excluded_at);
-CREATE UNIQUE INDEX exclusions_held ON consumer.exclusions (seq) WHERE taken_back_at IS NULL;
-GRANT UPDATE (taken_back_at, taken_back_by, taken_back_reason) ON consumer.exclusions TO consumer_operator;
-
-CREATE OR REPLACE VIEW consumer.deliveries WITH (security_invoker = TRUE) AS
-SELECT
-    o.seq,
-    o.source,
-    o.message_id,
-    o.event_type,
-    o.user_id,
-    o.team_id,
-    o.occurred_at,
-    o.received_at,
-    'pending'::text AS state,
-    0 AS attempts,
-    o.received_at AS next_attempt_at,
-    NULL::text AS outcome,
-    NULL::text AS error_code,
-    NULL::text AS error
-FROM consumer.pending AS p
-INNER JOIN consumer.outbox AS o ON p.seq = o.seq
-UNION ALL
-SELECT
-    o.seq,
-    o.source,
-    o.message_id,
-    o.event_type,
-    o.user_id,
-    o.team_id,
-    o.occurred_at,
-    o.received_at,
-    f.state,
-    f.attempts,
-    f.next_attempt_at,
-    NULL::text AS outcome,
-    f.error_code,
-    f.error
-FROM consumer.failures AS f
-INNER JOIN consumer.outbox AS o ON f.seq = o.seq
-UNION ALL
-SELECT
-    o.seq,
-    o.source,
-    o.message_id,
-    o.event_type,
-    o.user_id,
-    o.team_id,
-    o.occurred_at,
-    o.received_at,
-    'done'::text AS state,
-    0 AS attempts,
-    NULL::timestamptz AS next_attempt_at,
-    d.outcome,
-    NULL::text AS error_code,
-    e.reason AS error
-FROM consumer.outcomes AS d
-INNER JOIN consumer.outbox AS o ON d.seq = o.seq
-LEFT JOIN consumer.exclusions AS e ON d.seq = e.seq AND e.taken_back_at IS NULL;
+-- Exclusions that were taken back, with the reason. A delivery may have several.
+CREATE TABLE consumer.past_exclusions (
+    seq bigint NOT NULL,
+    excluded_by text NOT NULL,
+    reason text NOT NULL,
+    excluded_at timestamptz NOT NULL,
+    taken_back_by text NOT NULL,
+    taken_back_reason text NOT NULL,
+    taken_back_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (seq, taken_back_at)
+);
+GRANT SELECT, INSERT ON consumer.past_exclusions TO consumer_operator;
+GRANT DELETE ON consumer.exclusions TO consumer_operator;
 
 CREATE OR REPLACE VIEW consumer.queue_stats WITH (security_invoker = TRUE) AS
 SELECT

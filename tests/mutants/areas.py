@@ -2,9 +2,11 @@
 
 # The first that fits counts. A migration's statements are told apart by sql.py: MIGRATIONS or POLICIES.
 AREAS: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("rebuild", ("consumer/effects/anew.py", "sql/queries/anew/")),
     ("effects", ("consumer/effects/", *(f"sql/queries/{x}/" for x in ("users", "companies", "members", "edits")))),
     ("effects", ("sql/queries/effects/", "sql/queries/recorded_settings/", "sql/queries/sync/", "consumer/sync.py")),
     ("rehome", ("consumer/worker/rehome.py", "sql/queries/rehome/")),
+    ("rebuild", ("consumer/worker/rebuild.py", "consumer/outbox/rebuild_queue.py", "sql/queries/rebuild_queue/")),
     ("bisection", ("consumer/worker/bisect.py",)),
     ("loop", ("consumer/worker/loop.py",)),
     (

@@ -18,7 +18,7 @@ COVERING_SECONDS, COVERING_FILL = 90.0, 45.0
 REST_SECONDS, REST_FILL = 240.0, 140.0
 CHECK_SECONDS = 60.0
 # The laws look at rows, and no other area decides what a row holds.
-AREAS_OF_ROWS = ("effects", "rehome", "bisection", "loop", "outbox", "policies", "migrations")
+AREAS_OF_ROWS = ("effects", "rehome", "rebuild", "bisection", "loop", "outbox", "policies", "migrations")
 IMPORT = "import importlib, sys; importlib.import_module(sys.argv[1])"
 SCHEMA_MODULE = "tests.support.schema"
 SCHEMA_FILE = "sql/schema.sql"

@@ -25,8 +25,8 @@ DOMAIN = (
     Bug(
         "no tombstone",
         MIRROR,
-        "deleted_at = least(excluded.deleted_at, known.deleted_at)",
-        "deleted_at = excluded.deleted_at",
+        "            deletion_at = least(excluded.deletion_at, known.deletion_at),\n",
+        "            deletion_at = excluded.deletion_at,\n",
         LAW,
     ),
     Bug(
@@ -39,8 +39,8 @@ DOMAIN = (
     Bug(
         "the youngest deletion instead of the oldest",
         MIRROR,
-        "min(f.deleted_at) OVER by_user",
-        "max(f.deleted_at) OVER by_user",
+        "min(f.deletion_at) OVER by_user",
+        "max(f.deletion_at) OVER by_user",
         "tests/test_effects.py::test_of_two_deletions_in_one_batch_the_oldest_counts",
     ),
     Bug(

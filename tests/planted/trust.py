@@ -5,7 +5,7 @@ from tests.planted.bug import Bug
 OUTBOX = "sql/migrations/0001.outbox.sql"
 EDITS = "sql/migrations/0004.edits.sql"
 CLAIM = "sql/queries/queue/claim.sql"
-APPLY = "consumer/effects/apply.py"
+BY_FACT = "consumer/effects/by_fact.py"
 ROLE_TESTS = "tests/test_receiver_role.py"
 LOST_TESTS = "tests/test_lost_deliveries.py"
 SIGN_IN_TESTS = "tests/test_sign_ins.py"
@@ -64,14 +64,14 @@ TRUST = (
     ),
     Bug(
         "a row without a user stops every worker",
-        APPLY,
+        BY_FACT,
         "(fact in NEEDING_USER and not delivery.user_id) or ",
         "",
         f"{LOST_TESTS}::test_any_number_of_rows_without_a_user_keeps_nobody_waiting",
     ),
     Bug(
         "a permission without a team is applied",
-        APPLY,
+        BY_FACT,
         "NEEDING_TEAM = (Fact.TEAM, Fact.MEMBERSHIP, Fact.PERMISSION)",
         "NEEDING_TEAM = (Fact.TEAM, Fact.MEMBERSHIP)",
         f"{LOST_TESTS}::test_a_row_without_the_user_or_team_of_its_type_is_dead_and_the_others_are_applied",

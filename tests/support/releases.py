@@ -17,11 +17,13 @@ from tests.support.databases import migrator
 
 ROWS = Path(__file__).parents[1] / "data" / "releases"
 IDS = ledger.carried_ids()
+# Each migration has a row in its ledger and in the fence, and these rows differ by design.
 TABLES = """
 SELECT format('%I.%I', n.nspname, c.relname)
 FROM pg_class AS c
 INNER JOIN pg_namespace AS n ON c.relnamespace = n.oid
 WHERE n.nspname IN ('consumer', 'identity') AND c.relkind = 'r' AND c.relname NOT LIKE '%yoyo%'
+AND c.relname <> 'fence'
 ORDER BY 1
 """
 COLUMNS = """
