@@ -1,4 +1,4 @@
-"""Where the members of a JSON object are, whatever their values hold."""
+"""Where the members of a JSON object and the elements of an array are, whatever their values hold."""
 
 import json
 import time
@@ -36,6 +36,11 @@ def members(text: bytes) -> dict[bytes, bytes] | None:
     return None if found is None else {text[key]: text[value] for key, value in found}
 
 
+def elements(text: bytes) -> list[bytes] | None:
+    found = JsonText(text).elements(slice(0, len(text)))
+    return None if found is None else [text[place] for place in found]
+
+
 @given(st.dictionaries(STRINGS, VALUES, max_size=6), st.sampled_from([None, 1, "\t"]), st.booleans())
 def test_the_members_are_those_that_a_parser_finds(
     document: dict[str, object], indent: int | str | None, is_ascii: bool
@@ -44,6 +49,26 @@ def test_the_members_are_those_that_a_parser_finds(
 
     assert found is not None
     assert {json.loads(key): json.loads(value) for key, value in found.items()} == document
+
+
+@given(st.lists(VALUES, max_size=6), st.sampled_from([None, 1, "\t"]), st.booleans())
+def test_the_elements_are_those_that_a_parser_finds(
+    document: list[object], indent: int | str | None, is_ascii: bool
+) -> None:
+    found = elements(json.dumps(document, indent=indent, ensure_ascii=is_ascii).encode())
+
+    assert found is not None
+    assert [json.loads(element) for element in found] == document
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(b"", b"{}", b"1", b'"a"', b"[", b"[,]", b"[}", b"[1", b"[1,]", b"[1 2]", b"[1]]", b"[[}", b'["]', b"[1]x"),
+    ],
+)
+def test_what_is_no_array_has_no_elements(text: bytes) -> None:
+    assert elements(text) is None
 
 
 @pytest.mark.parametrize("length", [BLOCK_BYTES - 1, BLOCK_BYTES, BLOCK_BYTES + 1, 3 * BLOCK_BYTES])
@@ -86,5 +111,6 @@ def test_a_text_takes_a_time_that_grows_with_its_length(value: bytes) -> None:
     before = time.process_time()
 
     members(b'{"a":%b}' % value)
+    elements(value)
 
     assert time.process_time() - before < 10

@@ -1,4 +1,4 @@
-"""The members of JSON objects by their places: values are found, not parsed, because they may be anything."""
+"""Where members of JSON objects and elements of arrays are: values are found, not parsed, as they may be anything."""
 
 import re
 from itertools import accumulate
@@ -14,9 +14,11 @@ FIRST_BLOCK_BYTES = 256
 SPACE = rb"[ \t\n\r]*+"
 STRING = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
 OBJECT_START = re.compile(rb"%b\{%b(\}?)" % (SPACE, SPACE))
+ARRAY_START = re.compile(rb"%b\[%b(\]?)%b" % (SPACE, SPACE, SPACE))
 KEY = re.compile(rb"(%b)%b:%b" % (STRING, SPACE, SPACE), re.DOTALL)
 SCALAR = re.compile(rb'%b|[^ \t\n\r,"\[\]{}]++' % STRING, re.DOTALL)
 MEMBER_END = re.compile(rb"%b(?:,%b|(\})%b)" % (SPACE, SPACE, SPACE))
+ELEMENT_END = re.compile(rb"%b(?:,%b|(\])%b)" % (SPACE, SPACE, SPACE))
 # What a byte does to the level of nesting; as a signed byte 255 is -1.
 UP, DOWN = 1, 255
 LEVELS = bytes(UP if byte in b"[{" else DOWN if byte in b"]}" else 0 for byte in range(256))
@@ -56,6 +58,25 @@ class JsonText:
             if not (key and end and after) or len(found) == MEMBERS_MAX:
                 return None
             found.append(Member(slice(*key.span(1)), slice(key.end(), end)))
+            at, is_last = after.end(), bool(after[1])
+        return found if at == place.stop else None
+
+    def elements(self, place: slice) -> list[slice] | None:
+        """Return the places of the elements of the array at *place*; None if it is no array.
+
+        As with members, only the end of each is found.
+        """
+        start = ARRAY_START.match(self.body, place.start, place.stop)
+        if start is None:
+            return None
+        found: list[slice] = []
+        at, is_last = start.end(), bool(start[1])
+        while not is_last:
+            end = self._value_end(at, place.stop)
+            after = ELEMENT_END.match(self.body, end, place.stop) if end else None
+            if not (end and after):
+                return None
+            found.append(slice(at, end))
             at, is_last = after.end(), bool(after[1])
         return found if at == place.stop else None
 

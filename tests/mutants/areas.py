@@ -26,7 +26,7 @@ AREAS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("rights", ("sql/queries/privileges/", "sql/queries/default_privileges/")),
     ("policies", ("consumer/profiles.py", "sql/queries/profiles/")),
     ("operations", ("consumer/outbox/deliveries.py", "sql/queries/deliveries/", "sql/queries/prune/")),
-    ("operations", ("consumer/operations/", "consumer/simulator/", "sql/queries/checks/")),
+    ("operations", ("consumer/operations/", "consumer/simulator/", "consumer/stack_api/", "sql/queries/checks/")),
     ("outbox", ("consumer/outbox/", "consumer/worker/", "sql/queries/queue/", "sql/queries/storage/")),
     ("intake", ("consumer/receiver/intake.py",)),
     (
