@@ -23,7 +23,7 @@ IGNORED = ("done", "ignored", 0, None)
 
 
 def knows(monkeypatch: pytest.MonkeyPatch, types: Mapping[str, EventType]) -> None:
-    for module in ("effects.apply", "events.registry"):
+    for module in ("effects.by_fact", "events.registry"):
         monkeypatch.setattr(f"consumer.{module}.EVENT_TYPES", types)
 
 

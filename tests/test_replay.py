@@ -85,19 +85,19 @@ async def test_replaying_what_was_applied_changes_no_row(emptied: str) -> None:
     waiting = Counter(states(emptied).values())
     await work(emptied)
 
-    assert done == Replayed(queued=5, unusable=0)
-    assert waiting == {"pending": 5}
+    assert done == Replayed(queued=5, unusable=0, rebuilt=5)
+    assert waiting == {"done": 5}
     assert tables(emptied) == before
     assert Counter(states(emptied).values()) == {"done": 5}
 
 
-async def test_a_second_replay_before_a_worker_comes_finds_nothing(emptied: str) -> None:
+async def test_a_second_replay_before_a_worker_comes_queues_nobody_twice(emptied: str) -> None:
     await arrive(emptied, user_updated(), user_updated())
     await work(emptied)
     await replayed(emptied)
 
-    assert await replayed(emptied) == Replayed(queued=0, unusable=0)
-    assert Counter(states(emptied).values()) == {"pending": 2}
+    assert await replayed(emptied) == Replayed(queued=2, unusable=0, rebuilt=2)
+    assert len(rows(emptied, "SELECT FROM consumer.rebuild")) == 2
 
 
 async def test_a_dead_delivery_that_is_still_unusable_stays_dead_with_the_present_reason(emptied: str) -> None:

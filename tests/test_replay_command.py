@@ -9,9 +9,10 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
-from consumer.cli.replay import DURATION_MAX, TimeParam, instant
+from consumer.cli.filters import DURATION_MAX, TimeParam, instant
 from consumer.outbox.storage import Delivery
 from tests.support.cli import arrive, call, facts, work
+from tests.support.databases import rows
 from tests.support.factories import delivery, user_deleted, user_updated
 from tests.support.names import own
 from tests.support.outbox import set_aside, states
@@ -64,8 +65,11 @@ def test_each_filter_takes_exactly_what_it_names(emptied: str, arguments: list[s
 
     assert sum(counted["matches"].values()) == len(expected)
     assert untouched == before
-    assert done == {"queued": len(expected), "unusable": 0}
-    assert {name for name, state in states(emptied).items() if state == "pending"} == {*expected, "fresh"}
+    applied = {"old", "deleted", "new"} & {*expected}
+    assert done == {"queued": len(expected), "unusable": 0, "rebuilt": len(applied)}
+    assert {name for name, state in states(emptied).items() if state == "pending"} == {*expected, "fresh"} - applied
+    users = {delivery.user_id for delivery in (old, deleted, new) if delivery.message_id in applied}
+    assert {row["id"] for row in rows(emptied, "SELECT id FROM consumer.rebuild")} == users
 
 
 def receive_at(url: str, **times: str) -> None:
@@ -140,15 +144,17 @@ def test_a_dry_run_counts_a_state_without_a_filter(emptied: str, state: str) -> 
     assert counted == {name: int(name == "done") for name in state.split(",")}
 
 
-def test_an_empty_time_is_none(emptied: str) -> None:
-    assert call(emptied, "replay", "--since", "1h").exit_code == 0
+def test_an_empty_time_is_said(emptied: str) -> None:
+    result = call(emptied, "replay", "--since", "1h")
+
+    assert (result.exit_code, result.stderr.startswith("Error: Nothing that is done or dead matches")) == (1, True)
 
 
 def test_a_type_that_this_release_does_not_know_is_doubted(emptied: str) -> None:
     doubted, known = [call(emptied, "replay", "--type", name) for name in ("user.creatd\x1b", "user.created")]
 
-    assert (doubted.exit_code, known.exit_code, known.stderr) == (0, 0, "")
-    assert doubted.stderr == "Warning: this release knows no event type user.creatd\\x1b.\n"
+    assert (doubted.exit_code, known.exit_code) == (1, 1)
+    assert doubted.stderr == "Warning: this release knows no event type user.creatd\\x1b.\n" + known.stderr
 
 
 @pytest.mark.parametrize(
@@ -195,7 +201,8 @@ def test_a_delivery_that_arrives_and_is_done_after_the_start_is_not_replayed(emp
     with psycopg.connect(emptied, autocommit=True) as conn:
         conn.execute("UPDATE consumer.outbox SET received_at = now() + interval '1 minute'")
 
-    assert facts(emptied, "replay", "--all") == {"queued": 0, "unusable": 0}
+    assert call(emptied, "replay", "--all").exit_code == 1
+    assert not rows(emptied, "SELECT FROM consumer.rebuild")
     assert states(emptied) == {early.message_id: "done"}
 
 
@@ -218,8 +225,8 @@ def test_the_operators_own_login_suffices(operators_login: str, emptied: str, dr
     else:
         set_aside(emptied, [stored])
 
-    assert facts(operators_login, "replay", "--all") == {"queued": 1, "unusable": 0}
-    assert states(emptied) == {stored.message_id: "pending"}
+    assert facts(operators_login, "replay", "--all") == {"queued": 1, "unusable": 0, "rebuilt": int(drained)}
+    assert states(emptied) == {stored.message_id: "done" if drained else "pending"}
 
 
 def test_people_read_a_sentence_and_a_pipe_gets_no_colour(emptied: str) -> None:
@@ -230,7 +237,8 @@ def test_people_read_a_sentence_and_a_pipe_gets_no_colour(emptied: str) -> None:
 
     assert result.exit_code == 0
     assert result.stdout == (
-        "1 delivery put back to pending.\n1 delivery can't be used by this release either and stays dead.\n"
+        "1 delivery applied before: their users and companies are queued to be rebuilt.\n"
+        "1 delivery can't be used by this release either and stays dead.\n"
     )
     assert result.stderr == ""
 

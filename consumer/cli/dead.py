@@ -1,9 +1,7 @@
 """`consumer dead`: deliveries that could not be applied, to show, retry or discard."""
 
-import getpass
 from base64 import b64encode
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from typing import TypedDict, TypeVar, Unpack
@@ -13,19 +11,13 @@ import click
 from consumer.cli.cells import printable
 from consumer.cli.context import Group, examples, pass_settings
 from consumer.cli.database import as_operator, read
+from consumer.cli.decision import by_option, reason_option, shell_user
 from consumer.cli.failures import show_each, show_errors
+from consumer.cli.filters import all_option, amount, error_option, refuse_unless_meant, type_option
 from consumer.cli.output import console, emit, json_option, present, show_facts
-from consumer.cli.replay import (
-    all_option,
-    amount,
-    discarded,
-    error_option,
-    refuse_unless_meant,
-    show_replayed,
-    total,
-    type_option,
-)
-from consumer.operations import replay
+from consumer.cli.replay import discarded, show_replayed, total
+from consumer.operations import exclusions, replay
+from consumer.operations.exclusions import Decision
 from consumer.operations.replay import Replayed
 from consumer.outbox import deliveries
 from consumer.outbox.deliveries import Selection
@@ -39,8 +31,6 @@ DEAD = ("dead",)
 LISTED = 100
 # More ids would hide the sentence behind them.
 NAMED = 5
-# A few sentences; they are kept for as long as the delivery.
-REASON_CHARACTERS_MAX = 1000
 
 limit_option = click.option("--limit", type=click.IntRange(1), help="At most this many, the oldest first.")
 ids_argument = click.argument(
@@ -63,13 +53,6 @@ class DeadFilters(TypedDict):
     error_code: str | None
     event_type: str | None
     limit: int | None
-
-
-def _reason(_: click.Context, __: click.Parameter, text: str) -> str:
-    text = text.strip()
-    if not 0 < len(text) <= REASON_CHARACTERS_MAX or "\0" in text:
-        raise click.BadParameter(f"A reason has from 1 to {REASON_CHARACTERS_MAX} characters.")
-    return text
 
 
 @click.group(name="dead", cls=Group, epilog=examples("dead list", "dead retry --all"))
@@ -150,7 +133,8 @@ def retry(settings: Settings, *, is_all: bool, is_json: bool, **filters: Unpack[
         return await _missing(conn, access, selection), await total(replay.replay(conn, access, selection))
 
     missing, done = as_operator(settings, replayed)
-    present(done, show_replayed, is_json=is_json)
+    document = {"queued": done.queued, "unusable": done.unusable}
+    present(document, lambda _: show_replayed(done), is_json=is_json)
     _refuse_missing(settings, selection, done.queued + done.unusable, missing)
 
 
@@ -160,8 +144,8 @@ def retry(settings: Settings, *, is_all: bool, is_json: bool, **filters: Unpack[
 @type_option
 @limit_option
 @all_option
-@click.option("--reason", required=True, callback=_reason, help="Kept beside the delivery, with its error.")
-@click.option("--by", help="The name to record for the decision. Default: this shell's user.")
+@reason_option
+@by_option
 @json_option
 @pass_settings("operator")
 def discard(
@@ -175,7 +159,7 @@ def discard(
     selection = Selection(DEAD, **filters)
 
     async def discarding(conn: Connection, access: Access) -> tuple[list[str], int]:
-        discards = deliveries.discard_dead(conn, access, selection, by=by or _user(), reason=reason)
+        discards = exclusions.exclude(conn, access, selection, Decision(by or shell_user(), reason))
         return await _missing(conn, access, selection), sum([n async for n in discards])
 
     missing, done = as_operator(settings, discarding)
@@ -219,10 +203,3 @@ def _document(*, body: bytes | None, **document: object) -> dict[str, object]:
         except UnicodeDecodeError:
             document["body_base64"] = b64encode(body).decode()
     return document
-
-
-def _user() -> str | None:
-    """Return the shell's user, or None: a container's user may have no name."""
-    with suppress(OSError, KeyError):
-        return getpass.getuser()
-    return None

@@ -8,7 +8,22 @@ import click
 from consumer.cli.context import Group, refusals
 
 # In the order of an installation's life. Each is `command` in the module consumer.cli.<name>.
-COMMANDS = ("up", "serve", "work", "migrate", "send", "demo", "status", "dead", "replay", "prune", "adopt", "doctor")
+COMMANDS = (
+    "up",
+    "serve",
+    "work",
+    "migrate",
+    "send",
+    "demo",
+    "status",
+    "dead",
+    "deliveries",
+    "replay",
+    "rebuild",
+    "prune",
+    "adopt",
+    "doctor",
+)
 
 
 class LazyGroup(Group):

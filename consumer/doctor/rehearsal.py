@@ -35,7 +35,17 @@ QUERIES: Mapping[str, Sequence[str]] = {
         "rehome/*",
         "users/*",
     ),
-    "operator": ("deliveries/*", "ledger/*", "prune/audit", "recorded_settings/read"),
+    "operator": (
+        "deliveries/*",
+        "exclusions/*",
+        "ledger/*",
+        "prune/audit",
+        "rebuild_queue/next_*",
+        "rebuild_queue/put_companies",
+        "rebuild_queue/put_users",
+        "rebuild_queue/users_of",
+        "recorded_settings/read",
+    ),
 }
 LINE = re.compile(r"^LINE (\d+):", re.MULTILINE)
 # Their messages name a relation, column, function or schema and can hold no value, because planning reads no row.

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 import psycopg
-from psycopg.rows import args_row, dict_row, scalar_row
+from psycopg.rows import args_row, dict_row, tuple_row
 
 from consumer.effects import companies, users
 from consumer.effects.apply import apply_own
@@ -89,9 +89,14 @@ async def _derive_users(conn: Connection, user_ids: Sequence[UUID]) -> Differing
     await session.check_constraints(conn)
     after = await _digests(conn, user_ids)
     differences = _differences(before, after)
+    named = await _named_by_users(conn, user_ids)
+    # A company that only these users name may be lost without a trace in their own rows.
+    for user_id in sorted({user_id for user_id in user_ids if named.get(user_id) != named_before.get(user_id)}):
+        differences.setdefault(user_id, []).append(COMPANY)
     await _keep_counters(conn, before, differences)
-    if differences and (named := {*named_before, *await _named_by_users(conn, list(differences))}):
-        await rebuild_queue.put_companies(conn, named, Stage.NAMED_BY_USERS)
+    renamed = {one for user_id in differences for one in (*named.get(user_id, ()), *named_before.get(user_id, ()))}
+    if renamed:
+        await rebuild_queue.put_companies(conn, renamed, Stage.NAMED_BY_USERS)
     return differences
 
 
@@ -148,7 +153,8 @@ async def _end_untold(conn: Connection, untold: Sequence[UUID], before: Mapping[
     await conn.execute(query("anew/end_untold"), {"used": used, "unused": unused})
     if used:
         # Its users leave it, and then it goes.
-        await rebuild_queue.put_users_of(conn, used)
+        await rebuild_queue.put_companies(conn, used, Stage.NAMED_BY_USERS)
+        await rebuild_queue.put_users(conn, await rebuild_queue.users_of(conn, used))
 
 
 async def _deliveries(
@@ -195,8 +201,8 @@ async def _company_digests(conn: Connection, company_ids: Sequence[UUID]) -> dic
     return {row["company_id"]: row for row in found}
 
 
-async def _named_by_users(conn: Connection, user_ids: Sequence[UUID]) -> list[UUID]:
-    return await rows(conn, scalar_row, "anew/named_by_users", {"user_ids": list(user_ids)})
+async def _named_by_users(conn: Connection, user_ids: Sequence[UUID]) -> dict[UUID, list[UUID]]:
+    return dict(await rows(conn, tuple_row, "anew/named_by_users", {"user_ids": list(user_ids)}))
 
 
 def _differences(before: Mapping[UUID, Mapping[str, Any]], after: Mapping[UUID, Mapping[str, Any]]) -> Differing:

@@ -1,10 +1,11 @@
-"""Puts stored deliveries back to pending, beside live traffic; a kill or a repeat does no harm."""
+"""Lets stored deliveries be applied again, beside live traffic; a kill or a repeat does no harm."""
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
 from consumer.errors import BadPayload
 from consumer.events.check import check, subject
+from consumer.operations.rebuild import queue_concerned
 from consumer.outbox import deliveries
 from consumer.outbox.deliveries import BuryReason, Dead, Reread, SelectedDelivery, Selection
 from consumer.postgres import session
@@ -20,26 +21,38 @@ READ_FIRST_TODAY = {"unknown_type", "no_subject"}
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """The result of one transaction: deliveries put back to pending, and those that stay dead as still unusable."""
+    """The result of one transaction: deliveries that are applied again, and those that stay dead as still unusable.
+
+    Of the *queued* ones *rebuilt* were applied before: the rows of their users and companies are made anew.
+    """
 
     queued: int
     unusable: int
+    rebuilt: int = 0
+
+    def __add__(self, other: "Replayed") -> "Replayed":
+        return Replayed(self.queued + other.queued, self.unusable + other.unusable, self.rebuilt + other.rebuilt)
 
 
 def replay(conn: Connection, access: Access, selection: Selection) -> AsyncIterator[Replayed]:
-    """Put matching deliveries back to pending, page by page; discarded ones never match.
+    """Let matching deliveries be applied again, page by page; discarded ones never match.
 
-    Dead ones are checked first, and those still unusable stay dead with the new reason. A repeat, or a second call
-    after a kill, ends in the same rows: every effect is a join.
+    Failed ones are put back to pending; dead ones are checked first, and those still unusable stay dead with the new
+    reason. Of applied ones the users and companies are queued to be made anew, because a fold adds to rows and never
+    takes back. A repeat, or a second call after a kill, ends in the same rows.
     """
-    return deliveries.in_pages(conn, access, selection, _replay)
+    return deliveries.in_pages(conn, access, selection, replay_page)
 
 
-async def _replay(conn: Connection, page: Sequence[SelectedDelivery]) -> Replayed:
-    usable = [seq for seq, state in page if state != "dead"]
+async def replay_page(conn: Connection, page: Sequence[SelectedDelivery]) -> Replayed:
+    """Let the deliveries of one page be applied again, in the caller's transaction."""
+    # What was ignored has changed no row: this release may know its type.
+    applied = [delivery for delivery in page if delivery.outcome not in {None, "ignored"}]
+    await queue_concerned(conn, applied)
+    usable = [delivery.seq for delivery in page if delivery.state != "dead" and delivery not in applied]
     unusable: list[BuryReason] = []
     reread: list[Reread] = []
-    async for dead in deliveries.lock_dead(conn, [seq for seq, state in page if state == "dead"]):
+    async for dead in deliveries.lock_dead(conn, [delivery.seq for delivery in page if delivery.state == "dead"]):
         stored = Reread(dead.seq, dead.event_type, dead.user_id, dead.team_id, dead.reduced)
         read, reason = _read(dead, stored)
         if read != stored:
@@ -55,7 +68,7 @@ async def _replay(conn: Connection, page: Sequence[SelectedDelivery]) -> Replaye
     queued = await deliveries.replay(conn, usable)
     # Idle workers may have backed off to long pauses.
     await session.wake(conn)
-    return Replayed(queued, len(unusable))
+    return Replayed(queued + len(applied), len(unusable), len(applied))
 
 
 def _read(dead: Dead, stored: Reread) -> tuple[Reread, BuryReason | None]:

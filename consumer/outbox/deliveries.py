@@ -1,4 +1,4 @@
-"""Stored deliveries: find, count and group them; replay or discard them page by page."""
+"""Stored deliveries: find, count and group them; put them back to pending page by page."""
 
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -23,7 +23,8 @@ PAGE_SIZE = 1000
 class Selection:
     """Conditions on deliveries: all must hold; None sets no condition.
 
-    *since* and *until* limit the time of arrival; *limit* takes the oldest.
+    *since* and *until* limit the time of arrival; *limit* takes the oldest. Discarded ones match only with
+    *is_discarded*, and then no others do.
     """
 
     states: Sequence[str]
@@ -31,8 +32,11 @@ class Selection:
     until: datetime | None = None
     event_type: str | None = None
     user_id: UUID | None = None
+    team_id: UUID | None = None
     message_ids: Sequence[str] | None = None
     error_code: str | None = None
+    verified_by: str | None = None
+    is_discarded: bool = False
     limit: int | None = None
 
     def values(self) -> dict[str, object]:
@@ -41,10 +45,13 @@ class Selection:
 
 
 class SelectedDelivery(NamedTuple):
-    """A delivery that matched, and its state then."""
+    """A delivery that matched, and its state then; *outcome* is None unless it is done."""
 
     seq: int
     state: str
+    outcome: str | None = None
+    user_id: UUID | None = None
+    team_id: UUID | None = None
 
 
 class Dead(NamedTuple):
@@ -213,22 +220,6 @@ async def rebury(conn: Connection, reasons: Sequence[BuryReason]) -> None:
     seqs, codes, texts = zip(*reasons, strict=True)
     values = {"seqs": list(seqs), "error_codes": list(codes), "errors": list(texts)}
     await conn.execute(query("deliveries/rebury"), values)
-
-
-def discard_dead(
-    conn: Connection, access: Access, selection: Selection, *, by: str | None, reason: str
-) -> AsyncIterator[int]:
-    """Exclude the matching dead deliveries for good, page by page; yield the number after each page's commit.
-
-    An excluded delivery never comes back, not even if its sender repeats it. Without *by*, the database login is
-    recorded.
-    """
-
-    async def exclude(conn: Connection, page: Sequence[SelectedDelivery]) -> int:
-        values = {"seqs": [seq for seq, _ in page], "excluded_by": by, "reason": reason}
-        return (await conn.execute(query("deliveries/discard"), values)).rowcount
-
-    return in_pages(conn, access, selection, exclude)
 
 
 async def _page(conn: Connection, selection: Selection, *, after_seq: int, page_size: int) -> list[SelectedDelivery]:

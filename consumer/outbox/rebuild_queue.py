@@ -20,8 +20,8 @@ from consumer.postgres.queries import query, rows
 USERS_MAX, DELIVERIES_MAX = 500, 20_000
 # Companies are locked against all that refers to them.
 COMPANIES_MAX = 100
-# All ids are queued in this many parts, so that a statement reads a part of the outbox's index.
-PARTS = 64
+# Ids that a statement finds: some milliseconds.
+IDS_MAX = 5000
 
 
 class Stage(IntEnum):
@@ -64,16 +64,16 @@ async def put_companies(conn: Connection, company_ids: Collection[UUID], *stages
     await conn.execute(query("rebuild_queue/put_companies"), values)
 
 
-async def put_users_of(conn: Connection, company_ids: Collection[UUID]) -> None:
-    """Queue every user that these companies concern."""
-    await conn.execute(query("rebuild_queue/put_users_of"), {"company_ids": list(company_ids)})
+async def users_of(conn: Connection, company_ids: Collection[UUID]) -> list[UUID]:
+    """Return every user that these companies concern."""
+    return await rows(conn, scalar_row, "rebuild_queue/users_of", {"company_ids": list(company_ids)})
 
 
-async def put_all(conn: Connection, part: int = 0, *, parts: int = 1) -> None:
-    """Queue the users and companies that an outbox row or a table names, of one of equal *parts*, counted from 0."""
-    step = 2**128 // parts
-    values = {"first_id": UUID(int=part * step), "last_id": UUID(int=(part + 1) * step - 1)}
-    await conn.execute(query("rebuild_queue/put_all"), values)
+async def next_ids(conn: Connection, stage: Stage, after: UUID | None) -> list[UUID]:
+    """Return the next of all users or companies that a delivery or a row names, by id; none at the end."""
+    values = {"after": after or UUID(int=0), "page_size": IDS_MAX}
+    name = "next_users" if stage is Stage.USER else "next_companies"
+    return await rows(conn, scalar_row, f"rebuild_queue/{name}", values)
 
 
 async def first_stage(conn: Connection) -> Stage | None:

@@ -47,15 +47,15 @@ DAMAGES = {
     "other facts": "UPDATE consumer.memberships SET join_version = '9', joined_at = '1999-01-01'; "
     "UPDATE consumer.edits SET value = 'root' WHERE field <> 'company_id'; "
     "UPDATE consumer.team_permissions SET is_present = NOT is_present",
-    "a user that nobody sent": f"INSERT INTO identity.companies (id) VALUES ('{A_TEAM}'); "
+    "a user that nobody sent": f"INSERT INTO identity.companies (id) VALUES ('{A_TEAM}') ON CONFLICT DO NOTHING; "
     "INSERT INTO identity.stack_user_profiles (stack_user_id, has_profile, company_id) "
     f"VALUES ('{NOBODY}', TRUE, '{A_TEAM}'); "
     "INSERT INTO identity.profiles (user_id, full_name, role_type, department, company_id) "
     f"VALUES ('{NOBODY}', 'Eve', 'root', 'x', '{A_TEAM}'); "
     f"INSERT INTO identity.company_members (company_id, user_id, joined_at) VALUES ('{A_TEAM}', '{NOBODY}', now())",
-    "a team that nobody sent": f"INSERT INTO identity.companies (id) VALUES ('{A_TEAM}'); "
+    "a team that nobody sent": f"INSERT INTO identity.companies (id) VALUES ('{A_TEAM}') ON CONFLICT DO NOTHING; "
     "INSERT INTO identity.company_members (company_id, user_id, joined_at) "
-    f"SELECT '{A_TEAM}', stack_user_id, '1999-01-01' FROM identity.stack_user_profiles",
+    f"SELECT '{A_TEAM}', stack_user_id, '1999-01-01' FROM identity.stack_user_profiles ON CONFLICT DO NOTHING",
 }
 
 

@@ -8,8 +8,9 @@ import psycopg
 from consumer.effects.apply import apply
 from consumer.events.registry import EVENT_TYPES
 from consumer.metrics import Metrics
+from consumer.operations import rebuild
 from consumer.operations.replay import Replayed, replay
-from consumer.outbox import queue, rebuild_queue, storage
+from consumer.outbox import queue, storage
 from consumer.outbox.deliveries import Selection
 from consumer.outbox.storage import Delivery
 from consumer.postgres.connections import (
@@ -21,8 +22,9 @@ from consumer.postgres.connections import (
     transaction,
     worker_access,
 )
-from consumer.worker import rebuild, rehome
+from consumer.worker import rehome
 from consumer.worker.batch import BatchRunner, drain
+from consumer.worker.rebuild import run_page
 from tests.support.databases import rows
 
 # Far more batches and pages than any test's deliveries make.
@@ -77,7 +79,7 @@ async def rehome_next(conn: Connection, page_size: int = rehome.PAGE_SIZE) -> bo
 async def rebuild_next(conn: Connection) -> bool:
     """Make one page of users or companies anew as the worker does; return whether any waited."""
     async with transaction(conn, worker_access("consumer")):
-        return await rebuild.run_page(conn, lambda _: timedelta(0)) is not None
+        return await run_page(conn, lambda _: timedelta(0)) is not None
 
 
 async def settle(conn: Connection, batch_size: int) -> list[int]:
@@ -96,13 +98,13 @@ async def replayed(database_url: str, selection: Selection = EVERYTHING) -> Repl
     access = operator_access("consumer")
     async with await connect(database_url, access) as conn:
         batches = [batch async for batch in replay(conn, access, selection)]
-    return Replayed(sum(b.queued for b in batches), sum(b.unusable for b in batches))
+    return sum(batches, Replayed(queued=0, unusable=0))
 
 
 async def rebuild_everything(conn: Connection) -> None:
     """Queue every user and company to be made anew, and drain."""
-    async with transaction(conn, operator_access("consumer")):
-        await rebuild_queue.put_all(conn)
+    async for _ in rebuild.queue_all(conn, operator_access("consumer")):
+        pass
     await settle(conn, 1)
 
 

@@ -1,10 +1,13 @@
--- The next page of the matching deliveries, oldest first; a discarded one never matches.
+-- The next page of the matching deliveries, oldest first; discarded ones only with is_discarded, and then no others.
 -- The branches of the union have no WHERE, because only such branches are merged in the order of their indexes: 1 ms a
--- page in a million rows, where consumer.deliveries takes 560. Both tables have a condition on seq, because the planner
+-- page in a million rows, where consumer.deliveries takes 560. Both sides have a condition on seq, because the planner
 -- does not infer the second.
 SELECT
     q.seq,
-    q.state
+    q.state,
+    q.outcome,
+    o.user_id,
+    o.team_id
 FROM (
     SELECT
         seq,
@@ -19,18 +22,27 @@ FROM (
         NULL::text AS outcome,
         error_code
     FROM consumer.failures
+    UNION ALL
+    SELECT
+        seq,
+        'pending' AS state,
+        NULL::text AS outcome,
+        NULL::text AS error_code
+    FROM consumer.pending
 ) AS q
 INNER JOIN consumer.outbox AS o ON q.seq = o.seq
 WHERE
     q.seq > %(after_seq)b::bigint
     AND o.seq > %(after_seq)b::bigint
     AND q.state = ANY(%(states)b::text[])
-    AND q.outcome IS DISTINCT FROM 'discarded'
+    AND (q.outcome IS NOT DISTINCT FROM 'discarded') = %(is_discarded)b::boolean
     AND (%(error_code)b::text IS NULL OR q.error_code = %(error_code)b::text)
     AND (%(since)b::timestamptz IS NULL OR o.received_at >= %(since)b::timestamptz)
     AND (%(until)b::timestamptz IS NULL OR o.received_at < %(until)b::timestamptz)
     AND (%(event_type)b::text IS NULL OR o.event_type = %(event_type)b::text)
     AND (%(user_id)b::uuid IS NULL OR o.user_id = %(user_id)b::uuid)
+    AND (%(team_id)b::uuid IS NULL OR o.team_id = %(team_id)b::uuid)
+    AND (%(verified_by)b::text IS NULL OR o.verified_by = %(verified_by)b::text)
     AND (
         %(message_ids)b::text[] IS NULL
         -- Name every source, because the unique index begins with it.

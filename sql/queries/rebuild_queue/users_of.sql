@@ -1,9 +1,6 @@
--- Queue every user that these companies concern: members, users at home there, users that an edit or metadata puts
+-- Every user that these companies concern: members, users at home there, users that an edit or metadata puts
 -- there.
-INSERT INTO consumer.rebuild (stage, id)
-SELECT
-    2 AS stage,
-    user_id
+SELECT user_id
 FROM (
     SELECT f.user_id
     FROM consumer.memberships AS f
@@ -29,5 +26,4 @@ FROM (
     FROM consumer.outbox AS o
     WHERE o.team_id = ANY(%(company_ids)b::uuid[]) AND o.user_id IS NOT NULL
 ) AS concerned
-ORDER BY user_id
-ON CONFLICT (stage, id) DO UPDATE SET due_at = excluded.due_at;
+ORDER BY user_id;

@@ -1,0 +1,27 @@
+"""Who decided, and why: the options of commands that exclude deliveries or take that back."""
+
+import getpass
+from contextlib import suppress
+
+import click
+
+# A few sentences; they are kept for as long as the delivery.
+REASON_CHARACTERS_MAX = 1000
+
+
+def _reason(_: click.Context, __: click.Parameter, text: str) -> str:
+    text = text.strip()
+    if not 0 < len(text) <= REASON_CHARACTERS_MAX or "\0" in text:
+        raise click.BadParameter(f"A reason has from 1 to {REASON_CHARACTERS_MAX} characters.")
+    return text
+
+
+reason_option = click.option("--reason", required=True, callback=_reason, help="Kept beside the delivery.")
+by_option = click.option("--by", help="The name to record for the decision. Default: this shell's user.")
+
+
+def shell_user() -> str | None:
+    """Return the shell's user, or None: a container's user may have no name."""
+    with suppress(OSError, KeyError):
+        return getpass.getuser()
+    return None

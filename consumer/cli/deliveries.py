@@ -1,0 +1,126 @@
+"""`consumer deliveries`: exclude stored deliveries, or let excluded ones count again."""
+
+from collections.abc import Mapping
+from typing import Unpack
+
+import click
+
+from consumer.cli.context import Group, examples, pass_settings
+from consumer.cli.database import as_operator, read
+from consumer.cli.decision import by_option, reason_option, shell_user
+from consumer.cli.filters import Filters, all_option, amount, filter_options, refuse_unless_meant, selection
+from consumer.cli.output import console, json_option, present, show_rows
+from consumer.cli.replay import show_replayed, total
+from consumer.operations import exclusions
+from consumer.operations.exclusions import Decision
+from consumer.operations.replay import Replayed
+from consumer.outbox import deliveries
+from consumer.postgres import session
+from consumer.postgres.connections import Access, Connection
+from consumer.settings.settings import Settings
+
+STATES = ("pending", "retrying", "dead", "done")
+
+dry_run_option = click.option("--dry-run", "is_dry_run", is_flag=True, help="Only count the matches.")
+yes_option = click.option("--yes", "is_confirmed", is_flag=True, help="Do not ask on a terminal.")
+
+
+class Options(Filters):
+    """The options of both commands."""
+
+    reason: str
+    by: str | None
+    is_all: bool
+    is_dry_run: bool
+    is_confirmed: bool
+
+
+@click.group(name="deliveries", cls=Group, epilog=examples("deliveries discard --verified-by 0a1b2c3d --dry-run"))
+def command() -> None:
+    """Discard stored deliveries, or take that back."""
+
+
+@command.command(
+    name="discard",
+    epilog=examples(
+        "deliveries discard --verified-by 0a1b2c3d --dry-run",
+        'deliveries discard --verified-by 0a1b2c3d --reason "leaked secret"',
+    ),
+)
+@filter_options
+@all_option
+@reason_option
+@by_option
+@dry_run_option
+@yes_option
+@json_option
+@pass_settings("operator")
+def discard(settings: Settings, *, is_json: bool, **options: Unpack[Options]) -> None:
+    """Exclude deliveries for good, and rebuild their users and companies.
+
+    It is as if they had never come: the rows are made anew without them, and neither a replay nor a repeat by the
+    sender brings them back. What a delete policy other than soft has removed does not return. `deliveries undiscard`
+    takes it back.
+    """
+    if not _is_meant(settings, options, "Discard {}?", is_discarded=False, is_json=is_json):
+        return
+
+    async def discarding(conn: Connection, access: Access) -> int:
+        chosen = selection(options, STATES, await session.now(conn))
+        excluded = exclusions.exclude(conn, access, chosen, Decision(options["by"] or shell_user(), options["reason"]))
+        return sum([n async for n in excluded])
+
+    done = as_operator(settings, discarding)
+    present({"discarded": done}, lambda _: console().print(f"{amount(done)} excluded for good."), is_json=is_json)
+    if not done:
+        raise click.ClickException("Workers are applying these deliveries at this moment: run the command again.")
+
+
+@command.command(name="undiscard", epilog=examples('deliveries undiscard --user 6f1c… --reason "was no forgery"'))
+@filter_options
+@all_option
+@reason_option
+@by_option
+@dry_run_option
+@yes_option
+@json_option
+@pass_settings("operator")
+def undiscard(settings: Settings, *, is_json: bool, **options: Unpack[Options]) -> None:
+    """Let discarded deliveries count again.
+
+    They are checked by this release and put back to pending; unusable ones are dead, with the reason.
+    """
+    if not _is_meant(settings, options, "Let {} count again?", is_discarded=True, is_json=is_json):
+        return
+
+    async def taking_back(conn: Connection, access: Access) -> Replayed:
+        chosen = selection(options, ("done",), await session.now(conn), is_discarded=True)
+        return await total(
+            exclusions.take_back(conn, access, chosen, Decision(options["by"] or shell_user(), options["reason"]))
+        )
+
+    present(as_operator(settings, taking_back), show_replayed, is_json=is_json)
+
+
+def _is_meant(settings: Settings, options: Options, question: str, *, is_discarded: bool, is_json: bool) -> bool:
+    """Refuse a call that matches nothing; with --dry-run print the matches; on a terminal ask."""
+    refuse_unless_meant({name: options[name] for name in Filters.__annotations__}, is_all=options["is_all"])  # type: ignore[literal-required]
+
+    async def counted(conn: Connection) -> dict[str, int]:
+        chosen = selection(options, STATES, await session.now(conn), is_discarded=is_discarded)
+        return await deliveries.count(conn, chosen)
+
+    if not (matches := read(settings, counted)):
+        raise click.ClickException("No discarded delivery matches." if is_discarded else "No delivery matches.")
+    if options["is_dry_run"]:
+        present({"matches": matches}, _show_matches, is_json=is_json)
+        return False
+    # Elsewhere than on a terminal, a script has decided.
+    if not options["is_confirmed"] and not is_json and console().is_terminal:
+        click.confirm(question.format(amount(sum(matches.values()))), abort=True)
+    return True
+
+
+def _show_matches(document: Mapping[str, Mapping[str, int]]) -> None:
+    rows = [{"state": state, "deliveries": f"{n:,}"} for state, n in document["matches"].items()]
+    show_rows(rows, numbers={"deliveries"})

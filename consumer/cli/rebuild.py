@@ -1,0 +1,194 @@
+"""`consumer rebuild`: make rows anew from the stored deliveries."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import TypedDict, TypeVar, Unpack
+from uuid import UUID
+
+import click
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from consumer.cli.context import examples, pass_settings
+from consumer.cli.database import as_operator, database, has_urls
+from consumer.cli.filters import instant, secret_option, since_option
+from consumer.cli.output import console, json_option, present, show_rows
+from consumer.operations import rebuild
+from consumer.operations.rebuild import Drift, Subjects
+from consumer.outbox import rebuild_queue
+from consumer.outbox.deliveries import Selection
+from consumer.outbox.rebuild_queue import Stage
+from consumer.postgres import session
+from consumer.postgres.connections import Access, Connection, connect, transaction, worker_access
+from consumer.process.readiness import not_ready_reason
+from consumer.settings.settings import Settings
+from consumer.worker.batch import rebuild_page
+from consumer.worker.rebuild import RebuiltPage
+
+# While other workers hold all that is left.
+WAIT_SECONDS = 0.2
+# What is applied or was: a pending delivery has changed no row.
+STATES = ("done",)
+T = TypeVar("T")
+
+
+class Chosen(TypedDict):
+    """The filters of the command line; without any, everybody is chosen."""
+
+    user_ids: tuple[UUID, ...]
+    team_ids: tuple[UUID, ...]
+    since: datetime | timedelta | None
+    verified_by: str | None
+
+
+@dataclass(slots=True)
+class Rebuilt:
+    """What a rebuild did: rows made anew, those that differed by kind, and what could not be made anew."""
+
+    users: int = 0
+    companies: int = 0
+    differing: Counter[str] = field(default_factory=Counter)
+    postponed: int = 0
+    error: str | None = None
+
+    @property
+    def done(self) -> int:
+        """How many users and companies were made anew."""
+        return self.users + self.companies
+
+    def add(self, page: RebuiltPage) -> None:
+        """Count a page."""
+        self.differing += page.differing
+        if page.stage is Stage.USER:
+            self.users += page.done
+        else:
+            self.companies += page.done
+
+
+@click.command(
+    name="rebuild", epilog=examples("rebuild --check", "rebuild", "rebuild --user 6f1c9a52-…", "rebuild --since 2h")
+)
+@click.option("--user", "user_ids", type=click.UUID, multiple=True, help="Only this user; may be repeated.")
+@click.option(
+    "--team", "team_ids", type=click.UUID, multiple=True, help="Only this team and its users; may be repeated."
+)
+@since_option
+@secret_option
+@click.option("--check", "is_check", is_flag=True, help="Only compare; exit with 1 if anything differs.")
+@json_option
+@pass_settings("operator")
+def command(settings: Settings, *, is_check: bool, is_json: bool, **chosen: Unpack[Chosen]) -> None:
+    """Make rows anew from the stored deliveries.
+
+    Without a filter it takes everybody; with --since or --verified-by the users and teams of these deliveries. It works
+    page by page beside live work, and workers take pages too. A row that comes out different is written and audited as
+    `rebuilt`; a row that does not stays as it is; a row that no delivery tells of goes. After a kill a second call goes
+    on. Call it with the settings of the workers.
+    """
+    subjects = None
+    if any(chosen.values()):
+        subjects = as_operator(settings, lambda conn, access: _subjects(conn, access, chosen))
+    if subjects and not (subjects.user_ids or subjects.company_ids):
+        raise click.ClickException("No stored delivery matches.")
+    if is_check:
+        compared = _as_worker(settings, lambda conn, access: _compare(conn, access, subjects))
+        present(compared, _show_drift, is_json=is_json)
+        if compared.differing:
+            click.get_current_context().exit(1)
+        return
+    as_operator(settings, lambda conn, access: _queue(conn, access, subjects))
+    rebuilt = _as_worker(settings, lambda conn, access: _drain(conn, access, settings.projection_sql))
+    present(rebuilt, _show_rebuilt, is_json=is_json)
+    if rebuilt.postponed:
+        reason = rebuilt.error or "locked"
+        raise click.ClickException(f"{rebuilt.postponed:,} could not be made anew, and are tried again: {reason}.")
+
+
+async def _subjects(conn: Connection, access: Access, chosen: Chosen) -> Subjects:
+    """Return the named users, the named teams with their users, and all that the filters choose."""
+    subjects = await rebuild.with_users_of(conn, access, Subjects(chosen["user_ids"], chosen["team_ids"]))
+    if chosen["since"] or chosen["verified_by"]:
+        async with transaction(conn, access):
+            now = await session.now(conn)
+        since = None if chosen["since"] is None else instant(chosen["since"], now)
+        wanted = Selection(STATES, since=since, until=now, verified_by=chosen["verified_by"])
+        found = await rebuild.concerned(conn, access, wanted)
+        subjects = Subjects([*subjects.user_ids, *found.user_ids], [*subjects.company_ids, *found.company_ids])
+    return Subjects(list(dict.fromkeys(subjects.user_ids)), list(dict.fromkeys(subjects.company_ids)))
+
+
+def _as_worker(settings: Settings, work: Callable[[Connection, Access], Awaitable[T]]) -> T:
+    """Run *work* on a connection of the worker's, if it may work."""
+    access = worker_access(settings.role_prefix)
+
+    async def connected(conninfo: str) -> T:
+        if reason := await not_ready_reason(conninfo, access, settings.shaping, applies=True):
+            raise click.ClickException(f"Nothing was made anew: {reason}.")
+        async with await connect(conninfo, access) as conn:
+            return await work(conn, access)
+
+    with database(settings, "worker", is_embedded=not has_urls(settings)) as conninfo:
+        return asyncio.run(connected(conninfo))
+
+
+async def _queue(conn: Connection, access: Access, subjects: Subjects | None) -> None:
+    if subjects is not None:
+        await rebuild.queue(conn, access, subjects)
+        return
+    with console(is_error=True).status("finding users and companies"):
+        async for _ in rebuild.queue_all(conn, access):
+            pass
+
+
+async def _compare(conn: Connection, access: Access, subjects: Subjects | None) -> Drift:
+    found = Drift()
+    with console(is_error=True).status("comparing") as status:
+        async for found in rebuild.compare(conn, access, subjects):
+            status.update(f"{found.users:,} users and {found.companies:,} companies compared")
+    return found
+
+
+async def _drain(conn: Connection, access: Access, projection_sql: bytes | None) -> Rebuilt:
+    """Make pages anew until nothing waits but what failed; other workers may take pages too."""
+    rebuilt = Rebuilt()
+    columns = (TextColumn("rebuilding"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console(is_error=True), transient=True) as progress:
+        task = progress.add_task("", total=None)
+        while True:
+            page = await rebuild_page(conn, access, projection_sql=projection_sql)
+            if page:
+                rebuilt.add(page)
+            async with transaction(conn, access):
+                depth = await rebuild_queue.depth(conn)
+            waiting, postponed = (sum(getattr(one, name) for one in depth) for name in ("waiting", "postponed"))
+            progress.update(task, total=rebuilt.done + waiting, completed=rebuilt.done)
+            if not page and waiting == postponed:
+                rebuilt.postponed = postponed
+                rebuilt.error = next((one.error for one in depth if one.error), None)
+                return rebuilt
+            if not page:
+                await asyncio.sleep(WAIT_SECONDS)
+
+
+def _show_drift(compared: Drift) -> None:
+    out = console()
+    checked = f"{compared.users:,} users and {compared.companies:,} companies compared"
+    if compared.first is None:
+        out.print(f"{checked}: a rebuild would change nothing.")
+        return
+    out.print(f"{checked}. A rebuild would change:")
+    _show_kinds(compared.differing)
+    subject_id, kinds = compared.first
+    out.print(f"The first: {subject_id} ({', '.join(kinds)}).")
+
+
+def _show_rebuilt(rebuilt: Rebuilt) -> None:
+    console().print(f"{rebuilt.users:,} users and {rebuilt.companies:,} companies made anew here.")
+    if rebuilt.differing:
+        _show_kinds(rebuilt.differing)
+
+
+def _show_kinds(differing: Mapping[str, int]) -> None:
+    show_rows([{"rows": kind, "differ": f"{n:,}"} for kind, n in sorted(differing.items())], numbers={"differ"})

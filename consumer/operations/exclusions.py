@@ -1,0 +1,66 @@
+"""Exclusions: deliveries that count no more, and those that count again. Both are facts with a person and a reason."""
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from psycopg.rows import scalar_row
+
+from consumer.operations import replay
+from consumer.operations.rebuild import queue_concerned
+from consumer.operations.replay import Replayed
+from consumer.outbox import deliveries
+from consumer.outbox.deliveries import SelectedDelivery, Selection
+from consumer.postgres import session
+from consumer.postgres.connections import Access, Connection
+from consumer.postgres.queries import rows
+
+DEAD = "dead"
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Who decided, and why. Without *by* the database login is recorded."""
+
+    by: str | None
+    reason: str
+
+
+def exclude(conn: Connection, access: Access, selection: Selection, decision: Decision) -> AsyncIterator[int]:
+    """Exclude the matching deliveries for good, page by page; yield the number after each page's commit.
+
+    Those that a worker applies at this moment are left out. An excluded delivery never comes back, not even if its
+    sender repeats it. The users and companies of those that were applied are queued to be made anew without them.
+    """
+    return deliveries.in_pages(conn, access, selection, partial(_exclude, decision, list(selection.states)))
+
+
+def take_back(conn: Connection, access: Access, selection: Selection, decision: Decision) -> AsyncIterator[Replayed]:
+    """Let the matching excluded deliveries count again, page by page: they are checked and put back to pending.
+
+    Those that this release can't use are dead, with the reason.
+    """
+    return deliveries.in_pages(conn, access, selection, partial(_take_back, decision))
+
+
+async def _exclude(decision: Decision, states: list[str], conn: Connection, page: Sequence[SelectedDelivery]) -> int:
+    values = {
+        "seqs": [delivery.seq for delivery in page],
+        "states": states,
+        "excluded_by": decision.by,
+        "reason": decision.reason,
+    }
+    excluded = set(await rows(conn, scalar_row, "exclusions/exclude", values))
+    await queue_concerned(conn, [one for one in page if one.seq in excluded and one.state == "done"])
+    await session.wake(conn)
+    return len(excluded)
+
+
+async def _take_back(decision: Decision, conn: Connection, page: Sequence[SelectedDelivery]) -> Replayed:
+    values = {
+        "seqs": [delivery.seq for delivery in page],
+        "taken_back_by": decision.by,
+        "reason": decision.reason,
+    }
+    opened = await rows(conn, scalar_row, "exclusions/take_back", values)
+    return await replay.replay_page(conn, [SelectedDelivery(seq, DEAD) for seq in opened])

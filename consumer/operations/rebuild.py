@@ -1,0 +1,145 @@
+"""Rebuild, as an operator asks for it: which users and companies are queued, and what a rebuild would change."""
+
+from collections import Counter
+from collections.abc import AsyncIterator, Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from consumer.effects import anew
+from consumer.outbox import deliveries, rebuild_queue
+from consumer.outbox.deliveries import SelectedDelivery, Selection
+from consumer.outbox.rebuild_queue import Stage
+from consumer.postgres import ledger, session
+from consumer.postgres.connections import Access, Connection, transaction
+
+
+@dataclass(frozen=True, slots=True)
+class Subjects:
+    """Users and companies by their ids."""
+
+    user_ids: Sequence[UUID] = ()
+    company_ids: Sequence[UUID] = ()
+
+
+@dataclass(slots=True)
+class Drift:
+    """What a rebuild would change: how many were compared, and of these how many differ in each kind of row.
+
+    *first* names the first that differs, with the kinds.
+    """
+
+    users: int = 0
+    companies: int = 0
+    differing: Counter[str] = field(default_factory=Counter)
+    first: tuple[UUID, list[str]] | None = None
+
+
+async def queue_concerned(conn: Connection, concerned: Iterable[SelectedDelivery]) -> None:
+    """Queue the users and companies of these deliveries, in the caller's transaction."""
+    found = list(concerned)
+    if user_ids := {delivery.user_id for delivery in found if delivery.user_id}:
+        await rebuild_queue.put_users(conn, user_ids)
+    if company_ids := {delivery.team_id for delivery in found if delivery.team_id}:
+        await rebuild_queue.put_companies(conn, company_ids, Stage.COMPANY, Stage.NAMED_BY_USERS)
+
+
+async def queue(conn: Connection, access: Access, subjects: Subjects) -> None:
+    """Queue these users and companies, in one transaction."""
+    async with transaction(conn, access):
+        await ledger.begin_work(conn)
+        await rebuild_queue.put_users(conn, subjects.user_ids)
+        await rebuild_queue.put_companies(conn, subjects.company_ids, Stage.COMPANY, Stage.NAMED_BY_USERS)
+        await session.wake(conn)
+
+
+async def with_users_of(conn: Connection, access: Access, subjects: Subjects) -> Subjects:
+    """Add every user that the companies concern."""
+    async with transaction(conn, access):
+        users = await rebuild_queue.users_of(conn, subjects.company_ids)
+    return Subjects([*subjects.user_ids, *users], subjects.company_ids)
+
+
+async def queue_all(conn: Connection, access: Access) -> AsyncIterator[int]:
+    """Queue every user and company that a delivery or a row names, page by page; yield how many after each commit."""
+    for stage in Stage:
+        async for ids in _all_ids(conn, access, stage):
+            async with transaction(conn, access):
+                await ledger.begin_work(conn)
+                if stage is Stage.USER:
+                    await rebuild_queue.put_users(conn, ids)
+                else:
+                    await rebuild_queue.put_companies(conn, ids, stage)
+                await session.wake(conn)
+            yield len(ids)
+
+
+async def concerned(conn: Connection, access: Access, selection: Selection) -> Subjects:
+    """Return the users and companies of the matching deliveries."""
+
+    async def read(_: Connection, page: Sequence[SelectedDelivery]) -> Sequence[SelectedDelivery]:
+        return page
+
+    user_ids: set[UUID] = set()
+    company_ids: set[UUID] = set()
+    async for page in deliveries.in_pages(conn, access, selection, read):
+        user_ids.update(delivery.user_id for delivery in page if delivery.user_id)
+        company_ids.update(delivery.team_id for delivery in page if delivery.team_id)
+    return Subjects(list(user_ids), list(company_ids))
+
+
+async def compare(conn: Connection, access: Access, subjects: Subjects | None) -> AsyncIterator[Drift]:
+    """Make rows anew and roll each page back; yield what differs so far after each. None: of everybody.
+
+    *access* is the worker's.
+    """
+    found = Drift()
+    for stage in Stage:
+        async for page in _pages(conn, access, stage, subjects):
+            async with transaction(conn, access):
+                await ledger.begin_work(conn)
+                differing = await anew.make_anew(conn, stage, page, is_kept=False)
+            found.differing.update(kind for kinds in differing.values() for kind in kinds)
+            if found.first is None and differing:
+                found.first = next(iter(sorted(differing.items())))
+            if stage is Stage.USER:
+                found.users += len(page)
+            elif stage is Stage.COMPANY:
+                found.companies += len(page)
+            yield found
+
+
+async def _pages(
+    conn: Connection, access: Access, stage: Stage, subjects: Subjects | None
+) -> AsyncIterator[list[UUID]]:
+    """Yield the ids of a stage in pages as workers take them."""
+    if subjects is None:
+        async for ids in _all_ids(conn, access, stage):
+            async for page in _fitting(conn, access, stage, ids):
+                yield page
+        return
+    ids = sorted(subjects.user_ids if stage is Stage.USER else subjects.company_ids)
+    async for page in _fitting(conn, access, stage, ids):
+        yield page
+
+
+async def _fitting(conn: Connection, access: Access, stage: Stage, ids: Collection[UUID]) -> AsyncIterator[list[UUID]]:
+    left = list(ids)
+    while left:
+        size = rebuild_queue.COMPANIES_MAX
+        if stage is Stage.USER:
+            async with transaction(conn, access):
+                size = await rebuild_queue.fitting(conn, left[: rebuild_queue.USERS_MAX])
+        yield left[:size]
+        left = left[size:]
+
+
+async def _all_ids(conn: Connection, access: Access, stage: Stage) -> AsyncIterator[list[UUID]]:
+    """Yield the ids of all users, or of all companies, in pages and in their order."""
+    after: UUID | None = None
+    while True:
+        async with transaction(conn, access):
+            ids = await rebuild_queue.next_ids(conn, stage, after)
+        if not ids:
+            return
+        yield ids
+        after = ids[-1]

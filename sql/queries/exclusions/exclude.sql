@@ -1,0 +1,81 @@
+-- Exclude deliveries for good, in whatever state they are, but for those that a worker is applying now. Return the
+-- excluded ones.
+-- The failure row is deleted, so the reason quotes its error.
+WITH waiting AS (
+    DELETE FROM consumer.pending
+    WHERE seq = ANY(ARRAY(
+        SELECT seq
+        FROM consumer.pending
+        WHERE seq = ANY(%(seqs)b::bigint[])
+        ORDER BY seq
+        FOR UPDATE SKIP LOCKED
+    ))
+    RETURNING seq
+),
+
+failed AS (
+    DELETE FROM consumer.failures
+    WHERE seq = ANY(ARRAY(
+        SELECT seq
+        FROM consumer.failures
+        WHERE seq = ANY(%(seqs)b::bigint[]) AND state = ANY(%(states)b::text[])
+        ORDER BY seq
+        FOR UPDATE SKIP LOCKED
+    ))
+    RETURNING
+        seq,
+        ' (was ' || state || ': ' || error_code || ', ' || error || ')' AS remark
+),
+
+done AS (
+    UPDATE consumer.outcomes
+    SET outcome = 'discarded'
+    WHERE seq = ANY(ARRAY(
+        SELECT seq
+        FROM consumer.outcomes
+        WHERE seq = ANY(%(seqs)b::bigint[]) AND outcome <> 'discarded' AND 'done' = ANY(%(states)b::text[])
+        ORDER BY seq
+        FOR UPDATE
+    ))
+    RETURNING seq
+),
+
+taken AS (
+    SELECT
+        seq,
+        '' AS remark
+    FROM waiting
+    UNION
+    SELECT
+        seq,
+        remark
+    FROM failed
+),
+
+finished AS (
+    INSERT INTO consumer.outcomes (seq, outcome)
+    SELECT
+        seq,
+        'discarded'
+    FROM taken
+    ORDER BY seq
+)
+
+INSERT INTO consumer.exclusions (seq, excluded_by, reason)
+SELECT
+    seq,
+    coalesce(%(excluded_by)b::text, session_user),
+    %(reason)b::text || remark
+FROM (
+    SELECT
+        seq,
+        remark
+    FROM taken
+    UNION ALL
+    SELECT
+        seq,
+        '' AS remark
+    FROM done
+) AS excluded
+ORDER BY seq
+RETURNING seq;
