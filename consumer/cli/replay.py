@@ -78,8 +78,8 @@ def command(
         present(done, show_replayed, is_json=is_json)
         found = done.queued + done.unusable
     # A count of nothing is an answer, unless an id, a user or an error is expected to be there.
-    is_named = filters["message_ids"] or filters["user_id"] or filters["error_code"]
-    if not found and (is_named or not is_dry_run):
+    is_expected = any((filters["message_ids"], filters["user_id"], filters["error_code"]))
+    if not found and (is_expected or not is_dry_run):
         raise click.ClickException(read(settings, partial(_mismatch, filters, states)))
 
 

@@ -144,6 +144,7 @@ async def _put(
     }
     cursor = await conn.execute(query("users/put_profiles"), values, binary=True)
     seqs, written, guest_ids = await cursor.fetchone() or ((), (), ())
-    if guest_ids:
-        await conn.execute(query("users/name_guests"), {"user_ids": guest_ids})
+    # Rows of company_members that were lost have lost the name too, though the profile stayed the same.
+    if nameless := user_ids if causes.is_anew else guest_ids:
+        await conn.execute(query("users/name_guests"), {"user_ids": nameless})
     return ChangedProfiles(seqs, written)

@@ -25,7 +25,10 @@ AREAS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("rights", tuple(f"consumer/postgres/{x}.py" for x in ("privileges", "mend", "default_privileges"))),
     ("rights", ("sql/queries/privileges/", "sql/queries/default_privileges/")),
     ("policies", ("consumer/profiles.py", "sql/queries/profiles/")),
-    ("operations", ("consumer/outbox/deliveries.py", "sql/queries/deliveries/", "sql/queries/prune/")),
+    (
+        "operations",
+        ("consumer/outbox/deliveries.py", "sql/queries/deliveries/", "sql/queries/prune/", "sql/queries/exclusions/"),
+    ),
     ("operations", ("consumer/operations/", "consumer/simulator/", "consumer/stack_api/", "sql/queries/checks/")),
     ("outbox", ("consumer/outbox/", "consumer/worker/", "sql/queries/queue/", "sql/queries/storage/")),
     ("intake", ("consumer/receiver/intake.py",)),

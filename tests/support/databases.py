@@ -20,6 +20,7 @@ from consumer.settings.settings import ShapingSettings
 from tests.support.names import own
 
 TABLES = (
+    "consumer.rebuild",
     "consumer.rehome",
     "consumer.edits",
     "consumer.memberships",
@@ -29,6 +30,7 @@ TABLES = (
     "consumer.failures",
     "consumer.outcomes",
     "consumer.exclusions",
+    "consumer.past_exclusions",
     "consumer.outbox",
     "identity.profile_audit",
     "identity.profiles",

@@ -17,6 +17,8 @@ no_edits AS (
 
 UPDATE identity.stack_user_profiles
 SET
+    company_id = NULL,
+    guest_keys = NULL,
     stack_display_name = NULL,
     stack_primary_email = NULL,
     stack_primary_email_verified = NULL,
