@@ -3,7 +3,7 @@
 import signal
 import subprocess
 import sys
-from datetime import UTC, datetime
+from pathlib import Path
 from uuid import UUID, uuid4
 
 import pytest
@@ -26,7 +26,6 @@ from tests.support.outbox import set_aside
 from tests.support.processes import ROOT
 
 ADA, BOB, EVE, TEAM, OTHER = (UUID(int=n) for n in (1, 2, 3, 77, 78))
-NOON = datetime(2026, 11, 1, 12, tzinfo=UTC)
 SOFT = ShapingSettings()
 TRUE = [
     team_event("created", TEAM, display_name="Crew"),
@@ -193,15 +192,16 @@ def test_a_killed_rebuild_goes_on(told: str) -> None:
     assert model.state(told) == expected()
 
 
-def test_the_applications_statement_runs_for_those_that_differ(told: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    statement = "INSERT INTO public.seen SELECT unnest(%(user_ids)s::uuid[])"
+def test_the_applications_statement_runs_for_those_that_differ(told: str, tmp_path: Path) -> None:
+    file = tmp_path / "seen.sql"
+    file.write_text("INSERT INTO public.seen SELECT unnest(%(user_ids)b::uuid[])")
     make = "CREATE TABLE public.seen (user_id uuid); GRANT INSERT ON public.seen TO consumer_worker"
     with schema_change(told, make, "DROP TABLE public.seen"):
         change(told, f"UPDATE identity.profiles SET role_type = 'owner' WHERE user_id = '{BOB}'")
 
-        checked = call(told, "rebuild", "--check", CONSUMER_PROJECTION_SQL=statement)
+        checked = call(told, "rebuild", "--check", CONSUMER_PROJECTION_SQL=str(file))
         assert (checked.exit_code, rows(told, "TABLE public.seen")) == (1, [])
-        facts(told, "rebuild", CONSUMER_PROJECTION_SQL=statement)
+        facts(told, "rebuild", CONSUMER_PROJECTION_SQL=str(file))
 
         assert rows(told, "TABLE public.seen") == [{"user_id": BOB}]
 
