@@ -15,7 +15,10 @@ PASSWORD = "hunter2"
 NOBODY_LISTENS = f"postgresql://somebody:{PASSWORD}@127.0.0.1:1/stack"
 URL = {"DATABASE_URL": NOBODY_LISTENS}
 SECRETS = {"STACK_WEBHOOK_SECRETS": SECRET}
-COMMANDS = ("up", "serve", "work", "migrate", "send", "demo", "status", "dead", "replay", "prune", "adopt", "doctor")
+COMMANDS = (
+    *("up", "serve", "work", "migrate", "send", "demo", "status", "dead", "deliveries", "replay", "rebuild", "prune"),
+    *("adopt", "doctor"),
+)
 
 
 @pytest.mark.parametrize("variable", PLATFORMS)
@@ -133,7 +136,9 @@ def test_an_unreadable_database_url_is_one_fault(url: str, tmp_path: Path) -> No
     assert (result.exit_code, len(result.stderr.splitlines())) == (2, 1)
 
 
-@pytest.mark.parametrize("command", [name for name in COMMANDS if name not in {"demo", "dead", "adopt", "doctor"}])
+@pytest.mark.parametrize(
+    "command", [name for name in COMMANDS if name not in {"demo", "dead", "deliveries", "adopt", "doctor"}]
+)
 def test_every_bad_setting_is_listed_at_once(command: str, tmp_path: Path) -> None:
     arguments = [command, "user.created"] if command == "send" else [command]
     result = invoke(

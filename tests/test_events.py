@@ -20,7 +20,7 @@ from tests.support.samples import INVALID, TEAM_ID, USER_ID, VALID, body, payloa
 
 USER, TEAM = UUID(USER_ID), UUID(TEAM_ID)
 SIGN_INS = {"user.signed_in", "user.signed_out"}
-OURS = {"profile.edited", "company.declared"}
+OURS = {"profile.edited", "company.declared", "user.erased"}
 CASTS = ((Id, "uuid"), (Millis, "bigint"), (bool, "boolean"))
 FRAGMENTS = st.one_of(
     NUMBERS,
@@ -82,7 +82,7 @@ def test_a_known_event_names_whom_it_concerns(event_type: str, user_id: UUID | N
     ("from_source", "known"),
     [
         ("app", {"user.signed_in", "user.signed_out", "profile.edited"}),
-        ("operator", {"company.declared"}),
+        ("operator", {"company.declared", "user.erased"}),
         ("stack", EVENT_TYPES.keys() - OURS),
         ("backfill", EVENT_TYPES.keys() - OURS - SIGN_INS),
         ("reconcile", EVENT_TYPES.keys() - OURS - SIGN_INS),

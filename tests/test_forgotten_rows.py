@@ -172,8 +172,8 @@ async def test_nobody_is_held_but_under_hard(emptied: str, policy: DeletePolicy)
         ("soft", "hard", True, False),
         ("anonymise", "soft", True, True),
         ("anonymise", "hard", True, False),
-        ("hard", "soft", True, True),
-        ("hard", "anonymise", True, True),
+        ("hard", "soft", True, False),
+        ("hard", "anonymise", True, False),
     ],
 )
 @pytest.mark.parametrize(

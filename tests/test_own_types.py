@@ -70,7 +70,7 @@ def shop(emptied: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Itera
     shutil.copytree(str(queries.sql_root()), root)
     (root / "queries" / "effects" / "order_placed.sql").write_text(EFFECT)
     monkeypatch.setattr(queries, "sql_root", lambda: root)
-    for module in ("effects.apply", "events.registry"):
+    for module in ("effects.by_fact", "events.registry"):
         monkeypatch.setattr(f"consumer.{module}.EVENT_TYPES", {**EVENT_TYPES, **LINE})
     with psycopg.connect(emptied, autocommit=True) as conn:
         conn.execute("CREATE TABLE public.orders (user_id uuid PRIMARY KEY, number bigint NOT NULL)")

@@ -17,6 +17,7 @@ from consumer.effects.apply import apply_own
 from consumer.effects.by_fact import ABOUT_TEAMS, ABOUT_USERS, ByFact, fact_of
 from consumer.effects.companies import SelectedTeams
 from consumer.effects.derive import derive
+from consumer.effects.users import Marks
 from consumer.events.registry import EVENT_TYPES, Fact
 from consumer.outbox import rebuild_queue
 from consumer.outbox.rebuild_queue import Stage
@@ -81,7 +82,8 @@ async def _derive_users(conn: Connection, user_ids: Sequence[UUID]) -> Differing
     named_before = await _named_by_users(conn, user_ids)
     grouped = _by_fact(await _deliveries(conn, user_ids=user_ids))
     await conn.execute(query("anew/blank_users"), {"user_ids": user_ids})
-    await derive(conn, grouped, anew=user_ids)
+    marks = {one: Marks(row["is_forgotten"], row["is_held"], row["is_removed"]) for one, row in before.items()}
+    await derive(conn, grouped, anew=marks)
     await apply_own(conn, grouped.own)
     told = grouped.users_of(grouped.about_users())
     unsent = [user_id for user_id in user_ids if user_id not in told]

@@ -1,6 +1,6 @@
 """Fold facts into the tables, and derive from them all that is shown: in the order of the locks, in one transaction."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -8,10 +8,12 @@ from consumer.effects import companies, edits, members, users
 from consumer.effects.by_fact import ABOUT_TEAMS, ABOUT_USERS, ByFact
 from consumer.effects.companies import SelectedTeams
 from consumer.effects.folding import FoldResult
-from consumer.effects.users import Causes, ChangedProfiles, MirrorResult
+from consumer.effects.users import Causes, ChangedProfiles, Marks, MirrorResult
 from consumer.events.registry import Fact
 from consumer.outbox import rebuild_queue
 from consumer.postgres.connections import Connection
+
+NOBODY: Mapping[UUID, Marks] = {}
 
 
 @dataclass(slots=True)
@@ -24,16 +26,17 @@ class Derived:
     stale: set[int] = field(default_factory=set)
 
 
-async def derive(conn: Connection, by_fact: ByFact, *, anew: Collection[UUID] = ()) -> Derived:
+async def derive(conn: Connection, by_fact: ByFact, *, anew: Mapping[UUID, Marks] = NOBODY) -> Derived:
     """Fold the deliveries, and derive members, homes and profiles of the users that they concern.
 
-    Of the users made *anew* nothing is known before: all their deliveries are here, and all their rows are derived.
+    Of the users made *anew* nothing but their marks is known before: all their deliveries are here, and all their rows
+    are derived.
     """
     about_users = by_fact.about_users()
     # The mirror comes first, because its rows are the users' locks.
     mirrored = await users.mirror(conn, about_users) if about_users else MirrorResult()
     if anew:
-        await users.unmark_living(conn, anew)
+        await users.mark_again(conn, anew)
     removed = ChangedProfiles()
     if mirrored.deleted:
         removed = await users.forget(conn, about_users, mirrored.deleted, is_anew=bool(anew))

@@ -47,6 +47,14 @@ class MirrorResult(NamedTuple):
     selected: Sequence[UUID] = ()
 
 
+class Marks(NamedTuple):
+    """What the product remembers of a deleted user beside the deliveries: see the columns of the mirror."""
+
+    is_forgotten: bool
+    is_held: bool
+    is_removed: bool
+
+
 class Causes(NamedTuple):
     """What the audit may name as the cause of a change: *seqs*, all deliveries of the transaction.
 
@@ -76,9 +84,11 @@ async def lock(conn: Connection, user_ids: Sequence[UUID]) -> list[UUID]:
     return await rows(conn, scalar_row, "users/lock", {"user_ids": user_ids})
 
 
-async def unmark_living(conn: Connection, user_ids: Collection[UUID]) -> None:
-    """Take the marks of forgotten users from those of these users that live."""
-    await conn.execute(query("users/unmark_living"), {"user_ids": list(user_ids)})
+async def mark_again(conn: Connection, marks: Mapping[UUID, Marks]) -> None:
+    """Give those of these users that are deleted the marks that they had before their rows were made anew."""
+    forgotten, held, removed = zip(*marks.values(), strict=True)
+    values = {"user_ids": list(marks), "forgotten": list(forgotten), "held": list(held), "removed": list(removed)}
+    await conn.execute(query("users/mark_again"), values)
 
 
 async def forget(

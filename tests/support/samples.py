@@ -16,6 +16,7 @@ OURS: dict[str, dict[str, object]] = {
     "user.signed_out": {"id": USER_ID},
     "profile.edited": {"id": USER_ID},
     "company.declared": {"id": TEAM_ID},
+    "user.erased": {"id": USER_ID},
 }
 
 

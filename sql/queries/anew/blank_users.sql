@@ -1,5 +1,5 @@
 -- Forget all facts about these locked users. What somebody else may refer to stays: profiles and memberships change
--- only where they come out different. That a user was forgotten is a fact of no delivery, so its marks stay.
+-- only where they come out different.
 WITH no_memberships AS (
     DELETE FROM consumer.memberships
     WHERE user_id = ANY(%(user_ids)b::uuid[])
@@ -41,5 +41,8 @@ SET
     missing_at = NULL,
     seen_at = NULL,
     is_erased = FALSE,
+    is_forgotten = FALSE,
+    is_held = FALSE,
+    is_removed = FALSE,
     deleted_at = NULL
 WHERE stack_user_id = ANY(%(user_ids)b::uuid[]);

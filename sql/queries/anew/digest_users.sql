@@ -38,6 +38,9 @@ SELECT
         WHERE a.user_id = u.user_id AND a.operation IN ('signed_in', 'signed_out')
     ) AS sign_ins,
     s.sync_version,
-    s.last_synced_at
+    s.last_synced_at,
+    coalesce(s.is_forgotten, FALSE) AS is_forgotten,
+    coalesce(s.is_held, FALSE) AS is_held,
+    coalesce(s.is_removed, FALSE) AS is_removed
 FROM unnest(%(user_ids)b::uuid[]) AS u (user_id)
 LEFT JOIN identity.stack_user_profiles AS s ON u.user_id = s.stack_user_id;
