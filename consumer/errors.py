@@ -82,6 +82,14 @@ class LostDeliveries(ConsumerError):
     code = "lost"
 
 
+class UsersErased(ConsumerError):
+    """Deliveries hold data of users that are erased by now; *bodies* without it, by seq."""
+
+    def __init__(self, bodies: Mapping[int, bytes]) -> None:
+        super().__init__()
+        self.bodies = bodies
+
+
 class Inseparable(ConsumerError):
     """The items fail together, but each succeeds alone."""
 

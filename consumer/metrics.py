@@ -99,7 +99,7 @@ FIELDS = (
     OTHER,
 )
 ERROR_CLASSES = ("transient", "busy", "ours", "constraint", "poison", OTHER)
-OUTCOMES = ("applied", "unchanged", "stale", "ignored", OTHER)
+OUTCOMES = ("applied", "unchanged", "stale", "ignored", "discarded", OTHER)
 
 # From one quick commit to the 5 s after which a request is shed.
 RECEIVE_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)

@@ -100,6 +100,35 @@ CREATE FUNCTION consumer.company_stripe(id uuid) RETURNS integer
 
 
 --
+-- Name: erase_bodies(uuid, bigint[], bytea[], bytea[]); Type: FUNCTION; Schema: consumer; Owner: -
+--
+
+CREATE FUNCTION consumer.erase_bodies(of_user uuid, seqs bigint[], bodies bytea[], reduced_bodies bytea[]) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    changed_count bigint;
+BEGIN
+    IF NOT coalesce(consumer.is_erasure_stored(of_user), FALSE) THEN
+        RAISE EXCEPTION 'no erasure of this user is stored' USING ERRCODE = 'insufficient_privilege';
+    END IF;
+
+    UPDATE consumer.outbox AS o
+    SET body = e.body, reduced = e.reduced
+    FROM unnest(seqs, bodies, reduced_bodies) AS e (seq, body, reduced)
+    WHERE o.seq = e.seq;
+    GET DIAGNOSTICS changed_count = ROW_COUNT;
+
+    IF changed_count < cardinality(seqs) THEN
+        RAISE EXCEPTION 'only % of % deliveries are stored', changed_count, cardinality(seqs)
+        USING ERRCODE = 'insufficient_privilege';
+    END IF;
+END
+$$;
+
+
+--
 -- Name: guest_key(bytea, uuid); Type: FUNCTION; Schema: consumer; Owner: -
 --
 
@@ -115,6 +144,25 @@ CREATE FUNCTION consumer.guest_key(salt bytea, company_id uuid) RETURNS uuid
 CREATE FUNCTION consumer.instant(millis text) RETURNS timestamp with time zone
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN to_timestamp(((millis)::double precision / (1000)::double precision));
+
+
+--
+-- Name: is_erasure_stored(uuid); Type: FUNCTION; Schema: consumer; Owner: -
+--
+
+CREATE FUNCTION consumer.is_erasure_stored(of_user uuid) RETURNS boolean
+    LANGUAGE sql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+    SELECT EXISTS (
+        SELECT FROM consumer.outbox AS o
+        WHERE
+            o.source = 'operator'
+            AND o.message_id = 'erase:' || of_user
+            AND o.event_type = 'user.erased'
+            AND o.user_id = of_user
+    )
+$$;
 
 
 --
@@ -169,6 +217,36 @@ CREATE FUNCTION consumer.pause_work() RETURNS void
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
     LOCK TABLE consumer.settings IN ACCESS EXCLUSIVE MODE
+$$;
+
+
+--
+-- Name: reduce_late(bigint[], bytea[]); Type: FUNCTION; Schema: consumer; Owner: -
+--
+
+CREATE FUNCTION consumer.reduce_late(seqs bigint[], bodies bytea[]) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    changed_count bigint;
+BEGIN
+    UPDATE consumer.outbox AS o
+    SET body = e.body, reduced = NULL
+    FROM unnest(seqs, bodies) AS e (seq, body)
+    WHERE
+        o.seq = e.seq
+        AND EXISTS (
+            SELECT FROM identity.stack_user_profiles AS m
+            WHERE m.stack_user_id = o.user_id AND m.is_erased
+        );
+    GET DIAGNOSTICS changed_count = ROW_COUNT;
+
+    IF changed_count < cardinality(seqs) THEN
+        RAISE EXCEPTION 'only % of % deliveries are about an erased user', changed_count, cardinality(seqs)
+        USING ERRCODE = 'insufficient_privilege';
+    END IF;
+END
 $$;
 
 
@@ -1625,6 +1703,13 @@ CREATE INDEX stack_user_profiles_company_id ON identity.stack_user_profiles USIN
 
 
 --
+-- Name: stack_user_profiles_erased; Type: INDEX; Schema: identity; Owner: -
+--
+
+CREATE INDEX stack_user_profiles_erased ON identity.stack_user_profiles USING btree (stack_user_id) WHERE is_erased;
+
+
+--
 -- Name: stack_user_profiles_guest_keys; Type: INDEX; Schema: identity; Owner: -
 --
 
@@ -1971,6 +2056,14 @@ GRANT ALL ON FUNCTION consumer.company_stripe(id uuid) TO consumer_operator;
 
 
 --
+-- Name: FUNCTION erase_bodies(of_user uuid, seqs bigint[], bodies bytea[], reduced_bodies bytea[]); Type: ACL; Schema: consumer; Owner: -
+--
+
+REVOKE ALL ON FUNCTION consumer.erase_bodies(of_user uuid, seqs bigint[], bodies bytea[], reduced_bodies bytea[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION consumer.erase_bodies(of_user uuid, seqs bigint[], bodies bytea[], reduced_bodies bytea[]) TO consumer_operator;
+
+
+--
 -- Name: FUNCTION guest_key(salt bytea, company_id uuid); Type: ACL; Schema: consumer; Owner: -
 --
 
@@ -1985,6 +2078,14 @@ GRANT ALL ON FUNCTION consumer.guest_key(salt bytea, company_id uuid) TO consume
 REVOKE ALL ON FUNCTION consumer.instant(millis text) FROM PUBLIC;
 GRANT ALL ON FUNCTION consumer.instant(millis text) TO consumer_worker;
 GRANT ALL ON FUNCTION consumer.instant(millis text) TO consumer_operator;
+
+
+--
+-- Name: FUNCTION is_erasure_stored(of_user uuid); Type: ACL; Schema: consumer; Owner: -
+--
+
+REVOKE ALL ON FUNCTION consumer.is_erasure_stored(of_user uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION consumer.is_erasure_stored(of_user uuid) TO consumer_definer;
 
 
 --
@@ -2030,6 +2131,14 @@ GRANT ALL ON FUNCTION consumer.metadata_text(metadata jsonb, key text) TO consum
 --
 
 REVOKE ALL ON FUNCTION consumer.pause_work() FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION reduce_late(seqs bigint[], bodies bytea[]); Type: ACL; Schema: consumer; Owner: -
+--
+
+REVOKE ALL ON FUNCTION consumer.reduce_late(seqs bigint[], bodies bytea[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION consumer.reduce_late(seqs bigint[], bodies bytea[]) TO consumer_worker;
 
 
 --
@@ -2353,6 +2462,13 @@ GRANT SELECT(deleted_at) ON TABLE identity.stack_user_profiles TO consumer_tenan
 
 
 --
+-- Name: COLUMN stack_user_profiles.is_erased; Type: ACL; Schema: identity; Owner: -
+--
+
+GRANT SELECT(is_erased) ON TABLE identity.stack_user_profiles TO consumer_definer;
+
+
+--
 -- Name: FUNCTION is_newer(offered identity.stack_user_profiles, known identity.stack_user_profiles); Type: ACL; Schema: identity; Owner: -
 --
 
@@ -2514,7 +2630,7 @@ GRANT SELECT(message_id),INSERT(message_id) ON TABLE consumer.outbox TO consumer
 
 GRANT INSERT(event_type) ON TABLE consumer.outbox TO consumer_receiver;
 GRANT INSERT(event_type) ON TABLE consumer.outbox TO consumer_operator;
-GRANT INSERT(event_type),UPDATE(event_type) ON TABLE consumer.outbox TO consumer_definer;
+GRANT SELECT(event_type),INSERT(event_type),UPDATE(event_type) ON TABLE consumer.outbox TO consumer_definer;
 
 
 --
@@ -2565,7 +2681,7 @@ GRANT INSERT(verified_by) ON TABLE consumer.outbox TO consumer_operator;
 
 GRANT INSERT(body) ON TABLE consumer.outbox TO consumer_receiver;
 GRANT INSERT(body) ON TABLE consumer.outbox TO consumer_operator;
-GRANT INSERT(body) ON TABLE consumer.outbox TO consumer_definer;
+GRANT INSERT(body),UPDATE(body) ON TABLE consumer.outbox TO consumer_definer;
 
 
 --

@@ -24,6 +24,7 @@ SERVED = {
     "profiles_search_name": "identity.current_matches",
     "profiles_updated_at": "what changed last in a company",
     "stack_user_profiles_company_id": "rehome/page",
+    "stack_user_profiles_erased": "late/erased",
     "stack_user_profiles_guest_keys": "the tenants' policies",
     "stack_user_profiles_source_company_id": "rehome/page",
 }

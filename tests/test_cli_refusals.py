@@ -16,8 +16,22 @@ NOBODY_LISTENS = f"postgresql://somebody:{PASSWORD}@127.0.0.1:1/stack"
 URL = {"DATABASE_URL": NOBODY_LISTENS}
 SECRETS = {"STACK_WEBHOOK_SECRETS": SECRET}
 COMMANDS = (
-    *("up", "serve", "work", "migrate", "send", "demo", "status", "dead", "deliveries", "replay", "rebuild", "prune"),
-    *("adopt", "doctor"),
+    "up",
+    "serve",
+    "work",
+    "migrate",
+    "send",
+    "demo",
+    "status",
+    "dead",
+    "deliveries",
+    "replay",
+    "rebuild",
+    "erase",
+    "export",
+    "prune",
+    "adopt",
+    "doctor",
 )
 
 
@@ -140,9 +154,10 @@ def test_an_unreadable_database_url_is_one_fault(url: str, tmp_path: Path) -> No
     "command", [name for name in COMMANDS if name not in {"demo", "dead", "deliveries", "adopt", "doctor"}]
 )
 def test_every_bad_setting_is_listed_at_once(command: str, tmp_path: Path) -> None:
-    arguments = [command, "user.created"] if command == "send" else [command]
+    user_id = "00000000-0000-0000-0000-000000000001"
+    more = {"send": ["user.created"], "erase": [user_id, "--dry-run"], "export": [user_id]}.get(command, [])
     result = invoke(
-        tmp_path, {**URL, **SECRETS, "PORT": "x", "DELETE_POLICY": "shred", "MAX_ATTEMPTS": "0"}, *arguments
+        tmp_path, {**URL, **SECRETS, "PORT": "x", "DELETE_POLICY": "shred", "MAX_ATTEMPTS": "0"}, command, *more
     )
 
     assert (result.exit_code, len(result.stderr.splitlines())) == (2, 3)

@@ -15,6 +15,8 @@ from tests.support.databases import roll_back, rows, scratch_database
 from tests.support.releases import IDS, migrate, release
 from tests.support.schema import dumped_schema
 
+# The one after all that the release carries.
+PLANTED = f"{len(IDS) + 1:04}.planted"
 RECORDED = "SELECT migration_id, content_hash, next_step FROM consumer._yoyo_record ORDER BY migration_id"
 # What is put in the place of what.
 CHANGES = {
@@ -83,13 +85,13 @@ def test_a_migration_that_is_half_done_is_finished_by_the_same_file_only(bare_ur
     text = "GRANT SELECT ON consumer.outbox TO consumer_app;\n-- step: intake\nALTER TABLE consumer.outbox ADD {};"
     migrate(bare_url)
     with pytest.raises(MigrationFailed):
-        migrate(bare_url, planted={"0008.planted": text.format("nonsense")})
+        migrate(bare_url, planted={PLANTED: text.format("nonsense")})
     half = rows(bare_url, RECORDED)[-1]
 
-    with pytest.raises(MigrationChanged, match=r"has 0008.planted from another file"):
-        migrate(bare_url, planted={"0008.planted": text.format("planted text")})
+    with pytest.raises(MigrationChanged, match=f"has {PLANTED} from another file"):
+        migrate(bare_url, planted={PLANTED: text.format("planted text")})
 
-    assert (half["migration_id"], half["next_step"]) == ("0008.planted", 1)
+    assert (half["migration_id"], half["next_step"]) == (PLANTED, 1)
 
 
 def test_each_hash_is_recorded_of_the_file_whatever_the_prefix_of_the_roles(bare_url: str) -> None:

@@ -83,7 +83,7 @@ EACH_SIGNATURE = """DO $$ BEGIN EXECUTE (
         pytest.param(
             "ALTER TABLE identity.profile_audit RENAME TO history",
             "ALTER TABLE identity.history RENAME TO profile_audit",
-            {"worker's queries", "missing objects"},
+            {"worker's queries", "operator's queries", "missing objects"},
             "identity.profile_audit",
             id="a renamed table",
         ),

@@ -15,7 +15,6 @@ import pytest
         ("worker", "DELETE FROM consumer.outbox"),
         ("worker", "INSERT INTO consumer.exclusions VALUES (1, 'x', 'y')"),
         ("worker", "UPDATE consumer.settings SET default_role = 'x'"),
-        ("worker", "DELETE FROM consumer.memberships"),
         ("worker", "SELECT nextval('consumer.edit_number')"),
         ("worker", "UPDATE consumer.rehome SET seq = 0"),
         ("operator", "UPDATE identity.profiles SET full_name = 'x'"),

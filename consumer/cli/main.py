@@ -20,6 +20,8 @@ COMMANDS = (
     "deliveries",
     "replay",
     "rebuild",
+    "erase",
+    "export",
     "prune",
     "adopt",
     "doctor",

@@ -26,6 +26,7 @@ QUERIES: Mapping[str, Sequence[str]] = {
         "edits/*",
         "effects/*",
         "fill/page",
+        "late/*",
         "ledger/*",
         "members/*",
         "queue/*",
@@ -37,7 +38,9 @@ QUERIES: Mapping[str, Sequence[str]] = {
     ),
     "operator": (
         "deliveries/*",
+        "erase/*",
         "exclusions/*",
+        "export/*",
         "ledger/*",
         "prune/audit",
         "rebuild_queue/next_*",
@@ -45,6 +48,7 @@ QUERIES: Mapping[str, Sequence[str]] = {
         "rebuild_queue/put_users",
         "rebuild_queue/users_of",
         "recorded_settings/read",
+        "stored_bodies/*",
     ),
 }
 LINE = re.compile(r"^LINE (\d+):", re.MULTILINE)

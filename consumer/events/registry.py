@@ -44,11 +44,13 @@ STACK = frozenset({"stack", "backfill", "reconcile"})
 STACK_OR_APP = frozenset({"stack", "app"})
 APP = frozenset({"app"})
 OPERATOR = frozenset({"operator"})
+# The fact that a user is forgotten for ever, whatever else was told or will be.
+ERASED = "user.erased"
 EVENT_TYPES: Mapping[str, EventType] = {
     "user.created": EventType(stack.User, STACK, Fact.USER, user="id"),
     "user.updated": EventType(stack.User, STACK, Fact.USER, user="id"),
     "user.deleted": EventType(stack.DeletedUser, STACK, Fact.USER, user="id"),
-    "user.erased": EventType(Reference, OPERATOR, Fact.USER, user="id"),
+    ERASED: EventType(Reference, OPERATOR, Fact.USER, user="id"),
     "user.signed_in": EventType(app.SignedIn, STACK_OR_APP, Fact.SIGN_IN, user="id"),
     "user.signed_out": EventType(app.SignedOut, STACK_OR_APP, Fact.SIGN_IN, user="id"),
     "profile.edited": EventType(app.Edit, APP, Fact.EDIT, user="id"),

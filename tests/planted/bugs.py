@@ -2,6 +2,7 @@
 
 from tests.planted.application import APPLICATION
 from tests.planted.domain import DOMAIN
+from tests.planted.erasing import ERASING
 from tests.planted.machinery import MACHINERY
 from tests.planted.migrating import MIGRATING
 from tests.planted.migrations import MIGRATIONS
@@ -24,4 +25,5 @@ BUGS = (
     *RELEASES,
     *STRANGERS,
     *TRUST,
+    *ERASING,
 )

@@ -18,11 +18,11 @@ SECRET = "whsec_TBLusB12Fygrrm8tfpKzVtU3qV40Nelq"
 UNSET = dict.fromkeys(("RECEIVER_DATABASE_URL", "WORKER_DATABASE_URL", "MIGRATE_DATABASE_URL", "DATABASE_URL"))
 
 
-def call(database_url: str | None, *arguments: str, **environment: str | None) -> Result:
+def call(database_url: str | None, *arguments: str, typed: str | None = None, **environment: str | None) -> Result:
     """Run `consumer` with these arguments in an empty folder; whatever it does to the log is undone."""
     runner = CliRunner(env={**UNSET, "DATABASE_URL": database_url, "STACK_WEBHOOK_SECRETS": SECRET, **environment})
     with TemporaryDirectory() as folder, chdir(folder), logging_as_before():
-        return runner.invoke(consumer, list(arguments), prog_name="consumer")
+        return runner.invoke(consumer, list(arguments), prog_name="consumer", input=typed)
 
 
 def facts(database_url: str, *arguments: str, **environment: str | None) -> Any:
