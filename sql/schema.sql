@@ -73,6 +73,26 @@ $$;
 
 
 --
+-- Name: begin_prune(timestamp with time zone); Type: FUNCTION; Schema: consumer; Owner: -
+--
+
+CREATE FUNCTION consumer.begin_prune(until timestamp with time zone) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    IF until IS NULL OR until > now() THEN
+        RAISE EXCEPTION 'deliveries are removed up to an instant that has passed'
+        USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    LOCK TABLE consumer.exclusions IN SHARE ROW EXCLUSIVE MODE;
+    UPDATE consumer.settings SET pruned_until = until
+    WHERE pruned_until IS NULL OR pruned_until < until;
+END
+$$;
+
+
+--
 -- Name: begin_work(); Type: FUNCTION; Schema: consumer; Owner: -
 --
 
@@ -180,6 +200,15 @@ $$;
 
 
 --
+-- Name: message_key(text, text); Type: FUNCTION; Schema: consumer; Owner: -
+--
+
+CREATE FUNCTION consumer.message_key(source text, message_id text) RETURNS uuid
+    LANGUAGE sql STABLE PARALLEL SAFE
+    RETURN (encode(substr(sha256(convert_to(((source || ' '::text) || message_id), 'UTF8'::name)), 1, 16), 'hex'::text))::uuid;
+
+
+--
 -- Name: metadata_id(jsonb, text); Type: FUNCTION; Schema: consumer; Owner: -
 --
 
@@ -217,6 +246,90 @@ CREATE FUNCTION consumer.pause_work() RETURNS void
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
     LOCK TABLE consumer.settings IN ACCESS EXCLUSIVE MODE
+$$;
+
+
+--
+-- Name: prune(bigint[]); Type: FUNCTION; Schema: consumer; Owner: -
+--
+
+CREATE FUNCTION consumer.prune(seqs bigint[]) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    removed_count bigint;
+BEGIN
+    WITH done AS (
+        DELETE FROM consumer.outcomes
+        WHERE seq = ANY(seqs) AND outcome IN ('applied', 'unchanged', 'stale')
+        RETURNING seq
+    ),
+
+    removed AS (
+        DELETE FROM consumer.outbox AS o
+        USING done AS d, consumer.settings AS s
+        WHERE o.seq = d.seq AND o.received_at < s.pruned_until AND o.event_type <> 'user.erased'
+        RETURNING o.source, o.message_id
+    ),
+
+    kept AS (
+        INSERT INTO consumer.pruned (key)
+        SELECT consumer.message_key(source, message_id) AS key
+        FROM removed
+        ORDER BY key
+        ON CONFLICT DO NOTHING
+    )
+
+    SELECT count(*) INTO removed_count FROM removed;
+    IF removed_count < cardinality(seqs) THEN
+        RAISE EXCEPTION 'only % of % deliveries are done and old', removed_count, cardinality(seqs)
+        USING ERRCODE = 'insufficient_privilege';
+    END IF;
+END
+$$;
+
+
+--
+-- Name: pruned_places(text[], text[]); Type: FUNCTION; Schema: consumer; Owner: -
+--
+
+CREATE FUNCTION consumer.pruned_places(sources text[], message_ids text[]) RETURNS bigint[]
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    AS $$
+BEGIN
+    RETURN ARRAY(
+        SELECT m.place
+        FROM unnest(sources, message_ids) WITH ORDINALITY AS m (source, message_id, place)
+        INNER JOIN consumer.pruned AS p ON consumer.message_key(m.source, m.message_id) = p.key
+    );
+END
+$$;
+
+
+--
+-- Name: pruned_repeats(bigint[]); Type: FUNCTION; Schema: consumer; Owner: -
+--
+
+CREATE FUNCTION consumer.pruned_repeats(seqs bigint[]) RETURNS bigint[]
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET enable_seqscan TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    AS $$
+BEGIN
+    RETURN ARRAY(
+        SELECT o.seq
+        FROM consumer.outbox AS o
+        INNER JOIN consumer.pruned AS p ON consumer.message_key(o.source, o.message_id) = p.key
+        WHERE o.seq = ANY(seqs)
+    );
+END
 $$;
 
 
@@ -288,14 +401,19 @@ CREATE FUNCTION consumer.store_app_event(message_id text, event_type text, occur
     AS $$
     WITH stored AS (
         INSERT INTO consumer.outbox (source, message_id, event_type, user_id, occurred_at, body)
-        VALUES (
+        SELECT
             'app',
             store_app_event.message_id,
             store_app_event.event_type,
             (data ->> 'id')::uuid,
             store_app_event.occurred_at,
             convert_to(jsonb_build_object('type', store_app_event.event_type, 'data', data)::text, 'UTF8')
-        )
+        WHERE
+            CASE
+                WHEN EXISTS (SELECT FROM consumer.pruned)
+                    THEN consumer.pruned_places(ARRAY['app'], ARRAY[store_app_event.message_id]) = '{}'
+                ELSE TRUE
+            END
         ON CONFLICT DO NOTHING
         RETURNING seq, outbox.message_id
     ),
@@ -976,7 +1094,8 @@ CREATE TABLE consumer.outbox (
     CONSTRAINT outbox_message_id_length CHECK ((length(message_id) <= 256)),
     CONSTRAINT outbox_occurred_at CHECK (((occurred_at >= '1970-01-01 00:00:00+00'::timestamp with time zone) AND (occurred_at <= (now() + '24:00:00'::interval)))),
     CONSTRAINT outbox_source CHECK ((source = ANY (ARRAY['stack'::text, 'app'::text, 'backfill'::text, 'reconcile'::text, 'operator'::text])))
-);
+)
+WITH (autovacuum_vacuum_scale_factor='0', autovacuum_vacuum_threshold='100000');
 
 
 --
@@ -988,7 +1107,8 @@ CREATE TABLE consumer.outcomes (
     outcome text NOT NULL,
     at timestamp with time zone DEFAULT now() NOT NULL,
     CONSTRAINT outcomes_outcome CHECK ((outcome = ANY (ARRAY['applied'::text, 'unchanged'::text, 'stale'::text, 'ignored'::text, 'discarded'::text])))
-);
+)
+WITH (autovacuum_vacuum_scale_factor='0', autovacuum_vacuum_threshold='100000');
 
 
 --
@@ -1146,6 +1266,15 @@ CREATE TABLE consumer.past_exclusions (
 
 
 --
+-- Name: pruned; Type: TABLE; Schema: consumer; Owner: -
+--
+
+CREATE TABLE consumer.pruned (
+    key uuid NOT NULL
+);
+
+
+--
 -- Name: rebuild; Type: TABLE; Schema: consumer; Owner: -
 --
 
@@ -1237,6 +1366,7 @@ CREATE TABLE consumer.settings (
     recorded_at timestamp with time zone DEFAULT now() NOT NULL,
     guest_salt bytea DEFAULT (uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid())) NOT NULL,
     audited_since timestamp with time zone,
+    pruned_until timestamp with time zone,
     CONSTRAINT settings_delete_policy CHECK ((delete_policy = ANY (ARRAY['soft'::text, 'anonymise'::text, 'hard'::text]))),
     CONSTRAINT settings_is_one_row CHECK (id)
 );
@@ -1481,6 +1611,14 @@ ALTER TABLE ONLY consumer.past_exclusions
 
 ALTER TABLE ONLY consumer.pending
     ADD CONSTRAINT pending_pkey PRIMARY KEY (seq);
+
+
+--
+-- Name: pruned pruned_pkey; Type: CONSTRAINT; Schema: consumer; Owner: -
+--
+
+ALTER TABLE ONLY consumer.pruned
+    ADD CONSTRAINT pruned_pkey PRIMARY KEY (key);
 
 
 --
@@ -1762,6 +1900,13 @@ CREATE POLICY definer ON consumer.outbox FOR INSERT TO consumer_definer WITH CHE
 
 
 --
+-- Name: outbox definer_prunes; Type: POLICY; Schema: consumer; Owner: -
+--
+
+CREATE POLICY definer_prunes ON consumer.outbox FOR DELETE TO consumer_definer USING (true);
+
+
+--
 -- Name: outbox definer_reads; Type: POLICY; Schema: consumer; Owner: -
 --
 
@@ -2038,6 +2183,14 @@ GRANT ALL ON FUNCTION consumer.app_deliveries(message_ids text[], request_ids uu
 
 
 --
+-- Name: FUNCTION begin_prune(until timestamp with time zone); Type: ACL; Schema: consumer; Owner: -
+--
+
+REVOKE ALL ON FUNCTION consumer.begin_prune(until timestamp with time zone) FROM PUBLIC;
+GRANT ALL ON FUNCTION consumer.begin_prune(until timestamp with time zone) TO consumer_operator;
+
+
+--
 -- Name: FUNCTION begin_work(OUT oldest_release integer, OUT migration_ids text[]); Type: ACL; Schema: consumer; Owner: -
 --
 
@@ -2097,6 +2250,17 @@ GRANT ALL ON FUNCTION consumer.is_stored_now(seq bigint) TO consumer_receiver;
 
 
 --
+-- Name: FUNCTION message_key(source text, message_id text); Type: ACL; Schema: consumer; Owner: -
+--
+
+REVOKE ALL ON FUNCTION consumer.message_key(source text, message_id text) FROM PUBLIC;
+GRANT ALL ON FUNCTION consumer.message_key(source text, message_id text) TO consumer_receiver;
+GRANT ALL ON FUNCTION consumer.message_key(source text, message_id text) TO consumer_worker;
+GRANT ALL ON FUNCTION consumer.message_key(source text, message_id text) TO consumer_operator;
+GRANT ALL ON FUNCTION consumer.message_key(source text, message_id text) TO consumer_definer;
+
+
+--
 -- Name: FUNCTION metadata_id(metadata jsonb, key text); Type: ACL; Schema: consumer; Owner: -
 --
 
@@ -2131,6 +2295,34 @@ GRANT ALL ON FUNCTION consumer.metadata_text(metadata jsonb, key text) TO consum
 --
 
 REVOKE ALL ON FUNCTION consumer.pause_work() FROM PUBLIC;
+
+
+--
+-- Name: FUNCTION prune(seqs bigint[]); Type: ACL; Schema: consumer; Owner: -
+--
+
+REVOKE ALL ON FUNCTION consumer.prune(seqs bigint[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION consumer.prune(seqs bigint[]) TO consumer_operator;
+
+
+--
+-- Name: FUNCTION pruned_places(sources text[], message_ids text[]); Type: ACL; Schema: consumer; Owner: -
+--
+
+REVOKE ALL ON FUNCTION consumer.pruned_places(sources text[], message_ids text[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION consumer.pruned_places(sources text[], message_ids text[]) TO consumer_receiver;
+GRANT ALL ON FUNCTION consumer.pruned_places(sources text[], message_ids text[]) TO consumer_worker;
+GRANT ALL ON FUNCTION consumer.pruned_places(sources text[], message_ids text[]) TO consumer_operator;
+GRANT ALL ON FUNCTION consumer.pruned_places(sources text[], message_ids text[]) TO consumer_definer;
+
+
+--
+-- Name: FUNCTION pruned_repeats(seqs bigint[]); Type: ACL; Schema: consumer; Owner: -
+--
+
+REVOKE ALL ON FUNCTION consumer.pruned_repeats(seqs bigint[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION consumer.pruned_repeats(seqs bigint[]) TO consumer_worker;
+GRANT ALL ON FUNCTION consumer.pruned_repeats(seqs bigint[]) TO consumer_operator;
 
 
 --
@@ -2540,6 +2732,7 @@ GRANT SELECT ON TABLE consumer._yoyo_migration TO consumer_operator;
 
 GRANT SELECT ON TABLE consumer.exclusions TO consumer_worker;
 GRANT SELECT,INSERT,DELETE ON TABLE consumer.exclusions TO consumer_operator;
+GRANT UPDATE ON TABLE consumer.exclusions TO consumer_definer;
 
 
 --
@@ -2596,6 +2789,7 @@ GRANT SELECT(error) ON TABLE consumer.failures TO consumer_definer;
 
 GRANT SELECT ON TABLE consumer.outbox TO consumer_worker;
 GRANT SELECT ON TABLE consumer.outbox TO consumer_operator;
+GRANT DELETE ON TABLE consumer.outbox TO consumer_definer;
 
 
 --
@@ -2708,6 +2902,7 @@ GRANT SELECT(request_id) ON TABLE consumer.outbox TO consumer_definer;
 
 GRANT SELECT,INSERT ON TABLE consumer.outcomes TO consumer_worker;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE consumer.outcomes TO consumer_operator;
+GRANT DELETE ON TABLE consumer.outcomes TO consumer_definer;
 
 
 --
@@ -2715,6 +2910,13 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE consumer.outcomes TO consumer_operato
 --
 
 GRANT SELECT(seq) ON TABLE consumer.outcomes TO consumer_definer;
+
+
+--
+-- Name: COLUMN outcomes.outcome; Type: ACL; Schema: consumer; Owner: -
+--
+
+GRANT SELECT(outcome) ON TABLE consumer.outcomes TO consumer_definer;
 
 
 --
@@ -2778,6 +2980,16 @@ GRANT SELECT ON TABLE consumer.memberships TO consumer_operator;
 --
 
 GRANT SELECT,INSERT ON TABLE consumer.past_exclusions TO consumer_operator;
+
+
+--
+-- Name: TABLE pruned; Type: ACL; Schema: consumer; Owner: -
+--
+
+GRANT SELECT ON TABLE consumer.pruned TO consumer_receiver;
+GRANT SELECT ON TABLE consumer.pruned TO consumer_worker;
+GRANT SELECT ON TABLE consumer.pruned TO consumer_operator;
+GRANT SELECT,INSERT ON TABLE consumer.pruned TO consumer_definer;
 
 
 --
@@ -2854,6 +3066,13 @@ GRANT SELECT ON TABLE consumer.settings TO consumer_operator;
 --
 
 GRANT SELECT(audited_since),UPDATE(audited_since) ON TABLE consumer.settings TO consumer_definer;
+
+
+--
+-- Name: COLUMN settings.pruned_until; Type: ACL; Schema: consumer; Owner: -
+--
+
+GRANT SELECT(pruned_until),UPDATE(pruned_until) ON TABLE consumer.settings TO consumer_definer;
 
 
 --

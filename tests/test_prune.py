@@ -109,7 +109,7 @@ def test_nobody_removes_from_the_audit_by_himself(role: str, database_url: str) 
 
 
 def test_the_command_keeps_for_as_many_days_as_it_is_told(aged: str) -> None:
-    assert facts(aged, "prune", AUDIT_RETENTION_DAYS="29") == {"audit_rows_removed": 2}
+    assert facts(aged, "prune", AUDIT_RETENTION_DAYS="29")["audit_rows_removed"] == 2
     assert call(aged, "prune", AUDIT_RETENTION_DAYS="29").output == "0 audit rows older than 29 days removed.\n"
     assert call(aged, "prune", AUDIT_RETENTION_DAYS="1").output.endswith(" older than 1 day removed.\n")
 
@@ -117,8 +117,6 @@ def test_the_command_keeps_for_as_many_days_as_it_is_told(aged: str) -> None:
 def test_without_a_retention_the_command_removes_nothing(aged: str) -> None:
     result = call(aged, "prune")
 
-    assert (result.exit_code, result.output) == (
-        0,
-        "Nothing to do: AUDIT_RETENTION_DAYS is not set, so no audit row is removed.\n",
-    )
+    assert result.exit_code == 0
+    assert result.output.startswith("Nothing to do: neither RETENTION_DAYS nor AUDIT_RETENTION_DAYS is set")
     assert len(audited(aged)) == 3

@@ -42,7 +42,7 @@ QUERIES: Mapping[str, Sequence[str]] = {
         "exclusions/*",
         "export/*",
         "ledger/*",
-        "prune/audit",
+        "prune/*",
         "rebuild_queue/next_*",
         "rebuild_queue/put_companies",
         "rebuild_queue/put_users",

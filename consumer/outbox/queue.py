@@ -12,7 +12,10 @@ from consumer.postgres.queries import query, rows
 
 
 class Claimed(NamedTuple):
-    """A delivery that this transaction holds; *has_failed*: an earlier attempt to apply it failed."""
+    """A delivery that this transaction holds; *has_failed*: an earlier attempt to apply it failed.
+
+    *is_pruned*: it repeats a delivery that a prune had just removed, and tells nothing.
+    """
 
     seq: int
     source: str
@@ -22,6 +25,7 @@ class Claimed(NamedTuple):
     team_id: UUID | None
     has_failed: bool = False
     attempts: int = 0
+    is_pruned: bool = False
 
 
 async def claim(conn: Connection, *, after_seq: int, batch_size: int) -> list[Claimed]:

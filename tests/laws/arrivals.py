@@ -1,6 +1,6 @@
 """How the deliveries of a history arrive: its steps, the batches that follow from them, and both in a database."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Literal, NamedTuple
@@ -72,14 +72,22 @@ def batches(history: History) -> list[list[Delivery]]:
     return found
 
 
-async def arrive(database_url: str, history: History) -> None:
-    """Store and apply a history; AssertionError if a batch applies another number of deliveries than `batches` says."""
+async def _nothing() -> None:
+    """Do nothing between two steps."""
+
+
+async def arrive(database_url: str, history: History, between: Callable[[], Awaitable[None]] = _nothing) -> None:
+    """Store and apply a history, with *between* after each step.
+
+    AssertionError if a batch applies another number of deliveries than `batches` says.
+    """
     await record(database_url, history.projection)
     counts = []
     async with await connect(database_url, WORKER) as conn, await connect(database_url, LATE) as late:
         await enter(late, LATE)
         for step in steps(history):
             counts += await _take(step, conn, late)
+            await between()
     assert counts == [len(batch) for batch in batches(history)]
 
 

@@ -9,6 +9,7 @@ from tests.planted.migrations import MIGRATIONS
 from tests.planted.operations import OPERATIONS
 from tests.planted.own_backend import OWN_BACKEND
 from tests.planted.releases import RELEASES
+from tests.planted.retention import RETENTION
 from tests.planted.rights import RIGHTS
 from tests.planted.strangers import STRANGERS
 from tests.planted.trust import TRUST
@@ -26,4 +27,5 @@ BUGS = (
     *STRANGERS,
     *TRUST,
     *ERASING,
+    *RETENTION,
 )

@@ -36,6 +36,7 @@ TABLES = (
     "identity.profiles",
     "identity.stack_user_profiles",
     "identity.companies",
+    "consumer.pruned",
     "consumer.settings",
 )
 

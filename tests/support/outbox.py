@@ -1,5 +1,6 @@
 """The outbox and its queue under test: filled as the receiver does, and emptied as the worker does."""
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import timedelta
 
@@ -9,10 +10,12 @@ from consumer.effects.apply import apply
 from consumer.events.registry import EVENT_TYPES
 from consumer.metrics import Metrics
 from consumer.operations import rebuild
+from consumer.operations.prune import PAGE_SIZE, prune_deliveries
 from consumer.operations.replay import Replayed, replay
 from consumer.outbox import queue, storage
 from consumer.outbox.deliveries import Selection
 from consumer.outbox.storage import Delivery
+from consumer.postgres import session
 from consumer.postgres.connections import (
     Access,
     Connection,
@@ -134,3 +137,12 @@ def states(database_url: str) -> dict[str, str]:
     """Return each delivery's state by its message id."""
     found = rows(database_url, "SELECT message_id, state FROM consumer.deliveries ORDER BY seq")
     return {row["message_id"]: row["state"] for row in found}
+
+
+async def pruned(conn: Connection, page_size: int = PAGE_SIZE) -> Counter[str]:
+    """Remove every superseded delivery, however young, as `consumer prune` does; return the numbers by type."""
+    access = operator_access("consumer")
+    async with transaction(conn, access):
+        until = await session.now(conn)
+    pages = [page async for page in prune_deliveries(conn, access, until, page_size=page_size)]
+    return sum(pages, Counter())

@@ -1,13 +1,43 @@
 -- The deliveries that rows of these users, or of these companies, are made of: done and not discarded; grouped by
--- source and type, in the order of their numbers. Of companies only those that name one as their team.
+-- source and type, in the order of their numbers. Of companies only those that name one as their team. What repeats a
+-- removed delivery (prune) is no fact.
+WITH found AS MATERIALIZED (
+    SELECT
+        o.source,
+        o.event_type,
+        o.seq,
+        o.user_id,
+        o.team_id,
+        d.outcome
+    FROM consumer.outbox AS o
+    INNER JOIN consumer.outcomes AS d ON o.seq = d.seq AND d.outcome <> 'discarded'
+    WHERE o.user_id = ANY(%(user_ids)b::uuid[]) OR o.team_id = ANY(%(company_ids)b::uuid[])
+)
+
 SELECT
-    o.source,
-    o.event_type,
-    array_agg(o.seq ORDER BY o.seq) AS seqs,
-    array_agg(o.user_id ORDER BY o.seq) AS user_ids,
-    array_agg(o.team_id ORDER BY o.seq) AS team_ids
-FROM consumer.outbox AS o
-INNER JOIN consumer.outcomes AS d ON o.seq = d.seq AND d.outcome <> 'discarded'
-WHERE o.user_id = ANY(%(user_ids)b::uuid[]) OR o.team_id = ANY(%(company_ids)b::uuid[])
-GROUP BY o.source, o.event_type
-ORDER BY o.source, o.event_type;
+    f.source,
+    f.event_type,
+    array_agg(f.seq ORDER BY f.seq) AS seqs,
+    array_agg(f.user_id ORDER BY f.seq) AS user_ids,
+    array_agg(f.team_id ORDER BY f.seq) AS team_ids
+FROM found AS f
+WHERE
+    (
+        f.seq = ANY((
+            SELECT
+                CASE
+                    WHEN
+                        EXISTS (
+                            SELECT FROM consumer.pruned
+                        )
+                        THEN consumer.pruned_repeats(
+                            ARRAY(
+                                SELECT found.seq FROM found
+                                WHERE found.outcome = 'stale'
+                            )
+                        )
+                END
+        )::bigint[])
+    ) IS NOT TRUE
+GROUP BY f.source, f.event_type
+ORDER BY f.source, f.event_type;

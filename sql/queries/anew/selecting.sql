@@ -1,12 +1,11 @@
 -- The deliveries from Stack that are done and name one of these companies as a user's selected team, with the company.
--- The memberships tell of the users; after OFFSET 0 a body is read only if its user has such a membership.
-SELECT
-    s.seq,
-    s.company_id
-FROM (
+-- The memberships tell of the users; MATERIALIZED: a body is read only if its user has such a membership. What repeats
+-- a removed delivery (prune) is no fact.
+WITH named AS MATERIALIZED (
     SELECT
         o.seq,
         f.company_id,
+        d.outcome,
         convert_from(coalesce(o.reduced, o.body), 'UTF8')::jsonb #>> '{data,selected_team,id}' AS selected_id
     FROM consumer.memberships AS f
     INNER JOIN consumer.outbox AS o ON f.user_id = o.user_id
@@ -16,8 +15,29 @@ FROM (
         AND f.is_implied
         AND o.source <> 'app'
         AND o.event_type IN ('user.created', 'user.updated', 'user.signed_in', 'user.signed_out')
-    ORDER BY o.seq
-    OFFSET 0
-) AS s
-WHERE lower(s.selected_id) = s.company_id::text
-ORDER BY s.seq;
+)
+
+SELECT
+    n.seq,
+    n.company_id
+FROM named AS n
+WHERE
+    lower(n.selected_id) = n.company_id::text
+    AND (
+        n.seq = ANY((
+            SELECT
+                CASE
+                    WHEN
+                        EXISTS (
+                            SELECT FROM consumer.pruned
+                        )
+                        THEN consumer.pruned_repeats(
+                            ARRAY(
+                                SELECT named.seq FROM named
+                                WHERE named.outcome = 'stale'
+                            )
+                        )
+                END
+        )::bigint[])
+    ) IS NOT TRUE
+ORDER BY n.seq;

@@ -1,5 +1,6 @@
 -- Take up to a batch of deliveries for this transaction; skip those another worker holds.
 -- after_seq is a hint that spares dead index entries: a batch that comes back short asks again from 0.
+-- is_pruned: it repeats a removed delivery (prune), beside whose removal it was stored.
 -- Leave out what is dead, retrying or done, because a receiver may queue any number. A delivery that was queued by the
 -- transaction that stored it can't be done: the equal xmin spares the look.
 WITH claimed AS (
@@ -22,7 +23,20 @@ SELECT
     o.event_type,
     o.user_id,
     o.team_id,
-    c.has_failed
+    c.has_failed,
+    0 AS attempts,
+    (
+        c.seq = ANY((
+            SELECT
+                CASE
+                    WHEN
+                        EXISTS (
+                            SELECT FROM consumer.pruned
+                        )
+                        THEN consumer.pruned_repeats(ARRAY(SELECT claimed.seq FROM claimed))
+                END
+        )::bigint[])
+    ) IS TRUE AS is_pruned
 FROM claimed AS c
 INNER JOIN consumer.outbox AS o ON c.seq = o.seq
 WHERE

@@ -32,6 +32,18 @@ SELECT
     o.user_id,
     o.team_id,
     TRUE AS has_failed,
-    c.attempts
+    c.attempts,
+    (
+        c.seq = ANY((
+            SELECT
+                CASE
+                    WHEN
+                        EXISTS (
+                            SELECT FROM consumer.pruned
+                        )
+                        THEN consumer.pruned_repeats(ARRAY(SELECT claimed.seq FROM claimed))
+                END
+        )::bigint[])
+    ) IS TRUE AS is_pruned
 FROM claimed AS c
 INNER JOIN consumer.outbox AS o ON c.seq = o.seq;

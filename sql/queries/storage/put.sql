@@ -1,6 +1,7 @@
 -- Store deliveries that events.check accepted, queue them and return how many were new; a message id that is stored
--- already changes nothing. No delivery occurs more than a day after it is stored, because its version would win for
--- ever. Rows go in key order: two writers with the same ids in another order would deadlock.
+-- already, or whose delivery was removed (prune), changes nothing. No delivery occurs more than a day after it is
+-- stored, because its version would win for ever. Rows go in key order: two writers with the same ids in another order
+-- would deadlock.
 WITH stored AS (
     INSERT INTO consumer.outbox (
         source, message_id, event_type, user_id, team_id, occurred_at, verified_by, body, reduced, request_id
@@ -27,7 +28,24 @@ WITH stored AS (
         %(bodies)b::bytea[],
         %(reduced_bodies)b::bytea[],
         %(request_ids)b::uuid[]
-    ) AS d (source, message_id, event_type, user_id, team_id, occurred_at, verified_by, body, reduced, request_id)
+    )
+        WITH ORDINALITY AS d (
+            source, message_id, event_type, user_id, team_id, occurred_at, verified_by, body, reduced, request_id, place
+        )
+    -- Asked once a statement, and not at all before a delivery was removed.
+    WHERE
+        (
+            d.place = ANY((
+                SELECT
+                    CASE
+                        WHEN
+                            EXISTS (
+                                SELECT FROM consumer.pruned
+                            )
+                            THEN consumer.pruned_places(%(sources)b::text[], %(message_ids)b::text[])
+                    END
+            )::bigint[])
+        ) IS NOT TRUE
     ORDER BY source, message_id COLLATE "C"
     ON CONFLICT (source, message_id) DO NOTHING
     RETURNING seq

@@ -1,10 +1,10 @@
--- Store one signed delivery that can never be applied, dead from the start, and return whether it was new; a stored
--- message id changes nothing.
+-- Store one signed delivery that can never be applied, dead from the start, and return whether it was new; a message
+-- id that is stored, or whose delivery was removed, changes nothing.
 WITH stored AS (
     INSERT INTO consumer.outbox (
         source, message_id, event_type, user_id, team_id, occurred_at, verified_by, body, request_id
     )
-    VALUES (
+    SELECT
         %(source)b::text,
         %(message_id)b::text,
         %(event_type)b::text,
@@ -14,7 +14,15 @@ WITH stored AS (
         %(verified_by)b::text,
         %(body)b::bytea,
         %(request_id)b::uuid
-    )
+    WHERE
+        CASE
+            WHEN
+                EXISTS (
+                    SELECT FROM consumer.pruned
+                )
+                THEN consumer.pruned_places(ARRAY[%(source)b::text], ARRAY[%(message_id)b::text]) = '{}'
+            ELSE TRUE
+        END
     ON CONFLICT (source, message_id) DO NOTHING
     RETURNING seq
 ),

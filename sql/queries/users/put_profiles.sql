@@ -25,16 +25,16 @@ WITH claimed AS MATERIALIZED (
     FROM consumer.outbox
     WHERE seq = ANY(%(seqs)b::bigint[])
     UNION ALL
+    -- It may have been removed meanwhile (prune).
     SELECT
-        o.seq,
+        %(rehomed_by)b::bigint AS seq,
         r.user_id,
         o.event_type,
-        o.source,
+        coalesce(o.source, 'operator') AS source,
         o.occurred_at,
-        o.message_id
-    FROM consumer.outbox AS o
-    CROSS JOIN unnest(%(rehomed)b::uuid[]) AS r (user_id)
-    WHERE o.seq = %(rehomed_by)b::bigint
+        coalesce(o.message_id, 'rehome') AS message_id
+    FROM unnest(%(rehomed)b::uuid[]) AS r (user_id)
+    LEFT JOIN consumer.outbox AS o ON o.seq = %(rehomed_by)b::bigint
 ),
 
 candidates AS MATERIALIZED (
