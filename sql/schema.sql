@@ -1351,6 +1351,47 @@ ALTER TABLE consumer.rehome ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
 
 
 --
+-- Name: run_teams; Type: TABLE; Schema: consumer; Owner: -
+--
+
+CREATE TABLE consumer.run_teams (
+    run_id uuid NOT NULL,
+    team_id uuid NOT NULL
+);
+
+
+--
+-- Name: runs; Type: TABLE; Schema: consumer; Owner: -
+--
+
+CREATE TABLE consumer.runs (
+    id uuid NOT NULL,
+    kind text NOT NULL,
+    project_id text NOT NULL,
+    stage text NOT NULL,
+    restarts integer DEFAULT 0 NOT NULL,
+    cursor text,
+    cursor_millis bigint,
+    newest_millis bigint,
+    listed_at timestamp with time zone,
+    users bigint DEFAULT 0 NOT NULL,
+    teams bigint DEFAULT 0 NOT NULL,
+    memberships bigint DEFAULT 0 NOT NULL,
+    permissions bigint DEFAULT 0 NOT NULL,
+    stored bigint DEFAULT 0 NOT NULL,
+    unusable bigint DEFAULT 0 NOT NULL,
+    calls bigint DEFAULT 0 NOT NULL,
+    begun_at timestamp with time zone DEFAULT now() NOT NULL,
+    finished_at timestamp with time zone,
+    abandoned_at timestamp with time zone,
+    CONSTRAINT runs_end CHECK (((finished_at IS NULL) OR (abandoned_at IS NULL))),
+    CONSTRAINT runs_kind CHECK ((kind = ANY (ARRAY['backfill'::text, 'reconcile'::text]))),
+    CONSTRAINT runs_project_id CHECK ((project_id <> ''::text)),
+    CONSTRAINT runs_stage CHECK ((stage = ANY (ARRAY['users'::text, 'teams'::text, 'members'::text])))
+);
+
+
+--
 -- Name: settings; Type: TABLE; Schema: consumer; Owner: -
 --
 
@@ -1638,6 +1679,22 @@ ALTER TABLE ONLY consumer.rehome
 
 
 --
+-- Name: run_teams run_teams_pkey; Type: CONSTRAINT; Schema: consumer; Owner: -
+--
+
+ALTER TABLE ONLY consumer.run_teams
+    ADD CONSTRAINT run_teams_pkey PRIMARY KEY (run_id, team_id);
+
+
+--
+-- Name: runs runs_pkey; Type: CONSTRAINT; Schema: consumer; Owner: -
+--
+
+ALTER TABLE ONLY consumer.runs
+    ADD CONSTRAINT runs_pkey PRIMARY KEY (id);
+
+
+--
 -- Name: settings settings_pkey; Type: CONSTRAINT; Schema: consumer; Owner: -
 --
 
@@ -1747,6 +1804,13 @@ CREATE INDEX outbox_user_id ON consumer.outbox USING btree (user_id) WHERE (user
 --
 
 CREATE INDEX outcomes_at ON consumer.outcomes USING brin (at) WITH (pages_per_range='16');
+
+
+--
+-- Name: runs_open; Type: INDEX; Schema: consumer; Owner: -
+--
+
+CREATE UNIQUE INDEX runs_open ON consumer.runs USING btree (kind) WHERE ((finished_at IS NULL) AND (abandoned_at IS NULL));
 
 
 --
@@ -3050,6 +3114,20 @@ GRANT UPDATE(attempts) ON TABLE consumer.rehome TO consumer_worker;
 
 GRANT SELECT ON TABLE consumer.queue_stats TO consumer_worker;
 GRANT SELECT ON TABLE consumer.queue_stats TO consumer_operator;
+
+
+--
+-- Name: TABLE run_teams; Type: ACL; Schema: consumer; Owner: -
+--
+
+GRANT SELECT,INSERT,DELETE ON TABLE consumer.run_teams TO consumer_operator;
+
+
+--
+-- Name: TABLE runs; Type: ACL; Schema: consumer; Owner: -
+--
+
+GRANT SELECT,INSERT,UPDATE ON TABLE consumer.runs TO consumer_operator;
 
 
 --

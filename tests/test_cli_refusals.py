@@ -16,23 +16,13 @@ NOBODY_LISTENS = f"postgresql://somebody:{PASSWORD}@127.0.0.1:1/stack"
 URL = {"DATABASE_URL": NOBODY_LISTENS}
 SECRETS = {"STACK_WEBHOOK_SECRETS": SECRET}
 COMMANDS = (
-    "up",
-    "serve",
-    "work",
-    "migrate",
-    "send",
-    "demo",
-    "status",
-    "dead",
-    "deliveries",
-    "replay",
-    "rebuild",
-    "erase",
-    "export",
-    "prune",
-    "adopt",
-    "doctor",
+    *("up", "serve", "work", "migrate", "send", "demo", "status", "dead", "deliveries", "replay", "rebuild"),
+    *("backfill", "refresh", "erase", "export", "prune", "adopt", "doctor"),
 )
+# They need no other setting, no argument and no subcommand.
+SIMPLE = [
+    name for name in COMMANDS if name not in {"demo", "dead", "deliveries", "backfill", "refresh", "adopt", "doctor"}
+]
 
 
 @pytest.mark.parametrize("variable", PLATFORMS)
@@ -150,9 +140,7 @@ def test_an_unreadable_database_url_is_one_fault(url: str, tmp_path: Path) -> No
     assert (result.exit_code, len(result.stderr.splitlines())) == (2, 1)
 
 
-@pytest.mark.parametrize(
-    "command", [name for name in COMMANDS if name not in {"demo", "dead", "deliveries", "adopt", "doctor"}]
-)
+@pytest.mark.parametrize("command", SIMPLE)
 def test_every_bad_setting_is_listed_at_once(command: str, tmp_path: Path) -> None:
     user_id = "00000000-0000-0000-0000-000000000001"
     more = {"send": ["user.created"], "erase": [user_id, "--dry-run"], "export": [user_id]}.get(command, [])

@@ -8,10 +8,12 @@ import pytest
 
 from consumer.cli import erase as command
 from consumer.operations import erase
+from tests.support.backfills import environment, named
 from tests.support.cli import arrive, call, work
 from tests.support.databases import rows
 from tests.support.erasing import EMAIL, ERASE, REMARK, Life, dump, left
 from tests.support.factories import team_event, user_updated
+from tests.support.fake_stack import FakeStack
 from tests.support.worker import lock
 
 KEY = {"STACK_SECRET_SERVER_KEY": "ssk_1"}
@@ -37,10 +39,10 @@ def test_nothing_about_a_user_is_an_error(emptied: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "environment", "sentences"),
     [
-        (["--yes"], {}, ["STACK_SECRET_SERVER_KEY is not set"]),
-        (["--yes"], KEY, ["This release can't ask Stack"]),
+        (["--yes"], {}, ["STACK_PROJECT_ID is not set", "STACK_SECRET_SERVER_KEY is not set", "Stack can't be asked"]),
+        (["--yes"], KEY, ["STACK_PROJECT_ID is not set", "Stack can't be asked"]),
         (["--even-if-alive"], {}, ["--yes confirms"]),
-        ([], {}, ["STACK_SECRET_SERVER_KEY is not set", "--yes confirms"]),
+        ([], KEY, ["STACK_PROJECT_ID is not set", "Stack can't be asked", "--yes confirms"]),
     ],
 )
 def test_an_erasure_that_is_not_sure_is_refused(
@@ -53,20 +55,26 @@ def test_an_erasure_that_is_not_sure_is_refused(
     assert REMARK in dump(emptied)
 
 
-@pytest.mark.parametrize("is_known", [False, True])
-def test_stack_is_asked_where_it_can_be(
-    emptied: str, life: Life, monkeypatch: pytest.MonkeyPatch, *, is_known: bool
-) -> None:
-    async def ask(_: UUID) -> bool:
-        return is_known
+def test_a_user_that_stack_has_no_more_is_erased_and_another_is_refused(emptied: str, any_fake: FakeStack) -> None:
+    [user_id] = named(any_fake, 1)
+    alive, gone = Life(UUID(user_id)), Life()
+    arrive(emptied, *alive.told(), *gone.told())
+    work(emptied)
 
-    monkeypatch.setattr(command, "stack_client", lambda _: ask)
+    refused = call(emptied, "erase", user_id, "--yes", **environment(any_fake))
+    kept = REMARK in dump(emptied)
+    erased = call(emptied, "erase", str(gone.user_id), "--yes", **environment(any_fake))
 
-    result = call(emptied, "erase", str(life.user_id), "--yes", **KEY)
+    assert (refused.exit_code, kept, erased.exit_code) == (2, True, 0)
+    assert "Stack still has this user" in refused.stderr
 
-    assert result.exit_code == (2 if is_known else 0)
-    assert (REMARK in dump(emptied)) == is_known
-    assert ("Stack still has this user" in result.stderr) == is_known
+
+def test_an_answer_that_proves_nothing_erases_nothing(emptied: str, life: Life, fake: FakeStack) -> None:
+    wrong_address = environment(fake, STACK_API_URL=f"{fake.url}/elsewhere")
+
+    result = call(emptied, "erase", str(life.user_id), "--yes", **wrong_address)
+
+    assert (result.exit_code, REMARK in dump(emptied)) == (1, True)
 
 
 @pytest.mark.parametrize(("answer", "code"), [("y", 0), ("n", 1)])

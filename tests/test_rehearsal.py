@@ -62,7 +62,7 @@ EACH_SIGNATURE = """DO $$ BEGIN EXECUTE (
         pytest.param(
             EACH_SIGNATURE.format("REVOKE", "FROM"),
             EACH_SIGNATURE.format("GRANT", "TO"),
-            {"receiver's queries"},
+            {"receiver's queries", "operator's queries"},
             "pg_logical_emit_message (42501)",
             id="a function of the server's own",
         ),

@@ -33,6 +33,7 @@ DEFAULTS = {
     "stack_api_url": "https://api.stack-auth.com",
     "stack_project_id": None,
     "stack_secret_server_key": None,
+    "stack_api_rps": 10.0,
     "log_format": None,
     "log_level": "info",
     "shaping": {
@@ -58,6 +59,7 @@ BOUNDS = {
     "SILENCE_HOURS": ("1", "8760", "0", "8761"),
     "RETENTION_DAYS": ("1", "36500", "0", "36501"),
     "AUDIT_RETENTION_DAYS": ("1", "36500", "0", "36501"),
+    "STACK_API_RPS": ("0.01", "1000.0", "0.0099", "1000.001"),
 }
 
 

@@ -5,7 +5,7 @@ from uuid import UUID
 
 import pytest
 
-from consumer.settings import settings
+from consumer.settings.aliases import ALIASES
 from consumer.settings.settings import Settings, ShapingSettings
 from tests.support.settings import HIDDEN, URL, faults, load
 
@@ -202,9 +202,7 @@ def test_two_names_with_other_secrets_disagree(other: str) -> None:
     assert problem.startswith("STACK_WEBHOOK_SECRETS and HEXCLAVE_WEBHOOK_SECRET name one setting and disagree")
 
 
-@pytest.mark.parametrize(
-    ("name", "alias"), [(name, alias) for name, aliases in settings.ALIASES.items() for alias in aliases]
-)
+@pytest.mark.parametrize(("name", "alias"), [(name, alias) for name, aliases in ALIASES.items() for alias in aliases])
 def test_two_names_of_one_setting_may_agree_but_not_differ(name: str, alias: str) -> None:
     one, two = (NEW, OLD) if "SECRETS" in name else ("https://one", "https://two")
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from consumer.settings import settings
+from consumer.settings.aliases import ALIASES
 from consumer.settings.settings import Settings
 from consumer.settings.texts import FILE_BYTES_MAX
 from tests.support.processes import ROOT
@@ -168,7 +169,7 @@ def example() -> list[tuple[str, str, str]]:
 def test_the_example_has_every_variable_once_with_one_comment() -> None:
     asked = Asked()
     load(asked)
-    aliases = {alias for others in settings.ALIASES.values() for alias in others}
+    aliases = {alias for others in ALIASES.values() for alias in others}
     names = [name for _, name, _ in example()]
 
     assert settings.ENVIRONMENT_ONLY.isdisjoint(asked.names)

@@ -22,6 +22,7 @@ from consumer.cli.doctor_logins import check_login, check_migrator, refused
 from consumer.cli.embedded_logins import EmbeddedLogin
 from consumer.cli.output import as_called, console, json_option, present
 from consumer.cli.sources import check_sources, observe
+from consumer.cli.stack import stack_access
 from consumer.doctor.check import Check, ok, warn_unless
 from consumer.doctor.installation import check_migrations, check_queue, check_settings
 from consumer.doctor.isolation import isolation, judge_isolation
@@ -29,6 +30,7 @@ from consumer.doctor.rehearsal import rehearse, rehearse_statement
 from consumer.doctor.rights import judge_rights
 from consumer.doctor.server import activity, is_pooled, judge_room, judge_server, server
 from consumer.doctor.sessions import check_locks, check_statement_logs
+from consumer.doctor.stack_api import check_stack_api
 from consumer.doctor.user_rehearsal import rehearse_user
 from consumer.effects import reached_code
 from consumer.postgres import preflight, privileges
@@ -63,6 +65,7 @@ def _examine() -> list[Check]:
         failing = _failing("settings", problems, "Correct the variable, in the environment or in .env.")
         return failing + _warnings(settings)
     checks = [*(_warnings(settings) or [ok("settings", "valid")]), *_judge_secrets(settings)]
+    checks.append(asyncio.run(check_stack_api(stack_access(settings))))
     is_embedded = not has_urls(settings)
     problems = [problem for kind in VARIABLES for problem in database_problems(settings, kind, is_embedded=is_embedded)]
     if problems:

@@ -18,11 +18,12 @@ from consumer.cli.context import Misconfigured, examples, pass_settings
 from consumer.cli.database import databases
 from consumer.cli.embedded_logins import EmbeddedLogin
 from consumer.cli.output import console, emit, json_option, show_rows
+from consumer.cli.stack import access_problems, with_api
 from consumer.errors import ConsumerError
 from consumer.events.registry import EVENT_TYPES
 from consumer.metrics import Metrics
 from consumer.operations import erase
-from consumer.operations.erase import Erasure, IsKnownToStack, Report
+from consumer.operations.erase import Erasure, Report
 from consumer.outbox import deliveries
 from consumer.postgres.connections import Access, Connection, connect, operator_access, transaction, worker_access
 from consumer.process.readiness import not_ready_reason
@@ -37,17 +38,8 @@ LISTED = 20
 # A body that is no JSON, as far as a line shows it.
 BODY_CHARACTERS = 200
 
-NO_KEY = (
-    "STACK_SECRET_SERVER_KEY is not set, so Stack can't be asked whether it still has the user; "
-    "--even-if-alive erases without asking."
-)
-NO_CLIENT = "This release can't ask Stack whether it still has the user; --even-if-alive erases without asking."
+NOT_ASKED = "Stack can't be asked whether it still has the user; --even-if-alive erases without asking."
 UNCONFIRMED = "There is no terminal to ask on: --yes confirms the erasure, --dry-run changes nothing."
-
-
-def stack_client(settings: Settings) -> IsKnownToStack | None:
-    """Return how to ask Stack for a user; None while no client of its REST API is part of this release."""
-    return None
 
 
 def is_terminal() -> bool:
@@ -68,10 +60,8 @@ def _problems(
 ) -> list[str]:
     found = []
     if not (is_even_if_alive or is_dry_run):
-        if not settings.stack_secret_server_key:
-            found.append(NO_KEY)
-        elif stack_client(settings) is None:
-            found.append(NO_CLIENT)
+        unset = access_problems(settings)
+        found += [*unset, NOT_ASKED] if unset else []
     if not (is_confirmed or is_dry_run or is_terminal()):
         found.append(UNCONFIRMED)
     return found
@@ -100,9 +90,8 @@ def command(settings: Settings, *, user_id: UUID, is_json: bool, **options: Unpa
     docs/ERASURE.md says what it can't reach.
     """
     is_dry_run = options["is_dry_run"]
-    is_asked = not (options["is_even_if_alive"] or is_dry_run)
-    if is_asked and (is_known := stack_client(settings)):
-        asyncio.run(refuse_if_alive(user_id, is_known))
+    if not (options["is_even_if_alive"] or is_dry_run):
+        _refuse_if_alive(settings, user_id)
     if not (is_dry_run or options["is_confirmed"]):
         click.confirm(f"Erase the user {user_id} for good? There is no way back.", abort=True, err=True)
     # A command of the operator's, but the erasure is applied as a worker applies it.
@@ -115,9 +104,9 @@ def command(settings: Settings, *, user_id: UUID, is_json: bool, **options: Unpa
         _show(changed, report, is_dry_run=is_dry_run)
 
 
-async def refuse_if_alive(user_id: UUID, is_known: IsKnownToStack) -> None:
-    """Refuse, with exit code 2, a user that Stack still has: its next webhook would be late for ever."""
-    if await is_known(user_id):
+def _refuse_if_alive(settings: Settings, user_id: UUID) -> None:
+    """Refuse, with exit code 2, a user that Stack still has: its next webhook would be late."""
+    if with_api(settings, lambda api: api.user(user_id)) is not None:
         raise Misconfigured("Stack still has this user: delete it there first, or pass --even-if-alive.")
 
 

@@ -9,22 +9,8 @@ from consumer.cli.context import Group, refusals
 
 # In the order of an installation's life. Each is `command` in the module consumer.cli.<name>.
 COMMANDS = (
-    "up",
-    "serve",
-    "work",
-    "migrate",
-    "send",
-    "demo",
-    "status",
-    "dead",
-    "deliveries",
-    "replay",
-    "rebuild",
-    "erase",
-    "export",
-    "prune",
-    "adopt",
-    "doctor",
+    *("up", "serve", "work", "migrate", "send", "demo", "status", "dead", "deliveries", "replay", "rebuild"),
+    *("backfill", "refresh", "erase", "export", "prune", "adopt", "doctor"),
 )
 
 

@@ -41,6 +41,7 @@ QUERIES: Mapping[str, Sequence[str]] = {
         "erase/*",
         "exclusions/*",
         "export/*",
+        "imports/*",
         "ledger/*",
         "prune/*",
         "rebuild_queue/next_*",
@@ -48,6 +49,8 @@ QUERIES: Mapping[str, Sequence[str]] = {
         "rebuild_queue/put_users",
         "rebuild_queue/users_of",
         "recorded_settings/read",
+        "runs/*",
+        "storage/*",
         "stored_bodies/*",
     ),
 }

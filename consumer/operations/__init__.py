@@ -1,1 +1,1 @@
-"""The long work that an operator starts: replay, prune."""
+"""The long work that an operator starts: replay, backfill, refresh, prune."""

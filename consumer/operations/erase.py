@@ -4,7 +4,7 @@ The erasure itself is a delivery, which a worker applies. A kill or a repeat doe
 """
 
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 from uuid import UUID
@@ -23,9 +23,6 @@ from consumer.outbox.storage import Delivery
 from consumer.postgres import ledger, session
 from consumer.postgres.connections import Access, Connection, transaction
 from consumer.postgres.queries import rows
-
-# Asks Stack's REST API whether it still has a user.
-IsKnownToStack = Callable[[UUID], Awaitable[bool]]
 
 # Nobody judges more, and a short name stands in any number of bodies.
 MENTIONS_MAX = 10_000

@@ -12,6 +12,7 @@ from uuid import UUID
 
 from consumer.logs import LogFormat
 from consumer.settings import app_statement, env_file, near_names, signing_secrets
+from consumer.settings.aliases import ALIASES
 from consumer.settings.environment import Reader, integer, number, one_of
 
 DeletePolicy = Literal["soft", "anonymise", "hard"]
@@ -23,6 +24,9 @@ BODY_BYTES_MAX = 64 * 1024 * 1024
 ATTEMPTS_MAX = 1000
 POLL_SECONDS_MAX = 3600.0
 RETENTION_DAYS_MAX = 36_500
+# A call every hundred seconds lists 80,000 teams in half a year; over a thousand a second, no limit is left.
+API_RPS_MIN = 0.01
+API_RPS_MAX = 1000.0
 # A year: a longer silence than that is no alarm.
 SILENCE_HOURS_MAX = 8760
 # An idle worker that polls more often than this keeps a core busy for nothing.
@@ -42,18 +46,6 @@ TOLERANCE_SECONDS_USUAL = 3600
 BODY_BYTES_USUAL = 512 * 1024
 # They are read before any env file, or without one.
 ENVIRONMENT_ONLY = frozenset({env_file.ENV_FILE, "CONSUMER_PG_BIN"})
-# Stack Auth was renamed Hexclave: both names are in use.
-ALIASES = {
-    "STACK_WEBHOOK_SECRETS": ("STACK_WEBHOOK_SECRET", "HEXCLAVE_WEBHOOK_SECRETS", "HEXCLAVE_WEBHOOK_SECRET"),
-    "APP_WEBHOOK_SECRETS": ("APP_WEBHOOK_SECRET",),
-    "STACK_API_URL": ("HEXCLAVE_API_URL",),
-    "STACK_PROJECT_ID": (
-        "HEXCLAVE_PROJECT_ID",
-        "NEXT_PUBLIC_STACK_PROJECT_ID",
-        "NEXT_PUBLIC_HEXCLAVE_PROJECT_ID",
-    ),
-    "STACK_SECRET_SERVER_KEY": ("HEXCLAVE_SECRET_SERVER_KEY",),
-}
 
 
 def _role_prefix(text: str) -> str:
@@ -170,6 +162,7 @@ class Settings:
     stack_api_url: str = _setting(_parse(_http_url), "https://api.stack-auth.com")
     stack_project_id: str | None = _setting(Reader.text)
     stack_secret_server_key: str | None = _setting(Reader.text, is_secret=True)
+    stack_api_rps: float = _setting(_number(API_RPS_MIN, API_RPS_MAX), 10.0)
     log_format: LogFormat | None = _setting(_choice("json", "text"))
     log_level: str = _setting(_choice("debug", "info", "warning", "error"), "info")
     shaping: ShapingSettings = field(default_factory=ShapingSettings)

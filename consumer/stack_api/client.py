@@ -52,6 +52,10 @@ class StackApi:
         """How many requests were sent at the rate that this API shares, repeats included."""
         return self._caller.rate.requests
 
+    def pause(self, seconds: float) -> None:
+        """Make no call for so long; not at all with a negative number."""
+        self._caller.rate.pause(seconds)
+
     async def user(self, user_id: UUID) -> bytes | None:
         """Return a user's JSON text; None if Stack says that there is none (404 and USER_NOT_FOUND)."""
         return await self._one(f"/api/v1/users/{user_id}", user_id, "USER_NOT_FOUND")
@@ -101,6 +105,11 @@ class StackApi:
         if any(profile.team_id != team_id for profile in profiles):
             raise UnexpectedAnswer(str(call), 200, "it has members of another team")
         return profiles
+
+    async def team_users(self, team_id: UUID, cursor: str | None = None) -> ListPage:
+        """Return a page of a team's users; for a team whose members are too large for one answer."""
+        query = {"limit": str(self._users_limit), **EVERYBODY, "team_id": str(team_id)}
+        return await self._page("/api/v1/users", cursor, query)
 
     async def team_permissions(self, team_id: UUID) -> tuple[Permission, ...]:
         """Return what the members of a team may directly do, as webhooks tell it; nothing for an unknown team."""

@@ -30,6 +30,7 @@ AREAS: tuple[tuple[str, tuple[str, ...]], ...] = (
         ("consumer/outbox/deliveries.py", "sql/queries/deliveries/", "sql/queries/prune/", "sql/queries/exclusions/"),
     ),
     ("operations", ("consumer/operations/", "consumer/simulator/", "consumer/stack_api/", "sql/queries/checks/")),
+    ("operations", tuple(f"sql/queries/{x}/" for x in ("imports", "runs", "erase", "export", "stored_bodies"))),
     ("outbox", ("consumer/outbox/", "consumer/worker/", "sql/queries/queue/", "sql/queries/storage/")),
     ("operations", tuple(f"sql/queries/{x}/" for x in ("erase", "export", "late", "stored_bodies"))),
     ("intake", ("consumer/receiver/intake.py",)),

@@ -1,5 +1,6 @@
 """Bugs that somebody could write, each with the test that must notice."""
 
+from tests.planted.api import API
 from tests.planted.application import APPLICATION
 from tests.planted.domain import DOMAIN
 from tests.planted.erasing import ERASING
@@ -28,4 +29,5 @@ BUGS = (
     *TRUST,
     *ERASING,
     *RETENTION,
+    *API,
 )

@@ -21,6 +21,8 @@ from tests.support.names import own
 
 TABLES = (
     "consumer.rebuild",
+    "consumer.run_teams",
+    "consumer.runs",
     "consumer.rehome",
     "consumer.edits",
     "consumer.memberships",

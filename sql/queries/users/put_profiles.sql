@@ -2,12 +2,14 @@
 -- and with the delivery that caused it. The first of these is the cause: a deletion that the profile does not show yet;
 -- the winning snapshot, if it has new content; another delivery that changed something; the latest delivery. For
 -- re-homed users the cause is the delivery about the company. A move writes an audit row under either company. The
--- operation in the audit is the one given, else it follows from the images.
+-- operation in the audit is the one given, else it follows from the images; a new profile is imported, not created, if
+-- of all the batch only Stack's API tells of its user.
 -- Return one row: the deliveries that the audit names, the users with a written profile, and those of them whose guest
 -- memberships may have another name.
 -- The users are locked by their mirror rows, so each row read here is still the same when it is overwritten.
 -- claimed is MATERIALIZED, because joining through users would read every delivery they ever sent.
 -- claimed:    the claimed deliveries, and for each re-homed user the delivery about the company
+-- imports:    the users whose snapshots in the batch all come from Stack's API
 -- candidates: one row per user: the derived profile, the stored one (`known`), and the delivery for the audit
 -- compared:   `candidates`, with is_changed where an audited field differs
 -- written:    `compared`, put into identity.profiles where any field differs
@@ -35,6 +37,14 @@ WITH claimed AS MATERIALIZED (
         coalesce(o.message_id, 'rehome') AS message_id
     FROM unnest(%(rehomed)b::uuid[]) AS r (user_id)
     LEFT JOIN consumer.outbox AS o ON o.seq = %(rehomed_by)b::bigint
+),
+
+imports AS (
+    SELECT user_id
+    FROM claimed
+    WHERE event_type IN ('user.created', 'user.updated')
+    GROUP BY user_id
+    HAVING bool_and(source IN ('backfill', 'reconcile'))
 ),
 
 candidates AS MATERIALIZED (
@@ -200,6 +210,7 @@ imaged AS MATERIALIZED (
         c.seq,
         CASE
             WHEN %(operation)b::text IS NOT NULL THEN %(operation)b::text
+            WHEN (c.known).user_id IS NULL AND c.user_id IN (SELECT i.user_id FROM imports AS i) THEN 'imported'
             WHEN (c.known).user_id IS NULL THEN 'created'
             WHEN (c.known).deleted_at IS NULL AND c.deleted_at IS NOT NULL THEN 'deleted'
             ELSE 'updated'

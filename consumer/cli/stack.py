@@ -1,0 +1,63 @@
+"""Stack's API for commands: its settings, and its errors with their cures."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from consumer.cli.database import as_operator
+from consumer.errors import ConsumerError
+from consumer.postgres.connections import Access, Connection
+from consumer.settings.settings import Settings
+from consumer.stack_api.client import StackAccess, StackApi, open_stack_api
+from consumer.stack_api.cures import cure
+from consumer.stack_api.errors import ApiError
+from consumer.stack_api.rate import RateLimit
+
+T = TypeVar("T")
+
+
+def access_problems(settings: Settings, *_: object, **__: object) -> list[str]:
+    """Return which settings of the API are not set."""
+    needed = {
+        "STACK_PROJECT_ID": settings.stack_project_id,
+        "STACK_SECRET_SERVER_KEY": settings.stack_secret_server_key,
+    }
+    return [f"{name} is not set; Stack's dashboard shows it." for name, value in needed.items() if not value]
+
+
+def project_id(settings: Settings) -> str:
+    """Return the project, which `access_problems` has found to be set."""
+    assert settings.stack_project_id, "access_problems refuses a command without it"
+    return settings.stack_project_id
+
+
+def with_api(settings: Settings, work: Callable[[StackApi], Awaitable[T]]) -> T:
+    """Run *work* with the API; each of its errors becomes a sentence with its cure."""
+
+    async def opened() -> T:
+        async with open_stack_api(stack_access(settings), RateLimit(settings.stack_api_rps)) as api:
+            return await _cured(work(api))
+
+    return asyncio.run(opened())
+
+
+def with_api_as_operator(settings: Settings, work: Callable[[Connection, Access, StackApi], Awaitable[T]]) -> T:
+    """Run *work* with a connection of the operator's and the API, as `with_api` does."""
+
+    async def connected(conn: Connection, access: Access) -> T:
+        async with open_stack_api(stack_access(settings), RateLimit(settings.stack_api_rps)) as api:
+            return await _cured(work(conn, access, api))
+
+    return as_operator(settings, connected)
+
+
+async def _cured(work: Awaitable[T]) -> T:
+    try:
+        return await work
+    except ApiError as error:
+        raise ConsumerError(f"{error} {cure(error)}".strip()) from error
+
+
+def stack_access(settings: Settings) -> StackAccess:
+    """Return where the API is, with an empty text for what is not set."""
+    return StackAccess(settings.stack_api_url, settings.stack_project_id or "", settings.stack_secret_server_key or "")

@@ -1,0 +1,34 @@
+"""The cure of an error of Stack's API, in one sentence."""
+
+from consumer.stack_api.errors import (
+    AnswerTooLarge,
+    ApiError,
+    CannotListAll,
+    KnownError,
+    TemporaryFailure,
+    UnexpectedAnswer,
+)
+
+KEY = "Copy the secret server key of this project from Stack's dashboard into STACK_SECRET_SERVER_KEY."
+PROJECT = "Correct STACK_PROJECT_ID: this server has no such project."
+REACH = "Check STACK_API_URL and the network; the same command goes on later."
+UPDATE = "Update the server of Stack."
+
+
+def cure(error: ApiError) -> str:
+    """Return what to do, as a sentence; empty if only the error itself is known."""
+    match error:
+        case KnownError(code="CURRENT_PROJECT_NOT_FOUND" | "PROJECT_NOT_FOUND"):
+            return PROJECT
+        case KnownError(status=401 | 403):
+            return KEY
+        case KnownError(code="SCHEMA_ERROR") | CannotListAll():
+            return UPDATE
+        case TemporaryFailure():
+            return REACH
+        case AnswerTooLarge():
+            return "Report it: the answer does not fit into memory."
+        # Its own text names the variable to check.
+        case KnownError() | UnexpectedAnswer():
+            return ""
+    return ""
