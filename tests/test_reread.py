@@ -74,7 +74,7 @@ async def test_a_page_of_all_kinds_keeps_each_delivery_s_own_reading(emptied: st
     await arrive(emptied, *fit, *(dead(metadata) for metadata in METADATA.values()))
     await work(emptied)
 
-    assert await replayed(emptied) == Replayed(queued=6, unusable=0)
+    assert await replayed(emptied) == Replayed(queued=6, unusable=0, rebuilt=3)
     await work(emptied)
 
     assert set(states(emptied).values()) == {"done"}

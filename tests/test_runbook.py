@@ -74,27 +74,20 @@ def owner(users: str) -> str:
     ],
     ids=["deleted", "changed"],
 )
-def test_rows_that_somebody_touched_are_as_before_with_the_user_tables_emptied(
-    users: str, owner: str, by_hand: str
-) -> None:
+def test_rows_that_somebody_touched_are_as_before_after_a_rebuild(users: str, owner: str, by_hand: str) -> None:
     before = rows(users, PROFILES)
     with psycopg.connect(owner) as conn:
         conn.execute(by_hand.encode())
     touched = rows(users, PROFILES)
 
-    facts(users, "replay", "--all")
-    work(users)
-    after_replay_alone = rows(users, PROFILES)
-    assert EMPTY in RUNBOOK
-    with psycopg.connect(owner) as conn:
-        conn.execute(EMPTY)
-    facts(users, "replay", "--all")
-    work(users)
+    assert "`consumer rebuild --check` counts what differs" in RUNBOOK
+    checked = call(users, "rebuild", "--check")
+    facts(users, "rebuild")
 
-    assert len(before) == 3
-    assert after_replay_alone == touched != before
+    assert (len(before), checked.exit_code) == (3, 1)
+    assert touched != before
     assert rows(users, PROFILES) == before
-    assert len(rows(users, "SELECT FROM identity.profile_audit WHERE operation = 'created'")) == 2 * len(before)
+    assert len(rows(users, "SELECT FROM identity.profile_audit WHERE operation = 'rebuilt'")) == len(before)
 
 
 def test_homes_and_members_come_back_too(emptied: str) -> None:
@@ -113,8 +106,7 @@ def test_homes_and_members_come_back_too(emptied: str) -> None:
 
     with psycopg.connect(emptied) as conn:
         conn.execute(EMPTY)
-    facts(emptied, "replay", "--all")
-    work(emptied)
+    facts(emptied, "rebuild")
 
     assert {row["profile"]["company_id"] for row in before[0]} == {str(team_id)}
     assert (rows(emptied, PROFILES), rows(emptied, MEMBERS)) == before

@@ -83,5 +83,5 @@ def test_the_wheel_without_extras_receives_drains_and_replays(installed: Path, d
     consumer("work", "--drain")
 
     assert bundled.returncode == 1
-    assert (status, replayed) == (204, "1 delivery put back to pending.\n")
+    assert (status, replayed.startswith("1 delivery applied before: ")) == (204, True)
     assert len(rows(database, "SELECT FROM identity.profiles")) == 1

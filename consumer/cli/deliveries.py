@@ -35,7 +35,11 @@ class Options(Filters):
     is_confirmed: bool
 
 
-@click.group(name="deliveries", cls=Group, epilog=examples("deliveries discard --verified-by 0a1b2c3d --dry-run"))
+@click.group(
+    name="deliveries",
+    cls=Group,
+    epilog=examples("deliveries discard --verified-by 0a1b2c3d --reason leaked --dry-run"),
+)
 def command() -> None:
     """Discard stored deliveries, or take that back."""
 
@@ -43,8 +47,8 @@ def command() -> None:
 @command.command(
     name="discard",
     epilog=examples(
-        "deliveries discard --verified-by 0a1b2c3d --dry-run",
-        'deliveries discard --verified-by 0a1b2c3d --reason "leaked secret"',
+        "deliveries discard --verified-by 0a1b2c3d --reason leaked --dry-run",
+        "deliveries discard --verified-by 0a1b2c3d --reason leaked",
     ),
 )
 @filter_options
@@ -76,7 +80,7 @@ def discard(settings: Settings, *, is_json: bool, **options: Unpack[Options]) ->
         raise click.ClickException("Workers are applying these deliveries at this moment: run the command again.")
 
 
-@command.command(name="undiscard", epilog=examples('deliveries undiscard --user 6f1c… --reason "was no forgery"'))
+@command.command(name="undiscard", epilog=examples("deliveries undiscard --verified-by 0a1b2c3d --reason ours"))
 @filter_options
 @all_option
 @reason_option

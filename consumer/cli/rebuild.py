@@ -68,7 +68,10 @@ class Rebuilt:
 
 
 @click.command(
-    name="rebuild", epilog=examples("rebuild --check", "rebuild", "rebuild --user 6f1c9a52-…", "rebuild --since 2h")
+    name="rebuild",
+    epilog=examples(
+        "rebuild --check", "rebuild", "rebuild --user 6f1c2f0e-9d3b-4a57-8c21-0b7d5e9a4f10", "rebuild --since 2h"
+    ),
 )
 @click.option("--user", "user_ids", type=click.UUID, multiple=True, help="Only this user; may be repeated.")
 @click.option(

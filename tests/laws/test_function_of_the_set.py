@@ -79,7 +79,7 @@ async def test_the_audit_names_for_each_field_only_people_who_edited_it(database
         named = set((row["edited_by"] or "").split(", ")) - {""}
         assert named <= {edit.get("edited_by") for edit in edits for field in row["changed_fields"] if field in edit}
         # No source says this role, so an edit made it.
-        if "role_type" in row["changed_fields"] and row["new_values"]["role_type"] == " Owner ":
+        if "role_type" in row["changed_fields"] and (row["new_values"] or {}).get("role_type") == " Owner ":
             makers = {edit.get("edited_by") for edit in edits if edit.get("role_type") == " Owner "}
             assert named & makers or None in makers
 
