@@ -5,7 +5,7 @@ from uuid import uuid4
 
 import orjson
 
-from tests.support.cli import arrive, call, work
+from tests.support.cli import arrive, call, facts, work
 from tests.support.erasing import EMAIL, Life
 from tests.support.factories import user_updated
 from tests.support.outbox import set_aside
@@ -80,3 +80,21 @@ def test_nothing_held_is_one_sentence(emptied: str) -> None:
 
     assert (result.exit_code, result.stdout) == (1, "")
     assert result.stderr == "Error: Nothing is held about this user.\n"
+
+
+def test_an_exclusion_that_was_taken_back_is_told_and_its_texts_are_listed_by_an_erasure(emptied: str) -> None:
+    life = Life()
+    told = life.told()
+    arrive(emptied, *told)
+    work(emptied)
+    chosen = ["--message-id", told[0].message_id]
+    facts(emptied, "deliveries", "discard", *chosen, "--reason", f"asked by {EMAIL}")
+    facts(emptied, "deliveries", "undiscard", *chosen, "--reason", "no mistake")
+    work(emptied)
+
+    [exclusion] = exported(emptied, life)["exclusions"]
+    report = facts(emptied, "erase", str(life.user_id), "--dry-run")
+
+    assert (exclusion["reason"], exclusion["taken_back_reason"]) == (f"asked by {EMAIL}", "no mistake")
+    listed = [(mention["relation"], mention["column"]) for mention in report["mentions"]]
+    assert ("consumer.past_exclusions", "reason") in listed

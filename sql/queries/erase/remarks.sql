@@ -14,6 +14,17 @@ FROM (
     CROSS JOIN unnest(ARRAY['excluded_by', 'reason'], ARRAY[e.excluded_by, e.reason]) AS t (column_name, value)
     UNION ALL
     SELECT
+        'consumer.past_exclusions' AS relation,
+        p.seq::text AS row_key,
+        t.column_name,
+        t.value
+    FROM consumer.past_exclusions AS p
+    CROSS JOIN unnest(
+        ARRAY['excluded_by', 'reason', 'taken_back_by', 'taken_back_reason'],
+        ARRAY[p.excluded_by, p.reason, p.taken_back_by, p.taken_back_reason]
+    ) AS t (column_name, value)
+    UNION ALL
+    SELECT
         'identity.profile_audit' AS relation,
         a.id::text AS row_key,
         t.column_name,
