@@ -1,5 +1,9 @@
 """What `consumer export` prints: everything that is held about a user, and nothing about anybody else."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -9,6 +13,7 @@ from tests.support.cli import arrive, call, facts, work
 from tests.support.erasing import EMAIL, Life
 from tests.support.factories import user_updated
 from tests.support.outbox import set_aside
+from tests.support.processes import ROOT
 
 
 def exported(url: str, life: Life) -> Any:
@@ -99,3 +104,20 @@ def test_an_exclusion_that_was_taken_back_is_told_and_its_texts_are_listed_by_an
     assert (exclusion["reason"], exclusion["taken_back_reason"]) == (f"asked by {EMAIL}", "no mistake")
     listed = [(mention["relation"], mention["column"]) for mention in report["mentions"]]
     assert ("consumer.past_exclusions", "reason") in listed
+
+
+def test_a_reader_of_the_pipe_that_leaves_ends_it_without_a_traceback(emptied: str, tmp_path: Path) -> None:
+    life = Life()
+    arrive(emptied, *life.told())
+
+    command = [sys.executable, "-m", "consumer", "export", str(life.user_id)]
+    variables = {**os.environ, "DATABASE_URL": emptied, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
+    with subprocess.Popen(
+        command, cwd=tmp_path, env=variables, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout
+        assert process.stderr
+        process.stdout.close()
+        said = process.stderr.read()
+
+    assert (process.returncode, said) == (1, "")

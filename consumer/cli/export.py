@@ -1,5 +1,6 @@
 """`consumer export`: everything that is held about a user, as one JSON document."""
 
+from contextlib import aclosing
 from uuid import UUID
 
 import click
@@ -40,7 +41,9 @@ async def _print(conn: Connection, access: Access, user_id: UUID, name: str, *, 
     """Write a part as it is read: an array of any number of rows, or the row, null if there is none."""
     count = 0
     click.echo(f',\n"{name}": {"[" * is_many}', nl=False)
-    async for document in export.part(conn, access, user_id, name):
-        click.echo((",\n" if count else "\n" * is_many) + document, nl=False)
-        count += 1
+    # Closed at once, also when the reader of the pipe has gone.
+    async with aclosing(export.part(conn, access, user_id, name)) as documents:
+        async for document in documents:
+            click.echo((",\n" if count else "\n" * is_many) + document, nl=False)
+            count += 1
     click.echo("]" if is_many else "null" * (not count), nl=False)

@@ -149,7 +149,7 @@ async def _compare(conn: Connection, access: Access, subjects: Subjects | None) 
     found = Drift()
     with console(is_error=True).status("comparing") as status:
         async for found in rebuild.compare(conn, access, subjects):
-            status.update(f"{found.users:,} users and {found.companies:,} companies compared")
+            status.update(f"{_named(found.users, found.companies)} compared")
     return found
 
 
@@ -177,7 +177,7 @@ async def _drain(conn: Connection, access: Access, projection_sql: bytes | None)
 
 def _show_drift(compared: Drift) -> None:
     out = console()
-    checked = f"{compared.users:,} users and {compared.companies:,} companies compared"
+    checked = f"{_named(compared.users, compared.companies)} compared"
     if compared.first is None:
         out.print(f"{checked}: a rebuild would change nothing.")
         return
@@ -187,8 +187,13 @@ def _show_drift(compared: Drift) -> None:
     out.print(f"The first: {subject_id} ({', '.join(kinds)}).")
 
 
+def _named(users: int, companies: int) -> str:
+    """Return both numbers with their nouns."""
+    return f"{users:,} user{'s' * (users != 1)} and {companies:,} compan{'y' if companies == 1 else 'ies'}"
+
+
 def _show_rebuilt(rebuilt: Rebuilt) -> None:
-    console().print(f"{rebuilt.users:,} users and {rebuilt.companies:,} companies made anew here.")
+    console().print(f"{_named(rebuilt.users, rebuilt.companies)} made anew here; workers may have taken others.")
     if rebuilt.differing:
         _show_kinds(rebuilt.differing)
 

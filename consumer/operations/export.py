@@ -1,6 +1,6 @@
 """Export: everything that is held about a user, row by row."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from typing import NamedTuple
 from uuid import UUID
 
@@ -39,7 +39,7 @@ async def is_held(conn: Connection, access: Access, user_id: UUID) -> bool:
         return await rows(conn, scalar_row, "export/is_held", {"user_id": user_id}) == [True]
 
 
-async def part(conn: Connection, access: Access, user_id: UUID, name: str) -> AsyncIterator[str]:
+async def part(conn: Connection, access: Access, user_id: UUID, name: str) -> AsyncGenerator[str, None]:
     """Yield the rows of one of PARTS as JSON objects, one at a time: there may be 100,000 deliveries.
 
     A delivery's `body` is its JSON as it was signed; `body_hex` has its bytes if it is none, or none that can be
