@@ -71,5 +71,6 @@ async def test_starting_and_stopping_leaves_nothing_behind(emptied: str) -> None
     for _ in range(CYCLES):
         await cycle(emptied)
 
-    assert left(emptied) == before
+    # Fewer, if the server had not yet heard of the end of an earlier test's connection.
+    assert all(now <= then for now, then in zip(left(emptied), before, strict=True))
     assert rows(emptied, "SELECT count(*) FROM identity.profiles") == [{"count": CYCLES + 1}]

@@ -63,8 +63,8 @@ def discard(settings: Settings, *, is_json: bool, **options: Unpack[Options]) ->
     """Exclude deliveries for good, and rebuild their users and companies.
 
     It is as if they had never come: the rows are made anew without them, and neither a replay nor a repeat by the
-    sender brings them back. What a delete policy other than soft has removed does not return. `deliveries undiscard`
-    takes it back.
+    sender brings them back. What a delete policy other than soft has removed does not return. Erasures are left out.
+    `deliveries undiscard` takes it back.
     """
     if not _is_meant(settings, options, "Discard {}?", is_discarded=False, is_json=is_json):
         return

@@ -247,3 +247,8 @@ def histories(draw: st.DrawFn) -> History:
     first = draw(st.permutations(range(len(known))))
     repeats = draw(st.lists(st.integers(0, len(known) - 1), max_size=4))
     return History(known, [*first, *repeats], batch_sizes, projection, zones, draw(st.none() | late))
+
+
+def erases_nobody(history: History) -> bool:
+    """Whether nobody is erased: what comes late about an erased user is discarded, so it matters what comes when."""
+    return all(delivery.event_type != "user.erased" for delivery in history.deliveries)

@@ -15,7 +15,7 @@ from psycopg.types.json import Jsonb
 
 from consumer.outbox.storage import Delivery
 from tests.laws.arrivals import arrive
-from tests.laws.histories import AN_EDIT, HISTORIES, MOMENTS, USERS, History, histories
+from tests.laws.histories import AN_EDIT, HISTORIES, MOMENTS, USERS, History, erases_nobody, histories
 from tests.support import model
 from tests.support.databases import empty, record
 from tests.support.outbox import work
@@ -39,15 +39,10 @@ REPORTS = st.builds(
 ) | st.builds(Report, st.just("edit_profile"), st.sampled_from(USERS), AN_EDIT.map(lambda edit: (Jsonb(edit),)))
 
 
-def is_kept(history: History) -> bool:
-    """Whether nobody is erased: what comes late about an erased user is discarded, so it matters what comes when."""
-    return all(delivery.event_type != "user.erased" for delivery in history.deliveries)
-
-
 @pytest.mark.slow
 @settings(max_examples=HISTORIES // 2, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
-    history=histories().filter(is_kept),
+    history=histories().filter(erases_nobody),
     before=st.lists(REPORTS, max_size=4),
     after=st.lists(REPORTS, min_size=1, max_size=4),
     order=st.randoms(use_true_random=False),

@@ -1,12 +1,18 @@
--- Exclude deliveries for good, in whatever state they are, but for those that a worker is applying now. Return the
--- excluded ones.
+-- Exclude deliveries for good, in whatever state they are, but for those that a worker is applying now, and erasures:
+-- what they removed would not return. Return the excluded ones.
 -- The failure row is deleted, so the reason quotes its error.
-WITH waiting AS (
+WITH chosen AS MATERIALIZED (
+    SELECT seq
+    FROM consumer.outbox
+    WHERE seq = ANY(%(seqs)b::bigint[]) AND event_type IS DISTINCT FROM 'user.erased'
+),
+
+waiting AS (
     DELETE FROM consumer.pending
     WHERE seq = ANY(ARRAY(
         SELECT seq
         FROM consumer.pending
-        WHERE seq = ANY(%(seqs)b::bigint[])
+        WHERE seq = ANY(ARRAY(SELECT chosen.seq FROM chosen))
         ORDER BY seq
         FOR UPDATE SKIP LOCKED
     ))
@@ -18,7 +24,7 @@ failed AS (
     WHERE seq = ANY(ARRAY(
         SELECT seq
         FROM consumer.failures
-        WHERE seq = ANY(%(seqs)b::bigint[]) AND state = ANY(%(states)b::text[])
+        WHERE seq = ANY(ARRAY(SELECT chosen.seq FROM chosen)) AND state = ANY(%(states)b::text[])
         ORDER BY seq
         FOR UPDATE SKIP LOCKED
     ))
@@ -33,7 +39,10 @@ done AS (
     WHERE seq = ANY(ARRAY(
         SELECT seq
         FROM consumer.outcomes
-        WHERE seq = ANY(%(seqs)b::bigint[]) AND outcome <> 'discarded' AND 'done' = ANY(%(states)b::text[])
+        WHERE
+            seq = ANY(ARRAY(SELECT chosen.seq FROM chosen))
+            AND outcome <> 'discarded'
+            AND 'done' = ANY(%(states)b::text[])
         ORDER BY seq
         FOR UPDATE
     ))
