@@ -268,3 +268,16 @@ def test_a_discard_that_matches_nothing_is_said(told: str) -> None:
 
     assert (result.exit_code, result.stderr) == (1, "Error: No delivery matches.\n")
     assert (back.exit_code, back.stderr) == (1, "Error: No discarded delivery matches.\n")
+
+
+def test_an_erasure_is_never_discarded(told: str) -> None:
+    erasure = delivery("user.erased", ADA)._replace(source="operator", verified_by=None)
+    arrive(told, erasure)
+    work(told)
+
+    facts(told, "deliveries", "discard", "--user", str(ADA), "--reason", "all of Ada's")
+    work(told)
+
+    outcomes = rows(told, f"SELECT outcome FROM consumer.deliveries WHERE message_id = '{erasure.message_id}'")
+    assert outcomes == [{"outcome": "applied"}]
+    assert not rows(told, f"SELECT FROM identity.profiles WHERE user_id = '{ADA}'")
