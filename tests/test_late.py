@@ -29,7 +29,8 @@ def erased(emptied: str) -> Life:
 
 
 def erasure(life: Life) -> Delivery:
-    return delivery("user.erased", life.user_id, "operator")._replace(verified_by=None)
+    erasure = delivery("user.erased", life.user_id, "operator")
+    return erasure._replace(verified_by=None, message_id=f"erase:{life.user_id}")
 
 
 def outcomes(url: str, *deliveries: Delivery) -> list[object]:
@@ -110,6 +111,10 @@ async def test_a_user_who_is_erased_while_a_batch_waits_for_the_lock_is_noticed(
     await stored(emptied, [late, living])
     with psycopg.connect(emptied) as other:
         # What another worker's erasure does to the mirror, before its commit.
+        other.execute(
+            "INSERT INTO consumer.outbox (source, message_id, event_type, occurred_at, body) "
+            f"VALUES ('operator', 'erase:{life.user_id}', 'user.erased', now(), '{{}}')"
+        )
         other.execute(
             "UPDATE identity.stack_user_profiles SET is_erased = TRUE, deletion_at = now(), deleted_at = now() "
             "WHERE stack_user_id = %s",

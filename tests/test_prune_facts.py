@@ -159,7 +159,10 @@ CASES: Mapping[str, list[tuple[bool, Delivery]]] = {
         # After the erasure they are late, so they are discarded.
         (KEPT, user_updated(USER)),
         (KEPT, user_updated(USER)),
-        *((KEPT, delivery("user.erased", USER)._replace(source="operator", verified_by=None)) for _ in range(2)),
+        *(
+            (KEPT, delivery("user.erased", USER)._replace(source="operator", verified_by=None, message_id=message_id))
+            for message_id in (f"erase:{USER}", "erase:again")
+        ),
         (
             KEPT,
             team_event("created", TEAM)._replace(
