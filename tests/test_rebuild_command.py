@@ -178,6 +178,16 @@ def test_a_filter_that_matches_nothing_is_refused(told: str) -> None:
     assert (result.exit_code, result.stderr) == (1, "Error: No stored delivery matches.\n")
 
 
+@pytest.mark.parametrize("option", ["--user", "--team"])
+def test_an_id_that_nothing_is_about_is_named(told: str, option: str) -> None:
+    stranger = uuid4()
+
+    result = call(told, "rebuild", option, str(stranger))
+
+    assert (result.exit_code, result.stderr) == (1, f"Error: Neither a delivery nor a row is about {stranger}.\n")
+    assert not rows(told, "SELECT FROM consumer.rebuild")
+
+
 def test_a_killed_rebuild_goes_on(told: str) -> None:
     change(
         told, "SET session_replication_role = replica; DELETE FROM identity.companies; DELETE FROM identity.profiles"

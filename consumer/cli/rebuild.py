@@ -111,7 +111,10 @@ def command(settings: Settings, *, is_check: bool, is_json: bool, **chosen: Unpa
 
 async def _subjects(conn: Connection, access: Access, chosen: Chosen) -> Subjects:
     """Return the named users, the named teams with their users, and all that the filters choose."""
-    subjects = await rebuild.with_users_of(conn, access, Subjects(chosen["user_ids"], chosen["team_ids"]))
+    named = Subjects(chosen["user_ids"], chosen["team_ids"])
+    if unknown := await rebuild.unknown(conn, access, named):
+        raise click.ClickException(f"Neither a delivery nor a row is about {', '.join(map(str, unknown))}.")
+    subjects = await rebuild.with_users_of(conn, access, named)
     if chosen["since"] or chosen["verified_by"]:
         async with transaction(conn, access):
             now = await session.now(conn)

@@ -44,7 +44,7 @@ STACK = frozenset({"stack", "backfill", "reconcile"})
 STACK_OR_APP = frozenset({"stack", "app"})
 APP = frozenset({"app"})
 OPERATOR = frozenset({"operator"})
-# The fact that a user is forgotten for ever, whatever else was told or will be.
+# An erasure wins over every other delivery about its user, earlier or later.
 ERASED = "user.erased"
 EVENT_TYPES: Mapping[str, EventType] = {
     "user.created": EventType(stack.User, STACK, Fact.USER, user="id"),

@@ -52,6 +52,17 @@ async def queue(conn: Connection, access: Access, subjects: Subjects) -> None:
         await session.wake(conn)
 
 
+async def unknown(conn: Connection, access: Access, named: Subjects) -> list[UUID]:
+    """Return those of these users and companies that neither a delivery nor a row names."""
+    wanted = [(Stage.USER, one) for one in named.user_ids] + [(Stage.COMPANY, one) for one in named.company_ids]
+    async with transaction(conn, access):
+        return [
+            one
+            for stage, one in wanted
+            if (await rebuild_queue.next_ids(conn, stage, UUID(int=max(one.int - 1, 0))))[:1] != [one]
+        ]
+
+
 async def with_users_of(conn: Connection, access: Access, subjects: Subjects) -> Subjects:
     """Add every user that the companies concern."""
     async with transaction(conn, access):

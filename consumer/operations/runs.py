@@ -1,6 +1,6 @@
 """Runs over Stack's API: rows with a place, so that a killed run goes on and several processes may share one.
 
-Nobody leads and nobody holds a lease: whoever has fetched a page stores it only if the run is still at that page.
+No process leads, and none holds a lease. A process stores the page that it fetched only if the run is still there.
 """
 
 from collections.abc import Sequence

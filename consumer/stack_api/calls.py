@@ -19,7 +19,7 @@ from consumer.stack_api.rate import RateLimit
 CONNECT_SECONDS = 5.0
 # A silence within an answer. A page of a thousand users takes a server a few seconds to collect.
 READ_SECONDS = 30.0
-# The whole answer, so that a byte a minute does not hold a call for ever.
+# The limit of the whole answer: a server that sends one byte a minute must not hold a call without end.
 CALL_SECONDS = 120.0
 # As often as Stack's own SDK tries, with its pauses of 1 s, doubled each time (client-interface.ts).
 ATTEMPTS = 5

@@ -1,7 +1,7 @@
 -- Store deliveries that events.check accepted, queue them and return how many were new; a message id that is stored
 -- already, or whose delivery was removed (prune), changes nothing. No delivery occurs more than a day after it is
--- stored, because its version would win for ever. Rows go in key order: two writers with the same ids in another order
--- would deadlock.
+-- stored, because its version would win over every later one. Rows go in key order: two writers with the same ids in
+-- another order would deadlock.
 WITH stored AS (
     INSERT INTO consumer.outbox (
         source, message_id, event_type, user_id, team_id, occurred_at, verified_by, body, reduced, request_id
