@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 from base64 import b64encode
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http.client import HTTPConnection
 from pathlib import Path
@@ -24,10 +24,10 @@ READY_SECONDS_MAX = 30
 RUN_SECONDS_MAX = 1800
 
 
-def run(url: str, *arguments: str, tree: Path = TREE) -> None:
-    """Run a command to its end, its output thrown away; raise FalseFigure when it fails."""
+def run(url: str, *arguments: str, tree: Path = TREE, settings: Mapping[str, str] | None = None) -> None:
+    """Run a command to its end, its output thrown away; raise FalseFigure if it fails."""
     null = subprocess.DEVNULL
-    command, environment = _command(tree, *arguments), _environment(url, tree)
+    command, environment = _command(tree, *arguments), {**_environment(url, tree), **(settings or {})}
     try:
         code = subprocess.call(
             command, env=environment, cwd=WORK_FOLDER, stdout=null, stderr=null, timeout=RUN_SECONDS_MAX
