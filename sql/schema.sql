@@ -1045,6 +1045,24 @@ CREATE TABLE consumer._yoyo_version (
 
 
 --
+-- Name: activity; Type: TABLE; Schema: consumer; Owner: -
+--
+
+CREATE TABLE consumer.activity (
+    id boolean DEFAULT true NOT NULL,
+    project_id text NOT NULL,
+    mark_millis bigint,
+    sweep_id uuid NOT NULL,
+    cursor text,
+    cursor_millis bigint,
+    newest_millis bigint,
+    begun_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT activity_is_one_row CHECK (id),
+    CONSTRAINT activity_project_id CHECK ((project_id <> ''::text))
+);
+
+
+--
 -- Name: exclusions; Type: TABLE; Schema: consumer; Owner: -
 --
 
@@ -1215,6 +1233,24 @@ CREATE TABLE consumer.fence (
     migration integer NOT NULL,
     oldest_release integer NOT NULL,
     CONSTRAINT fence_oldest_release CHECK (((oldest_release >= 1) AND (oldest_release <= migration)))
+);
+
+
+--
+-- Name: maintenance; Type: TABLE; Schema: consumer; Owner: -
+--
+
+CREATE TABLE consumer.maintenance (
+    job text NOT NULL,
+    started_at timestamp with time zone NOT NULL,
+    ended_at timestamp with time zone,
+    due_at timestamp with time zone NOT NULL,
+    counts jsonb DEFAULT '{}'::jsonb NOT NULL,
+    remark text,
+    error text,
+    CONSTRAINT maintenance_error CHECK ((length(error) <= 1000)),
+    CONSTRAINT maintenance_job CHECK ((job <> ''::text)),
+    CONSTRAINT maintenance_remark CHECK ((length(remark) <= 1000))
 );
 
 
@@ -1575,6 +1611,14 @@ ALTER TABLE ONLY consumer._yoyo_version
 
 
 --
+-- Name: activity activity_pkey; Type: CONSTRAINT; Schema: consumer; Owner: -
+--
+
+ALTER TABLE ONLY consumer.activity
+    ADD CONSTRAINT activity_pkey PRIMARY KEY (id);
+
+
+--
 -- Name: edits edits_pkey; Type: CONSTRAINT; Schema: consumer; Owner: -
 --
 
@@ -1604,6 +1648,14 @@ ALTER TABLE ONLY consumer.failures
 
 ALTER TABLE ONLY consumer.fence
     ADD CONSTRAINT fence_pkey PRIMARY KEY (migration);
+
+
+--
+-- Name: maintenance maintenance_pkey; Type: CONSTRAINT; Schema: consumer; Owner: -
+--
+
+ALTER TABLE ONLY consumer.maintenance
+    ADD CONSTRAINT maintenance_pkey PRIMARY KEY (job);
 
 
 --
@@ -2791,6 +2843,13 @@ GRANT SELECT ON TABLE consumer._yoyo_migration TO consumer_operator;
 
 
 --
+-- Name: TABLE activity; Type: ACL; Schema: consumer; Owner: -
+--
+
+GRANT SELECT,INSERT,UPDATE ON TABLE consumer.activity TO consumer_operator;
+
+
+--
 -- Name: TABLE exclusions; Type: ACL; Schema: consumer; Owner: -
 --
 
@@ -3029,6 +3088,13 @@ GRANT SELECT ON TABLE consumer.edits TO consumer_operator;
 
 GRANT SELECT ON TABLE consumer.fence TO consumer_worker;
 GRANT SELECT ON TABLE consumer.fence TO consumer_operator;
+
+
+--
+-- Name: TABLE maintenance; Type: ACL; Schema: consumer; Owner: -
+--
+
+GRANT SELECT,INSERT,UPDATE ON TABLE consumer.maintenance TO consumer_operator;
 
 
 --

@@ -17,7 +17,7 @@ URL = {"DATABASE_URL": NOBODY_LISTENS}
 SECRETS = {"STACK_WEBHOOK_SECRETS": SECRET}
 COMMANDS = (
     *("up", "serve", "work", "migrate", "send", "demo", "status", "dead", "deliveries", "replay", "rebuild"),
-    *("backfill", "refresh", "erase", "export", "prune", "adopt", "doctor"),
+    *("backfill", "refresh", "erase", "export", "prune", "maintain", "adopt", "doctor"),
 )
 # They need no other setting, no argument and no subcommand.
 SIMPLE = [

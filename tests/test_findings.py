@@ -9,6 +9,7 @@ import psycopg
 import pytest
 
 from consumer.cli import secret
+from consumer.operations.maintenance import Job, JobResult, LastRun
 from consumer.process.findings import Finding, Observation, findings
 from consumer.settings.settings import Settings
 from tests.support.cli import arrive, call, examined, facts, work
@@ -18,6 +19,20 @@ from tests.support.processes import APP_SECRET
 NOW = datetime(2026, 11, 29, 12, tzinfo=UTC)
 MOMENT = timedelta(microseconds=1)
 DAY = timedelta(days=1)
+HOUR = timedelta(hours=1)
+
+
+PRUNE = Job("prune", DAY, "RETENTION_DAYS", lambda _conn, _access: never())
+
+
+async def never() -> JobResult:
+    raise AssertionError
+
+
+def due(ago: timedelta, error: str | None = None) -> Observation:
+    """A job that is on and was due so long ago."""
+    last = LastRun("prune", NOW - DAY, NOW - DAY, NOW - ago, {}, None, error)
+    return replace(seen(), jobs=[PRUNE], last_runs={"prune": last})
 
 
 def seen(*expected: str, **ages: timedelta) -> Observation:
@@ -40,6 +55,15 @@ def seen(*expected: str, **ages: timedelta) -> Observation:
             replace(seen("stack", "app"), installed_at=NOW - DAY - MOMENT),
             [("nothing_received", "note", "app"), ("nothing_received", "warning", "stack")],
             id="installed a moment longer ago, and one's own backend need not send",
+        ),
+        pytest.param(due(25 * HOUR), [], id="a daily cron is about to call the job"),
+        pytest.param(due(25 * HOUR + MOMENT), [("maintenance_overdue", "warning", "prune")], id="it has not called it"),
+        pytest.param(due(-DAY, "Away."), [("maintenance_failed", "warning", "prune")], id="the job failed"),
+        pytest.param(replace(due(9 * DAY, "Away."), jobs=[]), [], id="the job is off now"),
+        pytest.param(
+            replace(seen(), jobs=[PRUNE], installed_at=NOW - 2 * DAY),
+            [("maintenance_overdue", "warning", "prune")],
+            id="the job has never run",
         ),
         pytest.param(seen(app=100 * DAY), [], id="no secret any more"),
         pytest.param(seen("stack", stack=-DAY), [], id="clock was set back"),

@@ -37,7 +37,7 @@ def command(settings: Settings, *, is_dry_run: bool, is_json: bool) -> None:
     """
     found = Pruned()
     if settings.retention_days or settings.audit_retention_days:
-        found = as_operator(settings, lambda conn, access: _prune(conn, access, settings, is_dry_run=is_dry_run))
+        found = as_operator(settings, lambda conn, access: _shown(conn, access, settings, is_dry_run=is_dry_run))
     if is_json:
         suffix = "found" if is_dry_run else "removed"
         deliveries = dict(found.deliveries.most_common())
@@ -46,20 +46,29 @@ def command(settings: Settings, *, is_dry_run: bool, is_json: bool) -> None:
         _show(settings, found, is_dry_run=is_dry_run)
 
 
-async def _prune(conn: Connection, access: Access, settings: Settings, *, is_dry_run: bool) -> Pruned:
+async def _shown(conn: Connection, access: Access, settings: Settings, *, is_dry_run: bool) -> Pruned:
     found = Pruned()
     with console(is_error=True).status("pruning") as status:
-        if days := settings.audit_retention_days:
-            async for count in _audit(conn, access, timedelta(days=days), is_dry_run=is_dry_run):
-                found.audit_rows += count
-                status.update(f"{found.audit_rows:,} audit rows")
-        if days := settings.retention_days:
-            async with transaction(conn, access):
-                until = await session.now(conn) - timedelta(days=days)
-            async for page in prune.prune_deliveries(conn, access, until, is_dry_run=is_dry_run):
-                found.deliveries += page
-                status.update(f"{found.deliveries.total():,} superseded deliveries")
+        async for found in pruned(conn, access, settings, is_dry_run=is_dry_run):
+            status.update(f"{found.audit_rows:,} audit rows, {found.deliveries.total():,} superseded deliveries")
     return found
+
+
+async def pruned(
+    conn: Connection, access: Access, settings: Settings, *, is_dry_run: bool = False
+) -> AsyncIterator[Pruned]:
+    """Apply both settings of the retention, page by page; yield what was removed so far after each."""
+    found = Pruned()
+    if days := settings.audit_retention_days:
+        async for count in _audit(conn, access, timedelta(days=days), is_dry_run=is_dry_run):
+            found.audit_rows += count
+            yield found
+    if days := settings.retention_days:
+        async with transaction(conn, access):
+            until = await session.now(conn) - timedelta(days=days)
+        async for page in prune.prune_deliveries(conn, access, until, is_dry_run=is_dry_run):
+            found.deliveries += page
+            yield found
 
 
 async def _audit(conn: Connection, access: Access, kept: timedelta, *, is_dry_run: bool) -> AsyncIterator[int]:

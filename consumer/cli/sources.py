@@ -1,10 +1,12 @@
-"""The last delivery of each source, for `status` and `doctor`."""
+"""The last delivery of each source and the last run of each job, for `status` and `doctor`."""
 
 from datetime import timedelta
 
 from consumer.cli import secret
 from consumer.cli.cells import cell, duration
+from consumer.cli.jobs import jobs
 from consumer.doctor.check import Check, State, ok
+from consumer.operations import maintenance
 from consumer.outbox import deliveries
 from consumer.postgres import ledger, session
 from consumer.postgres.connections import Connection
@@ -15,7 +17,8 @@ STATES: dict[Gravity, State] = {"note": "ok", "warning": "warning", "failing": "
 
 
 async def observe(conn: Connection, settings: Settings) -> Observation:
-    """Read the last deliveries; the sources with a secret are expected to send some."""
+    """Read the last deliveries and runs; the sources with a secret are expected to send some."""
+    is_migrated = not await ledger.missing_ids(conn)
     return Observation(
         at=await session.now(conn),
         expected=secret.expected_sources(settings),
@@ -24,6 +27,8 @@ async def observe(conn: Connection, settings: Settings) -> Observation:
         silence_max=timedelta(hours=settings.silence_hours),
         newer_migrations=await ledger.newer_ids(conn),
         too_old_reason=await ledger.too_old_reason(conn),
+        jobs=[job for job in jobs(settings) if job.work],
+        last_runs=await maintenance.last_runs(conn) if is_migrated else {},
     )
 
 

@@ -36,7 +36,7 @@ def with_api(settings: Settings, work: Callable[[StackApi], Awaitable[T]]) -> T:
 
     async def opened() -> T:
         async with open_stack_api(stack_access(settings), RateLimit(settings.stack_api_rps)) as api:
-            return await _cured(work(api))
+            return await cured(work(api))
 
     return asyncio.run(opened())
 
@@ -46,12 +46,13 @@ def with_api_as_operator(settings: Settings, work: Callable[[Connection, Access,
 
     async def connected(conn: Connection, access: Access) -> T:
         async with open_stack_api(stack_access(settings), RateLimit(settings.stack_api_rps)) as api:
-            return await _cured(work(conn, access, api))
+            return await cured(work(conn, access, api))
 
     return as_operator(settings, connected)
 
 
-async def _cured(work: Awaitable[T]) -> T:
+async def cured(work: Awaitable[T]) -> T:
+    """Return the result of *work*; an error of the API becomes a sentence with its cure."""
     try:
         return await work
     except ApiError as error:

@@ -17,6 +17,7 @@ from consumer.cli.output import console, json_option, present, show_facts, show_
 from consumer.cli.sources import last_deliveries, observe
 from consumer.doctor.installation import connected
 from consumer.doctor.server import activity, is_pooled, server
+from consumer.operations.maintenance import LastRun
 from consumer.outbox import deliveries
 from consumer.outbox.deliveries import ErrorGroup, Stats
 from consumer.postgres import ledger, locks, session
@@ -54,6 +55,8 @@ class Status:
     more_errors: int
     # By state: applied in this database, or pending.
     migrations: Mapping[str, list[str]]
+    # The last run of each job of `maintain` that has begun at least once.
+    maintenance: list[LastRun]
     database: Database
 
 
@@ -64,7 +67,7 @@ def command(settings: Settings, *, is_json: bool) -> None:
     """Show queue, errors and database.
 
     A worker would take the pending and due deliveries now. The rates are of the last minute. A source that has a secret
-    and is silent for more than SILENCE_HOURS is a finding.
+    and is silent for more than SILENCE_HOURS is a finding, and so is a job of `maintain` that failed or is a day late.
     """
 
     async def read(conn: Connection, access: Access) -> tuple[Status, Observation]:
@@ -89,6 +92,7 @@ async def _status(conn: Connection, access: Access, settings: Settings) -> tuple
         last_errors=sorted(failed, key=attrgetter("last_at"), reverse=True)[:ERRORS],
         more_errors=max(0, len(failed) - ERRORS),
         migrations={"applied": [name for name in ledger.carried_ids() if name not in pending], "pending": pending},
+        maintenance=list(seen.last_runs.values()),
         database=await _database(conn, access),
     )
     return status, seen

@@ -30,6 +30,7 @@ from consumer.cli.database import (
     refuse,
     url,
 )
+from consumer.cli.jobs import jobs
 from consumer.cli.migrate import migrate
 from consumer.deadline import first_of
 from consumer.embedded import server as embedded
@@ -47,6 +48,7 @@ OPS_PORT_MAX = 65_534
 PREDECESSOR_SECONDS = 3.0
 # Each `up` on a data directory holds it shared, so that a second one can say why the ports are in use.
 RUNNING_LOCK = "up.lock"
+NO_MAINTENANCE = "DATABASE_URL is not set, so `up` does no maintenance: call `consumer maintain` where it is."
 # A person waits for the ports, and asking costs next to nothing.
 ASK_SECONDS = 0.1
 
@@ -93,7 +95,8 @@ def _problems(settings: Settings, *, host: str | None, is_embedded: bool, **_: o
 def command(settings: Settings, *, host: str | None, port: int | None, is_embedded: bool) -> None:
     """Migrate, then run receiver and worker.
 
-    They run until SIGTERM or Ctrl-C; a process that dies is started again.
+    `consumer maintain --watch` runs beside them if a setting turns one of its jobs on. All run until SIGTERM or Ctrl-C;
+    a process that dies is started again.
     """
     host, port = host or settings.host, settings.port if port is None else port
     settings = replace(settings, host=host, port=port or free_port(host))
@@ -181,10 +184,16 @@ def _programs(plan: UpPlan) -> list[Program]:
     flags = ["--embedded"] if plan.uses_embedded else []
     arguments = {"receiver": ["serve", "--host", plan.settings.host, *flags], "worker": ["work", *flags]}
     ops_ports = [_variable("OPS_PORT", port) for port in plan.ops_ports] or [{}, {}]
-    return [
+    programs = [
         Program(name, arguments[name], environment | ops_port)
         for name, ops_port in zip(arguments, ops_ports, strict=True)
     ]
+    if any(job.work for job in jobs(plan.settings)):
+        if plan.uses_embedded or url(plan.settings, "operator"):
+            programs.append(Program("maintenance", ["maintain", "--watch"], environment))
+        else:
+            log.warning(logs.SETTINGS_WARNED, extra={"warning": NO_MAINTENANCE})
+    return programs
 
 
 def _variable(name: str, value: int) -> dict[str, str]:

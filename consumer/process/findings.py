@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
+from consumer.operations.maintenance import Job, LastRun
 from consumer.postgres.ledger import NEWER_CURE, sentence_and_cure
 from consumer.postgres.locks import LockHolder
 
@@ -14,6 +15,11 @@ Gravity = Literal["note", "warning", "failing"]
 # How long a receiver counts as not ready after a full disk refused a delivery: nothing but another delivery shows
 # whether there is room again, and three probes of a balancer see it.
 DISK_FULL_TIME = timedelta(seconds=30)
+
+# How long after it is due a job is late: the rarest cron that calls `maintain` is a daily one.
+LATE_TIME = timedelta(hours=25)
+
+MAINTAIN = "Call `consumer maintain` from cron, or keep `consumer maintain --watch` running: it tries again."
 
 SILENCE_CURES = {
     "stack": "Look in Stack's dashboard, under Webhooks: is the endpoint enabled, and its URL this receiver's",
@@ -39,6 +45,9 @@ class Observation:
     # Migrations that a newer release has applied, and the reason why this release may not work beside it, if so.
     newer_migrations: Sequence[str] = ()
     too_old_reason: str | None = None
+    # The jobs of `maintain` that are on, and the last run of each that has begun at least once.
+    jobs: Sequence[Job] = ()
+    last_runs: Mapping[str, LastRun] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +68,7 @@ def findings(observation: Observation) -> list[Finding]:
         *_silent_sources(observation),
         *_full_disk(observation),
         *_held_locks(observation),
+        *_undone_jobs(observation),
     ]
 
 
@@ -96,3 +106,14 @@ def _full_disk(observation: Observation) -> Iterator[Finding]:
 def _held_locks(observation: Observation) -> Iterator[Finding]:
     for holder in observation.lock_holders:
         yield Finding("lock_held", "warning", "locks", holder.sentence, holder.cure)
+
+
+def _undone_jobs(observation: Observation) -> Iterator[Finding]:
+    for job in observation.jobs:
+        last = observation.last_runs.get(job.name)
+        due_at = last.due_at if last else observation.installed_at or observation.at
+        if last and last.error:
+            yield Finding("maintenance_failed", "warning", job.name, f"failed: {last.error}", MAINTAIN)
+        elif observation.at - due_at > LATE_TIME:
+            since = f"was due at {due_at.astimezone(UTC):%Y-%m-%d %H:%M:%SZ}"
+            yield Finding("maintenance_overdue", "warning", job.name, since if last else "has never run", MAINTAIN)

@@ -79,7 +79,8 @@ class StackApi:
         try:
             return await self._page("/api/v1/users", cursor, {"limit": str(ACTIVE_USERS_LIMIT), **EVERYBODY, **order})
         except KnownError as error:
-            if cursor is None and error.code == "SCHEMA_ERROR":
+            # Also in the middle of a list, where a deploy leads to an old server.
+            if error.code == "SCHEMA_ERROR":
                 return None
             raise
 

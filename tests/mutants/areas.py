@@ -31,6 +31,7 @@ AREAS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ),
     ("operations", ("consumer/operations/", "consumer/simulator/", "consumer/stack_api/", "sql/queries/checks/")),
     ("operations", tuple(f"sql/queries/{x}/" for x in ("imports", "runs", "erase", "export", "stored_bodies"))),
+    ("operations", ("sql/queries/activity/", "sql/queries/maintenance/")),
     ("outbox", ("consumer/outbox/", "consumer/worker/", "sql/queries/queue/", "sql/queries/storage/")),
     ("operations", tuple(f"sql/queries/{x}/" for x in ("erase", "export", "late", "stored_bodies"))),
     ("intake", ("consumer/receiver/intake.py",)),

@@ -5,6 +5,7 @@ from tests.planted.application import APPLICATION
 from tests.planted.domain import DOMAIN
 from tests.planted.erasing import ERASING
 from tests.planted.machinery import MACHINERY
+from tests.planted.maintaining import MAINTAINING
 from tests.planted.migrating import MIGRATING
 from tests.planted.migrations import MIGRATIONS
 from tests.planted.operations import OPERATIONS
@@ -30,4 +31,5 @@ BUGS = (
     *ERASING,
     *RETENTION,
     *API,
+    *MAINTAINING,
 )

@@ -21,6 +21,8 @@ from tests.support.names import own
 
 TABLES = (
     "consumer.rebuild",
+    "consumer.maintenance",
+    "consumer.activity",
     "consumer.run_teams",
     "consumer.runs",
     "consumer.rehome",

@@ -23,6 +23,10 @@ locks AS (
                 AND l.classid::bigint = hashtext('consumer.companies')::bigint & 4294967295
                 THEN 'locks of companies'
             WHEN
+                l.locktype = 'advisory' AND l.objsubid = 2
+                AND l.classid::bigint = hashtext('consumer.maintenance')::bigint & 4294967295
+                THEN 'a lock of maintenance'
+            WHEN
                 l.mode IN ('ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock')
                 OR t.name = %(readers_of)b::text
                 THEN 'table ' || t.name

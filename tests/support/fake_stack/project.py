@@ -130,6 +130,12 @@ class Project:
         self._change(self.users, user_id, **fields)
 
     @change
+    def be_active(self, user_id: str, **fields: object) -> None:
+        """Refresh a user's session, which moves the last activity without an event; an edit by a server does not."""
+        self._tick()
+        self._change(self.users, user_id, last_active_at_millis=millis(self.now), **fields)
+
+    @change
     def delete_user(self, user_id: str) -> list[Event]:
         self._tick()
         teams = [team_id for team_id, member in self.members.latest if member == user_id]
