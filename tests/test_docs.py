@@ -19,7 +19,7 @@ def test_no_text_sends_its_reader_to_a_command_that_does_not_exist() -> None:
     files = [
         ROOT / ".env.example",
         ROOT / "README.md",
-        *(ROOT / "docs").glob("*.md"),
+        *(ROOT / "docs").rglob("*.md"),
         *(ROOT / "consumer").rglob("*.py"),
     ]
     texts = {path.name: path.read_text() for path in files}

@@ -112,8 +112,8 @@ def test_a_silence_is_told_with_its_length_its_last_sign_and_a_cure() -> None:
         "warning",
         "stack",
         "nothing received for 1,500 h, since 2026-09-27 23:01:00Z",
-        "Look in Stack's dashboard, under Webhooks: is the endpoint enabled, and its URL this receiver's? If it may be "
-        "silent for so long, raise SILENCE_HOURS.",
+        "Look in Stack's dashboard, under Webhooks: is the endpoint enabled, and its URL this receiver's? "
+        "docs/recovery/lost-week.md brings in what was missed. If it may be silent for so long, raise SILENCE_HOURS.",
     )
 
 

@@ -9,20 +9,11 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
-from tests.support.cli import arrive, call, facts, work
+from tests.support.cli import arrive, call, work
 from tests.support.databases import change, rows, scratch_database
-from tests.support.factories import (
-    delivery,
-    edited,
-    membership,
-    permission,
-    team,
-    team_event,
-    user_deleted,
-    user_updated,
-)
+from tests.support.factories import delivery, user_deleted, user_updated
 from tests.support.names import own
-from tests.support.outbox import set_aside, states
+from tests.support.outbox import states
 from tests.support.processes import ROOT
 from tests.support.schema import PG_DUMP
 
@@ -32,8 +23,6 @@ PROFILES = (
     "SELECT to_jsonb(p) - ARRAY['created_at', 'updated_at'] AS profile FROM identity.profiles AS p ORDER BY user_id"
 )
 IDENTITY = ("profiles", "stack_user_profiles", "profile_audit")
-MEMBERS = "SELECT * FROM identity.company_members ORDER BY company_id, user_id"
-EMPTY = "TRUNCATE identity.profiles, identity.stack_user_profiles, identity.company_members, consumer.memberships"
 BACKUP_LOGIN = "CREATE ROLE consumer_backup LOGIN BYPASSRLS PASSWORD '…' IN ROLE pg_read_all_data"
 BACKUP = "pg_dump --format=custom --schema=consumer --schema=identity --file=consumer.dump"
 DROP = "DROP SCHEMA consumer, identity CASCADE"
@@ -64,66 +53,6 @@ def users(emptied: str) -> str:
 def owner(users: str) -> str:
     """The login that migrated, no superuser."""
     return make_conninfo(users, user=own("owner"), password="x")
-
-
-@pytest.mark.parametrize(
-    "by_hand",
-    [
-        "DELETE FROM identity.profiles",
-        "UPDATE identity.profiles SET full_name = 'Mallory', role_type = 'owner'",
-    ],
-    ids=["deleted", "changed"],
-)
-def test_rows_that_somebody_touched_are_as_before_after_a_rebuild(users: str, owner: str, by_hand: str) -> None:
-    before = rows(users, PROFILES)
-    with psycopg.connect(owner) as conn:
-        conn.execute(by_hand.encode())
-    touched = rows(users, PROFILES)
-
-    assert "`consumer rebuild --check` counts what differs" in RUNBOOK
-    checked = call(users, "rebuild", "--check")
-    facts(users, "rebuild")
-
-    assert (len(before), checked.exit_code) == (3, 1)
-    assert touched != before
-    assert rows(users, PROFILES) == before
-    assert len(rows(users, "SELECT FROM identity.profile_audit WHERE operation = 'rebuilt'")) == len(before)
-
-
-def test_homes_and_members_come_back_too(emptied: str) -> None:
-    team_id, other_id, member, guest, edited_one = (uuid4() for _ in range(5))
-    arrive(
-        emptied,
-        user_updated(member),
-        membership("created", team_id, member),
-        permission("created", team_id, member, "read"),
-    )
-    arrive(emptied, user_updated(guest, selected_team=team(other_id)), membership("created", team_id, guest))
-    arrive(emptied, user_updated(edited_one), edited(edited_one, company_id=str(team_id), role_type="owner"))
-    arrive(emptied, team_event("deleted", other_id))
-    work(emptied)
-    before = rows(emptied, PROFILES), rows(emptied, MEMBERS)
-
-    with psycopg.connect(emptied) as conn:
-        conn.execute(EMPTY)
-    facts(emptied, "rebuild")
-
-    assert {row["profile"]["company_id"] for row in before[0]} == {str(team_id)}
-    assert (rows(emptied, PROFILES), rows(emptied, MEMBERS)) == before
-
-
-def test_what_an_application_refused_is_tried_at_once_by_a_replay_of_the_retrying(emptied: str) -> None:
-    refused = user_updated()
-    arrive(emptied, refused)
-    set_aside(emptied, [refused], "retrying", "23505")
-    command = "replay --state retrying --error 23505"
-    assert f"`consumer {command}`" in RUNBOOK
-
-    assert call(emptied, "dead", "retry", "--error", "23505").exit_code == 1
-    facts(emptied, *command.split())
-    work(emptied)
-
-    assert states(emptied) == {refused.message_id: "done"}
 
 
 @pytest.fixture

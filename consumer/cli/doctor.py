@@ -184,7 +184,8 @@ def _judge_secrets(settings: Settings) -> list[Check]:
     if not has_urls(settings) and (found := secret.problems(folder, settings)):
         return [Check(name, "failing", *problem.rsplit(": ", 1)) for problem in found]
     if published := [f"{variable} holds {secret.EXAMPLE}" for variable in secret.examples(settings)]:
-        return _failing(name, published, "Use a secret of your own.")
+        cure = "Use a secret of your own. If this one was in use, go on with docs/recovery/leaked-secret.md."
+        return _failing(name, published, cure)
     if settings.stack_webhook_secrets:
         return [ok(name, "valid for " + ("app, stack" if settings.app_webhook_secrets else "stack"))]
     if not has_urls(settings) and secret.kept(folder, "stack"):

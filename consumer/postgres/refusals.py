@@ -134,7 +134,7 @@ def judge_objects(
     missing = set(made) - strangers | (LEDGER - ledger if ledger else set())
     if missing:
         finding = f"of what the ledger counts as made there is no {_named(missing)}"
-        refusals.append(Refusal(OBJECTS, finding, f"restore the backup whole; {DROP}"))
+        refusals.append(Refusal(OBJECTS, finding, f"restore the backup whole (docs/recovery/restore.md); {DROP}"))
     if ours := strangers & set(to_make):
         finding = f"the ledger does not know of what is there ({_named(ours)})"
         return [*refusals, Refusal(UNKNOWN_OBJECTS, finding, f"restore the ledger too; {DROP}")]

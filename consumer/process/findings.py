@@ -22,8 +22,9 @@ LATE_TIME = timedelta(hours=25)
 MAINTAIN = "Call `consumer maintain` from cron, or keep `consumer maintain --watch` running: it tries again."
 
 SILENCE_CURES = {
-    "stack": "Look in Stack's dashboard, under Webhooks: is the endpoint enabled, and its URL this receiver's",
-    "app": "Does your backend still post to /webhooks/app, and what is it answered",
+    "stack": "Look in Stack's dashboard, under Webhooks: is the endpoint enabled, and its URL this receiver's? "
+    "docs/recovery/lost-week.md brings in what was missed.",
+    "app": "Does your backend still post to /webhooks/app, and what is it answered?",
 }
 
 
@@ -87,13 +88,13 @@ def _silent_sources(observation: Observation) -> Iterator[Finding]:
             # Your own backend need not send anything.
             waited = observation.at - (observation.installed_at or observation.at)
             is_late = source == "stack" and waited > observation.silence_max
-            cure = f"{SILENCE_CURES[source]}?" if is_late else None
+            cure = SILENCE_CURES[source] if is_late else None
             gravity: Gravity = "warning" if is_late else "note"
             yield Finding("nothing_received", gravity, source, "nothing received yet", cure)
         elif (silence := observation.at - received_at) > observation.silence_max:
             last = f"{received_at.astimezone(UTC):%Y-%m-%d %H:%M:%SZ}"
             sentence = f"nothing received for {silence // timedelta(hours=1):,} h, since {last}"
-            cure = f"{SILENCE_CURES[source]}? If it may be silent for so long, raise SILENCE_HOURS."
+            cure = f"{SILENCE_CURES[source]} If it may be silent for so long, raise SILENCE_HOURS."
             yield Finding("source_silent", "warning", source, sentence, cure)
 
 

@@ -10,11 +10,13 @@ from tests.planted.migrating import MIGRATING
 from tests.planted.migrations import MIGRATIONS
 from tests.planted.operations import OPERATIONS
 from tests.planted.own_backend import OWN_BACKEND
+from tests.planted.pages import PAGES
 from tests.planted.releases import RELEASES
 from tests.planted.retention import RETENTION
 from tests.planted.rights import RIGHTS
 from tests.planted.strangers import STRANGERS
 from tests.planted.trust import TRUST
+from tests.planted.verify import VERIFY
 
 BUGS = (
     *MACHINERY,
@@ -32,4 +34,6 @@ BUGS = (
     *RETENTION,
     *API,
     *MAINTAINING,
+    *VERIFY,
+    *PAGES,
 )

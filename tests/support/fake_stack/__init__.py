@@ -1,6 +1,6 @@
 """A server that answers as Stack's REST API and Svix's do, over real HTTP, and the project whose truth it holds.
 
-It reads only: a test changes the project in Python, and each change tells which webhooks Stack would send.
+Most tests change the project in Python; each change tells which webhooks Stack would send.
 """
 
 from tests.support.fake_stack.project import Project

@@ -46,6 +46,7 @@ class Project:
     now: datetime = START
     requires_verified_email: bool = False
     echoes_upper_case: bool = False
+    creates_personal_teams: bool = False
     # What a permission contains; one whose definition is gone is stored still, but listed no more.
     definitions: dict[str, tuple[str, ...]] = field(
         default_factory=lambda: {"team_member": ("$read_members",), "team_admin": ("$update_team", "team_member")}

@@ -14,7 +14,7 @@ from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from tests.support.fake_stack import routes, svix_routes
+from tests.support.fake_stack import routes, svix_routes, writes
 from tests.support.fake_stack.answers import TEXT
 from tests.support.fake_stack.project import Project
 from tests.support.fake_stack.shapes import Age
@@ -59,7 +59,7 @@ class FakeStack:
     def __post_init__(self) -> None:
         self._reads = count()
         self.app: ASGIApp = Starlette(
-            routes=[*routes.routes(self), *svix_routes.routes(self)],
+            routes=[*routes.routes(self), *writes.routes(self), *svix_routes.routes(self)],
             exception_handlers={404: _no_page, 405: _no_page},
         )
 
