@@ -64,12 +64,13 @@ def mixed(events: int, users: Sequence[UUID], teams: Sequence[UUID]) -> list[Del
     kinds = [*chance.choices(list(SHARES), list(SHARES.values()), k=events - 1), "ended"]
     ended = len(kinds) - 1
     return [
-        _of_kind(kind, number, chance.choice(users), teams[0] if number == ended else chance.choice(teams))
+        of_kind(kind, number, chance.choice(users), teams[0] if number == ended else chance.choice(teams))
         for number, kind in enumerate(kinds)
     ]
 
 
-def _of_kind(kind: str, number: int, user_id: UUID, team_id: UUID) -> Delivery:
+def of_kind(kind: str, number: int, user_id: UUID, team_id: UUID) -> Delivery:
+    """Return the delivery of this number, of a kind in SHARES or `ended`, the deletion of the team."""
     ids = {"user_id": str(user_id), "team_id": str(team_id)}
     user = {"id": str(user_id)}
     team: dict[str, object] = {

@@ -19,7 +19,11 @@ from tests.planted.bugs import BUGS
 from tests.support import hashes
 
 ROOT = Path(__file__).parents[2]
-COPIED = ("consumer", "sql", "tests", "tools", "pyproject.toml", "README.md", "docs")
+COPIED = (
+    *("consumer", "sql", "tests", "tools", "docs", "deploy", ".github"),
+    *("pyproject.toml", "requirements.lock", "README.md", "LICENSE", ".env.example"),
+    *("Dockerfile", ".dockerignore", "compose.yaml"),
+)
 # For each test: the slowest takes a tenth; one that hangs has noticed as well.
 PATIENCE_SECONDS = 180
 PASSED, FAILED = 0, 1

@@ -2,6 +2,7 @@
 
 from tests.planted.api import API
 from tests.planted.application import APPLICATION
+from tests.planted.deploy import DEPLOY
 from tests.planted.domain import DOMAIN
 from tests.planted.erasing import ERASING
 from tests.planted.machinery import MACHINERY
@@ -36,4 +37,5 @@ BUGS = (
     *MAINTAINING,
     *VERIFY,
     *PAGES,
+    *DEPLOY,
 )

@@ -1,6 +1,6 @@
 """docs/COMMANDS.md from the help texts: `python -m tests.support.commands_page` writes it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import click
@@ -22,6 +22,19 @@ def commands(command: click.Command, parent: click.Context | None = None) -> Ite
     if isinstance(command, click.Group):
         for subcommand in filter(None, (command.get_command(context, name) for name in command.list_commands(context))):
             yield from commands(subcommand, context)
+
+
+def parse(words: Sequence[str]) -> None:
+    """Have the command line read the words behind `consumer`; raise click.UsageError if it would refuse them."""
+    found: click.Command = consumer
+    rest = list(words)
+    while isinstance(found, click.Group):
+        name = rest.pop(0) if rest else ""
+        command = found.get_command(click.Context(found), name)
+        if command is None:
+            raise click.UsageError(f"There is no command {name!r}.")
+        found = command
+    found.make_context(found.name, rest).close()
 
 
 def page() -> str:
