@@ -90,6 +90,10 @@ class UsersErased(ConsumerError):
         self.bodies = bodies
 
 
+class Unended(ConsumerError):
+    """The page took too long, or its connection was lost; its users and companies are tried again in smaller pages."""
+
+
 class Inseparable(ConsumerError):
     """The items fail together, but each succeeds alone."""
 

@@ -129,6 +129,7 @@ CREATE FUNCTION consumer.erase_bodies(of_user uuid, seqs bigint[], bodies bytea[
     AS $$
 DECLARE
     changed_count bigint;
+    stored_count bigint;
 BEGIN
     IF NOT coalesce(consumer.is_erasure_stored(of_user), FALSE) THEN
         RAISE EXCEPTION 'no erasure of this user is stored' USING ERRCODE = 'insufficient_privilege';
@@ -140,8 +141,10 @@ BEGIN
     WHERE o.seq = e.seq;
     GET DIAGNOSTICS changed_count = ROW_COUNT;
 
-    IF changed_count < cardinality(seqs) THEN
-        RAISE EXCEPTION 'only % of % deliveries are stored', changed_count, cardinality(seqs)
+    SELECT count(*) INTO stored_count FROM consumer.outbox AS o
+    WHERE o.seq = ANY(seqs);
+    IF changed_count < stored_count THEN
+        RAISE EXCEPTION 'only % of % deliveries may be changed', changed_count, stored_count
         USING ERRCODE = 'insufficient_privilege';
     END IF;
 END
@@ -387,6 +390,41 @@ BEGIN
         RAISE EXCEPTION 'only % of % deliveries are dead', changed_count, cardinality(seqs)
         USING ERRCODE = 'insufficient_privilege';
     END IF;
+END
+$$;
+
+
+--
+-- Name: seq_before(timestamp with time zone); Type: FUNCTION; Schema: consumer; Owner: -
+--
+
+CREATE FUNCTION consumer.seq_before(since timestamp with time zone) RETURNS bigint
+    LANGUAGE plpgsql STABLE STRICT
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    low bigint;
+    high bigint;
+    middle bigint;
+    latest timestamptz;
+BEGIN
+    SELECT coalesce(min(o.seq) - 1, 0), coalesce(max(o.seq), 0) INTO low, high FROM consumer.outbox AS o;
+    WHILE low + 1 < high LOOP
+        middle := (low + high) / 2;
+        SELECT max(n.received_at) INTO latest
+        FROM (
+            SELECT o.received_at FROM consumer.outbox AS o
+            WHERE o.seq >= middle
+            ORDER BY o.seq
+            LIMIT 100
+        ) AS n;
+        IF latest < since - interval '5 minutes' THEN
+            low := middle;
+        ELSE
+            high := middle;
+        END IF;
+    END LOOP;
+    RETURN low;
 END
 $$;
 
@@ -1321,7 +1359,8 @@ CREATE TABLE consumer.rebuild (
     due_at timestamp with time zone DEFAULT now() NOT NULL,
     error text,
     CONSTRAINT rebuild_stage CHECK (((stage >= 1) AND (stage <= 3)))
-);
+)
+WITH (autovacuum_vacuum_scale_factor='0', autovacuum_vacuum_threshold='10000');
 
 
 --
@@ -1366,7 +1405,7 @@ CREATE VIEW consumer.queue_stats WITH (security_invoker='true') AS
           WHERE (r.due_at <= now()))))))::double precision, (0)::double precision) AS oldest_due_seconds,
     ( SELECT count(*) AS count
            FROM consumer.outbox
-          WHERE (outbox.received_at > (now() - '00:01:00'::interval))) AS received_last_minute,
+          WHERE ((outbox.seq > consumer.seq_before((now() - '00:01:00'::interval))) AND (outbox.received_at > (now() - '00:01:00'::interval)))) AS received_last_minute,
     ( SELECT count(*) AS count
            FROM consumer.outcomes
           WHERE ((outcomes.at > (now() - '00:01:00'::interval)) AND (outcomes.outcome = ANY (ARRAY['applied'::text, 'unchanged'::text, 'stale'::text, 'ignored'::text])))) AS applied_last_minute;
@@ -2458,6 +2497,15 @@ GRANT ALL ON FUNCTION consumer.reread(seqs bigint[], event_types text[], user_id
 
 
 --
+-- Name: FUNCTION seq_before(since timestamp with time zone); Type: ACL; Schema: consumer; Owner: -
+--
+
+REVOKE ALL ON FUNCTION consumer.seq_before(since timestamp with time zone) FROM PUBLIC;
+GRANT ALL ON FUNCTION consumer.seq_before(since timestamp with time zone) TO consumer_worker;
+GRANT ALL ON FUNCTION consumer.seq_before(since timestamp with time zone) TO consumer_operator;
+
+
+--
 -- Name: FUNCTION store_app_event(message_id text, event_type text, occurred_at timestamp with time zone, data jsonb); Type: ACL; Schema: consumer; Owner: -
 --
 
@@ -3135,6 +3183,7 @@ GRANT SELECT,INSERT ON TABLE consumer.rebuild TO consumer_operator;
 --
 
 GRANT UPDATE(attempts) ON TABLE consumer.rebuild TO consumer_worker;
+GRANT UPDATE(attempts) ON TABLE consumer.rebuild TO consumer_operator;
 
 
 --
@@ -3150,6 +3199,7 @@ GRANT UPDATE(due_at) ON TABLE consumer.rebuild TO consumer_operator;
 --
 
 GRANT UPDATE(error) ON TABLE consumer.rebuild TO consumer_worker;
+GRANT UPDATE(error) ON TABLE consumer.rebuild TO consumer_operator;
 
 
 --

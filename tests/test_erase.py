@@ -7,8 +7,9 @@ import orjson
 import psycopg
 import pytest
 
+from consumer.events.personal import ErasedBody
 from consumer.operations import erase, stored_bodies
-from consumer.postgres.connections import connect, operator_access
+from consumer.postgres.connections import connect, operator_access, transaction
 from consumer.settings.settings import DeletePolicy
 from tests.support.application import referred_to
 from tests.support.cli import arrive, call, work
@@ -16,7 +17,7 @@ from tests.support.databases import change, record_settings, rows
 from tests.support.effects import ACCESS, under
 from tests.support.erasing import EMAIL, ERASE, NAME, OLD_EMAIL, Life, bodies, dump, left
 from tests.support.factories import edited, team_event, user_deleted, user_updated
-from tests.support.outbox import rebuild_everything, set_aside, states
+from tests.support.outbox import pruned, rebuild_everything, set_aside, states
 
 OPERATOR = operator_access("consumer")
 
@@ -261,9 +262,29 @@ def test_only_bodies_of_a_stored_erasure_can_be_replaced(emptied: str, life: Lif
             conn.execute("SELECT consumer.erase_bodies(%s, %s, %s, %s)", [life.user_id, seqs[:1], [b"{}"], [None]])
     life.erased(emptied)
     with psycopg.connect(emptied) as conn:
+        conn.execute("DROP POLICY definer_rereads ON consumer.outbox")
         conn.execute("SET LOCAL ROLE consumer_operator")
         with pytest.raises(psycopg.errors.InsufficientPrivilege, match="only 0 of 1"):
-            conn.execute("SELECT consumer.erase_bodies(%s, %s, %s, %s)", [life.user_id, [0], [b"{}"], [None]])
+            conn.execute("SELECT consumer.erase_bodies(%s, %s, %s, %s)", [life.user_id, seqs[:1], [b"{}"], [None]])
+
+
+def test_a_body_that_a_prune_removes_meanwhile_does_not_stop_the_erasure(emptied: str, life: Life) -> None:
+    arrive(emptied, life.whole())
+    work(emptied)
+
+    async def replaced() -> None:
+        async with await connect(emptied, OPERATOR) as conn:
+            await erase.store(conn, OPERATOR, life.user_id)
+            pages = [page async for page in stored_bodies.about(conn, OPERATOR, life.user_id)]
+            assert (await pruned(conn))["user.updated"] == 1
+            bodies = {stored.seq: ErasedBody(b"{}", None) for page in pages for stored in page}
+            async with transaction(conn, OPERATOR):
+                await stored_bodies.replace(conn, life.user_id, bodies)
+
+    asyncio.run(replaced())
+
+    left_bodies = rows(emptied, f"SELECT DISTINCT body FROM consumer.outbox WHERE user_id = '{life.user_id}'")
+    assert left_bodies == [{"body": b"{}"}]
 
 
 @pytest.mark.parametrize("role", ["worker", "app", "receiver", "tenant"])

@@ -239,7 +239,7 @@ def test_what_a_leaked_secret_forged_is_undone_and_can_be_taken_back(told: str) 
     work(told)
 
     assert counted == {"matches": {"done": len(FORGED)}}
-    assert discarded == {"discarded": len(FORGED)}
+    assert discarded == {"discarded": len(FORGED), "to_refresh": []}
     assert model.state(told) == expected()
     outcomes = rows(
         told,

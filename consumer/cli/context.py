@@ -17,6 +17,7 @@ from consumer.cli.database import ProcessKind, database_problems, refuse
 from consumer.cli.output import as_called
 from consumer.errors import BadSettings, ConsumerError, NoDatabase, SettingsMismatch
 from consumer.postgres.connections import RoleRefused
+from consumer.postgres.error_classes import summary
 from consumer.process.outage_log import error_text
 from consumer.settings.settings import Settings, from_process
 
@@ -86,6 +87,9 @@ def _sentences() -> Iterator[None]:
         raise click.ClickException("The login lacks a privilege: `consumer doctor` shows the missing grant.") from error
     except psycopg.OperationalError as error:
         raise click.ClickException(f"The database can't be used: {error_text(error)}") from error
+    # PostgreSQL's own text, as a traceback shows it, holds values of the row.
+    except psycopg.Error as error:
+        raise click.ClickException(f"The database refused a statement: {summary(error)}.") from None
 
 
 def examples(*lines: str) -> str:

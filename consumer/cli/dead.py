@@ -160,7 +160,7 @@ def discard(
 
     async def discarding(conn: Connection, access: Access) -> tuple[list[str], int]:
         discards = exclusions.exclude(conn, access, selection, Decision(by or shell_user(), reason))
-        return await _missing(conn, access, selection), sum([n async for n in discards])
+        return await _missing(conn, access, selection), sum([page.deliveries async for page in discards])
 
     missing, done = as_operator(settings, discarding)
     present({"discarded": done}, lambda _: console().print(f"{amount(done)} excluded for good."), is_json=is_json)

@@ -1,7 +1,7 @@
 """`consumer deliveries`: exclude stored deliveries, or let excluded ones count again."""
 
 from collections.abc import Mapping
-from typing import Unpack
+from typing import Any, Unpack
 
 import click
 
@@ -9,16 +9,18 @@ from consumer.cli.context import Group, examples, pass_settings
 from consumer.cli.database import as_operator, read
 from consumer.cli.decision import by_option, reason_option, shell_user
 from consumer.cli.filters import Filters, all_option, amount, filter_options, refuse_unless_meant, selection
-from consumer.cli.output import console, json_option, present, show_rows
+from consumer.cli.output import as_called, console, json_option, present, show_rows
 from consumer.cli.replay import show_replayed, total
 from consumer.operations import exclusions
-from consumer.operations.exclusions import Decision
+from consumer.operations.exclusions import Decision, Excluded
 from consumer.operations.replay import Replayed
 from consumer.outbox import deliveries
 from consumer.postgres import session
 from consumer.postgres.connections import Access, Connection
 from consumer.settings.settings import Settings
 
+# More would not be read.
+LISTED = 20
 STATES = ("pending", "retrying", "dead", "done")
 
 dry_run_option = click.option("--dry-run", "is_dry_run", is_flag=True, help="Only count the matches.")
@@ -69,13 +71,15 @@ def discard(settings: Settings, *, is_json: bool, **options: Unpack[Options]) ->
     if not _is_meant(settings, options, "Discard {}?", is_discarded=False, is_json=is_json):
         return
 
-    async def discarding(conn: Connection, access: Access) -> int:
+    async def discarding(conn: Connection, access: Access) -> list[Excluded]:
         chosen = selection(options, STATES, await session.now(conn))
         excluded = exclusions.exclude(conn, access, chosen, Decision(options["by"] or shell_user(), options["reason"]))
-        return sum([n async for n in excluded])
+        return [page async for page in excluded]
 
-    done = as_operator(settings, discarding)
-    present({"discarded": done}, lambda _: console().print(f"{amount(done)} excluded for good."), is_json=is_json)
+    pages = as_operator(settings, discarding)
+    done = sum(page.deliveries for page in pages)
+    user_ids = sorted({user_id for page in pages for user_id in page.user_ids})
+    present({"discarded": done, "to_refresh": user_ids}, _show_discarded, is_json=is_json)
     if not done:
         raise click.ClickException("Workers are applying these deliveries at this moment: run the command again.")
 
@@ -103,7 +107,26 @@ def undiscard(settings: Settings, *, is_json: bool, **options: Unpack[Options]) 
             exclusions.take_back(conn, access, chosen, Decision(options["by"] or shell_user(), options["reason"]))
         )
 
-    present(as_operator(settings, taking_back), show_replayed, is_json=is_json)
+    done = as_operator(settings, taking_back)
+    present(done, show_replayed, is_json=is_json)
+    if not done.queued + done.unusable:
+        raise click.ClickException("These were discarded because their user is erased, which is never taken back.")
+
+
+def _show_discarded(document: Mapping[str, Any]) -> None:
+    out, user_ids = console(), document["to_refresh"]
+    out.print(f"{amount(document['discarded'])} excluded for good.")
+    if user_ids:
+        out.print(
+            as_called(
+                "A prune may have removed what these had superseded: `consumer refresh` brings a user in, `consumer "
+                f"backfill` everybody. {len(user_ids):,} user{'s are' if len(user_ids) > 1 else ' is'} concerned:"
+            ),
+            style="yellow",
+        )
+        show_rows([{"user": user_id} for user_id in user_ids[:LISTED]])
+        if len(user_ids) > LISTED:
+            out.print(f"and {len(user_ids) - LISTED:,} more: --json has all of them.")
 
 
 def _is_meant(settings: Settings, options: Options, question: str, *, is_discarded: bool, is_json: bool) -> bool:

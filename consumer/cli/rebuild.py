@@ -1,6 +1,7 @@
 """`consumer rebuild`: make rows anew from the stored deliveries."""
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -29,6 +30,8 @@ from consumer.worker.rebuild import RebuiltPage
 
 # While other workers hold all that is left.
 WAIT_SECONDS = 0.2
+# Between two counts of what is left: of a million users one takes as long as six pages.
+COUNT_SECONDS = 10.0
 # What is applied or was: a pending delivery has changed no row.
 STATES = ("done",)
 T = TypeVar("T")
@@ -162,10 +165,15 @@ async def _drain(conn: Connection, access: Access, projection_sql: bytes | None)
     columns = (TextColumn("rebuilding"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console(is_error=True), transient=True) as progress:
         task = progress.add_task("", total=None)
+        counted_at = float("-inf")
         while True:
             page = await rebuild_page(conn, access, projection_sql=projection_sql)
             if page:
                 rebuilt.add(page)
+                progress.update(task, completed=rebuilt.done)
+                if time.monotonic() < counted_at + COUNT_SECONDS:
+                    continue
+            counted_at = time.monotonic()
             async with transaction(conn, access):
                 depth = await rebuild_queue.depth(conn)
             waiting, postponed = (sum(getattr(one, name) for one in depth) for name in ("waiting", "postponed"))

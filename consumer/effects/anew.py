@@ -155,8 +155,8 @@ async def _end_untold(conn: Connection, untold: Sequence[UUID], before: Mapping[
     await conn.execute(query("anew/end_untold"), {"used": used, "unused": unused})
     if used:
         # Its users leave it, and then it goes.
-        await rebuild_queue.put_companies(conn, used, Stage.NAMED_BY_USERS)
-        await rebuild_queue.put_users(conn, await rebuild_queue.users_of(conn, used))
+        user_ids = await rebuild_queue.users_of(conn, used)
+        await conn.execute(query("anew/requeue"), {"user_ids": user_ids, "company_ids": used})
 
 
 async def _deliveries(

@@ -4,9 +4,12 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 from uuid import UUID
 
+from psycopg.errors import SerializationFailure
+from psycopg.rows import scalar_row, tuple_row
+
 from consumer.effects.folding import FoldResult, fold
 from consumer.postgres.connections import Connection
-from consumer.postgres.queries import query
+from consumer.postgres.queries import query, rows
 
 
 class SelectedTeams(NamedTuple):
@@ -19,10 +22,14 @@ class SelectedTeams(NamedTuple):
 async def lock(conn: Connection, seqs: Sequence[int], selected: SelectedTeams, user_ids: Iterable[UUID]) -> None:
     """Lock the companies that these deliveries name and those that these users refer to, until the transaction ends.
 
-    Call it once a transaction, after the users are locked. Read rows that depend on a company only after it.
+    Call it once a transaction, after the users are locked. Read rows that depend on a company only after it. Raises
+    SerializationFailure if a shared lock turns out too weak, because a lock is never upgraded.
     """
     values = {"seqs": seqs, "selected": list(selected.company_ids), "user_ids": list(user_ids)}
-    await conn.execute(query("companies/lock"), values)
+    locked = await rows(conn, tuple_row, "companies/lock", values)
+    shared = [company_id for _, company_ids in locked for company_id in company_ids or ()]
+    if shared and await rows(conn, scalar_row, "companies/was_misjudged", {"company_ids": shared}) == [True]:
+        raise SerializationFailure
 
 
 async def fold_teams(conn: Connection, seqs: Sequence[int], selected: SelectedTeams) -> FoldResult:

@@ -3,8 +3,10 @@
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
+from uuid import UUID
 
-from psycopg.rows import scalar_row
+from psycopg.rows import scalar_row, tuple_row
 
 from consumer.operations import replay
 from consumer.operations.rebuild import queue_concerned
@@ -26,8 +28,15 @@ class Decision:
     reason: str
 
 
-def exclude(conn: Connection, access: Access, selection: Selection, decision: Decision) -> AsyncIterator[int]:
-    """Exclude the matching deliveries for good, page by page; yield the number after each page's commit.
+class Excluded(NamedTuple):
+    """How many deliveries were excluded, and the users to refresh: a prune may have removed what these superseded."""
+
+    deliveries: int
+    user_ids: frozenset[UUID]
+
+
+def exclude(conn: Connection, access: Access, selection: Selection, decision: Decision) -> AsyncIterator[Excluded]:
+    """Exclude the matching deliveries for good, page by page; yield the result after each page's commit.
 
     Those that a worker applies at this moment are left out. An excluded delivery never comes back, not even if its
     sender repeats it. The users and companies of those that were applied are queued to be made anew without them.
@@ -43,17 +52,22 @@ def take_back(conn: Connection, access: Access, selection: Selection, decision: 
     return deliveries.in_pages(conn, access, selection, partial(_take_back, decision))
 
 
-async def _exclude(decision: Decision, states: list[str], conn: Connection, page: Sequence[SelectedDelivery]) -> int:
+async def _exclude(
+    decision: Decision, states: list[str], conn: Connection, page: Sequence[SelectedDelivery]
+) -> Excluded:
     values = {
         "seqs": [delivery.seq for delivery in page],
         "states": states,
         "excluded_by": decision.by,
         "reason": decision.reason,
     }
-    excluded = set(await rows(conn, scalar_row, "exclusions/exclude", values))
-    await queue_concerned(conn, [one for one in page if one.seq in excluded and one.state == "done"])
+    excluded: dict[int, bool] = dict(await rows(conn, tuple_row, "exclusions/exclude", values))
+    undone = [delivery for delivery in page if excluded.get(delivery.seq)]
+    await queue_concerned(conn, undone)
     await session.wake(conn)
-    return len(excluded)
+    is_pruned = await rows(conn, scalar_row, "exclusions/is_log_pruned") == [True]
+    users = frozenset(delivery.user_id for delivery in undone if delivery.user_id)
+    return Excluded(len(excluded), users if is_pruned else frozenset())
 
 
 async def _take_back(decision: Decision, conn: Connection, page: Sequence[SelectedDelivery]) -> Replayed:

@@ -5,12 +5,19 @@ from collections.abc import AsyncIterator, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
+import psycopg
+
 from consumer.effects import anew
+from consumer.effects.anew import Differing
 from consumer.outbox import deliveries, rebuild_queue
 from consumer.outbox.deliveries import SelectedDelivery, Selection
 from consumer.outbox.rebuild_queue import Stage
 from consumer.postgres import ledger, session
 from consumer.postgres.connections import Access, Connection, transaction
+from consumer.postgres.error_classes import ErrorClass, error_class
+
+# The kind of difference of a row that a constraint, or an application's trigger, keeps as it is.
+REFUSED = "refused"
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,9 +113,7 @@ async def compare(conn: Connection, access: Access, subjects: Subjects | None) -
     found = Drift()
     for stage in Stage:
         async for page in _pages(conn, access, stage, subjects):
-            async with transaction(conn, access):
-                await ledger.begin_work(conn)
-                differing = await anew.make_anew(conn, stage, page, is_kept=False)
+            differing = await _differing(conn, access, stage, page)
             found.differing.update(kind for kinds in differing.values() for kind in kinds)
             if found.first is None and differing:
                 found.first = next(iter(sorted(differing.items())))
@@ -117,6 +122,24 @@ async def compare(conn: Connection, access: Access, subjects: Subjects | None) -
             elif stage is Stage.COMPANY:
                 found.companies += len(page)
             yield found
+
+
+async def _differing(conn: Connection, access: Access, stage: Stage, page: Sequence[UUID]) -> Differing:
+    """Make a page anew and roll it back; return where it differs, as a row does that may not be changed."""
+    try:
+        async with transaction(conn, access):
+            await ledger.begin_work(conn)
+            return await anew.make_anew(conn, stage, page, is_kept=False)
+    except psycopg.Error as error:
+        if error_class(error) not in {ErrorClass.CONSTRAINT, ErrorClass.POISON}:
+            raise
+    if len(page) == 1:
+        return {page[0]: [REFUSED]}
+    half = len(page) // 2
+    return {
+        **await _differing(conn, access, stage, page[:half]),
+        **await _differing(conn, access, stage, page[half:]),
+    }
 
 
 async def _pages(

@@ -40,7 +40,7 @@ class Waiting(NamedTuple):
 
 
 class Depth(NamedTuple):
-    """How much waits in a stage; *postponed*: failed, and not due yet; *error*: why the latest of these failed."""
+    """How much waits in a stage; *postponed*: failed, and not due yet; *error*: why one of these failed."""
 
     stage: int
     waiting: int
@@ -86,6 +86,11 @@ async def claim(conn: Connection, stage: Stage) -> list[Waiting]:
     """Lock the next page of a stage that is due; skip what another worker holds."""
     page_size = USERS_MAX if stage is Stage.USER else COMPANIES_MAX
     return await rows(conn, args_row(Waiting), "rebuild_queue/claim", {"stage": stage, "page_size": page_size})
+
+
+async def lock(conn: Connection, stage: Stage, ids: Collection[UUID]) -> list[Waiting]:
+    """Lock those of these that still wait; skip what another worker holds."""
+    return await rows(conn, args_row(Waiting), "rebuild_queue/lock", {"stage": stage, "ids": list(ids)})
 
 
 async def fitting(conn: Connection, user_ids: Sequence[UUID]) -> int:

@@ -79,6 +79,7 @@ class BatchRunner:
         self._claimed_count = 0
         self._after_seq = 0
         self._rescan_at = float("-inf")
+        self._tried = rebuild.TriedPage()
 
     async def run_once(self, conn: Connection) -> Batch:
         """Claim and apply one batch, then re-home one page of users, then make one page anew, each in a transaction.
@@ -93,7 +94,7 @@ class BatchRunner:
         if due.is_rehoming:
             batch.rehomed = await self._rehome(conn)
         if due.is_rebuilding:
-            batch.rebuilt = await rebuild_page(conn, self.access, projection_sql=self._projection_sql)
+            batch.rebuilt = await rebuild_page(conn, self.access, self._tried, projection_sql=self._projection_sql)
         return batch
 
     async def _drain_one(self, conn: Connection) -> tuple[Batch, rehome.Due]:
@@ -218,12 +219,19 @@ def _failure(claimed: Claimed, error: Exception) -> dict[str, object]:
     return {**named, "type": claimed.event_type, "attempt": claimed.attempts, **reason}
 
 
-async def rebuild_page(conn: Connection, access: Access, *, projection_sql: bytes | None) -> rebuild.RebuiltPage | None:
-    """Make one page of users or companies anew in a transaction of its own, if any wait."""
+async def rebuild_page(
+    conn: Connection, access: Access, tried: rebuild.TriedPage | None = None, *, projection_sql: bytes | None
+) -> rebuild.RebuiltPage | None:
+    """Make one page of users or companies anew in a transaction of its own, if any wait.
+
+    Call it with the same *tried* each time: it names the page of a call that did not end.
+    """
+    tried = tried or rebuild.TriedPage()
     async with transaction(conn, access):
         await ledger.begin_work(conn)
-        page = await rebuild.run_page(conn, retry_delay, projection_sql=projection_sql)
-    for subject_id, error in page.postponed if page else ():
+        page = await rebuild.run_page(conn, retry_delay, tried, projection_sql=projection_sql)
+    tried.ids = ()
+    for subject_id, error in page.postponed[: rebuild.POSTPONED_MAX] if page else ():
         fields = {"subject_id": subject_id, "error_code": code(error), "error": summary(error)}
         log.warning(logs.REBUILD_POSTPONED, extra=fields)
     return page

@@ -97,7 +97,7 @@ SELECT
 
 REVOKE DELETE ON consumer.exclusions FROM consumer_operator;
 DROP TABLE consumer.past_exclusions;
-DROP FUNCTION consumer.tombstone;
+DROP FUNCTION consumer.tombstone, consumer.seq_before;
 REVOKE DELETE ON consumer.memberships, consumer.team_permissions FROM consumer_worker;
 REVOKE DELETE ON identity.companies, identity.stack_user_profiles FROM consumer_worker;
 DROP TABLE consumer.rebuild;

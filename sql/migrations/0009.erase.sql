@@ -18,12 +18,13 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     )
 $$;
 
--- Replace bodies that hold data of a user whose erasure is stored.
+-- Replace bodies that hold data of a user whose erasure is stored. What a prune has removed meanwhile is gone.
 CREATE FUNCTION consumer.erase_bodies(of_user uuid, seqs bigint[], bodies bytea[], reduced_bodies bytea[])
 RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     changed_count bigint;
+    stored_count bigint;
 BEGIN
     IF NOT coalesce(consumer.is_erasure_stored(of_user), FALSE) THEN
         RAISE EXCEPTION 'no erasure of this user is stored' USING ERRCODE = 'insufficient_privilege';
@@ -35,8 +36,10 @@ BEGIN
     WHERE o.seq = e.seq;
     GET DIAGNOSTICS changed_count = ROW_COUNT;
 
-    IF changed_count < cardinality(seqs) THEN
-        RAISE EXCEPTION 'only % of % deliveries are stored', changed_count, cardinality(seqs)
+    SELECT count(*) INTO stored_count FROM consumer.outbox AS o
+    WHERE o.seq = ANY(seqs);
+    IF changed_count < stored_count THEN
+        RAISE EXCEPTION 'only % of % deliveries may be changed', changed_count, stored_count
         USING ERRCODE = 'insufficient_privilege';
     END IF;
 END

@@ -15,6 +15,7 @@ from tests.planted.pages import PAGES
 from tests.planted.releases import RELEASES
 from tests.planted.retention import RETENTION
 from tests.planted.rights import RIGHTS
+from tests.planted.set_aside import SET_ASIDE
 from tests.planted.strangers import STRANGERS
 from tests.planted.trust import TRUST
 from tests.planted.verify import VERIFY
@@ -38,4 +39,5 @@ BUGS = (
     *VERIFY,
     *PAGES,
     *DEPLOY,
+    *SET_ASIDE,
 )

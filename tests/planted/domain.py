@@ -23,6 +23,13 @@ DOMAIN = (
         "tests/test_search.py::test_a_guest_is_found_by_the_present_name_and_only_while_a_guest",
     ),
     Bug(
+        "a company is revived under a lock that was chosen before it ended",
+        "consumer/effects/companies.py",
+        "        raise SerializationFailure\n",
+        "        pass\n",
+        "tests/test_company_revivals.py",
+    ),
+    Bug(
         "no tombstone",
         MIRROR,
         "            deletion_at = least(excluded.deletion_at, known.deletion_at),\n",

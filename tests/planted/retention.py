@@ -96,4 +96,25 @@ RETENTION = (
         "if True:",
         f"{PAGES}::test_pages_of_any_size_find_the_same_and_remove_no_more_than_that_at_once",
     ),
+    Bug(
+        "a delivery of a long transaction ends the search for a time",
+        "sql/migrations/0008.recovery.sql",
+        "LIMIT 100\n",
+        "LIMIT 1\n",
+        "tests/test_seq_before.py",
+    ),
+    Bug(
+        "what a worker applies beside a discard stays applied",
+        "consumer/operations/exclusions.py",
+        "if excluded.get(delivery.seq)]",
+        'if excluded.get(delivery.seq) and delivery.state == "done"]',
+        "tests/test_discards.py::test_what_a_worker_applies_between_the_choice_and_the_discard_is_undone",
+    ),
+    Bug(
+        "a discard after a prune names nobody",
+        "sql/queries/exclusions/is_log_pruned.sql",
+        "pruned_until IS NOT NULL",
+        "pruned_until > now()",
+        "tests/test_discards.py::test_a_discard_after_a_prune_names_the_users_to_refresh",
+    ),
 )

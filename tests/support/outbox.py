@@ -27,7 +27,7 @@ from consumer.postgres.connections import (
 )
 from consumer.worker import rehome
 from consumer.worker.batch import BatchRunner, drain
-from consumer.worker.rebuild import run_page
+from consumer.worker.rebuild import TriedPage, run_page
 from tests.support.databases import rows
 
 # Far more batches and pages than any test's deliveries make.
@@ -82,7 +82,7 @@ async def rehome_next(conn: Connection, page_size: int = rehome.PAGE_SIZE) -> bo
 async def rebuild_next(conn: Connection) -> bool:
     """Make one page of users or companies anew as the worker does; return whether any waited."""
     async with transaction(conn, worker_access("consumer")):
-        return await run_page(conn, lambda _: timedelta(0)) is not None
+        return await run_page(conn, lambda _: timedelta(0), TriedPage()) is not None
 
 
 async def settle(conn: Connection, batch_size: int) -> list[int]:

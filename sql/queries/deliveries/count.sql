@@ -26,7 +26,9 @@ FROM (
 ) AS q
 INNER JOIN consumer.outbox AS o ON q.seq = o.seq
 WHERE
-    q.state = ANY(%(states)b::text[])
+    q.seq > coalesce(consumer.seq_before(%(since)b::timestamptz), 0)
+    AND o.seq > coalesce(consumer.seq_before(%(since)b::timestamptz), 0)
+    AND q.state = ANY(%(states)b::text[])
     AND (q.outcome IS NOT DISTINCT FROM 'discarded') = %(is_discarded)b::boolean
     AND (%(error_code)b::text IS NULL OR q.error_code = %(error_code)b::text)
     AND (%(since)b::timestamptz IS NULL OR o.received_at >= %(since)b::timestamptz)

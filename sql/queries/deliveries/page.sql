@@ -32,8 +32,8 @@ FROM (
 ) AS q
 INNER JOIN consumer.outbox AS o ON q.seq = o.seq
 WHERE
-    q.seq > %(after_seq)b::bigint
-    AND o.seq > %(after_seq)b::bigint
+    q.seq > greatest(%(after_seq)b::bigint, consumer.seq_before(%(since)b::timestamptz))
+    AND o.seq > greatest(%(after_seq)b::bigint, consumer.seq_before(%(since)b::timestamptz))
     AND q.state = ANY(%(states)b::text[])
     AND (q.outcome IS NOT DISTINCT FROM 'discarded') = %(is_discarded)b::boolean
     AND (%(error_code)b::text IS NULL OR q.error_code = %(error_code)b::text)

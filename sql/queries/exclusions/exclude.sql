@@ -1,5 +1,6 @@
 -- Exclude deliveries for good, in whatever state they are, but for those that a worker is applying now, and erasures:
--- what they removed would not return. Return the excluded ones.
+-- what they removed would not return. Return the excluded ones, and which of them were done. A worker may have applied
+-- some since they were chosen.
 -- The failure row is deleted, so the reason quotes its error.
 WITH chosen AS MATERIALIZED (
     SELECT seq
@@ -68,23 +69,33 @@ finished AS (
         'discarded'
     FROM taken
     ORDER BY seq
-)
+),
 
-INSERT INTO consumer.exclusions (seq, excluded_by, reason)
-SELECT
-    seq,
-    coalesce(%(excluded_by)b::text, session_user),
-    %(reason)b::text || remark
-FROM (
+excluded AS (
     SELECT
         seq,
-        remark
+        remark,
+        FALSE AS was_done
     FROM taken
     UNION ALL
     SELECT
         seq,
-        '' AS remark
+        '' AS remark,
+        TRUE AS was_done
     FROM done
-) AS excluded
-ORDER BY seq
-RETURNING seq;
+),
+
+kept AS (
+    INSERT INTO consumer.exclusions (seq, excluded_by, reason)
+    SELECT
+        seq,
+        coalesce(%(excluded_by)b::text, session_user),
+        %(reason)b::text || remark
+    FROM excluded
+    ORDER BY seq
+)
+
+SELECT
+    seq,
+    was_done
+FROM excluded;

@@ -6,4 +6,8 @@ SELECT DISTINCT
 FROM unnest(%(company_ids)b::uuid[]) AS c (company_id)
 CROSS JOIN unnest(%(stages)b::smallint[]) AS s (stage)
 ORDER BY s.stage, c.company_id
-ON CONFLICT (stage, id) DO UPDATE SET due_at = excluded.due_at;
+ON CONFLICT (stage, id) DO UPDATE
+    SET
+        attempts = excluded.attempts,
+        due_at = excluded.due_at,
+        error = excluded.error;

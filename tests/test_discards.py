@@ -1,0 +1,94 @@
+"""`consumer deliveries discard` beside a worker and after a prune, and what `undiscard` can't take back."""
+
+import asyncio
+from uuid import UUID
+
+import psycopg
+
+from consumer.operations import exclusions
+from consumer.operations.exclusions import Decision
+from consumer.outbox.deliveries import Selection
+from consumer.postgres.connections import connect, operator_access
+from consumer.settings.settings import ShapingSettings
+from tests.support import model
+from tests.support.cli import arrive, call, facts, work
+from tests.support.databases import change, rows
+from tests.support.erasing import Life
+from tests.support.factories import user_updated
+from tests.support.outbox import pruned
+from tests.support.worker import drain_all, stored, worker
+
+ADA = UUID(int=1)
+ACCESS = operator_access("consumer")
+WAITING = "SELECT FROM pg_locks WHERE NOT granted AND relation = 'consumer.exclusions'::regclass"
+
+
+async def test_what_a_worker_applies_between_the_choice_and_the_discard_is_undone(emptied: str) -> None:
+    honest, forged = user_updated(ADA, display_name="Ada"), user_updated(ADA, display_name="Eve")
+    await stored(emptied, [honest, forged])
+    chosen = Selection(states=("pending", "done"), message_ids=(forged.message_id,))
+
+    async with await connect(emptied, ACCESS) as conn, await psycopg.AsyncConnection.connect(emptied) as holder:
+        # As a prune does.
+        await holder.execute("LOCK TABLE consumer.exclusions IN SHARE ROW EXCLUSIVE MODE")
+        discarding = asyncio.ensure_future(anext(exclusions.exclude(conn, ACCESS, chosen, Decision("Ada", "forged"))))
+        while not await asyncio.to_thread(rows, emptied, WAITING):
+            assert not discarding.done()
+            await asyncio.sleep(0.01)
+        await drain_all(emptied, worker())
+        await holder.commit()
+        excluded = await discarding
+    await drain_all(emptied, worker())
+
+    assert excluded.deliveries == 1
+    assert model.state(emptied) == model.fold([honest], ShapingSettings())
+
+
+async def prune_all(url: str) -> None:
+    async with await connect(url, ACCESS) as conn:
+        assert (await pruned(conn)).total() == 1
+
+
+def test_a_discard_after_a_prune_names_the_users_to_refresh(emptied: str) -> None:
+    first, second = user_updated(ADA, display_name="Ada"), user_updated(ADA, display_name="Eve")
+    arrive(emptied, first, second)
+    work(emptied)
+    asyncio.run(prune_all(emptied))
+
+    result = facts(emptied, "deliveries", "discard", "--message-id", second.message_id, "--reason", "forged")
+
+    assert result == {"discarded": 1, "to_refresh": [str(ADA)]}
+
+
+def test_a_discard_names_nobody_while_the_log_is_whole(emptied: str) -> None:
+    arrive(emptied, known := user_updated(ADA))
+    work(emptied)
+
+    result = call(emptied, "deliveries", "discard", "--message-id", known.message_id, "--reason", "forged")
+
+    assert result.stdout == "1 delivery excluded for good.\n"
+
+
+def test_a_discard_prints_the_users_to_refresh(emptied: str) -> None:
+    arrive(emptied, known := user_updated(ADA))
+    work(emptied)
+    change(emptied, "UPDATE consumer.settings SET pruned_until = now()")
+
+    result = call(emptied, "deliveries", "discard", "--message-id", known.message_id, "--reason", "forged")
+
+    assert "1 user is concerned" in result.stdout
+    assert str(ADA) in result.stdout
+
+
+def test_a_late_delivery_about_an_erased_user_is_not_taken_back(emptied: str) -> None:
+    life = Life()
+    arrive(emptied, *life.told())
+    work(emptied)
+    life.erased(emptied)
+    arrive(emptied, life.whole())
+    work(emptied)
+
+    result = call(emptied, "deliveries", "undiscard", "--user", str(life.user_id), "--reason", "x")
+
+    assert result.exit_code == 1
+    assert result.stderr == "Error: These were discarded because their user is erased, which is never taken back.\n"
