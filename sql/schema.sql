@@ -1311,6 +1311,21 @@ WITH (fillfactor='90');
 
 
 --
+-- Name: origin; Type: TABLE; Schema: consumer; Owner: -
+--
+
+CREATE TABLE consumer.origin (
+    id boolean DEFAULT true NOT NULL,
+    server text NOT NULL,
+    database_oid bigint NOT NULL,
+    database_name text NOT NULL,
+    project_id text,
+    recorded_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT origin_is_one_row CHECK (id)
+);
+
+
+--
 -- Name: outbox_seq_seq; Type: SEQUENCE; Schema: consumer; Owner: -
 --
 
@@ -1703,6 +1718,14 @@ ALTER TABLE ONLY consumer.maintenance
 
 ALTER TABLE ONLY consumer.memberships
     ADD CONSTRAINT memberships_pkey PRIMARY KEY (user_id, company_id);
+
+
+--
+-- Name: origin origin_pkey; Type: CONSTRAINT; Schema: consumer; Owner: -
+--
+
+ALTER TABLE ONLY consumer.origin
+    ADD CONSTRAINT origin_pkey PRIMARY KEY (id);
 
 
 --
@@ -3151,6 +3174,13 @@ GRANT SELECT,INSERT,UPDATE ON TABLE consumer.maintenance TO consumer_operator;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE consumer.memberships TO consumer_worker;
 GRANT SELECT ON TABLE consumer.memberships TO consumer_operator;
+
+
+--
+-- Name: TABLE origin; Type: ACL; Schema: consumer; Owner: -
+--
+
+GRANT SELECT ON TABLE consumer.origin TO consumer_operator;
 
 
 --

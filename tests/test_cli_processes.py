@@ -58,6 +58,7 @@ def test_check_lists_what_is_pending_and_migrate_applies_it_once(server_url: str
         "unmended": [],
         "others": [],
         "recorded": [],
+        "adopted": [],
         "warnings": [],
     }
 

@@ -17,7 +17,7 @@ URL = {"DATABASE_URL": NOBODY_LISTENS}
 SECRETS = {"STACK_WEBHOOK_SECRETS": SECRET}
 COMMANDS = (
     *("up", "serve", "work", "migrate", "send", "demo", "status", "dead", "deliveries", "replay", "rebuild"),
-    *("backfill", "refresh", "erase", "export", "prune", "maintain", "adopt", "doctor"),
+    *("backfill", "refresh", "erase", "export", "prune", "maintain", "adopt", "doctor", "uninstall"),
 )
 # They need no other setting, no argument and no subcommand.
 SIMPLE = [
@@ -143,7 +143,9 @@ def test_an_unreadable_database_url_is_one_fault(url: str, tmp_path: Path) -> No
 @pytest.mark.parametrize("command", SIMPLE)
 def test_every_bad_setting_is_listed_at_once(command: str, tmp_path: Path) -> None:
     user_id = "00000000-0000-0000-0000-000000000001"
-    more = {"send": ["user.created"], "erase": [user_id, "--dry-run"], "export": [user_id]}.get(command, [])
+    erase, leave = [user_id, "--dry-run"], ["--keep-profiles", "--dry-run"]
+    needed = {"send": ["user.created"], "erase": erase, "export": [user_id], "uninstall": leave}
+    more = needed.get(command, [])
     result = invoke(
         tmp_path, {**URL, **SECRETS, "PORT": "x", "DELETE_POLICY": "shred", "MAX_ATTEMPTS": "0"}, command, *more
     )

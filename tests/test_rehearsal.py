@@ -23,6 +23,9 @@ ELSEWHERE = (
     "migration_steps/*",
     "migrations/*",
     "migrator/*",
+    "origin/record",
+    # Where it is not granted another query stands in.
+    "origin/system_identifier",
     "preflight/*",
     "privileges/*",
     "profiles/*",
@@ -31,6 +34,7 @@ ELSEWHERE = (
     "session/*",
     "sessions/*",
     "sync/*",
+    "uninstall/*",
     "user_rehearsal/*",
 )
 

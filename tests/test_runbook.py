@@ -25,6 +25,7 @@ PROFILES = (
 IDENTITY = ("profiles", "stack_user_profiles", "profile_audit")
 BACKUP_LOGIN = "CREATE ROLE consumer_backup LOGIN BYPASSRLS PASSWORD '…' IN ROLE pg_read_all_data"
 BACKUP = "pg_dump --format=custom --schema=consumer --schema=identity --file=consumer.dump"
+ADOPT = "consumer migrate --adopt-copy"
 DROP = "DROP SCHEMA consumer, identity CASCADE"
 RESTORE = "pg_restore --exit-on-error --dbname"
 
@@ -81,6 +82,7 @@ def test_a_backup_holds_everything_and_a_restored_one_is_well(
         restored = run(RESTORE, url, "consumer.dump", folder=tmp_path)
         profiles, deliveries = rows(url, PROFILES), states(url)
         migrated, examined = call(url, "migrate"), call(url, "doctor")
+        adopted, again = call(url, *ADOPT.split()[1:]), call(url, "migrate")
 
     assert (dumped.returncode, dumped.stderr) == (0, "")
     assert (restored.returncode, restored.stderr) == (0, "")
@@ -88,6 +90,11 @@ def test_a_backup_holds_everything_and_a_restored_one_is_well(
     assert deliveries == states(users) != {}
     assert "up to date" in migrated.output
     assert examined.exit_code == 0, examined.output
+    # Both lead to the last step.
+    assert f"`{ADOPT}`" in RUNBOOK
+    assert f"run `{ADOPT}`" in migrated.output
+    assert f"run `{ADOPT}`" in examined.output
+    assert (adopted.exit_code, again.output) == (0, "The database is up to date.\n")
 
 
 def test_the_owner_can_make_no_backup(owner: str, tmp_path: Path) -> None:

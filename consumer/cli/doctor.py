@@ -21,7 +21,7 @@ from consumer.cli.database import VARIABLES, ProcessKind, data_dir, database_pro
 from consumer.cli.doctor_logins import check_login, check_migrator, refused
 from consumer.cli.embedded_logins import EmbeddedLogin
 from consumer.cli.output import as_called, console, json_option, present
-from consumer.cli.sources import check_sources, observe
+from consumer.cli.sources import check_copy, check_sources, observe
 from consumer.cli.stack import stack_access
 from consumer.doctor.check import Check, ok, warn_unless
 from consumer.doctor.installation import check_migrations, check_queue, check_settings
@@ -168,7 +168,8 @@ async def _installation(conn: Connection, access: Access, settings: Settings, *,
     try:
         async with transaction(conn, access):
             checks = [await check_settings(conn, settings.shaping), *await check_queue(conn, workers=workers)]
-            return checks + check_sources(await observe(conn, settings))
+            seen = await observe(conn, settings)
+            return [*checks, *check_sources(seen), check_copy(seen)]
     # The checks of the migrations, the role and its queries name the cause and the cure.
     except (*NOT_MIGRATED, postgres.InsufficientPrivilege) as error:
         return [Check("queue", "failing", f"can't be read as {access.role} ({error.sqlstate})", "See above.")]

@@ -3,12 +3,11 @@
 from datetime import timedelta
 
 from consumer.cli.prune import Pruned, pruned
-from consumer.cli.stack import access_problems, cured, project_id, stack_access
+from consumer.cli.stack import access_problems, acting_api, cured, project_id
 from consumer.operations import activity
 from consumer.operations.maintenance import Job, JobResult
 from consumer.postgres.connections import Access, Connection
 from consumer.settings.settings import Settings
-from consumer.stack_api.client import open_stack_api
 from consumer.stack_api.rate import RateLimit
 
 # The retention is set in days. An hour less than one, so that a daily cron, which is never exact, meets it each time.
@@ -41,7 +40,7 @@ def _prune(settings: Settings) -> Job:
 
 def _activity(settings: Settings, rate: RateLimit) -> Job:
     async def work(conn: Connection, access: Access) -> JobResult:
-        async with open_stack_api(stack_access(settings), rate) as api:
+        async with acting_api(settings, conn, access, rate) as api:
             put = await cured(activity.poll(conn, access, api, project_id(settings)))
         return JobResult({}, UNABLE, UNABLE_PERIOD) if put is None else JobResult(put._asdict())
 

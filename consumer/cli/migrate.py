@@ -1,7 +1,7 @@
 """`consumer migrate`: bring the database to this release, and record the settings that shape its rows."""
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import click
 from rich.text import Text
@@ -12,8 +12,15 @@ from consumer.cli.database import database
 from consumer.cli.output import console, json_option, present
 from consumer.effects import recorded_settings
 from consumer.errors import SettingsMismatch
-from consumer.postgres import migrations, preflight, privileges
-from consumer.postgres.connections import allow_writes, as_login, connect, operator_access, worker_access
+from consumer.postgres import migrations, origin, preflight, privileges
+from consumer.postgres.connections import (
+    allow_writes,
+    as_login,
+    connect,
+    operator_access,
+    transaction,
+    worker_access,
+)
 from consumer.postgres.mend import mend
 from consumer.postgres.preflight import Preflight
 from consumer.settings.settings import Settings
@@ -25,6 +32,7 @@ class MigrateReport:
 
     *applied*, *pending* and *newer* hold migrations, the last those of a newer release; *mended*, *unmended* and
     *others* statements: what `migrate` executed, what `--check` would execute, and what others were granted.
+    *adopted* says why the database was a copy until now.
     """
 
     applied: list[str]
@@ -33,11 +41,14 @@ class MigrateReport:
     mended: list[str]
     unmended: list[str]
     recorded: list[str]
+    adopted: list[str]
     others: list[str]
     warnings: list[str]
 
 
-@click.command(name="migrate", epilog=examples("migrate", "migrate --check", "migrate --settings"))
+@click.command(
+    name="migrate", epilog=examples("migrate", "migrate --check", "migrate --settings", "migrate --adopt-copy")
+)
 @click.option(
     "--check",
     "is_check",
@@ -45,9 +56,12 @@ class MigrateReport:
     help="Change nothing; exit with 1 if migrations are pending, or rights or settings differ.",
 )
 @click.option("--settings", "is_forced", is_flag=True, help="Record changed settings that shape rows.")
+@click.option(
+    "--adopt-copy", "is_adopted", is_flag=True, help="Let this copy of a database act: it becomes the recorded one."
+)
 @json_option
 @pass_settings("migrate")
-def command(settings: Settings, *, is_check: bool, is_forced: bool, is_json: bool) -> None:
+def command(settings: Settings, *, is_check: bool, is_forced: bool, is_adopted: bool, is_json: bool) -> None:
     """Apply this release's migrations, rights and settings.
 
     Roles, owners, row-level security, policies and grants become those of sql/privileges.sql; what others were granted
@@ -55,16 +69,22 @@ def command(settings: Settings, *, is_check: bool, is_forced: bool, is_json: boo
 
     Any number of replicas may call this at once. The settings that shape rows are recorded the first time. Later a
     changed one is refused; --settings records it, and it shapes the deliveries that are applied from then on.
+
+    The server, the database and STACK_PROJECT_ID are recorded the first time too. A copy elsewhere applies what
+    arrives, but asks nothing of Stack until --adopt-copy has made it the recorded one.
     """
     with database(settings, "migrate") as conninfo:
-        report = check(conninfo, settings) if is_check else migrate(conninfo, settings, is_forced=is_forced)
+        if is_check:
+            report = check(conninfo, settings)
+        else:
+            report = migrate(conninfo, settings, is_forced=is_forced, is_adopted=is_adopted)
     present(report, _show, is_json=is_json)
     if report.pending or report.unmended:
         click.get_current_context().exit(1)
 
 
-def migrate(conninfo: str, settings: Settings, *, is_forced: bool = False) -> MigrateReport:
-    """Apply pending migrations, mend roles and rights, and record the settings.
+def migrate(conninfo: str, settings: Settings, *, is_forced: bool = False, is_adopted: bool = False) -> MigrateReport:
+    """Apply pending migrations, mend roles and rights, and record the settings and the origin.
 
     What a newer release has migrated stays as it is; only a forced record is tried. Raises MigrationRefused with every
     reason not to begin, MayNotMend if the login may not mend, SettingsMismatch if other settings are recorded, unless
@@ -72,7 +92,8 @@ def migrate(conninfo: str, settings: Settings, *, is_forced: bool = False) -> Mi
     """
     applied = migrations.apply(conninfo, settings.role_prefix)
     found = preflight.look(conninfo, settings.role_prefix)
-    return asyncio.run(_mend_and_record(conninfo, settings, found, applied, is_forced=is_forced))
+    report = asyncio.run(_mend_and_record(conninfo, settings, found, applied, is_forced=is_forced))
+    return report if found.newer else asyncio.run(_record_origin(conninfo, settings, report, is_adopted=is_adopted))
 
 
 async def _mend_and_record(
@@ -97,6 +118,20 @@ async def _mend_and_record(
     return _report(found, applied=applied, mended=mended, recorded=recorded, others=others)
 
 
+async def _record_origin(
+    conninfo: str, settings: Settings, report: MigrateReport, *, is_adopted: bool
+) -> MigrateReport:
+    """Record server, database and project; say what is adopted, and warn of a copy that is not."""
+    access, project_id = operator_access(settings.role_prefix), settings.stack_project_id
+    async with await connect(conninfo, access) as conn:
+        await allow_writes(conn)
+        was = await origin.record(conn, access, project_id, is_adopted=is_adopted)
+        async with transaction(conn, access):
+            still = await origin.difference(conn, project_id)
+    warnings = [*report.warnings, f"{still}: {origin.cure()}"] if still else report.warnings
+    return replace(report, adopted=[was] if was else [], warnings=warnings)
+
+
 def check(conninfo: str, settings: Settings) -> MigrateReport:
     """Take the look of `migrate`, and compare settings and rights; raises what `migrate` would, and changes nothing."""
     found = preflight.look(conninfo, settings.role_prefix)
@@ -118,7 +153,8 @@ async def _compare(conninfo: str, settings: Settings, found: Preflight) -> Migra
 
 
 def _report(found: Preflight, **done: list[str]) -> MigrateReport:
-    nothing: dict[str, list[str]] = {name: [] for name in ("applied", "mended", "unmended", "recorded", "others")}
+    names = ("applied", "mended", "unmended", "recorded", "adopted", "others")
+    nothing: dict[str, list[str]] = {name: [] for name in names}
     warnings = [f"{each}." for each in found.warnings]
     return MigrateReport(pending=found.pending, newer=found.newer, warnings=warnings, **nothing | done)
 
@@ -132,6 +168,7 @@ def _show(report: MigrateReport) -> None:
         ("mended", "green"): report.mended,
         ("unmended", "yellow"): report.unmended,
         ("recorded", "green"): recorded,
+        ("adopted", "green"): [f"{each}; it is the recorded one from now on" for each in report.adopted],
     }
     for (verb, style), texts in lines.items():
         for text in texts:

@@ -1,4 +1,4 @@
-"""The last delivery of each source and the last run of each job, for `status` and `doctor`."""
+"""What `status` and `doctor` observe: each source's last delivery, each job's last run, whether this is a copy."""
 
 from datetime import timedelta
 
@@ -8,7 +8,7 @@ from consumer.cli.jobs import jobs
 from consumer.doctor.check import Check, State, ok
 from consumer.operations import maintenance
 from consumer.outbox import deliveries
-from consumer.postgres import ledger, session
+from consumer.postgres import ledger, origin, session
 from consumer.postgres.connections import Connection
 from consumer.process.findings import Finding, Gravity, Observation, findings
 from consumer.settings.settings import Settings
@@ -17,7 +17,7 @@ STATES: dict[Gravity, State] = {"note": "ok", "warning": "warning", "failing": "
 
 
 async def observe(conn: Connection, settings: Settings) -> Observation:
-    """Read the last deliveries and runs; the sources with a secret are expected to send some."""
+    """Read what findings are about; the sources with a secret are expected to send some."""
     is_migrated = not await ledger.missing_ids(conn)
     return Observation(
         at=await session.now(conn),
@@ -29,6 +29,7 @@ async def observe(conn: Connection, settings: Settings) -> Observation:
         too_old_reason=await ledger.too_old_reason(conn),
         jobs=[job for job in jobs(settings) if job.work],
         last_runs=await maintenance.last_runs(conn) if is_migrated else {},
+        copy_reason=await origin.difference(conn, settings.stack_project_id) if is_migrated else None,
     )
 
 
@@ -41,6 +42,13 @@ def check_sources(seen: Observation) -> list[Check]:
     """Check that each source with a secret still sends."""
     found = {finding.subject: finding for finding in findings(seen)}
     return [_check(seen, source, found.get(source)) for source in sorted(seen.expected)]
+
+
+def check_copy(seen: Observation) -> Check:
+    """Check that the database is the one that may act."""
+    if found := next((finding for finding in findings(seen) if finding.code == "copy"), None):
+        return Check("copy", STATES[found.gravity], found.sentence, found.cure)
+    return ok("copy", "none: server, database and project are the recorded ones")
 
 
 def _check(seen: Observation, source: str, finding: Finding | None) -> Check:

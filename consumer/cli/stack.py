@@ -1,11 +1,13 @@
 """Stack's API for commands: its settings, and its errors with their cures."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import TypeVar
 
 from consumer.cli.database import as_operator
 from consumer.errors import ConsumerError
+from consumer.postgres import origin
 from consumer.postgres.connections import Access, Connection
 from consumer.settings.settings import Settings
 from consumer.stack_api.client import StackAccess, StackApi, open_stack_api
@@ -42,13 +44,21 @@ def with_api(settings: Settings, work: Callable[[StackApi], Awaitable[T]]) -> T:
 
 
 def with_api_as_operator(settings: Settings, work: Callable[[Connection, Access, StackApi], Awaitable[T]]) -> T:
-    """Run *work* with a connection of the operator's and the API, as `with_api` does."""
+    """Run *work* with a connection of the operator's and the API, as `with_api` does. Raises CopyRefused on a copy."""
 
     async def connected(conn: Connection, access: Access) -> T:
-        async with open_stack_api(stack_access(settings), RateLimit(settings.stack_api_rps)) as api:
+        async with acting_api(settings, conn, access, RateLimit(settings.stack_api_rps)) as api:
             return await cured(work(conn, access, api))
 
     return as_operator(settings, connected)
+
+
+@asynccontextmanager
+async def acting_api(settings: Settings, conn: Connection, access: Access, rate: RateLimit) -> AsyncIterator[StackApi]:
+    """Open the API for what acts on a database for a project. Raises CopyRefused on a copy."""
+    await origin.refuse_copy(conn, access, settings.stack_project_id)
+    async with open_stack_api(stack_access(settings), rate) as api:
+        yield api
 
 
 async def cured(work: Awaitable[T]) -> T:

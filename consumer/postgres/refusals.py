@@ -135,6 +135,10 @@ def judge_objects(
     if missing:
         finding = f"of what the ledger counts as made there is no {_named(missing)}"
         refusals.append(Refusal(OBJECTS, finding, f"restore the backup whole (docs/recovery/restore.md); {DROP}"))
+    if not made and not any(_schema(one) == "consumer" for one in existing) and strangers & set(to_make):
+        finding = f"the schema identity holds what an installation left behind ({_named(strangers)})"
+        cure = "rename it (ALTER SCHEMA identity RENAME TO …), or use another database"
+        return [*refusals, Refusal("schemas", finding, cure)]
     if ours := strangers & set(to_make):
         finding = f"the ledger does not know of what is there ({_named(ours)})"
         return [*refusals, Refusal(UNKNOWN_OBJECTS, finding, f"restore the ledger too; {DROP}")]

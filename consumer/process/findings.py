@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 from consumer.operations.maintenance import Job, LastRun
+from consumer.postgres import origin
 from consumer.postgres.ledger import NEWER_CURE, sentence_and_cure
 from consumer.postgres.locks import LockHolder
 
@@ -49,6 +50,8 @@ class Observation:
     # The jobs of `maintain` that are on, and the last run of each that has begun at least once.
     jobs: Sequence[Job] = ()
     last_runs: Mapping[str, LastRun] = field(default_factory=dict)
+    # How the database is a copy of the recorded one, if so.
+    copy_reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +69,7 @@ def findings(observation: Observation) -> list[Finding]:
     """Judge an observation."""
     return [
         *_older_release(observation),
+        *_copy(observation),
         *_silent_sources(observation),
         *_full_disk(observation),
         *_held_locks(observation),
@@ -79,6 +83,13 @@ def _older_release(observation: Observation) -> Iterator[Finding]:
     elif observation.newer_migrations:
         sentence = f"this release does not carry {', '.join(observation.newer_migrations)}"
         yield Finding("release_older", "warning", "release", sentence, NEWER_CURE)
+
+
+def _copy(observation: Observation) -> Iterator[Finding]:
+    if observation.copy_reason:
+        sentence = f"{observation.copy_reason}: it asks nothing of Stack"
+        cure = origin.cure()
+        yield Finding("copy", "warning", "copy", sentence, f"{cure[0].upper()}{cure[1:]}")
 
 
 def _silent_sources(observation: Observation) -> Iterator[Finding]:

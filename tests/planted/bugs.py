@@ -5,6 +5,7 @@ from tests.planted.application import APPLICATION
 from tests.planted.deploy import DEPLOY
 from tests.planted.domain import DOMAIN
 from tests.planted.erasing import ERASING
+from tests.planted.leaving import LEAVING
 from tests.planted.machinery import MACHINERY
 from tests.planted.maintaining import MAINTAINING
 from tests.planted.migrating import MIGRATING
@@ -40,4 +41,5 @@ BUGS = (
     *PAGES,
     *DEPLOY,
     *SET_ASIDE,
+    *LEAVING,
 )

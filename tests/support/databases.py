@@ -11,7 +11,7 @@ from psycopg.errors import DuplicateObject, UniqueViolation
 from psycopg.rows import dict_row
 
 from consumer.effects import recorded_settings
-from consumer.postgres import migrations
+from consumer.postgres import migrations, origin
 from consumer.postgres.connections import (
     connect,
     operator_access,
@@ -42,6 +42,7 @@ TABLES = (
     "identity.companies",
     "consumer.pruned",
     "consumer.settings",
+    "consumer.origin",
 )
 
 
@@ -95,6 +96,7 @@ async def record(database_url: str, settings: ShapingSettings, role_prefix: str 
     access = operator_access(role_prefix)
     async with await connect(database_url, access) as conn:
         await recorded_settings.record(conn, access, settings, worker_role=worker_role, is_forced=True)
+        await origin.record(conn, access, None, is_adopted=False)
 
 
 def rows(database_url: str, statement: str) -> list[dict[str, Any]]:
