@@ -1355,6 +1355,20 @@ CREATE TABLE consumer.past_exclusions (
 
 
 --
+-- Name: project; Type: TABLE; Schema: consumer; Owner: -
+--
+
+CREATE TABLE consumer.project (
+    id boolean DEFAULT true NOT NULL,
+    project_id text NOT NULL,
+    pinned_at timestamp with time zone DEFAULT now() NOT NULL,
+    endpoint_url text,
+    CONSTRAINT project_id CHECK ((project_id <> ''::text)),
+    CONSTRAINT project_is_one_row CHECK (id)
+);
+
+
+--
 -- Name: pruned; Type: TABLE; Schema: consumer; Owner: -
 --
 
@@ -1766,6 +1780,14 @@ ALTER TABLE ONLY consumer.past_exclusions
 
 ALTER TABLE ONLY consumer.pending
     ADD CONSTRAINT pending_pkey PRIMARY KEY (seq);
+
+
+--
+-- Name: project project_pkey; Type: CONSTRAINT; Schema: consumer; Owner: -
+--
+
+ALTER TABLE ONLY consumer.project
+    ADD CONSTRAINT project_pkey PRIMARY KEY (id);
 
 
 --
@@ -3188,6 +3210,20 @@ GRANT SELECT ON TABLE consumer.origin TO consumer_operator;
 --
 
 GRANT SELECT,INSERT ON TABLE consumer.past_exclusions TO consumer_operator;
+
+
+--
+-- Name: TABLE project; Type: ACL; Schema: consumer; Owner: -
+--
+
+GRANT SELECT,INSERT ON TABLE consumer.project TO consumer_operator;
+
+
+--
+-- Name: COLUMN project.endpoint_url; Type: ACL; Schema: consumer; Owner: -
+--
+
+GRANT UPDATE(endpoint_url) ON TABLE consumer.project TO consumer_operator;
 
 
 --

@@ -17,12 +17,23 @@ URL = {"DATABASE_URL": NOBODY_LISTENS}
 SECRETS = {"STACK_WEBHOOK_SECRETS": SECRET}
 COMMANDS = (
     *("up", "serve", "work", "migrate", "send", "demo", "status", "dead", "deliveries", "replay", "rebuild"),
-    *("backfill", "refresh", "erase", "export", "prune", "maintain", "adopt", "doctor", "uninstall"),
+    *(
+        "backfill",
+        "refresh",
+        "recover",
+        "connect",
+        "erase",
+        "export",
+        "prune",
+        "maintain",
+        "adopt",
+        "doctor",
+        "uninstall",
+    ),
 )
 # They need no other setting, no argument and no subcommand.
-SIMPLE = [
-    name for name in COMMANDS if name not in {"demo", "dead", "deliveries", "backfill", "refresh", "adopt", "doctor"}
-]
+NOT_SIMPLE = {"demo", "dead", "deliveries", "backfill", "refresh", "recover", "connect", "adopt", "doctor"}
+SIMPLE = [name for name in COMMANDS if name not in NOT_SIMPLE]
 
 
 @pytest.mark.parametrize("variable", PLATFORMS)

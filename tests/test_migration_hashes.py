@@ -6,7 +6,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from consumer.postgres import migrations
+from consumer.postgres import ledger, migrations
 from consumer.postgres.migration_records import HASHES, MigrationChanged
 from consumer.postgres.migrations import MigrationFailed
 from consumer.postgres.queries import sql_root
@@ -16,7 +16,7 @@ from tests.support.releases import IDS, migrate, release
 from tests.support.schema import dumped_schema
 
 # The one after all that the release carries.
-PLANTED = f"{len(IDS) + 1:04}.planted"
+PLANTED = f"{ledger.release_number() + 1:04}.planted"
 RECORDED = "SELECT migration_id, content_hash, next_step FROM consumer._yoyo_record ORDER BY migration_id"
 # What is put in the place of what.
 CHANGES = {

@@ -96,6 +96,22 @@ async def test_a_page_that_refuses_a_token_makes_no_new_one(fake: FakeStack) -> 
     assert len(fake.svix.tokens) == 1
 
 
+async def test_the_last_attempts_of_an_endpoint_are_told(any_svix: FakeStack) -> None:
+    endpoint = any_svix.svix.add_endpoint(URL, any_svix.project.now)
+    async with svix_api(any_svix) as svix:
+        assert await svix.last_failures(endpoint.id) == ()
+
+        for _ in range(12):
+            any_svix.project.sign_up()
+        endpoint.takes = False
+
+        assert await svix.last_failures(endpoint.id) == (True,) * 10
+
+        any_svix.troubles.append(trouble.body(b'{"data": [{"status": "fail"}], "done": true}'))
+        with pytest.raises(UnexpectedAnswer, match="status"):
+            await svix.last_failures(endpoint.id)
+
+
 NO_LISTS = {
     "a page": trouble.page(200),
     "a redirect": trouble.redirect("/elsewhere"),

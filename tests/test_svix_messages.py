@@ -79,7 +79,7 @@ async def test_a_walk_goes_on_behind_the_page_that_was_read_last(
 
 async def test_a_project_without_messages_has_an_empty_page(any_svix: FakeStack) -> None:
     async with svix_api(any_svix) as svix:
-        assert await walked(svix, any_svix, 1) == [MessagesPage((), 0, None, None)]
+        assert await walked(svix, any_svix, 1) == [MessagesPage((), (), None, None, None)]
 
 
 async def test_what_is_kept_no_more_is_counted_and_is_no_message(
@@ -93,7 +93,7 @@ async def test_what_is_kept_no_more_is_counted_and_is_no_message(
         pages = await walked(svix, fake, 80)
 
     assert ids(pages) == [event.message_id for event in sent[:3]]
-    assert [page.expired for page in pages] == [0, 1, 1]
+    assert [len(page.expired) for page in pages] == [0, 1, 1]
 
 
 async def test_content_is_asked_for_and_a_message_without_it_is_none(fake: FakeStack) -> None:
@@ -104,7 +104,7 @@ async def test_content_is_asked_for_and_a_message_without_it_is_none(fake: FakeS
         fake.troubles.append(trouble.body(body))
         pages = await walked(svix, fake, 1)
 
-    assert [(page.messages, page.expired) for page in pages] == [((), 1)]
+    assert [(page.messages, len(page.expired)) for page in pages] == [((), 1)]
     assert "with_content=true" in fake.asked[-1].query
 
 
@@ -122,6 +122,10 @@ async def test_a_payload_that_has_expired_among_other_things_is_a_payload(fake: 
 NO_MESSAGES = {
     "no time": trouble.body(b'{"data": [{"id": "msg_1", "timestamp": "now", "payload": {}}], "done": true}'),
     "no zone": trouble.body(b'{"data": [{"id": "msg_1", "timestamp": "2026-11-24", "payload": {}}], "done": true}'),
+    "an id of two lines": trouble.body(
+        b'{"data": [{"id": "msg_1\\n2", "timestamp": "2026-11-24T00:00:00Z", "payload": {"type": "x"}}], "done": true}'
+    ),
+    "an empty page before the last": trouble.body(b'{"data": [], "iterator": "msg_1", "done": false}'),
     "no payload": trouble.body(b'{"data": [{"id": "msg_1", "timestamp": "2026-11-24T00:00:00Z"}], "done": true}'),
 }
 
@@ -132,6 +136,38 @@ async def test_what_is_no_list_of_messages_is_an_error(fake: FakeStack, answer: 
         fake.troubles.append(answer)
         with pytest.raises(UnexpectedAnswer):
             await walked(svix, fake, 1)
+
+
+async def test_an_expired_message_from_before_is_left_out_as_any_other(fake: FakeStack) -> None:
+    sent = events(fake, 4)
+    fake.svix.retention = timedelta(days=1.5)
+
+    async with svix_api(fake) as svix:
+        [page] = await walked(svix, fake, 2.5)
+
+    assert [message.id for message in page.messages] == [event.message_id for event in sent[:2]]
+    assert [message.id for message in page.expired] == [sent[2].message_id]
+
+
+async def test_iterators_that_lead_round_in_a_circle_end_the_walk_with_an_error(fake: FakeStack) -> None:
+    message = {"id": "msg_1", "timestamp": "2030-01-01T00:00:00Z", "payload": {"type": "x"}}
+    pages = [trouble.body(orjson.dumps({"data": [message], "iterator": each, "done": False})) for each in "abcb"]
+
+    async with svix_api(fake) as svix:
+        fake.troubles.extend(pages)
+        with pytest.raises(UnexpectedAnswer, match="iterator"):
+            await walked(svix, fake, 1)
+
+    assert not fake.troubles
+
+
+async def test_pages_are_as_small_as_wanted(fake: FakeStack) -> None:
+    events(fake, 3)
+
+    async with svix_api(fake) as svix:
+        pages = [page async for page in svix.messages(START, page_limit=2)]
+
+    assert [len(page.messages) for page in pages] == [2, 1]
 
 
 async def test_an_iterator_that_does_not_move_ends_the_walk_with_an_error(fake: FakeStack) -> None:

@@ -24,6 +24,7 @@ from consumer.cli.output import as_called, console, json_option, present
 from consumer.cli.sources import check_copy, check_sources, observe
 from consumer.cli.stack import stack_access
 from consumer.doctor.check import Check, ok, warn_unless
+from consumer.doctor.endpoint import check_endpoint
 from consumer.doctor.installation import check_migrations, check_queue, check_settings
 from consumer.doctor.isolation import isolation, judge_isolation
 from consumer.doctor.rehearsal import rehearse, rehearse_statement
@@ -33,6 +34,8 @@ from consumer.doctor.sessions import check_locks, check_statement_logs
 from consumer.doctor.stack_api import check_stack_api
 from consumer.doctor.user_rehearsal import rehearse_user
 from consumer.effects import reached_code
+from consumer.errors import BadSettings
+from consumer.operations.connect import endpoint_url
 from consumer.postgres import preflight, privileges
 from consumer.postgres.connections import ACCESSES, Access, Connection, RoleRefused, as_login, connect, transaction
 from consumer.postgres.refusals import LEDGER_REFUSALS
@@ -169,7 +172,14 @@ async def _installation(conn: Connection, access: Access, settings: Settings, *,
         async with transaction(conn, access):
             checks = [await check_settings(conn, settings.shaping), *await check_queue(conn, workers=workers)]
             seen = await observe(conn, settings)
-            return [*checks, *check_sources(seen), check_copy(seen)]
+            checks += [*check_sources(seen), check_copy(seen)]
+            url = await endpoint_url(conn)
+        # Outside the transaction, because the answer comes over the network.
+        secrets: tuple[str, ...] = ()
+        # A kept file that can't be used has a line of its own.
+        with suppress(BadSettings, OSError):
+            secrets = secret.known(settings, "stack")
+        return checks + await check_endpoint(stack_access(settings), settings.svix_server_url, url, secrets)
     # The checks of the migrations, the role and its queries name the cause and the cure.
     except (*NOT_MIGRATED, postgres.InsufficientPrivilege) as error:
         return [Check("queue", "failing", f"can't be read as {access.role} ({error.sqlstate})", "See above.")]

@@ -10,7 +10,19 @@ from consumer.cli.context import Group, refusals
 # In the order of an installation's life. Each is `command` in the module consumer.cli.<name>.
 COMMANDS = (
     *("up", "serve", "work", "migrate", "send", "demo", "status", "dead", "deliveries", "replay", "rebuild"),
-    *("backfill", "refresh", "erase", "export", "prune", "maintain", "adopt", "doctor", "uninstall"),
+    *(
+        "backfill",
+        "refresh",
+        "recover",
+        "connect",
+        "erase",
+        "export",
+        "prune",
+        "maintain",
+        "adopt",
+        "doctor",
+        "uninstall",
+    ),
 )
 
 

@@ -3,6 +3,7 @@
 import base64
 import os
 import secrets
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -29,6 +30,13 @@ def secrets_of(settings: Settings, source: str) -> tuple[str, ...]:
     return settings.stack_webhook_secrets if source == "stack" else settings.app_webhook_secrets
 
 
+def known(settings: Settings, source: str) -> tuple[str, ...]:
+    """Return the secrets that a source's receiver verifies with, as far as this shell knows: set, or kept by `up`."""
+    configured = secrets_of(settings, source)
+    path = None if configured or has_urls(settings) else kept(data_dir(settings), source)
+    return read_all(path) if path else configured
+
+
 def unconfigured(settings: Settings) -> list[str]:
     """Return the sources without a configured secret."""
     return [source for source in FILES if not secrets_of(settings, source)]
@@ -42,12 +50,17 @@ def expected_sources(settings: Settings) -> list[str]:
 
 
 def read(path: Path) -> str:
-    """Return the first secret in a kept file; BadSettings if one of its secrets is unusable, or it has none."""
-    texts = path.read_text(errors="replace").replace(",", " ").split()
-    if not texts or signing_secrets.problems(tuple(texts)):
+    """Return the newest secret in a kept file, as `read_all`."""
+    return read_all(path)[0]
+
+
+def read_all(path: Path) -> tuple[str, ...]:
+    """Return the secrets in a kept file, newest first; BadSettings if one of them is unusable, or it has none."""
+    texts = signing_secrets.split(path.read_text(errors="replace"))
+    if not texts or signing_secrets.problems(texts):
         cure = "restore it, or delete it and `consumer up` makes a new one"
         raise BadSettings([f"{path} holds no usable secret: {cure}."])
-    return texts[0]
+    return texts
 
 
 def problems(data_dir: Path, settings: Settings) -> list[str]:
@@ -91,14 +104,32 @@ def keep(data_dir: Path, source: str) -> Path:
     """Return the file that holds a source's secret, made now if it is missing; only its owner can read it."""
     path = data_dir / FILES[source]
     if not path.is_file():
-        # The file has its name only once the secret is whole, even if this process is killed or runs twice.
-        scratch = path.with_suffix(f".{os.getpid()}")
-        scratch.touch(mode=0o600)
-        scratch.write_text(f"{new()}\n")
+        scratch = _scratch(path, [new()])
         with suppress(FileExistsError):
             os.link(scratch, path)
         scratch.unlink()
     return path
+
+
+def keep_newest(path: Path, secret: str) -> bool:
+    """Put a secret first in a file of secrets that only its owner can read; return False if it was first before.
+
+    The one that was first stays behind it: during a rotation both sign, and deliveries that wait bear the old one's.
+    """
+    before = read_all(path)[:1] if path.exists() else ()
+    if before == (secret,):
+        return False
+    _scratch(path, [secret, *before]).replace(path)
+    return True
+
+
+def _scratch(path: Path, secrets_within: Sequence[str]) -> Path:
+    """Write a file beside *path* that gets its name once it is whole, even if this process is killed or runs twice."""
+    scratch = path.with_name(f"{path.name}.{os.getpid()}")
+    scratch.unlink(missing_ok=True)
+    scratch.touch(mode=0o600, exist_ok=False)
+    scratch.write_text("".join(f"{each}\n" for each in secrets_within))
+    return scratch
 
 
 def new() -> str:

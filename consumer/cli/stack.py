@@ -3,33 +3,42 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from consumer.cli.database import as_operator
 from consumer.errors import ConsumerError
+from consumer.operations import runs
 from consumer.postgres import origin
-from consumer.postgres.connections import Access, Connection
+from consumer.postgres.connections import Access, Connection, transaction
 from consumer.settings.settings import Settings
+from consumer.stack_api.admin import StackAdmin, open_stack_admin
 from consumer.stack_api.client import StackAccess, StackApi, open_stack_api
 from consumer.stack_api.cures import cure
 from consumer.stack_api.errors import ApiError
 from consumer.stack_api.rate import RateLimit
+from consumer.stack_api.svix import SvixApi, open_svix
 
 T = TypeVar("T")
 
 
 def access_problems(settings: Settings, *_: object, **__: object) -> list[str]:
     """Return which settings of the API are not set."""
-    needed = {
-        "STACK_PROJECT_ID": settings.stack_project_id,
-        "STACK_SECRET_SERVER_KEY": settings.stack_secret_server_key,
-    }
+    return _unset(STACK_PROJECT_ID=settings.stack_project_id, STACK_SECRET_SERVER_KEY=settings.stack_secret_server_key)
+
+
+def admin_problems(settings: Settings, *_: object, **__: object) -> list[str]:
+    """Return which settings of the API are not set that the admin key goes with."""
+    key = settings.stack_super_secret_admin_key
+    return _unset(STACK_PROJECT_ID=settings.stack_project_id, STACK_SUPER_SECRET_ADMIN_KEY=key)
+
+
+def _unset(**needed: str | None) -> list[str]:
     return [f"{name} is not set; Stack's dashboard shows it." for name, value in needed.items() if not value]
 
 
 def project_id(settings: Settings) -> str:
-    """Return the project, which `access_problems` has found to be set."""
-    assert settings.stack_project_id, "access_problems refuses a command without it"
+    """Return the project, which `access_problems` and `admin_problems` have found to be set."""
+    assert settings.stack_project_id, "a command without it is refused"
     return settings.stack_project_id
 
 
@@ -61,8 +70,48 @@ async def acting_api(settings: Settings, conn: Connection, access: Access, rate:
         yield api
 
 
+class AdminSession(NamedTuple):
+    """A connection of the operator's, and the APIs for the admin key."""
+
+    conn: Connection
+    access: Access
+    admin: StackAdmin
+    svix: SvixApi
+
+
+def with_svix_as_operator(settings: Settings, work: Callable[[AdminSession], Awaitable[T]]) -> T:
+    """Run *work* with the database and the APIs open, as `with_api` does.
+
+    Another project than the database's is refused before anything is asked.
+    """
+
+    async def connected(conn: Connection, access: Access) -> T:
+        await origin.refuse_copy(conn, access, settings.stack_project_id)
+        async with transaction(conn, access):
+            await runs.refuse_other_project(conn, project_id(settings))
+
+        async def opened() -> T:
+            async with open_admin(settings) as (admin, svix):
+                return await work(AdminSession(conn, access, admin, svix))
+
+        return await cured(opened())
+
+    return as_operator(settings, connected)
+
+
+@asynccontextmanager
+async def open_admin(settings: Settings) -> AsyncIterator[tuple[StackAdmin, SvixApi]]:
+    """Open Stack's API with the admin key, and the Svix that it gives a token for; all calls share one rate."""
+    rate = RateLimit(settings.stack_api_rps)
+    async with (
+        open_stack_admin(stack_access(settings), rate) as admin,
+        open_svix(admin, project_id(settings), settings.svix_server_url, rate) as svix,
+    ):
+        yield admin, svix
+
+
 async def cured(work: Awaitable[T]) -> T:
-    """Return the result of *work*; an error of the API becomes a sentence with its cure."""
+    """Return what *work* returns; an error of the API becomes a sentence with its cure."""
     try:
         return await work
     except ApiError as error:
@@ -71,4 +120,5 @@ async def cured(work: Awaitable[T]) -> T:
 
 def stack_access(settings: Settings) -> StackAccess:
     """Return where the API is, with an empty text for what is not set."""
-    return StackAccess(settings.stack_api_url, settings.stack_project_id or "", settings.stack_secret_server_key or "")
+    server_key, admin_key = settings.stack_secret_server_key, settings.stack_super_secret_admin_key
+    return StackAccess(settings.stack_api_url, settings.stack_project_id or "", server_key or "", admin_key or "")

@@ -38,6 +38,7 @@ QUERIES: Mapping[str, Sequence[str]] = {
     ),
     "operator": (
         "activity/*",
+        "connect/*",
         "deliveries/*",
         "erase/*",
         "exclusions/*",
@@ -54,6 +55,7 @@ QUERIES: Mapping[str, Sequence[str]] = {
         "rebuild_queue/put_users",
         "rebuild_queue/users_of",
         "recorded_settings/read",
+        "recover/*",
         "runs/*",
         "storage/*",
         "stored_bodies/*",

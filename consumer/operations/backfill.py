@@ -31,6 +31,7 @@ async def backfill(conn: Connection, access: Access, api: StackApi, run: Run) ->
 
 
 async def _store(conn: Connection, run: Run, page: scan.RunPage) -> None:
+    await runs.pin_project(conn, run.project_id)
     put = await imports.put_news(conn, page.deliveries)
     teams = await runs.put_teams(conn, run, page.listed_team_ids)
     await runs.drop_teams(conn, run, page.done_team_ids)

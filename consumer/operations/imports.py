@@ -71,15 +71,17 @@ class Finder(NamedTuple):
         """Wrap the server's own text: what can't be stored of it is reduced or dead, and keeps no other from coming."""
         message_id = ":".join((str(self.run_id), kind, *map(_id_text, subjects)))
         body = b'{"type":"' + event_type.encode() + b'","data":' + data + b"}"
-        at = self.requested_at - REPLICA_LAG
-        try:
-            event = check(body, self.source)
-        except BadPayload as error:
-            what = (*subject(body), at, None, body)
-            return Delivery(self.source, message_id, *what, error_code=error.code, error=str(error))
-        return Delivery(
-            self.source, message_id, event.type, event.user_id, event.team_id, at, None, body, event.reduced
-        )
+        return checked(self.source, message_id, self.requested_at - REPLICA_LAG, body)
+
+
+def checked(source: str, message_id: str, at: datetime, body: bytes) -> Delivery:
+    """Return a body that nobody signed as a delivery of the time *at*: usable, or dead with its reason."""
+    try:
+        event = check(body, source)
+    except BadPayload as error:
+        what = (*subject(body), at, None, body)
+        return Delivery(source, message_id, *what, error_code=error.code, error=str(error))
+    return Delivery(source, message_id, event.type, event.user_id, event.team_id, at, None, body, event.reduced)
 
 
 async def put_news(conn: Connection, deliveries: Sequence[Delivery]) -> PutCounts:

@@ -108,8 +108,14 @@ async def begin(conn: Connection, access: Access, kind: RunKind, project_id: str
         return BegunRun(run, is_resumed=not begun)
 
 
+async def pin_project(conn: Connection, project_id: str) -> None:
+    """Record the project whose users this database holds, in the caller's transaction; BadSettings if it is another."""
+    await conn.execute(query("runs/pin_project"), {"project_id": project_id})
+    await refuse_other_project(conn, project_id)
+
+
 async def refuse_other_project(conn: Connection, project_id: str) -> None:
-    """Raise BadSettings if runs of another project filled this database: bodies name no project, so two would mix."""
+    """Raise BadSettings if the database holds another project's users: bodies name no project, so two would mix."""
     for known in await rows(conn, scalar_row, "runs/project"):
         _refuse_other(known, project_id)
 

@@ -1,7 +1,6 @@
 """Whether a delivery comes from its sender: Standard Webhooks signatures, newest secret first."""
 
 import base64
-import hashlib
 import hmac
 import re
 from collections.abc import Iterable, Sequence
@@ -98,7 +97,7 @@ def sign(secret: str, message_id: str, signed_at: datetime, body: bytes) -> dict
 
 @dataclass(frozen=True, slots=True)
 class _Key:
-    """One decoded secret; its fingerprint is the first 8 hex digits of the SHA-256 of the decoded bytes."""
+    """One decoded secret, and how deliveries name it."""
 
     secret: bytes
     webhook: Webhook
@@ -140,4 +139,4 @@ def _keys(secrets: Sequence[str]) -> tuple[_Key, ...]:
     if problems := signing_secrets.problems(tuple(secrets)) if secrets else ["There is no webhook secret."]:
         raise BadSettings(problems)
     decoded = map(signing_secrets.decoded, secrets)
-    return tuple(_Key(secret, Webhook(secret), hashlib.sha256(secret).hexdigest()[:8]) for secret in decoded)
+    return tuple(_Key(secret, Webhook(secret), signing_secrets.fingerprint(secret)) for secret in decoded)

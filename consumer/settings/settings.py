@@ -162,6 +162,8 @@ class Settings:
     stack_api_url: str = _setting(_parse(_http_url), "https://api.stack-auth.com")
     stack_project_id: str | None = _setting(Reader.text)
     stack_secret_server_key: str | None = _setting(Reader.text, is_secret=True)
+    stack_super_secret_admin_key: str | None = _setting(Reader.text, is_secret=True)
+    svix_server_url: str | None = _setting(_parse(_http_url))
     stack_api_rps: float = _setting(_number(API_RPS_MIN, API_RPS_MAX), 10.0)
     log_format: LogFormat | None = _setting(_choice("json", "text"))
     log_level: str = _setting(_choice("debug", "info", "warning", "error"), "info")

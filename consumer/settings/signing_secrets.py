@@ -3,6 +3,7 @@
 import base64
 import re
 from collections.abc import Sequence
+from hashlib import sha256
 
 from consumer.settings import texts
 
@@ -101,6 +102,11 @@ def keys(secrets: Sequence[str]) -> frozenset[bytes]:
         except ValueError:
             continue
     return frozenset(found)
+
+
+def fingerprint(key: bytes) -> str:
+    """Return what deliveries record of the key that verified them: the first 8 hex digits of its SHA-256."""
+    return sha256(key).hexdigest()[:8]
 
 
 def are_examples(secrets: Sequence[str]) -> bool:

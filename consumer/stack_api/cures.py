@@ -5,13 +5,17 @@ from consumer.stack_api.errors import (
     ApiError,
     CannotListAll,
     KnownError,
+    SvixRefused,
     TemporaryFailure,
     UnexpectedAnswer,
 )
 
 KEY = "Copy the secret server key of this project from Stack's dashboard into STACK_SECRET_SERVER_KEY."
+ADMIN_KEY = "Copy the super secret admin key of this project from Stack's dashboard into STACK_SUPER_SECRET_ADMIN_KEY."
+SVIX = "Stack's own Svix takes the token that Stack gives: correct SVIX_SERVER_URL, or unset it for a hosted one."
+ADDRESS = "Svix takes no such address: it must be a public one that begins with https://."
 PROJECT = "Correct STACK_PROJECT_ID: this server has no such project."
-REACH = "Check STACK_API_URL and the network; the same command goes on later."
+REACH = "Check STACK_API_URL, SVIX_SERVER_URL and the network; the same command goes on later."
 UPDATE = "Update the server of Stack."
 
 
@@ -20,6 +24,12 @@ def cure(error: ApiError) -> str:
     match error:
         case KnownError(code="CURRENT_PROJECT_NOT_FOUND" | "PROJECT_NOT_FOUND"):
             return PROJECT
+        case KnownError(code="INVALID_SUPER_SECRET_ADMIN_KEY" | "ADMIN_AUTHENTICATION_REQUIRED"):
+            return ADMIN_KEY
+        case SvixRefused(status=401 | 403 | 404):
+            return SVIX
+        case SvixRefused(status=422):
+            return ADDRESS
         case KnownError(status=401 | 403):
             return KEY
         case KnownError(code="SCHEMA_ERROR") | CannotListAll():

@@ -17,6 +17,7 @@ from consumer.stack_api.svix_answers import (
     EndpointsPage,
     MessagesPage,
     SvixEndpoint,
+    attempted_page,
     endpoint,
     endpoints_page,
     messages_page,
@@ -29,6 +30,8 @@ P = TypeVar("P", EndpointsPage, MessagesPage)
 REGIONS = frozenset({"us", "eu", "in", "ca", "au"})
 # Svix allows 250. It takes bodies of up to about 350 kB: so many of them are fewer bytes than are read of an answer.
 PAGE_LIMIT = 150
+# How many messages show whether an endpoint takes them.
+ATTEMPTED_LIMIT = 10
 UNAUTHORIZED = 401
 
 
@@ -43,10 +46,8 @@ class SvixApi:
 
     async def endpoints(self) -> tuple[SvixEndpoint, ...]:
         """Return all endpoints of the project."""
-        page = await self._list("/endpoint", {}, None, endpoints_page)
-        found = page.endpoints
-        while page.iterator is not None and page.endpoints:
-            page = await self._list("/endpoint", {}, page.iterator, endpoints_page)
+        found: tuple[SvixEndpoint, ...] = ()
+        async for page in self._pages("/endpoint", {"limit": str(PAGE_LIMIT)}, None, endpoints_page):
             found += page.endpoints
         return found
 
@@ -68,26 +69,42 @@ class SvixApi:
         """Return the secret that signs what an endpoint gets (`whsec_…`)."""
         return await self._read(Call("GET", f"{self._path(endpoint_id)}/secret"), secret)
 
-    async def messages(self, since: datetime, iterator: str | None = None) -> AsyncIterator[MessagesPage]:
+    async def last_failures(self, endpoint_id: str) -> tuple[bool, ...]:
+        """Return of the last messages that an endpoint was tried with, newest first, whether each has failed."""
+        query = {"limit": str(ATTEMPTED_LIMIT), "with_content": "false"}
+        return await self._read(Call("GET", f"{self._path(endpoint_id)}/msg", query), attempted_page)
+
+    async def messages(
+        self, since: datetime, iterator: str | None = None, page_limit: int | None = None
+    ) -> AsyncIterator[MessagesPage]:
         """Yield the messages from *since* on, newest first; each page has the iterator that goes on behind it.
 
         Without Svix's own parameter `after`, which turns the order and ends early.
         """
-        query = {"with_content": "true"}
-        while True:
-            page = await self._list("/msg", query, iterator, messages_page)
+        query = {"with_content": "true", "limit": str(page_limit or PAGE_LIMIT)}
+        async for page in self._pages("/msg", query, iterator, messages_page):
             yield page.since(since)
-            iterator = page.iterator
-            if iterator is None or page.oldest is None or page.oldest < since:
+            if page.oldest is None or page.oldest < since:
                 return
 
-    async def _list(self, path: str, query: Query, iterator: str | None, read: Callable[[bytes], P]) -> P:
-        place = {} if iterator is None else {"iterator": iterator}
-        call = Call("GET", f"{self._root}{path}", {"limit": str(PAGE_LIMIT), **query, **place})
-        page = await self._read(call, read)
-        if page.iterator is not None and page.iterator == iterator:
-            raise UnexpectedAnswer(str(call), 200, "its iterator is the one before")
-        return page
+    async def _pages(
+        self, path: str, query: Query, iterator: str | None, read: Callable[[bytes], P]
+    ) -> AsyncIterator[P]:
+        """Yield the pages of a list; UnexpectedAnswer where a page leads nowhere, or round in a circle."""
+        seen = {iterator}
+        while True:
+            place = {} if iterator is None else {"iterator": iterator}
+            call = Call("GET", f"{self._root}{path}", {**query, **place})
+            page = await self._read(call, read)
+            iterator = page.iterator
+            if iterator is not None and iterator in seen:
+                raise UnexpectedAnswer(str(call), 200, "its iterator is one of before")
+            if iterator is not None and page.is_empty:
+                raise UnexpectedAnswer(str(call), 200, "it is empty and not the last")
+            yield page
+            if iterator is None:
+                return
+            seen.add(iterator)
 
     async def _read(self, call: Call, read: Callable[[bytes], T]) -> T:
         answer = await self._authorized(call)

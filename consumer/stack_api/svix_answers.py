@@ -1,10 +1,15 @@
 """What the bodies of Svix's answers hold."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Self
+from typing import NamedTuple, Self
 
+from consumer.providers.standard_webhooks import MESSAGE_ID_CHARACTERS_MAX
+from consumer.stack_api.calls import is_header_value
 from consumer.stack_api.listing import Members, NotAnAnswer, elements, members, text, value
+
+# Svix's number for a message whose last attempt failed; 0: delivered, 1: it waits for its attempt, 3: sending.
+FAILED = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +30,11 @@ class EndpointsPage:
     endpoints: tuple[SvixEndpoint, ...]
     iterator: str | None
 
+    @property
+    def is_empty(self) -> bool:
+        """It has no endpoint."""
+        return not self.endpoints
+
 
 @dataclass(frozen=True, slots=True)
 class SvixMessage:
@@ -35,21 +45,36 @@ class SvixMessage:
     payload: bytes = field(repr=False)
 
 
+class ExpiredMessage(NamedTuple):
+    """A message whose payload Svix keeps no more."""
+
+    id: str
+    at: datetime
+
+
 @dataclass(frozen=True, slots=True)
 class MessagesPage:
-    """Some messages, newest first; *expired* counts those whose payload is kept no more. *iterator* goes on behind it.
+    """Some messages, newest first, with and without their payload; *iterator* goes on behind them, None at the end.
 
-    *oldest* is the time of the last one, expired or not.
+    *newest* and *oldest* are the times of the first and the last one.
     """
 
     messages: tuple[SvixMessage, ...]
-    expired: int
+    expired: tuple[ExpiredMessage, ...]
+    newest: datetime | None
     oldest: datetime | None
     iterator: str | None
 
+    @property
+    def is_empty(self) -> bool:
+        """It has no message."""
+        return self.oldest is None
+
     def since(self, time: datetime) -> Self:
         """Return the page without the messages before *time*."""
-        return replace(self, messages=tuple(message for message in self.messages if message.at >= time))
+        messages = tuple(message for message in self.messages if message.at >= time)
+        expired = tuple(message for message in self.expired if message.at >= time)
+        return type(self)(messages, expired, self.newest, self.oldest, self.iterator)
 
 
 def endpoint(body: bytes) -> SvixEndpoint:
@@ -75,22 +100,41 @@ def secret(body: bytes) -> str:
 
 
 def messages_page(body: bytes) -> MessagesPage:
-    """Return a page of messages, without those that have no payload any more."""
+    """Return a page of messages."""
     found = members(body)
-    times: list[datetime] = []
     messages: list[SvixMessage] = []
+    expired: list[ExpiredMessage] = []
     for element in elements(found, "data"):
         message = members(element)
-        times.append(_time(message, "timestamp"))
-        payload = message.get("payload", b"")
-        if not _is_empty(members(payload)):
-            messages.append(SvixMessage(text(message, "id"), times[-1], payload))
-    return MessagesPage(tuple(messages), len(times) - len(messages), min(times, default=None), _iterator(found))
+        message_id, at, payload = _message_id(message), _time(message, "timestamp"), message.get("payload", b"")
+        if _is_empty(members(payload)):
+            expired.append(ExpiredMessage(message_id, at))
+        else:
+            messages.append(SvixMessage(message_id, at, payload))
+    times = [message.at for message in messages] + [message.at for message in expired]
+    newest, oldest = max(times, default=None), min(times, default=None)
+    return MessagesPage(tuple(messages), tuple(expired), newest, oldest, _iterator(found))
+
+
+def attempted_page(body: bytes) -> tuple[bool, ...]:
+    """Return of each message that was tried, newest first, whether its last attempt has failed."""
+    statuses = [value(members(element), "status") for element in elements(members(body), "data")]
+    if not all(isinstance(status, int) for status in statuses):
+        raise NotAnAnswer("status is no number")
+    return tuple(status == FAILED for status in statuses)
 
 
 def _is_empty(payload: Members) -> bool:
     """Tell whether a payload is what Svix sends in place of one: `{}` or `{"expired": true}`."""
     return not payload or (payload.keys() == {"expired"} and value(payload, "expired") is True)
+
+
+def _message_id(message: Members) -> str:
+    message_id = text(message, "id")
+    # As the receiver takes it in a header.
+    if not is_header_value(message_id) or len(message_id) > MESSAGE_ID_CHARACTERS_MAX:
+        raise NotAnAnswer("id is no message id")
+    return message_id
 
 
 def _iterator(page: Members) -> str | None:

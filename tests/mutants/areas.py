@@ -32,9 +32,9 @@ AREAS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("operations", ("consumer/operations/", "consumer/simulator/", "consumer/stack_api/", "sql/queries/checks/")),
     (
         "operations",
-        tuple(f"sql/queries/{x}/" for x in ("imports", "runs", "erase", "export", "stored_bodies", "uninstall")),
+        tuple(f"sql/queries/{x}/" for x in ("imports", "runs", "recover", "connect", "activity", "maintenance")),
     ),
-    ("operations", ("sql/queries/activity/", "sql/queries/maintenance/")),
+    ("operations", ("sql/queries/uninstall/",)),
     ("outbox", ("consumer/outbox/", "consumer/worker/", "sql/queries/queue/", "sql/queries/storage/")),
     ("operations", tuple(f"sql/queries/{x}/" for x in ("erase", "export", "late", "stored_bodies"))),
     ("intake", ("consumer/receiver/intake.py",)),

@@ -5,6 +5,11 @@ from tests.planted.bug import Bug
 BACKFILL_TESTS = "tests/test_backfill.py"
 SCAN_TESTS = "tests/test_backfill_scan.py"
 SCAN = "consumer/operations/scan.py"
+CONNECT = "consumer/operations/connect.py"
+CONNECT_TESTS = "tests/test_connect.py"
+RECOVER = "consumer/operations/recover.py"
+RECOVER_TESTS = "tests/test_recover.py"
+FOLLOW_TESTS = "tests/test_recover_follow.py"
 
 API = (
     Bug(
@@ -45,8 +50,8 @@ API = (
     Bug(
         "what a page shows is as new as its request",
         "consumer/operations/imports.py",
-        "at = self.requested_at - REPLICA_LAG",
-        "at = self.requested_at",
+        "self.requested_at - REPLICA_LAG, body",
+        "self.requested_at, body",
         f"{BACKFILL_TESTS}::test_a_webhook_about_the_minute_of_the_scan_wins",
     ),
     Bug(
@@ -86,9 +91,9 @@ API = (
     ),
     Bug(
         "a mistyped project is remembered",
-        "sql/queries/runs/project.sql",
-        "WHERE calls > 0\n",
-        "",
+        "consumer/operations/runs.py",
+        "        await refuse_other_project(conn, project_id)\n",
+        "        await pin_project(conn, project_id)\n",
         "tests/test_backfill_command.py::test_a_project_that_was_only_a_typing_error_is_not_remembered",
     ),
     Bug(
@@ -97,5 +102,120 @@ API = (
         "    if known != project_id:",
         "    if not known:",
         "tests/test_backfill_command.py::test_another_project_is_refused",
+    ),
+)
+
+SVIX = (
+    Bug(
+        "a recovered delivery is as old as its message in the list",
+        RECOVER,
+        "at = occurred_at(message.id, message.at, self.tolerance)",
+        "at = message.at",
+        f"{RECOVER_TESTS}::test_what_nobody_stored_is_stored_as_if_it_had_arrived",
+    ),
+    Bug(
+        "a body that has expired is imported",
+        "consumer/stack_api/svix_answers.py",
+        """value(payload, "expired") is True""",
+        """value(payload, "expired") is None""",
+        f"{RECOVER_TESTS}::test_a_message_whose_body_is_gone_is_named_unless_it_was_stored",
+    ),
+    Bug(
+        "what was pruned is recovered",
+        "sql/queries/recover/known.sql",
+        "consumer.message_key('stack', m.message_id)",
+        "consumer.message_key('app', m.message_id)",
+        f"{RECOVER_TESTS}::test_a_removed_delivery_is_known_by_its_key",
+    ),
+    Bug(
+        "a dry recovery stores",
+        RECOVER,
+        "if new and not self.is_dry_run:",
+        "if new:",
+        f"{RECOVER_TESTS}::test_a_dry_run_counts_new_and_known_by_type_and_stores_nothing",
+    ),
+    Bug(
+        "a list of messages ends early without a sign",
+        "consumer/stack_api/svix.py",
+        "if iterator is not None and page.is_empty:",
+        "if iterator is not None and page.is_empty and not seen:",
+        f"{RECOVER_TESTS}::test_a_list_that_breaks_off_is_an_error_and_a_second_call_brings_the_rest",
+    ),
+    Bug(
+        "a poll that breaks off moves on",
+        RECOVER,
+        "newest = max(newest, page.newest or newest)\n",
+        "newest = since = max(newest, page.newest or newest)\n",
+        f"{FOLLOW_TESTS}::test_a_poll_that_breaks_off_loses_no_older_message",
+    ),
+    Bug(
+        "each poll puts the last minute again",
+        RECOVER,
+        "if delivery.message_id not in known]\n        if new",
+        "if delivery.message_id not in known or known]\n        if new",
+        f"{FOLLOW_TESTS}::test_a_poll_that_finds_nothing_new_writes_nothing",
+    ),
+    Bug(
+        "a recovery of another project asks first",
+        "consumer/cli/stack.py",
+        "            await runs.refuse_other_project(conn, project_id(settings))\n",
+        "            pass\n",
+        f"{RECOVER_TESTS}::test_another_project_is_refused_before_anything_is_asked",
+    ),
+    Bug(
+        "a test event that another endpoint brought connects this one",
+        CONNECT,
+        "if expected in stored:",
+        "if any(stored):",
+        f"{CONNECT_TESTS}::test_a_receiver_that_still_has_the_old_secret_first_is_told",
+    ),
+    Bug(
+        "a recovered test event connects",
+        CONNECT,
+        "if expected in stored:",
+        "if stored:",
+        f"{CONNECT_TESTS}::test_a_test_event_that_only_a_recovery_stored_shows_nothing",
+    ),
+    Bug(
+        "a disabled endpoint is enabled unasked",
+        "consumer/cli/connect.py",
+        """if endpoint.is_disabled and options["is_enabling"]:""",
+        "if endpoint.is_disabled:",
+        f"{CONNECT_TESTS}::test_a_disabled_endpoint_is_enabled_only_when_told",
+    ),
+    Bug(
+        "everybody reads the secret that was fetched",
+        "consumer/cli/secret.py",
+        "scratch.touch(mode=0o600, exist_ok=False)",
+        "scratch.touch(exist_ok=False)",
+        f"{CONNECT_TESTS}::test_an_endpoint_that_is_missing_is_made_for_all_types_and_its_secret_written",
+    ),
+    Bug(
+        "a rotation forgets the secret that still signs",
+        "consumer/cli/secret.py",
+        "_scratch(path, [secret, *before])",
+        "_scratch(path, [secret])",
+        f"{CONNECT_TESTS}::test_after_a_rotation_the_new_secret_stands_before_the_old_one",
+    ),
+    Bug(
+        "a project is recorded whose webhooks do not arrive",
+        "consumer/cli/connect.py",
+        "await _show_arrival(settings, opened, endpoint, signing)",
+        "await connect.record(conn, access, project_id(settings), url)",
+        f"{CONNECT_TESTS}::test_a_test_event_that_another_database_got_is_said",
+    ),
+    Bug(
+        "the doctor does not mind a disabled endpoint",
+        "consumer/stack_api/endpoint.py",
+        """yield EndpointFinding("endpoint_disabled", sentence, cure, is_alarm=True)""",
+        """yield EndpointFinding("endpoint_disabled", sentence, cure)""",
+        "tests/test_connect_check.py::test_the_doctor_looks_at_the_endpoint_that_was_connected",
+    ),
+    Bug(
+        "a check makes the endpoint",
+        "consumer/cli/connect.py",
+        "    if is_check:\n",
+        "    if is_check and options['is_enabling']:\n",
+        "tests/test_connect_check.py::test_a_check_changes_nothing",
     ),
 )

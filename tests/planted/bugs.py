@@ -1,6 +1,6 @@
 """Bugs that somebody could write, each with the test that must notice."""
 
-from tests.planted.api import API
+from tests.planted.api import API, SVIX
 from tests.planted.application import APPLICATION
 from tests.planted.deploy import DEPLOY
 from tests.planted.domain import DOMAIN
@@ -42,4 +42,5 @@ BUGS = (
     *DEPLOY,
     *SET_ASIDE,
     *LEAVING,
+    *SVIX,
 )

@@ -25,6 +25,7 @@ TABLES = (
     "consumer.activity",
     "consumer.run_teams",
     "consumer.runs",
+    "consumer.project",
     "consumer.rehome",
     "consumer.edits",
     "consumer.memberships",

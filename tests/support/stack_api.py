@@ -84,6 +84,7 @@ def any_fake(request: pytest.FixtureRequest, stack_port: Port) -> FakeStack:
 
 @pytest.fixture(params=["hosted", "self-hosted"])
 def any_svix(request: pytest.FixtureRequest, fake: FakeStack) -> FakeStack:
-    """A server with a Svix of either kind."""
+    """A server with a Svix of either kind; the old server has its own."""
     fake.svix.is_self_hosted = request.param == "self-hosted"
+    fake.age = "old" if fake.svix.is_self_hosted else "new"
     return fake
