@@ -852,6 +852,33 @@ $$;
 
 
 --
+-- Name: is_in_last_scan(uuid); Type: FUNCTION; Schema: identity; Owner: -
+--
+
+CREATE FUNCTION identity.is_in_last_scan(of_user uuid) RETURNS boolean
+    LANGUAGE plpgsql STABLE SECURITY DEFINER PARALLEL SAFE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    RETURN NOT EXISTS (
+        SELECT FROM consumer.suspects AS s
+        WHERE
+            s.run_id = (
+                SELECT r.id
+                FROM consumer.runs AS r
+                WHERE r.finished_at IS NOT NULL
+                ORDER BY r.begun_at DESC
+                LIMIT 1
+            )
+            AND s.kind = 'undeleted_user'
+            AND s.team_id IS NULL
+            AND s.user_id = of_user
+    );
+END
+$$;
+
+
+--
 -- Name: stack_user_profiles; Type: TABLE; Schema: identity; Owner: -
 --
 
@@ -910,6 +937,26 @@ CREATE FUNCTION identity.is_newer(offered identity.stack_user_profiles, known id
 CREATE FUNCTION identity.is_news(offered identity.stack_user_profiles, known identity.stack_user_profiles) RETURNS boolean
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN (((offered).has_profile > (known).has_profile) OR ((offered).is_erased > (known).is_erased) OR (consumer.tombstone(LEAST((offered).deletion_at, (known).deletion_at), GREATEST((offered).missing_at, (known).missing_at), GREATEST((offered).seen_at, (known).seen_at)) IS DISTINCT FROM (known).deleted_at) OR (((offered).version > (known).version) AND (NOT (known).is_forgotten) AND (((offered).stack_display_name IS DISTINCT FROM (known).stack_display_name) OR ((offered).stack_primary_email IS DISTINCT FROM (known).stack_primary_email) OR ((offered).stack_primary_email_verified IS DISTINCT FROM (known).stack_primary_email_verified) OR ((offered).stack_profile_image_url IS DISTINCT FROM (known).stack_profile_image_url) OR ((offered).stack_metadata IS DISTINCT FROM (known).stack_metadata) OR ((offered).is_anonymous IS DISTINCT FROM (known).is_anonymous) OR ((offered).is_restricted IS DISTINCT FROM (known).is_restricted) OR ((offered).signed_up_at IS DISTINCT FROM (known).signed_up_at) OR ((offered).source_role IS DISTINCT FROM (known).source_role) OR ((offered).source_department IS DISTINCT FROM (known).source_department) OR ((offered).source_company_id IS DISTINCT FROM (known).source_company_id))));
+
+
+--
+-- Name: last_scan_at(); Type: FUNCTION; Schema: identity; Owner: -
+--
+
+CREATE FUNCTION identity.last_scan_at() RETURNS timestamp with time zone
+    LANGUAGE plpgsql STABLE SECURITY DEFINER PARALLEL SAFE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    RETURN (
+        SELECT r.begun_at
+        FROM consumer.runs AS r
+        WHERE r.finished_at IS NOT NULL
+        ORDER BY r.begun_at DESC
+        LIMIT 1
+    );
+END
+$$;
 
 
 --
@@ -1455,6 +1502,18 @@ ALTER TABLE consumer.rehome ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
 
 
 --
+-- Name: run_repairs; Type: TABLE; Schema: consumer; Owner: -
+--
+
+CREATE TABLE consumer.run_repairs (
+    run_id uuid NOT NULL,
+    kind text NOT NULL,
+    repaired bigint NOT NULL,
+    CONSTRAINT run_repairs_kind CHECK ((kind <> ''::text))
+);
+
+
+--
 -- Name: run_teams; Type: TABLE; Schema: consumer; Owner: -
 --
 
@@ -1514,6 +1573,23 @@ CREATE TABLE consumer.settings (
     pruned_until timestamp with time zone,
     CONSTRAINT settings_delete_policy CHECK ((delete_policy = ANY (ARRAY['soft'::text, 'anonymise'::text, 'hard'::text]))),
     CONSTRAINT settings_is_one_row CHECK (id)
+);
+
+
+--
+-- Name: suspects; Type: TABLE; Schema: consumer; Owner: -
+--
+
+CREATE TABLE consumer.suspects (
+    run_id uuid NOT NULL,
+    kind text NOT NULL,
+    team_id uuid,
+    user_id uuid,
+    permission_id text,
+    asked_at timestamp with time zone,
+    confirmed_at timestamp with time zone,
+    CONSTRAINT suspects_confirmed CHECK (((confirmed_at IS NULL) OR (asked_at IS NOT NULL))),
+    CONSTRAINT suspects_kind CHECK ((kind = ANY (ARRAY['undeleted_user'::text, 'undeleted_team'::text, 'extra_membership'::text, 'extra_permission'::text, 'revived_user'::text, 'revived_team'::text, 'listed_user'::text, 'listed_team'::text])))
 );
 
 
@@ -1613,17 +1689,34 @@ ALTER TABLE identity.profile_audit ALTER COLUMN id ADD GENERATED ALWAYS AS IDENT
 --
 
 CREATE VIEW identity.profiles_needing_sync WITH (security_invoker='true') AS
- SELECT p.user_id,
-    p.full_name,
-    p.company_id,
+ WITH living AS (
+         SELECT p.user_id,
+            p.full_name,
+            p.company_id,
+            p.updated_at AS profile_updated_at,
+            m.last_synced_at,
+                CASE
+                    WHEN ((GREATEST(p.created_at, m.occurred_at) < ( SELECT identity.last_scan_at() AS last_scan_at)) AND identity.is_in_last_scan(p.user_id)) THEN ( SELECT identity.last_scan_at() AS last_scan_at)
+                    ELSE m.occurred_at
+                END AS confirmed_at,
+            (m.stack_user_id IS NOT NULL) AS is_from_stack
+           FROM (identity.profiles p
+             LEFT JOIN identity.stack_user_profiles m ON (((p.user_id = m.stack_user_id) AND (m.version >= '1'::text))))
+          WHERE (p.deleted_at IS NULL)
+        )
+ SELECT l.user_id,
+    l.full_name,
+    l.company_id,
     c.name AS company_name,
-    p.updated_at AS profile_updated_at,
-    m.last_synced_at,
-    ((EXTRACT(epoch FROM (now() - m.occurred_at)) / (3600)::numeric))::double precision AS hours_since_sync
-   FROM ((identity.profiles p
-     LEFT JOIN identity.companies c ON ((p.company_id = c.id)))
-     LEFT JOIN identity.stack_user_profiles m ON (((p.user_id = m.stack_user_id) AND (m.version >= '1'::text))))
-  WHERE ((p.deleted_at IS NULL) AND ((m.stack_user_id IS NULL) OR ((m.occurred_at < (now() - '24:00:00'::interval)) AND ( SELECT identity.has_api_key() AS has_api_key))));
+    l.profile_updated_at,
+    l.last_synced_at,
+        CASE
+            WHEN l.is_from_stack THEN ((EXTRACT(epoch FROM (now() - l.confirmed_at)) / (3600)::numeric))::double precision
+            ELSE NULL::double precision
+        END AS hours_since_sync
+   FROM (living l
+     LEFT JOIN identity.companies c ON ((l.company_id = c.id)))
+  WHERE ((NOT l.is_from_stack) OR ((l.confirmed_at < (now() - '24:00:00'::interval)) AND ( SELECT (identity.has_api_key() OR (identity.last_scan_at() IS NOT NULL)))));
 
 
 --
@@ -1815,6 +1908,14 @@ ALTER TABLE ONLY consumer.rehome
 
 
 --
+-- Name: run_repairs run_repairs_pkey; Type: CONSTRAINT; Schema: consumer; Owner: -
+--
+
+ALTER TABLE ONLY consumer.run_repairs
+    ADD CONSTRAINT run_repairs_pkey PRIMARY KEY (run_id, kind);
+
+
+--
 -- Name: run_teams run_teams_pkey; Type: CONSTRAINT; Schema: consumer; Owner: -
 --
 
@@ -1836,6 +1937,14 @@ ALTER TABLE ONLY consumer.runs
 
 ALTER TABLE ONLY consumer.settings
     ADD CONSTRAINT settings_pkey PRIMARY KEY (id);
+
+
+--
+-- Name: suspects suspects_subject; Type: CONSTRAINT; Schema: consumer; Owner: -
+--
+
+ALTER TABLE ONLY consumer.suspects
+    ADD CONSTRAINT suspects_subject UNIQUE NULLS NOT DISTINCT (run_id, kind, team_id, user_id, permission_id);
 
 
 --
@@ -2703,6 +2812,16 @@ GRANT ALL ON FUNCTION identity.is_current_company_active() TO consumer_tenant;
 
 
 --
+-- Name: FUNCTION is_in_last_scan(of_user uuid); Type: ACL; Schema: identity; Owner: -
+--
+
+REVOKE ALL ON FUNCTION identity.is_in_last_scan(of_user uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION identity.is_in_last_scan(of_user uuid) TO consumer_app;
+GRANT ALL ON FUNCTION identity.is_in_last_scan(of_user uuid) TO consumer_tenant;
+GRANT ALL ON FUNCTION identity.is_in_last_scan(of_user uuid) TO consumer_operator;
+
+
+--
 -- Name: TABLE stack_user_profiles; Type: ACL; Schema: identity; Owner: -
 --
 
@@ -2883,6 +3002,16 @@ GRANT ALL ON FUNCTION identity.is_newer(offered identity.stack_user_profiles, kn
 
 REVOKE ALL ON FUNCTION identity.is_news(offered identity.stack_user_profiles, known identity.stack_user_profiles) FROM PUBLIC;
 GRANT ALL ON FUNCTION identity.is_news(offered identity.stack_user_profiles, known identity.stack_user_profiles) TO consumer_worker;
+
+
+--
+-- Name: FUNCTION last_scan_at(); Type: ACL; Schema: identity; Owner: -
+--
+
+REVOKE ALL ON FUNCTION identity.last_scan_at() FROM PUBLIC;
+GRANT ALL ON FUNCTION identity.last_scan_at() TO consumer_app;
+GRANT ALL ON FUNCTION identity.last_scan_at() TO consumer_tenant;
+GRANT ALL ON FUNCTION identity.last_scan_at() TO consumer_operator;
 
 
 --
@@ -3299,6 +3428,20 @@ GRANT SELECT ON TABLE consumer.queue_stats TO consumer_operator;
 
 
 --
+-- Name: TABLE run_repairs; Type: ACL; Schema: consumer; Owner: -
+--
+
+GRANT SELECT,INSERT ON TABLE consumer.run_repairs TO consumer_operator;
+
+
+--
+-- Name: COLUMN run_repairs.repaired; Type: ACL; Schema: consumer; Owner: -
+--
+
+GRANT UPDATE(repaired) ON TABLE consumer.run_repairs TO consumer_operator;
+
+
+--
 -- Name: TABLE run_teams; Type: ACL; Schema: consumer; Owner: -
 --
 
@@ -3310,6 +3453,27 @@ GRANT SELECT,INSERT,DELETE ON TABLE consumer.run_teams TO consumer_operator;
 --
 
 GRANT SELECT,INSERT,UPDATE ON TABLE consumer.runs TO consumer_operator;
+
+
+--
+-- Name: COLUMN runs.id; Type: ACL; Schema: consumer; Owner: -
+--
+
+GRANT SELECT(id) ON TABLE consumer.runs TO consumer_definer;
+
+
+--
+-- Name: COLUMN runs.begun_at; Type: ACL; Schema: consumer; Owner: -
+--
+
+GRANT SELECT(begun_at) ON TABLE consumer.runs TO consumer_definer;
+
+
+--
+-- Name: COLUMN runs.finished_at; Type: ACL; Schema: consumer; Owner: -
+--
+
+GRANT SELECT(finished_at) ON TABLE consumer.runs TO consumer_definer;
 
 
 --
@@ -3333,6 +3497,55 @@ GRANT SELECT(audited_since),UPDATE(audited_since) ON TABLE consumer.settings TO 
 --
 
 GRANT SELECT(pruned_until),UPDATE(pruned_until) ON TABLE consumer.settings TO consumer_definer;
+
+
+--
+-- Name: TABLE suspects; Type: ACL; Schema: consumer; Owner: -
+--
+
+GRANT SELECT,INSERT,DELETE ON TABLE consumer.suspects TO consumer_operator;
+
+
+--
+-- Name: COLUMN suspects.run_id; Type: ACL; Schema: consumer; Owner: -
+--
+
+GRANT SELECT(run_id) ON TABLE consumer.suspects TO consumer_definer;
+
+
+--
+-- Name: COLUMN suspects.kind; Type: ACL; Schema: consumer; Owner: -
+--
+
+GRANT SELECT(kind) ON TABLE consumer.suspects TO consumer_definer;
+
+
+--
+-- Name: COLUMN suspects.team_id; Type: ACL; Schema: consumer; Owner: -
+--
+
+GRANT SELECT(team_id) ON TABLE consumer.suspects TO consumer_definer;
+
+
+--
+-- Name: COLUMN suspects.user_id; Type: ACL; Schema: consumer; Owner: -
+--
+
+GRANT SELECT(user_id) ON TABLE consumer.suspects TO consumer_definer;
+
+
+--
+-- Name: COLUMN suspects.asked_at; Type: ACL; Schema: consumer; Owner: -
+--
+
+GRANT UPDATE(asked_at) ON TABLE consumer.suspects TO consumer_operator;
+
+
+--
+-- Name: COLUMN suspects.confirmed_at; Type: ACL; Schema: consumer; Owner: -
+--
+
+GRANT UPDATE(confirmed_at) ON TABLE consumer.suspects TO consumer_operator;
 
 
 --

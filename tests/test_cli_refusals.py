@@ -17,23 +17,12 @@ URL = {"DATABASE_URL": NOBODY_LISTENS}
 SECRETS = {"STACK_WEBHOOK_SECRETS": SECRET}
 COMMANDS = (
     *("up", "serve", "work", "migrate", "send", "demo", "status", "dead", "deliveries", "replay", "rebuild"),
-    *(
-        "backfill",
-        "refresh",
-        "recover",
-        "connect",
-        "erase",
-        "export",
-        "prune",
-        "maintain",
-        "adopt",
-        "doctor",
-        "uninstall",
-    ),
+    *("connect", "backfill", "reconcile", "refresh", "recover", "erase", "export", "prune", "maintain"),
+    *("adopt", "doctor", "uninstall"),
 )
 # They need no other setting, no argument and no subcommand.
-NOT_SIMPLE = {"demo", "dead", "deliveries", "backfill", "refresh", "recover", "connect", "adopt", "doctor"}
-SIMPLE = [name for name in COMMANDS if name not in NOT_SIMPLE]
+ASKING = {"backfill", "reconcile", "refresh", "recover", "connect"}
+SIMPLE = [name for name in COMMANDS if name not in {"demo", "dead", "deliveries", "adopt", "doctor", *ASKING}]
 
 
 @pytest.mark.parametrize("variable", PLATFORMS)

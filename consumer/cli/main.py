@@ -10,19 +10,8 @@ from consumer.cli.context import Group, refusals
 # In the order of an installation's life. Each is `command` in the module consumer.cli.<name>.
 COMMANDS = (
     *("up", "serve", "work", "migrate", "send", "demo", "status", "dead", "deliveries", "replay", "rebuild"),
-    *(
-        "backfill",
-        "refresh",
-        "recover",
-        "connect",
-        "erase",
-        "export",
-        "prune",
-        "maintain",
-        "adopt",
-        "doctor",
-        "uninstall",
-    ),
+    *("connect", "backfill", "reconcile", "refresh", "recover", "erase", "export", "prune", "maintain"),
+    *("adopt", "doctor", "uninstall"),
 )
 
 

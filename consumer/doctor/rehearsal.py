@@ -40,6 +40,7 @@ QUERIES: Mapping[str, Sequence[str]] = {
         "activity/*",
         "connect/*",
         "deliveries/*",
+        "drift/*",
         "erase/*",
         "exclusions/*",
         "export/*",
@@ -59,6 +60,7 @@ QUERIES: Mapping[str, Sequence[str]] = {
         "runs/*",
         "storage/*",
         "stored_bodies/*",
+        "suspects/*",
     ),
 }
 LINE = re.compile(r"^LINE (\d+):", re.MULTILINE)

@@ -96,7 +96,7 @@ async def _put(conn: Connection, sweep: Sweep, page: ListPage) -> PutCounts:
     finder = Finder(sweep.sweep_id, sweep.now, "reconcile")
     found = [finder.user(user.id.lower(), user.body) for user in page.items]
     usable = [delivery for delivery in found if not delivery.error_code]
-    put = await imports.put_news(conn, usable)
+    put = await imports.put(conn, await imports.news(conn, usable))
     return put._replace(unusable=len(found) - len(usable))
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 
-from consumer.operations import imports, runs, scan
+from consumer.operations import drift, imports, runs, scan, suspects
 from consumer.operations.runs import Run
 from consumer.postgres import ledger
 from consumer.postgres.connections import Access, Connection, transaction
@@ -32,7 +32,12 @@ async def backfill(conn: Connection, access: Access, api: StackApi, run: Run) ->
 
 async def _store(conn: Connection, run: Run, page: scan.RunPage) -> None:
     await runs.pin_project(conn, run.project_id)
-    put = await imports.put_news(conn, page.deliveries)
+    news = await imports.news(conn, page.deliveries)
+    await suspects.clear_listed(conn, run, page)
+    if run.kind == "reconcile":
+        await drift.add(conn, run, await drift.found(conn, news))
+        await suspects.put_found(conn, run, page)
+    put = await imports.put(conn, news)
     teams = await runs.put_teams(conn, run, page.listed_team_ids)
     await runs.drop_teams(conn, run, page.done_team_ids)
     counts = page.counts._replace(teams=teams, stored=put.stored, unusable=put.unusable)

@@ -1,6 +1,6 @@
 """What Stack's API answered as deliveries for the outbox, without those that would change no row."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from hashlib import sha256
 from typing import Literal, NamedTuple
@@ -52,9 +52,9 @@ class Finder(NamedTuple):
         """Return a user that a list names; of the *kind* `user`, the answer about this user alone."""
         return self._delivery("user.updated", body, kind, user_id)
 
-    def team(self, team_id: str, body: bytes) -> Delivery:
-        """Return a listed team."""
-        return self._delivery("team.updated", body, "teams", team_id)
+    def team(self, team_id: str, body: bytes, kind: str = "teams") -> Delivery:
+        """Return a team that a list names; of the *kind* `team`, the answer about this team alone."""
+        return self._delivery("team.updated", body, kind, team_id)
 
     def membership(self, team_id: UUID, user_id: UUID) -> Delivery:
         """Return a listed membership."""
@@ -66,6 +66,19 @@ class Finder(NamedTuple):
         body = orjson.dumps({"team_id": team_id, "user_id": user_id, "id": permission_id})
         subjects = (str(team_id), str(user_id), permission_id)
         return self._delivery("team_permission.created", body, "permissions", *subjects)
+
+    def deletion(
+        self, kind: str, team_id: UUID | None, user_id: UUID | None, permission_id: str | None = None
+    ) -> Delivery:
+        """Return the deletion of a user or team, or the removal of a member or of a permission, of this *kind*."""
+        ids = [str(each) for each in (team_id, user_id, permission_id) if each]
+        if len(ids) == 1:
+            body = orjson.dumps({"id": ids[0]})
+            return self._delivery("team.deleted" if team_id else "user.deleted", body, kind, *ids)
+        pair = {"team_id": team_id, "user_id": user_id}
+        if permission_id is None:
+            return self._delivery("team_membership.deleted", orjson.dumps(pair), kind, *ids)
+        return self._delivery("team_permission.deleted", orjson.dumps({**pair, "id": permission_id}), kind, *ids)
 
     def _delivery(self, event_type: str, data: bytes, kind: str, *subjects: str) -> Delivery:
         """Wrap the server's own text: what can't be stored of it is reduced or dead, and keeps no other from coming."""
@@ -84,34 +97,47 @@ def checked(source: str, message_id: str, at: datetime, body: bytes) -> Delivery
     return Delivery(source, message_id, event.type, event.user_id, event.team_id, at, None, body, event.reduced)
 
 
-async def put_news(conn: Connection, deliveries: Sequence[Delivery]) -> PutCounts:
-    """Store the deliveries that would change a row, as the rows are now, in the caller's transaction; wake the workers.
+async def news(conn: Connection, deliveries: Sequence[Delivery]) -> list[Delivery]:
+    """Return the deliveries that would change a row, as the rows are now, and those that can't be used."""
+    found = [delivery for delivery in deliveries if delivery.error_code]
+    for event_type, known_already in TYPES.items():
+        listed = [each for each in deliveries if each.event_type == event_type and not each.error_code]
+        for part in parts(listed):
+            known = set(await rows(conn, tuple_row, known_already, columns(part)))
+            found += [each for each in part if _subject(each) not in known]
+    return found
 
-    Unusable ones are stored dead, with their reason. A message id that is stored already changes nothing.
+
+async def put(conn: Connection, deliveries: Sequence[Delivery]) -> PutCounts:
+    """Store deliveries in the caller's transaction, unusable ones dead, with their reason; wake the workers.
+
+    A message id that is stored already changes nothing.
     """
     stored = unusable = 0
     for delivery in deliveries:
         if delivery.error_code:
             unusable += await storage.put_dead(conn, delivery)
-    for event_type in TYPES:
-        listed = [each for each in deliveries if each.event_type == event_type and not each.error_code]
-        for first in range(0, len(listed), PUT_MAX):
-            part = listed[first : first + PUT_MAX]
-            known = await _known(conn, event_type, part)
-            stored += await storage.put(conn, [each for each in part if _subject(each) not in known])
+    for part in parts([delivery for delivery in deliveries if not delivery.error_code]):
+        stored += await storage.put(conn, part)
     await session.wake(conn)
     return PutCounts(stored + unusable, unusable)
 
 
-async def _known(conn: Connection, event_type: str, listed: Sequence[Delivery]) -> set[tuple[object, ...]]:
-    """Return the subjects of which the rows show already what is listed."""
-    values = {
+def parts(deliveries: Sequence[Delivery]) -> Iterator[Sequence[Delivery]]:
+    """Yield the deliveries of each statement."""
+    for first in range(0, len(deliveries), PUT_MAX):
+        yield deliveries[first : first + PUT_MAX]
+
+
+def columns(listed: Sequence[Delivery]) -> dict[str, object]:
+    """Return what queries ask of usable deliveries, an array for each."""
+    return {
+        "message_ids": [delivery.message_id for delivery in listed],
         "user_ids": [delivery.user_id for delivery in listed],
         "team_ids": [delivery.team_id for delivery in listed],
         "documents": [(delivery.reduced or delivery.body).decode() for delivery in listed],
         "permission_ids": [_permission_id(delivery) for delivery in listed],
     }
-    return set(await rows(conn, tuple_row, TYPES[event_type], values))
 
 
 def _subject(delivery: Delivery) -> tuple[object, ...]:

@@ -5,7 +5,7 @@ No process leads, and none holds a lease. A process stores the page that it fetc
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal, NamedTuple
 from uuid import UUID, uuid4
 
@@ -15,9 +15,13 @@ from consumer.errors import BadSettings
 from consumer.postgres import ledger
 from consumer.postgres.connections import Access, Connection, transaction
 from consumer.postgres.queries import query, rows
+from consumer.sync import REPLICA_LAG
 
 RunKind = Literal["backfill", "reconcile"]
 RunStage = Literal["users", "teams", "members"]
+
+# A user that signed up so lately may not be listed yet: a replica lags, and Stack's clock may differ.
+LATELY = REPLICA_LAG + timedelta(minutes=2)
 
 
 class Place(NamedTuple):
@@ -101,11 +105,20 @@ async def begin(conn: Connection, access: Access, kind: RunKind, project_id: str
         await ledger.begin_work(conn)
         await conn.execute(query("runs/abandon"), values)
         begun = await rows(conn, scalar_row, "runs/begin", values)
+        if begun:
+            await conn.execute(query("runs/suspect_all"), {"run_id": begun[0], "lag": LATELY})
         [run_id] = begun or await rows(conn, scalar_row, "runs/open", values)
         run = await read(conn, run_id)
         _refuse_other(run.project_id, project_id)
         await refuse_other_project(conn, project_id)
         return BegunRun(run, is_resumed=not begun)
+
+
+async def undecided(conn: Connection, kind: RunKind, *, within: timedelta, is_fixing: bool) -> Run | None:
+    """Return the newest run of a kind if it ended within a time and has suspects to ask about, or to delete."""
+    values = {"kind": kind, "within": within, "is_fixing": is_fixing}
+    found = await rows(conn, scalar_row, "runs/newest_complete", values)
+    return await read(conn, found[0]) if found else None
 
 
 async def pin_project(conn: Connection, project_id: str) -> None:
@@ -140,9 +153,21 @@ async def lock(conn: Connection, run: Run) -> bool:
 
 
 async def advance(conn: Connection, run: Run, place: Place | None, counts: PageCounts) -> None:
-    """Let a locked run go on; without a *place* it is complete."""
+    """Let a locked run go on; without a *place* it is complete, and what those before it suspected is forgotten."""
     values = {**(place or run.place)._asdict(), **counts._asdict(), "run_id": run.id, "is_last": place is None}
     await conn.execute(query("runs/advance"), values)
+    if place is None:
+        await conn.execute(query("runs/drop_suspects"), {"run_id": run.id, "kind": run.kind})
+
+
+async def lock_complete(conn: Connection, run: Run) -> None:
+    """Lock a complete run until the transaction ends, so that processes record answers one after the other."""
+    await conn.execute(query("runs/lock_complete"), {"run_id": run.id})
+
+
+async def count_answers(conn: Connection, run: Run, counts: PageCounts) -> None:
+    """Count what answers about a run's suspects brought."""
+    await conn.execute(query("runs/count_answers"), {**counts._asdict(), "run_id": run.id})
 
 
 async def put_teams(conn: Connection, run: Run, team_ids: Sequence[UUID]) -> int:

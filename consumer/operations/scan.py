@@ -6,10 +6,10 @@ is noticed here, and the scan of that list begins again.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 from uuid import UUID
 
 from consumer.errors import ConsumerError
@@ -21,6 +21,8 @@ from consumer.stack_api.client import StackApi
 from consumer.stack_api.errors import AnswerTooLarge
 from consumer.stack_api.listing import ListedObject, ListPage, MemberProfile, Permission
 from consumer.sync import REPLICA_LAG
+
+T = TypeVar("T")
 
 # Teams a page: twenty calls, two seconds at the default rate, which is all that a kill loses.
 TEAMS_A_PAGE = 10
@@ -44,8 +46,11 @@ class RunPage:
     deliveries: Sequence[Delivery]
     place: Place | None
     counts: PageCounts
+    listed_user_ids: Sequence[UUID] = field(default=())
     listed_team_ids: Sequence[UUID] = field(default=())
     done_team_ids: Sequence[UUID] = field(default=())
+    # Of those of them that Stack still has.
+    team_answers: Mapping[UUID, "TeamAnswers"] = field(default_factory=dict)
 
 
 class TeamAnswers(NamedTuple):
@@ -77,7 +82,8 @@ async def _users(api: StackApi, run: Run, finder: Finder) -> RunPage:
     place = _next(run, page, is_lost=is_lost) or Place("teams", run.restarts)
     # Another scan counts anew.
     users = -run.users if is_lost else len(page.items)
-    return RunPage(found, place, PageCounts(users=users, calls=api.requests - before))
+    ids = [user_id for user in page.items if (user_id := _uuid(user.id))]
+    return RunPage(found, place, PageCounts(users=users, calls=api.requests - before), listed_user_ids=ids)
 
 
 async def _teams(api: StackApi, run: Run, finder: Finder) -> RunPage:
@@ -153,9 +159,10 @@ async def _members(api: StackApi, run: Run, finder: Finder, team_ids: Sequence[U
     if not team_ids:
         return RunPage((), None, PageCounts())
     before = api.requests
-    answers = await _of_each_team(api, team_ids)
-    members = [member for answer in answers for member in answer.members]
-    permissions = [permission for answer in answers for permission in answer.permissions]
+    answers = await at_once([of_team(api, team_id) for team_id in team_ids])
+    known = {team_id: answer for team_id, answer in zip(team_ids, answers, strict=True) if answer}
+    members = [member for answer in known.values() for member in answer.members]
+    permissions = [permission for answer in known.values() for permission in answer.permissions]
     found = [finder.membership(member.team_id, member.user_id) for member in members]
     found += [
         finder.permission(permission.team_id, permission.user_id, permission.id)
@@ -163,14 +170,16 @@ async def _members(api: StackApi, run: Run, finder: Finder, team_ids: Sequence[U
         if permission.team_id
     ]
     # Each member comes with the whole user: a user that the list skipped is found here.
-    found += [finder.user(str(user_id), body) for user_id, body in {m.user_id: m.user_body for m in members}.items()]
+    bodies = {member.user_id: member.user_body for member in members}
+    found += [finder.user(str(user_id), body) for user_id, body in bodies.items()]
     counts = PageCounts(memberships=len(members), permissions=len(permissions), calls=api.requests - before)
-    return RunPage(found, Place("members", run.restarts, str(team_ids[-1])), counts, done_team_ids=team_ids)
+    place = Place("members", run.restarts, str(team_ids[-1]))
+    return RunPage(found, place, counts, list(bodies), done_team_ids=team_ids, team_answers=known)
 
 
-async def _of_each_team(api: StackApi, team_ids: Sequence[UUID]) -> list[TeamAnswers]:
-    """Ask for several teams at once: one after the other, waiting for each answer, a slow server sets the rate."""
-    tasks = [asyncio.create_task(_of_team(api, team_id)) for team_id in team_ids]
+async def at_once(questions: Iterable[Coroutine[None, None, T]]) -> list[T]:
+    """Ask several questions at once: one after the other, waiting for each answer, a slow server sets the rate."""
+    tasks = [asyncio.create_task(question) for question in questions]
     try:
         return await asyncio.gather(*tasks)
     finally:
@@ -179,13 +188,15 @@ async def _of_each_team(api: StackApi, team_ids: Sequence[UUID]) -> list[TeamAns
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _of_team(api: StackApi, team_id: UUID) -> TeamAnswers:
-    """Return a team's members and permissions; none of a team that is gone, or that nobody is in."""
+async def of_team(api: StackApi, team_id: UUID) -> TeamAnswers | None:
+    """Return a team's members and permissions, none if nobody is in it; None for a team that is gone."""
     try:
         members = await api.team_member_profiles(team_id)
     except AnswerTooLarge:
         members = await _members_by_page(api, team_id)
-    return TeamAnswers(members, await api.team_permissions(team_id)) if members else TeamAnswers()
+    if not members:
+        return None if members is None else TeamAnswers()
+    return TeamAnswers(members, await api.team_permissions(team_id))
 
 
 async def _members_by_page(api: StackApi, team_id: UUID) -> tuple[MemberProfile, ...]:

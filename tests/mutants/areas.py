@@ -32,9 +32,9 @@ AREAS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("operations", ("consumer/operations/", "consumer/simulator/", "consumer/stack_api/", "sql/queries/checks/")),
     (
         "operations",
-        tuple(f"sql/queries/{x}/" for x in ("imports", "runs", "recover", "connect", "activity", "maintenance")),
+        tuple(f"sql/queries/{x}/" for x in ("imports", "runs", "drift", "suspects", "recover", "connect")),
     ),
-    ("operations", ("sql/queries/uninstall/",)),
+    ("operations", tuple(f"sql/queries/{x}/" for x in ("activity", "maintenance", "uninstall"))),
     ("outbox", ("consumer/outbox/", "consumer/worker/", "sql/queries/queue/", "sql/queries/storage/")),
     ("operations", tuple(f"sql/queries/{x}/" for x in ("erase", "export", "late", "stored_bodies"))),
     ("intake", ("consumer/receiver/intake.py",)),

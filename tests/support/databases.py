@@ -23,6 +23,8 @@ TABLES = (
     "consumer.rebuild",
     "consumer.maintenance",
     "consumer.activity",
+    "consumer.suspects",
+    "consumer.run_repairs",
     "consumer.run_teams",
     "consumer.runs",
     "consumer.project",

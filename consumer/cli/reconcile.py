@@ -1,0 +1,127 @@
+"""`consumer reconcile`: find where rows and Stack differ, and delete what Stack no longer has."""
+
+import asyncio
+from collections.abc import Sequence
+
+import click
+
+from consumer.cli import run_progress
+from consumer.cli.context import examples, pass_settings
+from consumer.cli.output import as_called, console, json_option, present, show_rows
+from consumer.cli.stack import access_problems, project_id, with_api_as_operator
+from consumer.operations import reconcile
+from consumer.operations.reconcile import DriftCount, Excess, Reconciled, ReconcileOptions
+from consumer.operations.runs import BegunRun
+from consumer.operations.suspects import LISTED
+from consumer.postgres.connections import Access, Connection
+from consumer.settings.settings import Settings
+from consumer.stack_api.client import StackApi
+
+# What people read of each kind, in the order of the table.
+KINDS = {
+    "missing_user": "users unknown here",
+    "stale_user": "users with a stale field",
+    "undeleted_user": "users that Stack no longer has",
+    "revived_user": "users that a reconciliation deleted although Stack has them",
+    "missing_team": "teams unknown here",
+    "stale_team": "teams with a stale field",
+    "undeleted_team": "teams that Stack no longer has",
+    "revived_team": "teams that a reconciliation deleted although Stack has them",
+    "missing_creator": "team creators without a membership",
+    "missing_membership": "memberships unknown here",
+    "extra_membership": "memberships that Stack no longer has",
+    "missing_permission": "permissions unknown here",
+    "extra_permission": "permissions that Stack no longer has",
+    "listed_user": "users deleted here by an event, and listed by Stack",
+    "listed_team": "teams deleted here by an event, and listed by Stack",
+}
+
+
+@click.command(
+    name="reconcile", epilog=examples("reconcile", "reconcile --fix", "reconcile --fix --force", "reconcile --new")
+)
+@click.option("--fix", "is_fixing", is_flag=True, help="Also delete here what two answers of Stack lacked.")
+@click.option("--force", "is_forced", is_flag=True, help="Ask and delete, however many Stack seems to lack.")
+@click.option("--new", "is_new", is_flag=True, help="Begin another run, and give up one that is not complete.")
+@json_option
+@pass_settings("operator", access_problems)
+def command(settings: Settings, *, is_fixing: bool, is_forced: bool, is_new: bool, is_json: bool) -> None:
+    """Find where rows and Stack differ, and repair it.
+
+    It lists everything as `backfill` does, and stores what only adds or updates. What Stack does not list it asks for
+    twice, five minutes apart. --fix deletes here what both answers lacked: users, teams, members, permissions. A second
+    call goes on with a run that was stopped. The exit code is 1 while a difference stays.
+    """
+    options = ReconcileOptions(is_new=is_new, is_fixing=is_fixing, is_forced=is_forced)
+
+    async def found(conn: Connection, access: Access, api: StackApi) -> tuple[BegunRun, Reconciled]:
+        begun = await reconcile.begin(conn, access, project_id(settings), options)
+        if begun.is_resumed:
+            run_progress.say_resumed(begun.run)
+        return begun, await _followed(conn, access, api, begun, options)
+
+    begun, reconciled = with_api_as_operator(settings, found)
+    run_progress.refuse_abandoned(reconciled.run)
+    present(_document(begun, reconciled), lambda _: _show(reconciled, options), is_json=is_json)
+    if reconciled.is_drifting:
+        click.get_current_context().exit(1)
+
+
+async def _followed(
+    conn: Connection, access: Access, api: StackApi, begun: BegunRun, options: ReconcileOptions
+) -> Reconciled:
+    """Run to the end, and wait where Stack must be asked again later."""
+    run = begun.run
+    while True:
+        run = await run_progress.followed(reconcile.reconcile(conn, access, api, run, options), api, run)
+        reconciled = await reconcile.report(conn, access, run, options)
+        if reconciled.due_at is None:
+            return reconciled
+        seconds = max(0.0, (reconciled.due_at - reconciled.run.now).total_seconds())
+        text = f"Stack is asked again at {reconciled.due_at:%H:%M:%S}Z; after a stop the same command goes on"
+        out = console(is_error=True)
+        if not out.is_terminal:
+            out.print(f"{text}.")
+        with out.status(text):
+            await asyncio.sleep(seconds)
+
+
+def _document(begun: BegunRun, reconciled: Reconciled) -> dict[str, object]:
+    return {
+        **run_progress.document(begun._replace(run=reconciled.run)),
+        "drift": {
+            each.kind: {"found": each.found, "repaired": each.repaired, "left": each.left} for each in reconciled.drift
+        },
+        "refused": [each._asdict() for each in reconciled.excess],
+        "due_at": reconciled.due_at,
+    }
+
+
+def _show(reconciled: Reconciled, options: ReconcileOptions) -> None:
+    run_progress.show(reconciled.run)
+    found = {each.kind: each for each in reconciled.drift}
+    out = console()
+    if not found:
+        out.print("Nothing differs.")
+        return
+    show_rows(
+        [_row(found[kind], name) for kind, name in KINDS.items() if kind in found],
+        numbers={"found", "repaired", "left"},
+    )
+    if reconciled.excess:
+        _show_refusal(reconciled.excess)
+    elif not options.is_fixing and any(each.left for each in reconciled.drift if each.kind not in LISTED):
+        out.print(as_called("`consumer reconcile --fix` deletes here what is left."), style="yellow")
+
+
+def _row(drift: DriftCount, name: str) -> dict[str, str]:
+    return {"drift": name, "found": f"{drift.found:,}", "repaired": f"{drift.repaired:,}", "left": f"{drift.left:,}"}
+
+
+def _show_refusal(excess: Sequence[Excess]) -> None:
+    for each in excess:
+        console().print(
+            f"{each.suspected:,} of {each.living:,} {KINDS[each.kind]}: more than {each.limit:,} are never deleted "
+            "without --force. Another project, a wrong key or an empty list is the usual cause.",
+            style="yellow",
+        )
