@@ -1135,15 +1135,12 @@ CREATE TABLE consumer._yoyo_version (
 
 CREATE TABLE consumer.activity (
     id boolean DEFAULT true NOT NULL,
-    project_id text NOT NULL,
     mark_millis bigint,
     sweep_id uuid NOT NULL,
     cursor text,
     cursor_millis bigint,
     newest_millis bigint,
-    begun_at timestamp with time zone DEFAULT now() NOT NULL,
-    CONSTRAINT activity_is_one_row CHECK (id),
-    CONSTRAINT activity_project_id CHECK ((project_id <> ''::text))
+    CONSTRAINT activity_is_one_row CHECK (id)
 );
 
 
@@ -1366,7 +1363,6 @@ CREATE TABLE consumer.origin (
     server text NOT NULL,
     database_oid bigint NOT NULL,
     database_name text NOT NULL,
-    project_id text,
     recorded_at timestamp with time zone DEFAULT now() NOT NULL,
     CONSTRAINT origin_is_one_row CHECK (id)
 );

@@ -97,7 +97,7 @@ async def test_a_project_without_users_is_polled_without_harm(emptied: str, fake
 async def test_the_first_page_fixes_the_project(emptied: str, fake: FakeStack) -> None:
     be_active(fake, *day_ago(fake, 1))
     await polled(emptied, fake)
-    change(emptied, "UPDATE consumer.activity SET project_id = 'another'")
+    change(emptied, "UPDATE consumer.project SET project_id = 'another'")
 
     with pytest.raises(BadSettings, match="holds the users of project another"):
         await polled(emptied, fake)

@@ -55,7 +55,7 @@ def acts(url: str, fake: FakeStack) -> bool:
 
 
 def test_the_first_migrate_records_where_it_is(original: str) -> None:
-    [recorded] = rows(original, "SELECT server, database_oid, database_name, project_id FROM consumer.origin")
+    [recorded] = rows(original, "SELECT server, database_oid, database_name FROM consumer.origin")
     [here] = rows(
         original,
         "SELECT s.system_identifier::text, d.oid::bigint FROM pg_control_system() AS s, pg_database AS d "
@@ -66,7 +66,6 @@ def test_the_first_migrate_records_where_it_is(original: str) -> None:
         "server": here["system_identifier"],
         "database_oid": here["oid"],
         "database_name": name(original),
-        "project_id": None,
     }
 
 
@@ -131,18 +130,6 @@ def test_a_copy_under_the_name_of_its_database_does_not_act(original: str, serve
 
         assert "or a restored one in its place" in refusals(original, fake)[0]
         assert f"was the database {name(original)} when that was recorded" in refusals(away, fake)[0]
-
-
-def test_another_project_is_refused_and_a_first_one_recorded(original: str, fake: FakeStack) -> None:
-    project = environment(fake)["STACK_PROJECT_ID"]
-
-    facts(original, "migrate", **environment(fake))
-    refused = refusals(original, fake, STACK_PROJECT_ID="11111111-2222-4333-8444-555555555555")
-    facts(original, "migrate")
-
-    assert f"works for the project {project}, and STACK_PROJECT_ID is 11111111" in refused[0]
-    assert rows(original, "SELECT project_id FROM consumer.origin") == [{"project_id": project}]
-    assert acts(original, fake)
 
 
 def test_migrate_adopts_nothing_by_itself(original: str) -> None:

@@ -257,7 +257,7 @@ def test_up_runs_maintenance_where_it_has_work_and_a_database(settings: dict[str
 def test_another_project_is_refused_by_the_job_alone(emptied: str, fake: FakeStack) -> None:
     one(fake.project.sign_up())
     facts(emptied, "backfill", **environment(fake))
-    change(emptied, f"UPDATE consumer.runs SET project_id = 'x{PROJECT_ID}'")
+    change(emptied, f"UPDATE consumer.project SET project_id = 'x{PROJECT_ID}'")
 
     result = call(emptied, "maintain", "--json", **environment(fake, RETENTION_DAYS="1"))
 

@@ -121,13 +121,13 @@ async def _mend_and_record(
 async def _record_origin(
     conninfo: str, settings: Settings, report: MigrateReport, *, is_adopted: bool
 ) -> MigrateReport:
-    """Record server, database and project; say what is adopted, and warn of a copy that is not."""
-    access, project_id = operator_access(settings.role_prefix), settings.stack_project_id
+    """Record server and database; say what is adopted, and warn of a copy that is not."""
+    access = operator_access(settings.role_prefix)
     async with await connect(conninfo, access) as conn:
         await allow_writes(conn)
-        was = await origin.record(conn, access, project_id, is_adopted=is_adopted)
+        was = await origin.record(conn, access, is_adopted=is_adopted)
         async with transaction(conn, access):
-            still = await origin.difference(conn, project_id)
+            still = await origin.difference(conn)
     warnings = [*report.warnings, f"{still}: {origin.cure()}"] if still else report.warnings
     return replace(report, adopted=[was] if was else [], warnings=warnings)
 

@@ -29,7 +29,7 @@ async def observe(conn: Connection, settings: Settings) -> Observation:
         too_old_reason=await ledger.too_old_reason(conn),
         jobs=[job for job in jobs(settings) if job.work],
         last_runs=await maintenance.last_runs(conn) if is_migrated else {},
-        copy_reason=await origin.difference(conn, settings.stack_project_id) if is_migrated else None,
+        copy_reason=await origin.difference(conn) if is_migrated else None,
     )
 
 

@@ -65,7 +65,7 @@ def with_api_as_operator(settings: Settings, work: Callable[[Connection, Access,
 @asynccontextmanager
 async def acting_api(settings: Settings, conn: Connection, access: Access, rate: RateLimit) -> AsyncIterator[StackApi]:
     """Open the API for what acts on a database for a project. Raises CopyRefused on a copy."""
-    await origin.refuse_copy(conn, access, settings.stack_project_id)
+    await origin.refuse_copy(conn, access)
     async with open_stack_api(stack_access(settings), rate) as api:
         yield api
 
@@ -86,7 +86,7 @@ def with_svix_as_operator(settings: Settings, work: Callable[[AdminSession], Awa
     """
 
     async def connected(conn: Connection, access: Access) -> T:
-        await origin.refuse_copy(conn, access, settings.stack_project_id)
+        await origin.refuse_copy(conn, access)
         async with transaction(conn, access):
             await runs.refuse_other_project(conn, project_id(settings))
 

@@ -32,7 +32,6 @@ OVERLAP_MILLIS = 2 * LAG_MILLIS
 class Sweep:
     """The page at which a sweep is, at *now*, the database's clock; see `consumer.activity` for the rest."""
 
-    project_id: str
     mark_millis: int | None
     sweep_id: UUID
     cursor: str | None
@@ -51,7 +50,7 @@ async def poll(conn: Connection, access: Access, api: StackApi, project_id: str)
     for _ in range(PAGES_MAX):
         async with transaction(conn, access):
             await runs.refuse_other_project(conn, project_id)
-            sweep = await _read(conn, project_id)
+            sweep = await _read(conn)
         page = await api.recently_active_users(sweep.cursor)
         if page is None:
             return None
@@ -60,6 +59,7 @@ async def poll(conn: Connection, access: Access, api: StackApi, project_id: str)
             await ledger.begin_work(conn)
             if not await _advance(conn, sweep, following):
                 break
+            await runs.pin_project(conn, project_id)
             put = await _put(conn, sweep, page)
         stored, unusable = stored + put.stored, unusable + put.unusable
         if following.cursor is None:
@@ -67,16 +67,15 @@ async def poll(conn: Connection, access: Access, api: StackApi, project_id: str)
     return PutCounts(stored, unusable)
 
 
-async def _read(conn: Connection, project_id: str) -> Sweep:
+async def _read(conn: Connection) -> Sweep:
     for sweep in await rows(conn, class_row(Sweep), "activity/read"):
         return sweep
-    return Sweep(project_id, None, uuid4(), None, None, None, await session.now(conn))
+    return Sweep(None, uuid4(), None, None, None, await session.now(conn))
 
 
 async def _advance(conn: Connection, sweep: Sweep, following: Sweep) -> bool:
     """Lock the place until the transaction ends and move it; False if another process has stored this page."""
     values = {
-        "project_id": following.project_id,
         "mark_millis": following.mark_millis,
         "sweep_id": following.sweep_id,
         "cursor": following.cursor,
@@ -103,7 +102,7 @@ async def _put(conn: Connection, sweep: Sweep, page: ListPage) -> PutCounts:
 def _next(sweep: Sweep, page: ListPage) -> Sweep:
     """Return where the poll goes on: at the next page, or at the first one of another sweep."""
     times = _times(page)
-    first_page = Sweep(sweep.project_id, sweep.mark_millis, uuid4(), None, None, None, sweep.now)
+    first_page = Sweep(sweep.mark_millis, uuid4(), None, None, None, sweep.now)
     if _is_lost(sweep, times):
         return first_page
     newest = max(times, default=None) if sweep.cursor is None else sweep.newest_millis

@@ -1,6 +1,6 @@
-"""The server, the database and the Stack project that this database works for: elsewhere it is a copy.
+"""The server and the database that this is: elsewhere it is a copy.
 
-Two databases that act for one project would bring in, repair and bury the same users, so a copy must not act.
+Two databases that act for one project would bring in, repair and delete the same users, so a copy must not act.
 """
 
 from typing import NamedTuple
@@ -20,7 +20,7 @@ class CopyRefused(ConsumerError):
 
 
 class Origin(NamedTuple):
-    """A server, a database in it, and a project, None if it is not known.
+    """A server, and a database in it.
 
     *server* is the system identifier: the same on standbys and after a physical restore, another one after pg_dump.
     """
@@ -28,13 +28,12 @@ class Origin(NamedTuple):
     server: str
     database_oid: int
     database_name: str
-    project_id: str | None
 
 
-async def refuse_copy(conn: Connection, access: Access, project_id: str | None) -> None:
-    """Raise CopyRefused if the database is a copy, or works for another project; nothing may act for it then."""
+async def refuse_copy(conn: Connection, access: Access) -> None:
+    """Raise CopyRefused if the database is a copy, which must not act for its project."""
     async with transaction(conn, access):
-        if found := await difference(conn, project_id):
+        if found := await difference(conn):
             raise CopyRefused(f"{found[0].upper()}{found[1:]}, so it asks nothing of Stack: {cure()}")
 
 
@@ -43,12 +42,12 @@ def cure() -> str:
     return f"if it is this database that shall act from now on, run {ADOPT}."
 
 
-async def difference(conn: Connection, project_id: str | None) -> str | None:
+async def difference(conn: Connection) -> str | None:
     """Return how this database is not the one that was recorded, or None; in a transaction of the operator's."""
     known = await _recorded(conn)
     if known is None:
         return "nobody has recorded yet which server and database this is"
-    here = await _here(conn, project_id)
+    here = await _here(conn)
     place = f"the database {known.database_name}"
     if known.server != here.server:
         return f"this database is a copy of {place} on another server"
@@ -56,24 +55,20 @@ async def difference(conn: Connection, project_id: str | None) -> str | None:
         return f"this database is a copy of {place} on this server, or a restored one in its place"
     if known.database_name != here.database_name:
         return f"this database was {place} when that was recorded"
-    if known.project_id and here.project_id and known.project_id != here.project_id:
-        return f"this database works for the project {known.project_id}, and STACK_PROJECT_ID is {here.project_id}"
     return None
 
 
-async def record(conn: Connection, access: Access, project_id: str | None, *, is_adopted: bool) -> str | None:
-    """Record this server, database and project, if nothing is recorded or *is_adopted*; a missing project always.
+async def record(conn: Connection, access: Access, *, is_adopted: bool) -> str | None:
+    """Record this server and database, if nothing is recorded or *is_adopted*.
 
     Returns what was different and now is not, for a copy that is adopted.
     """
     async with transaction(conn, access):
-        here, known, found = await _here(conn, project_id), await _recorded(conn), await difference(conn, project_id)
-    is_first = known is None or (not found and known.project_id is None)
-    wanted = here._replace(project_id=here.project_id or (known and known.project_id))
-    if wanted != known and (is_first or is_adopted):
+        here, known, found = await _here(conn), await _recorded(conn), await difference(conn)
+    if known is None or (is_adopted and here != known):
         # The owner's, because the operator may not say what is a copy.
         async with as_login(conn, access):
-            await conn.execute(query("origin/record"), wanted._asdict())
+            await conn.execute(query("origin/record"), here._asdict())
     return found if known and is_adopted else None
 
 
@@ -81,7 +76,7 @@ async def _recorded(conn: Connection) -> Origin | None:
     return next(iter(await rows(conn, args_row(Origin), "origin/recorded")), None)
 
 
-async def _here(conn: Connection, project_id: str | None) -> Origin:
+async def _here(conn: Connection) -> Origin:
     try:
         async with conn.transaction():
             [server] = await rows(conn, scalar_row, "origin/system_identifier")
@@ -91,4 +86,4 @@ async def _here(conn: Connection, project_id: str | None) -> Origin:
     except psycopg.Error:
         [server] = await rows(conn, scalar_row, "origin/table_number")
     [(oid, name)] = await rows(conn, tuple_row, "origin/database")
-    return Origin(server, oid, name, project_id or None)
+    return Origin(server, oid, name)

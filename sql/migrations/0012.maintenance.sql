@@ -20,13 +20,11 @@ CREATE TABLE consumer.maintenance (
 -- Times are milliseconds of Stack's clock.
 CREATE TABLE consumer.activity (
     id boolean PRIMARY KEY DEFAULT TRUE CONSTRAINT activity_is_one_row CHECK (id),
-    project_id text NOT NULL CONSTRAINT activity_project_id CHECK (project_id <> ''),
     mark_millis bigint, -- who was active until then is stored, as far as replicas knew; null: no sweep has ended
     sweep_id uuid NOT NULL,
     cursor text, -- where its next page begins; null: at the first page
     cursor_millis bigint, -- when the cursor's user was active, as it was listed
-    newest_millis bigint, -- the latest activity on the first page; null: at the first page
-    begun_at timestamptz NOT NULL DEFAULT now() -- when the first page of all was stored
+    newest_millis bigint -- the latest activity on the first page; null: at the first page
 );
 
 GRANT SELECT, INSERT, UPDATE ON consumer.maintenance, consumer.activity TO consumer_operator;

@@ -1,4 +1,4 @@
--- The server, the database and the Stack project that a database works for: elsewhere it is a copy, which must not act.
+-- The server and the database that a database is: elsewhere it is a copy, which must not act.
 -- depends: 0012.maintenance
 
 -- A release before works as it did; it does not know a copy.
@@ -11,7 +11,6 @@ CREATE TABLE consumer.origin (
     server text NOT NULL,
     database_oid bigint NOT NULL,
     database_name text NOT NULL,
-    project_id text, -- null: STACK_PROJECT_ID was not set yet
     recorded_at timestamptz NOT NULL DEFAULT now()
 );
 

@@ -124,9 +124,9 @@ MAINTAINING = (
     ),
     Bug(
         "the poll fixes no project",
-        "sql/queries/runs/project.sql",
-        "    FROM consumer.activity\n",
-        "    FROM consumer.runs WHERE FALSE\n",
+        ACTIVITY,
+        "            await runs.pin_project(conn, project_id)\n",
+        "",
         f"{POLLS}_the_first_page_fixes_the_project",
     ),
 )

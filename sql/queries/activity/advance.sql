@@ -1,7 +1,6 @@
 -- Let the poll go on if it is still at this page of this sweep, and lock it. No row: another process has stored it.
-INSERT INTO consumer.activity (project_id, mark_millis, sweep_id, cursor, cursor_millis, newest_millis)
+INSERT INTO consumer.activity (mark_millis, sweep_id, cursor, cursor_millis, newest_millis)
 VALUES (
-    %(project_id)b::text,
     %(mark_millis)b::bigint,
     %(sweep_id)b::uuid,
     %(cursor)b::text,

@@ -1,6 +1,5 @@
 -- How far the poll is, and the database's clock. No row: no page was stored yet.
 SELECT
-    project_id,
     mark_millis,
     sweep_id,
     cursor,

@@ -1,7 +1,6 @@
--- The server, database and project that are recorded; no row before the first migrate.
+-- The server and database that are recorded; no row before the first migrate.
 SELECT
     server,
     database_oid,
-    database_name,
-    project_id
+    database_name
 FROM consumer.origin;
