@@ -1,6 +1,7 @@
 """Every error that this package raises on purpose."""
 
 from collections.abc import Hashable, Mapping, Sequence
+from datetime import UTC, datetime
 
 
 class ConsumerError(Exception):
@@ -62,6 +63,15 @@ class WrongRelease(ConsumerError):
     def __init__(self, reason: str) -> None:
         super().__init__(f"{reason[0].upper()}{reason[1:]}.")
         self.reason = reason
+
+
+class PrunedState(ConsumerError):
+    """Some deliveries that tell of a state in the past may have been removed; *pruned_until*: before then."""
+
+    def __init__(self, pruned_until: datetime) -> None:
+        mark = f"{pruned_until.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+        super().__init__(f"Deliveries from before {mark} were pruned, so no state before then can be told.")
+        self.pruned_until = pruned_until
 
 
 class NewerRelease(ConsumerError):

@@ -30,6 +30,7 @@ ALTER FUNCTION consumer.pause_work() OWNER TO CURRENT_USER;
 ALTER FUNCTION consumer.prune(seqs bigint[]) OWNER TO consumer_definer;
 ALTER FUNCTION consumer.pruned_places(sources text[], message_ids text[]) OWNER TO CURRENT_USER;
 ALTER FUNCTION consumer.pruned_repeats(seqs bigint[]) OWNER TO CURRENT_USER;
+ALTER FUNCTION consumer.reduce_again(seqs bigint[], earlier_bodies bytea[], reduced_bodies bytea[]) OWNER TO consumer_definer;
 ALTER FUNCTION consumer.reduce_late(seqs bigint[], bodies bytea[]) OWNER TO consumer_definer;
 ALTER FUNCTION consumer.reread(seqs bigint[], event_types text[], user_ids uuid[], team_ids uuid[], reduced_bodies bytea[]) OWNER TO consumer_definer;
 ALTER FUNCTION consumer.seq_before(since timestamp with time zone) OWNER TO CURRENT_USER;
@@ -142,6 +143,8 @@ ALTER FUNCTION consumer.pruned_repeats(seqs bigint[]) SET enable_hashjoin TO 'of
 ALTER FUNCTION consumer.pruned_repeats(seqs bigint[]) SET enable_mergejoin TO 'off';
 ALTER FUNCTION consumer.pruned_repeats(seqs bigint[]) SET enable_seqscan TO 'off';
 ALTER FUNCTION consumer.pruned_repeats(seqs bigint[]) SET search_path TO pg_catalog, pg_temp;
+ALTER FUNCTION consumer.reduce_again(seqs bigint[], earlier_bodies bytea[], reduced_bodies bytea[]) SECURITY DEFINER;
+ALTER FUNCTION consumer.reduce_again(seqs bigint[], earlier_bodies bytea[], reduced_bodies bytea[]) SET search_path TO pg_catalog, pg_temp;
 ALTER FUNCTION consumer.reduce_late(seqs bigint[], bodies bytea[]) SECURITY DEFINER;
 ALTER FUNCTION consumer.reduce_late(seqs bigint[], bodies bytea[]) SET search_path TO pg_catalog, pg_temp;
 ALTER FUNCTION consumer.reread(seqs bigint[], event_types text[], user_ids uuid[], team_ids uuid[], reduced_bodies bytea[]) SECURITY DEFINER;
@@ -289,6 +292,7 @@ GRANT EXECUTE ON FUNCTION consumer.pruned_places(sources text[], message_ids tex
 GRANT EXECUTE ON FUNCTION consumer.pruned_places(sources text[], message_ids text[]) TO consumer_worker;
 GRANT EXECUTE ON FUNCTION consumer.pruned_repeats(seqs bigint[]) TO consumer_operator;
 GRANT EXECUTE ON FUNCTION consumer.pruned_repeats(seqs bigint[]) TO consumer_worker;
+GRANT EXECUTE ON FUNCTION consumer.reduce_again(seqs bigint[], earlier_bodies bytea[], reduced_bodies bytea[]) TO consumer_worker;
 GRANT EXECUTE ON FUNCTION consumer.reduce_late(seqs bigint[], bodies bytea[]) TO consumer_worker;
 GRANT EXECUTE ON FUNCTION consumer.reread(seqs bigint[], event_types text[], user_ids uuid[], team_ids uuid[], reduced_bodies bytea[]) TO consumer_operator;
 GRANT EXECUTE ON FUNCTION consumer.seq_before(since timestamp with time zone) TO consumer_operator;
@@ -461,6 +465,7 @@ GRANT SELECT (previous_values) ON TABLE identity.profile_audit TO consumer_tenan
 GRANT SELECT (pruned_until) ON TABLE consumer.settings TO consumer_definer;
 GRANT SELECT (reason) ON TABLE identity.profile_audit TO consumer_definer;
 GRANT SELECT (received_at) ON TABLE consumer.outbox TO consumer_definer;
+GRANT SELECT (reduced) ON TABLE consumer.outbox TO consumer_definer;
 GRANT SELECT (removed_at) ON TABLE identity.company_members TO consumer_definer;
 GRANT SELECT (removed_at) ON TABLE identity.company_members TO consumer_tenant;
 GRANT SELECT (request_id) ON TABLE consumer.outbox TO consumer_definer;

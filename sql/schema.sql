@@ -337,6 +337,33 @@ $$;
 
 
 --
+-- Name: reduce_again(bigint[], bytea[], bytea[]); Type: FUNCTION; Schema: consumer; Owner: -
+--
+
+CREATE FUNCTION consumer.reduce_again(seqs bigint[], earlier_bodies bytea[], reduced_bodies bytea[]) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    changed_count bigint;
+BEGIN
+    UPDATE consumer.outbox AS o
+    SET reduced = r.reduced
+    FROM unnest(seqs, earlier_bodies, reduced_bodies) AS r (seq, earlier, reduced)
+    INNER JOIN consumer.outcomes AS d ON r.seq = d.seq
+    WHERE o.seq = r.seq AND o.reduced = r.earlier;
+    GET DIAGNOSTICS changed_count = ROW_COUNT;
+
+    -- An erasure may have changed a body since it was read.
+    IF changed_count < cardinality(seqs) THEN
+        RAISE EXCEPTION 'only % of % deliveries are done and reduced as before', changed_count, cardinality(seqs)
+        USING ERRCODE = 'serialization_failure';
+    END IF;
+END
+$$;
+
+
+--
 -- Name: reduce_late(bigint[], bytea[]); Type: FUNCTION; Schema: consumer; Owner: -
 --
 
@@ -2631,6 +2658,14 @@ GRANT ALL ON FUNCTION consumer.pruned_repeats(seqs bigint[]) TO consumer_operato
 
 
 --
+-- Name: FUNCTION reduce_again(seqs bigint[], earlier_bodies bytea[], reduced_bodies bytea[]); Type: ACL; Schema: consumer; Owner: -
+--
+
+REVOKE ALL ON FUNCTION consumer.reduce_again(seqs bigint[], earlier_bodies bytea[], reduced_bodies bytea[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION consumer.reduce_again(seqs bigint[], earlier_bodies bytea[], reduced_bodies bytea[]) TO consumer_worker;
+
+
+--
 -- Name: FUNCTION reduce_late(seqs bigint[], bodies bytea[]); Type: ACL; Schema: consumer; Owner: -
 --
 
@@ -3225,7 +3260,7 @@ GRANT INSERT(body),UPDATE(body) ON TABLE consumer.outbox TO consumer_definer;
 
 GRANT INSERT(reduced) ON TABLE consumer.outbox TO consumer_receiver;
 GRANT INSERT(reduced) ON TABLE consumer.outbox TO consumer_operator;
-GRANT UPDATE(reduced) ON TABLE consumer.outbox TO consumer_definer;
+GRANT SELECT(reduced),UPDATE(reduced) ON TABLE consumer.outbox TO consumer_definer;
 
 
 --

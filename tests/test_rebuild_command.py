@@ -238,7 +238,7 @@ def test_what_a_leaked_secret_forged_is_undone_and_can_be_taken_back(told: str) 
     discarded = facts(told, "deliveries", "discard", *chosen)
     work(told)
 
-    assert counted == {"matches": {"done": len(FORGED)}}
+    assert counted["matches"] == {"done": len(FORGED)}
     assert discarded == {"discarded": len(FORGED), "to_refresh": []}
     assert model.state(told) == expected()
     outcomes = rows(

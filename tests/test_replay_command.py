@@ -144,6 +144,31 @@ def test_a_dry_run_counts_a_state_without_a_filter(emptied: str, state: str) -> 
     assert counted == {name: int(name == "done") for name in state.split(",")}
 
 
+def test_a_dry_run_counts_by_state_type_and_outcome(emptied: str) -> None:
+    older = [user_updated(USER), user_updated(USER)]
+    for told in ([user_updated(USER)], older, [user_deleted(USER)], [unusable()._replace(event_type=None)]):
+        arrive(emptied, *told)
+        work(emptied)
+
+    counted = facts(emptied, "replay", "--all", "--dry-run")
+    printed = call(emptied, "replay", "--all", "--state", "done,dead,retrying", "--dry-run").stdout
+
+    assert counted["matches"] == {"done": 4, "dead": 1}
+    assert [tuple(each.values()) for each in counted["counts"]] == [
+        ("dead", None, None, 1),
+        ("done", "user.updated", "stale", 2),
+        ("done", "user.deleted", "applied", 1),
+        ("done", "user.updated", "applied", 1),
+    ]
+    assert [cells for line in printed.splitlines() if (cells := line.split()) and cells[-1].isdigit()] == [
+        ["-", "dead", "-", "1"],
+        ["user.updated", "done", "stale", "2"],
+        ["user.deleted", "done", "applied", "1"],
+        ["user.updated", "done", "applied", "1"],
+        ["-", "retrying", "-", "0"],
+    ]
+
+
 def test_an_empty_time_is_said(emptied: str) -> None:
     result = call(emptied, "replay", "--since", "1h")
 
@@ -186,7 +211,7 @@ def test_a_discarded_delivery_is_never_replayed(emptied: str) -> None:
     arrive(emptied, given_up)
     call(emptied, "dead", "discard", given_up.message_id, "--reason", "nonsense")
 
-    assert facts(emptied, "replay", "--all", "--dry-run") == {"matches": {"done": 0, "dead": 0}}
+    assert facts(emptied, "replay", "--all", "--dry-run") == {"matches": {"done": 0, "dead": 0}, "counts": []}
     refused = call(emptied, "replay", "--message-id", given_up.message_id)
     assert (refused.exit_code, refused.stderr.startswith("Error: Delivery ")) == (1, True)
     assert f"{given_up.message_id} was discarded by " in refused.stderr

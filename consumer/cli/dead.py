@@ -8,6 +8,7 @@ from typing import TypedDict, TypeVar, Unpack
 
 import click
 
+from consumer.cli import matches
 from consumer.cli.cells import printable
 from consumer.cli.context import Group, examples, pass_settings
 from consumer.cli.database import as_operator, read
@@ -190,7 +191,7 @@ def _refuse_missing(settings: Settings, selection: Selection, found: int, missin
 
 async def _explained(problem: str, selection: Selection, conn: Connection) -> str:
     """Add the deliveries that match but are not dead yet, and those that were discarded."""
-    if retrying := sum((await deliveries.count(conn, replace(selection, states=("retrying",)))).values()):
+    if retrying := matches.total(await deliveries.count(conn, replace(selection, states=("retrying",)))):
         problem += f"; {amount(retrying)} retrying, which `consumer replay --state retrying` would put back at once"
     return f"{problem}. {await discarded(conn, selection.message_ids or ())}".rstrip()
 

@@ -5,6 +5,7 @@ from typing import Any, Unpack
 
 import click
 
+from consumer.cli import matches
 from consumer.cli.context import Group, examples, pass_settings
 from consumer.cli.database import as_operator, read
 from consumer.cli.decision import by_option, reason_option, shell_user
@@ -15,6 +16,7 @@ from consumer.operations import exclusions
 from consumer.operations.exclusions import Decision, Excluded
 from consumer.operations.replay import Replayed
 from consumer.outbox import deliveries
+from consumer.outbox.deliveries import DeliveryCount
 from consumer.postgres import session
 from consumer.postgres.connections import Access, Connection
 from consumer.settings.settings import Settings
@@ -23,7 +25,9 @@ from consumer.settings.settings import Settings
 LISTED = 20
 STATES = ("pending", "retrying", "dead", "done")
 
-dry_run_option = click.option("--dry-run", "is_dry_run", is_flag=True, help="Only count the matches.")
+dry_run_option = click.option(
+    "--dry-run", "is_dry_run", is_flag=True, help="Only count the matches, by state, type and outcome."
+)
 yes_option = click.option("--yes", "is_confirmed", is_flag=True, help="Do not ask on a terminal.")
 
 
@@ -133,21 +137,16 @@ def _is_meant(settings: Settings, options: Options, question: str, *, is_discard
     """Refuse a call that matches nothing; with --dry-run print the matches; on a terminal ask."""
     refuse_unless_meant({name: options[name] for name in Filters.__annotations__}, is_all=options["is_all"])  # type: ignore[literal-required]
 
-    async def counted(conn: Connection) -> dict[str, int]:
+    async def counted(conn: Connection) -> list[DeliveryCount]:
         chosen = selection(options, STATES, await session.now(conn), is_discarded=is_discarded)
         return await deliveries.count(conn, chosen)
 
-    if not (matches := read(settings, counted)):
+    if not (counts := read(settings, counted)):
         raise click.ClickException("No discarded delivery matches." if is_discarded else "No delivery matches.")
     if options["is_dry_run"]:
-        present({"matches": matches}, _show_matches, is_json=is_json)
+        matches.show(counts, is_json=is_json)
         return False
     # Elsewhere than on a terminal, a script has decided.
     if not options["is_confirmed"] and not is_json and console().is_terminal:
-        click.confirm(question.format(amount(sum(matches.values()))), abort=True)
+        click.confirm(question.format(amount(matches.total(counts))), abort=True)
     return True
-
-
-def _show_matches(document: Mapping[str, Mapping[str, int]]) -> None:
-    rows = [{"state": state, "deliveries": f"{n:,}"} for state, n in document["matches"].items()]
-    show_rows(rows, numbers={"deliveries"})

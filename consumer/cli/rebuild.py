@@ -12,9 +12,10 @@ from uuid import UUID
 import click
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from consumer.cli import as_of
 from consumer.cli.context import examples, pass_settings
 from consumer.cli.database import as_operator, database, has_urls
-from consumer.cli.filters import instant, secret_option, since_option
+from consumer.cli.filters import TimeParam, instant, secret_option, since_option
 from consumer.cli.output import console, json_option, present, show_rows
 from consumer.operations import rebuild
 from consumer.operations.rebuild import Drift, Subjects
@@ -73,7 +74,11 @@ class Rebuilt:
 @click.command(
     name="rebuild",
     epilog=examples(
-        "rebuild --check", "rebuild", "rebuild --user 6f1c2f0e-9d3b-4a57-8c21-0b7d5e9a4f10", "rebuild --since 2h"
+        "rebuild --check",
+        "rebuild",
+        "rebuild --user 6f1c2f0e-9d3b-4a57-8c21-0b7d5e9a4f10",
+        "rebuild --since 2h",
+        "rebuild --as-of 3d --user 6f1c2f0e-9d3b-4a57-8c21-0b7d5e9a4f10",
     ),
 )
 @click.option("--user", "user_ids", type=click.UUID, multiple=True, help="Only this user; may be repeated.")
@@ -83,21 +88,42 @@ class Rebuilt:
 @since_option
 @secret_option
 @click.option("--check", "is_check", is_flag=True, help="Only compare; exit with 1 if anything differs.")
+@click.option(
+    "--as-of",
+    "past",
+    type=TimeParam(),
+    help="Only print the rows as they were then: ISO 8601 (in UTC) or 90s, 2h, 3d ago. Needs a filter.",
+)
 @json_option
 @pass_settings("operator")
-def command(settings: Settings, *, is_check: bool, is_json: bool, **chosen: Unpack[Chosen]) -> None:
+def command(
+    settings: Settings,
+    *,
+    is_check: bool,
+    past: datetime | timedelta | None,
+    is_json: bool,
+    **chosen: Unpack[Chosen],
+) -> None:
     """Make rows anew from the stored deliveries.
 
     Without a filter it takes everybody; with --since or --verified-by the users and teams of these deliveries. It works
     page by page beside live work, and workers take pages too. A row that comes out different is written and audited as
     `rebuilt`; a row that does not stays as it is; a row that no delivery tells of goes. After a kill a second call goes
     on. Call it with the settings of the workers.
+
+    --as-of prints users and companies as the deliveries received until then make them, under today's exclusions and
+    settings. It changes nothing. What it prints is personal data, one JSON document.
     """
+    if past is not None and (is_check or not any(chosen.values())):
+        raise click.UsageError("--as-of needs --user, --team, --since or --verified-by, and excludes --check.")
     subjects = None
     if any(chosen.values()):
         subjects = as_operator(settings, lambda conn, access: _subjects(conn, access, chosen))
     if subjects and not (subjects.user_ids or subjects.company_ids):
         raise click.ClickException("No stored delivery matches.")
+    if subjects and past is not None:
+        _as_worker(settings, lambda conn, access: as_of.show(conn, access, past, subjects))
+        return
     if is_check:
         compared = _as_worker(settings, lambda conn, access: _compare(conn, access, subjects))
         present(compared, _show_drift, is_json=is_json)
@@ -113,7 +139,7 @@ def command(settings: Settings, *, is_check: bool, is_json: bool, **chosen: Unpa
 
 
 async def _subjects(conn: Connection, access: Access, chosen: Chosen) -> Subjects:
-    """Return the named users, the named teams with their users, and all that the filters choose."""
+    """Return the named users, the named teams with their users, all that the filters choose, and what these name."""
     named = Subjects(chosen["user_ids"], chosen["team_ids"])
     if unknown := await rebuild.unknown(conn, access, named):
         raise click.ClickException(f"Neither a delivery nor a row is about {', '.join(map(str, unknown))}.")
@@ -125,6 +151,7 @@ async def _subjects(conn: Connection, access: Access, chosen: Chosen) -> Subject
         wanted = Selection(STATES, since=since, until=now, verified_by=chosen["verified_by"])
         found = await rebuild.concerned(conn, access, wanted)
         subjects = Subjects([*subjects.user_ids, *found.user_ids], [*subjects.company_ids, *found.company_ids])
+    subjects = await rebuild.with_companies_named_by(conn, access, subjects)
     return Subjects(list(dict.fromkeys(subjects.user_ids)), list(dict.fromkeys(subjects.company_ids)))
 
 

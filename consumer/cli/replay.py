@@ -1,20 +1,22 @@
 """`consumer replay`: let stored deliveries be applied again."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from functools import partial
 from typing import Unpack
 
 import click
 from click.core import ParameterSource
 
+from consumer.cli import matches
 from consumer.cli.cells import printable
 from consumer.cli.context import examples, pass_settings
 from consumer.cli.database import as_operator, read
 from consumer.cli.filters import Filters, all_option, amount, filter_options, refuse_unless_meant, selection
-from consumer.cli.output import console, json_option, present, show_rows
+from consumer.cli.output import console, json_option, present
 from consumer.operations import replay
 from consumer.operations.replay import Replayed
 from consumer.outbox import deliveries
+from consumer.outbox.deliveries import DeliveryCount
 from consumer.postgres import session
 from consumer.postgres.connections import Access, Connection
 from consumer.settings.settings import Settings
@@ -39,7 +41,7 @@ def _states(_: click.Context, __: click.Parameter, text: str) -> tuple[str, ...]
     "--state", "states", callback=_states, default="done,dead", show_default=True, help="Of done, dead, retrying."
 )
 @all_option
-@click.option("--dry-run", "is_dry_run", is_flag=True, help="Only count the matches.")
+@click.option("--dry-run", "is_dry_run", is_flag=True, help="Only count the matches, by state, type and outcome.")
 @json_option
 @pass_settings("operator")
 def command(
@@ -63,16 +65,16 @@ def command(
     if is_all or not (is_named and (is_dry_run or states == RETRYING)):
         refuse_unless_meant(filters, is_all=is_all)
 
-    async def counted(conn: Connection) -> dict[str, int]:
+    async def counted(conn: Connection) -> list[DeliveryCount]:
         return await deliveries.count(conn, selection(filters, states, await session.now(conn)))
 
     async def replayed(conn: Connection, access: Access) -> Replayed:
         return await total(replay.replay(conn, access, selection(filters, states, await session.now(conn))))
 
     if is_dry_run:
-        matches = dict.fromkeys(states, 0) | read(settings, counted)
-        present({"matches": matches}, _show_matches, is_json=is_json)
-        found = sum(matches.values())
+        counts = read(settings, counted)
+        matches.show(counts, states, is_json=is_json)
+        found = matches.total(counts)
     else:
         done = as_operator(settings, replayed)
         present(done, show_replayed, is_json=is_json)
@@ -122,8 +124,3 @@ def show_replayed(replayed: Replayed) -> None:
     if n := replayed.unusable:
         stay = "stays" if n == 1 else "stay"
         out.print(f"{amount(n)} can't be used by this release either and {stay} dead.", style="yellow")
-
-
-def _show_matches(document: Mapping[str, Mapping[str, int]]) -> None:
-    rows = [{"state": state, "deliveries": f"{n:,}"} for state, n in document["matches"].items()]
-    show_rows(rows, numbers={"deliveries"})

@@ -20,6 +20,7 @@ QUERIES: Mapping[str, Sequence[str]] = {
     "receiver": ("ledger/applied", "recorded_settings/read", "storage/*", "waits/*"),
     "worker": (
         "anew/*",
+        "as_of/*",
         "companies/*",
         "deliveries/last_received",
         "deliveries/stats",
@@ -34,6 +35,8 @@ QUERIES: Mapping[str, Sequence[str]] = {
         "rebuild_queue/*",
         "recorded_settings/read",
         "rehome/*",
+        "reread/*",
+        "stored/*",
         "users/*",
     ),
     "operator": (
@@ -51,6 +54,7 @@ QUERIES: Mapping[str, Sequence[str]] = {
         "origin/recorded",
         "origin/table_number",
         "prune/*",
+        "rebuild_queue/named_by",
         "rebuild_queue/next_*",
         "rebuild_queue/put_companies",
         "rebuild_queue/put_users",

@@ -19,6 +19,9 @@ from consumer.postgres.error_classes import ErrorClass, error_class
 # The kind of difference of a row that a constraint, or an application's trigger, keeps as it is.
 REFUSED = "refused"
 
+# A company begins or ends with these: users without a delivery of their own may have got another home.
+REHOMING = {"team.created", "team.deleted", "company.declared"}
+
 
 @dataclass(frozen=True, slots=True)
 class Subjects:
@@ -43,10 +46,10 @@ class Drift:
 
 async def queue_concerned(conn: Connection, concerned: Iterable[SelectedDelivery]) -> None:
     """Queue the users and companies of these deliveries, in the caller's transaction."""
-    found = list(concerned)
-    if user_ids := {delivery.user_id for delivery in found if delivery.user_id}:
-        await rebuild_queue.put_users(conn, user_ids)
-    if company_ids := {delivery.team_id for delivery in found if delivery.team_id}:
+    subjects = await _subjects_of(conn, concerned)
+    if subjects.user_ids:
+        await rebuild_queue.put_users(conn, subjects.user_ids)
+    if company_ids := {*subjects.company_ids, *await rebuild_queue.named_by(conn, subjects.user_ids)}:
         await rebuild_queue.put_companies(conn, company_ids, Stage.COMPANY, Stage.NAMED_BY_USERS)
 
 
@@ -77,6 +80,13 @@ async def with_users_of(conn: Connection, access: Access, subjects: Subjects) ->
     return Subjects([*subjects.user_ids, *users], subjects.company_ids)
 
 
+async def with_companies_named_by(conn: Connection, access: Access, subjects: Subjects) -> Subjects:
+    """Add the companies whose names are facts of the users."""
+    async with transaction(conn, access):
+        companies = await rebuild_queue.named_by(conn, subjects.user_ids)
+    return Subjects(subjects.user_ids, [*subjects.company_ids, *companies])
+
+
 async def queue_all(conn: Connection, access: Access) -> AsyncIterator[int]:
     """Queue every user and company that a delivery or a row names, page by page; yield how many after each commit."""
     for stage in Stage:
@@ -93,16 +103,22 @@ async def queue_all(conn: Connection, access: Access) -> AsyncIterator[int]:
 
 async def concerned(conn: Connection, access: Access, selection: Selection) -> Subjects:
     """Return the users and companies of the matching deliveries."""
-
-    async def read(_: Connection, page: Sequence[SelectedDelivery]) -> Sequence[SelectedDelivery]:
-        return page
-
     user_ids: set[UUID] = set()
     company_ids: set[UUID] = set()
-    async for page in deliveries.in_pages(conn, access, selection, read):
-        user_ids.update(delivery.user_id for delivery in page if delivery.user_id)
-        company_ids.update(delivery.team_id for delivery in page if delivery.team_id)
+    async for page in deliveries.in_pages(conn, access, selection, _subjects_of):
+        user_ids.update(page.user_ids)
+        company_ids.update(page.company_ids)
     return Subjects(list(user_ids), list(company_ids))
+
+
+async def _subjects_of(conn: Connection, found: Iterable[SelectedDelivery]) -> Subjects:
+    """Return users and companies of these deliveries, and every user of a company that begins or ends with one."""
+    read = list(found)
+    rehomed = {delivery.team_id for delivery in read if delivery.team_id and delivery.event_type in REHOMING}
+    user_ids = {delivery.user_id for delivery in read if delivery.user_id}
+    if rehomed:
+        user_ids.update(await rebuild_queue.users_of(conn, rehomed))
+    return Subjects(list(user_ids), list({delivery.team_id for delivery in read if delivery.team_id}))
 
 
 async def compare(conn: Connection, access: Access, subjects: Subjects | None) -> AsyncIterator[Drift]:
@@ -112,7 +128,7 @@ async def compare(conn: Connection, access: Access, subjects: Subjects | None) -
     """
     found = Drift()
     for stage in Stage:
-        async for page in _pages(conn, access, stage, subjects):
+        async for page in pages(conn, access, stage, subjects):
             differing = await _differing(conn, access, stage, page)
             found.differing.update(kind for kinds in differing.values() for kind in kinds)
             if found.first is None and differing:
@@ -142,10 +158,8 @@ async def _differing(conn: Connection, access: Access, stage: Stage, page: Seque
     }
 
 
-async def _pages(
-    conn: Connection, access: Access, stage: Stage, subjects: Subjects | None
-) -> AsyncIterator[list[UUID]]:
-    """Yield the ids of a stage in pages as workers take them."""
+async def pages(conn: Connection, access: Access, stage: Stage, subjects: Subjects | None) -> AsyncIterator[list[UUID]]:
+    """Yield the ids of a stage in pages as workers take them; None: of everybody."""
     if subjects is None:
         async for ids in _all_ids(conn, access, stage):
             async for page in _fitting(conn, access, stage, ids):

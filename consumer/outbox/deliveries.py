@@ -52,6 +52,7 @@ class SelectedDelivery(NamedTuple):
     outcome: str | None = None
     user_id: UUID | None = None
     team_id: UUID | None = None
+    event_type: str | None = None
 
 
 class Dead(NamedTuple):
@@ -83,6 +84,16 @@ class BuryReason(NamedTuple):
     seq: int
     code: str
     error: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryCount:
+    """The number of deliveries alike in state, type and outcome; *outcome* is None unless they are done."""
+
+    state: str
+    event_type: str | None
+    outcome: str | None
+    deliveries: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,10 +178,9 @@ async def has_user(conn: Connection, user_id: UUID) -> bool:
     return await rows(conn, scalar_row, "deliveries/has_user", {"user_id": user_id}) == [True]
 
 
-async def count(conn: Connection, selection: Selection) -> dict[str, int]:
-    """Count the matching deliveries by state; states without a match are absent."""
-    cursor = await conn.execute(query("deliveries/count"), selection.values(), binary=True)
-    return dict(await cursor.fetchall())
+async def count(conn: Connection, selection: Selection) -> list[DeliveryCount]:
+    """Count the matching deliveries; what matches nothing is absent."""
+    return await rows(conn, class_row(DeliveryCount), "deliveries/count", selection.values())
 
 
 async def in_pages(

@@ -69,6 +69,11 @@ async def users_of(conn: Connection, company_ids: Collection[UUID]) -> list[UUID
     return await rows(conn, scalar_row, "rebuild_queue/users_of", {"company_ids": list(company_ids)})
 
 
+async def named_by(conn: Connection, user_ids: Collection[UUID]) -> list[UUID]:
+    """Return the companies whose names are facts of these users."""
+    return await rows(conn, scalar_row, "rebuild_queue/named_by", {"user_ids": list(user_ids)})
+
+
 async def next_ids(conn: Connection, stage: Stage, after: UUID | None) -> list[UUID]:
     """Return the next of all users or companies that a delivery or a row names, by id; none at the end."""
     values = {"after": after or UUID(int=0), "page_size": IDS_MAX}

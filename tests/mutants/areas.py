@@ -2,7 +2,8 @@
 
 # The first that fits counts. A migration's statements are told apart by sql.py: MIGRATIONS or POLICIES.
 AREAS: tuple[tuple[str, tuple[str, ...]], ...] = (
-    ("rebuild", ("consumer/effects/anew.py", "sql/queries/anew/")),
+    ("rebuild", tuple(f"consumer/effects/{x}.py" for x in ("anew", "as_of", "reread", "stored"))),
+    ("rebuild", tuple(f"sql/queries/{x}/" for x in ("anew", "as_of", "reread", "stored"))),
     ("effects", ("consumer/effects/", *(f"sql/queries/{x}/" for x in ("users", "companies", "members", "edits")))),
     ("effects", ("sql/queries/effects/", "sql/queries/recorded_settings/", "sql/queries/sync/", "consumer/sync.py")),
     ("rehome", ("consumer/worker/rehome.py", "sql/queries/rehome/")),

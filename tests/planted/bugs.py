@@ -13,6 +13,7 @@ from tests.planted.migrations import MIGRATIONS
 from tests.planted.operations import OPERATIONS
 from tests.planted.own_backend import OWN_BACKEND
 from tests.planted.pages import PAGES
+from tests.planted.past import PAST
 from tests.planted.reconciling import RECONCILING
 from tests.planted.releases import RELEASES
 from tests.planted.retention import RETENTION
@@ -36,6 +37,7 @@ BUGS = (
     *TRUST,
     *ERASING,
     *RETENTION,
+    *PAST,
     *API,
     *MAINTAINING,
     *VERIFY,

@@ -99,7 +99,7 @@ async def record(database_url: str, settings: ShapingSettings, role_prefix: str 
     access = operator_access(role_prefix)
     async with await connect(database_url, access) as conn:
         await recorded_settings.record(conn, access, settings, worker_role=worker_role, is_forced=True)
-        await origin.record(conn, access, None, is_adopted=False)
+        await origin.record(conn, access, is_adopted=False)
 
 
 def rows(database_url: str, statement: str) -> list[dict[str, Any]]:

@@ -1,14 +1,11 @@
 -- A digest of each kind of row that these users have; null where they have none. Two digests of one session are equal
--- exactly where the rows are, but for what counts and dates the writes.
+-- exactly where the rows are. Mirror and profile count in whole, which takes half the time of a row as JSON.
+-- OFFSET 0 keeps the mirror a look-up for each user: a join would read the whole table.
 SELECT
     u.user_id,
+    s.mirror,
     (
-        SELECT hashtextextended((to_jsonb(m) - ARRAY['sync_version', 'last_synced_at'])::text, 0)
-        FROM identity.stack_user_profiles AS m
-        WHERE m.stack_user_id = u.user_id
-    ) AS mirror,
-    (
-        SELECT hashtextextended((to_jsonb(p) - ARRAY['created_at', 'updated_at'])::text, 0)
+        SELECT hash_record_extended(p, 0)
         FROM identity.profiles AS p
         WHERE p.user_id = u.user_id
     ) AS profile,
@@ -43,4 +40,17 @@ SELECT
     coalesce(s.is_held, FALSE) AS is_held,
     coalesce(s.is_removed, FALSE) AS is_removed
 FROM unnest(%(user_ids)b::uuid[]) AS u (user_id)
-LEFT JOIN identity.stack_user_profiles AS s ON u.user_id = s.stack_user_id;
+-- ST05 takes the correlated row for a sub-select.
+LEFT JOIN LATERAL ( -- noqa: ST05
+    SELECT
+        m.sync_version,
+        m.last_synced_at,
+        m.is_forgotten,
+        m.is_held,
+        m.is_removed,
+        hash_record_extended(m, 0) AS mirror
+    FROM identity.stack_user_profiles AS m
+    WHERE m.stack_user_id = u.user_id
+    ORDER BY m.stack_user_id
+    OFFSET 0
+) AS s ON TRUE;

@@ -1,5 +1,4 @@
--- Give rows that were made anew the counters from before: nothing was heard of these users. A row that came out
--- different has one version more.
+-- Give rows that were made anew the counters from before: nothing was heard of these users.
 UPDATE identity.stack_user_profiles AS m
 SET
     sync_version = k.sync_version,

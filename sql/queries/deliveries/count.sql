@@ -1,6 +1,9 @@
--- Count the matching deliveries by state; discarded ones only with is_discarded, and then no others.
+-- Count the matching deliveries by state, type and outcome, the most first within a state; discarded ones only with
+-- is_discarded, and then no others.
 SELECT
     q.state,
+    o.event_type,
+    q.outcome,
     count(*) AS deliveries
 FROM (
     SELECT
@@ -45,5 +48,5 @@ WHERE
             AND o.message_id = ANY(%(message_ids)b::text[])
         )
     )
-GROUP BY q.state
-ORDER BY q.state;
+GROUP BY q.state, o.event_type, q.outcome
+ORDER BY q.state ASC, deliveries DESC, o.event_type ASC, q.outcome ASC;

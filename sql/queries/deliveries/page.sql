@@ -7,7 +7,8 @@ SELECT
     q.state,
     q.outcome,
     o.user_id,
-    o.team_id
+    o.team_id,
+    o.event_type
 FROM (
     SELECT
         seq,

@@ -75,7 +75,8 @@ done AS MATERIALIZED (
         d.event_type <> 'team.deleted' AS is_named
     FROM delivered AS d
     WHERE
-        NOT EXISTS (
+        d.received_at < %(until)b::timestamptz
+        AND NOT EXISTS (
             SELECT FROM repeats AS r
             WHERE r.seq = d.seq
         )

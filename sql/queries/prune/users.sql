@@ -3,6 +3,7 @@
 -- folded under the locks of its users and companies, so that nothing newer can come between.
 -- Only deliveries that were applied count, and only these are removed; an erasure always stays. So do deliveries of
 -- your own types, of which nobody knows what supersedes them, and those that a company in consumer.rehome waits with.
+-- One that was received from `until` on supersedes nothing: every state since then can still be told (as_of).
 -- Users are taken by id, from after_id on, as long as page_size deliveries last. The deliveries of the last one may not
 -- all be in the page: then the user is left for the next page, or alone in this page (is_cut). Facts may be compared
 -- within any part of a user's deliveries.
@@ -97,7 +98,8 @@ done AS MATERIALIZED (
         END AS snapshot
     FROM delivered AS d
     WHERE
-        NOT EXISTS (
+        d.received_at < %(until)b::timestamptz
+        AND NOT EXISTS (
             SELECT FROM repeats AS r
             WHERE r.seq = d.seq
         )

@@ -1,6 +1,6 @@
 -- The deliveries from Stack that are done and name one of these companies as a user's selected team, with the company.
 -- The memberships tell of the users; MATERIALIZED: a body is read only if its user has such a membership. What repeats
--- a removed delivery (prune) is no fact.
+-- a removed delivery (prune) is no fact. With until: only those received until then.
 WITH named AS MATERIALIZED (
     SELECT
         o.seq,
@@ -15,6 +15,7 @@ WITH named AS MATERIALIZED (
         AND f.is_implied
         AND o.source <> 'app'
         AND o.event_type IN ('user.created', 'user.updated', 'user.signed_in', 'user.signed_out')
+        AND (%(until)b::timestamptz IS NULL OR o.received_at <= %(until)b::timestamptz)
 )
 
 SELECT
