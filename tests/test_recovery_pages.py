@@ -12,9 +12,12 @@ DRILLED = (
     "dead-letters",
     "failover",
     "leaked-secret",
+    "leaving",
     "lost-table",
+    "lost-week",
     "restore",
     "rotated-secret",
+    "staging-copy",
     "wrong-mapping",
 )
 DRILLS = "\n".join(path.read_text() for path in (ROOT / "tests").glob("test_recovery_*.py"))

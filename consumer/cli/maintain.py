@@ -42,8 +42,9 @@ def command(settings: Settings, *, is_watching: bool, is_json: bool, is_supervis
     """Do what is due, for cron.
 
     It prunes where a retention is set. Where the key of Stack's API is set, it asks once a minute who was active
-    lately, because much of what they change sends no webhook. Several processes may call it at once: each job runs in
-    one of them. `consumer up` runs it with --watch. The exit code is 1 if a job failed.
+    lately, and reconciles once a day, because much of what changes sends no webhook; it deletes nothing. With the admin
+    key it looks at the endpoint at Svix each hour. Several processes may call it at once: each job runs in one of them.
+    `consumer up` runs it with --watch. The exit code is 1 if a job failed.
     """
     if is_watching and is_json:
         raise click.UsageError("--json prints one document, and --watch goes on: leave one out.")

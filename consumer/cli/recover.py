@@ -20,11 +20,12 @@ from consumer.cli.stack import AdminSession, admin_problems, cured, open_admin, 
 from consumer.deadline import first_of
 from consumer.operations import runs
 from consumer.operations.recover import OVERLAP, RecoveredPage, Recovery, follow
-from consumer.postgres import session
+from consumer.postgres import origin, session
 from consumer.postgres.connections import Connection, connect, operator_access, transaction
 from consumer.process.outage_log import error_text
 from consumer.process.signals import run
 from consumer.settings.settings import Settings
+from consumer.stack_api.rate import RateLimit
 from consumer.stack_api.svix import SvixApi
 
 # Enough to look for in Svix's pages; the others are counted.
@@ -137,10 +138,14 @@ async def _followed(
 
     @asynccontextmanager
     async def opened() -> AsyncIterator[tuple[Connection, SvixApi]]:
-        async with await connect(conninfo, recovery.access) as conn, open_admin(settings) as (_, svix):
+        async with (
+            await connect(conninfo, recovery.access) as conn,
+            open_admin(settings, RateLimit(settings.stack_api_rps)) as (_, svix),
+        ):
             yield conn, svix
 
     async with await connect(conninfo, recovery.access) as conn:
+        await origin.refuse_copy(conn, recovery.access)
         async with transaction(conn, recovery.access):
             await runs.refuse_other_project(conn, recovery.project_id)
         _, counts = await _begun(recovery, conn, since)

@@ -91,7 +91,7 @@ def with_svix_as_operator(settings: Settings, work: Callable[[AdminSession], Awa
             await runs.refuse_other_project(conn, project_id(settings))
 
         async def opened() -> T:
-            async with open_admin(settings) as (admin, svix):
+            async with open_admin(settings, RateLimit(settings.stack_api_rps)) as (admin, svix):
                 return await work(AdminSession(conn, access, admin, svix))
 
         return await cured(opened())
@@ -100,9 +100,8 @@ def with_svix_as_operator(settings: Settings, work: Callable[[AdminSession], Awa
 
 
 @asynccontextmanager
-async def open_admin(settings: Settings) -> AsyncIterator[tuple[StackAdmin, SvixApi]]:
+async def open_admin(settings: Settings, rate: RateLimit) -> AsyncIterator[tuple[StackAdmin, SvixApi]]:
     """Open Stack's API with the admin key, and the Svix that it gives a token for; all calls share one rate."""
-    rate = RateLimit(settings.stack_api_rps)
     async with (
         open_stack_admin(stack_access(settings), rate) as admin,
         open_svix(admin, project_id(settings), settings.svix_server_url, rate) as svix,

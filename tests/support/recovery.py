@@ -3,7 +3,7 @@
 import re
 import shlex
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from string import Template
@@ -38,6 +38,7 @@ class Drill:
     page: str
     values: dict[str, str]
     folder: Path
+    settings: Mapping[str, str]
 
     def run(self, part: str = "Run") -> Iterator[tuple[str, Result]]:
         """Run the commands of one part one by one; yield each `consumer` command and its result."""
@@ -46,7 +47,7 @@ class Drill:
                 self._assign(*assigned.groups())
             elif line.startswith("consumer "):
                 words = [Template(word).substitute(self.values) for word in shlex.split(line)]
-                yield line, call(self.url, *words[1:])
+                yield line, call(self.url, *words[1:], **self.settings)
             else:
                 self._shell(line)
 
@@ -74,6 +75,6 @@ class Drill:
         return done.stdout
 
 
-def drill(url: str, page: str, folder: Path, **values: str) -> Drill:
-    """Open a page as an operator of the database."""
-    return Drill(url, page, values, folder)
+def drill(url: str, page: str, folder: Path, settings: Mapping[str, str] | None = None, /, **values: str) -> Drill:
+    """Open a page as an operator of the database, with more *settings* than the usual ones."""
+    return Drill(url, page, values, folder, settings or {})

@@ -1,0 +1,113 @@
+"""The jobs of `consumer maintain` that compare with Stack: the daily reconciliation, and the endpoint at Svix."""
+
+from typing import Any
+
+import orjson
+import pytest
+
+from consumer.operations import reconcile
+from tests.support.backfills import environment, held, long_ago, named, now_is_now, truth
+from tests.support.cli import arrive, call, facts, work
+from tests.support.databases import change, rows
+from tests.support.factories import user_updated
+from tests.support.fake_stack import FakeStack
+from tests.support.fake_stack.serving import PROJECT_ID
+from tests.support.processes import SECRET
+from tests.support.recoveries import environment as with_admin_key
+
+URL = "https://hooks.example.com/webhooks/stack"
+CONNECTED = f"INSERT INTO consumer.project (project_id, endpoint_url) VALUES ('{PROJECT_ID}', '{URL}')"
+DUE = "UPDATE consumer.maintenance SET due_at = now()"
+
+
+def job(document: dict[str, Any], name: str) -> dict[str, Any]:
+    [found] = [report for report in document["jobs"] if report["job"] == name]
+    return dict(found)
+
+
+def reconciled(fake: FakeStack, url: str) -> dict[str, Any]:
+    return job(facts(url, "maintain", **environment(fake)), "reconcile")
+
+
+def test_what_no_webhook_tells_comes_without_a_call_by_hand(emptied: str, any_fake: FakeStack) -> None:
+    long_ago(any_fake)
+    named(any_fake, 3)
+
+    report = reconciled(any_fake, emptied)
+    work(emptied)
+
+    assert report["counts"] == {"differences": 3, "repaired": 3, "unusable": 0}
+    assert report["remark"] is None
+    assert held(emptied) == truth(any_fake)
+
+
+def test_nothing_is_deleted_here_without_a_person(
+    emptied: str, fake: FakeStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reconcile, "ASKED_AGAIN_AFTER", reconcile.ASKED_AGAIN_AFTER * 0)
+    arrive(emptied, user_updated())
+    work(emptied)
+
+    report = reconciled(fake, emptied)
+    work(emptied)
+
+    assert "--fix deletes here" in report["remark"]
+    assert rows(emptied, "SELECT deleted_at FROM identity.profiles") == [{"deleted_at": None}]
+
+
+def test_a_second_look_is_due_in_five_minutes_and_scans_nothing_again(emptied: str, fake: FakeStack) -> None:
+    arrive(emptied, user_updated())
+    work(emptied)
+    first = reconciled(fake, emptied)
+    change(emptied, "UPDATE consumer.suspects SET asked_at = asked_at - interval '5 minutes'")
+    change(emptied, DUE)
+    asked = len(fake.asked)
+
+    second = reconciled(fake, emptied)
+
+    assert "a second time" in first["remark"]
+    assert "Differences stay" in second["remark"]
+    assert [each.path for each in fake.asked[asked:] if each.path != "/api/v1/users"] == [fake.asked[-1].path]
+    assert len(rows(emptied, "SELECT FROM consumer.runs WHERE kind = 'reconcile'")) == 1
+
+
+def test_a_disabled_endpoint_is_an_alarm(emptied: str, any_svix: FakeStack) -> None:
+    now_is_now(any_svix)
+    any_svix.svix.add_endpoint(URL, any_svix.project.now, disabled=True)
+    change(emptied, CONNECTED)
+    settings = with_admin_key(any_svix)
+
+    result = call(emptied, "maintain", "--json", **settings)
+    status = facts(emptied, "status", **settings)
+
+    report = job(orjson.loads(result.stdout), "endpoint")
+    assert (result.exit_code, report["state"]) == (1, "failed")
+    assert "disabled" in report["error"]
+    assert [each["subject"] for each in status["findings"] if each["code"] == "maintenance_failed"] == ["endpoint"]
+
+
+@pytest.mark.parametrize(("is_connected", "remark"), [(True, None), (False, "No endpoint is recorded")])
+def test_a_sound_endpoint_and_one_that_nobody_recorded_are_none(
+    emptied: str, any_svix: FakeStack, is_connected: bool, remark: str | None
+) -> None:
+    now_is_now(any_svix)
+    made = any_svix.svix.add_endpoint(URL, any_svix.project.now)
+    if is_connected:
+        change(emptied, CONNECTED)
+
+    settings = with_admin_key(any_svix, STACK_WEBHOOK_SECRETS=f"{made.secret} {SECRET}")
+    report = job(facts(emptied, "maintain", **settings), "endpoint")
+
+    assert report["state"] == "done"
+    assert (report["remark"] or "").startswith(remark or "")
+    assert bool(report["remark"]) == bool(remark)
+
+
+def test_a_wrong_admin_key_is_a_failure_with_its_cure(emptied: str, any_svix: FakeStack) -> None:
+    change(emptied, CONNECTED)
+
+    result = call(emptied, "maintain", **with_admin_key(any_svix, STACK_SUPER_SECRET_ADMIN_KEY="sak_wrong"))
+
+    assert result.exit_code == 1
+    assert "endpoint failed: Stack refused" in result.stderr
+    assert "sak_wrong" not in result.output
