@@ -36,7 +36,6 @@ def test_lost_week(emptied: str, fake: FakeStack, tmp_path: Path) -> None:
         until(lambda: is_ready(port))
         for line, result in page.run():
             codes[line] = result.exit_code
-            print(line, result.exit_code, result.output)
             work(emptied)
 
     checked, *others = codes.values()
