@@ -92,7 +92,7 @@ async def fold_users(
 
     With *until* only the deliveries received until then are folded.
     """
-    groups = await stored.deliveries(conn, user_ids=before, until=until)
+    groups = await stored.deliveries(conn, before, until)
     await reread(conn, chain.from_iterable(group.reduced for group in groups))
     grouped = stored.by_fact(groups)
     await conn.execute(query("anew/blank_users"), {"user_ids": list(before)})
@@ -127,7 +127,7 @@ async def _derive_companies(conn: Connection, company_ids: Sequence[UUID], *, is
     ended, and removed once no user is there.
     """
     before = await _company_digests(conn, company_ids)
-    own, named = stored.own_events(await stored.deliveries(conn, company_ids=company_ids))
+    own, named = await stored.company_events(conn, company_ids)
     selecting: list[Naming] = []
     if is_named_by_users:
         # The first stage has made those anew that have a name of their own.
@@ -151,7 +151,7 @@ async def fold_past_companies(conn: Connection, company_ids: Sequence[UUID], unt
 
     Return the companies that existed. The others are ended, because rows may refer to them: roll it back.
     """
-    own, _ = stored.own_events(await stored.deliveries(conn, company_ids=company_ids, until=until))
+    own, _ = await stored.company_events(conn, company_ids, until)
     selecting = await stored.selecting(conn, company_ids, until)
     await _fold_companies(conn, company_ids, own, selecting, is_named_by_users=True)
     told = {event.company_id for event in (*own, *selecting)}
