@@ -1,5 +1,6 @@
 """Findings: what an observation means, as a table; and what `status` and `doctor` make of it."""
 
+import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -141,7 +142,9 @@ def test_the_doctor_warns_of_a_silent_source_and_names_the_last_delivery_of_any(
     assert exit_code == 0
     assert (stack["state"], stack["finding"][:26]) == ("warning", "nothing received for 25 h,")
     assert "Stack's dashboard" in stack["cure"]
-    assert (app["state"], app["finding"].endswith("Z, 2h ago"), app["cure"]) == ("ok", True, None)
+    # On a busy machine some seconds have passed since.
+    assert (app["state"], app["cure"]) == ("ok", None)
+    assert re.search(r"Z, 2h( \d+m(in)?| \d+s)? ago$", app["finding"]), app["finding"]
 
 
 @pytest.mark.parametrize(("hours", "state"), [("26", "ok"), ("25", "warning"), ("1", "warning")])

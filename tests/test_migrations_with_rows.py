@@ -223,21 +223,6 @@ async def test_a_company_that_was_half_rehomed_is_finished_by_the_present_releas
     assert not every(old_url, "consumer.rehome", "id")
 
 
-def test_the_project_of_the_first_run_that_stored_a_page_is_recorded(old_url: str) -> None:
-    migrate(old_url, IDS.index("0013.project"))
-    with psycopg.connect(old_url) as conn:
-        for place, (project_id, calls) in enumerate([("mistaken", 0), ("first", 3), ("second", 2)]):
-            values = (UUID(int=place), project_id, calls, f"2026-11-0{place + 1}")
-            conn.execute(
-                "INSERT INTO consumer.runs (id, kind, project_id, stage, calls, begun_at, finished_at) "
-                "VALUES (%s, 'backfill', %s, 'users', %s, %s, now())",
-                values,
-            )
-    migrate(old_url)
-
-    assert every(old_url, "consumer.project", "project_id, endpoint_url") == [("first", None)]
-
-
 def test_another_prefix_reaches_every_role_of_a_migration_with_rows(old_url: str) -> None:
     migrate(old_url, 4, "renamed")
     fill(old_url, 4)

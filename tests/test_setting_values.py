@@ -33,6 +33,8 @@ DEFAULTS = {
     "stack_api_url": "https://api.stack-auth.com",
     "stack_project_id": None,
     "stack_secret_server_key": None,
+    "stack_super_secret_admin_key": None,
+    "svix_server_url": None,
     "stack_api_rps": 10.0,
     "log_format": None,
     "log_level": "info",

@@ -11,13 +11,5 @@ CREATE TABLE consumer.project (
     pinned_at timestamptz NOT NULL DEFAULT now(),
     endpoint_url text -- as `consumer connect` found it at Svix; null: it has not run
 );
-INSERT INTO consumer.project (project_id, pinned_at)
-SELECT
-    project_id,
-    begun_at
-FROM consumer.runs
-WHERE calls > 0
-ORDER BY begun_at
-LIMIT 1;
 
 GRANT SELECT, INSERT, UPDATE (endpoint_url) ON consumer.project TO consumer_operator;

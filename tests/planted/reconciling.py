@@ -119,7 +119,7 @@ RECONCILING = (
     ),
     Bug(
         "a user that no scan listed is confirmed",
-        "sql/migrations/0012.reconcile.sql",
+        "sql/migrations/0015.reconcile.sql",
         "            AND s.user_id = of_user\n",
         "            AND s.user_id <> of_user AND s.user_id = of_user\n",
         f"{DECISIONS}::test_a_scan_confirms_users_without_a_change_of_their_rows",

@@ -89,8 +89,15 @@ def empty(database_url: str) -> None:
 
 
 def record_settings(database_url: str, settings: ShapingSettings | None = None) -> None:
-    """Record projection settings, the default ones unless told, where no event loop runs."""
-    asyncio.run(record(database_url, settings or ShapingSettings()))
+    """Record projection settings, the default ones unless told, and the origin, as `migrate` does; without a loop."""
+    asyncio.run(_record_all(database_url, settings or ShapingSettings()))
+
+
+async def _record_all(database_url: str, settings: ShapingSettings) -> None:
+    await record(database_url, settings)
+    access = operator_access("consumer")
+    async with await connect(database_url, access) as conn:
+        await origin.record(conn, access, is_adopted=False)
 
 
 async def record(database_url: str, settings: ShapingSettings, role_prefix: str = "consumer") -> None:
@@ -99,7 +106,6 @@ async def record(database_url: str, settings: ShapingSettings, role_prefix: str 
     access = operator_access(role_prefix)
     async with await connect(database_url, access) as conn:
         await recorded_settings.record(conn, access, settings, worker_role=worker_role, is_forced=True)
-        await origin.record(conn, access, is_adopted=False)
 
 
 def rows(database_url: str, statement: str) -> list[dict[str, Any]]:
