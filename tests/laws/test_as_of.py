@@ -36,7 +36,7 @@ OUTSIDE = {
 PLACES = st.integers(0, DELIVERIES_MAX)
 
 
-@settings(max_examples=HISTORIES, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=HISTORIES * 3 // 10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(history=histories(), count=PLACES, discarded=st.sets(PLACES, max_size=3), pruned=st.none() | PLACES)
 async def test_a_state_as_it_was_is_that_of_the_deliveries_received_until_then(
     database_url: str, history: History, count: int, discarded: set[int], pruned: int | None
