@@ -7,6 +7,7 @@ from uuid import uuid4
 import psycopg
 import pytest
 
+from consumer.operations import prune
 from consumer.operations.prune import prune_audit
 from consumer.postgres.connections import connect, operator_access
 from consumer.worker import batch
@@ -127,12 +128,30 @@ def test_the_audit_is_kept_for_days(days: int, emptied: str) -> None:
     assert row["age"] < days * 24 * HOUR
 
 
-async def test_a_slice_of_the_audit_is_an_hour(emptied: str) -> None:
+async def steps(url: str, kept: timedelta) -> list[int]:
+    async with await connect(url, ACCESS) as conn:
+        return [removed async for removed in prune_audit(conn, ACCESS, kept)]
+
+
+async def test_a_slice_of_the_audit_is_an_hour(emptied: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(prune, "FEW_ROWS", 0)
     aged(emptied, 9.5, 9.4, 8.6, 8.4, 6.4, 4.1, 3.9)
 
-    async def prune() -> list[int]:
-        async with await connect(emptied, ACCESS) as conn:
-            return [removed async for removed in prune_audit(conn, ACCESS, 4 * HOUR)]
-
     # From 9.5 hours ago to 8.5, 7.5, 6.5, 5.5, 4.5, and at last to 4.
-    assert (await prune()) == [3, 1, 0, 1, 0, 1]
+    assert (await steps(emptied, 4 * HOUR)) == [3, 1, 0, 1, 0, 1]
+
+
+async def test_a_slice_of_the_audit_with_few_rows_is_followed_by_one_twice_as_long(
+    emptied: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(prune, "FEW_ROWS", 3)
+    aged(emptied, 19.9, 19.8, 18.8, 18.7, 18.6, 16.8, 16.7, 15.7, 15.6, 15.5, 14.8, 14.7, 4.1)
+
+    # From 19.9 hours ago to 18.9, 16.9, by the hour again to 15.9, 13.9, by the hour again to 12.9, 10.9, 6.9, and 4.
+    assert (await steps(emptied, 4 * HOUR)) == [2, 3, 2, 5, 0, 0, 0, 1]
+
+
+async def test_years_without_an_audit_row_take_a_slice_a_day(emptied: str) -> None:
+    aged(emptied, 1000 * 24, 5)
+
+    assert 1000 <= len(await steps(emptied, 4 * HOUR)) <= 1010

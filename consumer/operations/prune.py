@@ -14,6 +14,9 @@ from consumer.postgres.queries import query, rows
 
 # The changes of a busy hour take a transaction of seconds, and workers continue beside it.
 STEP = timedelta(hours=1)
+# A step with fewer rows is followed by one twice as long, up to a day: a year without rows is passed in seconds.
+FEW_ROWS = 100
+STEP_MAX = timedelta(days=1)
 # Deliveries read, and at most removed, in a transaction: a page of users takes a fraction of a second.
 PAGE_SIZE = 10_000
 # A user or team with more deliveries that stay than this is compared only in part. Their bodies, parsed, take 400 MB.
@@ -35,16 +38,17 @@ class Superseded(NamedTuple):
 
 
 async def prune_audit(conn: Connection, access: Access, kept: timedelta, step: timedelta = STEP) -> AsyncIterator[int]:
-    """Remove audit rows older than *kept*, one *step* of time in each transaction; yield the number after each commit.
+    """Remove audit rows older than *kept*, a step of time in each transaction; yield the number after each commit.
 
-    After a kill a second call continues at the oldest row.
+    The first step, and each after one with many rows, is *step*. After a kill a second call goes on at the oldest row.
     """
-    is_more = True
+    is_more, following = True, step
     while is_more:
         async with transaction(conn, access):
             await ledger.begin_work(conn)
-            cursor = await conn.execute(query("prune/audit"), {"kept": kept, "step": step}, binary=True)
+            cursor = await conn.execute(query("prune/audit"), {"kept": kept, "step": following}, binary=True)
             [(removed, is_more)] = await cursor.fetchall()
+        following = min(2 * following, STEP_MAX) if removed < FEW_ROWS else step
         yield removed
 
 
