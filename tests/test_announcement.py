@@ -45,6 +45,19 @@ async def test_the_announcement_is_printed_in_one_write(monkeypatch: pytest.Monk
     assert [text.count("\n") for text in stream.writes if text] == [6]
 
 
+async def test_the_line_to_try_names_run_if_the_caller_typed_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("CONSUMER_RUN", str(tmp_path / "run"))
+
+    await announce(Settings(ops_port=8001), ops_ports=(8001, 8002), conninfo="postgresql:///app", secret_files={})
+
+    assert re.findall("^Try it +(.*)$", capsys.readouterr().out, re.MULTILINE) == [
+        "./run send user.created --url http://127.0.0.1:8000/webhooks/stack"
+    ]
+
+
 @pytest.mark.parametrize(
     ("ops_port", "ports", "lines"),
     [

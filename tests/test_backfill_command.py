@@ -77,6 +77,7 @@ def test_a_run_is_told_in_numbers(emptied: str, fake: FakeStack) -> None:
     project(fake, 2, 1)
 
     document = facts(emptied, "backfill", **environment(fake))
+    work(emptied)
     result = call(emptied, "backfill", **environment(fake))
 
     [first, _] = rows(emptied, "SELECT id FROM consumer.runs ORDER BY begun_at")
@@ -94,6 +95,7 @@ def test_a_run_is_told_in_numbers(emptied: str, fake: FakeStack) -> None:
     }
     assert result.exit_code == 0
     assert result.stdout.startswith("users        3\nteams        1\nmemberships  1\npermissions  1\ncalls        4\n")
+    assert result.stdout.endswith("Nothing is new: no delivery was stored.\n")
 
 
 def test_a_dry_run_asks_for_one_page_and_stores_nothing(emptied: str, any_fake: FakeStack) -> None:

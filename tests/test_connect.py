@@ -89,6 +89,7 @@ def test_an_endpoint_that_is_missing_is_made_for_all_types_and_its_secret_writte
 
     assert (first.exit_code, second.exit_code) == (1, 0)
     assert "No test event arrived within" in first.stderr
+    assert f"endpoint     {made.id}, found\n" in second.stdout
     assert "--secret-file FILE" in first.stderr
     assert (made.event_types, made.url, made.disabled) == (None, address(site), False)
     assert (file.read_text(), stat.S_IMODE(file.stat().st_mode)) == (f"{made.secret}\n", 0o600)

@@ -96,7 +96,7 @@ def test_a_copy_on_another_server_does_not_act_until_it_is_adopted(original: str
     assert migrated["warnings"] == [
         f"this database is a copy of the database {name(original)} on another server: {CURE}"
     ]
-    assert "adopted this database is a copy of the database " in adopted.stdout
+    assert "adopted this copy: it is the recorded one from now on (this database is a copy " in adopted.stdout
     assert (again.exit_code, again.stdout) == (0, "The database is up to date.\n")
     assert acts(original, fake)
 

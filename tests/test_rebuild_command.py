@@ -8,6 +8,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from consumer.cli.rebuild import Rebuilt, summary
 from consumer.settings.settings import ShapingSettings
 from tests.support import model
 from tests.support.cli import arrive, call, facts, work
@@ -69,6 +70,19 @@ def told(emptied: str) -> str:
 
 def expected(*more: object) -> model.State:
     return model.fold([*TRUE, *more], SOFT)  # type: ignore[list-item]
+
+
+@pytest.mark.parametrize(
+    ("queued", "rebuilt", "sentence"),
+    [
+        (0, Rebuilt(), "No delivery and no row is about anybody"),
+        (3, Rebuilt(users=1), "1 user and 0 companies made anew here"),
+        (3, Rebuilt(), "Workers made all of it anew"),
+        (3, Rebuilt(postponed=3), "0 users and 0 companies made anew here"),
+    ],
+)
+def test_a_rebuild_that_workers_did_is_not_called_nothing(queued: int, rebuilt: Rebuilt, sentence: str) -> None:
+    assert summary(queued, rebuilt).startswith(sentence)
 
 
 def test_sound_rows_differ_nowhere_and_are_not_written(told: str) -> None:

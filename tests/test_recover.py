@@ -65,9 +65,11 @@ def test_a_second_call_and_a_late_webhook_double_nothing(emptied: str, recovery:
     before = outbox(emptied)
 
     document = facts(emptied, "recover", "--since", "7d", **environment(recovery))
+    said = call(emptied, "recover", "--since", "7d", **environment(recovery)).stdout
     arrive(emptied, *map(webhook, recovery.project.events))
 
     assert (document["new"], document["known"]) == (0, len(before))
+    assert said.endswith("Nothing is new: no delivery was stored.\n")
     assert outbox(emptied) == before
     assert rows(emptied, "SELECT pending FROM consumer.queue_stats") == [{"pending": 0}]
 

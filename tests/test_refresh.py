@@ -51,6 +51,7 @@ def test_a_user_that_stack_does_not_have_is_said_and_nothing_is_stored(emptied: 
     assert result.exit_code == 1
     assert orjson.loads(result.stdout) == {"user_id": user_id, "is_found": False, "message_id": None, "error": None}
     assert f"Stack has no user {user_id}" in result.stderr
+    assert "`consumer reconcile --fix` deletes" in result.stderr
     assert rows(emptied, "SELECT FROM consumer.outbox") == []
 
 

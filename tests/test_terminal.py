@@ -17,6 +17,7 @@ from uuid import UUID
 import pytest
 from rich.cells import cell_len
 
+from consumer.cli.uninstall import OPEN
 from consumer.outbox.storage import Delivery
 from tests.support.application import tables
 from tests.support.cli import arrive
@@ -40,6 +41,8 @@ CALLS: Mapping[str, tuple[str, ...]] = {
     "doctor": ("23505", "consumer replay --state retrying --all"),
     "prune": ("AUDIT_RETENTION_DAYS",),
     "adopt plan --table public.people": ("p.full_name", "public.people", "once Stack or an edit names one"),
+    # SQL: a broken comment would not run.
+    "uninstall --keep-profiles --dry-run": (f"\n-- {OPEN}\n",),
     "--help": ("Commands:", "AUDIT_RETENTION_DAYS."),
 }
 TIMED = {"status", "dead list", "dead list --each", f"dead show {SVIX}", f"dead show {LONG}"}

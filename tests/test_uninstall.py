@@ -207,6 +207,7 @@ async def test_a_process_that_is_connected_is_a_reason_to_refuse_unless_forced(
 
     assert (refused.exit_code, left) == (1, before)
     assert f"still connected (1 {access(PREFIX).name}), and nothing was changed" in refused.stderr
+    assert refused.stdout == ""
     assert (forced.exit_code, objects(url)) == (0, LEFT), forced.output
 
 

@@ -14,7 +14,7 @@ from rich.markup import escape
 from consumer import logs
 from consumer.cli.addresses import origin, reachable, webhook_url
 from consumer.cli.database import has_urls
-from consumer.cli.output import console
+from consumer.cli.output import console, run_script
 from consumer.cli.secret import variable
 from consumer.settings.settings import Settings
 
@@ -69,6 +69,8 @@ def _sample_line(settings: Settings) -> str:
 
 
 def _this_program() -> list[str]:
+    if run := run_script():
+        return [run]
     program = Path(sys.argv[0])
     if program.name == "__main__.py":
         return [sys.executable, "-m", "consumer"]

@@ -11,7 +11,7 @@ from consumer.cli import secret
 from consumer.cli.cells import printable
 from consumer.cli.context import examples, pass_settings
 from consumer.cli.database import data_dir, has_urls
-from consumer.cli.output import as_called, console, emit, json_option, present, show_facts
+from consumer.cli.output import as_called, console, json_option, present, show_facts
 from consumer.cli.stack import AdminSession, admin_problems, project_id, with_svix_as_operator
 from consumer.errors import BadSettings, ConsumerError
 from consumer.operations import connect
@@ -80,10 +80,7 @@ def command(settings: Settings, *, is_check: bool, is_json: bool, **options: Unp
             click.get_current_context().exit(1)
         return
     document = with_svix_as_operator(settings, partial(_connected, settings, options))
-    if is_json:
-        emit(document)
-    else:
-        show_facts(document)
+    present(document, _show_connected, is_json=is_json)
 
 
 async def _checked(settings: Settings, url: str | None, opened: AdminSession) -> list[EndpointFinding]:
@@ -160,6 +157,19 @@ async def _show_arrival(settings: Settings, opened: AdminSession, endpoint: Svix
             raise
         cure = "`consumer connect --secret-file FILE` writes it, STACK_WEBHOOK_SECRETS_FILE=FILE names it"
         raise NotConnected(f"{error} This shell's STACK_WEBHOOK_SECRETS lacks it: {cure}.") from error
+
+
+def _show_connected(document: dict[str, object]) -> None:
+    made = "made now" if document["made"] else "found"
+    show_facts(
+        {
+            "url": document["url"],
+            "endpoint": f"{document['endpoint']}, {made}",
+            "secret": f"its SHA-256 begins with {document['secret']}",
+            "secret file": document["secret_file"],
+            "test event": document["test_event"],
+        }
+    )
 
 
 def _show(document: dict[str, object]) -> None:

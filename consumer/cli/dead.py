@@ -152,9 +152,9 @@ def retry(settings: Settings, *, is_all: bool, is_json: bool, **filters: Unpack[
 def discard(
     settings: Settings, *, reason: str, by: str | None, is_all: bool, is_json: bool, **filters: Unpack[DeadFilters]
 ) -> None:
-    """Exclude dead deliveries for good.
+    """Exclude dead deliveries.
 
-    Neither a replay nor a repeat by the sender brings them back.
+    Neither a replay nor a repeat by the sender brings them back; `deliveries undiscard` does.
     """
     refuse_unless_meant(filters, is_all=is_all)
     selection = Selection(DEAD, **filters)
@@ -164,7 +164,7 @@ def discard(
         return await _missing(conn, access, selection), sum([page.deliveries async for page in discards])
 
     missing, done = as_operator(settings, discarding)
-    present({"discarded": done}, lambda _: console().print(f"{amount(done)} excluded for good."), is_json=is_json)
+    present({"discarded": done}, lambda _: console().print(f"{amount(done)} excluded."), is_json=is_json)
     _refuse_missing(settings, selection, done, missing)
 
 

@@ -66,7 +66,7 @@ def command() -> None:
 @json_option
 @pass_settings("operator")
 def discard(settings: Settings, *, is_json: bool, **options: Unpack[Options]) -> None:
-    """Exclude deliveries for good, and rebuild their users and companies.
+    """Exclude deliveries, and rebuild their users and companies.
 
     It is as if they had never come: the rows are made anew without them, and neither a replay nor a repeat by the
     sender brings them back. What a delete policy other than soft has removed does not return. Erasures are left out.
@@ -119,7 +119,7 @@ def undiscard(settings: Settings, *, is_json: bool, **options: Unpack[Options]) 
 
 def _show_discarded(document: Mapping[str, Any]) -> None:
     out, user_ids = console(), document["to_refresh"]
-    out.print(f"{amount(document['discarded'])} excluded for good.")
+    out.print(f"{amount(document['discarded'])} excluded.")
     if user_ids:
         out.print(
             as_called(

@@ -76,7 +76,7 @@ def _reconciled(found: Reconciled) -> JobResult:
     }
     if found.due_at is not None:
         return JobResult(counts, "Stack is asked a second time about what it lacked.", found.due_at - found.run.now)
-    remark = "Differences stay: `consumer reconcile` names them, and --fix deletes here what Stack lacks."
+    remark = "Differences stay: `consumer reconcile` counts them, and --fix deletes here what Stack lacks."
     return JobResult(counts, remark if found.is_drifting else None)
 
 

@@ -14,7 +14,7 @@ from consumer.cli.cells import cell
 from consumer.cli.context import examples, pass_settings
 from consumer.cli.database import database
 from consumer.cli.jobs import jobs
-from consumer.cli.output import json_option, present, show_rows
+from consumer.cli.output import as_called, json_option, present, show_rows
 from consumer.deadline import first_of
 from consumer.errors import WrongRelease
 from consumer.operations import maintenance
@@ -136,5 +136,5 @@ def _row(report: JobReport) -> dict[str, object]:
     elif report.state == "stopped":
         result = "goes on at the next call"
     else:
-        result = report.error or report.remark or counts
+        result = as_called(report.error or report.remark or counts)
     return {"job": report.job, "state": report.state, "due": cell(report.due_at), "result": result}

@@ -9,7 +9,7 @@ from rich.text import Text
 from consumer.cli.cells import printable
 from consumer.cli.context import examples, pass_settings
 from consumer.cli.database import database
-from consumer.cli.output import console, json_option, present
+from consumer.cli.output import as_called, console, json_option, present
 from consumer.effects import recorded_settings
 from consumer.errors import SettingsMismatch
 from consumer.postgres import migrations, origin, preflight, privileges
@@ -168,7 +168,7 @@ def _show(report: MigrateReport) -> None:
         ("mended", "green"): report.mended,
         ("unmended", "yellow"): report.unmended,
         ("recorded", "green"): recorded,
-        ("adopted", "green"): [f"{each}; it is the recorded one from now on" for each in report.adopted],
+        ("adopted", "green"): [f"this copy: it is the recorded one from now on ({each})" for each in report.adopted],
     }
     for (verb, style), texts in lines.items():
         for text in texts:
@@ -182,4 +182,4 @@ def _show(report: MigrateReport) -> None:
     for statement in report.others:
         out.print(Text(f"left as others made it: {printable(statement)}"), soft_wrap=True)
     for warning in report.warnings:
-        out.print(Text.assemble(("warning", "yellow"), f"  {printable(warning)}"), soft_wrap=True)
+        out.print(Text.assemble(("warning", "yellow"), f"  {printable(as_called(warning))}"), soft_wrap=True)

@@ -32,10 +32,13 @@ def emit(document: object) -> None:
 
 def as_called(text: str) -> str:
     """Return the text with each of our commands in backquotes as its caller typed it: as `./run` too."""
-    if not (run := os.environ.get(RUN)):
-        return text
-    typed = "./run" if Path(run).parent == Path.cwd() else run
-    return text.replace("`consumer ", f"`{typed} ")
+    return text.replace("`consumer ", f"`{typed} ") if (typed := run_script()) else text
+
+
+def run_script() -> str | None:
+    """Return `./run` as its caller typed it; None without it."""
+    run = os.environ.get(RUN)
+    return "./run" if run and Path(run).parent == Path.cwd() else run
 
 
 def present(document: T, show: Callable[[T], None], *, is_json: bool) -> None:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from typing import TypedDict, TypeVar, Unpack
 from uuid import UUID
 
@@ -130,9 +131,9 @@ def command(
         if compared.differing:
             click.get_current_context().exit(1)
         return
-    as_operator(settings, lambda conn, access: _queue(conn, access, subjects))
+    queued = as_operator(settings, lambda conn, access: _queue(conn, access, subjects))
     rebuilt = _as_worker(settings, lambda conn, access: _drain(conn, access, settings.projection_sql))
-    present(rebuilt, _show_rebuilt, is_json=is_json)
+    present(rebuilt, partial(_show_rebuilt, queued), is_json=is_json)
     if rebuilt.postponed:
         reason = rebuilt.error or "locked"
         raise click.ClickException(f"{rebuilt.postponed:,} could not be made anew, and are tried again: {reason}.")
@@ -169,13 +170,13 @@ def _as_worker(settings: Settings, work: Callable[[Connection, Access], Awaitabl
         return asyncio.run(connected(conninfo))
 
 
-async def _queue(conn: Connection, access: Access, subjects: Subjects | None) -> None:
+async def _queue(conn: Connection, access: Access, subjects: Subjects | None) -> int:
+    """Queue these subjects, or all there are, and return how many rows of the queue that takes."""
     if subjects is not None:
         await rebuild.queue(conn, access, subjects)
-        return
+        return len(subjects.user_ids) + len(subjects.company_ids)
     with console(is_error=True).status("finding users and companies"):
-        async for _ in rebuild.queue_all(conn, access):
-            pass
+        return sum([number async for number in rebuild.queue_all(conn, access)])
 
 
 async def _compare(conn: Connection, access: Access, subjects: Subjects | None) -> Drift:
@@ -230,8 +231,17 @@ def _named(users: int, companies: int) -> str:
     return f"{users:,} user{'s' * (users != 1)} and {companies:,} compan{'y' if companies == 1 else 'ies'}"
 
 
-def _show_rebuilt(rebuilt: Rebuilt) -> None:
-    console().print(f"{_named(rebuilt.users, rebuilt.companies)} made anew here; workers may have taken others.")
+def summary(queued: int, rebuilt: Rebuilt) -> str:
+    """Return who made anew what was queued, as a sentence."""
+    if not queued:
+        return "No delivery and no row is about anybody: nothing was made anew."
+    if rebuilt.done or rebuilt.postponed:
+        return f"{_named(rebuilt.users, rebuilt.companies)} made anew here; workers may have taken others."
+    return "Workers made all of it anew; the audit has a row `rebuilt` for each profile that differed."
+
+
+def _show_rebuilt(queued: int, rebuilt: Rebuilt) -> None:
+    console().print(summary(queued, rebuilt), soft_wrap=True)
     if rebuilt.differing:
         _show_kinds(rebuilt.differing)
 

@@ -111,7 +111,8 @@ def _show(reconciled: Reconciled, options: ReconcileOptions) -> None:
     if reconciled.excess:
         _show_refusal(reconciled.excess)
     elif not options.is_fixing and any(each.left for each in reconciled.drift if each.kind not in LISTED):
-        out.print(as_called("`consumer reconcile --fix` deletes here what is left."), style="yellow")
+        sentence = "`consumer reconcile --fix` deletes here what is left. docs/BACKFILL.md says how to see who it is."
+        out.print(as_called(sentence), style="yellow", soft_wrap=True)
 
 
 def _row(drift: DriftCount, name: str) -> dict[str, str]:

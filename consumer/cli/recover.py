@@ -189,8 +189,11 @@ def _show(counts: RecoveryCounts, _: object, *, is_dry_run: bool) -> None:
     if types:
         rows = [{"type": each or "none", "new": counts.new[each], "known": counts.known[each]} for each in types]
         show_rows(rows, numbers={"new", "known"})
-    new = amount(counts.new.total())
-    out.print(f"{new} would be stored." if is_dry_run else f"{new} stored; workers apply them.")
+    verb = "would be" if is_dry_run else "was"
+    if not (new := counts.new.total()):
+        out.print(f"Nothing is new: no delivery {verb} stored.")
+    else:
+        out.print(f"{amount(new)} {'would be stored' if is_dry_run else 'stored, which workers apply'}.")
     if counts.unusable and not is_dry_run:
         out.print(as_called(f"{counts.unusable:,} of them can't be used and are dead: `consumer dead list`."))
     if counts.lost:

@@ -38,10 +38,13 @@ def command(settings: Settings, *, user_id: UUID, is_json: bool) -> None:
             }
         )
     if found.message_id is None:
-        raise click.ClickException(f"Stack has no user {user_id}; nothing was stored.")
+        raise click.ClickException(
+            f"Stack has no user {user_id}; nothing was stored or deleted. `consumer reconcile --fix` deletes here what "
+            "Stack no longer has."
+        )
     if found.error:
         raise click.ClickException(
             f"The user can't be used: {found.error}. `consumer dead show {found.message_id}` shows it."
         )
     if not is_json:
-        console().print(f"Stored as {found.message_id}.")
+        console().print(f"Stored as {found.message_id}; workers apply it.", soft_wrap=True)

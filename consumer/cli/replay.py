@@ -58,8 +58,8 @@ def command(
     Workers do it, beside new ones. A delivery must match all filters. Failed ones are put back to pending; dead ones
     are checked again by this release and stay dead if they are still unusable. Of applied ones the users and companies
     are rebuilt: their rows are made anew from all their deliveries, by this release. Where nothing differs nothing is
-    written, so a replay may be repeated. Discarded ones are never replayed. --state retrying needs neither a filter
-    nor --all, and with --dry-run no --state does.
+    written, so a replay may be repeated. Discarded ones are never replayed. Without a filter name --all, except with
+    --state retrying, and in a dry run with any --state.
     """
     is_named = click.get_current_context().get_parameter_source("states") != ParameterSource.DEFAULT
     if is_all or not (is_named and (is_dry_run or states == RETRYING)):

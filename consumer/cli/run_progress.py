@@ -7,6 +7,7 @@ import click
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from consumer.cli.cells import duration
+from consumer.cli.filters import amount
 from consumer.cli.output import as_called, console, show_facts
 from consumer.operations.runs import BegunRun, Run
 from consumer.stack_api.client import StackApi
@@ -61,9 +62,12 @@ def document(begun: BegunRun) -> dict[str, object]:
 def show(run: Run) -> None:
     """Show to people what a run listed and stored."""
     counts = {name: f"{getattr(run, name):,}" for name in ("users", "teams", "memberships", "permissions", "calls")}
-    show_facts({**counts, "took": duration(((run.finished_at or run.now) - run.begun_at).total_seconds())})
+    show_facts({**counts, "scan took": duration(((run.finished_at or run.now) - run.begun_at).total_seconds())})
     out = console()
-    out.print(f"{run.stored:,} new deliveries wait for the workers; the rest brings nothing new.")
+    if run.stored:
+        out.print(f"{amount(run.stored)} stored, which workers apply; the rest brings nothing new.")
+    else:
+        out.print("Nothing is new: no delivery was stored.")
     if run.unusable:
         out.print(
             as_called(f"{run.unusable:,} of them can't be used and are dead: `consumer dead list`."), style="yellow"

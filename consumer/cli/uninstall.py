@@ -60,12 +60,12 @@ def command(settings: Settings, *, is_json: bool, **options: Unpack[UninstallOpt
     is_dry_run = options["is_dry_run"]
     with database(settings, "migrate") as conninfo:
         planned = asyncio.run(_plan(conninfo, settings))
-        if not is_json:
-            _show(planned)
         if not is_dry_run:
             _refuse_connected(planned, is_forced=options["is_forced"])
-            if not options["is_confirmed"]:
-                click.confirm(f"{OPEN} Remove the product now?", abort=True, err=True)
+        if not is_json:
+            _show(planned)
+        if not (is_dry_run or options["is_confirmed"]):
+            click.confirm(f"{OPEN} Remove the product now?", abort=True, err=True)
         refused = {} if is_dry_run else _run(conninfo, settings, planned)
     if is_json:
         emit(_document(planned, refused, is_dry_run=is_dry_run))
@@ -104,8 +104,10 @@ def _show(planned: Uninstall) -> None:
     for statement in [*planned.statements, *planned.drops]:
         out.print(statement, markup=False, soft_wrap=True)
     for role, members in planned.kept.items():
-        out.print(f"-- {role} stays, for {', '.join(members)}: as a member it reads identity.", markup=False)
-    out.print(f"-- {OPEN}", markup=False)
+        comment = f"-- {role} stays, for {', '.join(members)}: as a member it reads identity."
+        # A line break of ours would end the comment.
+        out.print(comment, markup=False, soft_wrap=True)
+    out.print(f"-- {OPEN}", markup=False, soft_wrap=True)
 
 
 def _show_result(planned: Uninstall, refused: dict[str, str]) -> None:

@@ -123,7 +123,8 @@ class Caller:
                     await response.aclose()
         except (httpx.RequestError, TimeoutError) as error:
             # Without its cause, because the text of a protocol error quotes what the server sent.
-            raise Unreachable(f"No whole answer came to {call} ({type(error).__name__}).") from None
+            server = f"{request.url.scheme}://{request.url.netloc.decode()}"
+            raise Unreachable(f"No whole answer came from {server} to {call} ({type(error).__name__}).") from None
         return ApiAnswer(response.status_code, response.headers, body)
 
     async def _read(self, response: httpx.Response, call: Call) -> bytes:
