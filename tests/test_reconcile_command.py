@@ -8,6 +8,7 @@ from uuid import uuid4
 
 import orjson
 import pytest
+from rich.console import Console
 
 from tests.support.backfills import environment, filled, held, long_ago, named, now_is_now, truth
 from tests.support.cli import call, work
@@ -213,3 +214,29 @@ def test_an_error_of_the_api_is_one_sentence_with_its_cure(emptied: str, fake: F
 
     assert result.exit_code == 1
     assert "STACK_API_URL" in result.stderr
+
+
+def test_a_terminal_is_shown_who_would_go_and_asked(
+    emptied: str, fake: FakeStack, monkeypatch: pytest.MonkeyPatch, asked_at_once: None
+) -> None:
+    users = lost(emptied, fake)
+    monkeypatch.setattr(Console, "is_terminal", property(lambda _: True))
+
+    refused = call(emptied, "reconcile", "--fix", typed="n\n", **environment(fake))
+    kept = rows(emptied, "SELECT FROM consumer.outbox WHERE event_type = 'user.deleted'")
+    deleted = call(emptied, "reconcile", "--fix", typed="y\n", **environment(fake))
+    work(emptied)
+
+    assert (refused.exit_code, kept, deleted.exit_code) == (1, [], 0)
+    assert all(user_id in refused.output for user_id in users[6:])
+    assert "Delete here what is left?" in refused.output
+    assert held(emptied) == truth(fake)
+
+
+@pytest.mark.usefixtures("asked_at_once")
+def test_a_document_names_what_stack_no_longer_has(emptied: str, fake: FakeStack) -> None:
+    users = lost(emptied, fake)
+
+    document = orjson.loads(call(emptied, "reconcile", "--json", **environment(fake)).stdout)
+
+    assert sorted(each["user"] for each in document["gone"] if each["kind"] == "undeleted_user") == sorted(users[6:])

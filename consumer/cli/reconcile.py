@@ -2,17 +2,20 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import TypedDict, Unpack
 
 import click
 
 from consumer.cli import run_progress
 from consumer.cli.context import examples, pass_settings
+from consumer.cli.deliveries import yes_option
 from consumer.cli.output import as_called, console, json_option, present, show_rows
 from consumer.cli.stack import access_problems, project_id, with_api_as_operator
 from consumer.operations import reconcile
 from consumer.operations.reconcile import DriftCount, Excess, Reconciled, ReconcileOptions
 from consumer.operations.runs import BegunRun
-from consumer.operations.suspects import LISTED
+from consumer.operations.suspects import LISTED, Suspect
 from consumer.postgres.connections import Access, Connection
 from consumer.settings.settings import Settings
 from consumer.stack_api.client import StackApi
@@ -37,34 +40,56 @@ KINDS = {
 }
 
 
+class Flags(TypedDict):
+    """What a call is told, as ReconcileOptions has it."""
+
+    is_new: bool
+    is_fixing: bool
+    is_forced: bool
+
+
 @click.command(
     name="reconcile", epilog=examples("reconcile", "reconcile --fix", "reconcile --fix --force", "reconcile --new")
 )
 @click.option("--fix", "is_fixing", is_flag=True, help="Also delete here what two answers of Stack lacked.")
 @click.option("--force", "is_forced", is_flag=True, help="Ask and delete, however many Stack seems to lack.")
 @click.option("--new", "is_new", is_flag=True, help="Begin another run, and give up one that is not complete.")
+@yes_option
 @json_option
 @pass_settings("operator", access_problems)
-def command(settings: Settings, *, is_fixing: bool, is_forced: bool, is_new: bool, is_json: bool) -> None:
+def command(settings: Settings, *, is_confirmed: bool, is_json: bool, **flags: Unpack[Flags]) -> None:
     """Find where rows and Stack differ, and repair it.
 
     It lists everything as `backfill` does, and stores what only adds or updates. What Stack does not list it asks for
-    twice, five minutes apart. --fix deletes here what both answers lacked: users, teams, members, permissions. A second
-    call goes on with a run that was stopped. The exit code is 1 while a difference stays.
+    twice, five minutes apart. --fix deletes here what both answers lacked: users, teams, members, permissions; on a
+    terminal it names some of them and asks first. A second call goes on with a run that was stopped. The exit code is 1
+    while a difference stays.
     """
-    options = ReconcileOptions(is_new=is_new, is_fixing=is_fixing, is_forced=is_forced)
+    options = ReconcileOptions(**flags)
+    is_asking = options.is_fixing and not is_confirmed and not is_json and console().is_terminal
+    begun, reconciled = _run(settings, options, replace(options, is_fixing=options.is_fixing and not is_asking))
+    if is_asking and reconciled.gone and not reconciled.excess:
+        _show(reconciled, options)
+        click.confirm("Delete here what is left?", abort=True)
+        options = replace(options, is_new=False)
+        begun, reconciled = _run(settings, options, options)
+    present(_document(begun, reconciled), lambda _: _show(reconciled, options), is_json=is_json)
+    if reconciled.is_drifting:
+        click.get_current_context().exit(1)
+
+
+def _run(settings: Settings, begin: ReconcileOptions, options: ReconcileOptions) -> tuple[BegunRun, Reconciled]:
+    """Begin a run, or go on with one, as *begin* tells, and follow it with *options*."""
 
     async def found(conn: Connection, access: Access, api: StackApi) -> tuple[BegunRun, Reconciled]:
-        begun = await reconcile.begin(conn, access, project_id(settings), options)
+        begun = await reconcile.begin(conn, access, project_id(settings), begin)
         if begun.is_resumed:
             run_progress.say_resumed(begun.run)
         return begun, await _followed(conn, access, api, begun, options)
 
     begun, reconciled = with_api_as_operator(settings, found)
     run_progress.refuse_abandoned(reconciled.run)
-    present(_document(begun, reconciled), lambda _: _show(reconciled, options), is_json=is_json)
-    if reconciled.is_drifting:
-        click.get_current_context().exit(1)
+    return begun, reconciled
 
 
 async def _followed(
@@ -94,6 +119,7 @@ def _document(begun: BegunRun, reconciled: Reconciled) -> dict[str, object]:
         },
         "refused": [each._asdict() for each in reconciled.excess],
         "due_at": reconciled.due_at,
+        "gone": [{name: value for name, value in _named(each).items() if value} for each in reconciled.gone],
     }
 
 
@@ -108,11 +134,23 @@ def _show(reconciled: Reconciled, options: ReconcileOptions) -> None:
         [_row(found[kind], name) for kind, name in KINDS.items() if kind in found],
         numbers={"found", "repaired", "left"},
     )
+    if reconciled.gone:
+        show_rows([{**_named(each), "kind": KINDS[each.kind]} for each in reconciled.gone])
+        out.print(f"These are the first {len(reconciled.gone)} of what Stack no longer has.")
     if reconciled.excess:
         _show_refusal(reconciled.excess)
     elif not options.is_fixing and any(each.left for each in reconciled.drift if each.kind not in LISTED):
         sentence = "`consumer reconcile --fix` deletes here what is left. docs/BACKFILL.md says how to see who it is."
         out.print(as_called(sentence), style="yellow", soft_wrap=True)
+
+
+def _named(suspect: Suspect) -> dict[str, object]:
+    return {
+        "kind": suspect.kind,
+        "user": suspect.user_id,
+        "team": suspect.team_id,
+        "permission": suspect.permission_id,
+    }
 
 
 def _row(drift: DriftCount, name: str) -> dict[str, str]:

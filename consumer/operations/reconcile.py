@@ -27,6 +27,8 @@ QUESTIONS_A_PAGE = 10
 DELETIONS_A_PAGE = 1_000
 # What two answers lacked a day ago may be deleted without another scan: no id comes back, and a newer event wins.
 UNDECIDED_FOR = timedelta(days=1)
+# More would not be read; a query of consumer.suspects has them all (docs/BACKFILL.md).
+NAMED_MAX = 20
 # Some deletions are lost in any week; a wrong project or an empty list lacks nearly everybody.
 DELETIONS_ALWAYS = 10
 DELETIONS_SHARE = 100
@@ -54,6 +56,7 @@ class DriftCount(NamedTuple):
 class Reconciled:
     """How far a run is; *due_at*: when it can go on, None if Stack need not be asked again.
 
+    *gone* are the first NAMED_MAX of what two answers lack, which lives here still.
     With an *excess* nothing was asked or deleted, for want of force.
     """
 
@@ -61,6 +64,7 @@ class Reconciled:
     drift: Sequence[DriftCount]
     excess: Sequence[Excess]
     due_at: datetime | None
+    gone: Sequence[Suspect] = ()
 
     @property
     def is_drifting(self) -> bool:
@@ -122,9 +126,10 @@ async def report(conn: Connection, access: Access, run: Run, options: ReconcileO
         left = {kind: found.suspected for kind, found in (await suspects.count(conn, run)).items()}
         excess = [] if options.is_forced else await _excess(conn, run)
         due_at = None if excess else await suspects.due_at(conn, run, asked_again_after=ASKED_AGAIN_AFTER)
+        gone = await suspects.confirmed(conn, run, NAMED_MAX)
     counts = ((kind, repaired.get(kind, 0), left.get(kind, 0)) for kind in sorted({*repaired, *left}))
     return Reconciled(
-        run, [DriftCount(kind, done + open_, done, open_) for kind, done, open_ in counts], excess, due_at
+        run, [DriftCount(kind, done + open_, done, open_) for kind, done, open_ in counts], excess, due_at, gone
     )
 
 
