@@ -879,33 +879,6 @@ $$;
 
 
 --
--- Name: is_in_last_scan(uuid); Type: FUNCTION; Schema: identity; Owner: -
---
-
-CREATE FUNCTION identity.is_in_last_scan(of_user uuid) RETURNS boolean
-    LANGUAGE plpgsql STABLE SECURITY DEFINER PARALLEL SAFE
-    SET search_path TO 'pg_catalog', 'pg_temp'
-    AS $$
-BEGIN
-    RETURN NOT EXISTS (
-        SELECT FROM consumer.suspects AS s
-        WHERE
-            s.run_id = (
-                SELECT r.id
-                FROM consumer.runs AS r
-                WHERE r.finished_at IS NOT NULL
-                ORDER BY r.begun_at DESC
-                LIMIT 1
-            )
-            AND s.kind = 'undeleted_user'
-            AND s.team_id IS NULL
-            AND s.user_id = of_user
-    );
-END
-$$;
-
-
---
 -- Name: stack_user_profiles; Type: TABLE; Schema: identity; Owner: -
 --
 
@@ -1104,6 +1077,33 @@ CREATE FUNCTION identity.sign_out(user_id uuid, at timestamp with time zone DEFA
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
     SELECT consumer.store_sign_event('out', user_id, at, message_id)
+$$;
+
+
+--
+-- Name: unconfirmed_users(uuid[]); Type: FUNCTION; Schema: identity; Owner: -
+--
+
+CREATE FUNCTION identity.unconfirmed_users(of_users uuid[]) RETURNS SETOF uuid
+    LANGUAGE plpgsql STABLE SECURITY DEFINER PARALLEL SAFE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    RETURN QUERY
+    SELECT s.user_id
+    FROM consumer.suspects AS s
+    INNER JOIN unnest(of_users) AS u (user_id) ON s.user_id = u.user_id
+    WHERE
+        s.run_id = (
+            SELECT r.id
+            FROM consumer.runs AS r
+            WHERE r.finished_at IS NOT NULL
+            ORDER BY r.begun_at DESC
+            LIMIT 1
+        )
+        AND s.kind = 'undeleted_user'
+        AND s.team_id IS NULL;
+END
 $$;
 
 
@@ -1718,14 +1718,32 @@ CREATE VIEW identity.profiles_needing_sync WITH (security_invoker='true') AS
             p.company_id,
             p.updated_at AS profile_updated_at,
             m.last_synced_at,
-                CASE
-                    WHEN ((GREATEST(p.created_at, m.occurred_at) < ( SELECT identity.last_scan_at() AS last_scan_at)) AND identity.is_in_last_scan(p.user_id)) THEN ( SELECT identity.last_scan_at() AS last_scan_at)
-                    ELSE m.occurred_at
-                END AS confirmed_at,
-            (m.stack_user_id IS NOT NULL) AS is_from_stack
+            m.occurred_at,
+            (m.stack_user_id IS NOT NULL) AS is_from_stack,
+            (GREATEST(p.created_at, m.occurred_at) < ( SELECT identity.last_scan_at() AS last_scan_at)) AS is_scanned
            FROM (identity.profiles p
              LEFT JOIN identity.stack_user_profiles m ON (((p.user_id = m.stack_user_id) AND (m.version >= '1'::text))))
           WHERE (p.deleted_at IS NULL)
+        ), unlisted AS (
+         SELECT u.user_id
+           FROM identity.unconfirmed_users(ARRAY( SELECT l_1.user_id
+                   FROM living l_1
+                  WHERE l_1.is_scanned)) u(user_id)
+        ), confirmed AS (
+         SELECT l_1.user_id,
+            l_1.full_name,
+            l_1.company_id,
+            l_1.profile_updated_at,
+            l_1.last_synced_at,
+            l_1.occurred_at,
+            l_1.is_from_stack,
+            l_1.is_scanned,
+                CASE
+                    WHEN (l_1.is_scanned AND (u.user_id IS NULL)) THEN ( SELECT identity.last_scan_at() AS last_scan_at)
+                    ELSE l_1.occurred_at
+                END AS confirmed_at
+           FROM (living l_1
+             LEFT JOIN unlisted u ON ((l_1.user_id = u.user_id)))
         )
  SELECT l.user_id,
     l.full_name,
@@ -1737,7 +1755,7 @@ CREATE VIEW identity.profiles_needing_sync WITH (security_invoker='true') AS
             WHEN l.is_from_stack THEN ((EXTRACT(epoch FROM (now() - l.confirmed_at)) / (3600)::numeric))::double precision
             ELSE NULL::double precision
         END AS hours_since_sync
-   FROM (living l
+   FROM (confirmed l
      LEFT JOIN identity.companies c ON ((l.company_id = c.id)))
   WHERE ((NOT l.is_from_stack) OR ((l.confirmed_at < (now() - '24:00:00'::interval)) AND ( SELECT (identity.has_api_key() OR (identity.last_scan_at() IS NOT NULL)))));
 
@@ -2843,16 +2861,6 @@ GRANT ALL ON FUNCTION identity.is_current_company_active() TO consumer_tenant;
 
 
 --
--- Name: FUNCTION is_in_last_scan(of_user uuid); Type: ACL; Schema: identity; Owner: -
---
-
-REVOKE ALL ON FUNCTION identity.is_in_last_scan(of_user uuid) FROM PUBLIC;
-GRANT ALL ON FUNCTION identity.is_in_last_scan(of_user uuid) TO consumer_app;
-GRANT ALL ON FUNCTION identity.is_in_last_scan(of_user uuid) TO consumer_tenant;
-GRANT ALL ON FUNCTION identity.is_in_last_scan(of_user uuid) TO consumer_operator;
-
-
---
 -- Name: TABLE stack_user_profiles; Type: ACL; Schema: identity; Owner: -
 --
 
@@ -3084,6 +3092,16 @@ GRANT ALL ON FUNCTION identity.sign_in(user_id uuid, at timestamp with time zone
 
 REVOKE ALL ON FUNCTION identity.sign_out(user_id uuid, at timestamp with time zone, message_id text) FROM PUBLIC;
 GRANT ALL ON FUNCTION identity.sign_out(user_id uuid, at timestamp with time zone, message_id text) TO consumer_app;
+
+
+--
+-- Name: FUNCTION unconfirmed_users(of_users uuid[]); Type: ACL; Schema: identity; Owner: -
+--
+
+REVOKE ALL ON FUNCTION identity.unconfirmed_users(of_users uuid[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION identity.unconfirmed_users(of_users uuid[]) TO consumer_app;
+GRANT ALL ON FUNCTION identity.unconfirmed_users(of_users uuid[]) TO consumer_tenant;
+GRANT ALL ON FUNCTION identity.unconfirmed_users(of_users uuid[]) TO consumer_operator;
 
 
 --

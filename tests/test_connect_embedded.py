@@ -1,5 +1,6 @@
 """`consumer connect` beside `up` on the embedded database, where the secret is kept."""
 
+import re
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -46,7 +47,7 @@ def test_the_secret_is_kept_where_up_finds_it_after_a_restart(data_dir: Path, tm
     [made] = fake.svix.endpoints.values()
     file = data_dir / "webhook-secret"
     assert (kept.exit_code, "Restart `consumer up`" in kept.stderr) == (1, True)
-    assert (connected.exit_code, "test_event   received" in connected.stdout) == (0, True)
+    assert (connected.exit_code, re.search("test event +received", connected.stdout) is not None) == (0, True)
     assert (secret.read_all(file), stat.S_IMODE(file.stat().st_mode)) == ((made.secret, own), 0o600)
     assert "whsec_" not in kept.output + connected.output
 

@@ -1,11 +1,13 @@
 """The jobs of `consumer maintain` that compare with Stack: the daily reconciliation, and the endpoint at Svix."""
 
 from typing import Any
+from uuid import uuid4
 
 import orjson
 import pytest
 
 from consumer.operations import reconcile
+from consumer.operations.scan import RESTARTS_MAX
 from tests.support.backfills import environment, held, long_ago, named, now_is_now, truth
 from tests.support.cli import arrive, call, facts, work
 from tests.support.databases import change, rows
@@ -67,8 +69,27 @@ def test_a_second_look_is_due_in_five_minutes_and_scans_nothing_again(emptied: s
 
     assert "a second time" in first["remark"]
     assert "Differences stay" in second["remark"]
-    assert [each.path for each in fake.asked[asked:] if each.path != "/api/v1/users"] == [fake.asked[-1].path]
+    [user] = rows(emptied, "SELECT user_id FROM consumer.suspects")
+    # The job of recent activity, which runs beside it, asks for the list.
+    others = [each.path for each in fake.asked[asked:] if each.path != "/api/v1/users"]
+    assert others == [f"/api/v1/users/{user['user_id']}"]
     assert len(rows(emptied, "SELECT FROM consumer.runs WHERE kind = 'reconcile'")) == 1
+
+
+def test_a_scan_that_loses_its_place_for_good_is_begun_anew_without_a_person(emptied: str, fake: FakeStack) -> None:
+    long_ago(fake)
+    named(fake, 3)
+    lost = "INSERT INTO consumer.runs (id, kind, project_id, stage, restarts, cursor, cursor_millis, calls, listed_at) "
+    values = f"(gen_random_uuid(), 'reconcile', '{PROJECT_ID}', 'users', {RESTARTS_MAX}, '{uuid4()}', 1, 9, now())"
+    change(emptied, f"{lost} VALUES {values}")
+
+    failed = job(orjson.loads(call(emptied, "maintain", "--json", **environment(fake)).stdout), "reconcile")
+    change(emptied, DUE)
+    report = reconciled(fake, emptied)
+    work(emptied)
+
+    assert (failed["state"], "lost its place" in failed["error"], report["state"]) == ("failed", True, "done")
+    assert held(emptied) == truth(fake)
 
 
 def test_a_disabled_endpoint_is_an_alarm(emptied: str, any_svix: FakeStack) -> None:
@@ -111,3 +132,17 @@ def test_a_wrong_admin_key_is_a_failure_with_its_cure(emptied: str, any_svix: Fa
     assert result.exit_code == 1
     assert "endpoint failed: Stack refused" in result.stderr
     assert "sak_wrong" not in result.output
+
+
+def test_a_reconciliation_by_hand_settles_what_the_job_complained_of(
+    emptied: str, fake: FakeStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reconcile, "ASKED_AGAIN_AFTER", reconcile.ASKED_AGAIN_AFTER * 0)
+    arrive(emptied, user_updated())
+    work(emptied)
+    complained = reconciled(fake, emptied)
+
+    facts(emptied, "reconcile", "--fix", **environment(fake))
+
+    assert complained["remark"] is not None
+    assert (job(facts(emptied, "maintain", **environment(fake)), "reconcile"))["remark"] is None

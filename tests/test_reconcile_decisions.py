@@ -8,6 +8,7 @@ import pytest
 from consumer.settings.settings import ShapingSettings
 from tests.support.backfills import filled, held, long_ago, named, now_is_now, truth, webhook
 from tests.support.databases import change, record, rows
+from tests.support.factories import user_updated
 from tests.support.fake_stack import FakeStack
 from tests.support.fake_stack.serving import PROJECT_ID
 from tests.support.outbox import arrive, work
@@ -91,6 +92,22 @@ async def test_an_empty_list_deletes_nobody(emptied: str, any_fake: FakeStack) -
 
     assert result.excess
     assert len(held(emptied)["profiles"]) == 12
+
+
+async def test_users_that_a_reconciliation_brought_in_do_not_raise_the_limit(emptied: str, fake: FakeStack) -> None:
+    """As when the settings lead to a larger project than the one whose webhooks came."""
+    await arrive(emptied, *(user_updated(display_name="Own") for _ in range(11)))
+    await work(emptied)
+    long_ago(fake)
+    named(fake, 1_150)
+    now_is_now(fake)
+
+    await step(emptied, fake, FIX)
+    await work(emptied)
+    again = await fixed(emptied, fake)
+
+    assert [tuple(each) for each in again.excess] == [("undeleted_user", 11, 11, 10)]
+    assert rows(emptied, "SELECT FROM identity.profiles WHERE deleted_at IS NOT NULL") == []
 
 
 async def test_a_company_that_a_setting_declared_is_no_suspect(emptied: str, any_fake: FakeStack) -> None:

@@ -1,12 +1,13 @@
 """The lists of Stack's API, page by page, from old servers and new ones."""
 
 from dataclasses import replace
+from uuid import UUID
 
 import orjson
 import pytest
 
 from consumer.stack_api.client import StackApi
-from consumer.stack_api.errors import AnswerTooLarge, CannotListAll, KnownError
+from consumer.stack_api.errors import AnswerTooLarge, CannotListAll, KnownError, UnexpectedAnswer
 from consumer.stack_api.listing import ListPage
 from tests.support.fake_stack import FakeStack
 from tests.support.fake_stack.serving import Port
@@ -118,6 +119,23 @@ async def test_users_that_are_too_large_for_a_page_come_in_smaller_ones(any_fake
 
     asked = [asked.query.split("&")[0] for asked in any_fake.asked]
     assert asked == ["limit=1000", "limit=100", "limit=10", "limit=10", "limit=10"]
+
+
+async def test_a_list_of_members_that_loses_its_place_is_no_list(
+    any_fake: FakeStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a reconciliation would take all members behind the place for lost removals."""
+    small_pages(monkeypatch)
+    crew = one(any_fake.project.create_team())
+    for user_id in many(any_fake, 5):
+        any_fake.project.join(crew, user_id)
+
+    async with stack_api(any_fake) as api:
+        page = await api.team_users(UUID(crew))
+        assert page.next_cursor is not None
+        any_fake.project.delete_user(page.next_cursor)
+        with pytest.raises(UnexpectedAnswer, match="the cursor's user is gone"):
+            await api.team_users(UUID(crew), page.next_cursor)
 
 
 async def test_one_user_that_is_too_large_is_an_error(any_fake: FakeStack) -> None:

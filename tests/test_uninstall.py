@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from uuid import uuid4
 
 import psycopg
@@ -275,3 +276,10 @@ def test_a_database_of_another_release_is_left_alone(url: str, owner: str) -> No
 
     assert (result.exit_code, objects(url)) == (1, before)
     assert "another release's" in result.stderr
+
+
+def test_the_embedded_database_is_not_left_where_nobody_can_read_it(tmp_path: Path) -> None:
+    result = call(None, "uninstall", "--keep-profiles", "--yes", CONSUMER_DATA_DIR=str(tmp_path))
+
+    assert result.exit_code == 2
+    assert "Move the database to a server of yours first" in " ".join(result.stderr.split())

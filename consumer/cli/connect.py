@@ -14,7 +14,7 @@ from consumer.cli.database import data_dir, has_urls
 from consumer.cli.output import as_called, console, json_option, present, show_facts
 from consumer.cli.stack import AdminSession, admin_problems, project_id, with_svix_as_operator
 from consumer.errors import BadSettings, ConsumerError
-from consumer.operations import connect
+from consumer.operations import connect, maintenance
 from consumer.operations.connect import NotConnected
 from consumer.postgres.connections import transaction
 from consumer.settings import signing_secrets
@@ -102,6 +102,7 @@ async def _connected(settings: Settings, options: ConnectOptions, opened: AdminS
     kept_in = _keep(settings, options["secret_file"], signing)
     await _show_arrival(settings, opened, endpoint, signing)
     await connect.record(conn, access, project_id(settings), url)
+    await maintenance.settle(conn, access, "endpoint")
     return {
         "url": url,
         "endpoint": endpoint.id,

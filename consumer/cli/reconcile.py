@@ -12,7 +12,7 @@ from consumer.cli.context import examples, pass_settings
 from consumer.cli.deliveries import yes_option
 from consumer.cli.output import as_called, console, json_option, present, show_rows
 from consumer.cli.stack import access_problems, project_id, with_api_as_operator
-from consumer.operations import reconcile
+from consumer.operations import maintenance, reconcile
 from consumer.operations.reconcile import DriftCount, Excess, Reconciled, ReconcileOptions
 from consumer.operations.runs import BegunRun
 from consumer.operations.suspects import LISTED, Suspect
@@ -85,7 +85,10 @@ def _run(settings: Settings, begin: ReconcileOptions, options: ReconcileOptions)
         begun = await reconcile.begin(conn, access, project_id(settings), begin)
         if begun.is_resumed:
             run_progress.say_resumed(begun.run)
-        return begun, await _followed(conn, access, api, begun, options)
+        reconciled = await _followed(conn, access, api, begun, options)
+        if not reconciled.is_drifting:
+            await maintenance.settle(conn, access, "reconcile")
+        return begun, reconciled
 
     begun, reconciled = with_api_as_operator(settings, found)
     run_progress.refuse_abandoned(reconciled.run)

@@ -6,7 +6,7 @@ from typing import TypedDict, Unpack
 import click
 
 from consumer.cli.context import examples, pass_settings
-from consumer.cli.database import database
+from consumer.cli.database import database, has_urls
 from consumer.cli.erase import is_terminal
 from consumer.cli.output import as_called, console, emit, json_option
 from consumer.operations import uninstall
@@ -18,6 +18,10 @@ from consumer.settings.settings import Settings
 NOT_ALL = (
     "uninstall needs --keep-profiles. To drop the users' data too, run DROP SCHEMA consumer, identity CASCADE, "
     "and then DROP ROLE for each role with your ROLE_PREFIX."
+)
+EMBEDDED = (
+    "The embedded server runs only while a command of ours does, so nobody could read the tables afterwards. Move the "
+    "database to a server of yours first (pg_dump, pg_restore), and uninstall there."
 )
 UNCONFIRMED = "There is no terminal to ask on: --yes confirms, --dry-run only prints."
 OPEN = "Row-level security goes: every role with SELECT on the tables of identity sees the rows of all companies."
@@ -33,9 +37,11 @@ class UninstallOptions(TypedDict):
 
 
 def _problems(
-    _: Settings, *, is_kept: bool, is_dry_run: bool, is_confirmed: bool, is_json: bool, **__: object
+    settings: Settings, *, is_kept: bool, is_dry_run: bool, is_confirmed: bool, is_json: bool, **__: object
 ) -> list[str]:
     found = [] if is_kept else [NOT_ALL]
+    if not has_urls(settings):
+        found.append(EMBEDDED)
     if not (is_dry_run or is_confirmed) and (is_json or not is_terminal()):
         found.append(UNCONFIRMED)
     return found

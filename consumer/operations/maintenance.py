@@ -113,6 +113,11 @@ async def last_runs(conn: Connection) -> dict[str, LastRun]:
     return {each.job: each for each in await rows(conn, class_row(LastRun), "maintenance/read")}
 
 
+async def settle(conn: Connection, access: Access, job: str) -> None:
+    """Forget what the last run of a job complained of: a command has done it by hand."""
+    await _write(conn, access, "maintenance/settle", {"job": job})
+
+
 async def _attempt(holder: Connection, job: Job, work: Awaitable[JobResult]) -> JobResult:
     try:
         return await _while_held(holder, work)

@@ -13,6 +13,7 @@ from consumer.operations import drift, imports, questions, runs, suspects
 from consumer.operations.backfill import backfill
 from consumer.operations.imports import Finder
 from consumer.operations.runs import BegunRun, PageCounts, Run
+from consumer.operations.scan import ScanDisturbed
 from consumer.operations.suspects import LISTED, Suspect
 from consumer.outbox.storage import Delivery
 from consumer.postgres import ledger
@@ -136,10 +137,20 @@ async def report(conn: Connection, access: Access, run: Run, options: ReconcileO
 async def reconcile_now(
     conn: Connection, access: Access, api: StackApi, project_id: str, options: ReconcileOptions
 ) -> Reconciled:
-    """Do what is possible now, and return when the next step is due: for a job that is called again and again."""
+    """Do what is possible now, and return when the next step is due: for a job that is called again and again.
+
+    Raises ApiError, and ScanDisturbed; then the next call goes on with another run, because this one's place is lost.
+    """
     run = (await begin(conn, access, project_id, options)).run
-    async for page in reconcile(conn, access, api, run, options):
-        run = page
+    try:
+        async for page in reconcile(conn, access, api, run, options):
+            run = page
+    except ScanDisturbed:
+        async with transaction(conn, access):
+            run = await runs.read(conn, run.id)
+        if run.is_open:
+            await runs.begin(conn, access, "reconcile", project_id, is_new=True)
+        raise
     return await report(conn, access, run, options)
 
 

@@ -16,6 +16,10 @@ from consumer.sync import REPLICA_LAG
 # Deleted here by an event, and listed by Stack all the same: no answer takes that back.
 LISTED = ("listed_user", "listed_team")
 
+# With the settings of a larger project, a run brings its users in; those of the project before are few beside them.
+# Somebody has noticed that in a week.
+BROUGHT_LATELY = timedelta(days=7)
+
 
 class Suspect(NamedTuple):
     """A user, a team, a membership or a permission; *asked_at* is when the first answer that lacks it was recorded.
@@ -113,8 +117,8 @@ async def count(conn: Connection, run: Run) -> Mapping[str, SuspectCount]:
 
 
 async def living(conn: Connection) -> Mapping[str, int]:
-    """Count what lives here, by the kind of suspect that it may be."""
-    [found] = await rows(conn, dict_row, "suspects/living")
+    """Count what lives here, by the kind of suspect that it may be, without what was brought in lately."""
+    [found] = await rows(conn, dict_row, "suspects/living", {"within": BROUGHT_LATELY})
     return found
 
 

@@ -110,7 +110,11 @@ class StackApi:
     async def team_users(self, team_id: UUID, cursor: str | None = None) -> ListPage:
         """Return a page of a team's users; for a team whose members are too large for one answer."""
         query = {"limit": str(self._users_limit), **EVERYBODY, "team_id": str(team_id)}
-        return await self._page("/api/v1/users", cursor, query)
+        page = await self._page("/api/v1/users", cursor, query)
+        # It looks like the end of the list, and whoever stands behind it would seem to have left the team.
+        if cursor is not None and not page.items:
+            raise UnexpectedAnswer("GET /api/v1/users", 200, "it is empty: the cursor's user is gone")
+        return page
 
     async def team_permissions(self, team_id: UUID) -> tuple[Permission, ...]:
         """Return what the members of a team may directly do, as webhooks tell it; nothing for an unknown team."""

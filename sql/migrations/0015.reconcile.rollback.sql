@@ -21,6 +21,6 @@ WHERE
         OR (m.occurred_at < now() - interval '24 hours' AND (SELECT identity.has_api_key()))
     );
 
-DROP FUNCTION identity.is_in_last_scan, identity.last_scan_at;
+DROP FUNCTION identity.unconfirmed_users, identity.last_scan_at;
 REVOKE SELECT (id, begun_at, finished_at) ON consumer.runs FROM consumer_definer;
 DROP TABLE consumer.run_repairs, consumer.suspects;

@@ -3,6 +3,7 @@
 from tests.planted.bug import Bug
 
 TESTS = "tests/test_reconcile.py"
+COST = "tests/test_suspects_cost.py"
 DECISIONS = "tests/test_reconcile_decisions.py"
 COMMAND = "tests/test_reconcile_command.py"
 OPERATION = "consumer/operations/reconcile.py"
@@ -22,6 +23,34 @@ RECONCILING = (
         "ASKED_AGAIN_AFTER = timedelta(minutes=5)",
         "ASKED_AGAIN_AFTER = timedelta(minutes=1)",
         f"{TESTS}::test_one_answer_that_lacks_a_user_deletes_nobody",
+    ),
+    Bug(
+        "a lost scan fails at each call of maintain",
+        OPERATION,
+        '            await runs.begin(conn, access, "reconcile", project_id, is_new=True)\n',
+        "            pass\n",
+        "tests/test_maintain_stack.py::test_a_scan_that_loses_its_place_for_good_is_begun_anew_without_a_person",
+    ),
+    Bug(
+        "an empty page ends the list of a team's members",
+        "consumer/stack_api/client.py",
+        "        if cursor is not None and not page.items:\n",
+        "        if cursor is None and not page.items:\n",
+        "tests/test_stack_lists.py::test_a_list_of_members_that_loses_its_place_is_no_list",
+    ),
+    Bug(
+        "a larger project's users raise the limit of deletions",
+        f"{SUSPECTS}/living.sql",
+        "l.users - l.new_users",
+        "l.users",
+        f"{DECISIONS}::test_users_that_a_reconciliation_brought_in_do_not_raise_the_limit",
+    ),
+    Bug(
+        "a page of deletions is compared with each suspect",
+        f"{SUSPECTS}/drop.sql",
+        "coalesce(s.user_id::text, '') = coalesce(a.user_id::text, '')",
+        "s.user_id IS NOT DISTINCT FROM a.user_id",
+        f"{COST}::test_a_page_of_deletions_is_not_compared_with_each_suspect",
     ),
     Bug(
         "a proxy's 404 deletes a user",
@@ -120,8 +149,8 @@ RECONCILING = (
     Bug(
         "a user that no scan listed is confirmed",
         "sql/migrations/0015.reconcile.sql",
-        "            AND s.user_id = of_user\n",
-        "            AND s.user_id <> of_user AND s.user_id = of_user\n",
+        "        AND s.team_id IS NULL;\n",
+        "        AND s.team_id IS NOT NULL;\n",
         f"{DECISIONS}::test_a_scan_confirms_users_without_a_change_of_their_rows",
     ),
     Bug(

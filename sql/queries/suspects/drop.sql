@@ -1,4 +1,5 @@
--- Suspect these no longer; return how many of each kind were suspects still.
+-- Suspect these no longer; return how many of each kind were suspects still. They are hashed: an id may be null, and
+-- IS NOT DISTINCT FROM would compare each with all suspects of the run.
 WITH dropped AS (
     DELETE FROM consumer.suspects AS s
     USING unnest(
@@ -7,9 +8,9 @@ WITH dropped AS (
     WHERE
         s.run_id = %(run_id)b::uuid
         AND s.kind = a.kind
-        AND s.team_id IS NOT DISTINCT FROM a.team_id
-        AND s.user_id IS NOT DISTINCT FROM a.user_id
-        AND s.permission_id IS NOT DISTINCT FROM a.permission_id
+        AND coalesce(s.team_id::text, '') = coalesce(a.team_id::text, '')
+        AND coalesce(s.user_id::text, '') = coalesce(a.user_id::text, '')
+        AND coalesce(s.permission_id, '') = coalesce(a.permission_id, '')
     RETURNING s.kind
 )
 
