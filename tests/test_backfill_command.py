@@ -34,7 +34,7 @@ def project(fake: FakeStack, users: int, teams: int) -> None:
 def test_a_killed_run_goes_on_where_it_was(emptied: str, any_fake: FakeStack, tmp_path: Path, stage: str) -> None:
     project(any_fake, 2_500, 40)
     # Slow enough to be met in the middle, where it spends most of its time.
-    paced = calling(any_fake, emptied, STACK_API_RPS="12")
+    paced = calling(any_fake, emptied, STACK_API_RPS="4")
 
     with running(tmp_path, paced, "backfill") as first:
         until(lambda: rows(emptied, f"SELECT FROM consumer.runs WHERE stage = '{stage}'"))

@@ -129,7 +129,7 @@ def test_each_way_back_ends_in_the_rows_that_are_right(drilled: Drilled, monkeyp
 
     # What a leaked secret signed.
     ada, bob = (row["user_id"] for row in rows(drilled.url, "TABLE identity.profiles ORDER BY user_id LIMIT 2"))
-    team = rows(drilled.url, "SELECT id FROM identity.companies WHERE deleted_at IS NULL LIMIT 1")[0]["id"]
+    team = rows(drilled.url, "SELECT id FROM identity.companies WHERE deleted_at IS NULL ORDER BY id LIMIT 1")[0]["id"]
     lies = (user_deleted(ada), user_updated(bob, server_metadata={"role": "owner"}), membership("created", team, bob))
     arrive(drilled.url, *(lie._replace(verified_by=LEAKED) for lie in lies))
     work(drilled.url)

@@ -48,13 +48,14 @@ class ErasedBody(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Traces:
-    """The values of a person that may stand in bodies about others."""
+    """The values of a person that may stand in bodies about others, and the teams that the person has selected."""
 
     names: frozenset[str] = frozenset()
     emails: frozenset[str] = frozenset()
+    team_ids: frozenset[UUID] = frozenset()
 
     def __or__(self, other: "Traces") -> "Traces":
-        return Traces(self.names | other.names, self.emails | other.emails)
+        return Traces(self.names | other.names, self.emails | other.emails, self.team_ids | other.team_ids)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,14 +84,20 @@ def erased(body: bytes, user_id: UUID) -> bytes | None:
 
 
 def traces(body: bytes) -> Traces:
-    """Return the names and the e-mail addresses that a body about the user gives."""
+    """Return the names, the e-mail addresses and the selected team that a body about the user gives."""
     data = (_document(body) or {}).get("data")
     if not isinstance(data, dict):
         return Traces()
     providers = data.get("oauth_providers")
     accounts = [each for each in providers if isinstance(each, dict)] if isinstance(providers, list) else []
     emails = {*_texts(data, EMAILS), *(text for each in accounts for text in _texts(each, ("email",)))}
-    return Traces(frozenset(name.strip() for name in _texts(data, NAMES)), frozenset(emails))
+    selected = data.get("selected_team")
+    team_ids = _texts(selected, ("id",)) if isinstance(selected, dict) else ()
+    return Traces(
+        frozenset(name.strip() for name in _texts(data, NAMES)),
+        frozenset(emails),
+        frozenset(UUID(team_id) for team_id in team_ids if UUID_TEXT.fullmatch(team_id)),
+    )
 
 
 def without(body: bytes, source: str, person: Person) -> ErasedBody | None:

@@ -95,12 +95,14 @@ async def prepare(conn: Connection, access: Access, user_id: UUID) -> Erasure:
     """Collect the user's names, addresses and teams from tables and bodies, before any of them is erased."""
     async with transaction(conn, access):
         [(names, emails)] = await rows(conn, tuple_row, "erase/traces", {"user_id": user_id})
-        teams = await rows(conn, args_row(TouchedTeam), "erase/teams", {"user_id": user_id})
     found = Traces(frozenset(names or ()) - {"Unknown User", "Deleted user"}, frozenset(emails or ()))
     async for page in stored_bodies.about(conn, access, user_id):
         for stored in page:
             found |= personal.traces(stored.body)
     async with transaction(conn, access):
+        # An earlier call may have been killed after the tables forgot which teams the user had selected.
+        values = {"user_id": user_id, "team_ids": list(found.team_ids)}
+        teams = await rows(conn, args_row(TouchedTeam), "erase/teams", values)
         values = {"user_id": user_id, "emails": list(found.emails)}
         shared = set(await rows(conn, scalar_row, "erase/shared_emails", values))
     own_teams = frozenset(team.id for team in teams if team.is_own)

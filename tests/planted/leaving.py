@@ -123,8 +123,8 @@ LEAVING = (
     Bug(
         "uninstall does not ask",
         "consumer/cli/uninstall.py",
-        'if not options["is_confirmed"]:',
-        'if options["is_dry_run"]:',
+        'if not (is_dry_run or options["is_confirmed"]):',
+        "if is_dry_run:",
         f"{LEAVE}::test_it_asks_and_says_who_sees_what",
     ),
     Bug(

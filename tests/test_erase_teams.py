@@ -1,0 +1,59 @@
+"""Which teams are a person's own: their names go with the person."""
+
+import asyncio
+from uuid import uuid4
+
+import pytest
+
+from consumer.operations import erase
+from consumer.postgres.connections import connect, operator_access
+from tests.support.cli import arrive, facts, work
+from tests.support.erasing import ERASE, LOGO, TEAM_NAME, Life, left
+from tests.support.factories import membership, team_event
+
+OPERATOR = operator_access("consumer")
+
+
+@pytest.fixture
+def life(emptied: str) -> Life:
+    """A person who has selected a team of the person's own; no event tells of the membership."""
+    life = Life()
+    named = team_event("created", life.own_id, display_name=TEAM_NAME, profile_image_url=LOGO)
+    arrive(emptied, named, life.whole())
+    work(emptied)
+    return life
+
+
+def test_an_erasure_that_was_killed_when_only_the_tables_had_forgotten_is_finished(emptied: str, life: Life) -> None:
+    async def killed() -> None:
+        async with await connect(emptied, OPERATOR) as conn:
+            await erase.prepare(conn, OPERATOR, life.user_id)
+            await erase.store(conn, OPERATOR, life.user_id)
+
+    asyncio.run(killed())
+    work(emptied)
+
+    facts(emptied, "erase", str(life.user_id), *ERASE)
+
+    assert left(emptied) == []
+
+
+def test_a_forged_membership_that_was_discarded_makes_nobody_a_member(emptied: str, life: Life) -> None:
+    forged = membership("created", life.own_id, uuid4())._replace(verified_by="0badc0de")
+    arrive(emptied, forged)
+    work(emptied)
+    facts(emptied, "deliveries", "discard", "--verified-by", "0badc0de", "--reason", "leaked", "--yes")
+    work(emptied)
+
+    facts(emptied, "erase", str(life.user_id), *ERASE)
+
+    assert left(emptied) == []
+
+
+def test_a_team_that_somebody_else_was_in_keeps_its_name(emptied: str, life: Life) -> None:
+    arrive(emptied, membership("created", life.own_id, uuid4()))
+    work(emptied)
+
+    facts(emptied, "erase", str(life.user_id), *ERASE)
+
+    assert TEAM_NAME in left(emptied)
