@@ -59,12 +59,12 @@ def test_a_poll_takes_two_seconds_at_the_default_rate_and_sweeps_overlap_by_two_
 
 async def test_a_mark_moves_only_with_its_page(emptied: str, fake: FakeStack) -> None:
     be_active(fake, *day_ago(fake, 1))
-    change(emptied, "REVOKE INSERT ON consumer.outbox FROM consumer_operator")
+    change(emptied, "REVOKE INSERT (body) ON consumer.outbox FROM consumer_operator")
     try:
         with pytest.raises(postgres.InsufficientPrivilege):
             await polled(emptied, fake)
     finally:
-        change(emptied, "GRANT INSERT ON consumer.outbox TO consumer_operator")
+        change(emptied, "GRANT INSERT (body) ON consumer.outbox TO consumer_operator")
 
     assert rows(emptied, "SELECT FROM consumer.activity") == []
     assert await polled(emptied, fake) == PutCounts(1, 0)

@@ -141,7 +141,7 @@ def test_dead_letters(filled: str, tmp_path: Path) -> None:
     work(filled)
     (_, listed), (_, checked) = list(page.run("Done when"))
 
-    assert {line: result.exit_code for line, result in results if result.exit_code} == {}
+    assert {line: result.output for line, result in results if result.exit_code} == {}
     found = states(filled)
     assert {found[each.message_id] for each in (*dead, *retrying)} == {"done"}
     assert found[useless.message_id] == "done"

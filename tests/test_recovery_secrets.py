@@ -132,7 +132,7 @@ def test_leaked_secret(forged: Forgery, tmp_path: Path) -> None:
     results = list(page.run())
     work(forged.url)
 
-    assert {line: result.exit_code for line, result in results if result.exit_code} == {}
+    assert {line: result.output for line, result in results if result.exit_code} == {}
     assert page.codes("Done when") == [0]
     assert state(forged.url) == forged.before
     assert [row["user_id"] for row in rows(forged.url, SIGNED_IN)] == [ADA]
