@@ -27,7 +27,7 @@ ADA, BOB, EVE, TEAM, OTHER = (UUID(int=number) for number in (1, 2, 3, 77, 78))
 # Each table that a rebuild makes, without what says when the row was written.
 TABLES = ("profiles", "stack_user_profiles", "companies", "company_members")
 WRITTEN_AT = "ARRAY['created_at', 'updated_at', 'last_synced_at', 'sync_version']"
-LETTERS = 2_000
+LETTERS = 500
 
 
 def tables(url: str) -> dict[str, list[object]]:
