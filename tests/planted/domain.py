@@ -198,4 +198,11 @@ DOMAIN = (
         "            pass\n",
         "tests/test_reread.py::test_a_dead_delivery_is_applied_without_the_part_that_killed_it",
     ),
+    Bug(
+        "nobody comes home to a default company that lives again",
+        "sql/queries/rehome/page.sql",
+        "SELECT c.deleted_at IS NULL\n",
+        "SELECT c.deleted_at IS NOT NULL\n",
+        "tests/test_default_company.py::test_those_without_a_home_come_page_by_page_and_nobody_else_moves",
+    ),
 )

@@ -1,5 +1,6 @@
--- The next users of a company, by id: present and past members, users that an edit or metadata puts there, and users at
--- home there. Each branch has a LIMIT, so that a page costs the same in a company of any size.
+-- The next users of a company, by id: present and past members, users that an edit or metadata puts there, users at
+-- home there and, if it is the default company and active, users without a home: it may live again. Each branch has a
+-- LIMIT, so that a page costs the same in a company of any size.
 SELECT user_id
 FROM (
     (
@@ -38,6 +39,23 @@ FROM (
         FROM identity.stack_user_profiles AS m
         WHERE
             m.company_id = %(company_id)b::uuid
+            AND m.stack_user_id BETWEEN %(next_user_id)b::uuid AND %(last_user_id)b::uuid
+        ORDER BY m.stack_user_id
+        LIMIT %(page_size)b::integer
+    )
+    UNION
+    (
+        SELECT m.stack_user_id
+        FROM identity.stack_user_profiles AS m
+        WHERE
+            (
+                SELECT c.deleted_at IS NULL
+                FROM identity.companies AS c
+                INNER JOIN consumer.settings AS s ON c.id = s.default_company_id
+                WHERE c.id = %(company_id)b::uuid
+            )
+            AND m.company_id IS NULL
+            AND m.deleted_at IS NULL
             AND m.stack_user_id BETWEEN %(next_user_id)b::uuid AND %(last_user_id)b::uuid
         ORDER BY m.stack_user_id
         LIMIT %(page_size)b::integer
