@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from uuid import uuid4
 
+import orjson
 import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict
@@ -12,10 +13,16 @@ from tests.support.cli import arrive, call, examined, facts, work
 from tests.support.databases import change, rows, scratch_database
 from tests.support.factories import user_updated
 from tests.support.fake_stack import FakeStack
+from tests.support.fake_stack.serving import PROJECT_ID
+from tests.support.recoveries import environment as with_admin_key
 from tests.support.restores import dumped, restore
 
 CURE = "if it is this database that shall act from now on, run `consumer migrate --adopt-copy`."
-NEEDS_STACK = (("backfill",), ("backfill", "--new"), ("refresh", str(uuid4())))
+URL = "https://hooks.example.com/webhooks/stack"
+NEEDS_STACK = (
+    *(("backfill",), ("backfill", "--new"), ("reconcile",), ("reconcile", "--fix"), ("refresh", str(uuid4()))),
+    *(("recover", "--since", "1d"), ("recover", "--follow"), ("connect", "--url", URL), ("connect", "--check")),
+)
 
 # A restore on another server may give the database its old name and number.
 AS_THIS_DATABASE = """
@@ -44,10 +51,24 @@ def as_if_elsewhere(url: str) -> None:
 def refusals(url: str, fake: FakeStack, **others: str) -> list[str]:
     """Return what each command says that asks Stack, all with exit code 1 and without a call."""
     asked = len(fake.asked)
-    results = [call(url, *command, **environment(fake, **others)) for command in NEEDS_STACK]
+    settings = {**with_admin_key(fake), **environment(fake, **others)}
+    results = [call(url, *command, **settings) for command in NEEDS_STACK]
     assert [result.exit_code for result in results] == [1] * len(NEEDS_STACK), [each.output for each in results]
     assert len(fake.asked) == asked
     return [result.stderr for result in results]
+
+
+def test_no_job_asks_stack_on_a_copy(original: str, fake: FakeStack) -> None:
+    change(original, f"INSERT INTO consumer.project (project_id, endpoint_url) VALUES ('{PROJECT_ID}', '{URL}')")
+    as_if_elsewhere(original)
+    settings = {**with_admin_key(fake), **environment(fake, RETENTION_DAYS="7")}
+
+    result = call(original, "maintain", "--json", **settings)
+
+    states = {report["job"]: report["state"] for report in orjson.loads(result.stdout)["jobs"]}
+    failed = dict.fromkeys(("activity", "reconcile", "endpoint"), "failed")
+    assert (result.exit_code, states, fake.asked) == (1, {"prune": "done", **failed}, [])
+    assert result.stderr.count("so it asks nothing of Stack") == 3
 
 
 def acts(url: str, fake: FakeStack) -> bool:
@@ -67,6 +88,13 @@ def test_the_first_migrate_records_where_it_is(original: str) -> None:
         "database_oid": here["oid"],
         "database_name": name(original),
     }
+
+
+def test_migrate_records_no_project(original: str, fake: FakeStack) -> None:
+    """What is only typed is recorded by nobody: a page that is stored, or a test event that arrives, does it."""
+    assert call(original, "migrate", **environment(fake)).exit_code == 0
+
+    assert rows(original, "SELECT FROM consumer.project") == []
 
 
 def test_a_database_that_is_none_acts(original: str, fake: FakeStack) -> None:

@@ -152,6 +152,16 @@ def test_two_units_on_one_machine_have_two_ops_ports() -> None:
     assert str(DEFAULTS.port) not in taken
 
 
+def test_what_is_due_is_done_each_ten_minutes() -> None:
+    [job] = deploy.manifests("CronJob")
+    [cron] = [each for each in deploy.render()["services"] if each["type"] == "cron"]
+    timer = deploy.unit(deploy.SYSTEMD / "consumer-maintain.timer")
+
+    assert job["spec"]["schedule"] == cron["schedule"] == "*/10 * * * *"
+    assert timer["OnCalendar"] == ["*:0/10"]
+    assert job["spec"]["concurrencyPolicy"] == "Forbid"
+
+
 def seconds(text: str) -> float:
     return float(text.removesuffix("s"))
 

@@ -1,5 +1,6 @@
 """The jobs of `consumer maintain` that compare with Stack: the daily reconciliation, and the endpoint at Svix."""
 
+from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -13,7 +14,7 @@ from tests.support.cli import arrive, call, facts, work
 from tests.support.databases import change, rows
 from tests.support.factories import user_updated
 from tests.support.fake_stack import FakeStack
-from tests.support.fake_stack.serving import PROJECT_ID
+from tests.support.fake_stack.serving import PROJECT_ID, SERVER_KEY
 from tests.support.processes import SECRET
 from tests.support.recoveries import environment as with_admin_key
 
@@ -92,19 +93,50 @@ def test_a_scan_that_loses_its_place_for_good_is_begun_anew_without_a_person(emp
     assert held(emptied) == truth(fake)
 
 
-def test_a_disabled_endpoint_is_an_alarm(emptied: str, any_svix: FakeStack) -> None:
+@pytest.mark.parametrize(
+    ("url", "is_disabled", "error"),
+    [
+        (URL, True, "Svix has disabled the endpoint"),
+        (URL, False, "Its signing secret is none of STACK_WEBHOOK_SECRETS"),
+        (f"{URL}/elsewhere", False, "Svix has no endpoint for"),
+    ],
+    ids=["disabled", "another secret", "gone"],
+)
+def test_an_endpoint_that_lets_no_webhook_arrive_is_an_alarm(
+    emptied: str, any_svix: FakeStack, url: str, is_disabled: bool, error: str
+) -> None:
     now_is_now(any_svix)
-    any_svix.svix.add_endpoint(URL, any_svix.project.now, disabled=True)
+    any_svix.svix.add_endpoint(url, any_svix.project.now, disabled=is_disabled)
     change(emptied, CONNECTED)
-    settings = with_admin_key(any_svix)
+    settings = with_admin_key(any_svix, STACK_WEBHOOK_SECRETS=SECRET)
 
     result = call(emptied, "maintain", "--json", **settings)
     status = facts(emptied, "status", **settings)
 
     report = job(orjson.loads(result.stdout), "endpoint")
     assert (result.exit_code, report["state"]) == (1, "failed")
-    assert "disabled" in report["error"]
+    assert report["error"].startswith(error)
     assert [each["subject"] for each in status["findings"] if each["code"] == "maintenance_failed"] == ["endpoint"]
+
+
+def test_a_filter_of_the_endpoint_is_a_remark(emptied: str, any_svix: FakeStack) -> None:
+    now_is_now(any_svix)
+    made = any_svix.svix.add_endpoint(URL, any_svix.project.now, event_types=["user.created"])
+    change(emptied, CONNECTED)
+
+    report = job(facts(emptied, "maintain", **with_admin_key(any_svix, STACK_WEBHOOK_SECRETS=made.secret)), "endpoint")
+
+    assert (report["state"], "filter keeps out" in report["remark"]) == ("done", True)
+
+
+def test_the_endpoint_is_looked_at_each_hour_and_rows_are_compared_each_day(emptied: str, any_svix: FakeStack) -> None:
+    now_is_now(any_svix)
+
+    facts(emptied, "maintain", **{**with_admin_key(any_svix), "STACK_SECRET_SERVER_KEY": SERVER_KEY})
+
+    periods = "SELECT job, due_at - started_at AS period FROM consumer.maintenance WHERE job <> 'activity'"
+    found = {row["job"]: row["period"] for row in rows(emptied, periods)}
+    assert found == {"endpoint": timedelta(hours=1), "reconcile": timedelta(hours=23)}
 
 
 @pytest.mark.parametrize(("is_connected", "remark"), [(True, None), (False, "No endpoint is recorded")])

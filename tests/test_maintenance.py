@@ -124,7 +124,11 @@ async def test_two_jobs_run_beside_each_other(emptied: str) -> None:
     await first
 
 
-async def test_a_job_that_was_killed_is_due_still(emptied: str) -> None:
+@pytest.mark.parametrize("has_run_before", [False, True])
+async def test_a_job_that_was_killed_is_due_still(emptied: str, has_run_before: bool) -> None:
+    if has_run_before:
+        await run(emptied, Worker())
+        change(emptied, "UPDATE consumer.maintenance SET ended_at = NULL, due_at = now()")
     work = Worker(is_held=True)
     killed = asyncio.create_task(run(emptied, work))
     await until(lambda: work.calls)

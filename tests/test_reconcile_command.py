@@ -158,6 +158,17 @@ def test_a_report_of_yesterday_is_not_decided_on(emptied: str, fake: FakeStack) 
 
 
 @pytest.mark.usefixtures("asked_at_once")
+def test_a_report_of_the_same_day_is_decided_on(emptied: str, fake: FakeStack) -> None:
+    lost(emptied, fake)
+    asyncio.run(step(emptied, fake))
+    change(emptied, "UPDATE consumer.runs SET finished_at = finished_at - interval '23 hours'")
+
+    asyncio.run(step(emptied, fake, FIX))
+
+    assert len(rows(emptied, "SELECT FROM consumer.runs WHERE kind = 'reconcile'")) == 1
+
+
+@pytest.mark.usefixtures("asked_at_once")
 def test_a_refresh_brings_back_who_was_deleted_wrongly(emptied: str, fake: FakeStack) -> None:
     [ada, ben] = lost(emptied, fake, users=2)
     project, fake.project = fake.project, type(fake.project)()

@@ -1,18 +1,21 @@
-"""How many a reconciliation may delete, what takes a deletion back, and whom a scan confirms."""
+"""How many a reconciliation may delete, what takes a deletion back, and which users a scan confirms."""
 
 from datetime import timedelta
 from uuid import uuid4
 
 import pytest
 
+from consumer.operations import reconcile
+from consumer.postgres.connections import connect
 from consumer.settings.settings import ShapingSettings
-from tests.support.backfills import filled, held, long_ago, named, now_is_now, truth, webhook
+from tests.support.backfills import ACCESS, LIMITS, filled, held, long_ago, named, now_is_now, truth, webhook
 from tests.support.databases import change, record, rows
 from tests.support.factories import user_updated
 from tests.support.fake_stack import FakeStack
 from tests.support.fake_stack.serving import PROJECT_ID
 from tests.support.outbox import arrive, work
-from tests.support.reconciling import FIX, FORCE, REPORT, differences, fixed, step
+from tests.support.reconciling import FIX, FORCE, REPORT, differences, fixed, reconciled, step
+from tests.support.stack_api import stack_api
 from tests.support.stack_requests import one
 
 NEEDING = "SELECT user_id::text FROM identity.profiles_needing_sync"
@@ -83,6 +86,27 @@ async def test_teams_and_members_have_their_own_limits(emptied: str, any_fake: F
     assert len(held(emptied)["companies"]) == len(held(emptied)["members"]) == 25
 
 
+async def test_members_of_a_team_that_goes_meanwhile_are_left_to_the_next_run(
+    emptied: str, any_fake: FakeStack
+) -> None:
+    long_ago(any_fake)
+    [ada, ben] = named(any_fake, 2)
+    crew = one(any_fake.project.create_team(creator=ada))
+    any_fake.project.join(crew, ben)
+    await filled(emptied, any_fake)
+    await work(emptied)
+    now_is_now(any_fake)
+    any_fake.project.leave(crew, ben)
+    first = await step(emptied, any_fake, FIX)
+    any_fake.project.delete_team(crew)
+
+    result = await fixed(emptied, any_fake)
+    deleted = rows(emptied, "SELECT FROM consumer.outbox WHERE event_type LIKE '%.deleted'")
+
+    assert (differences(first), differences(result), deleted) == ({"extra_membership": (0, 1)}, {}, [])
+    assert differences(await fixed(emptied, any_fake)) == {"undeleted_team": (1, 0)}
+
+
 async def test_an_empty_list_deletes_nobody(emptied: str, any_fake: FakeStack) -> None:
     users = await known(emptied, any_fake, 12)
     for user_id in users:
@@ -108,6 +132,19 @@ async def test_users_that_a_reconciliation_brought_in_do_not_raise_the_limit(emp
 
     assert [tuple(each) for each in again.excess] == [("undeleted_user", 11, 11, 10)]
     assert rows(emptied, "SELECT FROM identity.profiles WHERE deleted_at IS NOT NULL") == []
+
+
+async def test_what_a_report_found_is_deleted_as_of_then(emptied: str, fake: FakeStack) -> None:
+    """A webhook that came between the report and the deletion is newer, however late somebody decides."""
+    [ada, _] = await known(emptied, fake, 2)
+    fake.project.delete_user(ada)
+    await reconciled(emptied, fake)
+    change(emptied, "UPDATE consumer.suspects SET confirmed_at = confirmed_at - interval '1 hour'")
+
+    await fixed(emptied, fake)
+
+    deleted = "SELECT now() - occurred_at > interval '61 minutes' AS is_old FROM consumer.outbox WHERE event_type = "
+    assert rows(emptied, f"{deleted}'user.deleted'") == [{"is_old": True}]
 
 
 async def test_a_company_that_a_setting_declared_is_no_suspect(emptied: str, any_fake: FakeStack) -> None:
@@ -145,6 +182,24 @@ async def test_the_next_run_brings_back_what_one_deleted_wrongly(emptied: str, a
     assert differences(result) == {"revived_team": (1, 0), "revived_user": (1, 0)}
     assert not result.is_drifting
     assert held(emptied) == truth(any_fake)
+
+
+async def test_a_user_that_is_listed_and_does_not_answer_stays_deleted(emptied: str, any_fake: FakeStack) -> None:
+    """As when a replica of the list lags: the user was deleted here, and is gone."""
+    ada, _ = await wrongly_deleted(emptied, any_fake)
+    change(emptied, "UPDATE identity.stack_user_profiles SET deleted_at = deleted_at - interval '1 hour'")
+    earlier(emptied)
+
+    async with await connect(emptied, ACCESS) as conn, stack_api(any_fake, None, LIMITS) as api:
+        run = (await reconcile.begin(conn, ACCESS, PROJECT_ID, REPORT)).run
+        async for page in reconcile.reconcile(conn, ACCESS, api, run, REPORT):
+            if page.finished_at and ada in any_fake.project.users.latest:
+                any_fake.project.delete_user(ada)
+        result = await reconcile.report(conn, ACCESS, run, REPORT)
+    await work(emptied)
+
+    assert ("revived_user" in differences(result), result.due_at) == (False, None)
+    assert held(emptied)["profiles"] == {}
 
 
 def earlier(url: str) -> None:

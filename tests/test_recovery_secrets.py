@@ -11,6 +11,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from click.testing import Result
 
 from consumer.outbox.storage import Delivery
 from tests.support.cli import arrive, work
@@ -126,6 +127,11 @@ def forged(emptied: str) -> Forgery:
     return Forgery(emptied, before, honest)
 
 
+def counted(result: Result) -> int:
+    """Return how many deliveries a dry run counts."""
+    return sum(int(n) for n in re.findall(r"(\d+) *$", result.output, re.MULTILINE))
+
+
 def test_leaked_secret(forged: Forgery, tmp_path: Path) -> None:
     page = forged.page(tmp_path)
 
@@ -134,16 +140,17 @@ def test_leaked_secret(forged: Forgery, tmp_path: Path) -> None:
 
     assert {line: result.output for line, result in results if result.exit_code} == {}
     assert page.codes("Done when") == [0]
+    assert counted(next(page.run())[1]) == len([forged.honest])
     assert state(forged.url) == forged.before
     assert [row["user_id"] for row in rows(forged.url, SIGNED_IN)] == [ADA]
     assert rows(forged.url, "SELECT full_name FROM identity.profiles WHERE full_name = 'Eve'") != []
 
 
 def test_the_page_counts_before_it_changes_anything(forged: Forgery, tmp_path: Path) -> None:
-    line, counted = next(forged.page(tmp_path).run())
+    line, result = next(forged.page(tmp_path).run())
 
     assert line.endswith("--dry-run")
-    assert sum(int(n) for n in re.findall(r"(\d+) *$", counted.output, re.MULTILINE)) == 5
+    assert counted(result) == 5
     assert rows(forged.url, DISCARDED) == []
 
 

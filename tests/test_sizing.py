@@ -60,6 +60,16 @@ def test_the_connections_of_a_small_installation_add_up() -> None:
     assert int(most) == 2 * (told["receiver"] + 1) + told["worker"] + 2 + 2 + 1
 
 
+@pytest.mark.parametrize("command", ["bench.ingest", "bench.drain", "bench.rebuild", "bench.hostile", "bench.startup"])
+def test_a_figure_that_performance_has_too_is_the_same(command: str) -> None:
+    """A figure stands before the command that prints it, or in the row of a table."""
+    performance = (ROOT / "docs" / "PERFORMANCE.md").read_text()
+    before = re.findall(rf"(\d[\d,]+) (?:MB|bytes|deliveries|updates)[^`]*`python -m {command}", PAGE)
+
+    assert before
+    assert [figure for figure in before if f" {figure} " not in performance] == []
+
+
 def test_every_figure_s_command_exists() -> None:
     named = set(re.findall(r"`python -m bench\.(\w+)", PAGE))
 

@@ -70,8 +70,8 @@ def command(settings: Settings, *, is_check: bool, is_forced: bool, is_adopted: 
     Any number of replicas may call this at once. The settings that shape rows are recorded the first time. Later a
     changed one is refused; --settings records it, and it shapes the deliveries that are applied from then on.
 
-    The server, the database and STACK_PROJECT_ID are recorded the first time too. A copy elsewhere applies what
-    arrives, but asks nothing of Stack until --adopt-copy has made it the recorded one.
+    The server and the database are recorded the first time too. A copy elsewhere applies what arrives, but asks nothing
+    of Stack until --adopt-copy has made it the recorded one.
     """
     with database(settings, "migrate") as conninfo:
         if is_check:

@@ -11,9 +11,8 @@ import psycopg
 from psycopg.rows import scalar_row
 
 from consumer.operations import imports, runs
-from consumer.outbox import storage
 from consumer.outbox.storage import Delivery
-from consumer.postgres import ledger, session
+from consumer.postgres import ledger
 from consumer.postgres.connections import Access, Connection, transaction
 from consumer.postgres.queries import rows
 from consumer.providers.stack.message_ids import occurred_at
@@ -85,11 +84,7 @@ class Recovery:
         async with transaction(conn, self.access):
             await ledger.begin_work(conn)
             await runs.pin_project(conn, self.project_id)
-            for delivery in new:
-                if delivery.error_code:
-                    await storage.put_dead(conn, delivery)
-            await storage.put(conn, [delivery for delivery in new if not delivery.error_code])
-            await session.wake(conn)
+            await imports.put(conn, new)
 
     def _delivery(self, message: SvixMessage) -> Delivery:
         at = occurred_at(message.id, message.at, self.tolerance)

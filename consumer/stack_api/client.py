@@ -111,7 +111,7 @@ class StackApi:
         """Return a page of a team's users; for a team whose members are too large for one answer."""
         query = {"limit": str(self._users_limit), **EVERYBODY, "team_id": str(team_id)}
         page = await self._page("/api/v1/users", cursor, query)
-        # It looks like the end of the list, and whoever stands behind it would seem to have left the team.
+        # Otherwise it would count as the end of the list, and the members after it as removed.
         if cursor is not None and not page.items:
             raise UnexpectedAnswer("GET /api/v1/users", 200, "it is empty: the cursor's user is gone")
         return page

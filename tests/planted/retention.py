@@ -85,8 +85,8 @@ RETENTION = (
     Bug(
         "a rebuild takes a repeat of a removed delivery for a fact",
         "sql/queries/stored/deliveries.sql",
-        "WHERE found.outcome = 'stale'",
-        "WHERE found.outcome = 'applied'",
+        "WHERE s.outcome = 'stale'",
+        "WHERE s.outcome = 'applied'",
         f"{REPEATS}::test_a_repeat_in_flight_is_stored_once_more_and_changes_no_row",
     ),
     Bug(

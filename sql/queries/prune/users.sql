@@ -54,15 +54,7 @@ reach AS MATERIALIZED (
 ),
 
 repeats AS MATERIALIZED (
-    SELECT unnest(
-        CASE
-            WHEN
-                EXISTS (
-                    SELECT FROM consumer.pruned
-                )
-                THEN consumer.pruned_repeats(ARRAY(SELECT p.seq FROM page AS p))
-        END
-    ) AS seq
+    SELECT unnest(consumer.pruned_repeats(ARRAY(SELECT p.seq FROM page AS p))) AS seq
 ),
 
 delivered AS MATERIALIZED (

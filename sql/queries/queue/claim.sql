@@ -25,18 +25,7 @@ SELECT
     o.team_id,
     c.has_failed,
     0 AS attempts,
-    (
-        c.seq = ANY((
-            SELECT
-                CASE
-                    WHEN
-                        EXISTS (
-                            SELECT FROM consumer.pruned
-                        )
-                        THEN consumer.pruned_repeats(ARRAY(SELECT claimed.seq FROM claimed))
-                END
-        )::bigint[])
-    ) IS TRUE AS is_pruned
+    c.seq = ANY((SELECT consumer.pruned_repeats(ARRAY(SELECT claimed.seq FROM claimed)))::bigint[]) AS is_pruned
 FROM claimed AS c
 INNER JOIN consumer.outbox AS o ON c.seq = o.seq
 WHERE

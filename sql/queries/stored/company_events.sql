@@ -25,23 +25,11 @@ counted AS (
     SELECT f.*
     FROM found AS f
     WHERE
-        (
-            f.seq = ANY((
-                SELECT
-                    CASE
-                        WHEN
-                            EXISTS (
-                                SELECT FROM consumer.pruned
-                            )
-                            THEN consumer.pruned_repeats(
-                                ARRAY(
-                                    SELECT found.seq FROM found
-                                    WHERE found.outcome = 'stale'
-                                )
-                            )
-                    END
-            )::bigint[])
-        ) IS NOT TRUE
+        NOT f.seq = ANY((
+            SELECT consumer.pruned_repeats(array_agg(s.seq))
+            FROM found AS s
+            WHERE s.outcome = 'stale'
+        )::bigint[])
 )
 
 SELECT

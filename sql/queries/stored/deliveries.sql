@@ -28,22 +28,10 @@ SELECT
     coalesce(array_agg(f.seq ORDER BY f.seq) FILTER (WHERE f.is_reduced), '{}') AS reduced
 FROM found AS f
 WHERE
-    (
-        f.seq = ANY((
-            SELECT
-                CASE
-                    WHEN
-                        EXISTS (
-                            SELECT FROM consumer.pruned
-                        )
-                        THEN consumer.pruned_repeats(
-                            ARRAY(
-                                SELECT found.seq FROM found
-                                WHERE found.outcome = 'stale'
-                            )
-                        )
-                END
-        )::bigint[])
-    ) IS NOT TRUE
+    NOT f.seq = ANY((
+        SELECT consumer.pruned_repeats(array_agg(s.seq))
+        FROM found AS s
+        WHERE s.outcome = 'stale'
+    )::bigint[])
 GROUP BY f.source, f.event_type
 ORDER BY f.source, f.event_type;

@@ -24,21 +24,9 @@ SELECT
 FROM named AS n
 WHERE
     lower(n.selected_id) = n.company_id::text
-    AND (
-        n.seq = ANY((
-            SELECT
-                CASE
-                    WHEN
-                        EXISTS (
-                            SELECT FROM consumer.pruned
-                        )
-                        THEN consumer.pruned_repeats(
-                            ARRAY(
-                                SELECT named.seq FROM named
-                                WHERE named.outcome = 'stale'
-                            )
-                        )
-                END
-        )::bigint[])
-    ) IS NOT TRUE
+    AND NOT n.seq = ANY((
+        SELECT consumer.pruned_repeats(array_agg(s.seq))
+        FROM named AS s
+        WHERE s.outcome = 'stale'
+    )::bigint[])
 ORDER BY n.seq;
