@@ -92,6 +92,7 @@ async def _receive(settings: Settings, conninfo: str, stop: asyncio.Event) -> No
         ) as port,
         serve_ops(settings, probe, metrics),
     ):
+        metrics.store = intake.state
         log.info(logs.RECEIVER_STARTED, extra={"host": settings.host, "port": port, "sources": sorted(senders)})
         await first_of(stop, readiness.wait(conninfo, access, settings.shaping))
         await stop.wait()

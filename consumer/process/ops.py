@@ -13,8 +13,8 @@ from starlette.types import ASGIApp
 
 from consumer import logs
 from consumer.metrics import Metrics, Tables
-from consumer.outbox import deliveries
-from consumer.postgres import session
+from consumer.outbox import deliveries, rebuild_queue
+from consumer.postgres import ledger, session
 from consumer.postgres.connections import Access, as_login, connect, transaction
 from consumer.process.ops_port import listen_ops
 from consumer.settings.settings import OFF, Settings
@@ -22,6 +22,7 @@ from consumer.web.answers import pages
 from consumer.web.connection_limits import Limits
 from consumer.web.health import Health, Probe
 from consumer.web.server import serve
+from consumer.worker import rehome
 
 # A few scrapers and probes; the receiver's senders need the open files.
 LIMITS = Limits(connections=32)
@@ -32,11 +33,14 @@ log = logging.getLogger(__name__)
 def ops_app(probe: Probe, metrics: Metrics, tables: Callable[[], Awaitable[Tables | None]] | None) -> ASGIApp:
     """Return the operator's application: metrics, whose gauges come from *tables*, and health with reasons."""
 
+    health = Health(probe, with_reasons=True)
+
     async def show(_: Request) -> Response:
+        metrics.is_ready = await health.not_ready_reason() is None
         metrics.tables = await tables() if tables else None
         return Response(metrics.exposition(), media_type=metrics.content_type)
 
-    return pages([Route("/metrics", show), Route("/metrics/", show), *Health(probe, with_reasons=True).routes()])
+    return pages([Route("/metrics", show), Route("/metrics/", show), *health.routes()])
 
 
 @asynccontextmanager
@@ -63,13 +67,16 @@ async def read_tables(conninfo: str, access: Access) -> Tables | None:
                 skew = datetime.now(UTC) - now
             async with transaction(conn, access):
                 stats = await deliveries.stats(conn)
-                last_received = await deliveries.last_received(conn)
+                return Tables(
+                    deliveries={"pending": stats.pending, "retrying": stats.retrying, "dead": stats.dead},
+                    last_received=await deliveries.last_received(conn),
+                    oldest_due_seconds=stats.oldest_due_seconds,
+                    oldest_xmin_seconds=oldest_xmin_seconds,
+                    clock_skew_seconds=skew.total_seconds(),
+                    rebuild_waiting_subjects=await rebuild_queue.waiting(conn),
+                    rehome_waiting_companies=await rehome.waiting(conn),
+                    oldest_received=await deliveries.oldest_received(conn),
+                    migrations_pending=len(await ledger.missing_ids(conn)),
+                )
     except psycopg.Error:
         return None
-    return Tables(
-        deliveries={"pending": stats.pending, "retrying": stats.retrying, "dead": stats.dead},
-        last_received=last_received,
-        oldest_due_seconds=stats.oldest_due_seconds,
-        oldest_xmin_seconds=oldest_xmin_seconds,
-        clock_skew_seconds=skew.total_seconds(),
-    )
