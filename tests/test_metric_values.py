@@ -218,7 +218,7 @@ def batches(*sizes: int) -> Values:
 
 def applied(event_type: str = "user.updated", *, fresh: int = 1, **outcomes: int) -> Values:
     """Return the values of deliveries done, in so many batches that had one of these at its first attempt."""
-    timed = {"consumer_delivery_seconds_count": fresh}
+    timed: Values = {"consumer_delivery_seconds_count": fresh}
     return timed | {
         f"consumer_deliveries_applied_total{{{event_type},{outcome}}}": n for outcome, n in outcomes.items()
     }

@@ -3,7 +3,7 @@
 import logging
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -40,6 +40,9 @@ RETRY_EXPONENT_MAX = 12
 BUSY_SECONDS_MAX = 5.0
 
 
+Committed = Callable[[Sequence[Claimed], Mapping[int, str], float], None]
+
+
 @dataclass(slots=True)
 class Batch:
     """The result of one batch, and of the pages of users re-homed and made anew after it."""
@@ -73,6 +76,8 @@ class BatchRunner:
     ) -> None:
         self.access = access
         self.metrics = metrics
+        # Called after each batch with what it claimed, the outcomes by seq, and the seconds that it took.
+        self.committed: Committed = lambda *_: None
         self._attempts_max = attempts_max
         self._projection_sql = projection_sql
         self._batch_size_max = self._batch_size = batch_size
@@ -117,6 +122,7 @@ class BatchRunner:
             seconds = time.perf_counter() - started
             report_batch(self.metrics, claimed, batch.outcomes, batch.retried, batch.buried)
             self.metrics.observe_batch(seconds, len(batch), oldest_age(claimed, batch.outcomes))
+            self.committed(claimed, batch.outcomes, seconds)
         return batch, due
 
     def halve_batch(self) -> None:
