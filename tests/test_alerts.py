@@ -1,9 +1,10 @@
 """Each alert rule parses, names metrics and labels that exist, and fires on its fault and on nothing else."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -12,9 +13,11 @@ import pytest
 import yaml
 
 from consumer.events.registry import EVENT_TYPES
-from consumer.metrics import Metrics, StoreState, Tables
+from consumer.gauges import JobTimes, StoreState, Tables
+from consumer.metrics import Metrics
+from consumer.verdict.findings import CODES, open_findings
 from tests.support.processes import ROOT
-from tests.support.promql import Scrape, Scrapes, evaluate, scrape, selectors
+from tests.support.promql import Scrape, Scrapes, evaluate, scrape, selectors, values
 
 [GROUP] = yaml.safe_load((ROOT / "docs" / "prometheus" / "alerts.yaml").read_text())["groups"]
 RULES = {rule["alert"]: rule for rule in GROUP["rules"]}
@@ -30,6 +33,7 @@ SOUND = Tables(
     rehome_waiting_companies=1,
     oldest_received=NOW - timedelta(days=900),
     migrations_pending=0,
+    jobs={"prune": JobTimes(NOW - timedelta(hours=23), NOW, is_failed=False)},
 )
 POOL = {"pool_size": 3, "requests_errors": 2}
 every_rule = pytest.mark.parametrize("rule", RULES.values(), ids=RULES)
@@ -54,6 +58,7 @@ class Installation:
     def __post_init__(self) -> None:
         self.receiver.store = lambda: StoreState(8_000, 60_000_000, self.pool)
         self.worker.tables = SOUND
+        self.worker.findings = open_findings([])
 
     def work(self) -> None:
         """Let a hundred deliveries come, one in a hundred of them slowly, and ten users be made anew."""
@@ -76,6 +81,10 @@ class Installation:
         if self.other_version:
             found["old"] = f'consumer_build_info{{version="{self.other_version}"}} 1.0\n'.encode()
         return scrape(found)
+
+    def find(self, code: str, gravity: str) -> None:
+        """Let a finding be open."""
+        self.worker.findings = {**self.worker.findings, (code, gravity): True}
 
     def tell(self, **values: object) -> None:
         """Let the tables have other values."""
@@ -120,6 +129,8 @@ FAULTS: Mapping[str, Callable[[Installation], object]] = {
     "ConsumerVersionsDiffer": lambda there: setattr(there, "other_version", "0.0.9"),
     "ConsumerClockSkewed": lambda there: there.tell(clock_skew_seconds=-60.1),
     "ConsumerOldTransaction": lambda there: there.tell(oldest_xmin_seconds=3601),
+    "ConsumerFindingFailing": lambda there: there.find("dying", "failing"),
+    "ConsumerFindingOpen": lambda there: there.find("maintenance_failed", "warning"),
     "ConsumerFieldsChanged": lambda there: there.receiver.changed_field("teams"),
 }
 # What fires beside it, because it is a part of the fault.
@@ -145,6 +156,30 @@ def test_an_alert_fires_on_its_fault_and_no_other_does(name: str) -> None:
     assert fired(FAULTS[name]) == {name} | BESIDE.get(name, set())
 
 
+# Of the findings that are warnings: those that other rules notice, by their own limits.
+NOTICED = {
+    "dead",
+    "worker_paused",
+    "refused",
+    "skew",
+    "source_silent",
+    "nothing_received",
+    "xmin_held",
+    "release_older",
+}
+
+
+@pytest.mark.parametrize(("code", "gravities"), CODES.items())
+def test_each_finding_is_noticed(code: str, gravities: Sequence[str]) -> None:
+    for gravity in set(gravities) - {"note"}:
+        if gravity == "failing":
+            expected = {"ConsumerFindingFailing"}
+        else:
+            expected = set[str]() if code in NOTICED else {"ConsumerFindingOpen"}
+
+        assert fired(partial(Installation.find, code=code, gravity=gravity)) == expected
+
+
 def exposed() -> dict[str, dict[str, set[str]]]:
     """Return every sample that a receiver and a worker expose, with the values of its labels."""
     found: dict[str, dict[str, set[str]]] = {}
@@ -165,7 +200,7 @@ def test_metrics_and_labels_of_a_rule_exist(rule: dict[str, Any]) -> None:
     for selector in selectors(expression):
         labels = known[selector.name or ""]
         assert {matcher.name for matcher in selector.matchers.matchers} | named <= labels.keys()
-        assert all(matcher.value in labels[matcher.name] for matcher in selector.matchers.matchers)
+        assert all(set(values(matcher)) <= labels[matcher.name] for matcher in selector.matchers.matchers)
         assert told <= labels.keys()
 
 

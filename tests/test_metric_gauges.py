@@ -15,10 +15,12 @@ import psycopg
 import pytest
 
 from consumer.events.registry import EVENT_TYPES
+from consumer.gauges import POOL_COUNTERS, Tables
 from consumer.metric_labels import REFUSALS
-from consumer.metrics import POOL_COUNTERS, Metrics, Tables
+from consumer.metrics import Metrics
 from consumer.postgres.connections import worker_access
 from consumer.process import ops
+from consumer.verdict.observe import Expectations
 from tests.support.databases import rows
 from tests.support.factories import delivery, user_updated
 from tests.support.outbox import arrive, set_aside
@@ -31,10 +33,14 @@ GAUGES = {
     "consumer_oldest_due_seconds",
     "consumer_oldest_xmin_seconds",
     "consumer_clock_skew_seconds",
+    "consumer_finding",
     "consumer_rebuild_waiting_subjects",
     "consumer_rehome_waiting_companies",
     "consumer_oldest_received_timestamp_seconds",
     "consumer_migrations_pending",
+    "consumer_maintenance_ended_timestamp_seconds",
+    "consumer_maintenance_due_timestamp_seconds",
+    "consumer_maintenance_failed",
 }
 # Of these test_metrics.py, test_metric_recovery.py and test_ops.py have the values.
 ELSEWHERE = {
@@ -68,9 +74,9 @@ async def gauge(url: str, name: str, **labels: str) -> float:
 
 
 async def tables(url: str) -> Tables:
-    found = await ops.read_tables(url, worker_access("consumer"))
-    assert found
-    return found
+    found = await ops.read_scrape(url, worker_access("consumer"), Expectations())
+    assert found.tables
+    return found.tables
 
 
 async def test_the_queue_is_counted_by_state_and_a_company_to_be_re_homed_is_pending(emptied: str) -> None:

@@ -108,6 +108,23 @@ async def test_migrations_that_the_database_lacks_are_counted(emptied: str) -> N
             )
 
 
+async def test_the_last_run_of_each_job_of_maintain_is_told(emptied: str) -> None:
+    values = (
+        "VALUES ('prune', now(), '2026-11-29 12:00Z', '2026-11-30 11:00Z', NULL), ('activity', now(), NULL, now(), 'x')"
+    )
+    change(emptied, f"INSERT INTO consumer.maintenance (job, started_at, ended_at, due_at, error) {values}")
+
+    found = Metrics([])
+    found.tables = await tables(emptied)
+
+    assert value(found, "maintenance_ended_timestamp_seconds", maintenance_job="prune") == 1_795_953_600
+    assert value(found, "maintenance_due_timestamp_seconds", maintenance_job="prune") == 1_796_036_400
+    assert value(found, "maintenance_failed", maintenance_job="prune") == 0
+    assert value(found, "maintenance_ended_timestamp_seconds", maintenance_job="activity") is None
+    assert value(found, "maintenance_failed", maintenance_job="activity") == 1
+    assert value(found, "maintenance_failed", maintenance_job="reconcile") is None
+
+
 # One transaction writes both rows, as the receiver's does.
 STORED_EARLIER = """
     UPDATE consumer.outbox SET received_at = now() - interval '90 s';

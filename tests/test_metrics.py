@@ -10,15 +10,13 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from consumer.effects import anew
+from consumer.gauges import POOL_COUNTERS, JobTimes, StoreState, Tables
 from consumer.metric_labels import OTHER, REFUSALS, ROW_KINDS, STAGES
 from consumer.metrics import (
     APPLY_SECONDS,
     DELIVERY_SECONDS,
-    POOL_COUNTERS,
     RECEIVE_SECONDS,
     Metrics,
-    StoreState,
-    Tables,
 )
 from consumer.outbox.rebuild_queue import Stage
 from consumer.postgres.error_classes import ErrorClass
@@ -35,6 +33,10 @@ TABLES = Tables(
     rehome_waiting_companies=4,
     oldest_received=datetime(2026, 1, 1, tzinfo=UTC),
     migrations_pending=5,
+    jobs={
+        "prune": JobTimes(datetime(2026, 11, 29, tzinfo=UTC), datetime(2026, 11, 30, tzinfo=UTC), is_failed=True),
+        "activity": JobTimes(None, datetime(2026, 11, 29, tzinfo=UTC), is_failed=False),
+    },
 )
 STORE = StoreState(
     waiting_deliveries=6,
@@ -253,6 +255,7 @@ def test_the_process_tells_its_memory_and_open_files(metrics: Metrics) -> None:
 @pytest.mark.skipif(sys.platform != "linux", reason="the process collector reads /proc")
 def test_every_metric_is_in_the_docs_and_no_other(metrics: Metrics) -> None:
     metrics.tables, metrics.store, metrics.is_ready = TABLES, lambda: STORE, True
+    metrics.findings = {("dead", "warning"): True}
     exposed = {
         f"{family.name}_total" if family.type == "counter" else family.name for family in metrics.registry.collect()
     }

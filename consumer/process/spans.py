@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from importlib.metadata import version
 
 from opentelemetry.context import Context
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
@@ -21,7 +20,7 @@ from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 from opentelemetry.trace import Link, SpanContext, SpanKind, StatusCode, Tracer
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from consumer.metrics import PACKAGE
+from consumer.gauges import PACKAGE, running_version
 from consumer.outbox.queue import Claimed
 from consumer.outbox.storage import Delivery
 from consumer.process.tracing import Tracing
@@ -106,7 +105,7 @@ def trace_id(source: str, message_id: str) -> int:
 @contextmanager
 def sending(processor: SpanProcessor | None = None) -> Iterator[SpanTracing]:
     """Hand spans to a processor, by default one that sends them; at the end of the block wait FLUSH_SECONDS for it."""
-    named = Resource({"service.name": PACKAGE, "service.version": version(PACKAGE)})
+    named = Resource({"service.name": PACKAGE, "service.version": running_version()})
     # The environment's attributes win.
     resource = named.merge(OTELResourceDetector().detect())
     provider = TracerProvider(resource=resource, id_generator=DerivedIds(), shutdown_on_exit=False)

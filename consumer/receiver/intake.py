@@ -15,8 +15,8 @@ from psycopg_pool import PoolTimeout, TooManyRequests
 from consumer import logs
 from consumer.deadline import within
 from consumer.errors import IntakeFull, StoreUnavailable
+from consumer.gauges import StoreState
 from consumer.metric_labels import Received
-from consumer.metrics import StoreState
 from consumer.outbox import storage
 from consumer.outbox.storage import Delivery
 from consumer.postgres import session

@@ -49,7 +49,7 @@ OBSERVING = (
     ),
     Bug(
         "the pool's milliseconds are told as seconds",
-        METRICS,
+        "consumer/gauges.py",
         '("usage_ms", 1000,',
         '("usage_ms", 1,',
         "tests/test_metrics.py::test_a_receiver_tells_what_waits_and_how_its_pool_does",

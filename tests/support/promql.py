@@ -4,6 +4,7 @@ A range vector has the samples of both scrapes, whatever its range is: so an inc
 """
 
 import operator
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -64,6 +65,15 @@ def selectors(expr: promql.Expr) -> Iterator[promql.VectorSelector]:
     yield from found
 
 
+def values(matcher: promql.Matcher) -> list[str]:
+    """Return the values of a label that a matcher takes: of a regular expression only its alternatives."""
+    if matcher.op == MatchOp.Equal:
+        return [matcher.value]
+    assert matcher.op == MatchOp.Re
+    assert re.fullmatch(r"[a-z_|]+", matcher.value)
+    return matcher.value.split("|")
+
+
 def evaluate(expression: str, scrapes: Scrapes) -> Vector:
     """Return the result of an expression at the later scrape; one that is not empty is an alert that fires."""
     result = _evaluate(promql.parse(expression), scrapes)
@@ -89,9 +99,13 @@ def _evaluate(node: promql.Expr, scrapes: Scrapes) -> Vector | float:
 
 
 def _select(node: promql.VectorSelector, scrape: Scrape) -> Vector:
-    assert all(matcher.op == MatchOp.Equal for matcher in node.matchers.matchers)
-    wanted = {(matcher.name, matcher.value) for matcher in node.matchers.matchers}
-    return {labels: value for labels, value in scrape.get(node.name or "", {}).items() if wanted <= labels}
+    wanted = {(matcher.name, value) for matcher in node.matchers.matchers for value in values(matcher)}
+    names = {name for name, _ in wanted}
+    return {
+        labels: value
+        for labels, value in scrape.get(node.name or "", {}).items()
+        if {name for name, _ in wanted & labels} == names
+    }
 
 
 def _call(node: promql.Call, scrapes: Scrapes) -> Vector | float:
