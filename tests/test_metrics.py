@@ -20,6 +20,7 @@ from consumer.metrics import (
 )
 from consumer.outbox.rebuild_queue import Stage
 from consumer.postgres.error_classes import ErrorClass
+from consumer.verdict.findings import open_findings
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs" / "METRICS.md"
@@ -255,7 +256,7 @@ def test_the_process_tells_its_memory_and_open_files(metrics: Metrics) -> None:
 @pytest.mark.skipif(sys.platform != "linux", reason="the process collector reads /proc")
 def test_every_metric_is_in_the_docs_and_no_other(metrics: Metrics) -> None:
     metrics.tables, metrics.store, metrics.is_ready = TABLES, lambda: STORE, True
-    metrics.findings = {("dead", "warning"): True}
+    metrics.findings = open_findings([])
     exposed = {
         f"{family.name}_total" if family.type == "counter" else family.name for family in metrics.registry.collect()
     }
