@@ -9,6 +9,7 @@ import pytest
 
 from consumer.metrics import Metrics
 from consumer.outbox.rebuild_queue import Stage
+from consumer.postgres.queries import query
 from consumer.worker import batch as batch_module
 from tests.support.batches import FIRST, crew, in_batches, user
 from tests.support.databases import change, rows, schema_change
@@ -123,6 +124,20 @@ async def test_the_last_run_of_each_job_of_maintain_is_told(emptied: str) -> Non
     assert value(found, "maintenance_ended_timestamp_seconds", maintenance_job="activity") is None
     assert value(found, "maintenance_failed", maintenance_job="activity") == 1
     assert value(found, "maintenance_failed", maintenance_job="reconcile") is None
+
+
+@pytest.mark.parametrize(
+    ("name", "index"), [("rebuild_queue/waiting", "rebuild_pkey"), ("deliveries/oldest_received", "outbox_pkey")]
+)
+def test_what_each_scrape_asks_of_a_large_table_is_answered_by_an_index(name: str, index: str, emptied: str) -> None:
+    """The tests' tables are small, so the server's other ways are off."""
+    with psycopg.connect(emptied) as conn:
+        for way in ("seqscan", "bitmapscan", "sort"):
+            conn.execute(f"SET LOCAL enable_{way} = off".encode())
+        plan = str(conn.execute(b"EXPLAIN " + query(name)).fetchall())
+
+    assert f"using {index}" in plan
+    assert "Sort" not in plan
 
 
 # One transaction writes both rows, as the receiver's does.
