@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 
 import pytest
 from opentelemetry.sdk.trace import ReadableSpan
@@ -34,6 +35,7 @@ from consumer.web.server import serve
 from tests.support.databases import change
 from tests.support.factories import user_updated
 from tests.support.outbox import arrive
+from tests.support.processes import deliver, deliveries, is_ready, on, ports, running, until
 from tests.support.samples import body, payload
 from tests.support.web import BODY, NOW, SECRET, TOLERANCE, post, request
 from tests.support.worker import run_once, worker
@@ -232,6 +234,24 @@ def test_spans_reach_a_collector_at_the_latest_when_the_process_ends(monkeypatch
     assert path == "/v1/traces"
     assert b"batch" in sent
     assert b"shop-users" in sent
+
+
+@pytest.mark.slow
+def test_serve_and_work_send_their_spans(emptied: str, tmp_path: Path) -> None:
+    port, *ops_ports = ports(3)
+    with collector() as (url, posted):
+        settings = {**on(emptied), ENDPOINT: url}
+        with (
+            running(tmp_path, {**settings, "OPS_PORT": str(ops_ports[0])}, "serve", "--port", str(port)) as receiver,
+            running(tmp_path, {**settings, "OPS_PORT": str(ops_ports[1])}, "work") as doing,
+        ):
+            until(lambda: is_ready(port))
+            deliver(port)
+            until(lambda: deliveries(emptied, "done"))
+            assert (receiver.stop(), doing.stop()) == (0, 0)
+
+    sent = b"".join(span for _, span in posted)
+    assert [name in sent for name in (b"webhook stack", b"store", b"batch")] == [True] * 3
 
 
 class SilentProcessor(SimpleSpanProcessor):

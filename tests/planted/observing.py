@@ -103,4 +103,25 @@ OBSERVING = (
         "flushing.join()",
         f"{TRACES}_a_collector_that_is_silent_holds_the_end_of_a_process_up_no_longer_than_its_limit",
     ),
+    Bug(
+        "the receiver sends no span of what it stores",
+        "consumer/cli/serve.py",
+        "tracing.put(intake.put)",
+        "intake.put",
+        f"{TRACES}_serve_and_work_send_their_spans",
+    ),
+    Bug(
+        "a job that failed is told as done",
+        "consumer/process/ops.py",
+        "run.error is not None",
+        "run.error is None",
+        f"{VALUES}_the_last_run_of_each_job_of_maintain_is_told",
+    ),
+    Bug(
+        "a finding has no alert",
+        ALERTS,
+        "quiet|no_worker|",
+        "quiet|",
+        f"{FIRES}_each_finding_is_noticed",
+    ),
 )

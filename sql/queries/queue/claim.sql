@@ -2,7 +2,8 @@
 -- after_seq is a hint that spares dead index entries: a batch that comes back short asks again from 0.
 -- is_pruned: it repeats a removed delivery (prune), beside whose removal it was stored.
 -- Leave out what is dead, retrying or done, because a receiver may queue any number. A delivery that was queued by the
--- transaction that stored it can't be done: the equal xmin spares the look. Of these alone the age is asked: that of a replayed one says nothing of the worker.
+-- transaction that stored it can't be done: the equal xmin spares the look. Only these have an age, because a replayed
+-- one is late on purpose.
 WITH claimed AS (
     DELETE FROM consumer.pending
     WHERE seq = ANY(ARRAY(
