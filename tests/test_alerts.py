@@ -16,6 +16,7 @@ from consumer.events.registry import EVENT_TYPES
 from consumer.gauges import JobTimes, StoreState, Tables
 from consumer.metrics import Metrics
 from consumer.verdict.findings import CODES, open_findings
+from consumer.verdict.queue import DYING_MIN
 from tests.support.processes import ROOT
 from tests.support.promql import Scrape, Scrapes, evaluate, scrape, selectors, values
 
@@ -69,7 +70,7 @@ class Installation:
             self.receiver.observe_receive(4.0 if n == 99 else 0.01)
             self.worker.observe_batch(0.05, 1, 40.0 if n == 99 else 0.02)
         self.worker.applied("user.created", "applied", deliveries=99)
-        self.worker.buried(deliveries=19)
+        self.worker.buried(deliveries=DYING_MIN - 1)
         self.worker.failed("transient")
         self.worker.rebuilt("user", deliveries=10)
         self.worker.differing("profile", deliveries=10)
