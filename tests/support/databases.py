@@ -23,6 +23,8 @@ from tests.support.names import own
 TABLES = (
     "consumer.actions",
     "consumer.rebuild",
+    "consumer.reports",
+    "consumer.hours",
     "consumer.maintenance",
     "consumer.activity",
     "consumer.suspects",
