@@ -47,6 +47,7 @@ QUERIES: Mapping[str, Sequence[str]] = {
         "users/*",
     ),
     "operator": (
+        "actions/*",
         "activity/*",
         "connect/*",
         "deliveries/*",
