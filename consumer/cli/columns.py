@@ -49,6 +49,12 @@ def wrapped(text: str, indent: str = "") -> None:
         console().print(Text(line), soft_wrap=True)
 
 
+def show_line(text: Text) -> None:
+    """Print one line; what is wider ends in dots."""
+    text.truncate(line_width(), overflow="ellipsis")
+    console().print(text, soft_wrap=True)
+
+
 def clock(at: datetime | None, now: datetime) -> str:
     """Return a time in UTC: of today to the millisecond, of another day its date and minute."""
     if at is None:

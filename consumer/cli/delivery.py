@@ -75,7 +75,9 @@ async def _shown(conn: Connection, delivery: OneDelivery, settings: Settings, *,
     known = None
     if user_id := delivery.user_id:
         user = await one_user.find(conn, user_id, masked=masked)
-        known = Known(user, await one_user.edits(conn, user_id), await one_user.memberships(conn, user_id))
+        known = Known(
+            user, await one_user.edits(conn, user_id), await one_user.memberships(conn, user_id, masked=masked)
+        )
     body = await one_delivery.body(conn, delivery.seq, masked=masked)
     shaping = settings.shaping
     keys = MetadataKeys(shaping.role_key, shaping.department_key, shaping.company_key)

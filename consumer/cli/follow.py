@@ -10,10 +10,9 @@ import orjson
 from rich.text import Text
 
 from consumer.cli.cells import cell
-from consumer.cli.columns import line_width, took
+from consumer.cli.columns import show_line, took
 from consumer.cli.database import database
 from consumer.cli.listing import ListOptions, about, chosen, document, outcome
-from consumer.cli.output import console
 from consumer.lookup.following import Follower
 from consumer.lookup.listing import ListedDelivery
 from consumer.postgres import session
@@ -70,9 +69,7 @@ def _as_text(delivery: ListedDelivery) -> None:
         f" {took(delivery.received_at, delivery.at)}" if delivery.at else "",
         f"  {', '.join(delivery.changed_fields)}" if delivery.changed_fields else "",
     ]
-    made = Text.assemble(*parts)
-    made.truncate(line_width(), overflow="ellipsis")
-    console().print(made, soft_wrap=True)
+    show_line(Text.assemble(*parts))
 
 
 def _time(at: datetime) -> str:

@@ -30,8 +30,8 @@ SIZE = 50
 # No longer list is read, and a page of it takes some milliseconds.
 SIZE_MAX = 1_000
 COLOURS = {"dead": "red", "retrying": "yellow", "pending": "cyan", "applied": "green"}
-# Together with the gaps they leave 10 of 80 columns for the message id.
-WIDTHS = {"received": 12, "event": 20, "about": 8, "outcome": 13, "took": 7}
+# A message id has no room in 80 columns, and what is cut can't be pasted: the number names a delivery too.
+WIDTHS = {"received": 12, "event": 20, "about": 8, "outcome": 14, "took": 7}
 
 
 class ListOptions(TypedDict):
@@ -149,7 +149,7 @@ def _row(delivery: ListedDelivery, now: datetime) -> dict[str, object]:
         "about": about(delivery.user_id, delivery.team_id),
         "outcome": outcome(delivery.state, delivery.outcome, delivery.error_code),
         "took": took(delivery.received_at, delivery.at),
-        "message": delivery.message_id,
+        "number": str(delivery.seq),
     }
 
 
@@ -161,5 +161,5 @@ def _remark(page: Page) -> str:
     if not page.deliveries and not page.before:
         return "No delivery matches."
     older = f" Older: --before {page.before}." if page.before else " Nothing older matches."
-    one = " One: `consumer deliveries show ID`." if page.deliveries else ""
+    one = " One: `consumer deliveries show NUMBER`." if page.deliveries else ""
     return f"{found}.{older}{one} Times are in UTC."

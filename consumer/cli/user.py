@@ -9,7 +9,7 @@ from uuid import UUID
 import click
 
 from consumer.cli.cells import cell, duration
-from consumer.cli.columns import clock, show_columns, wrapped
+from consumer.cli.columns import clock, show_columns, show_line, wrapped
 from consumer.cli.context import examples, pass_settings
 from consumer.cli.database import read
 from consumer.cli.filters import amount
@@ -99,7 +99,7 @@ async def _user_id(conn: Connection, name: str) -> UUID:
 
 async def _shown(conn: Connection, user_id: UUID, options: Options, *, masked: bool) -> Shown:
     user = await one_user.find(conn, user_id, masked=masked)
-    edits, memberships = await one_user.edits(conn, user_id), await one_user.memberships(conn, user_id)
+    edits, memberships = await one_user.edits(conn, user_id), await one_user.memberships(conn, user_id, masked=masked)
     return Shown(
         user=user,
         fields=origins(user, edits, memberships, await one_user.field_changes(conn, user_id)),
@@ -132,12 +132,12 @@ def _document(shown: Shown) -> dict[str, object]:
 def _print(shown: Shown) -> None:
     user, out = shown.user, console()
     for line in (" · ".join(filter(None, (user.full_name, user.email, _state(user)))), str(user.user_id)):
-        out.print(cell(line), soft_wrap=True)
+        show_line(cell(line))
     if shown.fields:
         out.print()
         show_columns(
             [_field(each, user, shown.now) for each in shown.fields],
-            {"field": 14, "now": 20, "since (UTC)": 12},
+            {"field": 14, "now": 16, "since (UTC)": 12},
         )
     if shown.memberships:
         out.print()
@@ -146,7 +146,7 @@ def _print(shown: Shown) -> None:
         out.print()
         show_columns(
             [_entry(each, shown.now) for each in shown.timeline.entries],
-            {"when (UTC)": 12, "event": 23, "outcome": 14},
+            {"when (UTC)": 12, "event": 20, "outcome": 14},
         )
     out.print()
     wrapped(as_called(_remark(shown)))
@@ -196,6 +196,7 @@ def _entry(entry: Entry, now: datetime) -> dict[str, object]:
         "when (UTC)": clock(entry.at, now),
         "event": delivery.event_type if delivery else operations[0],
         "outcome": outcome(delivery.state, delivery.outcome, delivery.error_code) if delivery else "changed",
+        "number": str(entry.seq),
         "changed": ", ".join(fields) or None,
     }
 

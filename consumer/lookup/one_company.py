@@ -1,13 +1,14 @@
 """One company: its name, its members, and what waits for it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
 from psycopg.rows import args_row, class_row
 
+from consumer.lookup import revealed
 from consumer.postgres.connections import Connection
 from consumer.postgres.queries import rows
 
@@ -40,9 +41,11 @@ class CompanyMember(NamedTuple):
     permissions: Sequence[str]
 
 
-async def find(conn: Connection, company_id: UUID) -> Company | None:
+async def find(conn: Connection, company_id: UUID, *, masked: bool = True) -> Company | None:
     """Return a company, None if nothing is known of it."""
     found = await rows(conn, class_row(Company), "one_company/find", {"company_id": company_id})
+    if found and not masked:
+        return replace(found[0], name=(await revealed.company_names(conn, [company_id]))[company_id])
     return found[0] if found else None
 
 

@@ -155,10 +155,14 @@ async def edits(conn: Connection, user_id: UUID) -> dict[str, Edit]:
     return {each.field: each for each in await rows(conn, class_row(Edit), "one_user/edits", {"user_id": user_id})}
 
 
-async def memberships(conn: Connection, user_id: UUID) -> list[Membership]:
+async def memberships(conn: Connection, user_id: UUID, *, masked: bool = True) -> list[Membership]:
     """Return the memberships of a user, the active ones first, each by its first join."""
     values = {"user_id": user_id, "size": MEMBERSHIPS_MAX}
-    return await rows(conn, class_row(Membership), "one_user/memberships", values)
+    found = await rows(conn, class_row(Membership), "one_user/memberships", values)
+    if masked:
+        return found
+    names = await revealed.company_names(conn, [each.company_id for each in found])
+    return [replace(each, company_name=names.get(each.company_id)) for each in found]
 
 
 async def counts(conn: Connection, user_id: UUID) -> Counts:

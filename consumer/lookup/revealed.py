@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from psycopg.rows import args_row, dict_row, scalar_row
+from psycopg.rows import args_row, dict_row, scalar_row, tuple_row
 
 from consumer.postgres.connections import Connection
 from consumer.postgres.queries import rows
@@ -30,6 +30,11 @@ async def audit(conn: Connection, keys: Sequence[tuple[UUID, int]]) -> list[Audi
     """Return the values of audit rows; *keys* are their users and ids."""
     values = {"user_ids": [user_id for user_id, _ in keys], "ids": [number for _, number in keys]}
     return await rows(conn, args_row(AuditValues), "revealed/audit", values)
+
+
+async def company_names(conn: Connection, company_ids: Sequence[UUID]) -> dict[UUID, str]:
+    """Return the names of companies by id; that of a team with one member may be the member's."""
+    return dict(await rows(conn, tuple_row, "revealed/company_names", {"company_ids": list(company_ids)}))
 
 
 async def body(conn: Connection, seq: int) -> bytes | None:

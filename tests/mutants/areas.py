@@ -36,6 +36,13 @@ AREAS: tuple[tuple[str, tuple[str, ...]], ...] = (
         tuple(f"sql/queries/{x}/" for x in ("imports", "runs", "drift", "suspects", "recover", "connect")),
     ),
     ("operations", tuple(f"sql/queries/{x}/" for x in ("activity", "maintenance", "uninstall"))),
+    (
+        "operations",
+        (
+            "consumer/lookup/",
+            *(f"sql/queries/{x}/" for x in ("listing", "one_company", "one_delivery", "one_user", "revealed")),
+        ),
+    ),
     ("outbox", ("consumer/outbox/", "consumer/worker/", "sql/queries/queue/", "sql/queries/storage/")),
     ("operations", tuple(f"sql/queries/{x}/" for x in ("erase", "export", "late", "stored_bodies"))),
     ("intake", ("consumer/receiver/intake.py",)),
