@@ -14,7 +14,7 @@ from consumer.lookup.listing import ListFilter
 from consumer.outbox import storage
 from consumer.postgres import session
 from consumer.postgres.connections import Connection, connect, operator_access, receiver_access, transaction
-from tests.support.cli import SECRET, call
+from tests.support import cli
 from tests.support.factories import user_updated
 from tests.support.lookups import canary, shown_canaries
 from tests.support.outbox import arrive, set_aside, work
@@ -95,17 +95,15 @@ def test_it_looks_back_further_than_a_transaction_lasts() -> None:
 
 
 @pytest.mark.parametrize("arguments", [[], ["--json"]], ids=["text", "json"])
-async def test_the_command_prints_a_line_for_each_change_until_it_is_stopped(
-    emptied: str, arguments: list[str]
-) -> None:
-    await arrive(emptied, canary()._replace(message_id="before"))
-    await work(emptied)
+def test_the_command_prints_a_line_for_each_change_until_it_is_stopped(emptied: str, arguments: list[str]) -> None:
+    cli.arrive(emptied, canary()._replace(message_id="before"))
+    cli.work(emptied)
     command = [sys.executable, "-m", "consumer", "deliveries", "--follow", "--since", "1h", *arguments]
-    settings = environment({"DATABASE_URL": emptied, "STACK_WEBHOOK_SECRETS": SECRET})
+    settings = environment({"DATABASE_URL": emptied, "STACK_WEBHOOK_SECRETS": cli.SECRET})
     with subprocess.Popen(command, env=settings, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout
         first = process.stdout.readline()
-        await arrive(emptied, canary()._replace(message_id="after"))
+        cli.arrive(emptied, canary()._replace(message_id="after"))
         second = process.stdout.readline()
         process.send_signal(signal.SIGINT)
         rest, told = process.communicate(timeout=PATIENCE_SECONDS)
@@ -124,4 +122,4 @@ async def test_the_command_prints_a_line_for_each_change_until_it_is_stopped(
 
 @pytest.mark.parametrize("arguments", [["--before", "5"], ["--until", "1h"]])
 def test_following_excludes_what_ends_a_list(emptied: str, arguments: list[str]) -> None:
-    assert call(emptied, "deliveries", "--follow", *arguments).exit_code == 2
+    assert cli.call(emptied, "deliveries", "--follow", *arguments).exit_code == 2

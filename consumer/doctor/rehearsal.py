@@ -40,6 +40,7 @@ QUERIES: Mapping[str, Sequence[str]] = {
         "users/*",
     ),
     "operator": (
+        "actions/*",
         "activity/*",
         "connect/*",
         "deliveries/*",
