@@ -85,7 +85,7 @@ def user(url: str, number: int = 1) -> UUID:
     ("wanted", "rows_max"),
     [
         pytest.param(ListFilter(), 3 * SIZE, id="newest"),
-        pytest.param(ListFilter(states=["dead"]), 3 * SIZE, id="dead"),
+        pytest.param(ListFilter(states=["dead"]), 12 * SIZE, id="dead"),
         pytest.param(ListFilter(states=["done"]), 3 * SIZE, id="done"),
         pytest.param(ListFilter(source="app"), 5 * SIZE, id="source"),
         pytest.param(ListFilter(event_type="user.*"), 3 * SIZE, id="type"),
