@@ -42,6 +42,7 @@ QUERIES: Mapping[str, Sequence[str]] = {
     "operator": (
         "actions/*",
         "activity/*",
+        "audit/*",
         "connect/*",
         "deliveries/*",
         "drift/*",

@@ -40,7 +40,7 @@ AREAS: tuple[tuple[str, tuple[str, ...]], ...] = (
         "operations",
         (
             "consumer/lookup/",
-            *(f"sql/queries/{x}/" for x in ("listing", "one_company", "one_delivery", "one_user", "revealed")),
+            *(f"sql/queries/{x}/" for x in ("audit", "listing", "one_company", "one_delivery", "one_user", "revealed")),
         ),
     ),
     ("outbox", ("consumer/outbox/", "consumer/worker/", "sql/queries/queue/", "sql/queries/storage/")),
