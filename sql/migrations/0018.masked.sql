@@ -1,5 +1,5 @@
 -- What people do to stored data, as rows; and masked views, through which support sees that data without the persons.
--- depends: 0016.reread
+-- depends: 0017.reports
 
 -- A worker of the release before writes the same rows.
 SELECT consumer.pause_work();
@@ -395,6 +395,27 @@ SELECT
     m.remark,
     m.error
 FROM consumer.maintenance AS m;
+CREATE VIEW consumer_masked.reports AS
+SELECT
+    r.at,
+    r.process_id,
+    r.duty,
+    r.host,
+    r.pid,
+    r.release,
+    r.clock_skew_seconds,
+    r.next_at,
+    r.paused_by,
+    r.counters,
+    r.histograms,
+    r.findings
+FROM consumer.reports AS r;
+CREATE VIEW consumer_masked.hours AS
+SELECT
+    h.source,
+    h.hour,
+    h.n
+FROM consumer.hours AS h;
 CREATE VIEW consumer_masked.settings AS
 SELECT
     s.default_company_id,
@@ -495,6 +516,7 @@ consumer.edits,
 consumer.exclusions,
 consumer.failures,
 consumer.fence,
+consumer.hours,
 consumer.maintenance,
 consumer.memberships,
 consumer.outcomes,
@@ -503,6 +525,7 @@ consumer.pending,
 consumer.project,
 consumer.rebuild,
 consumer.rehome,
+consumer.reports,
 consumer.run_repairs,
 consumer.suspects,
 consumer.team_permissions
@@ -559,6 +582,7 @@ consumer_masked.edits,
 consumer_masked.exclusions,
 consumer_masked.failures,
 consumer_masked.fence,
+consumer_masked.hours,
 consumer_masked.maintenance,
 consumer_masked.memberships,
 consumer_masked.migrations,
@@ -572,6 +596,7 @@ consumer_masked.project,
 consumer_masked.queue_stats,
 consumer_masked.rebuild,
 consumer_masked.rehome,
+consumer_masked.reports,
 consumer_masked.run_repairs,
 consumer_masked.runs,
 consumer_masked.settings,
@@ -591,6 +616,7 @@ ALTER VIEW consumer_masked.edits OWNER TO consumer_masker;
 ALTER VIEW consumer_masked.exclusions OWNER TO consumer_masker;
 ALTER VIEW consumer_masked.failures OWNER TO consumer_masker;
 ALTER VIEW consumer_masked.fence OWNER TO consumer_masker;
+ALTER VIEW consumer_masked.hours OWNER TO consumer_masker;
 ALTER VIEW consumer_masked.maintenance OWNER TO consumer_masker;
 ALTER VIEW consumer_masked.memberships OWNER TO consumer_masker;
 ALTER VIEW consumer_masked.migrations OWNER TO consumer_masker;
@@ -604,6 +630,7 @@ ALTER VIEW consumer_masked.project OWNER TO consumer_masker;
 ALTER VIEW consumer_masked.queue_stats OWNER TO consumer_masker;
 ALTER VIEW consumer_masked.rebuild OWNER TO consumer_masker;
 ALTER VIEW consumer_masked.rehome OWNER TO consumer_masker;
+ALTER VIEW consumer_masked.reports OWNER TO consumer_masker;
 ALTER VIEW consumer_masked.run_repairs OWNER TO consumer_masker;
 ALTER VIEW consumer_masked.runs OWNER TO consumer_masker;
 ALTER VIEW consumer_masked.settings OWNER TO consumer_masker;
