@@ -49,4 +49,5 @@ BUGS = (
     *SVIX,
     *RECONCILING,
     *MASKING,
+    *LOOKING_UP,
 )
