@@ -74,8 +74,8 @@ LOOKING_UP = (
     Bug(
         "the numbers that nothing has are looked at",
         "consumer/lookup/listing.py",
-        "return DeliveryPage(found, older[0] + 1, older[1])",
-        "return DeliveryPage(found, end + 1, older[1])",
+        "max(floor, newest[0] - LOOK_MAX) if newest else floor",
+        "max(floor, before - 1 - LOOK_MAX)",
         f"{LIST}::test_numbers_that_nothing_has_are_not_looked_at",
     ),
     Bug(
