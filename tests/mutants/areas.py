@@ -35,6 +35,13 @@ AREAS: tuple[tuple[str, tuple[str, ...]], ...] = (
         "operations",
         tuple(f"sql/queries/{x}/" for x in ("imports", "runs", "drift", "suspects", "recover", "connect")),
     ),
+    (
+        "operations",
+        (
+            "consumer/lookup/",
+            *(f"sql/queries/{x}/" for x in ("audit", "listing", "one_company", "one_delivery", "one_user", "revealed")),
+        ),
+    ),
     ("operations", tuple(f"sql/queries/{x}/" for x in ("activity", "hours", "maintenance", "uninstall"))),
     ("verdict", ("consumer/verdict/", "consumer/process/reports.py")),
     ("verdict", tuple(f"sql/queries/{x}/" for x in ("observe", "rates", "reports"))),
