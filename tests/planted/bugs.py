@@ -10,6 +10,7 @@ from tests.planted.machinery import MACHINERY
 from tests.planted.maintaining import MAINTAINING
 from tests.planted.migrating import MIGRATING
 from tests.planted.migrations import MIGRATIONS
+from tests.planted.notifying import NOTIFYING
 from tests.planted.operations import OPERATIONS
 from tests.planted.own_backend import OWN_BACKEND
 from tests.planted.pages import PAGES
@@ -40,6 +41,7 @@ BUGS = (
     *PAST,
     *API,
     *MAINTAINING,
+    *NOTIFYING,
     *VERIFY,
     *PAGES,
     *DEPLOY,

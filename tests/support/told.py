@@ -13,8 +13,10 @@ import orjson
 from consumer.process.channels import SendLimits
 from tests.support.processes import HOST
 
-# What a test waits for in earnest is over in a fraction of a second.
-SHORT = SendLimits(seconds=0.3, backoff_seconds=0)
+# Without pauses; a busy machine may take its time.
+PATIENT = SendLimits(backoff_seconds=0)
+# For what a test waits for in earnest.
+SHORT = SendLimits(seconds=0.5, backoff_seconds=0)
 SECRET_PATH = "/services/T0/s3cr3t?key=s3cr3t"
 
 # A status to answer with, or what becomes of the connection.
