@@ -201,7 +201,8 @@ async def test_a_command_that_hangs_ends_with_its_children_and_leaves_no_zombie(
 
 async def test_a_stop_kills_the_command(tmp_path: Path) -> None:
     write = "import sys, time; open(sys.argv[1], 'w').write('x'); time.sleep(60)"
-    sending = asyncio.create_task(opened(script(tmp_path, write), SendLimits())(ONE_MESSAGE, BODY))
+    send = opened(script(tmp_path, write), SendLimits())
+    sending = asyncio.ensure_future(send(ONE_MESSAGE, BODY))
     await polling.until((tmp_path / "out").exists)
 
     sending.cancel()
@@ -213,6 +214,6 @@ async def test_a_stop_kills_the_command(tmp_path: Path) -> None:
 def is_running(pid: int) -> bool:
     """Tell whether a process runs; one that nobody waits for yet does not."""
     try:
-        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
         return False

@@ -7,9 +7,18 @@ from uuid import uuid4
 
 import orjson
 import pytest
-from consumer.verdict.finding import Finding
 
-from consumer.process.notifications import CLAIM_TIME, QUIET_TIME, FindingStates, Notification, body, claim, settle
+from consumer.process.notifications import (
+    CLAIM_TIME,
+    QUIET_TIME,
+    FindingStates,
+    Notification,
+    NotificationKind,
+    body,
+    claim,
+    settle,
+)
+from consumer.verdict.finding import Finding
 
 NOW = datetime(2026, 11, 29, 12, tzinfo=UTC)
 MOMENT = timedelta(microseconds=1)
@@ -31,7 +40,7 @@ class Story:
     def look(self, *found: Finding, after: timedelta = timedelta(0)) -> list[tuple[str, str]]:
         """Return what is told, as kind and code, when these are open *after* the look before."""
         self.now += after
-        said = []
+        said: list[tuple[str, str]] = []
         while True:
             self.states, due = claim(self.states, found, self.now, uuid4())
             if due is None:
@@ -170,8 +179,8 @@ def test_the_end_names_when_it_opened() -> None:
     assert [each.opened_at for each in story.attempts] == [NOW, NOW, NOW + 4 * HOUR]
 
 
-def document(finding: Finding, **changed: str) -> dict[str, object]:
-    notification = replace(Notification("msg_1", "opened", finding, NOW), **changed)
+def document(finding: Finding, kind: NotificationKind = "opened") -> dict[str, object]:
+    notification = Notification("msg_1", kind, finding, NOW)
     found = orjson.loads(body(notification, NOW + MOMENT, "db:5432/app", "https://ops.example.com"))
     assert isinstance(found, dict)
     return found
@@ -204,7 +213,7 @@ def test_a_body_is_that_of_a_standard_webhook_with_a_text_for_chats() -> None:
         ("test", "Test: queue: nothing is applied. Start a worker. (db:5432/app)"),
     ],
 )
-def test_a_text_says_first_what_became_of_it(kind: str, text: str) -> None:
+def test_a_text_says_first_what_became_of_it(kind: NotificationKind, text: str) -> None:
     assert document(STALLED, kind=kind)["text"] == text
 
 

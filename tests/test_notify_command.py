@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pytest
@@ -17,7 +18,7 @@ from tests.support.processes import on, running, until
 from tests.support.told import Listener, listening
 
 SECRET = "whsec_bmV3bmV3bmV3bmV3bmV3bmV3"
-CANARIES = {
+CANARIES: dict[str, Any] = {
     "display_name": "Canary Cage",
     "primary_email": "canary@example.com",
     "profile_image_url": "https://example.com/canary.png",
@@ -39,7 +40,6 @@ def die(url: str) -> None:
     set_aside(url, dying)
 
 
-@pytest.mark.slow
 def test_a_watch_tells_of_findings_without_personal_data(emptied: str, listener: Listener, tmp_path: Path) -> None:
     die(emptied)
     settings = on(emptied, NOTIFY_URL=listener.url, NOTIFY_SECRET=SECRET, HEARTBEAT_URL=listener.url)
@@ -56,7 +56,6 @@ def test_a_watch_tells_of_findings_without_personal_data(emptied: str, listener:
     assert "anary" not in str(rows(emptied, "SELECT findings FROM consumer.reports WHERE findings IS NOT NULL"))
 
 
-@pytest.mark.slow
 def test_a_watch_tells_a_command_and_calls_while_it_is_well(emptied: str, listener: Listener, tmp_path: Path) -> None:
     arrive(emptied, dead_at_the_door("broken"))
     (tmp_path / "write.py").write_text(WRITE)

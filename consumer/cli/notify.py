@@ -10,16 +10,16 @@ from uuid import uuid4
 
 from consumer.cli.addresses import is_loopback
 from consumer.cli.database import url
-from consumer.doctor.check import Check, ok
 from consumer.cli.sources import expectations
+from consumer.doctor.check import Check, ok
 from consumer.errors import BadSettings
 from consumer.postgres.connections import connect, operator_access
 from consumer.process.channels import SendLimits, call, channel
 from consumer.process.notifications import Notification, body
-from consumer.process.notify import Notifier, Outlets
+from consumer.process.notify import HEARTBEAT_TIME, Notifier, Outlets
+from consumer.process.outage_log import address
 from consumer.process.reports import Reporter
 from consumer.process.told import ToldFromDatabase
-from consumer.process.outage_log import address
 from consumer.settings.settings import NAMES, Settings
 from consumer.verdict.finding import Finding
 from consumer.verdict.observation import Observation
@@ -41,7 +41,7 @@ def outlets(settings: Settings) -> Outlets:
 
 
 def notifier(settings: Settings, conninfo: str, reporter: Reporter) -> Notifier | None:
-    """Return what tells of this installation's findings as often as the process reports; None if nobody is told."""
+    """Return what tells of this installation's findings; None if nobody is told."""
     if not settings.notify.is_on:
         return None
     access = operator_access(settings.role_prefix)
@@ -51,7 +51,9 @@ def notifier(settings: Settings, conninfo: str, reporter: Reporter) -> Notifier 
             return await observe(conn, access, expectations(settings))
 
     told = ToldFromDatabase(conninfo, access, reporter.process_id)
-    return Notifier(observed, told, outlets(settings), lambda: datetime.now(UTC), reporter.period_seconds)
+    # Where a database may sleep for longer, the jobs ask it once a minute all the same.
+    period_seconds = min(reporter.period_seconds, HEARTBEAT_TIME.total_seconds())
+    return Notifier(observed, told, outlets(settings), lambda: datetime.now(UTC), period_seconds)
 
 
 async def send_test(settings: Settings) -> list[str]:

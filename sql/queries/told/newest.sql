@@ -1,4 +1,4 @@
--- Return what was told, as the notifier wrote it last, and how long ago; no row: nothing was, for as long as reports are kept.
+-- Return what was told, as it was written last, and how long ago; no row: nothing, since reports were removed last.
 -- By its number, because the order of the rows' times is that in which their transactions began.
 SELECT
     findings,

@@ -1,4 +1,4 @@
--- Write what is told beside the last report of this process; no row returned: it has not reported yet, so nothing is written.
+-- Write what is told as another report of this process, and return a row; none before its first report.
 INSERT INTO consumer.reports (
     process_id, duty, host, pid, release, clock_skew_seconds, next_at, paused_by, findings
 )
