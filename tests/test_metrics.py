@@ -10,6 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from consumer.metrics import APPLY_SECONDS, RECEIVE_SECONDS, REFUSALS, Metrics, Tables
 from consumer.postgres.error_classes import ErrorClass
+from consumer.verdict.findings import open_findings
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs" / "METRICS.md"
@@ -172,7 +173,7 @@ def test_the_process_tells_its_memory_and_open_files(metrics: Metrics) -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the process collector reads /proc")
 def test_every_metric_is_in_the_docs_and_no_other(metrics: Metrics) -> None:
-    metrics.tables = TABLES
+    metrics.tables, metrics.findings = TABLES, open_findings([])
     exposed = {
         f"{family.name}_total" if family.type == "counter" else family.name for family in metrics.registry.collect()
     }
