@@ -170,6 +170,15 @@ def test_what_opens_again_while_nobody_took_its_end_is_told_as_open() -> None:
     assert len({each.message_id for each in story.attempts}) == 3
 
 
+def test_what_is_refused_again_and_again_holds_nothing_else_up() -> None:
+    story = Story()
+    story.is_failing = True
+    assert story.look(STALLED) == [("opened", "stalled")]
+    story.is_failing = False
+
+    assert story.look(STALLED, DEAD, after=CLAIM_TIME) == [("opened", "dead"), ("opened", "stalled")]
+
+
 def test_the_end_names_when_it_opened() -> None:
     story = Story()
     story.look(DEAD)

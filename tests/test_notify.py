@@ -11,14 +11,17 @@ from uuid import UUID, uuid4
 
 import psycopg
 import pytest
+from psycopg.conninfo import make_conninfo
 
 from consumer import logs
+from consumer.cli.notify import notifier
 from consumer.process import notify
 from consumer.process.channels import SendLimits, call, channel
 from consumer.process.notify import AWAY_TIME, HEARTBEAT_TIME, LOOK_SECONDS, Notifier, Outlets, notifying
 from consumer.process.reports import Reporter
 from consumer.process.told import REFRESH_TIME, ToldFromDatabase
 from consumer.settings.notifications import NotifySettings
+from consumer.settings.settings import read
 from consumer.verdict.observation import Observation, QueueState
 from tests.support import polling
 from tests.support.backfills import ACCESS
@@ -169,6 +172,20 @@ async def test_what_was_told_is_written_anew_before_its_report_is_removed(emptie
     assert 10 * MINUTE == REFRESH_TIME
 
 
+async def test_what_another_release_wrote_in_its_own_way_counts_as_nothing(emptied: str, listener: Listener) -> None:
+    process = await started(emptied, listener)
+    await process.look(DEAD)
+    change(
+        emptied,
+        """UPDATE consumer.reports SET findings = '{"number": 9, "told": [{"new": 1}]}' WHERE findings IS NOT NULL""",
+    )
+
+    await process.look(DEAD, HOUR)
+    await process.look(DEAD, HOUR)
+
+    assert listener.said() == [("finding.opened", "dead")] * 2
+
+
 async def test_nothing_is_written_while_there_is_nothing_to_tell(emptied: str, listener: Listener) -> None:
     process = await started(emptied, listener)
 
@@ -216,6 +233,35 @@ async def test_an_outage_is_told_from_memory_once_it_lasts(emptied: str, listene
     assert AWAY_TIME == 30 * SECOND
 
 
+@pytest.mark.parametrize(
+    ("changed", "role_prefix", "sentence"),
+    [
+        pytest.param({"port": 9}, "consumer", "the database is away", id="nobody listens"),
+        pytest.param(
+            {"dbname": "nowhere"}, "consumer", "the server refuses this login, its role or database", id="name"
+        ),
+        pytest.param({}, "nobody", "the server refuses this login, its role or database", id="role"),
+    ],
+)
+async def test_a_database_that_cannot_be_used_is_away(
+    emptied: str,
+    listener: Listener,
+    monkeypatch: pytest.MonkeyPatch,
+    changed: dict[str, Any],
+    role_prefix: str,
+    sentence: str,
+) -> None:
+    monkeypatch.setattr(notify, "AWAY_TIME", timedelta(0))
+    conninfo = make_conninfo(emptied, **changed)
+    settings, _ = read({"DATABASE_URL": conninfo, "NOTIFY_URL": listener.url, "ROLE_PREFIX": role_prefix})
+    found = notifier(settings, conninfo, Reporter(conninfo, ACCESS, "maintenance"))
+    assert found
+
+    await found.look()
+
+    assert [each.json["data"]["sentence"].split(", since")[0] for each in listener.heard] == [sentence]
+
+
 async def test_a_restart_of_the_database_is_nobodys_business(emptied: str, listener: Listener) -> None:
     process = await started(emptied, listener)
 
@@ -254,6 +300,7 @@ async def test_a_lock_or_a_right_that_is_missing_is_no_outage(
     process = await started(emptied, listener)
 
     await process.look(error)
+    assert caplog.messages == []
     await process.look(error, AWAY_TIME)
     await process.look(error, AWAY_TIME)
 

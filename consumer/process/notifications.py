@@ -83,7 +83,8 @@ def claim(
             # Of several with one key, as of the sessions that hold locks, the gravest stands for all.
             open_findings.setdefault(key(finding), finding)
     kept = {each: state for each, state in states.items() if each in open_findings or not _is_over(state, now)}
-    for finding, kind in _due(kept, open_findings):
+    # What was refused last comes last: it must not hold up what may be taken.
+    for finding, kind in sorted(_due(kept, open_findings), key=lambda due: _attempted_at(kept.get(key(due[0])))):
         before = kept.get(key(finding)) or FindingState(finding, opened_at=now)
         if not _may_tell(before, now):
             continue
@@ -164,6 +165,10 @@ def _is_worse(finding: Finding, told: Finding) -> bool:
     if finding.magnitude is None or told.magnitude is None:
         return False
     return finding.magnitude >= WORSE_FACTOR * max(told.magnitude, 1)
+
+
+def _attempted_at(state: FindingState | None) -> float:
+    return state.claimed_until.timestamp() if state and state.claimed_until else 0.0
 
 
 def _may_tell(state: FindingState, now: datetime) -> bool:

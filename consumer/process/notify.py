@@ -67,6 +67,7 @@ class Notifier:
         self._away_since: datetime | None = None
         self._beat_at: datetime | None = None
         self._failed_at: datetime | None = None
+        self._refused_by: str | None = None
         # What failed at the last time, so that each failure is logged once.
         self._failures: dict[str, str] = {}
 
@@ -90,12 +91,13 @@ class Notifier:
             await self._beat(found, now)
             await self._tell(self._memory, [], now)
             await self._tell(self._stored, found, seen.at)
+            self._refused_by = None
             self._note("findings", None)
         except (psycopg.Error, TimeoutError) as error:
             if is_away(error):
                 await self._miss_database(error, now)
             else:
-                self._note("findings", f"PostgreSQL refused a statement: {summary(error)}.")
+                self._note_refusal(f"PostgreSQL refused a statement: {summary(error)}.")
 
     async def _miss_database(self, error: Exception, now: datetime) -> None:
         self._away_since = since = self._away_since or now
@@ -136,6 +138,12 @@ class Notifier:
         fields = {"message_id": due.message_id, "kind": due.kind, "code": due.finding.code}
         log.info(logs.NOTIFICATION_SENT, extra={**fields, "subject": due.finding.subject})
         return True
+
+    def _note_refusal(self, reason: str) -> None:
+        """Log it at the second time: `up` migrates while its processes start."""
+        if reason == self._refused_by:
+            self._note("findings", reason)
+        self._refused_by = reason
 
     def _note(self, what: str, problem: str | None) -> None:
         """Log a failure once, until it is over or another."""

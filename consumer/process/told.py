@@ -57,8 +57,12 @@ class StoredStates(NamedTuple):
         return int(self.findings["number"])
 
     def states(self) -> dict[FindingKey, FindingState]:
-        """Return what was told of each finding."""
-        return {key(each.finding): each for each in msgspec.convert(self.findings["told"], list[FindingState])}
+        """Return what was told of each finding; nothing, if another release wrote it and this one can't read it."""
+        try:
+            told = msgspec.convert(self.findings["told"], list[FindingState])
+        except msgspec.ValidationError:
+            return {}
+        return {key(each.finding): each for each in told}
 
 
 NOTHING = StoredStates({"number": 0, "told": []}, timedelta(0))
