@@ -3,7 +3,6 @@
 import asyncio
 import stat
 import sys
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,19 +16,13 @@ from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 from consumer.process.channels import KILL_SECONDS, NotSent, Send, SendLimits, call, channel, signed_headers
 from consumer.settings.notifications import NotifySettings
 from tests.support import polling
-from tests.support.told import PATIENT, SHORT, Listener, listening
+from tests.support.told import PATIENT, SHORT, Listener
 
 NEW, OLD = "whsec_bmV3bmV3bmV3bmV3bmV3bmV3", "whsec_b2xkb2xkb2xkb2xkb2xkb2xk"
 BODY = orjson.dumps({"type": "finding.opened", "text": "Ünï", "data": {}})
 ONE_MESSAGE = "msg_1"
 # A busy machine starts Python within it.
 LONGER = SendLimits(seconds=1, attempts=1)
-
-
-@pytest.fixture
-def listener() -> Iterator[Listener]:
-    with listening() as found:
-        yield found
 
 
 def opened(settings: NotifySettings, limits: SendLimits = PATIENT, **environment: str) -> Send:

@@ -1,7 +1,7 @@
 """`consumer maintain` tells of findings: by real processes, a test at a command, and what the doctor says of it."""
 
 import sys
-from collections.abc import Iterator
+import time
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +9,14 @@ import orjson
 import pytest
 from standardwebhooks.webhooks import Webhook
 
+from consumer.process.channels import SendLimits
 from tests.support.cli import arrive, call, examined
 from tests.support.databases import rows
 from tests.support.dead import dead_at_the_door
 from tests.support.factories import user_updated
 from tests.support.outbox import set_aside
 from tests.support.processes import on, running, until
-from tests.support.told import Listener, listening
+from tests.support.told import Listener
 
 SECRET = "whsec_bmV3bmV3bmV3bmV3bmV3bmV3"
 CANARIES: dict[str, Any] = {
@@ -25,12 +26,6 @@ CANARIES: dict[str, Any] = {
     "server_metadata": {"canary": "canary"},
 }
 WRITE = "import os, sys; open(sys.argv[1], 'a').write(sys.stdin.read() + repr('NOTIFY_COMMAND' in os.environ) + '\\n')"
-
-
-@pytest.fixture
-def listener() -> Iterator[Listener]:
-    with listening() as found:
-        yield found
 
 
 def die(url: str) -> None:
@@ -71,6 +66,19 @@ def test_a_watch_tells_a_command_and_calls_while_it_is_well(emptied: str, listen
     assert '"code":"dead"' in "".join(told)
     assert all(line.endswith("False") for line in told)
     assert [each.method for each in listener.heard] == ["GET"]
+
+
+def test_a_watch_ends_while_nobody_answers_it(emptied: str, listener: Listener, tmp_path: Path) -> None:
+    arrive(emptied, dead_at_the_door("broken"))
+    listener.behaviours = ["hang", "hang", "hang"]
+
+    with running(tmp_path, on(emptied, NOTIFY_URL=listener.url), "maintain", "--watch") as process:
+        until(lambda: listener.heard, seconds=60)
+        began = time.monotonic()
+        assert process.stop() == 0
+
+    # Less than the time that an attempt may take.
+    assert time.monotonic() - began < SendLimits().seconds
 
 
 def test_a_test_says_who_was_told(emptied: str, listener: Listener) -> None:

@@ -7,6 +7,7 @@ NOTIFY = "consumer/process/notify.py"
 CHANNELS = "consumer/process/channels.py"
 TOLD = "tests/test_notifications.py::test"
 LOOKS = "tests/test_notify.py::test"
+TROUBLES = "tests/test_notify_troubles.py::test"
 SENT = "tests/test_channels.py::test"
 SETTINGS = "tests/test_notify_settings.py::test"
 
@@ -65,21 +66,21 @@ NOTIFYING = (
         NOTIFY,
         "if now - since >= AWAY_TIME:",
         "if now >= since:",
-        f"{LOOKS}_a_restart_of_the_database_is_nobodys_business",
+        f"{TROUBLES}_a_restart_of_the_database_is_nobodys_business",
     ),
     Bug(
         "a lock is told as an outage",
         NOTIFY,
         "error_class(error) is ErrorClass.TRANSIENT",
         "isinstance(error, psycopg.OperationalError)",
-        f"{LOOKS}_a_lock_or_a_right_that_is_missing_is_no_outage",
+        f"{TROUBLES}_a_lock_or_a_right_that_is_missing_is_no_outage",
     ),
     Bug(
         "the heart beats while a finding fails",
         NOTIFY,
         'all(finding.gravity != "failing" for finding in found)',
         "True",
-        f"{LOOKS}_a_heartbeat_comes_once_a_minute_while_no_finding_fails",
+        f"{TROUBLES}_a_heartbeat_comes_once_a_minute_while_no_finding_fails",
     ),
     Bug(
         "a notification follows a redirect",

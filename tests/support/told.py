@@ -9,6 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import orjson
+import pytest
 
 from consumer.process.channels import SendLimits
 from tests.support.processes import HOST
@@ -79,6 +80,12 @@ def listening() -> Iterator[Listener]:
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+@pytest.fixture
+def listener() -> Iterator[Listener]:
+    with listening() as found:
+        yield found
 
 
 def behave(handler: BaseHTTPRequestHandler, listener: Listener) -> None:
