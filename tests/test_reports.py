@@ -4,6 +4,7 @@ import asyncio
 import os
 import socket
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -178,11 +179,11 @@ async def test_no_role_chooses_the_time_of_a_report_or_changes_one(emptied: str,
 
 
 async def test_each_kind_of_process_reports_and_says_when_it_ends(emptied: str, tmp_path: Path) -> None:
-    port, *ops_ports = ports(3)
+    [port] = ports(1)
     commands = {"receiver": ("serve", "--port", str(port)), "worker": ("work",), "maintenance": ("maintain", "--watch")}
-    for (duty, command), ops_port in zip(commands.items(), [*ops_ports, "off"], strict=True):
-        with running(tmp_path, on(emptied, OPS_PORT=ops_port), *command) as process:
-            until(lambda duty=duty: rows(emptied, f"SELECT FROM consumer.reports WHERE duty = '{duty}'"))
+    for duty, command in commands.items():
+        with running(tmp_path, on(emptied, OPS_PORT="off"), *command) as process:
+            until(partial(rows, emptied, f"SELECT FROM consumer.reports WHERE duty = '{duty}'"))
             if duty == "receiver":
                 until(lambda: is_ready(port))
                 deliver(port)

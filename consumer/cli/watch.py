@@ -1,6 +1,7 @@
 """`consumer status --watch`: the verdict and the rates on a terminal, drawn again every two seconds."""
 
 import asyncio
+import os
 import sys
 import termios
 import tty
@@ -28,7 +29,9 @@ from consumer.verdict.rates import rates
 PERIOD_SECONDS = 2.0
 # A person waits; what a busy database answers later is drawn the next time.
 LOOK_TIMEOUT = timedelta(seconds=10)
-QUIT = "q"
+QUIT = b"q"
+# More than anybody types between two turns of the loop.
+KEYS_MAX = 1024
 
 
 def watch(settings: Settings, conninfo: str) -> None:
@@ -86,7 +89,9 @@ def _keys(stop: asyncio.Event) -> Iterator[None]:
         return
 
     def read() -> None:
-        if sys.stdin.read(1) in {QUIT, ""}:
+        # Not through sys.stdin, whose buffer would keep a key that was pressed with another.
+        typed = os.read(sys.stdin.fileno(), KEYS_MAX)
+        if QUIT in typed or not typed:
             stop.set()
 
     before = termios.tcgetattr(sys.stdin)
