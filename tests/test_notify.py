@@ -4,6 +4,9 @@ import asyncio
 from dataclasses import replace
 from uuid import uuid4
 
+import psycopg
+import pytest
+
 from consumer.process.told import REFRESH_TIME
 from consumer.verdict.observation import QueueState
 from tests.support import polling
@@ -127,3 +130,12 @@ async def test_nothing_is_written_while_there_is_nothing_to_tell(emptied: str, l
     await process.look(WELL)
 
     assert rows(emptied, WRITTEN) == []
+
+
+@pytest.mark.parametrize("role", ["receiver", "worker"])
+def test_no_other_process_can_mute_what_is_told(emptied: str, role: str) -> None:
+    values = "gen_random_uuid(), 'maintenance', 'h', 1, '0', 0, '{\"number\": 9, \"told\": []}'"
+    columns = "process_id, duty, host, pid, release, clock_skew_seconds, findings"
+    with psycopg.connect(emptied) as conn, pytest.raises(psycopg.errors.InsufficientPrivilege):
+        conn.execute(f"SET LOCAL ROLE consumer_{role}")
+        conn.execute(f"INSERT INTO consumer.reports ({columns}) VALUES ({values})")

@@ -35,8 +35,10 @@ CREATE TABLE consumer.hours (
 ALTER TABLE consumer.maintenance ADD COLUMN place jsonb;
 
 GRANT INSERT (
-    process_id, duty, host, pid, release, clock_skew_seconds, next_at, paused_by, counters, histograms, findings
+    process_id, duty, host, pid, release, clock_skew_seconds, next_at, paused_by, counters, histograms
 ) ON consumer.reports TO consumer_receiver, consumer_worker, consumer_operator;
+-- A receiver that a stranger has taken over must not mute the notifications.
+GRANT INSERT (findings) ON consumer.reports TO consumer_operator;
 GRANT SELECT, DELETE ON consumer.reports TO consumer_operator;
 GRANT SELECT, INSERT, UPDATE ON consumer.hours TO consumer_operator;
 -- The worker's metrics name the findings.

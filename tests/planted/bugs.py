@@ -22,6 +22,7 @@ from tests.planted.rights import RIGHTS
 from tests.planted.set_aside import SET_ASIDE
 from tests.planted.strangers import STRANGERS
 from tests.planted.trust import TRUST
+from tests.planted.verdicts import VERDICTS
 from tests.planted.verify import VERIFY
 
 BUGS = (
@@ -49,4 +50,5 @@ BUGS = (
     *LEAVING,
     *SVIX,
     *RECONCILING,
+    *VERDICTS,
 )
