@@ -5,6 +5,7 @@ import logging
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
+from uuid import uuid4
 
 import psycopg
 import pytest
@@ -12,9 +13,12 @@ from psycopg.conninfo import make_conninfo
 
 from consumer import logs
 from consumer.cli.notify import notifier
+from consumer.postgres import locks
+from consumer.postgres.connections import connect
 from consumer.process import notify
 from consumer.process.notify import AWAY_TIME, HEARTBEAT_TIME, LOOK_SECONDS, Notifier, notifying
 from consumer.process.reports import Reporter
+from consumer.process.told import ToldFromDatabase
 from consumer.settings.settings import read
 from consumer.verdict.observation import Observation
 from tests.support import polling
@@ -117,6 +121,27 @@ async def test_a_server_that_answers_nothing_is_away(
     await process.notifier.look()
 
     assert listener.said() == [("finding.opened", "database_away")]
+
+
+async def test_a_stranger_who_holds_the_lock_is_logged_and_named(
+    emptied: str, listener: Listener, caplog: pytest.LogCaptureFixture
+) -> None:
+    process = await started(emptied, listener)
+    held = replace(ACCESS, lock_timeout=timedelta(milliseconds=50))
+    process.notifier._stored = ToldFromDatabase(emptied, held, uuid4())
+
+    with psycopg.connect(emptied, application_name="a stranger") as stranger:
+        stranger.execute("SELECT pg_advisory_xact_lock(hashtext('consumer.maintenance'), hashtext('told'))")
+        await process.look(DEAD)
+        await process.look(DEAD, AWAY_TIME)
+        async with await connect(emptied, ACCESS) as conn:
+            holders = await locks.noteworthy(conn)
+
+    assert listener.said() == []
+    assert [vars(each)["error"] for each in caplog.records if each.message == logs.NOTIFY_FAILED] == [
+        "PostgreSQL refused a statement: LockNotAvailable."
+    ]
+    assert [holder.locks for holder in holders] == ["a lock of maintenance"]
 
 
 @pytest.mark.parametrize(

@@ -50,8 +50,8 @@ NOTIFYING = (
     Bug(
         "two watchers tell the same",
         "sql/queries/told/lock.sql",
-        "pg_advisory_xact_lock(hashtext('consumer.told'))",
-        "hashtext('consumer.told')",
+        "pg_advisory_xact_lock(hashtext('consumer.maintenance'), hashtext('told'))",
+        "hashtext('told')",
         f"{LOOKS}_of_processes_at_once_one_tells",
     ),
     Bug(
