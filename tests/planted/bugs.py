@@ -11,6 +11,7 @@ from tests.planted.maintaining import MAINTAINING
 from tests.planted.migrating import MIGRATING
 from tests.planted.migrations import MIGRATIONS
 from tests.planted.notifying import NOTIFYING
+from tests.planted.observing import OBSERVING
 from tests.planted.operations import OPERATIONS
 from tests.planted.own_backend import OWN_BACKEND
 from tests.planted.pages import PAGES
@@ -50,5 +51,6 @@ BUGS = (
     *LEAVING,
     *SVIX,
     *RECONCILING,
+    *OBSERVING,
     *VERDICTS,
 )
