@@ -447,8 +447,6 @@ GRANT INSERT (event_type) ON TABLE consumer.outbox TO consumer_definer;
 GRANT INSERT (event_type) ON TABLE consumer.outbox TO consumer_operator;
 GRANT INSERT (event_type) ON TABLE consumer.outbox TO consumer_receiver;
 GRANT INSERT (findings) ON TABLE consumer.reports TO consumer_operator;
-GRANT INSERT (findings) ON TABLE consumer.reports TO consumer_receiver;
-GRANT INSERT (findings) ON TABLE consumer.reports TO consumer_worker;
 GRANT INSERT (histograms) ON TABLE consumer.reports TO consumer_operator;
 GRANT INSERT (histograms) ON TABLE consumer.reports TO consumer_receiver;
 GRANT INSERT (histograms) ON TABLE consumer.reports TO consumer_worker;

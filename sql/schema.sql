@@ -4750,8 +4750,6 @@ GRANT INSERT(histograms) ON TABLE consumer.reports TO consumer_operator;
 -- Name: COLUMN reports.findings; Type: ACL; Schema: consumer; Owner: -
 --
 
-GRANT INSERT(findings) ON TABLE consumer.reports TO consumer_receiver;
-GRANT INSERT(findings) ON TABLE consumer.reports TO consumer_worker;
 GRANT INSERT(findings) ON TABLE consumer.reports TO consumer_operator;
 
 

@@ -20,6 +20,7 @@ from consumer.cli.context import NOT_MIGRATED, examples
 from consumer.cli.database import VARIABLES, ProcessKind, data_dir, database_problems, databases, has_urls
 from consumer.cli.doctor_logins import check_login, check_migrator, refused
 from consumer.cli.embedded_logins import EmbeddedLogin
+from consumer.cli.notify import check_notify
 from consumer.cli.output import as_called, console, json_option, present
 from consumer.cli.sources import check_findings, expectations
 from consumer.cli.stack import stack_access
@@ -67,7 +68,7 @@ def _examine() -> list[Check]:
     if problems:
         failing = _failing("settings", problems, "Correct the variable, in the environment or in .env.")
         return failing + _warnings(settings)
-    checks = [*(_warnings(settings) or [ok("settings", "valid")]), *_judge_secrets(settings)]
+    checks = [*(_warnings(settings) or [ok("settings", "valid")]), *_judge_secrets(settings), *check_notify(settings)]
     checks.append(asyncio.run(check_stack_api(stack_access(settings))))
     is_embedded = not has_urls(settings)
     problems = [problem for kind in VARIABLES for problem in database_problems(settings, kind, is_embedded=is_embedded)]

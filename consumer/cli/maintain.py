@@ -14,12 +14,14 @@ from consumer.cli.cells import cell
 from consumer.cli.context import examples, pass_settings
 from consumer.cli.database import database
 from consumer.cli.jobs import jobs
+from consumer.cli.notify import notifier, send_test
 from consumer.cli.output import as_called, json_option, present, show_rows
 from consumer.deadline import first_of
 from consumer.errors import WrongRelease
 from consumer.operations import maintenance
 from consumer.operations.maintenance import Job, JobReport
 from consumer.postgres.connections import Access, operator_access
+from consumer.process.notify import notifying
 from consumer.process.outage_log import Outage
 from consumer.process.readiness import Readiness
 from consumer.process.reports import Reporter, report_seconds, reporting
@@ -36,17 +38,25 @@ log = logging.getLogger(__name__)
 
 @click.command(name="maintain", epilog=examples("maintain", "maintain --json", "maintain --watch"))
 @click.option("--watch", "is_watching", is_flag=True, help="Go on until SIGTERM or Ctrl-C, each job when it is due.")
+@click.option("--notify-test", "is_test", is_flag=True, help="Only send a notification, to see that it arrives.")
 @json_option
 @supervised_option
 @pass_settings("operator")
-def command(settings: Settings, *, is_watching: bool, is_json: bool, is_supervised: bool) -> None:
+def command(settings: Settings, *, is_watching: bool, is_test: bool, is_json: bool, is_supervised: bool) -> None:
     """Do what is due, for cron.
 
     It counts the deliveries of each hour, and prunes where a retention is set. Where the key of Stack's API is set, it
     asks once a minute who was active lately, and reconciles once a day, because much of what changes sends no webhook;
     it deletes nothing. With the admin key it looks at the endpoint at Svix each hour. Several processes may call it at
     once: each job runs in one of them. `consumer up` runs it with --watch. The exit code is 1 if a job failed.
+
+    With --watch it also tells of findings, by NOTIFY_URL, NOTIFY_COMMAND and HEARTBEAT_URL.
     """
+    if is_test and (is_watching or is_json):
+        raise click.UsageError("--notify-test does nothing else: leave --watch and --json out.")
+    if is_test:
+        click.echo("\n".join(asyncio.run(send_test(settings))))
+        return
     if is_watching and is_json:
         raise click.UsageError("--json prints one document, and --watch goes on: leave one out.")
     with database(settings, "operator") as conninfo:
@@ -82,7 +92,7 @@ async def _watch(settings: Settings, conninfo: str, stop: asyncio.Event) -> None
                 group.create_task(_watch_job(conninfo, access, job))
 
     reporter = Reporter(conninfo, access, "maintenance", period_seconds=report_seconds(settings))
-    async with reporting(reporter):
+    async with reporting(reporter), notifying(notifier(settings, conninfo, reporter)):
         while not stop.is_set():
             await first_of(stop, readiness.wait(conninfo, access, settings.shaping))
             try:

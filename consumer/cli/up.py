@@ -47,7 +47,9 @@ OPS_PORT_MAX = 65_534
 PREDECESSOR_SECONDS = 3.0
 # Each `up` on a data directory holds it shared, so that a second one can say why the ports are in use.
 RUNNING_LOCK = "up.lock"
-NO_MAINTENANCE = "DATABASE_URL is not set, so `up` does no maintenance: call `consumer maintain` where it is."
+NO_MAINTENANCE = (
+    "DATABASE_URL is not set, so `up` maintains and tells nothing: run `consumer maintain --watch` where it is."
+)
 # A person waits for the ports, and asking costs next to nothing.
 ASK_SECONDS = 0.1
 

@@ -83,6 +83,7 @@ QUERIES: Mapping[str, Sequence[str]] = {
         "storage/*",
         "stored_bodies/*",
         "suspects/*",
+        "told/*",
     ),
 }
 LINE = re.compile(r"^LINE (\d+):", re.MULTILINE)

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from uuid import UUID
 
 from consumer.logs import LogFormat
-from consumer.settings import app_statement, env_file, near_names, signing_secrets
+from consumer.settings import app_statement, env_file, near_names, notifications, signing_secrets
 from consumer.settings.aliases import ALIASES
 from consumer.settings.environment import Reader, integer, number, one_of
 
@@ -168,6 +168,7 @@ class Settings:
     log_format: LogFormat | None = _setting(_choice("json", "text"))
     log_level: str = _setting(_choice("debug", "info", "warning", "error"), "info")
     shaping: ShapingSettings = field(default_factory=ShapingSettings)
+    notify: notifications.NotifySettings = field(default_factory=notifications.NotifySettings)
     warnings: tuple[str, ...] = ()
     # The variable that sets each setting: its name, an alias, or either with _FILE.
     variables: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
@@ -180,7 +181,9 @@ def read(*sources: Mapping[str, str], places: Mapping[str, str] | None = None) -
     """
     reader = Reader(sources, ALIASES, places or {})
     values, shaping = _values(reader, Settings), ShapingSettings(**_values(reader, ShapingSettings))
-    settings = Settings(**values, shaping=shaping, variables=reader.variables)
+    senders = {name: values[name.lower()] for name in ("STACK_WEBHOOK_SECRETS", "APP_WEBHOOK_SECRETS")}
+    notify = notifications.read(reader, senders)
+    settings = Settings(**values, shaping=shaping, notify=notify, variables=reader.variables)
     if signing_secrets.keys(settings.stack_webhook_secrets) & signing_secrets.keys(settings.app_webhook_secrets):
         stack, app = (reader.variables[f"{source}_WEBHOOK_SECRETS"] for source in ("STACK", "APP"))
         reader.problems.append(
@@ -212,7 +215,7 @@ def _variables(settings_class: type[Settings | ShapingSettings]) -> Iterator[str
 
 def _names() -> frozenset[str]:
     """Return every name under which a setting is looked up."""
-    variables = [*_variables(Settings), *_variables(ShapingSettings)]
+    variables = [*_variables(Settings), *_variables(ShapingSettings), *notifications.VARIABLES]
     names = [*variables, *(alias for aliases in ALIASES.values() for alias in aliases)]
     return frozenset(names) | {f"{name}_FILE" for name in names}
 

@@ -46,9 +46,10 @@ GRANT INSERT (
     sources,
     paused_by,
     counters,
-    histograms,
-    findings
+    histograms
 ) ON consumer.reports TO consumer_receiver, consumer_worker, consumer_operator;
+-- A receiver that a stranger has taken over must not mute the notifications.
+GRANT INSERT (findings) ON consumer.reports TO consumer_operator;
 GRANT SELECT, DELETE ON consumer.reports TO consumer_operator;
 GRANT SELECT, INSERT, UPDATE ON consumer.hours TO consumer_operator;
 -- The worker's metrics name the findings.

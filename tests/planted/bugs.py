@@ -12,6 +12,7 @@ from tests.planted.maintaining import MAINTAINING
 from tests.planted.masking import MASKING
 from tests.planted.migrating import MIGRATING
 from tests.planted.migrations import MIGRATIONS
+from tests.planted.notifying import NOTIFYING
 from tests.planted.observing import OBSERVING
 from tests.planted.operations import OPERATIONS
 from tests.planted.own_backend import OWN_BACKEND
@@ -44,6 +45,7 @@ BUGS = (
     *PAST,
     *API,
     *MAINTAINING,
+    *NOTIFYING,
     *VERIFY,
     *PAGES,
     *DEPLOY,
