@@ -18,7 +18,7 @@ SECRETS = {"STACK_WEBHOOK_SECRETS": SECRET}
 COMMANDS = (
     *("up", "serve", "work", "migrate", "send", "demo", "status", "dead", "deliveries", "replay", "rebuild"),
     *("connect", "backfill", "reconcile", "refresh", "recover", "erase", "export", "prune", "maintain"),
-    *("adopt", "doctor", "uninstall"),
+    *("console", "adopt", "doctor", "uninstall"),
 )
 # They need no other setting, no argument and no subcommand.
 ASKING = {"backfill", "reconcile", "refresh", "recover", "connect"}
