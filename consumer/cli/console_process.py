@@ -13,6 +13,7 @@ from consumer import logs
 from consumer.cli.addresses import webhook_url
 from consumer.cli.database import has_urls
 from consumer.cli.secret import keep_console
+from consumer.cli.sources import expectations
 from consumer.console import form, live, sample
 from consumer.console.app import console_app
 from consumer.console.base import base_of
@@ -23,8 +24,7 @@ from consumer.console.routes import STEPS
 from consumer.console.sampler import Sampler, sampling
 from consumer.console.visit import Console
 from consumer.errors import ConsumerError
-from consumer.postgres.connections import operator_access
-from consumer.postgres.connections import operator_access as viewer_access
+from consumer.postgres.connections import operator_access, viewer_access
 from consumer.process.outage_log import Outage, address
 from consumer.settings.settings import Settings
 from consumer.web.connection_limits import Limits
@@ -50,12 +50,14 @@ async def serve_console(
     """Serve the pages until *stop* is set; then end the streams, answer the requests in flight and return."""
     outage = Outage("console", conninfo)
     base = base_of(settings.console_url, listeners[0].getsockname()[1], STEPS)
-    renderer = Renderer(base, address(conninfo) if has_urls(settings) else "embedded")
+    label = address(conninfo) if has_urls(settings) else "embedded"
+    renderer = Renderer(base, label, webhook_url(settings, "stack"))
     door = Door(Signer(keep_console(settings), _now), base, settings.console_trust_user_header)
     viewer, operator = viewer_access(settings.role_prefix), operator_access(settings.role_prefix)
     async with open_database(conninfo, viewer, operator, outage.record) as database:
-        sampler = Sampler(partial(database.read, sample.read), partial(live.frames, renderer), _now)
-        console = Console(base, door, database, sampler, renderer, webhook_url(settings, "stack"), _shown(settings))
+        ask = partial(sample.take, database, lambda: expectations(settings))
+        sampler = Sampler(ask, partial(live.frames, renderer), _now)
+        console = Console(base, door, database, sampler, renderer, _shown(settings))
         async with serve(console_app(console), list(listeners), LIMITS, lambda _: None), sampling(sampler):
             log.info(logs.CONSOLE_STARTED, extra={"url": f"{base.origin}{base.url()}"})
             await stop.wait()

@@ -49,6 +49,11 @@ def ago(at: datetime | None, now: datetime) -> str:
     return "now" if now - at < timedelta(seconds=1) else f"{duration(now - at)} ago"
 
 
+def skew(seconds: float) -> str:
+    """Return how far a clock is ahead, with its sign."""
+    return f"{'−' if seconds < 0 else '+'}{duration(abs(seconds))}"
+
+
 def size(number: int) -> str:
     """Return a number of bytes in the unit that leaves at most four digits."""
     amount, units = number, ["bytes", "kB", "MB", "GB", "TB"]

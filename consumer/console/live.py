@@ -1,17 +1,21 @@
 """The stream behind each page: what changes on it, every two seconds."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 
 from starlette.responses import Response
 
 from consumer.console.render import Renderer
+from consumer.console.reported import QUARTER
 from consumer.console.sampler import View
 from consumer.console.visit import Endpoint, Visit
 
 # A page's script leaves for the door. A refusal would be no answer: the browser would ask again without end.
 ENDED = b"event: ended\ndata: ended\n\n"
-# The pages of which more changes than what all have, each with the template of that.
-LIVE_PAGES: Mapping[str, str] = {"overview": "live_overview.html"}
+# The pages of which more changes than what all have, each with the templates of that.
+LIVE_PAGES: Mapping[str, Sequence[str]] = {
+    "overview": ("live_overview.html", "live_charts.html"),
+    "overview-hours": ("live_overview.html",),
+}
 
 
 async def show(visit: Visit) -> Response:
@@ -31,9 +35,10 @@ async def _events(visit: Visit) -> AsyncIterator[bytes]:
 
 def frames(renderer: Renderer, view: View) -> dict[str, bytes]:
     """Return the event for each kind of page."""
-    common = renderer.render("live.html", view=view)
-    pages = {page: renderer.render(template, view=view) for page, template in LIVE_PAGES.items()}
-    return {"": _event(common)} | {page: _event(common + text) for page, text in pages.items()}
+    names = ("live.html", "live_overview.html", "live_charts.html")
+    texts = {name: renderer.render(name, view=view, span=QUARTER.name) for name in names}
+    pages: Mapping[str, Sequence[str]] = {"": (), **LIVE_PAGES}
+    return {page: _event("".join(texts[name] for name in ("live.html", *more))) for page, more in pages.items()}
 
 
 def _event(text: str) -> bytes:

@@ -1,5 +1,6 @@
 """The console's access to the database: what a viewer reads, and an operator's changes."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
@@ -68,8 +69,10 @@ class ConsoleDatabase:
             name="consumer console",
             statement_timeout=viewer.statement_timeout,
             lock_timeout=viewer.lock_timeout,
+            is_read_only=True,
         )
         self._observing: Connection | None = None
+        self._turn = asyncio.Lock()
         # The error of the last attempt to connect: while there is one, nobody waits for the next.
         self._refusal: Exception | None = None
 
@@ -103,16 +106,17 @@ class ConsoleDatabase:
     async def observe(self, work: Callable[[Connection, Access], Coroutine[Any, Any, T]]) -> T:
         """Return what *work* reads as the operator: what a verdict needs, and nothing of a person.
 
-        Its connection stays open. Raises as `read`; one call at a time.
+        Its connection stays open; one call waits for the other. Raises as `read`.
         """
         with _errors():
-            try:
-                if self._observing is None:
-                    self._observing = await connect(self._conninfo, self._observer)
-                return await within(READ_TIMEOUT, work(self._observing, self._observer))
-            except Exception:
-                await self.close()
-                raise
+            async with self._turn:
+                try:
+                    if self._observing is None:
+                        self._observing = await connect(self._conninfo, self._observer)
+                    return await within(READ_TIMEOUT, work(self._observing, self._observer))
+                except Exception:
+                    await self.close()
+                    raise
 
     async def close(self) -> None:
         """Close the observer's connection without a farewell, which would wait for the server."""

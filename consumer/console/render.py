@@ -11,9 +11,9 @@ FOLDER = Path(__file__).parent / "templates"
 
 
 class Renderer:
-    """The templates of one console."""
+    """The templates of one console: *label* names its installation, *webhook_url* is where deliveries come in."""
 
-    def __init__(self, base: Base, label: str) -> None:
+    def __init__(self, base: Base, label: str, webhook_url: str) -> None:
         self._environment = Environment(
             loader=FileSystemLoader(FOLDER),
             autoescape=True,
@@ -22,12 +22,13 @@ class Renderer:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        for name in ("ago", "clock", "count", "duration", "rate", "size"):
+        for name in ("ago", "clock", "count", "duration", "rate", "size", "skew"):
             self._environment.filters[name] = getattr(formats, name)
         self._environment.globals |= {
             "url": base.url,
             "static": lambda name: base.url(static.address(name)),
             "label": label,
+            "webhook_url": webhook_url,
         }
 
     def render(self, template: str, /, **values: object) -> str:

@@ -2,14 +2,18 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from consumer import logs
+from consumer.console.formats import duration
 from consumer.console.reading import DatabaseAway, NotMigrated, TooSlow
 from consumer.console.sample import Sample
+from consumer.verdict.finding import Finding
+from consumer.verdict.findings import findings, verdict_sentence
+from consumer.verdict.observation import Observation
 
 # Short enough to look live, and thirty questions a minute are no load.
 SAMPLE_TIME = timedelta(seconds=2)
@@ -29,6 +33,32 @@ class View:
     away_since: datetime | None = None
 
     @property
+    def found(self) -> Sequence[Finding]:
+        """What the verdict finds now; while the database does not answer, that alone."""
+        if self.problem is None:
+            return self.sample.found if self.sample else ()
+        if self.lacks_migration:
+            sentence, cure = "the database lacks what this release reads", "Run `consumer migrate`."
+            return (Finding("migration_pending", "failing", "migrations", sentence, cure, "/system"),)
+        assert self.asked_at
+        return findings(Observation(self.asked_at, away_reason=self.headline))
+
+    @property
+    def headline(self) -> str:
+        """Whether users are flowing, in a sentence; while the database does not answer, for how long it has not."""
+        if self.problem is None or self.asked_at is None or self.away_since is None:
+            return verdict_sentence(self.found)
+        lasted = duration(self.asked_at - self.away_since)
+        if self.lacks_migration:
+            return f"A migration has been pending for {lasted}"
+        return f"The database has been {'away' if isinstance(self.problem, DatabaseAway) else 'too slow'} for {lasted}"
+
+    @property
+    def lacks_migration(self) -> bool:
+        """Whether the database lacks what this release reads."""
+        return isinstance(self.problem, NotMigrated)
+
+    @property
     def is_there(self) -> bool:
         """Whether the database answered the last question."""
         return self.problem is None
@@ -36,9 +66,9 @@ class View:
 
 @dataclass(slots=True)
 class Sampler:
-    """Holds the view; *render* makes of it what is sent to those who look, by the page they look at."""
+    """Holds the view. *ask* returns the next sample after one; *render*, what those get who look at a page."""
 
-    ask: Callable[[], Awaitable[Sample]]
+    ask: Callable[[Sample | None], Awaitable[Sample]]
     render: Callable[[View], Mapping[str, bytes]]
     clock: Callable[[], datetime]
     view: View = View()
@@ -98,7 +128,7 @@ class Sampler:
     async def _ask(self) -> None:
         before, at = self.view, self.clock()
         try:
-            self.view = View(await self.ask(), at)
+            self.view = View(await self.ask(before.sample), at)
         except (DatabaseAway, NotMigrated, TooSlow) as problem:
             self.view = View(before.sample, at, problem, before.away_since or at)
         async with self._changed:

@@ -30,8 +30,7 @@ class Console:
     database: ConsoleDatabase
     sampler: Sampler
     renderer: Renderer
-    # Of the installation, for the pages: the receiver's URL, and the settings without secrets, by variable.
-    webhook_url: str
+    # Without secrets, by variable.
     settings: Mapping[str, str]
 
 
