@@ -131,6 +131,8 @@ class Metrics(Collector):
         ProcessCollector(registry=registry)
         # Set before a scrape; None, if the database can't be read, omits the gauges.
         self.tables: Tables | None = None
+        # Likewise, by code and gravity: whether such a finding is open.
+        self.findings: Mapping[tuple[str, str], bool] = {}
         registry.register(self)
         types = (*event_types, OTHER)
         self._received = Counts(registry, "deliveries_received", "Deliveries answered 204", outcome=RECEIVED)
@@ -147,6 +149,10 @@ class Metrics(Collector):
         self._receive_seconds = histogram("receive_seconds", "Time until the answer", buckets=RECEIVE_SECONDS)
         self._apply_seconds = histogram("apply_seconds", "Time of a batch's transaction", buckets=APPLY_SECONDS)
         self._batch_deliveries = histogram("batch_deliveries", "Deliveries in a batch", buckets=BATCH_DELIVERIES)
+        self._counted = (
+            *(value.counter for value in vars(self).values() if isinstance(value, Counts)),
+            *(self._receive_seconds, self._apply_seconds, self._batch_deliveries),
+        )
 
     def received(self, outcome: Received, deliveries: int = 1) -> None:
         """Count deliveries that were committed, or were stored before."""
@@ -165,8 +171,24 @@ class Metrics(Collector):
         """Return all metrics in Prometheus's text format 0.0.4."""
         return generate_latest(self.registry)
 
+    def counts(self) -> tuple[Mapping[str, int], Mapping[str, list[int]]]:
+        """Return the counters since the start, by name and label values, and the buckets of each histogram."""
+        totals: dict[str, int] = {}
+        buckets: dict[str, list[int]] = {}
+        for sample in (sample for each in self._counted for family in each.collect() for sample in family.samples):
+            name = sample.name.removeprefix(f"{NAMESPACE}_")
+            if name.endswith("_total"):
+                totals[":".join([name.removesuffix("_total"), *sample.labels.values()])] = int(sample.value)
+            elif name.endswith("_bucket"):
+                below = buckets.setdefault(name.removesuffix("_bucket"), [])
+                # A sample counts the smaller buckets too.
+                below.append(int(sample.value) - sum(below))
+        return totals, buckets
+
     def collect(self) -> Iterator[Metric]:
-        """Yield the gauges of the tables."""
+        """Yield the findings, and the gauges of the tables."""
+        if self.findings:
+            yield self._open_findings()
         if self.tables is None:
             return
         depth = GaugeMetricFamily(f"{NAMESPACE}_queue_deliveries", "Deliveries by state", labels=("state",))
@@ -182,12 +204,19 @@ class Metrics(Collector):
         for name, text in GAUGES.items():
             yield GaugeMetricFamily(f"{NAMESPACE}_{name}", text, getattr(self.tables, name))
 
+    def _open_findings(self) -> Metric:
+        text = "1 while such a finding is open"
+        family = GaugeMetricFamily(f"{NAMESPACE}_finding", text, labels=("code", "gravity"))
+        for labels, is_open in self.findings.items():
+            family.add_metric(labels, is_open)
+        return family
+
 
 class Counts:
     """A counter with known label values only; any other is counted as OTHER, if that is one of them."""
 
     def __init__(self, registry: CollectorRegistry, name: str, text: str, **known: tuple[str, ...]) -> None:
-        counter = Counter(name, text, tuple(known), namespace=NAMESPACE, registry=registry)
+        self.counter = counter = Counter(name, text, tuple(known), namespace=NAMESPACE, registry=registry)
         self._known = tuple(frozenset(values) for values in known.values())
         self._children = {labels: counter.labels(*labels) if labels else counter for labels in product(*known.values())}
 

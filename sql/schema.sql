@@ -1350,6 +1350,18 @@ CREATE TABLE consumer.fence (
 
 
 --
+-- Name: hours; Type: TABLE; Schema: consumer; Owner: -
+--
+
+CREATE TABLE consumer.hours (
+    source text NOT NULL,
+    hour timestamp with time zone NOT NULL,
+    n bigint NOT NULL,
+    CONSTRAINT hours_n CHECK ((n > 0))
+);
+
+
+--
 -- Name: maintenance; Type: TABLE; Schema: consumer; Owner: -
 --
 
@@ -1361,6 +1373,7 @@ CREATE TABLE consumer.maintenance (
     counts jsonb DEFAULT '{}'::jsonb NOT NULL,
     remark text,
     error text,
+    place jsonb,
     CONSTRAINT maintenance_error CHECK ((length(error) <= 1000)),
     CONSTRAINT maintenance_job CHECK ((job <> ''::text)),
     CONSTRAINT maintenance_remark CHECK ((length(remark) <= 1000))
@@ -1525,6 +1538,30 @@ ALTER TABLE consumer.rehome ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     NO MINVALUE
     NO MAXVALUE
     CACHE 1
+);
+
+
+--
+-- Name: reports; Type: TABLE; Schema: consumer; Owner: -
+--
+
+CREATE TABLE consumer.reports (
+    at timestamp with time zone DEFAULT now() NOT NULL,
+    process_id uuid NOT NULL,
+    duty text NOT NULL,
+    host text NOT NULL,
+    pid integer NOT NULL,
+    release text NOT NULL,
+    clock_skew_seconds double precision NOT NULL,
+    next_at timestamp with time zone,
+    paused_by text,
+    counters jsonb DEFAULT '{}'::jsonb NOT NULL,
+    histograms jsonb DEFAULT '{}'::jsonb NOT NULL,
+    findings jsonb,
+    CONSTRAINT reports_duty CHECK ((duty = ANY (ARRAY['receiver'::text, 'worker'::text, 'maintenance'::text, 'console'::text]))),
+    CONSTRAINT reports_host CHECK ((length(host) <= 255)),
+    CONSTRAINT reports_paused_by CHECK ((length(paused_by) <= 1000)),
+    CONSTRAINT reports_release CHECK ((length(release) <= 100))
 );
 
 
@@ -1857,6 +1894,14 @@ ALTER TABLE ONLY consumer.fence
 
 
 --
+-- Name: hours hours_pkey; Type: CONSTRAINT; Schema: consumer; Owner: -
+--
+
+ALTER TABLE ONLY consumer.hours
+    ADD CONSTRAINT hours_pkey PRIMARY KEY (source, hour);
+
+
+--
 -- Name: maintenance maintenance_pkey; Type: CONSTRAINT; Schema: consumer; Owner: -
 --
 
@@ -1950,6 +1995,14 @@ ALTER TABLE ONLY consumer.rebuild
 
 ALTER TABLE ONLY consumer.rehome
     ADD CONSTRAINT rehome_pkey PRIMARY KEY (id);
+
+
+--
+-- Name: reports reports_pkey; Type: CONSTRAINT; Schema: consumer; Owner: -
+--
+
+ALTER TABLE ONLY consumer.reports
+    ADD CONSTRAINT reports_pkey PRIMARY KEY (at, process_id);
 
 
 --
@@ -3366,10 +3419,19 @@ GRANT SELECT ON TABLE consumer.fence TO consumer_operator;
 
 
 --
+-- Name: TABLE hours; Type: ACL; Schema: consumer; Owner: -
+--
+
+GRANT SELECT,INSERT,UPDATE ON TABLE consumer.hours TO consumer_operator;
+GRANT SELECT ON TABLE consumer.hours TO consumer_worker;
+
+
+--
 -- Name: TABLE maintenance; Type: ACL; Schema: consumer; Owner: -
 --
 
 GRANT SELECT,INSERT,UPDATE ON TABLE consumer.maintenance TO consumer_operator;
+GRANT SELECT ON TABLE consumer.maintenance TO consumer_worker;
 
 
 --
@@ -3385,6 +3447,7 @@ GRANT SELECT ON TABLE consumer.memberships TO consumer_operator;
 --
 
 GRANT SELECT ON TABLE consumer.origin TO consumer_operator;
+GRANT SELECT ON TABLE consumer.origin TO consumer_worker;
 
 
 --
@@ -3478,6 +3541,113 @@ GRANT UPDATE(attempts) ON TABLE consumer.rehome TO consumer_worker;
 
 GRANT SELECT ON TABLE consumer.queue_stats TO consumer_worker;
 GRANT SELECT ON TABLE consumer.queue_stats TO consumer_operator;
+
+
+--
+-- Name: TABLE reports; Type: ACL; Schema: consumer; Owner: -
+--
+
+GRANT SELECT,DELETE ON TABLE consumer.reports TO consumer_operator;
+GRANT SELECT ON TABLE consumer.reports TO consumer_worker;
+
+
+--
+-- Name: COLUMN reports.process_id; Type: ACL; Schema: consumer; Owner: -
+--
+
+GRANT INSERT(process_id) ON TABLE consumer.reports TO consumer_receiver;
+GRANT INSERT(process_id) ON TABLE consumer.reports TO consumer_worker;
+GRANT INSERT(process_id) ON TABLE consumer.reports TO consumer_operator;
+
+
+--
+-- Name: COLUMN reports.duty; Type: ACL; Schema: consumer; Owner: -
+--
+
+GRANT INSERT(duty) ON TABLE consumer.reports TO consumer_receiver;
+GRANT INSERT(duty) ON TABLE consumer.reports TO consumer_worker;
+GRANT INSERT(duty) ON TABLE consumer.reports TO consumer_operator;
+
+
+--
+-- Name: COLUMN reports.host; Type: ACL; Schema: consumer; Owner: -
+--
+
+GRANT INSERT(host) ON TABLE consumer.reports TO consumer_receiver;
+GRANT INSERT(host) ON TABLE consumer.reports TO consumer_worker;
+GRANT INSERT(host) ON TABLE consumer.reports TO consumer_operator;
+
+
+--
+-- Name: COLUMN reports.pid; Type: ACL; Schema: consumer; Owner: -
+--
+
+GRANT INSERT(pid) ON TABLE consumer.reports TO consumer_receiver;
+GRANT INSERT(pid) ON TABLE consumer.reports TO consumer_worker;
+GRANT INSERT(pid) ON TABLE consumer.reports TO consumer_operator;
+
+
+--
+-- Name: COLUMN reports.release; Type: ACL; Schema: consumer; Owner: -
+--
+
+GRANT INSERT(release) ON TABLE consumer.reports TO consumer_receiver;
+GRANT INSERT(release) ON TABLE consumer.reports TO consumer_worker;
+GRANT INSERT(release) ON TABLE consumer.reports TO consumer_operator;
+
+
+--
+-- Name: COLUMN reports.clock_skew_seconds; Type: ACL; Schema: consumer; Owner: -
+--
+
+GRANT INSERT(clock_skew_seconds) ON TABLE consumer.reports TO consumer_receiver;
+GRANT INSERT(clock_skew_seconds) ON TABLE consumer.reports TO consumer_worker;
+GRANT INSERT(clock_skew_seconds) ON TABLE consumer.reports TO consumer_operator;
+
+
+--
+-- Name: COLUMN reports.next_at; Type: ACL; Schema: consumer; Owner: -
+--
+
+GRANT INSERT(next_at) ON TABLE consumer.reports TO consumer_receiver;
+GRANT INSERT(next_at) ON TABLE consumer.reports TO consumer_worker;
+GRANT INSERT(next_at) ON TABLE consumer.reports TO consumer_operator;
+
+
+--
+-- Name: COLUMN reports.paused_by; Type: ACL; Schema: consumer; Owner: -
+--
+
+GRANT INSERT(paused_by) ON TABLE consumer.reports TO consumer_receiver;
+GRANT INSERT(paused_by) ON TABLE consumer.reports TO consumer_worker;
+GRANT INSERT(paused_by) ON TABLE consumer.reports TO consumer_operator;
+
+
+--
+-- Name: COLUMN reports.counters; Type: ACL; Schema: consumer; Owner: -
+--
+
+GRANT INSERT(counters) ON TABLE consumer.reports TO consumer_receiver;
+GRANT INSERT(counters) ON TABLE consumer.reports TO consumer_worker;
+GRANT INSERT(counters) ON TABLE consumer.reports TO consumer_operator;
+
+
+--
+-- Name: COLUMN reports.histograms; Type: ACL; Schema: consumer; Owner: -
+--
+
+GRANT INSERT(histograms) ON TABLE consumer.reports TO consumer_receiver;
+GRANT INSERT(histograms) ON TABLE consumer.reports TO consumer_worker;
+GRANT INSERT(histograms) ON TABLE consumer.reports TO consumer_operator;
+
+
+--
+-- Name: COLUMN reports.findings; Type: ACL; Schema: consumer; Owner: -
+--
+
+GRANT INSERT(findings) ON TABLE consumer.reports TO consumer_receiver;
+GRANT INSERT(findings) ON TABLE consumer.reports TO consumer_worker;
+GRANT INSERT(findings) ON TABLE consumer.reports TO consumer_operator;
 
 
 --

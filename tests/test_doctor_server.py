@@ -11,7 +11,6 @@ import psycopg
 import pytest
 
 from consumer.cli import secret
-from consumer.cli.doctor import DISK_FREE_MIN
 from consumer.doctor.check import Check
 from consumer.doctor.server import (
     CONNECTIONS_SHARE_MAX,
@@ -25,6 +24,7 @@ from consumer.doctor.server import (
 )
 from consumer.embedded import server as embedded
 from consumer.postgres import migrations
+from consumer.verdict.database import DISK_FREE_MIN
 from tests.support.cli import examined
 from tests.support.databases import record_settings
 from tests.support.pooler import pooled

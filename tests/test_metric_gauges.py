@@ -18,6 +18,7 @@ from consumer.events.registry import EVENT_TYPES
 from consumer.metrics import REFUSALS, Metrics, Tables
 from consumer.postgres.connections import worker_access
 from consumer.process import ops
+from consumer.verdict.observe import Expectations
 from tests.support.databases import rows
 from tests.support.factories import delivery, user_updated
 from tests.support.outbox import arrive, set_aside
@@ -30,6 +31,7 @@ GAUGES = {
     "consumer_oldest_due_seconds",
     "consumer_oldest_xmin_seconds",
     "consumer_clock_skew_seconds",
+    "consumer_finding",
 }
 BUCKETS = {
     "receive_seconds": "0.001 0.0025 0.005 0.01 0.025 0.05 0.1 0.25 0.5 1.0 2.5 5.0 +Inf",
@@ -48,9 +50,9 @@ async def gauge(url: str, name: str, **labels: str) -> float:
 
 
 async def tables(url: str) -> Tables:
-    found = await ops.read_tables(url, worker_access("consumer"))
-    assert found
-    return found
+    found = await ops.read_scrape(url, worker_access("consumer"), Expectations())
+    assert found.tables
+    return found.tables
 
 
 async def test_the_queue_is_counted_by_state_and_a_company_to_be_re_homed_is_pending(emptied: str) -> None:

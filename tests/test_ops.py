@@ -10,7 +10,7 @@ import pytest
 
 from consumer.events.registry import EVENT_TYPES
 from consumer.metrics import Metrics, Tables
-from consumer.process.ops import ops_app
+from consumer.process.ops import Scrape, ops_app
 from consumer.web import health
 from consumer.web.connection_limits import Limits
 from tests.support.web import Site, request, running
@@ -31,8 +31,8 @@ class Process:
         await asyncio.sleep(0.05)
         return self.reason
 
-    async def read_tables(self) -> Tables | None:
-        return self.tables
+    async def read_scrape(self) -> Scrape:
+        return Scrape(self.tables, {("dead", "warning"): True, ("skew", "failing"): False})
 
 
 @dataclass
@@ -58,16 +58,18 @@ def server(database_url: str) -> Iterator[Site]:
 
 @pytest.fixture
 def site(server: Site, process: Process) -> Site:
-    server.app = ops_app(process.probe, Metrics(EVENT_TYPES), process.read_tables)
+    server.app = ops_app(process.probe, Metrics(EVENT_TYPES), process.read_scrape)
     return server
 
 
-def test_metrics_are_prometheus_text_with_the_tables_gauges(site: Site) -> None:
+def test_metrics_are_prometheus_text_with_the_tables_gauges_and_each_finding(site: Site) -> None:
     reply = site.ask(request(method="GET", path="/metrics"))
 
     assert reply.status == 200
     assert reply.headers["content-type"].startswith("text/plain; version=0.0.4")
     assert b'consumer_queue_deliveries{state="pending"} 3.0' in reply.body
+    assert b'consumer_finding{code="dead",gravity="warning"} 1.0' in reply.body
+    assert b'consumer_finding{code="skew",gravity="failing"} 0.0' in reply.body
 
 
 def test_metrics_are_told_without_gauges_while_the_tables_cannot_be_read(site: Site, process: Process) -> None:
@@ -118,7 +120,7 @@ def test_nothing_else_is_served(method: str, path: str, status: int, site: Site)
 def test_a_silent_dependency_holds_nobody_who_asks_for_health(server: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(health, "PROBE_TIMEOUT", timedelta(seconds=0.05))
     silent = SilentProcess()
-    server.app = ops_app(silent.probe, Metrics(EVENT_TYPES), silent.read_tables)
+    server.app = ops_app(silent.probe, Metrics(EVENT_TYPES), silent.read_scrape)
 
     replies = [server.ask(request(method="GET", path="/readyz")) for _ in range(2)]
 

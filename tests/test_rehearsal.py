@@ -101,7 +101,7 @@ EACH_SIGNATURE = """DO $$ BEGIN EXECUTE (
         pytest.param(
             "ALTER TABLE consumer.outcomes RENAME TO results",
             "ALTER TABLE consumer.results RENAME TO outcomes",
-            {"worker's queries", "operator's queries", "missing objects"},
+            {"worker's queries", "operator's queries", "missing objects", "queue"},
             "consumer.outcomes",
             id="a table of the queue",
         ),

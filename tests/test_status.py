@@ -6,10 +6,11 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from consumer.cli.cells import duration, size
+from consumer.cli.cells import size
 from consumer.outbox.storage import Delivery
 from consumer.postgres import ledger, migrations
 from consumer.postgres.connections import connect, worker_access
+from consumer.verdict.durations import duration
 from tests.support.cli import arrive, call, facts, work
 from tests.support.databases import scratch_database
 from tests.support.factories import user_updated

@@ -1,10 +1,9 @@
 """Values in tables for people: a sender's text must neither control the terminal nor count as markup."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from rich.text import Text
 
-UNITS = (("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1))
 # The next unit begins at ten of it, as in PostgreSQL's pg_size_pretty.
 SIZE_STEP = 10_240
 
@@ -23,17 +22,6 @@ def printable(text: str) -> str:
     return "".join(
         character if character.isprintable() else character.encode("unicode_escape").decode() for character in text
     )
-
-
-def duration(seconds: float) -> str:
-    """Return a duration in its two largest units, as in ``2h 5m``."""
-    left = int(timedelta(seconds=seconds).total_seconds())
-    parts = []
-    for unit, size in UNITS:
-        amount, left = divmod(left, size)
-        if amount:
-            parts.append(f"{amount}{unit}")
-    return " ".join(parts[:2]) or f"{seconds:.1f}s"
 
 
 def size(count: int) -> str:

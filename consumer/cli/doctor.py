@@ -21,7 +21,7 @@ from consumer.cli.database import VARIABLES, ProcessKind, data_dir, database_pro
 from consumer.cli.doctor_logins import check_login, check_migrator, refused
 from consumer.cli.embedded_logins import EmbeddedLogin
 from consumer.cli.output import as_called, console, json_option, present
-from consumer.cli.sources import check_copy, check_sources, observe
+from consumer.cli.sources import check_findings, expectations
 from consumer.cli.stack import stack_access
 from consumer.doctor.check import Check, ok, warn_unless
 from consumer.doctor.endpoint import check_endpoint
@@ -41,9 +41,9 @@ from consumer.postgres.connections import ACCESSES, Access, Connection, RoleRefu
 from consumer.postgres.refusals import LEDGER_REFUSALS
 from consumer.process.outage_log import error_text
 from consumer.settings.settings import Settings, from_process
+from consumer.verdict.database import DISK_FREE_MIN
+from consumer.verdict.observe import observe
 
-# PostgreSQL stops at a full disk and starts only when there is room again; a gibibyte is a day at the rated load.
-DISK_FREE_MIN = 1024**3
 STYLES = {"ok": "green", "warning": "yellow", "failing": "bold red"}
 
 
@@ -171,9 +171,8 @@ async def _installation(conn: Connection, access: Access, settings: Settings, *,
     try:
         async with transaction(conn, access):
             checks = [await check_settings(conn, settings.shaping), *await check_queue(conn, workers=workers)]
-            seen = await observe(conn, settings)
-            checks += [*check_sources(seen), check_copy(seen)]
             url = await endpoint_url(conn)
+        checks += check_findings(await observe(conn, access, expectations(settings)))
         # Outside the transaction, because the answer comes over the network.
         secrets: tuple[str, ...] = ()
         # A kept file that can't be used has a line of its own.

@@ -1,21 +1,27 @@
-"""The jobs of `consumer maintain`: the period of each, and the settings that turn it on."""
+"""The jobs of `consumer maintain`: the period of each, and what it does."""
 
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 from consumer.cli import secret
 from consumer.cli.prune import Pruned, pruned
-from consumer.cli.stack import access_problems, acting_api, cured, open_admin, project_id
-from consumer.errors import ConsumerError
-from consumer.operations import activity
+from consumer.cli.stack import acting_api, cured, open_admin, project_id
+from consumer.cli.switches import SWITCHES, jobs_on
+from consumer.operations import activity, hours
 from consumer.operations.connect import endpoint_url
-from consumer.operations.maintenance import Job, JobResult
+from consumer.operations.maintenance import RETRY, Job, JobResult
 from consumer.operations.reconcile import Reconciled, ReconcileOptions, reconcile_now
 from consumer.postgres import origin
 from consumer.postgres.connections import Access, Connection, transaction
 from consumer.settings.settings import Settings
 from consumer.stack_api.endpoint import EndpointFinding, endpoint_findings
 from consumer.stack_api.rate import RateLimit
+from consumer.verdict.upkeep import ENDPOINT_ALARMS, ENDPOINT_JOB
 
+JobWork = Callable[[Connection, Access], Awaitable[JobResult]]
+
+# The console shows the last complete hour, and a page of a busy log is folded within a second.
+HOURS_PERIOD = timedelta(minutes=1)
 # The retention is set in days. An hour less than one, so that a daily cron, which is never exact, meets it each time.
 PRUNE_PERIOD = timedelta(hours=23)
 # A verified e-mail shows within a minute or two. One request a minute is a six-hundredth of what STACK_API_RPS allows.
@@ -33,39 +39,49 @@ UNABLE = (
 
 def jobs(settings: Settings) -> list[Job]:
     """Return all jobs; those that ask Stack's API share one rate."""
-    rate = RateLimit(settings.stack_api_rps)
-    return [_prune(settings), _activity(settings, rate), _reconcile(settings, rate), _endpoint(settings, rate)]
+    rate, on = RateLimit(settings.stack_api_rps), jobs_on(settings)
+    made = {
+        hours.JOB: (HOURS_PERIOD, _keep_hours),
+        "prune": (PRUNE_PERIOD, _prune(settings)),
+        "activity": (ACTIVITY_PERIOD, _activity(settings, rate)),
+        "reconcile": (RECONCILE_PERIOD, _reconcile(settings, rate)),
+        ENDPOINT_JOB: (ENDPOINT_PERIOD, _endpoint(settings, rate)),
+    }
+    return [Job(name, period, SWITCHES[name], work if name in on else None) for name, (period, work) in made.items()]
 
 
-def _prune(settings: Settings) -> Job:
+async def _keep_hours(conn: Connection, access: Access) -> JobResult:
+    await hours.keep_hours(conn, access)
+    # No counts: a line in the log each minute would say nothing.
+    return JobResult({})
+
+
+def _prune(settings: Settings) -> JobWork:
     async def work(conn: Connection, access: Access) -> JobResult:
         found = Pruned()
         async for page in pruned(conn, access, settings):
             found = page
         return JobResult({"audit_rows_removed": found.audit_rows, "deliveries_removed": found.deliveries.total()})
 
-    is_on = bool(settings.retention_days or settings.audit_retention_days)
-    return Job("prune", PRUNE_PERIOD, "RETENTION_DAYS or AUDIT_RETENTION_DAYS", work if is_on else None)
+    return work
 
 
-def _activity(settings: Settings, rate: RateLimit) -> Job:
+def _activity(settings: Settings, rate: RateLimit) -> JobWork:
     async def work(conn: Connection, access: Access) -> JobResult:
         async with acting_api(settings, conn, access, rate) as api:
             put = await cured(activity.poll(conn, access, api, project_id(settings)))
         return JobResult({}, UNABLE, UNABLE_PERIOD) if put is None else JobResult(put._asdict())
 
-    is_on = not access_problems(settings)
-    return Job("activity", ACTIVITY_PERIOD, "STACK_PROJECT_ID and STACK_SECRET_SERVER_KEY", work if is_on else None)
+    return work
 
 
-def _reconcile(settings: Settings, rate: RateLimit) -> Job:
+def _reconcile(settings: Settings, rate: RateLimit) -> JobWork:
     async def work(conn: Connection, access: Access) -> JobResult:
         async with acting_api(settings, conn, access, rate) as api:
             found = await cured(reconcile_now(conn, access, api, project_id(settings), ReconcileOptions()))
         return _reconciled(found)
 
-    is_on = not access_problems(settings)
-    return Job("reconcile", RECONCILE_PERIOD, "STACK_PROJECT_ID and STACK_SECRET_SERVER_KEY", work if is_on else None)
+    return work
 
 
 def _reconciled(found: Reconciled) -> JobResult:
@@ -85,7 +101,7 @@ async def _endpoint_findings(settings: Settings, rate: RateLimit, url: str) -> l
         return await endpoint_findings(svix, url, secret.known(settings, "stack"))
 
 
-def _endpoint(settings: Settings, rate: RateLimit) -> Job:
+def _endpoint(settings: Settings, rate: RateLimit) -> JobWork:
     async def work(conn: Connection, access: Access) -> JobResult:
         await origin.refuse_copy(conn, access)
         async with transaction(conn, access):
@@ -94,10 +110,8 @@ def _endpoint(settings: Settings, rate: RateLimit) -> Job:
             return JobResult({}, "No endpoint is recorded: `consumer connect` does it.")
         found = await cured(_endpoint_findings(settings, rate, url))
         sentences = " ".join(f"{each.sentence[0].upper()}{each.sentence[1:]}. {each.cure}" for each in found)
-        if any(each.is_alarm for each in found):
-            raise ConsumerError(sentences)
+        if alarms := sum(each.is_alarm for each in found):
+            return JobResult({ENDPOINT_ALARMS: alarms}, due_in=RETRY, error=sentences)
         return JobResult({}, sentences or None)
 
-    switch = "STACK_PROJECT_ID and STACK_SUPER_SECRET_ADMIN_KEY"
-    is_on = settings.stack_project_id and settings.stack_super_secret_admin_key
-    return Job("endpoint", ENDPOINT_PERIOD, switch, work if is_on else None)
+    return work

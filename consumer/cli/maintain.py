@@ -22,6 +22,7 @@ from consumer.operations.maintenance import Job, JobReport
 from consumer.postgres.connections import Access, operator_access
 from consumer.process.outage_log import Outage
 from consumer.process.readiness import Readiness
+from consumer.process.reports import Reporter, report_seconds, reporting
 from consumer.process.signals import run, supervised_option
 from consumer.settings.settings import Settings
 
@@ -41,10 +42,10 @@ log = logging.getLogger(__name__)
 def command(settings: Settings, *, is_watching: bool, is_json: bool, is_supervised: bool) -> None:
     """Do what is due, for cron.
 
-    It prunes where a retention is set. Where the key of Stack's API is set, it asks once a minute who was active
-    lately, and reconciles once a day, because much of what changes sends no webhook; it deletes nothing. With the admin
-    key it looks at the endpoint at Svix each hour. Several processes may call it at once: each job runs in one of them.
-    `consumer up` runs it with --watch. The exit code is 1 if a job failed.
+    It counts the deliveries of each hour, and prunes where a retention is set. Where the key of Stack's API is set, it
+    asks once a minute who was active lately, and reconciles once a day, because much of what changes sends no webhook;
+    it deletes nothing. With the admin key it looks at the endpoint at Svix each hour. Several processes may call it at
+    once: each job runs in one of them. `consumer up` runs it with --watch. The exit code is 1 if a job failed.
     """
     if is_watching and is_json:
         raise click.UsageError("--json prints one document, and --watch goes on: leave one out.")
@@ -73,27 +74,24 @@ async def _watch(settings: Settings, conninfo: str, stop: asyncio.Event) -> None
     """Run each job when it is due, and wait while the database can't be used."""
     outage = Outage("maintenance", conninfo)
     access, readiness = operator_access(settings.role_prefix), Readiness(outage, applies=True)
-    found = jobs(settings)
-    active = [job for job in found if job.work]
-    if not active:
-        switches = "; or ".join(job.switch for job in found)
-        log.warning(logs.SETTINGS_WARNED, extra={"warning": f"no job is on, so nothing is maintained: set {switches}"})
-        await stop.wait()
+    active = [job for job in jobs(settings) if job.work]
 
     async def watch_all() -> None:
         async with asyncio.TaskGroup() as group:
             for job in active:
                 group.create_task(_watch_job(conninfo, access, job))
 
-    while not stop.is_set():
-        await first_of(stop, readiness.wait(conninfo, access, settings.shaping))
-        try:
-            await first_of(stop, watch_all())
-        except* psycopg.OperationalError as errors:
-            outage.record(_first(errors))
-            readiness.reason = outage.reason
-        except* WrongRelease as errors:
-            readiness.reason = str(_first(errors))
+    reporter = Reporter(conninfo, access, "maintenance", period_seconds=report_seconds(settings))
+    async with reporting(reporter):
+        while not stop.is_set():
+            await first_of(stop, readiness.wait(conninfo, access, settings.shaping))
+            try:
+                await first_of(stop, watch_all())
+            except* psycopg.OperationalError as errors:
+                outage.record(_first(errors))
+                readiness.reason = outage.reason
+            except* WrongRelease as errors:
+                readiness.reason = str(_first(errors))
 
 
 async def _watch_job(conninfo: str, access: Access, job: Job) -> None:

@@ -6,11 +6,11 @@ from collections.abc import AsyncIterator
 import click
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from consumer.cli.cells import duration
 from consumer.cli.filters import amount
 from consumer.cli.output import as_called, console, show_facts
 from consumer.operations.runs import BegunRun, Run
 from consumer.stack_api.client import StackApi
+from consumer.verdict.durations import duration
 
 COUNTS = ("users", "teams", "memberships", "permissions", "stored", "unusable", "calls")
 

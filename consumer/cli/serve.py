@@ -16,10 +16,10 @@ from consumer.deadline import first_of
 from consumer.events.registry import EVENT_TYPES
 from consumer.metrics import Metrics
 from consumer.postgres.connections import open_pool, receiver_access
-from consumer.process.findings import Observation, findings
 from consumer.process.ops import serve_ops
 from consumer.process.outage_log import Outage
 from consumer.process.readiness import Readiness
+from consumer.process.reports import Reporter, report_seconds, reporting
 from consumer.process.signals import run, supervised_option
 from consumer.providers.standard_webhooks import Verifier
 from consumer.receiver.app import receiver_app
@@ -28,6 +28,8 @@ from consumer.receiver.intake import COMMITS_MAX, open_intake
 from consumer.receiver.refusal_log import RefusalLog
 from consumer.receiver.waits import open_waits
 from consumer.settings.settings import Settings
+from consumer.verdict.findings import findings
+from consumer.verdict.observation import Observation
 from consumer.web.connection_limits import Limits
 from consumer.web.listen import listen
 from consumer.web.server import serve
@@ -73,6 +75,8 @@ async def _receive(settings: Settings, conninfo: str, stop: asyncio.Event) -> No
     outage = Outage("receiver", conninfo)
     readiness = Readiness(outage)
 
+    reporter = Reporter(conninfo, access, "receiver", metrics, lambda: readiness.answer, report_seconds(settings))
+
     async def probe() -> str | None:
         seen = Observation(at=datetime.now(UTC), since_disk_full=intake.since_disk_full())
         found = next((f"{finding.code}: {finding.sentence}" for finding in findings(seen)), None)
@@ -91,6 +95,7 @@ async def _receive(settings: Settings, conninfo: str, stop: asyncio.Event) -> No
             refusals.record,
         ) as port,
         serve_ops(settings, probe, metrics),
+        reporting(reporter),
     ):
         log.info(logs.RECEIVER_STARTED, extra={"host": settings.host, "port": port, "sources": sorted(senders)})
         await first_of(stop, readiness.wait(conninfo, access, settings.shaping))

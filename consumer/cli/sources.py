@@ -1,35 +1,35 @@
-"""What `status` and `doctor` observe: each source's last delivery, each job's last run, whether this is a copy."""
+"""What the settings say of an installation, and each source's last delivery for people."""
 
+import shutil
 from datetime import timedelta
 
 from consumer.cli import secret
-from consumer.cli.cells import cell, duration
-from consumer.cli.jobs import jobs
+from consumer.cli.cells import cell
+from consumer.cli.database import data_dir, has_urls
+from consumer.cli.switches import jobs_on
 from consumer.doctor.check import Check, State, ok
-from consumer.operations import maintenance
-from consumer.outbox import deliveries
-from consumer.postgres import ledger, origin, session
-from consumer.postgres.connections import Connection
-from consumer.process.findings import Finding, Gravity, Observation, findings
 from consumer.settings.settings import Settings
+from consumer.verdict.durations import duration
+from consumer.verdict.finding import Finding, Gravity
+from consumer.verdict.findings import findings
+from consumer.verdict.observation import Observation
+from consumer.verdict.observe import Expectations
 
 STATES: dict[Gravity, State] = {"note": "ok", "warning": "warning", "failing": "failing"}
+# The findings that have a check of their own in the doctor's report.
+CHECKED = {
+    *("migration_pending", "release_too_old", "release_older", "disk", "lock_held", "xmin_held"),
+    *("no_worker", "stalled", "dead"),
+}
 
 
-async def observe(conn: Connection, settings: Settings) -> Observation:
-    """Read what findings are about; the sources with a secret are expected to send some."""
-    is_migrated = not await ledger.missing_ids(conn)
-    return Observation(
-        at=await session.now(conn),
-        expected=secret.expected_sources(settings),
-        last_received=await deliveries.last_received(conn),
-        installed_at=await ledger.first_applied_at(conn),
-        silence_max=timedelta(hours=settings.silence_hours),
-        newer_migrations=await ledger.newer_ids(conn),
-        too_old_reason=await ledger.too_old_reason(conn),
-        jobs=[job for job in jobs(settings) if job.work],
-        last_runs=await maintenance.last_runs(conn) if is_migrated else {},
-        copy_reason=await origin.difference(conn) if is_migrated else None,
+def expectations(settings: Settings) -> Expectations:
+    """Return what the settings say of the installation: a source with a secret is expected to send."""
+    return Expectations(
+        sources=secret.expected_sources(settings),
+        jobs=jobs_on(settings),
+        silence_max=timedelta(hours=settings.silence_hours) if settings.silence_hours else None,
+        disk_free_bytes=None if has_urls(settings) else shutil.disk_usage(data_dir(settings)).free,
     )
 
 
@@ -38,17 +38,21 @@ def last_deliveries(seen: Observation) -> dict[str, str]:
     return {source: _when(seen, source) for source in sorted({*seen.expected, *seen.last_received})}
 
 
-def check_sources(seen: Observation) -> list[Check]:
-    """Check that each source with a secret still sends."""
-    found = {finding.subject: finding for finding in findings(seen)}
-    return [_check(seen, source, found.get(source)) for source in sorted(seen.expected)]
+def check_findings(seen: Observation) -> list[Check]:
+    """Check that each source with a secret still sends, that this is no copy, and what no other check looks at."""
+    found = findings(seen)
+    subjects = {finding.subject: finding for finding in found}
+    checks = [_check(seen, source, subjects.get(source)) for source in sorted(seen.expected)]
+    if not any(finding.code == "copy" for finding in found):
+        checks.append(ok("copy", "none: server, database and project are the recorded ones"))
+    others = [finding for finding in found if finding.code not in CHECKED and finding.subject not in seen.expected]
+    return checks + [_line(finding) for finding in others]
 
 
-def check_copy(seen: Observation) -> Check:
-    """Check that the database is the one that may act."""
-    if found := next((finding for finding in findings(seen) if finding.code == "copy"), None):
-        return Check("copy", STATES[found.gravity], found.sentence, found.cure)
-    return ok("copy", "none: server, database and project are the recorded ones")
+def _line(finding: Finding) -> Check:
+    name = finding.code.replace("_", " ")
+    sentence = finding.sentence if finding.code == "copy" else f"{finding.subject}: {finding.sentence}"
+    return Check(name, STATES[finding.gravity], sentence, finding.cure)
 
 
 def _check(seen: Observation, source: str, finding: Finding | None) -> Check:

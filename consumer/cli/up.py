@@ -31,7 +31,6 @@ from consumer.cli.database import (
     refuse,
     url,
 )
-from consumer.cli.jobs import jobs
 from consumer.cli.migrate import migrate
 from consumer.deadline import first_of
 from consumer.embedded import server as embedded
@@ -98,8 +97,7 @@ def _problems(settings: Settings, *, host: str | None, is_embedded: bool, **_: o
 def command(settings: Settings, *, host: str | None, port: int | None, is_embedded: bool) -> None:
     """Migrate, then run receiver and worker.
 
-    `consumer maintain --watch` runs beside them if a setting turns one of its jobs on. All run until SIGTERM or Ctrl-C;
-    a process that dies is started again.
+    `consumer maintain --watch` runs beside them. All run until SIGTERM or Ctrl-C; a process that dies is started again.
     """
     host, port = host or settings.host, settings.port if port is None else port
     settings = replace(settings, host=host, port=port or free_port(host))
@@ -195,11 +193,10 @@ def _programs(plan: UpPlan) -> list[Program]:
     if sockets := plan.console_sockets:
         numbers = ",".join(str(each.fileno()) for each in sockets)
         programs.append(Program("console", ["console", "--listeners", numbers], environment, sockets=sockets))
-    if any(job.work for job in jobs(plan.settings)):
-        if plan.uses_embedded or url(plan.settings, "operator"):
-            programs.append(Program("maintenance", ["maintain", "--watch"], environment))
-        else:
-            log.warning(logs.SETTINGS_WARNED, extra={"warning": NO_MAINTENANCE})
+    if plan.uses_embedded or url(plan.settings, "operator"):
+        programs.append(Program("maintenance", ["maintain", "--watch"], environment))
+    else:
+        log.warning(logs.SETTINGS_WARNED, extra={"warning": NO_MAINTENANCE})
     return programs
 
 

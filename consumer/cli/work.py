@@ -11,14 +11,16 @@ import click
 from consumer import logs
 from consumer.cli.context import embedded_option, examples, pass_settings
 from consumer.cli.database import database
+from consumer.cli.sources import expectations
 from consumer.deadline import first_of
 from consumer.errors import ConsumerError, WrongRelease
 from consumer.events.registry import EVENT_TYPES
 from consumer.metrics import Metrics
 from consumer.postgres.connections import connect, worker_access
-from consumer.process.ops import read_tables, serve_ops
+from consumer.process.ops import Scrape, read_scrape, serve_ops
 from consumer.process.outage_log import Outage
 from consumer.process.readiness import Readiness, not_ready_reason
+from consumer.process.reports import Reporter, report_seconds, reporting
 from consumer.process.signals import run, supervised_option
 from consumer.settings.settings import Settings
 from consumer.worker.batch import BatchRunner, drain
@@ -65,7 +67,14 @@ async def _work(settings: Settings, metrics: Metrics, conninfo: str, runner: Bat
         stalled = "the worker's loop does not turn: see its log" if is_stalled else None
         return readiness.reason or outage.reason or worker.trouble or stalled
 
-    async with serve_ops(settings, probe, metrics, partial(read_tables, conninfo, runner.access)):
+    async def scrape() -> Scrape:
+        return await read_scrape(conninfo, runner.access, expectations(settings))
+
+    def paused_by() -> str | None:
+        return readiness.answer or worker.paused_by
+
+    reporter = Reporter(conninfo, runner.access, "worker", metrics, paused_by, report_seconds(settings))
+    async with serve_ops(settings, probe, metrics, scrape), reporting(reporter):
         while not stop.is_set():
             await first_of(stop, readiness.wait(conninfo, runner.access, settings.shaping))
             if not stop.is_set():

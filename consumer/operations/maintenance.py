@@ -49,11 +49,14 @@ class JobResult(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One kind of maintenance: it is due a *period* after it last began; *work* is None where *switch* is not set."""
+    """One kind of maintenance: it is due a *period* after it last began; *work* is None where *switch* is not set.
+
+    *switch*: the settings that turn it on; None: it is always on.
+    """
 
     name: str
     period: timedelta
-    switch: str
+    switch: str | None
     work: Callable[[Connection, Access], Awaitable[JobResult]] | None
 
 
@@ -79,7 +82,7 @@ class JobReport:
 
     job: str
     state: JobState
-    switch: str
+    switch: str | None
     due_at: datetime | None = None
     counts: Mapping[str, int] = field(default_factory=dict)
     remark: str | None = None
@@ -123,14 +126,17 @@ async def _attempt(holder: Connection, job: Job, work: Awaitable[JobResult]) -> 
         return await _while_held(holder, work)
     except (ConsumerError, psycopg.Error) as error:
         text = str(error) if isinstance(error, ConsumerError) else f"PostgreSQL refused a statement: {summary(error)}."
-        return JobResult({}, due_in=min(RETRY, job.period), error=text[:TEXT_CHARACTERS_MAX])
+        return JobResult({}, due_in=min(RETRY, job.period), error=text)
 
 
 async def _finish(conn: Connection, access: Access, job: Job, result: JobResult, last: LastRun | None) -> JobReport:
     counts, remark, due_in, error = result
+    error = error and error[:TEXT_CHARACTERS_MAX]
     values = {"job": job.name, "due_in": due_in, "period": job.period, "counts": Jsonb(dict(counts))}
     [due_at] = await _write(conn, access, "maintenance/finish", {**values, "remark": remark, "error": error})
-    is_news = any(counts.values()) or (remark, error) != ((last.remark, last.error) if last else (None, None))
+    # What an error counts is told with it, once.
+    did_work = any(counts.values()) and not error
+    is_news = did_work or (remark, error) != ((last.remark, last.error) if last else (None, None))
     state: JobState = "failed" if error else "done"
     return JobReport(job.name, state, job.switch, due_at, counts, remark, error, is_news)
 

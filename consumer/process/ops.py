@@ -1,9 +1,10 @@
 """The operator's port of one process, which must not be public: metrics, and health with reasons."""
 
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 import psycopg
 from starlette.requests import Request
@@ -15,9 +16,13 @@ from consumer import logs
 from consumer.metrics import Metrics, Tables
 from consumer.outbox import deliveries
 from consumer.postgres import session
-from consumer.postgres.connections import Access, as_login, connect, transaction
+from consumer.postgres.connections import Access, connect, transaction
 from consumer.process.ops_port import listen_ops
+from consumer.process.outage_log import error_text
 from consumer.settings.settings import OFF, Settings
+from consumer.verdict.findings import findings, open_findings
+from consumer.verdict.observation import Observation
+from consumer.verdict.observe import Expectations, observe
 from consumer.web.answers import pages
 from consumer.web.connection_limits import Limits
 from consumer.web.health import Health, Probe
@@ -29,11 +34,23 @@ LIMITS = Limits(connections=32)
 log = logging.getLogger(__name__)
 
 
-def ops_app(probe: Probe, metrics: Metrics, tables: Callable[[], Awaitable[Tables | None]] | None) -> ASGIApp:
-    """Return the operator's application: metrics, whose gauges come from *tables*, and health with reasons."""
+class Scrape(NamedTuple):
+    """What a scrape shows of the database: the gauges' values, None if they can't be read, and the findings."""
+
+    tables: Tables | None
+    findings: Mapping[tuple[str, str], bool]
+
+
+# Reads a scrape.
+ReadScrape = Callable[[], Awaitable[Scrape]]
+
+
+def ops_app(probe: Probe, metrics: Metrics, read: ReadScrape | None) -> ASGIApp:
+    """Return the operator's application: metrics, with what *read* returns, and health with reasons."""
 
     async def show(_: Request) -> Response:
-        metrics.tables = await tables() if tables else None
+        if read:
+            metrics.tables, metrics.findings = await read()
         return Response(metrics.exposition(), media_type=metrics.content_type)
 
     return pages([Route("/metrics", show), Route("/metrics/", show), *Health(probe, with_reasons=True).routes()])
@@ -41,35 +58,37 @@ def ops_app(probe: Probe, metrics: Metrics, tables: Callable[[], Awaitable[Table
 
 @asynccontextmanager
 async def serve_ops(
-    settings: Settings, probe: Probe, metrics: Metrics, tables: Callable[[], Awaitable[Tables | None]] | None = None
+    settings: Settings, probe: Probe, metrics: Metrics, read: ReadScrape | None = None
 ) -> AsyncIterator[None]:
-    """Serve the operator's application, unless OPS_PORT is off, while the block runs; a receiver has no *tables*."""
+    """Serve the operator's application, unless OPS_PORT is off, while the block runs; a receiver may *read* nothing."""
     if settings.ops_port == OFF:
         yield
         return
     # The metrics of refused requests are about the senders of deliveries.
-    async with serve(ops_app(probe, metrics, tables), listen_ops(settings), LIMITS, lambda _: None) as port:
+    async with serve(ops_app(probe, metrics, read), listen_ops(settings), LIMITS, lambda _: None) as port:
         log.info(logs.OPS_STARTED, extra={"host": settings.ops_host, "port": port})
         yield
 
 
-async def read_tables(conninfo: str, access: Access) -> Tables | None:
-    """Read the gauges' values over a new connection; None while the database can't be read."""
+async def read_scrape(conninfo: str, access: Access, expected: Expectations) -> Scrape:
+    """Read the gauges' values and the findings over a new connection; a database that is away is the only finding."""
     try:
         async with await connect(conninfo, access) as conn:
-            # Without the role, because PostgreSQL shows each login only its own sessions.
-            async with as_login(conn, access):
-                oldest_xmin_seconds, now = await session.oldest_xmin(conn)
-                skew = datetime.now(UTC) - now
+            now = await session.now(conn)
+            skew = datetime.now(UTC) - now
+            seen = await observe(conn, access, expected)
             async with transaction(conn, access):
                 stats = await deliveries.stats(conn)
-                last_received = await deliveries.last_received(conn)
+    except psycopg.OperationalError as error:
+        away = Observation(datetime.now(UTC), away_reason=error_text(error, conninfo))
+        return Scrape(None, open_findings(findings(away)))
     except psycopg.Error:
-        return None
-    return Tables(
+        return Scrape(None, {})
+    tables = Tables(
         deliveries={"pending": stats.pending, "retrying": stats.retrying, "dead": stats.dead},
-        last_received=last_received,
+        last_received=seen.last_received,
         oldest_due_seconds=stats.oldest_due_seconds,
-        oldest_xmin_seconds=oldest_xmin_seconds,
+        oldest_xmin_seconds=seen.oldest_xmin_seconds,
         clock_skew_seconds=skew.total_seconds(),
     )
+    return Scrape(tables, open_findings(findings(seen)))

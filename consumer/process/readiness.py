@@ -16,6 +16,7 @@ from consumer.settings.settings import ShapingSettings
 
 # Short beside the 3 s in which a process must work again after its database is back (promise P7).
 POLL_SECONDS = 0.5
+NO_ANSWER = "the database has not answered yet"
 
 log = logging.getLogger(__name__)
 
@@ -27,9 +28,14 @@ class Readiness:
     """
 
     def __init__(self, outage: Outage, *, applies: bool = False) -> None:
-        self.reason: str | None = "the database has not answered yet"
+        self.reason: str | None = NO_ANSWER
         self._outage = outage
         self._applies = applies
+
+    @property
+    def answer(self) -> str | None:
+        """The reason as the database gave it; None as long as it has given none."""
+        return None if self.reason == NO_ANSWER else self.reason
 
     async def wait(self, conninfo: str, access: Access, wanted: ShapingSettings) -> None:
         """Return when the database is ready, however long that takes; log each reason once.

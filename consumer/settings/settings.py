@@ -142,7 +142,7 @@ class Settings:
     tolerance_seconds: int = _setting(_integer(0, TOLERANCE_SECONDS_MAX), 300)
     max_attempts: int = _setting(_integer(1, ATTEMPTS_MAX), 12)
     poll_max_seconds: float = _setting(_number(POLL_SECONDS_MIN, POLL_SECONDS_MAX), 1.0)
-    silence_hours: int = _setting(_integer(1, SILENCE_HOURS_MAX), 24)
+    silence_hours: int = _setting(_integer(0, SILENCE_HOURS_MAX), 24)
     retention_days: int | None = _setting(_integer(1, RETENTION_DAYS_MAX))
     audit_retention_days: int | None = _setting(_integer(1, RETENTION_DAYS_MAX))
     role_prefix: str = _setting(_parse(_role_prefix), "consumer")

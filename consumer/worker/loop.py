@@ -51,6 +51,8 @@ class Worker:
         self._stop = asyncio.Event()
         self.turned_at = float("-inf")
         self.trouble: str | None = None
+        # The error that only a person can mend, until a batch succeeds.
+        self.paused_by: str | None = None
 
     def stop(self) -> None:
         """Return from `run`; a running batch has FINISH_SECONDS to finish, then it is rolled back."""
@@ -94,7 +96,7 @@ class Worker:
         try:
             conn = self._conn = self._conn or await self._connect()
             batch = await within(TURN_TIMEOUT, self._runner.run_once(conn))
-            self.turned_at, self.trouble = time.monotonic(), None
+            self.turned_at, self.trouble, self.paused_by = time.monotonic(), None, None
             await self._wait_if_idle(conn, batch)
         except Exception as error:
             if isinstance(error, TimeoutError):
@@ -150,6 +152,8 @@ class Worker:
         else:
             event = WORKER_PAUSED if kind is ErrorClass.OURS else BATCH_ROLLED_BACK
             log.error(event, extra={"error_code": code(error), "error": summary(error)})
+        if kind is ErrorClass.OURS:
+            self.paused_by = f"{code(error)}, {summary(error)}"
         self._runner.metrics.failed(kind.value)
 
 

@@ -22,14 +22,14 @@ OPERATIONS = (
     ),
     Bug(
         "a silent source is told a day late",
-        "consumer/process/findings.py",
-        "> observation.silence_max",
-        "> observation.silence_max + timedelta(days=1)",
+        "consumer/verdict/senders.py",
+        "elif silence > silence_max:",
+        "elif silence > silence_max + timedelta(days=1):",
         "tests/test_findings.py::test_a_source_with_a_secret_may_be_silent_for_so_long",
     ),
     Bug(
         "a source without a secret is silent",
-        "consumer/process/findings.py",
+        "consumer/verdict/senders.py",
         "sorted(observation.expected)",
         "sorted({*observation.expected, *observation.last_received})",
         "tests/test_findings.py::test_a_source_with_a_secret_may_be_silent_for_so_long",

@@ -59,7 +59,7 @@ RELEASES = (
     ),
     Bug(
         "an older release is told that all is well",
-        "consumer/process/findings.py",
+        "consumer/verdict/database.py",
         "    if observation.too_old_reason:\n",
         "    if observation.too_old_reason and False:\n",
         f"{FENCE_TESTS}::test_status_and_doctor_say_what_a_newer_release_means",

@@ -21,6 +21,8 @@ from tests.support.names import own
 
 TABLES = (
     "consumer.rebuild",
+    "consumer.reports",
+    "consumer.hours",
     "consumer.maintenance",
     "consumer.activity",
     "consumer.suspects",

@@ -1,0 +1,86 @@
+"""The verdict and the rates on one screen of 80 columns, as `status` and `status --watch` show them."""
+
+import textwrap
+from collections.abc import Iterator, Sequence
+from datetime import UTC
+
+from rich.text import Text
+
+from consumer.cli.cells import printable
+from consumer.outbox.deliveries import Stats
+from consumer.verdict.durations import duration
+from consumer.verdict.finding import Finding
+from consumer.verdict.findings import verdict_sentence
+from consumer.verdict.observation import Observation
+from consumer.verdict.rates import MINUTES, Rates, quantile
+
+COLUMNS = 80
+SIGNS = {"failing": "x", "warning": "!", "note": " "}
+STYLES = {"failing": "bold red", "warning": "yellow", "note": ""}
+SUBJECT_COLUMNS = 16
+BARS = "▁▂▃▄▅▆▇█"
+
+
+def board(seen: Observation, found: Sequence[Finding], stats: Stats | None, rates: Rates | None) -> list[Text]:
+    """Return the lines: the verdict with the time, a finding each, and the rates, unless the database is away."""
+    lines = [headline(seen, found), *(line for each in found if each.cure for line in _finding(each))]
+    if stats:
+        lines += rate_lines(stats, rates)
+    return lines
+
+
+def headline(seen: Observation, found: Sequence[Finding]) -> Text:
+    """Return the verdict, with the gravest finding's sign, and the time at the right."""
+    gravest = found[0].gravity if found else "note"
+    at = f"{seen.at.astimezone(UTC):%H:%M:%S} UTC"
+    text = f"{SIGNS[gravest]} {verdict_sentence(found)}"
+    return Text(f"{text:{COLUMNS - len(at) - 1}} {at}", style=STYLES[gravest])
+
+
+def rate_lines(stats: Stats, rates: Rates | None) -> Iterator[Text]:
+    """Yield the three lines of counts: what flows, with a bar for each of the last minutes, and what waits."""
+    applied_a_second = stats.applied_last_minute / 60
+    drained = f"{duration(stats.pending / applied_a_second)}" if applied_a_second else "-"
+    rates = rates or Rates(received=(), applied=(), refused=0, answer_seconds=())
+    half, most = (quantile(share, rates.answer_seconds) for share in (0.5, 0.99))
+    answered = "-" if half is None or most is None else f"{half * 1000:g} / {most * 1000:g} ms"
+    due = duration(stats.oldest_due_seconds) if stats.oldest_due_seconds else "-"
+    yield _rate_line(
+        ("received", f"{stats.received_last_minute / 60:,.1f}/s", bars(rates.received)),
+        ("pending", f"{stats.pending:,}"),
+        ("oldest due", due),
+    )
+    yield _rate_line(
+        ("applied", f"{applied_a_second:,.1f}/s", bars(rates.applied)),
+        ("retrying", f"{stats.retrying:,}"),
+        ("answered", answered),
+    )
+    yield _rate_line(
+        ("refused", f"{rates.refused:,}/{MINUTES} min", ""), ("dead", f"{stats.dead:,}"), ("drained in", drained)
+    )
+
+
+def bars(counts: Sequence[int]) -> str:
+    """Return a bar for each count, the highest for the greatest."""
+    most = max(counts, default=0)
+    return "".join(BARS[count * (len(BARS) - 1) // most] if most else BARS[0] for count in counts)
+
+
+def _rate_line(flow: tuple[str, str, str], depth: tuple[str, str], time: tuple[str, str]) -> Text:
+    name, rate, shape = flow
+    return Text(f" {name:9}{rate:>9} {shape:{MINUTES}}  {depth[0]:9}{depth[1]:>10}  {time[0]:10}{time[1]:>11}")
+
+
+def _finding(finding: Finding) -> Iterator[Text]:
+    """Yield a finding in lines of 80 columns: its subject, and its sentence beside."""
+    width = COLUMNS - SUBJECT_COLUMNS - 3
+    sentence = textwrap.wrap(printable(finding.sentence), width) or [""]
+    subject = f"{SIGNS[finding.gravity]} {printable(finding.subject)}"
+    # A long subject has a line of its own.
+    if len(subject) > SUBJECT_COLUMNS + 1:
+        yield Text(subject, style=STYLES[finding.gravity])
+        subject = ""
+    for line in sentence:
+        head = Text(f"{subject:{SUBJECT_COLUMNS + 2}} ", style=STYLES[finding.gravity])
+        yield head.append(Text(line, style="default"))
+        subject = ""

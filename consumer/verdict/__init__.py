@@ -1,0 +1,1 @@
+"""One verdict on an installation: what is observed, and what it means."""

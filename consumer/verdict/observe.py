@@ -1,0 +1,97 @@
+"""Reads what the verdict is about: the one place where an observation of the database is made."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from psycopg.rows import class_row, tuple_row
+
+from consumer.doctor.server import activity
+from consumer.operations import maintenance
+from consumer.outbox import deliveries
+from consumer.postgres import ledger, locks, origin, session
+from consumer.postgres.connections import Access, Connection, as_login, transaction
+from consumer.postgres.queries import rows
+from consumer.verdict.observation import Observation, QueueState, ReportedProcess
+from consumer.verdict.queue import DYING_TIME
+
+# A process that has been silent for longer is known to be gone.
+SEEN_TIME = timedelta(hours=1)
+# What is refused is counted for this long, and against an average span of the same length.
+UNMATCHED_TIME = timedelta(minutes=15)
+
+
+@dataclass(frozen=True, slots=True)
+class Expectations:
+    """What the settings say of an installation: the sources that have a secret, and the jobs of `maintain` that are on.
+
+    *silence_max*: how long a source without a history may be silent; None: no silence is a finding.
+    *disk_free_bytes*: of the embedded server's disk.
+    """
+
+    sources: Collection[str] = ()
+    jobs: Collection[str] = ()
+    silence_max: timedelta | None = None
+    disk_free_bytes: int | None = None
+
+
+async def observe(conn: Connection, access: Access, expected: Expectations) -> Observation:
+    """Read an observation, in two transactions: of the sessions as the login, and of the tables under the role.
+
+    It takes the operator's or the worker's role, and reads no row of a user. Raises UndefinedTable before the first
+    migration; while later ones are missing, what they add is left out.
+    """
+    # Without the role, because PostgreSQL shows each login only its own sessions.
+    async with as_login(conn, access):
+        oldest_xmin_seconds, _ = await session.oldest_xmin(conn)
+        lock_holders = await locks.noteworthy(conn)
+        worker_sessions = (await activity(conn)).workers
+    async with transaction(conn, access):
+        missing = await ledger.missing_ids(conn)
+        last_received = await deliveries.last_received(conn)
+        return Observation(
+            at=await session.now(conn),
+            expected=expected.sources,
+            installed_at=await ledger.first_applied_at(conn),
+            last_received=last_received,
+            silence_max=expected.silence_max,
+            queue=await _queue(conn),
+            worker_sessions=worker_sessions,
+            lock_holders=lock_holders,
+            oldest_xmin_seconds=oldest_xmin_seconds,
+            disk_free_bytes=expected.disk_free_bytes,
+            missing_migrations=missing,
+            newer_migrations=await ledger.newer_ids(conn),
+            too_old_reason=await ledger.too_old_reason(conn),
+            jobs=expected.jobs,
+            **({} if missing else await _migrated(conn, last_received)),
+        )
+
+
+async def _migrated(conn: Connection, last_received: Mapping[str, datetime]) -> dict[str, Any]:
+    """Read what only a database with all migrations has."""
+    [(unmatched, usual)] = await rows(conn, tuple_row, "observe/unmatched", {"time": UNMATCHED_TIME})
+    return {
+        "quietest": await _quietest(conn, last_received),
+        "unmatched": unmatched,
+        "unmatched_usual": usual,
+        "processes": await processes(conn),
+        "last_runs": await maintenance.last_runs(conn),
+        "copy_reason": await origin.difference(conn),
+    }
+
+
+async def processes(conn: Connection) -> list[ReportedProcess]:
+    """Return each process that has reported within the last hour."""
+    return await rows(conn, class_row(ReportedProcess), "observe/processes", {"seen_time": SEEN_TIME})
+
+
+async def _queue(conn: Connection) -> QueueState:
+    [found] = await rows(conn, class_row(QueueState), "observe/queue", {"dying_time": DYING_TIME})
+    return found
+
+
+async def _quietest(conn: Connection, last_received: Mapping[str, datetime]) -> dict[str, float]:
+    values = {"sources": list(last_received), "since": list(last_received.values())}
+    return dict(await rows(conn, tuple_row, "observe/quietest", values))

@@ -1,0 +1,89 @@
+"""Which processes work, and which of them are paused, silent or have a wrong clock."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+from consumer.doctor.installation import DUE_MAX
+from consumer.doctor.server import SKEW_MAX
+from consumer.verdict.durations import duration
+from consumer.verdict.finding import Finding, Gravity
+from consumer.verdict.observation import Observation, ReportedProcess
+
+# A fifth of the 300 s after which a receiver refuses every signature for its time.
+SKEW_FAILING_MAX = timedelta(seconds=60)
+
+PAGE = "/system"
+
+
+def process_findings(observation: Observation) -> Iterator[Finding]:
+    """Yield what is wrong with receivers, workers and maintenance, as they report it or no longer do."""
+    yield from _no_worker(observation)
+    yield from _paused_workers(observation)
+    yield from _silent(observation)
+    yield from _skewed(observation)
+
+
+def is_worked_on(observation: Observation) -> bool:
+    """Tell whether any worker runs: one that reports, or one of a release that does not yet."""
+    return bool(observation.worker_sessions or _alive(observation, "worker"))
+
+
+def _no_worker(observation: Observation) -> Iterator[Finding]:
+    queue = observation.queue
+    if is_worked_on(observation) or not (queue.has_pending or queue.due_seconds):
+        return
+    # A worker that is restarted is back within seconds.
+    gravity: Gravity = "failing" if queue.due_seconds > DUE_MAX.total_seconds() else "warning"
+    workers = [process for process in observation.processes if process.duty == "worker"]
+    last = max(workers, key=lambda process: process.last_at, default=None)
+    seen = f"; last seen: {last.host}, {_ago(observation, last)} ago" if last else ""
+    sentence = f"nobody applies deliveries, the oldest has waited for {duration(queue.due_seconds)}{seen}"
+    cure = "Start a worker: `consumer work`, or `consumer up`. What waits is stored."
+    yield Finding("no_worker", gravity, "workers", sentence, cure, PAGE, queue.due_seconds)
+
+
+def _paused_workers(observation: Observation) -> Iterator[Finding]:
+    alive = _alive(observation, "worker")
+    # The others go on applying.
+    gravity: Gravity = "failing" if all(worker.paused_by for worker in alive) else "warning"
+    for worker in alive:
+        if worker.paused_by:
+            sentence = f"paused by {worker.paused_by}"
+            cure = "Nothing dies of it, and it tries again every 30 s. `consumer doctor` names what is missing."
+            yield Finding("worker_paused", gravity, worker.name, sentence, cure, PAGE)
+
+
+def _silent(observation: Observation) -> Iterator[Finding]:
+    """Yield each process that vanished, unless another of its duty began to report afterwards and took its place."""
+    for duty in sorted({process.duty for process in observation.processes}):
+        ours = sorted((each for each in observation.processes if each.duty == duty), key=lambda each: each.last_at)
+        others = sorted((each.first_at for each in ours if not each.is_silent(observation.at)), reverse=True)
+        alive_count = len(_alive(observation, duty))
+        for process in (each for each in ours if each.is_silent(observation.at)):
+            if successor := next((began for began in reversed(others) if began > process.last_at), None):
+                others.remove(successor)
+                continue
+            # Without a receiver nothing is stored; without a worker, `no_worker` says what waits.
+            gravity: Gravity = "failing" if duty == "receiver" and not alive_count else "warning"
+            sentence = f"has not reported for {_ago(observation, process)}; {alive_count} of its kind still report"
+            cure = f"Start it again, or look into its log on {process.host} (pid {process.pid})."
+            yield Finding("process_silent", gravity, process.name, sentence, cure, PAGE)
+
+
+def _skewed(observation: Observation) -> Iterator[Finding]:
+    for process in observation.processes:
+        seconds = process.clock_skew_seconds
+        if process.is_alive(observation.at) and abs(seconds) > SKEW_MAX.total_seconds():
+            gravity: Gravity = "failing" if abs(seconds) > SKEW_FAILING_MAX.total_seconds() else "warning"
+            side = "ahead of" if seconds > 0 else "behind"
+            sentence = f"its clock is {abs(seconds):.1f} s {side} the database's"
+            cure = "Set its clock: at 300 s a receiver refuses every signature for its time."
+            yield Finding("skew", gravity, process.name, sentence, cure, PAGE, abs(seconds))
+
+
+def _alive(observation: Observation, duty: str) -> list[ReportedProcess]:
+    return [each for each in observation.processes if each.duty == duty and each.is_alive(observation.at)]
+
+
+def _ago(observation: Observation, process: ReportedProcess) -> str:
+    return duration((observation.at - process.last_at).total_seconds())

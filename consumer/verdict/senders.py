@@ -1,0 +1,74 @@
+"""Who has sent nothing for too long, and whose signatures fit no secret."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+from consumer.verdict.durations import duration
+from consumer.verdict.finding import Finding, Gravity
+from consumer.verdict.observation import Observation
+
+# If a third of them had been expected, none would come once in a thousand times (Poisson).
+QUIET_DELIVERIES_MIN = 20
+# The count of an hour says nothing of its minutes: a sender that is restarted is not quiet.
+QUIET_TIME_MIN = timedelta(minutes=5)
+# Signatures of no known secret in a quarter of an hour: a stranger who tries some is no finding.
+UNMATCHED_MIN = 10
+# And so many times as many as usual, where strangers try again and again.
+UNMATCHED_FACTOR = 3
+
+SILENCE_CURES = {
+    "stack": "Look in Stack's dashboard, under Webhooks: is the endpoint enabled, and its URL this receiver's? "
+    "docs/recovery/lost-week.md brings in what was missed.",
+    "app": "Does your backend still post to /webhooks/app, and what is it answered?",
+}
+
+
+def sender_findings(observation: Observation) -> Iterator[Finding]:
+    """Yield each source that is silent, and refusals above the usual."""
+    for source in sorted(observation.expected):
+        received_at = observation.last_received.get(source)
+        if received_at is None:
+            yield _nothing_received(observation, source)
+        elif observation.silence_max is not None:
+            yield from _silence(observation, source, received_at, observation.silence_max)
+    yield from _unmatched(observation)
+
+
+def _nothing_received(observation: Observation, source: str) -> Finding:
+    # Your own backend need not send anything.
+    waited, silence_max = observation.at - (observation.installed_at or observation.at), observation.silence_max
+    is_late = source == "stack" and silence_max is not None and waited > silence_max
+    cure = SILENCE_CURES[source] if is_late else None
+    gravity: Gravity = "warning" if is_late else "note"
+    return Finding("nothing_received", gravity, source, "nothing received yet", cure, _page(source))
+
+
+def _silence(observation: Observation, source: str, received_at: datetime, silence_max: timedelta) -> Iterator[Finding]:
+    """Yield a silence that is longer than it ever was at this time of the week; before that is known, than set."""
+    silence, quietest = observation.at - received_at, observation.quietest.get(source)
+    last = f"since {received_at.astimezone(UTC):%Y-%m-%d %H:%M:%SZ}"
+    if quietest is not None:
+        if quietest >= QUIET_DELIVERIES_MIN and silence >= QUIET_TIME_MIN:
+            lasted = duration(silence.total_seconds())
+            sentence = f"nothing received for {lasted}, {last}; the quietest of four weeks brought {quietest:,.0f}"
+            cure = f"{SILENCE_CURES[source]} If it may be silent, mute it by SILENCE_HOURS=0."
+            yield Finding("quiet", "warning", source, sentence, cure, _page(source), quietest)
+    elif silence > silence_max:
+        sentence = f"nothing received for {silence // timedelta(hours=1):,} h, {last}"
+        cure = f"{SILENCE_CURES[source]} If it may be silent for so long, raise SILENCE_HOURS."
+        yield Finding("source_silent", "warning", source, sentence, cure, _page(source))
+
+
+def _unmatched(observation: Observation) -> Iterator[Finding]:
+    count, usual = observation.unmatched, observation.unmatched_usual
+    if count >= UNMATCHED_MIN and count > UNMATCHED_FACTOR * usual:
+        sentence = f"{count:,} signatures in 15 min fit no secret, usually {usual:,.0f}"
+        cure = (
+            "Compare the endpoint's secret in Stack's dashboard with STACK_WEBHOOK_SECRETS and restart the receivers. "
+            "If it is the same, a proxy changes bodies."
+        )
+        yield Finding("refused", "warning", "signatures", sentence, cure, "/system", count)
+
+
+def _page(source: str) -> str:
+    return f"/deliveries?source={source}"

@@ -1,0 +1,43 @@
+-- What processes report of themselves, and how many deliveries came in each hour.
+-- depends: 0016.reread
+
+-- A worker of the release before writes the same rows.
+SELECT consumer.pause_work();
+INSERT INTO consumer.fence (migration, oldest_release) VALUES (17, 10);
+
+-- Each process inserts a row regularly: its heartbeat, and what it counted since its report before. The rows of some
+-- hours are kept.
+CREATE TABLE consumer.reports (
+    at timestamptz NOT NULL DEFAULT now(),
+    process_id uuid NOT NULL, -- another one after each start
+    duty text NOT NULL CONSTRAINT reports_duty CHECK (duty IN ('receiver', 'worker', 'maintenance', 'console')),
+    host text NOT NULL CONSTRAINT reports_host CHECK (length(host) <= 255),
+    pid integer NOT NULL,
+    release text NOT NULL CONSTRAINT reports_release CHECK (length(release) <= 100),
+    clock_skew_seconds double precision NOT NULL, -- its clock minus the database's
+    next_at timestamptz, -- when its next report is due; null: it has ended
+    paused_by text CONSTRAINT reports_paused_by CHECK (length(paused_by) <= 1000), -- why it can't work; null: it works
+    counters jsonb NOT NULL DEFAULT '{}', -- by metric and label values; what did not rise is absent
+    histograms jsonb NOT NULL DEFAULT '{}', -- by metric, the count of each bucket; likewise
+    findings jsonb, -- what it has told as open; null: it tells nobody
+    PRIMARY KEY (at, process_id) -- observe/… and reports/remove read by time
+);
+
+-- Deliveries by the hour of their arrival, in UTC. A delivery that prune removed before it was counted is missing.
+CREATE TABLE consumer.hours (
+    source text NOT NULL,
+    hour timestamptz NOT NULL,
+    n bigint NOT NULL CONSTRAINT hours_n CHECK (n > 0),
+    PRIMARY KEY (source, hour)
+);
+
+-- Where the job goes on; null: it keeps no place.
+ALTER TABLE consumer.maintenance ADD COLUMN place jsonb;
+
+GRANT INSERT (
+    process_id, duty, host, pid, release, clock_skew_seconds, next_at, paused_by, counters, histograms, findings
+) ON consumer.reports TO consumer_receiver, consumer_worker, consumer_operator;
+GRANT SELECT, DELETE ON consumer.reports TO consumer_operator;
+GRANT SELECT, INSERT, UPDATE ON consumer.hours TO consumer_operator;
+-- The worker's metrics name the findings.
+GRANT SELECT ON consumer.reports, consumer.hours, consumer.maintenance, consumer.origin TO consumer_worker;

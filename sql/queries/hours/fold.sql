@@ -1,0 +1,11 @@
+-- Add the deliveries of a range of numbers to the hours of their arrival.
+INSERT INTO consumer.hours (source, hour, n)
+SELECT
+    source,
+    date_trunc('hour', received_at, 'UTC') AS hour,
+    count(*) AS n
+FROM consumer.outbox
+WHERE seq > %(after_seq)b::bigint AND seq <= %(until_seq)b::bigint
+GROUP BY source, date_trunc('hour', received_at, 'UTC')
+ORDER BY source, hour
+ON CONFLICT (source, hour) DO UPDATE SET n = hours.n + excluded.n;

@@ -1,0 +1,7 @@
+-- The counts of a histogram's buckets in the last minutes, of all processes together; none if nothing was observed.
+SELECT sum(b.n::bigint)::bigint AS n
+FROM consumer.reports AS r
+CROSS JOIN jsonb_array_elements_text(r.histograms -> %(metric)b::text) WITH ORDINALITY AS b (n, place)
+WHERE r.at > now() - %(minutes)b::integer * interval '1 minute'
+GROUP BY b.place
+ORDER BY b.place;
