@@ -26,6 +26,7 @@ from consumer.console.visit import Console
 from consumer.errors import ConsumerError
 from consumer.postgres.connections import operator_access, viewer_access
 from consumer.process.outage_log import Outage, address
+from consumer.process.reports import Reporter, report_seconds, reporting
 from consumer.settings.settings import Settings
 from consumer.web.connection_limits import Limits
 from consumer.web.server import serve
@@ -58,7 +59,12 @@ async def serve_console(
         ask = partial(sample.take, database, lambda: expectations(settings))
         sampler = Sampler(ask, partial(live.frames, renderer), _now)
         console = Console(base, door, database, sampler, renderer, _shown(settings))
-        async with serve(console_app(console), list(listeners), LIMITS, lambda _: None), sampling(sampler):
+        reporter = Reporter(conninfo, operator, "console", period_seconds=report_seconds(settings))
+        async with (
+            reporting(reporter),
+            serve(console_app(console), list(listeners), LIMITS, lambda _: None),
+            sampling(sampler),
+        ):
             log.info(logs.CONSOLE_STARTED, extra={"url": f"{base.origin}{base.url()}"})
             await stop.wait()
     log.info(logs.CONSOLE_STOPPED)
