@@ -26,6 +26,7 @@ from consumer.outbox.storage import Delivery
 from consumer.postgres import migrations
 from consumer.postgres.connections import Connection, connect, enter, operator_access
 from consumer.worker.batch import BatchRunner, drain, rebuild_page
+from tests.support.acting import action
 
 LOST = (
     "SET session_replication_role = replica; DELETE FROM identity.profiles; DELETE FROM identity.stack_user_profiles; "
@@ -46,7 +47,7 @@ class Way:
 async def _rebuild(conn: Connection) -> int:
     """Queue everybody and make all pages anew; return how many users and companies."""
     async with await connect(conn.info.dsn, operator_access("consumer")) as operator:
-        async for _ in rebuild.queue_all(operator, operator_access("consumer")):
+        async for _ in rebuild.queue_all(operator, operator_access("consumer"), action("rebuild")):
             pass
     done = 0
     while page := await rebuild_page(conn, ACCESS, projection_sql=None):

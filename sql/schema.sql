@@ -23,6 +23,13 @@ CREATE SCHEMA consumer;
 
 
 --
+-- Name: consumer_masked; Type: SCHEMA; Schema: -; Owner: -
+--
+
+CREATE SCHEMA consumer_masked;
+
+
+--
 -- Name: identity; Type: SCHEMA; Schema: -; Owner: -
 --
 
@@ -558,6 +565,174 @@ CREATE FUNCTION consumer.version(source text, occurred_at timestamp with time zo
 
 
 --
+-- Name: body(bytea); Type: FUNCTION; Schema: consumer_masked; Owner: -
+--
+
+CREATE FUNCTION consumer_masked.body(value bytea) RETURNS jsonb
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    IF octet_length(value) <= 100000 THEN
+        RETURN consumer_masked.document(convert_from(value, 'UTF8')::jsonb);
+    END IF;
+    RETURN NULL;
+EXCEPTION
+    WHEN OTHERS THEN RETURN NULL;
+END
+$$;
+
+
+--
+-- Name: document(jsonb, text, integer); Type: FUNCTION; Schema: consumer_masked; Owner: -
+--
+
+CREATE FUNCTION consumer_masked.document(value jsonb, key text DEFAULT ''::text, depth integer DEFAULT 16) RETURNS jsonb
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $_$
+DECLARE
+    hidden CONSTANT jsonb := '"•••"';
+    is_personal CONSTANT boolean := key ~* '(name|mail|image|avatar|photo|picture|logo|url|phone|address|metadata)';
+    kind CONSTANT text := jsonb_typeof(value);
+    as_text CONSTANT text := value #>> '{}';
+BEGIN
+    IF kind IN ('boolean', 'null') OR (kind = 'number' AND NOT is_personal) THEN
+        RETURN value;
+    ELSIF kind = 'string' THEN
+        RETURN CASE
+            WHEN is_personal AND key ~* 'mail' THEN to_jsonb(consumer_masked.email(as_text))
+            WHEN is_personal AND key ~* 'name' THEN to_jsonb(consumer_masked.name(as_text))
+            WHEN key IN ('role_type', 'department', 'deleted_at') THEN value
+            WHEN
+                key IN ('type', 'id', 'user_id', 'team_id', 'company_id', 'permission_id', 'selected_team_id')
+                AND as_text ~ '^[A-Za-z0-9_.:$-]{1,100}$'
+                THEN value
+            ELSE hidden
+        END;
+    ELSIF is_personal OR kind = 'number' OR depth = 0 THEN
+        RETURN hidden;
+    ELSIF kind = 'array' THEN
+        RETURN (
+            SELECT coalesce(jsonb_agg(consumer_masked.document(e.value, key, depth - 1) ORDER BY e.place), '[]')
+            FROM jsonb_array_elements(value) WITH ORDINALITY AS e (value, place)
+        );
+    END IF;
+    RETURN (
+        SELECT
+            coalesce(
+                jsonb_object_agg(
+                    CASE WHEN e.key ~ '^[A-Za-z0-9_.-]{1,64}$' THEN e.key ELSE '•••' END,
+                    consumer_masked.document(e.value, e.key, depth - 1)
+                ),
+                '{}'
+            )
+        FROM jsonb_each(value) AS e (key, value)
+    );
+END
+$_$;
+
+
+--
+-- Name: email(text); Type: FUNCTION; Schema: consumer_masked; Owner: -
+--
+
+CREATE FUNCTION consumer_masked.email(value text) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN (("left"(value, 1) || '•••••'::text) || COALESCE("substring"(value, '@[^@]*$'::text), ''::text));
+
+
+--
+-- Name: hidden(text); Type: FUNCTION; Schema: consumer_masked; Owner: -
+--
+
+CREATE FUNCTION consumer_masked.hidden(value text) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN CASE WHEN (value IS NOT NULL) THEN '•••'::text ELSE NULL::text END;
+
+
+--
+-- Name: name(text); Type: FUNCTION; Schema: consumer_masked; Owner: -
+--
+
+CREATE FUNCTION consumer_masked.name(value text) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN CASE WHEN (value = ANY (ARRAY['Unknown User'::text, 'Deleted user'::text])) THEN value ELSE regexp_replace("left"(value, 200), '(\S)\S*'::text, '\1•••'::text, 'g'::text) END;
+
+
+--
+-- Name: seq_before(timestamp with time zone); Type: FUNCTION; Schema: consumer_masked; Owner: -
+--
+
+CREATE FUNCTION consumer_masked.seq_before(since timestamp with time zone) RETURNS bigint
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    RETURN consumer.seq_before(since);
+
+
+SET default_tablespace = '';
+
+SET default_table_access_method = heap;
+
+--
+-- Name: stack_user_profiles; Type: TABLE; Schema: identity; Owner: -
+--
+
+CREATE TABLE identity.stack_user_profiles (
+    stack_user_id uuid NOT NULL,
+    company_id uuid,
+    stack_display_name text,
+    stack_primary_email text,
+    stack_primary_email_verified boolean,
+    stack_profile_image_url text,
+    stack_metadata jsonb,
+    is_anonymous boolean,
+    is_restricted boolean,
+    signed_up_at timestamp with time zone,
+    source_role text,
+    source_department text,
+    source_company_id uuid,
+    last_active_at timestamp with time zone,
+    last_sign_in_at timestamp with time zone,
+    last_sign_out_at timestamp with time zone,
+    has_profile boolean DEFAULT false NOT NULL,
+    is_forgotten boolean DEFAULT false NOT NULL,
+    is_held boolean DEFAULT false NOT NULL,
+    version text DEFAULT ''::text NOT NULL COLLATE pg_catalog."C",
+    occurred_at timestamp with time zone,
+    message_id text COLLATE pg_catalog."C",
+    last_synced_at timestamp with time zone,
+    sync_version bigint DEFAULT 0 NOT NULL,
+    deleted_at timestamp with time zone,
+    guest_keys uuid[],
+    deletion_at timestamp with time zone,
+    missing_at timestamp with time zone,
+    seen_at timestamp with time zone,
+    is_erased boolean DEFAULT false NOT NULL,
+    is_removed boolean DEFAULT false NOT NULL,
+    CONSTRAINT stack_user_profiles_version CHECK (((version = ''::text) = (message_id IS NULL)))
+)
+WITH (fillfactor='80');
+
+ALTER TABLE ONLY identity.stack_user_profiles FORCE ROW LEVEL SECURITY;
+
+
+--
+-- Name: users_by_email(text); Type: FUNCTION; Schema: consumer_masked; Owner: -
+--
+
+CREATE FUNCTION consumer_masked.users_by_email(address text) RETURNS SETOF uuid
+    LANGUAGE sql STABLE SECURITY DEFINER ROWS 1
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    BEGIN ATOMIC
+ SELECT m.stack_user_id
+    FROM identity.stack_user_profiles m
+   WHERE ((lower(m.stack_primary_email) = lower(users_by_email.address)) AND (octet_length(m.stack_primary_email) <= 320))
+   ORDER BY m.stack_user_id;
+END;
+
+
+--
 -- Name: changed_fields(jsonb, jsonb); Type: FUNCTION; Schema: identity; Owner: -
 --
 
@@ -824,10 +999,6 @@ END
 $$;
 
 
-SET default_tablespace = '';
-
-SET default_table_access_method = heap;
-
 --
 -- Name: profiles; Type: TABLE; Schema: identity; Owner: -
 --
@@ -880,49 +1051,6 @@ BEGIN
     );
 END
 $$;
-
-
---
--- Name: stack_user_profiles; Type: TABLE; Schema: identity; Owner: -
---
-
-CREATE TABLE identity.stack_user_profiles (
-    stack_user_id uuid NOT NULL,
-    company_id uuid,
-    stack_display_name text,
-    stack_primary_email text,
-    stack_primary_email_verified boolean,
-    stack_profile_image_url text,
-    stack_metadata jsonb,
-    is_anonymous boolean,
-    is_restricted boolean,
-    signed_up_at timestamp with time zone,
-    source_role text,
-    source_department text,
-    source_company_id uuid,
-    last_active_at timestamp with time zone,
-    last_sign_in_at timestamp with time zone,
-    last_sign_out_at timestamp with time zone,
-    has_profile boolean DEFAULT false NOT NULL,
-    is_forgotten boolean DEFAULT false NOT NULL,
-    is_held boolean DEFAULT false NOT NULL,
-    version text DEFAULT ''::text NOT NULL COLLATE pg_catalog."C",
-    occurred_at timestamp with time zone,
-    message_id text COLLATE pg_catalog."C",
-    last_synced_at timestamp with time zone,
-    sync_version bigint DEFAULT 0 NOT NULL,
-    deleted_at timestamp with time zone,
-    guest_keys uuid[],
-    deletion_at timestamp with time zone,
-    missing_at timestamp with time zone,
-    seen_at timestamp with time zone,
-    is_erased boolean DEFAULT false NOT NULL,
-    is_removed boolean DEFAULT false NOT NULL,
-    CONSTRAINT stack_user_profiles_version CHECK (((version = ''::text) = (message_id IS NULL)))
-)
-WITH (fillfactor='80');
-
-ALTER TABLE ONLY identity.stack_user_profiles FORCE ROW LEVEL SECURITY;
 
 
 --
@@ -1157,6 +1285,29 @@ CREATE TABLE consumer._yoyo_record (
 CREATE TABLE consumer._yoyo_version (
     version integer NOT NULL,
     installed_at_utc timestamp without time zone
+);
+
+
+--
+-- Name: actions; Type: TABLE; Schema: consumer; Owner: -
+--
+
+CREATE TABLE consumer.actions (
+    id uuid NOT NULL,
+    at timestamp with time zone DEFAULT now() NOT NULL,
+    actor text NOT NULL,
+    via text NOT NULL,
+    role text NOT NULL,
+    action text NOT NULL,
+    filter jsonb DEFAULT '{}'::jsonb NOT NULL,
+    seen_count bigint,
+    affected bigint DEFAULT 0 NOT NULL,
+    reason text,
+    CONSTRAINT actions_action CHECK (((length(action) >= 1) AND (length(action) <= 64))),
+    CONSTRAINT actions_actor CHECK (((length(actor) >= 1) AND (length(actor) <= 256))),
+    CONSTRAINT actions_reason CHECK ((length(reason) <= 1000)),
+    CONSTRAINT actions_role CHECK ((role = ANY (ARRAY['viewer'::text, 'operator'::text]))),
+    CONSTRAINT actions_via CHECK ((via = ANY (ARRAY['cli'::text, 'console'::text])))
 );
 
 
@@ -1671,6 +1822,79 @@ CREATE TABLE consumer.team_permissions (
 
 
 --
+-- Name: actions; Type: VIEW; Schema: consumer_masked; Owner: -
+--
+
+CREATE VIEW consumer_masked.actions AS
+ SELECT id,
+    at,
+    actor,
+    via,
+    role,
+    action,
+    filter,
+    seen_count,
+    affected,
+    reason
+   FROM consumer.actions a;
+
+
+--
+-- Name: profile_audit; Type: TABLE; Schema: identity; Owner: -
+--
+
+CREATE TABLE identity.profile_audit (
+    id bigint NOT NULL,
+    at timestamp with time zone DEFAULT now() NOT NULL,
+    user_id uuid NOT NULL,
+    company_id uuid,
+    operation text NOT NULL,
+    changed_fields text[] DEFAULT '{}'::text[] NOT NULL,
+    previous_values jsonb,
+    new_values jsonb,
+    source text NOT NULL,
+    message_id text NOT NULL COLLATE pg_catalog."C",
+    seq bigint NOT NULL,
+    edited_by text,
+    reason text
+);
+
+ALTER TABLE ONLY identity.profile_audit FORCE ROW LEVEL SECURITY;
+
+
+--
+-- Name: audit; Type: VIEW; Schema: consumer_masked; Owner: -
+--
+
+CREATE VIEW consumer_masked.audit AS
+ SELECT id,
+    at,
+    user_id,
+    company_id,
+    operation,
+    changed_fields,
+    consumer_masked.document(previous_values) AS previous_values,
+    consumer_masked.document(new_values) AS new_values,
+    source,
+    message_id,
+    seq,
+    consumer_masked.hidden(edited_by) AS edited_by,
+    consumer_masked.hidden(reason) AS reason
+   FROM identity.profile_audit a;
+
+
+--
+-- Name: bodies; Type: VIEW; Schema: consumer_masked; Owner: -
+--
+
+CREATE VIEW consumer_masked.bodies AS
+ SELECT seq,
+    COALESCE(consumer_masked.body(body), consumer_masked.body(reduced)) AS body,
+    octet_length(body) AS bytes
+   FROM consumer.outbox o;
+
+
+--
 -- Name: companies; Type: TABLE; Schema: identity; Owner: -
 --
 
@@ -1712,26 +1936,467 @@ ALTER TABLE ONLY identity.company_members FORCE ROW LEVEL SECURITY;
 
 
 --
--- Name: profile_audit; Type: TABLE; Schema: identity; Owner: -
+-- Name: companies; Type: VIEW; Schema: consumer_masked; Owner: -
 --
 
-CREATE TABLE identity.profile_audit (
-    id bigint NOT NULL,
-    at timestamp with time zone DEFAULT now() NOT NULL,
-    user_id uuid NOT NULL,
-    company_id uuid,
-    operation text NOT NULL,
-    changed_fields text[] DEFAULT '{}'::text[] NOT NULL,
-    previous_values jsonb,
-    new_values jsonb,
-    source text NOT NULL,
-    message_id text NOT NULL COLLATE pg_catalog."C",
-    seq bigint NOT NULL,
-    edited_by text,
-    reason text
-);
+CREATE VIEW consumer_masked.companies AS
+ SELECT id,
+        CASE
+            WHEN (( SELECT count(*) AS count
+               FROM ( SELECT
+                       FROM identity.company_members b
+                      WHERE (b.company_id = c.id)
+                      ORDER BY b.user_id
+                     LIMIT 2) members) = 2) THEN name
+            ELSE consumer_masked.name(name)
+        END AS name,
+    created_at,
+    updated_at,
+    deleted_at,
+    version,
+    deletion_at,
+    missing_at,
+    seen_at
+   FROM identity.companies c;
 
-ALTER TABLE ONLY identity.profile_audit FORCE ROW LEVEL SECURITY;
+
+--
+-- Name: company_members; Type: VIEW; Schema: consumer_masked; Owner: -
+--
+
+CREATE VIEW consumer_masked.company_members AS
+ SELECT company_id,
+    user_id,
+    joined_at,
+    removed_at,
+    permissions,
+    is_guest
+   FROM identity.company_members b;
+
+
+--
+-- Name: deliveries; Type: VIEW; Schema: consumer_masked; Owner: -
+--
+
+CREATE VIEW consumer_masked.deliveries AS
+ SELECT o.seq,
+    o.source,
+    o.message_id,
+    o.event_type,
+    o.user_id,
+    o.team_id,
+    o.occurred_at,
+    o.received_at,
+        CASE
+            WHEN (d.seq IS NOT NULL) THEN 'done'::text
+            WHEN (f.seq IS NOT NULL) THEN f.state
+            WHEN (p.seq IS NOT NULL) THEN 'pending'::text
+            ELSE NULL::text
+        END AS state,
+    COALESCE(f.attempts, 0) AS attempts,
+        CASE
+            WHEN (d.seq IS NULL) THEN COALESCE(f.next_attempt_at,
+            CASE
+                WHEN (f.seq IS NULL) THEN o.received_at
+                ELSE NULL::timestamp with time zone
+            END)
+            ELSE NULL::timestamp with time zone
+        END AS next_attempt_at,
+    d.outcome,
+    d.at AS done_at,
+    f.failed_at,
+    f.error_code,
+    COALESCE(f.error, e.reason) AS error
+   FROM ((((consumer.outbox o
+     LEFT JOIN consumer.outcomes d ON ((o.seq = d.seq)))
+     LEFT JOIN consumer.failures f ON ((o.seq = f.seq)))
+     LEFT JOIN consumer.pending p ON ((o.seq = p.seq)))
+     LEFT JOIN consumer.exclusions e ON ((o.seq = e.seq)));
+
+
+--
+-- Name: edits; Type: VIEW; Schema: consumer_masked; Owner: -
+--
+
+CREATE VIEW consumer_masked.edits AS
+ SELECT user_id,
+    field,
+    value,
+    version,
+    seq
+   FROM consumer.edits e;
+
+
+--
+-- Name: exclusions; Type: VIEW; Schema: consumer_masked; Owner: -
+--
+
+CREATE VIEW consumer_masked.exclusions AS
+ SELECT seq,
+    excluded_by,
+    reason,
+    excluded_at
+   FROM consumer.exclusions e;
+
+
+--
+-- Name: failures; Type: VIEW; Schema: consumer_masked; Owner: -
+--
+
+CREATE VIEW consumer_masked.failures AS
+ SELECT seq,
+    state,
+    attempts,
+    next_attempt_at,
+    error_code,
+    error,
+    failed_at
+   FROM consumer.failures f;
+
+
+--
+-- Name: fence; Type: VIEW; Schema: consumer_masked; Owner: -
+--
+
+CREATE VIEW consumer_masked.fence AS
+ SELECT migration,
+    oldest_release
+   FROM consumer.fence f;
+
+
+--
+-- Name: hours; Type: VIEW; Schema: consumer_masked; Owner: -
+--
+
+CREATE VIEW consumer_masked.hours AS
+ SELECT source,
+    hour,
+    n
+   FROM consumer.hours h;
+
+
+--
+-- Name: maintenance; Type: VIEW; Schema: consumer_masked; Owner: -
+--
+
+CREATE VIEW consumer_masked.maintenance AS
+ SELECT job,
+    started_at,
+    ended_at,
+    due_at,
+    counts,
+    remark,
+    error
+   FROM consumer.maintenance m;
+
+
+--
+-- Name: memberships; Type: VIEW; Schema: consumer_masked; Owner: -
+--
+
+CREATE VIEW consumer_masked.memberships AS
+ SELECT user_id,
+    company_id,
+    joined_at,
+    join_version,
+    removal_version,
+    removed_at,
+    is_implied
+   FROM consumer.memberships m;
+
+
+--
+-- Name: migrations; Type: VIEW; Schema: consumer_masked; Owner: -
+--
+
+CREATE VIEW consumer_masked.migrations AS
+ SELECT migration_id,
+    applied_at_utc
+   FROM consumer._yoyo_migration m;
+
+
+--
+-- Name: mirror; Type: VIEW; Schema: consumer_masked; Owner: -
+--
+
+CREATE VIEW consumer_masked.mirror AS
+ SELECT stack_user_id,
+    company_id,
+    consumer_masked.name(stack_display_name) AS stack_display_name,
+    consumer_masked.email(stack_primary_email) AS stack_primary_email,
+    stack_primary_email_verified,
+    consumer_masked.hidden(stack_profile_image_url) AS stack_profile_image_url,
+    is_anonymous,
+    is_restricted,
+    signed_up_at,
+    source_role,
+    source_department,
+    source_company_id,
+    last_active_at,
+    last_sign_in_at,
+    last_sign_out_at,
+    has_profile,
+    is_forgotten,
+    is_held,
+    is_erased,
+    is_removed,
+    version,
+    occurred_at,
+    message_id,
+    last_synced_at,
+    sync_version,
+    deleted_at,
+    deletion_at,
+    missing_at,
+    seen_at
+   FROM identity.stack_user_profiles m;
+
+
+--
+-- Name: outbox; Type: VIEW; Schema: consumer_masked; Owner: -
+--
+
+CREATE VIEW consumer_masked.outbox AS
+ SELECT seq,
+    source,
+    message_id,
+    event_type,
+    user_id,
+    team_id,
+    occurred_at,
+    received_at
+   FROM consumer.outbox o;
+
+
+--
+-- Name: outcomes; Type: VIEW; Schema: consumer_masked; Owner: -
+--
+
+CREATE VIEW consumer_masked.outcomes AS
+ SELECT seq,
+    outcome,
+    at
+   FROM consumer.outcomes d;
+
+
+--
+-- Name: past_exclusions; Type: VIEW; Schema: consumer_masked; Owner: -
+--
+
+CREATE VIEW consumer_masked.past_exclusions AS
+ SELECT seq,
+    excluded_by,
+    reason,
+    excluded_at,
+    taken_back_by,
+    taken_back_reason,
+    taken_back_at
+   FROM consumer.past_exclusions e;
+
+
+--
+-- Name: pending; Type: VIEW; Schema: consumer_masked; Owner: -
+--
+
+CREATE VIEW consumer_masked.pending AS
+ SELECT seq,
+    has_failed
+   FROM consumer.pending p;
+
+
+--
+-- Name: profiles; Type: VIEW; Schema: consumer_masked; Owner: -
+--
+
+CREATE VIEW consumer_masked.profiles AS
+ SELECT user_id,
+    company_id,
+    consumer_masked.name(full_name) AS full_name,
+    consumer_masked.email(email) AS email,
+    email_verified,
+    consumer_masked.hidden(avatar_url) AS avatar_url,
+    role_type,
+    department,
+    is_restricted,
+    last_active_at,
+    last_sign_in_at,
+    last_sign_out_at,
+    created_at,
+    updated_at,
+    deleted_at
+   FROM identity.profiles p;
+
+
+--
+-- Name: project; Type: VIEW; Schema: consumer_masked; Owner: -
+--
+
+CREATE VIEW consumer_masked.project AS
+ SELECT project_id,
+    pinned_at,
+    endpoint_url
+   FROM consumer.project p;
+
+
+--
+-- Name: queue_stats; Type: VIEW; Schema: consumer_masked; Owner: -
+--
+
+CREATE VIEW consumer_masked.queue_stats AS
+ SELECT ((( SELECT count(*) AS count
+           FROM consumer.pending) + ( SELECT count(*) AS count
+           FROM consumer.rehome)) + ( SELECT count(*) AS count
+           FROM consumer.rebuild)) AS pending,
+    ( SELECT count(*) AS count
+           FROM consumer.failures f
+          WHERE (f.state = 'retrying'::text)) AS retrying,
+    ( SELECT count(*) AS count
+           FROM consumer.failures f
+          WHERE (f.state = 'dead'::text)) AS dead,
+    ( SELECT count(*) AS count
+           FROM consumer.outcomes) AS done,
+    COALESCE((EXTRACT(epoch FROM (now() - LEAST(( SELECT o.received_at
+           FROM consumer.outbox o
+          WHERE (o.seq = ( SELECT min(p.seq) AS min
+                   FROM consumer.pending p))), ( SELECT min(f.next_attempt_at) AS min
+           FROM consumer.failures f
+          WHERE ((f.state = 'retrying'::text) AND (f.next_attempt_at <= now()))), ( SELECT min(r.due_at) AS min
+           FROM consumer.rehome r
+          WHERE (r.due_at <= now()))))))::double precision, (0)::double precision) AS oldest_due_seconds,
+    ( SELECT count(*) AS count
+           FROM consumer.outbox o
+          WHERE ((o.seq > consumer_masked.seq_before((now() - '00:01:00'::interval))) AND (o.received_at > (now() - '00:01:00'::interval)))) AS received_last_minute,
+    ( SELECT count(*) AS count
+           FROM consumer.outcomes d
+          WHERE ((d.at > (now() - '00:01:00'::interval)) AND (d.outcome = ANY (ARRAY['applied'::text, 'unchanged'::text, 'stale'::text, 'ignored'::text])))) AS applied_last_minute;
+
+
+--
+-- Name: rebuild; Type: VIEW; Schema: consumer_masked; Owner: -
+--
+
+CREATE VIEW consumer_masked.rebuild AS
+ SELECT stage,
+    id,
+    attempts,
+    due_at,
+    error
+   FROM consumer.rebuild r;
+
+
+--
+-- Name: rehome; Type: VIEW; Schema: consumer_masked; Owner: -
+--
+
+CREATE VIEW consumer_masked.rehome AS
+ SELECT id,
+    company_id,
+    next_user_id,
+    last_user_id,
+    attempts,
+    due_at,
+    seq
+   FROM consumer.rehome r;
+
+
+--
+-- Name: reports; Type: VIEW; Schema: consumer_masked; Owner: -
+--
+
+CREATE VIEW consumer_masked.reports AS
+ SELECT at,
+    process_id,
+    duty,
+    host,
+    pid,
+    release,
+    clock_skew_seconds,
+    next_at,
+    paused_by,
+    counters,
+    histograms,
+    findings
+   FROM consumer.reports r;
+
+
+--
+-- Name: run_repairs; Type: VIEW; Schema: consumer_masked; Owner: -
+--
+
+CREATE VIEW consumer_masked.run_repairs AS
+ SELECT run_id,
+    kind,
+    repaired
+   FROM consumer.run_repairs r;
+
+
+--
+-- Name: runs; Type: VIEW; Schema: consumer_masked; Owner: -
+--
+
+CREATE VIEW consumer_masked.runs AS
+ SELECT id,
+    kind,
+    stage,
+    restarts,
+    listed_at,
+    users,
+    teams,
+    memberships,
+    permissions,
+    stored,
+    unusable,
+    calls,
+    begun_at,
+    finished_at,
+    abandoned_at
+   FROM consumer.runs r;
+
+
+--
+-- Name: settings; Type: VIEW; Schema: consumer_masked; Owner: -
+--
+
+CREATE VIEW consumer_masked.settings AS
+ SELECT default_company_id,
+    default_role,
+    default_department,
+    role_key,
+    department_key,
+    company_key,
+    delete_policy,
+    recorded_at,
+    audited_since,
+    pruned_until
+   FROM consumer.settings s;
+
+
+--
+-- Name: suspects; Type: VIEW; Schema: consumer_masked; Owner: -
+--
+
+CREATE VIEW consumer_masked.suspects AS
+ SELECT run_id,
+    kind,
+    team_id,
+    user_id,
+    permission_id,
+    asked_at,
+    confirmed_at
+   FROM consumer.suspects s;
+
+
+--
+-- Name: team_permissions; Type: VIEW; Schema: consumer_masked; Owner: -
+--
+
+CREATE VIEW consumer_masked.team_permissions AS
+ SELECT user_id,
+    company_id,
+    permission_id,
+    version,
+    is_present
+   FROM consumer.team_permissions t;
 
 
 --
@@ -1851,6 +2516,14 @@ ALTER TABLE ONLY consumer._yoyo_record
 
 ALTER TABLE ONLY consumer._yoyo_version
     ADD CONSTRAINT _yoyo_version_pkey PRIMARY KEY (version);
+
+
+--
+-- Name: actions actions_pkey; Type: CONSTRAINT; Schema: consumer; Owner: -
+--
+
+ALTER TABLE ONLY consumer.actions
+    ADD CONSTRAINT actions_pkey PRIMARY KEY (id);
 
 
 --
@@ -2094,6 +2767,13 @@ ALTER TABLE ONLY identity.stack_user_profiles
 
 
 --
+-- Name: actions_at; Type: INDEX; Schema: consumer; Owner: -
+--
+
+CREATE INDEX actions_at ON consumer.actions USING btree (at, id);
+
+
+--
 -- Name: edits_company_id; Type: INDEX; Schema: consumer; Owner: -
 --
 
@@ -2248,6 +2928,13 @@ CREATE INDEX stack_user_profiles_company_id ON identity.stack_user_profiles USIN
 
 
 --
+-- Name: stack_user_profiles_email; Type: INDEX; Schema: identity; Owner: -
+--
+
+CREATE INDEX stack_user_profiles_email ON identity.stack_user_profiles USING btree (lower(stack_primary_email)) WHERE (octet_length(stack_primary_email) <= 320);
+
+
+--
 -- Name: stack_user_profiles_erased; Type: INDEX; Schema: identity; Owner: -
 --
 
@@ -2332,6 +3019,20 @@ CREATE POLICY definer_rereads ON consumer.outbox FOR UPDATE TO consumer_definer 
 --
 
 ALTER TABLE consumer.failures ENABLE ROW LEVEL SECURITY;
+
+--
+-- Name: failures masker; Type: POLICY; Schema: consumer; Owner: -
+--
+
+CREATE POLICY masker ON consumer.failures FOR SELECT TO consumer_masker USING (true);
+
+
+--
+-- Name: outbox masker; Type: POLICY; Schema: consumer; Owner: -
+--
+
+CREATE POLICY masker ON consumer.outbox FOR SELECT TO consumer_masker USING (true);
+
 
 --
 -- Name: failures operator; Type: POLICY; Schema: consumer; Owner: -
@@ -2433,6 +3134,41 @@ CREATE POLICY definer ON identity.profiles FOR SELECT TO consumer_definer USING 
 --
 
 CREATE POLICY definer ON identity.stack_user_profiles FOR SELECT TO consumer_definer USING (true);
+
+
+--
+-- Name: companies masker; Type: POLICY; Schema: identity; Owner: -
+--
+
+CREATE POLICY masker ON identity.companies FOR SELECT TO consumer_masker USING (true);
+
+
+--
+-- Name: company_members masker; Type: POLICY; Schema: identity; Owner: -
+--
+
+CREATE POLICY masker ON identity.company_members FOR SELECT TO consumer_masker USING (true);
+
+
+--
+-- Name: profile_audit masker; Type: POLICY; Schema: identity; Owner: -
+--
+
+CREATE POLICY masker ON identity.profile_audit FOR SELECT TO consumer_masker USING (true);
+
+
+--
+-- Name: profiles masker; Type: POLICY; Schema: identity; Owner: -
+--
+
+CREATE POLICY masker ON identity.profiles FOR SELECT TO consumer_masker USING (true);
+
+
+--
+-- Name: stack_user_profiles masker; Type: POLICY; Schema: identity; Owner: -
+--
+
+CREATE POLICY masker ON identity.stack_user_profiles FOR SELECT TO consumer_masker USING (true);
 
 
 --
@@ -2568,6 +3304,15 @@ GRANT USAGE ON SCHEMA consumer TO consumer_receiver;
 GRANT USAGE ON SCHEMA consumer TO consumer_worker;
 GRANT USAGE ON SCHEMA consumer TO consumer_operator;
 GRANT USAGE ON SCHEMA consumer TO consumer_definer;
+GRANT USAGE ON SCHEMA consumer TO consumer_masker;
+
+
+--
+-- Name: SCHEMA consumer_masked; Type: ACL; Schema: -; Owner: -
+--
+
+GRANT USAGE ON SCHEMA consumer_masked TO consumer_viewer;
+GRANT USAGE ON SCHEMA consumer_masked TO consumer_operator;
 
 
 --
@@ -2763,6 +3508,7 @@ GRANT ALL ON FUNCTION consumer.reread(seqs bigint[], event_types text[], user_id
 REVOKE ALL ON FUNCTION consumer.seq_before(since timestamp with time zone) FROM PUBLIC;
 GRANT ALL ON FUNCTION consumer.seq_before(since timestamp with time zone) TO consumer_worker;
 GRANT ALL ON FUNCTION consumer.seq_before(since timestamp with time zone) TO consumer_operator;
+GRANT ALL ON FUNCTION consumer.seq_before(since timestamp with time zone) TO consumer_masker;
 
 
 --
@@ -2797,6 +3543,319 @@ GRANT ALL ON FUNCTION consumer.tombstone(deletion_at timestamp with time zone, m
 REVOKE ALL ON FUNCTION consumer.version(source text, occurred_at timestamp with time zone, message_id text) FROM PUBLIC;
 GRANT ALL ON FUNCTION consumer.version(source text, occurred_at timestamp with time zone, message_id text) TO consumer_worker;
 GRANT ALL ON FUNCTION consumer.version(source text, occurred_at timestamp with time zone, message_id text) TO consumer_operator;
+
+
+--
+-- Name: FUNCTION body(value bytea); Type: ACL; Schema: consumer_masked; Owner: -
+--
+
+REVOKE ALL ON FUNCTION consumer_masked.body(value bytea) FROM PUBLIC;
+GRANT ALL ON FUNCTION consumer_masked.body(value bytea) TO consumer_viewer;
+GRANT ALL ON FUNCTION consumer_masked.body(value bytea) TO consumer_operator;
+
+
+--
+-- Name: FUNCTION document(value jsonb, key text, depth integer); Type: ACL; Schema: consumer_masked; Owner: -
+--
+
+REVOKE ALL ON FUNCTION consumer_masked.document(value jsonb, key text, depth integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION consumer_masked.document(value jsonb, key text, depth integer) TO consumer_viewer;
+GRANT ALL ON FUNCTION consumer_masked.document(value jsonb, key text, depth integer) TO consumer_operator;
+
+
+--
+-- Name: FUNCTION email(value text); Type: ACL; Schema: consumer_masked; Owner: -
+--
+
+REVOKE ALL ON FUNCTION consumer_masked.email(value text) FROM PUBLIC;
+GRANT ALL ON FUNCTION consumer_masked.email(value text) TO consumer_viewer;
+GRANT ALL ON FUNCTION consumer_masked.email(value text) TO consumer_operator;
+
+
+--
+-- Name: FUNCTION hidden(value text); Type: ACL; Schema: consumer_masked; Owner: -
+--
+
+REVOKE ALL ON FUNCTION consumer_masked.hidden(value text) FROM PUBLIC;
+GRANT ALL ON FUNCTION consumer_masked.hidden(value text) TO consumer_viewer;
+GRANT ALL ON FUNCTION consumer_masked.hidden(value text) TO consumer_operator;
+
+
+--
+-- Name: FUNCTION name(value text); Type: ACL; Schema: consumer_masked; Owner: -
+--
+
+REVOKE ALL ON FUNCTION consumer_masked.name(value text) FROM PUBLIC;
+GRANT ALL ON FUNCTION consumer_masked.name(value text) TO consumer_viewer;
+GRANT ALL ON FUNCTION consumer_masked.name(value text) TO consumer_operator;
+
+
+--
+-- Name: FUNCTION seq_before(since timestamp with time zone); Type: ACL; Schema: consumer_masked; Owner: -
+--
+
+REVOKE ALL ON FUNCTION consumer_masked.seq_before(since timestamp with time zone) FROM PUBLIC;
+GRANT ALL ON FUNCTION consumer_masked.seq_before(since timestamp with time zone) TO consumer_viewer;
+GRANT ALL ON FUNCTION consumer_masked.seq_before(since timestamp with time zone) TO consumer_operator;
+
+
+--
+-- Name: TABLE stack_user_profiles; Type: ACL; Schema: identity; Owner: -
+--
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE identity.stack_user_profiles TO consumer_worker;
+GRANT SELECT ON TABLE identity.stack_user_profiles TO consumer_operator;
+
+
+--
+-- Name: COLUMN stack_user_profiles.stack_user_id; Type: ACL; Schema: identity; Owner: -
+--
+
+GRANT SELECT(stack_user_id) ON TABLE identity.stack_user_profiles TO consumer_app;
+GRANT SELECT(stack_user_id) ON TABLE identity.stack_user_profiles TO consumer_definer;
+GRANT SELECT(stack_user_id) ON TABLE identity.stack_user_profiles TO consumer_tenant;
+GRANT SELECT(stack_user_id) ON TABLE identity.stack_user_profiles TO consumer_masker;
+
+
+--
+-- Name: COLUMN stack_user_profiles.company_id; Type: ACL; Schema: identity; Owner: -
+--
+
+GRANT SELECT(company_id) ON TABLE identity.stack_user_profiles TO consumer_app;
+GRANT SELECT(company_id) ON TABLE identity.stack_user_profiles TO consumer_tenant;
+GRANT SELECT(company_id) ON TABLE identity.stack_user_profiles TO consumer_masker;
+
+
+--
+-- Name: COLUMN stack_user_profiles.stack_display_name; Type: ACL; Schema: identity; Owner: -
+--
+
+GRANT SELECT(stack_display_name) ON TABLE identity.stack_user_profiles TO consumer_app;
+GRANT SELECT(stack_display_name) ON TABLE identity.stack_user_profiles TO consumer_tenant;
+GRANT SELECT(stack_display_name) ON TABLE identity.stack_user_profiles TO consumer_masker;
+
+
+--
+-- Name: COLUMN stack_user_profiles.stack_primary_email; Type: ACL; Schema: identity; Owner: -
+--
+
+GRANT SELECT(stack_primary_email) ON TABLE identity.stack_user_profiles TO consumer_app;
+GRANT SELECT(stack_primary_email) ON TABLE identity.stack_user_profiles TO consumer_tenant;
+GRANT SELECT(stack_primary_email) ON TABLE identity.stack_user_profiles TO consumer_masker;
+
+
+--
+-- Name: COLUMN stack_user_profiles.stack_primary_email_verified; Type: ACL; Schema: identity; Owner: -
+--
+
+GRANT SELECT(stack_primary_email_verified) ON TABLE identity.stack_user_profiles TO consumer_app;
+GRANT SELECT(stack_primary_email_verified) ON TABLE identity.stack_user_profiles TO consumer_tenant;
+GRANT SELECT(stack_primary_email_verified) ON TABLE identity.stack_user_profiles TO consumer_masker;
+
+
+--
+-- Name: COLUMN stack_user_profiles.stack_profile_image_url; Type: ACL; Schema: identity; Owner: -
+--
+
+GRANT SELECT(stack_profile_image_url) ON TABLE identity.stack_user_profiles TO consumer_app;
+GRANT SELECT(stack_profile_image_url) ON TABLE identity.stack_user_profiles TO consumer_tenant;
+GRANT SELECT(stack_profile_image_url) ON TABLE identity.stack_user_profiles TO consumer_masker;
+
+
+--
+-- Name: COLUMN stack_user_profiles.is_anonymous; Type: ACL; Schema: identity; Owner: -
+--
+
+GRANT SELECT(is_anonymous) ON TABLE identity.stack_user_profiles TO consumer_app;
+GRANT SELECT(is_anonymous) ON TABLE identity.stack_user_profiles TO consumer_tenant;
+GRANT SELECT(is_anonymous) ON TABLE identity.stack_user_profiles TO consumer_masker;
+
+
+--
+-- Name: COLUMN stack_user_profiles.is_restricted; Type: ACL; Schema: identity; Owner: -
+--
+
+GRANT SELECT(is_restricted) ON TABLE identity.stack_user_profiles TO consumer_app;
+GRANT SELECT(is_restricted) ON TABLE identity.stack_user_profiles TO consumer_tenant;
+GRANT SELECT(is_restricted) ON TABLE identity.stack_user_profiles TO consumer_masker;
+
+
+--
+-- Name: COLUMN stack_user_profiles.signed_up_at; Type: ACL; Schema: identity; Owner: -
+--
+
+GRANT SELECT(signed_up_at) ON TABLE identity.stack_user_profiles TO consumer_app;
+GRANT SELECT(signed_up_at) ON TABLE identity.stack_user_profiles TO consumer_tenant;
+GRANT SELECT(signed_up_at) ON TABLE identity.stack_user_profiles TO consumer_masker;
+
+
+--
+-- Name: COLUMN stack_user_profiles.source_role; Type: ACL; Schema: identity; Owner: -
+--
+
+GRANT SELECT(source_role) ON TABLE identity.stack_user_profiles TO consumer_masker;
+
+
+--
+-- Name: COLUMN stack_user_profiles.source_department; Type: ACL; Schema: identity; Owner: -
+--
+
+GRANT SELECT(source_department) ON TABLE identity.stack_user_profiles TO consumer_masker;
+
+
+--
+-- Name: COLUMN stack_user_profiles.source_company_id; Type: ACL; Schema: identity; Owner: -
+--
+
+GRANT SELECT(source_company_id) ON TABLE identity.stack_user_profiles TO consumer_masker;
+
+
+--
+-- Name: COLUMN stack_user_profiles.last_active_at; Type: ACL; Schema: identity; Owner: -
+--
+
+GRANT SELECT(last_active_at) ON TABLE identity.stack_user_profiles TO consumer_app;
+GRANT SELECT(last_active_at) ON TABLE identity.stack_user_profiles TO consumer_tenant;
+GRANT SELECT(last_active_at) ON TABLE identity.stack_user_profiles TO consumer_masker;
+
+
+--
+-- Name: COLUMN stack_user_profiles.last_sign_in_at; Type: ACL; Schema: identity; Owner: -
+--
+
+GRANT SELECT(last_sign_in_at) ON TABLE identity.stack_user_profiles TO consumer_app;
+GRANT SELECT(last_sign_in_at) ON TABLE identity.stack_user_profiles TO consumer_tenant;
+GRANT SELECT(last_sign_in_at) ON TABLE identity.stack_user_profiles TO consumer_masker;
+
+
+--
+-- Name: COLUMN stack_user_profiles.last_sign_out_at; Type: ACL; Schema: identity; Owner: -
+--
+
+GRANT SELECT(last_sign_out_at) ON TABLE identity.stack_user_profiles TO consumer_app;
+GRANT SELECT(last_sign_out_at) ON TABLE identity.stack_user_profiles TO consumer_tenant;
+GRANT SELECT(last_sign_out_at) ON TABLE identity.stack_user_profiles TO consumer_masker;
+
+
+--
+-- Name: COLUMN stack_user_profiles.has_profile; Type: ACL; Schema: identity; Owner: -
+--
+
+GRANT SELECT(has_profile) ON TABLE identity.stack_user_profiles TO consumer_masker;
+
+
+--
+-- Name: COLUMN stack_user_profiles.is_forgotten; Type: ACL; Schema: identity; Owner: -
+--
+
+GRANT SELECT(is_forgotten) ON TABLE identity.stack_user_profiles TO consumer_definer;
+GRANT SELECT(is_forgotten) ON TABLE identity.stack_user_profiles TO consumer_masker;
+
+
+--
+-- Name: COLUMN stack_user_profiles.is_held; Type: ACL; Schema: identity; Owner: -
+--
+
+GRANT SELECT(is_held) ON TABLE identity.stack_user_profiles TO consumer_masker;
+
+
+--
+-- Name: COLUMN stack_user_profiles.version; Type: ACL; Schema: identity; Owner: -
+--
+
+GRANT SELECT(version) ON TABLE identity.stack_user_profiles TO consumer_tenant;
+GRANT SELECT(version) ON TABLE identity.stack_user_profiles TO consumer_app;
+GRANT SELECT(version) ON TABLE identity.stack_user_profiles TO consumer_masker;
+
+
+--
+-- Name: COLUMN stack_user_profiles.occurred_at; Type: ACL; Schema: identity; Owner: -
+--
+
+GRANT SELECT(occurred_at) ON TABLE identity.stack_user_profiles TO consumer_app;
+GRANT SELECT(occurred_at) ON TABLE identity.stack_user_profiles TO consumer_tenant;
+GRANT SELECT(occurred_at) ON TABLE identity.stack_user_profiles TO consumer_masker;
+
+
+--
+-- Name: COLUMN stack_user_profiles.message_id; Type: ACL; Schema: identity; Owner: -
+--
+
+GRANT SELECT(message_id) ON TABLE identity.stack_user_profiles TO consumer_app;
+GRANT SELECT(message_id) ON TABLE identity.stack_user_profiles TO consumer_tenant;
+GRANT SELECT(message_id) ON TABLE identity.stack_user_profiles TO consumer_masker;
+
+
+--
+-- Name: COLUMN stack_user_profiles.last_synced_at; Type: ACL; Schema: identity; Owner: -
+--
+
+GRANT SELECT(last_synced_at) ON TABLE identity.stack_user_profiles TO consumer_app;
+GRANT SELECT(last_synced_at) ON TABLE identity.stack_user_profiles TO consumer_tenant;
+GRANT SELECT(last_synced_at) ON TABLE identity.stack_user_profiles TO consumer_masker;
+
+
+--
+-- Name: COLUMN stack_user_profiles.sync_version; Type: ACL; Schema: identity; Owner: -
+--
+
+GRANT SELECT(sync_version) ON TABLE identity.stack_user_profiles TO consumer_app;
+GRANT SELECT(sync_version) ON TABLE identity.stack_user_profiles TO consumer_tenant;
+GRANT SELECT(sync_version) ON TABLE identity.stack_user_profiles TO consumer_masker;
+
+
+--
+-- Name: COLUMN stack_user_profiles.deleted_at; Type: ACL; Schema: identity; Owner: -
+--
+
+GRANT SELECT(deleted_at) ON TABLE identity.stack_user_profiles TO consumer_app;
+GRANT SELECT(deleted_at) ON TABLE identity.stack_user_profiles TO consumer_tenant;
+GRANT SELECT(deleted_at) ON TABLE identity.stack_user_profiles TO consumer_masker;
+
+
+--
+-- Name: COLUMN stack_user_profiles.deletion_at; Type: ACL; Schema: identity; Owner: -
+--
+
+GRANT SELECT(deletion_at) ON TABLE identity.stack_user_profiles TO consumer_masker;
+
+
+--
+-- Name: COLUMN stack_user_profiles.missing_at; Type: ACL; Schema: identity; Owner: -
+--
+
+GRANT SELECT(missing_at) ON TABLE identity.stack_user_profiles TO consumer_masker;
+
+
+--
+-- Name: COLUMN stack_user_profiles.seen_at; Type: ACL; Schema: identity; Owner: -
+--
+
+GRANT SELECT(seen_at) ON TABLE identity.stack_user_profiles TO consumer_masker;
+
+
+--
+-- Name: COLUMN stack_user_profiles.is_erased; Type: ACL; Schema: identity; Owner: -
+--
+
+GRANT SELECT(is_erased) ON TABLE identity.stack_user_profiles TO consumer_definer;
+GRANT SELECT(is_erased) ON TABLE identity.stack_user_profiles TO consumer_masker;
+
+
+--
+-- Name: COLUMN stack_user_profiles.is_removed; Type: ACL; Schema: identity; Owner: -
+--
+
+GRANT SELECT(is_removed) ON TABLE identity.stack_user_profiles TO consumer_masker;
+
+
+--
+-- Name: FUNCTION users_by_email(address text); Type: ACL; Schema: consumer_masked; Owner: -
+--
+
+REVOKE ALL ON FUNCTION consumer_masked.users_by_email(address text) FROM PUBLIC;
+GRANT ALL ON FUNCTION consumer_masked.users_by_email(address text) TO consumer_viewer;
+GRANT ALL ON FUNCTION consumer_masked.users_by_email(address text) TO consumer_operator;
 
 
 --
@@ -2902,6 +3961,111 @@ GRANT SELECT ON TABLE identity.profiles TO consumer_definer;
 
 
 --
+-- Name: COLUMN profiles.user_id; Type: ACL; Schema: identity; Owner: -
+--
+
+GRANT SELECT(user_id) ON TABLE identity.profiles TO consumer_masker;
+
+
+--
+-- Name: COLUMN profiles.company_id; Type: ACL; Schema: identity; Owner: -
+--
+
+GRANT SELECT(company_id) ON TABLE identity.profiles TO consumer_masker;
+
+
+--
+-- Name: COLUMN profiles.full_name; Type: ACL; Schema: identity; Owner: -
+--
+
+GRANT SELECT(full_name) ON TABLE identity.profiles TO consumer_masker;
+
+
+--
+-- Name: COLUMN profiles.email; Type: ACL; Schema: identity; Owner: -
+--
+
+GRANT SELECT(email) ON TABLE identity.profiles TO consumer_masker;
+
+
+--
+-- Name: COLUMN profiles.email_verified; Type: ACL; Schema: identity; Owner: -
+--
+
+GRANT SELECT(email_verified) ON TABLE identity.profiles TO consumer_masker;
+
+
+--
+-- Name: COLUMN profiles.avatar_url; Type: ACL; Schema: identity; Owner: -
+--
+
+GRANT SELECT(avatar_url) ON TABLE identity.profiles TO consumer_masker;
+
+
+--
+-- Name: COLUMN profiles.role_type; Type: ACL; Schema: identity; Owner: -
+--
+
+GRANT SELECT(role_type) ON TABLE identity.profiles TO consumer_masker;
+
+
+--
+-- Name: COLUMN profiles.department; Type: ACL; Schema: identity; Owner: -
+--
+
+GRANT SELECT(department) ON TABLE identity.profiles TO consumer_masker;
+
+
+--
+-- Name: COLUMN profiles.is_restricted; Type: ACL; Schema: identity; Owner: -
+--
+
+GRANT SELECT(is_restricted) ON TABLE identity.profiles TO consumer_masker;
+
+
+--
+-- Name: COLUMN profiles.last_active_at; Type: ACL; Schema: identity; Owner: -
+--
+
+GRANT SELECT(last_active_at) ON TABLE identity.profiles TO consumer_masker;
+
+
+--
+-- Name: COLUMN profiles.last_sign_in_at; Type: ACL; Schema: identity; Owner: -
+--
+
+GRANT SELECT(last_sign_in_at) ON TABLE identity.profiles TO consumer_masker;
+
+
+--
+-- Name: COLUMN profiles.last_sign_out_at; Type: ACL; Schema: identity; Owner: -
+--
+
+GRANT SELECT(last_sign_out_at) ON TABLE identity.profiles TO consumer_masker;
+
+
+--
+-- Name: COLUMN profiles.created_at; Type: ACL; Schema: identity; Owner: -
+--
+
+GRANT SELECT(created_at) ON TABLE identity.profiles TO consumer_masker;
+
+
+--
+-- Name: COLUMN profiles.updated_at; Type: ACL; Schema: identity; Owner: -
+--
+
+GRANT SELECT(updated_at) ON TABLE identity.profiles TO consumer_masker;
+
+
+--
+-- Name: COLUMN profiles.deleted_at; Type: ACL; Schema: identity; Owner: -
+--
+
+GRANT SELECT(deleted_at) ON TABLE identity.profiles TO consumer_masker;
+
+
+--
 -- Name: FUNCTION image(profile identity.profiles); Type: ACL; Schema: identity; Owner: -
 --
 
@@ -2915,173 +4079,6 @@ GRANT ALL ON FUNCTION identity.image(profile identity.profiles) TO consumer_work
 
 REVOKE ALL ON FUNCTION identity.is_current_company_active() FROM PUBLIC;
 GRANT ALL ON FUNCTION identity.is_current_company_active() TO consumer_tenant;
-
-
---
--- Name: TABLE stack_user_profiles; Type: ACL; Schema: identity; Owner: -
---
-
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE identity.stack_user_profiles TO consumer_worker;
-GRANT SELECT ON TABLE identity.stack_user_profiles TO consumer_operator;
-
-
---
--- Name: COLUMN stack_user_profiles.stack_user_id; Type: ACL; Schema: identity; Owner: -
---
-
-GRANT SELECT(stack_user_id) ON TABLE identity.stack_user_profiles TO consumer_app;
-GRANT SELECT(stack_user_id) ON TABLE identity.stack_user_profiles TO consumer_definer;
-GRANT SELECT(stack_user_id) ON TABLE identity.stack_user_profiles TO consumer_tenant;
-
-
---
--- Name: COLUMN stack_user_profiles.company_id; Type: ACL; Schema: identity; Owner: -
---
-
-GRANT SELECT(company_id) ON TABLE identity.stack_user_profiles TO consumer_app;
-GRANT SELECT(company_id) ON TABLE identity.stack_user_profiles TO consumer_tenant;
-
-
---
--- Name: COLUMN stack_user_profiles.stack_display_name; Type: ACL; Schema: identity; Owner: -
---
-
-GRANT SELECT(stack_display_name) ON TABLE identity.stack_user_profiles TO consumer_app;
-GRANT SELECT(stack_display_name) ON TABLE identity.stack_user_profiles TO consumer_tenant;
-
-
---
--- Name: COLUMN stack_user_profiles.stack_primary_email; Type: ACL; Schema: identity; Owner: -
---
-
-GRANT SELECT(stack_primary_email) ON TABLE identity.stack_user_profiles TO consumer_app;
-GRANT SELECT(stack_primary_email) ON TABLE identity.stack_user_profiles TO consumer_tenant;
-
-
---
--- Name: COLUMN stack_user_profiles.stack_primary_email_verified; Type: ACL; Schema: identity; Owner: -
---
-
-GRANT SELECT(stack_primary_email_verified) ON TABLE identity.stack_user_profiles TO consumer_app;
-GRANT SELECT(stack_primary_email_verified) ON TABLE identity.stack_user_profiles TO consumer_tenant;
-
-
---
--- Name: COLUMN stack_user_profiles.stack_profile_image_url; Type: ACL; Schema: identity; Owner: -
---
-
-GRANT SELECT(stack_profile_image_url) ON TABLE identity.stack_user_profiles TO consumer_app;
-GRANT SELECT(stack_profile_image_url) ON TABLE identity.stack_user_profiles TO consumer_tenant;
-
-
---
--- Name: COLUMN stack_user_profiles.is_anonymous; Type: ACL; Schema: identity; Owner: -
---
-
-GRANT SELECT(is_anonymous) ON TABLE identity.stack_user_profiles TO consumer_app;
-GRANT SELECT(is_anonymous) ON TABLE identity.stack_user_profiles TO consumer_tenant;
-
-
---
--- Name: COLUMN stack_user_profiles.is_restricted; Type: ACL; Schema: identity; Owner: -
---
-
-GRANT SELECT(is_restricted) ON TABLE identity.stack_user_profiles TO consumer_app;
-GRANT SELECT(is_restricted) ON TABLE identity.stack_user_profiles TO consumer_tenant;
-
-
---
--- Name: COLUMN stack_user_profiles.signed_up_at; Type: ACL; Schema: identity; Owner: -
---
-
-GRANT SELECT(signed_up_at) ON TABLE identity.stack_user_profiles TO consumer_app;
-GRANT SELECT(signed_up_at) ON TABLE identity.stack_user_profiles TO consumer_tenant;
-
-
---
--- Name: COLUMN stack_user_profiles.last_active_at; Type: ACL; Schema: identity; Owner: -
---
-
-GRANT SELECT(last_active_at) ON TABLE identity.stack_user_profiles TO consumer_app;
-GRANT SELECT(last_active_at) ON TABLE identity.stack_user_profiles TO consumer_tenant;
-
-
---
--- Name: COLUMN stack_user_profiles.last_sign_in_at; Type: ACL; Schema: identity; Owner: -
---
-
-GRANT SELECT(last_sign_in_at) ON TABLE identity.stack_user_profiles TO consumer_app;
-GRANT SELECT(last_sign_in_at) ON TABLE identity.stack_user_profiles TO consumer_tenant;
-
-
---
--- Name: COLUMN stack_user_profiles.last_sign_out_at; Type: ACL; Schema: identity; Owner: -
---
-
-GRANT SELECT(last_sign_out_at) ON TABLE identity.stack_user_profiles TO consumer_app;
-GRANT SELECT(last_sign_out_at) ON TABLE identity.stack_user_profiles TO consumer_tenant;
-
-
---
--- Name: COLUMN stack_user_profiles.is_forgotten; Type: ACL; Schema: identity; Owner: -
---
-
-GRANT SELECT(is_forgotten) ON TABLE identity.stack_user_profiles TO consumer_definer;
-
-
---
--- Name: COLUMN stack_user_profiles.version; Type: ACL; Schema: identity; Owner: -
---
-
-GRANT SELECT(version) ON TABLE identity.stack_user_profiles TO consumer_tenant;
-GRANT SELECT(version) ON TABLE identity.stack_user_profiles TO consumer_app;
-
-
---
--- Name: COLUMN stack_user_profiles.occurred_at; Type: ACL; Schema: identity; Owner: -
---
-
-GRANT SELECT(occurred_at) ON TABLE identity.stack_user_profiles TO consumer_app;
-GRANT SELECT(occurred_at) ON TABLE identity.stack_user_profiles TO consumer_tenant;
-
-
---
--- Name: COLUMN stack_user_profiles.message_id; Type: ACL; Schema: identity; Owner: -
---
-
-GRANT SELECT(message_id) ON TABLE identity.stack_user_profiles TO consumer_app;
-GRANT SELECT(message_id) ON TABLE identity.stack_user_profiles TO consumer_tenant;
-
-
---
--- Name: COLUMN stack_user_profiles.last_synced_at; Type: ACL; Schema: identity; Owner: -
---
-
-GRANT SELECT(last_synced_at) ON TABLE identity.stack_user_profiles TO consumer_app;
-GRANT SELECT(last_synced_at) ON TABLE identity.stack_user_profiles TO consumer_tenant;
-
-
---
--- Name: COLUMN stack_user_profiles.sync_version; Type: ACL; Schema: identity; Owner: -
---
-
-GRANT SELECT(sync_version) ON TABLE identity.stack_user_profiles TO consumer_app;
-GRANT SELECT(sync_version) ON TABLE identity.stack_user_profiles TO consumer_tenant;
-
-
---
--- Name: COLUMN stack_user_profiles.deleted_at; Type: ACL; Schema: identity; Owner: -
---
-
-GRANT SELECT(deleted_at) ON TABLE identity.stack_user_profiles TO consumer_app;
-GRANT SELECT(deleted_at) ON TABLE identity.stack_user_profiles TO consumer_tenant;
-
-
---
--- Name: COLUMN stack_user_profiles.is_erased; Type: ACL; Schema: identity; Owner: -
---
-
-GRANT SELECT(is_erased) ON TABLE identity.stack_user_profiles TO consumer_definer;
 
 
 --
@@ -3171,6 +4168,42 @@ GRANT SELECT ON TABLE consumer._yoyo_migration TO consumer_operator;
 
 
 --
+-- Name: COLUMN _yoyo_migration.migration_id; Type: ACL; Schema: consumer; Owner: -
+--
+
+GRANT SELECT(migration_id) ON TABLE consumer._yoyo_migration TO consumer_masker;
+
+
+--
+-- Name: COLUMN _yoyo_migration.applied_at_utc; Type: ACL; Schema: consumer; Owner: -
+--
+
+GRANT SELECT(applied_at_utc) ON TABLE consumer._yoyo_migration TO consumer_masker;
+
+
+--
+-- Name: TABLE actions; Type: ACL; Schema: consumer; Owner: -
+--
+
+GRANT SELECT,INSERT ON TABLE consumer.actions TO consumer_operator;
+GRANT SELECT ON TABLE consumer.actions TO consumer_masker;
+
+
+--
+-- Name: COLUMN actions.affected; Type: ACL; Schema: consumer; Owner: -
+--
+
+GRANT UPDATE(affected) ON TABLE consumer.actions TO consumer_operator;
+
+
+--
+-- Name: COLUMN actions.reason; Type: ACL; Schema: consumer; Owner: -
+--
+
+GRANT UPDATE(reason) ON TABLE consumer.actions TO consumer_operator;
+
+
+--
 -- Name: TABLE activity; Type: ACL; Schema: consumer; Owner: -
 --
 
@@ -3184,6 +4217,7 @@ GRANT SELECT,INSERT,UPDATE ON TABLE consumer.activity TO consumer_operator;
 GRANT SELECT ON TABLE consumer.exclusions TO consumer_worker;
 GRANT SELECT,INSERT,DELETE ON TABLE consumer.exclusions TO consumer_operator;
 GRANT UPDATE ON TABLE consumer.exclusions TO consumer_definer;
+GRANT SELECT ON TABLE consumer.exclusions TO consumer_masker;
 
 
 --
@@ -3192,6 +4226,7 @@ GRANT UPDATE ON TABLE consumer.exclusions TO consumer_definer;
 
 GRANT SELECT,INSERT,DELETE ON TABLE consumer.failures TO consumer_worker;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE consumer.failures TO consumer_operator;
+GRANT SELECT ON TABLE consumer.failures TO consumer_masker;
 
 
 --
@@ -3249,6 +4284,7 @@ GRANT DELETE ON TABLE consumer.outbox TO consumer_definer;
 
 GRANT SELECT(seq) ON TABLE consumer.outbox TO consumer_receiver;
 GRANT SELECT(seq) ON TABLE consumer.outbox TO consumer_definer;
+GRANT SELECT(seq) ON TABLE consumer.outbox TO consumer_masker;
 
 
 --
@@ -3258,6 +4294,7 @@ GRANT SELECT(seq) ON TABLE consumer.outbox TO consumer_definer;
 GRANT SELECT(source),INSERT(source) ON TABLE consumer.outbox TO consumer_receiver;
 GRANT INSERT(source) ON TABLE consumer.outbox TO consumer_operator;
 GRANT SELECT(source),INSERT(source) ON TABLE consumer.outbox TO consumer_definer;
+GRANT SELECT(source) ON TABLE consumer.outbox TO consumer_masker;
 
 
 --
@@ -3267,6 +4304,7 @@ GRANT SELECT(source),INSERT(source) ON TABLE consumer.outbox TO consumer_definer
 GRANT SELECT(message_id),INSERT(message_id) ON TABLE consumer.outbox TO consumer_receiver;
 GRANT INSERT(message_id) ON TABLE consumer.outbox TO consumer_operator;
 GRANT SELECT(message_id),INSERT(message_id) ON TABLE consumer.outbox TO consumer_definer;
+GRANT SELECT(message_id) ON TABLE consumer.outbox TO consumer_masker;
 
 
 --
@@ -3276,6 +4314,7 @@ GRANT SELECT(message_id),INSERT(message_id) ON TABLE consumer.outbox TO consumer
 GRANT INSERT(event_type) ON TABLE consumer.outbox TO consumer_receiver;
 GRANT INSERT(event_type) ON TABLE consumer.outbox TO consumer_operator;
 GRANT SELECT(event_type),INSERT(event_type),UPDATE(event_type) ON TABLE consumer.outbox TO consumer_definer;
+GRANT SELECT(event_type) ON TABLE consumer.outbox TO consumer_masker;
 
 
 --
@@ -3285,6 +4324,7 @@ GRANT SELECT(event_type),INSERT(event_type),UPDATE(event_type) ON TABLE consumer
 GRANT INSERT(user_id) ON TABLE consumer.outbox TO consumer_receiver;
 GRANT INSERT(user_id) ON TABLE consumer.outbox TO consumer_operator;
 GRANT SELECT(user_id),INSERT(user_id),UPDATE(user_id) ON TABLE consumer.outbox TO consumer_definer;
+GRANT SELECT(user_id) ON TABLE consumer.outbox TO consumer_masker;
 
 
 --
@@ -3294,6 +4334,7 @@ GRANT SELECT(user_id),INSERT(user_id),UPDATE(user_id) ON TABLE consumer.outbox T
 GRANT INSERT(team_id) ON TABLE consumer.outbox TO consumer_receiver;
 GRANT INSERT(team_id) ON TABLE consumer.outbox TO consumer_operator;
 GRANT UPDATE(team_id) ON TABLE consumer.outbox TO consumer_definer;
+GRANT SELECT(team_id) ON TABLE consumer.outbox TO consumer_masker;
 
 
 --
@@ -3303,6 +4344,7 @@ GRANT UPDATE(team_id) ON TABLE consumer.outbox TO consumer_definer;
 GRANT INSERT(occurred_at) ON TABLE consumer.outbox TO consumer_receiver;
 GRANT INSERT(occurred_at) ON TABLE consumer.outbox TO consumer_operator;
 GRANT INSERT(occurred_at) ON TABLE consumer.outbox TO consumer_definer;
+GRANT SELECT(occurred_at) ON TABLE consumer.outbox TO consumer_masker;
 
 
 --
@@ -3310,6 +4352,7 @@ GRANT INSERT(occurred_at) ON TABLE consumer.outbox TO consumer_definer;
 --
 
 GRANT SELECT(received_at) ON TABLE consumer.outbox TO consumer_definer;
+GRANT SELECT(received_at) ON TABLE consumer.outbox TO consumer_masker;
 
 
 --
@@ -3327,6 +4370,7 @@ GRANT INSERT(verified_by) ON TABLE consumer.outbox TO consumer_operator;
 GRANT INSERT(body) ON TABLE consumer.outbox TO consumer_receiver;
 GRANT INSERT(body) ON TABLE consumer.outbox TO consumer_operator;
 GRANT INSERT(body),UPDATE(body) ON TABLE consumer.outbox TO consumer_definer;
+GRANT SELECT(body) ON TABLE consumer.outbox TO consumer_masker;
 
 
 --
@@ -3336,6 +4380,7 @@ GRANT INSERT(body),UPDATE(body) ON TABLE consumer.outbox TO consumer_definer;
 GRANT INSERT(reduced) ON TABLE consumer.outbox TO consumer_receiver;
 GRANT INSERT(reduced) ON TABLE consumer.outbox TO consumer_operator;
 GRANT SELECT(reduced),UPDATE(reduced) ON TABLE consumer.outbox TO consumer_definer;
+GRANT SELECT(reduced) ON TABLE consumer.outbox TO consumer_masker;
 
 
 --
@@ -3354,6 +4399,7 @@ GRANT SELECT(request_id) ON TABLE consumer.outbox TO consumer_definer;
 GRANT SELECT,INSERT ON TABLE consumer.outcomes TO consumer_worker;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE consumer.outcomes TO consumer_operator;
 GRANT DELETE ON TABLE consumer.outcomes TO consumer_definer;
+GRANT SELECT ON TABLE consumer.outcomes TO consumer_masker;
 
 
 --
@@ -3376,6 +4422,7 @@ GRANT SELECT(outcome) ON TABLE consumer.outcomes TO consumer_definer;
 
 GRANT SELECT,INSERT,DELETE ON TABLE consumer.pending TO consumer_worker;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE consumer.pending TO consumer_operator;
+GRANT SELECT ON TABLE consumer.pending TO consumer_masker;
 
 
 --
@@ -3408,6 +4455,7 @@ GRANT USAGE ON SEQUENCE consumer.edit_number TO consumer_definer;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE consumer.edits TO consumer_worker;
 GRANT SELECT ON TABLE consumer.edits TO consumer_operator;
+GRANT SELECT ON TABLE consumer.edits TO consumer_masker;
 
 
 --
@@ -3416,6 +4464,7 @@ GRANT SELECT ON TABLE consumer.edits TO consumer_operator;
 
 GRANT SELECT ON TABLE consumer.fence TO consumer_worker;
 GRANT SELECT ON TABLE consumer.fence TO consumer_operator;
+GRANT SELECT ON TABLE consumer.fence TO consumer_masker;
 
 
 --
@@ -3424,6 +4473,7 @@ GRANT SELECT ON TABLE consumer.fence TO consumer_operator;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE consumer.hours TO consumer_operator;
 GRANT SELECT ON TABLE consumer.hours TO consumer_worker;
+GRANT SELECT ON TABLE consumer.hours TO consumer_masker;
 
 
 --
@@ -3432,6 +4482,7 @@ GRANT SELECT ON TABLE consumer.hours TO consumer_worker;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE consumer.maintenance TO consumer_operator;
 GRANT SELECT ON TABLE consumer.maintenance TO consumer_worker;
+GRANT SELECT ON TABLE consumer.maintenance TO consumer_masker;
 
 
 --
@@ -3440,6 +4491,7 @@ GRANT SELECT ON TABLE consumer.maintenance TO consumer_worker;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE consumer.memberships TO consumer_worker;
 GRANT SELECT ON TABLE consumer.memberships TO consumer_operator;
+GRANT SELECT ON TABLE consumer.memberships TO consumer_masker;
 
 
 --
@@ -3455,6 +4507,7 @@ GRANT SELECT ON TABLE consumer.origin TO consumer_worker;
 --
 
 GRANT SELECT,INSERT ON TABLE consumer.past_exclusions TO consumer_operator;
+GRANT SELECT ON TABLE consumer.past_exclusions TO consumer_masker;
 
 
 --
@@ -3462,6 +4515,7 @@ GRANT SELECT,INSERT ON TABLE consumer.past_exclusions TO consumer_operator;
 --
 
 GRANT SELECT,INSERT ON TABLE consumer.project TO consumer_operator;
+GRANT SELECT ON TABLE consumer.project TO consumer_masker;
 
 
 --
@@ -3487,6 +4541,7 @@ GRANT SELECT,INSERT ON TABLE consumer.pruned TO consumer_definer;
 
 GRANT SELECT,INSERT,DELETE ON TABLE consumer.rebuild TO consumer_worker;
 GRANT SELECT,INSERT ON TABLE consumer.rebuild TO consumer_operator;
+GRANT SELECT ON TABLE consumer.rebuild TO consumer_masker;
 
 
 --
@@ -3519,6 +4574,7 @@ GRANT UPDATE(error) ON TABLE consumer.rebuild TO consumer_operator;
 
 GRANT SELECT,INSERT,DELETE ON TABLE consumer.rehome TO consumer_worker;
 GRANT SELECT ON TABLE consumer.rehome TO consumer_operator;
+GRANT SELECT ON TABLE consumer.rehome TO consumer_masker;
 
 
 --
@@ -3549,6 +4605,7 @@ GRANT SELECT ON TABLE consumer.queue_stats TO consumer_operator;
 
 GRANT SELECT,DELETE ON TABLE consumer.reports TO consumer_operator;
 GRANT SELECT ON TABLE consumer.reports TO consumer_worker;
+GRANT SELECT ON TABLE consumer.reports TO consumer_masker;
 
 
 --
@@ -3655,6 +4712,7 @@ GRANT INSERT(findings) ON TABLE consumer.reports TO consumer_operator;
 --
 
 GRANT SELECT,INSERT ON TABLE consumer.run_repairs TO consumer_operator;
+GRANT SELECT ON TABLE consumer.run_repairs TO consumer_masker;
 
 
 --
@@ -3683,6 +4741,84 @@ GRANT SELECT,INSERT,UPDATE ON TABLE consumer.runs TO consumer_operator;
 --
 
 GRANT SELECT(id) ON TABLE consumer.runs TO consumer_definer;
+GRANT SELECT(id) ON TABLE consumer.runs TO consumer_masker;
+
+
+--
+-- Name: COLUMN runs.kind; Type: ACL; Schema: consumer; Owner: -
+--
+
+GRANT SELECT(kind) ON TABLE consumer.runs TO consumer_masker;
+
+
+--
+-- Name: COLUMN runs.stage; Type: ACL; Schema: consumer; Owner: -
+--
+
+GRANT SELECT(stage) ON TABLE consumer.runs TO consumer_masker;
+
+
+--
+-- Name: COLUMN runs.restarts; Type: ACL; Schema: consumer; Owner: -
+--
+
+GRANT SELECT(restarts) ON TABLE consumer.runs TO consumer_masker;
+
+
+--
+-- Name: COLUMN runs.listed_at; Type: ACL; Schema: consumer; Owner: -
+--
+
+GRANT SELECT(listed_at) ON TABLE consumer.runs TO consumer_masker;
+
+
+--
+-- Name: COLUMN runs.users; Type: ACL; Schema: consumer; Owner: -
+--
+
+GRANT SELECT(users) ON TABLE consumer.runs TO consumer_masker;
+
+
+--
+-- Name: COLUMN runs.teams; Type: ACL; Schema: consumer; Owner: -
+--
+
+GRANT SELECT(teams) ON TABLE consumer.runs TO consumer_masker;
+
+
+--
+-- Name: COLUMN runs.memberships; Type: ACL; Schema: consumer; Owner: -
+--
+
+GRANT SELECT(memberships) ON TABLE consumer.runs TO consumer_masker;
+
+
+--
+-- Name: COLUMN runs.permissions; Type: ACL; Schema: consumer; Owner: -
+--
+
+GRANT SELECT(permissions) ON TABLE consumer.runs TO consumer_masker;
+
+
+--
+-- Name: COLUMN runs.stored; Type: ACL; Schema: consumer; Owner: -
+--
+
+GRANT SELECT(stored) ON TABLE consumer.runs TO consumer_masker;
+
+
+--
+-- Name: COLUMN runs.unusable; Type: ACL; Schema: consumer; Owner: -
+--
+
+GRANT SELECT(unusable) ON TABLE consumer.runs TO consumer_masker;
+
+
+--
+-- Name: COLUMN runs.calls; Type: ACL; Schema: consumer; Owner: -
+--
+
+GRANT SELECT(calls) ON TABLE consumer.runs TO consumer_masker;
 
 
 --
@@ -3690,6 +4826,7 @@ GRANT SELECT(id) ON TABLE consumer.runs TO consumer_definer;
 --
 
 GRANT SELECT(begun_at) ON TABLE consumer.runs TO consumer_definer;
+GRANT SELECT(begun_at) ON TABLE consumer.runs TO consumer_masker;
 
 
 --
@@ -3697,6 +4834,14 @@ GRANT SELECT(begun_at) ON TABLE consumer.runs TO consumer_definer;
 --
 
 GRANT SELECT(finished_at) ON TABLE consumer.runs TO consumer_definer;
+GRANT SELECT(finished_at) ON TABLE consumer.runs TO consumer_masker;
+
+
+--
+-- Name: COLUMN runs.abandoned_at; Type: ACL; Schema: consumer; Owner: -
+--
+
+GRANT SELECT(abandoned_at) ON TABLE consumer.runs TO consumer_masker;
 
 
 --
@@ -3709,10 +4854,67 @@ GRANT SELECT ON TABLE consumer.settings TO consumer_operator;
 
 
 --
+-- Name: COLUMN settings.default_company_id; Type: ACL; Schema: consumer; Owner: -
+--
+
+GRANT SELECT(default_company_id) ON TABLE consumer.settings TO consumer_masker;
+
+
+--
+-- Name: COLUMN settings.default_role; Type: ACL; Schema: consumer; Owner: -
+--
+
+GRANT SELECT(default_role) ON TABLE consumer.settings TO consumer_masker;
+
+
+--
+-- Name: COLUMN settings.default_department; Type: ACL; Schema: consumer; Owner: -
+--
+
+GRANT SELECT(default_department) ON TABLE consumer.settings TO consumer_masker;
+
+
+--
+-- Name: COLUMN settings.role_key; Type: ACL; Schema: consumer; Owner: -
+--
+
+GRANT SELECT(role_key) ON TABLE consumer.settings TO consumer_masker;
+
+
+--
+-- Name: COLUMN settings.department_key; Type: ACL; Schema: consumer; Owner: -
+--
+
+GRANT SELECT(department_key) ON TABLE consumer.settings TO consumer_masker;
+
+
+--
+-- Name: COLUMN settings.company_key; Type: ACL; Schema: consumer; Owner: -
+--
+
+GRANT SELECT(company_key) ON TABLE consumer.settings TO consumer_masker;
+
+
+--
+-- Name: COLUMN settings.delete_policy; Type: ACL; Schema: consumer; Owner: -
+--
+
+GRANT SELECT(delete_policy) ON TABLE consumer.settings TO consumer_masker;
+
+
+--
+-- Name: COLUMN settings.recorded_at; Type: ACL; Schema: consumer; Owner: -
+--
+
+GRANT SELECT(recorded_at) ON TABLE consumer.settings TO consumer_masker;
+
+
+--
 -- Name: COLUMN settings.audited_since; Type: ACL; Schema: consumer; Owner: -
 --
 
 GRANT SELECT(audited_since),UPDATE(audited_since) ON TABLE consumer.settings TO consumer_definer;
+GRANT SELECT(audited_since) ON TABLE consumer.settings TO consumer_masker;
 
 
 --
@@ -3720,6 +4922,7 @@ GRANT SELECT(audited_since),UPDATE(audited_since) ON TABLE consumer.settings TO 
 --
 
 GRANT SELECT(pruned_until),UPDATE(pruned_until) ON TABLE consumer.settings TO consumer_definer;
+GRANT SELECT(pruned_until) ON TABLE consumer.settings TO consumer_masker;
 
 
 --
@@ -3727,6 +4930,7 @@ GRANT SELECT(pruned_until),UPDATE(pruned_until) ON TABLE consumer.settings TO co
 --
 
 GRANT SELECT,INSERT,DELETE ON TABLE consumer.suspects TO consumer_operator;
+GRANT SELECT ON TABLE consumer.suspects TO consumer_masker;
 
 
 --
@@ -3777,135 +4981,15 @@ GRANT UPDATE(confirmed_at) ON TABLE consumer.suspects TO consumer_operator;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE consumer.team_permissions TO consumer_worker;
 GRANT SELECT ON TABLE consumer.team_permissions TO consumer_operator;
+GRANT SELECT ON TABLE consumer.team_permissions TO consumer_masker;
 
 
 --
--- Name: TABLE companies; Type: ACL; Schema: identity; Owner: -
+-- Name: TABLE actions; Type: ACL; Schema: consumer_masked; Owner: -
 --
 
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE identity.companies TO consumer_worker;
-GRANT SELECT ON TABLE identity.companies TO consumer_operator;
-GRANT SELECT ON TABLE identity.companies TO consumer_app;
-
-
---
--- Name: COLUMN companies.id; Type: ACL; Schema: identity; Owner: -
---
-
-GRANT SELECT(id) ON TABLE identity.companies TO consumer_tenant;
-GRANT SELECT(id) ON TABLE identity.companies TO consumer_definer;
-
-
---
--- Name: COLUMN companies.name; Type: ACL; Schema: identity; Owner: -
---
-
-GRANT SELECT(name) ON TABLE identity.companies TO consumer_tenant;
-
-
---
--- Name: COLUMN companies.logo_url; Type: ACL; Schema: identity; Owner: -
---
-
-GRANT SELECT(logo_url) ON TABLE identity.companies TO consumer_tenant;
-
-
---
--- Name: COLUMN companies.settings; Type: ACL; Schema: identity; Owner: -
---
-
-GRANT SELECT(settings) ON TABLE identity.companies TO consumer_tenant;
-
-
---
--- Name: COLUMN companies.created_at; Type: ACL; Schema: identity; Owner: -
---
-
-GRANT SELECT(created_at) ON TABLE identity.companies TO consumer_tenant;
-
-
---
--- Name: COLUMN companies.updated_at; Type: ACL; Schema: identity; Owner: -
---
-
-GRANT SELECT(updated_at) ON TABLE identity.companies TO consumer_tenant;
-
-
---
--- Name: COLUMN companies.deleted_at; Type: ACL; Schema: identity; Owner: -
---
-
-GRANT SELECT(deleted_at) ON TABLE identity.companies TO consumer_tenant;
-GRANT SELECT(deleted_at) ON TABLE identity.companies TO consumer_definer;
-
-
---
--- Name: COLUMN companies.guest_key; Type: ACL; Schema: identity; Owner: -
---
-
-GRANT SELECT(guest_key) ON TABLE identity.companies TO consumer_definer;
-
-
---
--- Name: TABLE company_members; Type: ACL; Schema: identity; Owner: -
---
-
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE identity.company_members TO consumer_worker;
-GRANT SELECT ON TABLE identity.company_members TO consumer_operator;
-GRANT SELECT ON TABLE identity.company_members TO consumer_app;
-
-
---
--- Name: COLUMN company_members.company_id; Type: ACL; Schema: identity; Owner: -
---
-
-GRANT SELECT(company_id) ON TABLE identity.company_members TO consumer_tenant;
-GRANT SELECT(company_id) ON TABLE identity.company_members TO consumer_definer;
-
-
---
--- Name: COLUMN company_members.user_id; Type: ACL; Schema: identity; Owner: -
---
-
-GRANT SELECT(user_id) ON TABLE identity.company_members TO consumer_tenant;
-GRANT SELECT(user_id) ON TABLE identity.company_members TO consumer_definer;
-
-
---
--- Name: COLUMN company_members.joined_at; Type: ACL; Schema: identity; Owner: -
---
-
-GRANT SELECT(joined_at) ON TABLE identity.company_members TO consumer_tenant;
-
-
---
--- Name: COLUMN company_members.removed_at; Type: ACL; Schema: identity; Owner: -
---
-
-GRANT SELECT(removed_at) ON TABLE identity.company_members TO consumer_tenant;
-GRANT SELECT(removed_at) ON TABLE identity.company_members TO consumer_definer;
-
-
---
--- Name: COLUMN company_members.permissions; Type: ACL; Schema: identity; Owner: -
---
-
-GRANT SELECT(permissions) ON TABLE identity.company_members TO consumer_tenant;
-
-
---
--- Name: COLUMN company_members.is_guest; Type: ACL; Schema: identity; Owner: -
---
-
-GRANT SELECT(is_guest) ON TABLE identity.company_members TO consumer_tenant;
-GRANT SELECT(is_guest) ON TABLE identity.company_members TO consumer_definer;
-
-
---
--- Name: COLUMN company_members.search_name; Type: ACL; Schema: identity; Owner: -
---
-
-GRANT SELECT(search_name) ON TABLE identity.company_members TO consumer_definer;
+GRANT SELECT ON TABLE consumer_masked.actions TO consumer_viewer;
+GRANT SELECT ON TABLE consumer_masked.actions TO consumer_operator;
 
 
 --
@@ -3916,6 +5000,7 @@ GRANT SELECT,INSERT ON TABLE identity.profile_audit TO consumer_worker;
 GRANT SELECT ON TABLE identity.profile_audit TO consumer_operator;
 GRANT SELECT ON TABLE identity.profile_audit TO consumer_app;
 GRANT DELETE ON TABLE identity.profile_audit TO consumer_definer;
+GRANT SELECT ON TABLE identity.profile_audit TO consumer_masker;
 
 
 --
@@ -4011,6 +5096,406 @@ GRANT SELECT(edited_by),UPDATE(edited_by) ON TABLE identity.profile_audit TO con
 --
 
 GRANT SELECT(reason),UPDATE(reason) ON TABLE identity.profile_audit TO consumer_definer;
+
+
+--
+-- Name: TABLE audit; Type: ACL; Schema: consumer_masked; Owner: -
+--
+
+GRANT SELECT ON TABLE consumer_masked.audit TO consumer_viewer;
+GRANT SELECT ON TABLE consumer_masked.audit TO consumer_operator;
+
+
+--
+-- Name: TABLE bodies; Type: ACL; Schema: consumer_masked; Owner: -
+--
+
+GRANT SELECT ON TABLE consumer_masked.bodies TO consumer_viewer;
+GRANT SELECT ON TABLE consumer_masked.bodies TO consumer_operator;
+
+
+--
+-- Name: TABLE companies; Type: ACL; Schema: identity; Owner: -
+--
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE identity.companies TO consumer_worker;
+GRANT SELECT ON TABLE identity.companies TO consumer_operator;
+GRANT SELECT ON TABLE identity.companies TO consumer_app;
+
+
+--
+-- Name: COLUMN companies.id; Type: ACL; Schema: identity; Owner: -
+--
+
+GRANT SELECT(id) ON TABLE identity.companies TO consumer_tenant;
+GRANT SELECT(id) ON TABLE identity.companies TO consumer_definer;
+GRANT SELECT(id) ON TABLE identity.companies TO consumer_masker;
+
+
+--
+-- Name: COLUMN companies.name; Type: ACL; Schema: identity; Owner: -
+--
+
+GRANT SELECT(name) ON TABLE identity.companies TO consumer_tenant;
+GRANT SELECT(name) ON TABLE identity.companies TO consumer_masker;
+
+
+--
+-- Name: COLUMN companies.logo_url; Type: ACL; Schema: identity; Owner: -
+--
+
+GRANT SELECT(logo_url) ON TABLE identity.companies TO consumer_tenant;
+
+
+--
+-- Name: COLUMN companies.settings; Type: ACL; Schema: identity; Owner: -
+--
+
+GRANT SELECT(settings) ON TABLE identity.companies TO consumer_tenant;
+
+
+--
+-- Name: COLUMN companies.created_at; Type: ACL; Schema: identity; Owner: -
+--
+
+GRANT SELECT(created_at) ON TABLE identity.companies TO consumer_tenant;
+GRANT SELECT(created_at) ON TABLE identity.companies TO consumer_masker;
+
+
+--
+-- Name: COLUMN companies.updated_at; Type: ACL; Schema: identity; Owner: -
+--
+
+GRANT SELECT(updated_at) ON TABLE identity.companies TO consumer_tenant;
+GRANT SELECT(updated_at) ON TABLE identity.companies TO consumer_masker;
+
+
+--
+-- Name: COLUMN companies.deleted_at; Type: ACL; Schema: identity; Owner: -
+--
+
+GRANT SELECT(deleted_at) ON TABLE identity.companies TO consumer_tenant;
+GRANT SELECT(deleted_at) ON TABLE identity.companies TO consumer_definer;
+GRANT SELECT(deleted_at) ON TABLE identity.companies TO consumer_masker;
+
+
+--
+-- Name: COLUMN companies.version; Type: ACL; Schema: identity; Owner: -
+--
+
+GRANT SELECT(version) ON TABLE identity.companies TO consumer_masker;
+
+
+--
+-- Name: COLUMN companies.guest_key; Type: ACL; Schema: identity; Owner: -
+--
+
+GRANT SELECT(guest_key) ON TABLE identity.companies TO consumer_definer;
+
+
+--
+-- Name: COLUMN companies.deletion_at; Type: ACL; Schema: identity; Owner: -
+--
+
+GRANT SELECT(deletion_at) ON TABLE identity.companies TO consumer_masker;
+
+
+--
+-- Name: COLUMN companies.missing_at; Type: ACL; Schema: identity; Owner: -
+--
+
+GRANT SELECT(missing_at) ON TABLE identity.companies TO consumer_masker;
+
+
+--
+-- Name: COLUMN companies.seen_at; Type: ACL; Schema: identity; Owner: -
+--
+
+GRANT SELECT(seen_at) ON TABLE identity.companies TO consumer_masker;
+
+
+--
+-- Name: TABLE company_members; Type: ACL; Schema: identity; Owner: -
+--
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE identity.company_members TO consumer_worker;
+GRANT SELECT ON TABLE identity.company_members TO consumer_operator;
+GRANT SELECT ON TABLE identity.company_members TO consumer_app;
+
+
+--
+-- Name: COLUMN company_members.company_id; Type: ACL; Schema: identity; Owner: -
+--
+
+GRANT SELECT(company_id) ON TABLE identity.company_members TO consumer_tenant;
+GRANT SELECT(company_id) ON TABLE identity.company_members TO consumer_definer;
+GRANT SELECT(company_id) ON TABLE identity.company_members TO consumer_masker;
+
+
+--
+-- Name: COLUMN company_members.user_id; Type: ACL; Schema: identity; Owner: -
+--
+
+GRANT SELECT(user_id) ON TABLE identity.company_members TO consumer_tenant;
+GRANT SELECT(user_id) ON TABLE identity.company_members TO consumer_definer;
+GRANT SELECT(user_id) ON TABLE identity.company_members TO consumer_masker;
+
+
+--
+-- Name: COLUMN company_members.joined_at; Type: ACL; Schema: identity; Owner: -
+--
+
+GRANT SELECT(joined_at) ON TABLE identity.company_members TO consumer_tenant;
+GRANT SELECT(joined_at) ON TABLE identity.company_members TO consumer_masker;
+
+
+--
+-- Name: COLUMN company_members.removed_at; Type: ACL; Schema: identity; Owner: -
+--
+
+GRANT SELECT(removed_at) ON TABLE identity.company_members TO consumer_tenant;
+GRANT SELECT(removed_at) ON TABLE identity.company_members TO consumer_definer;
+GRANT SELECT(removed_at) ON TABLE identity.company_members TO consumer_masker;
+
+
+--
+-- Name: COLUMN company_members.permissions; Type: ACL; Schema: identity; Owner: -
+--
+
+GRANT SELECT(permissions) ON TABLE identity.company_members TO consumer_tenant;
+GRANT SELECT(permissions) ON TABLE identity.company_members TO consumer_masker;
+
+
+--
+-- Name: COLUMN company_members.is_guest; Type: ACL; Schema: identity; Owner: -
+--
+
+GRANT SELECT(is_guest) ON TABLE identity.company_members TO consumer_tenant;
+GRANT SELECT(is_guest) ON TABLE identity.company_members TO consumer_definer;
+GRANT SELECT(is_guest) ON TABLE identity.company_members TO consumer_masker;
+
+
+--
+-- Name: COLUMN company_members.search_name; Type: ACL; Schema: identity; Owner: -
+--
+
+GRANT SELECT(search_name) ON TABLE identity.company_members TO consumer_definer;
+
+
+--
+-- Name: TABLE companies; Type: ACL; Schema: consumer_masked; Owner: -
+--
+
+GRANT SELECT ON TABLE consumer_masked.companies TO consumer_viewer;
+GRANT SELECT ON TABLE consumer_masked.companies TO consumer_operator;
+
+
+--
+-- Name: TABLE company_members; Type: ACL; Schema: consumer_masked; Owner: -
+--
+
+GRANT SELECT ON TABLE consumer_masked.company_members TO consumer_viewer;
+GRANT SELECT ON TABLE consumer_masked.company_members TO consumer_operator;
+
+
+--
+-- Name: TABLE deliveries; Type: ACL; Schema: consumer_masked; Owner: -
+--
+
+GRANT SELECT ON TABLE consumer_masked.deliveries TO consumer_viewer;
+GRANT SELECT ON TABLE consumer_masked.deliveries TO consumer_operator;
+
+
+--
+-- Name: TABLE edits; Type: ACL; Schema: consumer_masked; Owner: -
+--
+
+GRANT SELECT ON TABLE consumer_masked.edits TO consumer_viewer;
+GRANT SELECT ON TABLE consumer_masked.edits TO consumer_operator;
+
+
+--
+-- Name: TABLE exclusions; Type: ACL; Schema: consumer_masked; Owner: -
+--
+
+GRANT SELECT ON TABLE consumer_masked.exclusions TO consumer_viewer;
+GRANT SELECT ON TABLE consumer_masked.exclusions TO consumer_operator;
+
+
+--
+-- Name: TABLE failures; Type: ACL; Schema: consumer_masked; Owner: -
+--
+
+GRANT SELECT ON TABLE consumer_masked.failures TO consumer_viewer;
+GRANT SELECT ON TABLE consumer_masked.failures TO consumer_operator;
+
+
+--
+-- Name: TABLE fence; Type: ACL; Schema: consumer_masked; Owner: -
+--
+
+GRANT SELECT ON TABLE consumer_masked.fence TO consumer_viewer;
+GRANT SELECT ON TABLE consumer_masked.fence TO consumer_operator;
+
+
+--
+-- Name: TABLE hours; Type: ACL; Schema: consumer_masked; Owner: -
+--
+
+GRANT SELECT ON TABLE consumer_masked.hours TO consumer_viewer;
+GRANT SELECT ON TABLE consumer_masked.hours TO consumer_operator;
+
+
+--
+-- Name: TABLE maintenance; Type: ACL; Schema: consumer_masked; Owner: -
+--
+
+GRANT SELECT ON TABLE consumer_masked.maintenance TO consumer_viewer;
+GRANT SELECT ON TABLE consumer_masked.maintenance TO consumer_operator;
+
+
+--
+-- Name: TABLE memberships; Type: ACL; Schema: consumer_masked; Owner: -
+--
+
+GRANT SELECT ON TABLE consumer_masked.memberships TO consumer_viewer;
+GRANT SELECT ON TABLE consumer_masked.memberships TO consumer_operator;
+
+
+--
+-- Name: TABLE migrations; Type: ACL; Schema: consumer_masked; Owner: -
+--
+
+GRANT SELECT ON TABLE consumer_masked.migrations TO consumer_viewer;
+GRANT SELECT ON TABLE consumer_masked.migrations TO consumer_operator;
+
+
+--
+-- Name: TABLE mirror; Type: ACL; Schema: consumer_masked; Owner: -
+--
+
+GRANT SELECT ON TABLE consumer_masked.mirror TO consumer_viewer;
+GRANT SELECT ON TABLE consumer_masked.mirror TO consumer_operator;
+
+
+--
+-- Name: TABLE outbox; Type: ACL; Schema: consumer_masked; Owner: -
+--
+
+GRANT SELECT ON TABLE consumer_masked.outbox TO consumer_viewer;
+GRANT SELECT ON TABLE consumer_masked.outbox TO consumer_operator;
+
+
+--
+-- Name: TABLE outcomes; Type: ACL; Schema: consumer_masked; Owner: -
+--
+
+GRANT SELECT ON TABLE consumer_masked.outcomes TO consumer_viewer;
+GRANT SELECT ON TABLE consumer_masked.outcomes TO consumer_operator;
+
+
+--
+-- Name: TABLE past_exclusions; Type: ACL; Schema: consumer_masked; Owner: -
+--
+
+GRANT SELECT ON TABLE consumer_masked.past_exclusions TO consumer_viewer;
+GRANT SELECT ON TABLE consumer_masked.past_exclusions TO consumer_operator;
+
+
+--
+-- Name: TABLE pending; Type: ACL; Schema: consumer_masked; Owner: -
+--
+
+GRANT SELECT ON TABLE consumer_masked.pending TO consumer_viewer;
+GRANT SELECT ON TABLE consumer_masked.pending TO consumer_operator;
+
+
+--
+-- Name: TABLE profiles; Type: ACL; Schema: consumer_masked; Owner: -
+--
+
+GRANT SELECT ON TABLE consumer_masked.profiles TO consumer_viewer;
+GRANT SELECT ON TABLE consumer_masked.profiles TO consumer_operator;
+
+
+--
+-- Name: TABLE project; Type: ACL; Schema: consumer_masked; Owner: -
+--
+
+GRANT SELECT ON TABLE consumer_masked.project TO consumer_viewer;
+GRANT SELECT ON TABLE consumer_masked.project TO consumer_operator;
+
+
+--
+-- Name: TABLE queue_stats; Type: ACL; Schema: consumer_masked; Owner: -
+--
+
+GRANT SELECT ON TABLE consumer_masked.queue_stats TO consumer_viewer;
+GRANT SELECT ON TABLE consumer_masked.queue_stats TO consumer_operator;
+
+
+--
+-- Name: TABLE rebuild; Type: ACL; Schema: consumer_masked; Owner: -
+--
+
+GRANT SELECT ON TABLE consumer_masked.rebuild TO consumer_viewer;
+GRANT SELECT ON TABLE consumer_masked.rebuild TO consumer_operator;
+
+
+--
+-- Name: TABLE rehome; Type: ACL; Schema: consumer_masked; Owner: -
+--
+
+GRANT SELECT ON TABLE consumer_masked.rehome TO consumer_viewer;
+GRANT SELECT ON TABLE consumer_masked.rehome TO consumer_operator;
+
+
+--
+-- Name: TABLE reports; Type: ACL; Schema: consumer_masked; Owner: -
+--
+
+GRANT SELECT ON TABLE consumer_masked.reports TO consumer_viewer;
+GRANT SELECT ON TABLE consumer_masked.reports TO consumer_operator;
+
+
+--
+-- Name: TABLE run_repairs; Type: ACL; Schema: consumer_masked; Owner: -
+--
+
+GRANT SELECT ON TABLE consumer_masked.run_repairs TO consumer_viewer;
+GRANT SELECT ON TABLE consumer_masked.run_repairs TO consumer_operator;
+
+
+--
+-- Name: TABLE runs; Type: ACL; Schema: consumer_masked; Owner: -
+--
+
+GRANT SELECT ON TABLE consumer_masked.runs TO consumer_viewer;
+GRANT SELECT ON TABLE consumer_masked.runs TO consumer_operator;
+
+
+--
+-- Name: TABLE settings; Type: ACL; Schema: consumer_masked; Owner: -
+--
+
+GRANT SELECT ON TABLE consumer_masked.settings TO consumer_viewer;
+GRANT SELECT ON TABLE consumer_masked.settings TO consumer_operator;
+
+
+--
+-- Name: TABLE suspects; Type: ACL; Schema: consumer_masked; Owner: -
+--
+
+GRANT SELECT ON TABLE consumer_masked.suspects TO consumer_viewer;
+GRANT SELECT ON TABLE consumer_masked.suspects TO consumer_operator;
+
+
+--
+-- Name: TABLE team_permissions; Type: ACL; Schema: consumer_masked; Owner: -
+--
+
+GRANT SELECT ON TABLE consumer_masked.team_permissions TO consumer_viewer;
+GRANT SELECT ON TABLE consumer_masked.team_permissions TO consumer_operator;
 
 
 --

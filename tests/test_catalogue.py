@@ -6,9 +6,9 @@ import pytest
 from consumer.postgres.preflight import DUTIES
 from tests.support.databases import rows
 
-OURS = "nspname IN ('consumer', 'identity')"
+OURS = "nspname IN ('consumer', 'consumer_masked', 'identity')"
 # Who reads the users' data, each by a policy of its own on every table.
-READERS = {"consumer_app", "consumer_operator", "consumer_tenant", "consumer_worker"}
+READERS = {"consumer_app", "consumer_masker", "consumer_operator", "consumer_tenant", "consumer_worker"}
 # What each index of identity serves, beside primary keys.
 SERVED = {
     "company_members_active": "members/home",
@@ -24,6 +24,7 @@ SERVED = {
     "profiles_search_name": "identity.current_matches",
     "profiles_updated_at": "what changed last in a company",
     "stack_user_profiles_company_id": "rehome/page",
+    "stack_user_profiles_email": "consumer_masked.users_by_email",
     "stack_user_profiles_erased": "late/erased",
     "stack_user_profiles_guest_keys": "the tenants' policies",
     "stack_user_profiles_source_company_id": "rehome/page",
@@ -114,15 +115,19 @@ def test_no_role_of_ours_logs_in_or_passes_row_level_security(database_url: str)
     assert not mighty
 
 
-def test_views_show_what_their_reader_may_see(database_url: str) -> None:
+def test_views_show_what_their_reader_may_see_and_masked_ones_what_the_masker_may(database_url: str) -> None:
     views = rows(
         database_url,
-        "SELECT relname, reloptions::text AS options FROM pg_class JOIN pg_namespace AS n ON n.oid = relnamespace "
-        f"WHERE {OURS} AND relkind IN ('v', 'm')",
+        "SELECT relname, nspname, reloptions::text AS options, relowner::regrole::text AS owner FROM pg_class "
+        f"JOIN pg_namespace AS n ON n.oid = relnamespace WHERE {OURS} AND relkind IN ('v', 'm')",
     )
+    masked = [row for row in views if row["nspname"] == "consumer_masked"]
+    others = [row for row in views if row not in masked]
 
-    assert views
-    assert all("security_invoker=true" in (row["options"] or "") for row in views)
+    assert others
+    assert masked
+    assert all("security_invoker=true" in (row["options"] or "") for row in others)
+    assert all((row["owner"], row["options"]) == ("consumer_masker", None) for row in masked)
 
 
 def test_no_function_finds_its_names_along_its_callers_path(database_url: str) -> None:
@@ -137,15 +142,19 @@ def test_no_function_finds_its_names_along_its_callers_path(database_url: str) -
     assert not loose
 
 
-def test_a_definer_function_is_the_definers_and_is_fenced(database_url: str) -> None:
+def test_a_definer_function_is_the_definers_or_the_maskers_and_is_fenced(database_url: str) -> None:
     definers = rows(
         database_url,
-        "SELECT proname, proconfig::text AS config, pg_get_userbyid(proowner) AS owner FROM pg_proc "
+        "SELECT nspname, proconfig::text AS config, pg_get_userbyid(proowner) AS owner FROM pg_proc "
         f"JOIN pg_namespace AS n ON n.oid = pronamespace WHERE {OURS} AND prosecdef",
     )
 
     assert definers
-    assert all("search_path" in row["config"] and row["owner"] == "consumer_definer" for row in definers)
+    assert all("search_path" in row["config"] for row in definers)
+    assert {(row["nspname"] == "consumer_masked", row["owner"]) for row in definers} == {
+        (False, "consumer_definer"),
+        (True, "consumer_masker"),
+    }
 
 
 def test_no_two_indexes_have_the_same_columns(database_url: str) -> None:

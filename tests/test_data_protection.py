@@ -21,7 +21,7 @@ SELECT n.nspname || '.' || c.relname AS relation, a.attname AS column,
 FROM pg_class AS c
 INNER JOIN pg_namespace AS n ON c.relnamespace = n.oid
 INNER JOIN pg_attribute AS a ON c.oid = a.attrelid
-WHERE n.nspname IN ('consumer', 'identity') AND c.relkind IN ('r', 'p', 'v', 'm')
+WHERE n.nspname IN ('consumer', 'consumer_masked', 'identity') AND c.relkind IN ('r', 'p', 'v', 'm')
     AND a.attnum > 0 AND NOT a.attisdropped
 """
 

@@ -29,7 +29,7 @@ def test_no_object_of_ours_is_handed_to_others(lone_server_url: str, given: str)
     with owned_database(lone_server_url, "handed") as (url, owners), psycopg.connect(url, autocommit=True) as admin:
         facts(owners, "migrate", ROLE_PREFIX=PREFIX)
         new = catalogue(url, ROLES)
-        admin.execute("DROP SCHEMA consumer, identity CASCADE")
+        admin.execute("DROP SCHEMA consumer, consumer_masked, identity CASCADE")
         try:
             admin.execute('CREATE ROLE anon; CREATE ROLE "Some-Body"')
             for kind in ("TABLES", "SEQUENCES", "FUNCTIONS", "TYPES", "SCHEMAS"):

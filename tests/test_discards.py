@@ -11,6 +11,7 @@ from consumer.outbox.deliveries import Selection
 from consumer.postgres.connections import connect, operator_access
 from consumer.settings.settings import ShapingSettings
 from tests.support import model
+from tests.support.acting import action
 from tests.support.cli import arrive, call, facts, work
 from tests.support.databases import change, rows
 from tests.support.erasing import Life
@@ -31,7 +32,8 @@ async def test_what_a_worker_applies_between_the_choice_and_the_discard_is_undon
     async with await connect(emptied, ACCESS) as conn, await psycopg.AsyncConnection.connect(emptied) as holder:
         # As a prune does.
         await holder.execute("LOCK TABLE consumer.exclusions IN SHARE ROW EXCLUSIVE MODE")
-        discarding = asyncio.ensure_future(anext(exclusions.exclude(conn, ACCESS, chosen, Decision("Ada", "forged"))))
+        pages = exclusions.exclude(conn, ACCESS, chosen, Decision("Ada", "forged"), action("discard"))
+        discarding = asyncio.ensure_future(anext(pages))
         while not await asyncio.to_thread(rows, emptied, WAITING):
             assert not discarding.done()
             await asyncio.sleep(0.01)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 
+from consumer.postgres.preflight import DUTIES
 from tests.support.cli import call, examined, facts
 from tests.support.databases import change, scratch_database
 from tests.support.restores import PREFIX, owned_database
@@ -104,6 +105,6 @@ def test_the_prefix_of_another_installation_is_named_and_no_policy_is_advised_aw
 
 
 def drop(url: str) -> None:
-    duties = ("receiver", "worker", "operator", "app", "tenant", "definer")
-    change(url, "DROP SCHEMA consumer, identity CASCADE")
+    duties = DUTIES
+    change(url, "DROP SCHEMA consumer, consumer_masked, identity CASCADE")
     change(url, "".join(f"DROP ROLE neighbour_{duty};" for duty in duties))

@@ -11,6 +11,7 @@ from consumer.events.personal import ErasedBody
 from consumer.operations import erase, stored_bodies
 from consumer.postgres.connections import connect, operator_access, transaction
 from consumer.settings.settings import DeletePolicy
+from tests.support.acting import action
 from tests.support.application import referred_to
 from tests.support.cli import arrive, call, work
 from tests.support.databases import change, record_settings, rows
@@ -228,7 +229,7 @@ def test_one_that_was_killed_is_finished_by_the_next(
     async def killed() -> None:
         async with await connect(emptied, OPERATOR) as conn:
             erasure = await erase.prepare(conn, OPERATOR, life.user_id)
-            await erase.store(conn, OPERATOR, life.user_id)
+            await erase.store(conn, OPERATOR, life.user_id, action("erase"))
             done = 0
             async for _ in erase.erase_bodies(conn, OPERATOR, erasure, is_kept=True):
                 done += 1
@@ -274,7 +275,7 @@ def test_a_body_that_a_prune_removes_meanwhile_does_not_stop_the_erasure(emptied
 
     async def replaced() -> None:
         async with await connect(emptied, OPERATOR) as conn:
-            await erase.store(conn, OPERATOR, life.user_id)
+            await erase.store(conn, OPERATOR, life.user_id, action("erase"))
             pages = [page async for page in stored_bodies.about(conn, OPERATOR, life.user_id)]
             assert (await pruned(conn))["user.updated"] == 1
             bodies = {stored.seq: ErasedBody(b"{}", None) for page in pages for stored in page}

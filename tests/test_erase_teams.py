@@ -7,6 +7,7 @@ import pytest
 
 from consumer.operations import erase
 from consumer.postgres.connections import connect, operator_access
+from tests.support.acting import action
 from tests.support.cli import arrive, facts, work
 from tests.support.erasing import ERASE, LOGO, TEAM_NAME, Life, left
 from tests.support.factories import membership, team_event
@@ -28,7 +29,7 @@ def test_an_erasure_that_was_killed_when_only_the_tables_had_forgotten_is_finish
     async def killed() -> None:
         async with await connect(emptied, OPERATOR) as conn:
             await erase.prepare(conn, OPERATOR, life.user_id)
-            await erase.store(conn, OPERATOR, life.user_id)
+            await erase.store(conn, OPERATOR, life.user_id, action("erase"))
 
     asyncio.run(killed())
     work(emptied)

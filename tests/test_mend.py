@@ -57,6 +57,11 @@ def new(owned: tuple[str, str]) -> Iterator[list[str]]:
         "ALTER FUNCTION identity.scrub_audit RESET search_path",
         "ALTER VIEW identity.stack_integration_stats SET (security_invoker = false)",
         "ALTER TABLE consumer.pending ENABLE ROW LEVEL SECURITY",
+        "GRANT SELECT ON ALL TABLES IN SCHEMA consumer_masked TO PUBLIC",
+        "REVOKE SELECT ON consumer_masked.deliveries FROM restored_viewer",
+        "ALTER VIEW consumer_masked.profiles SET (security_invoker = true)",
+        "DROP POLICY masker ON consumer.outbox",
+        "REVOKE restored_viewer FROM restored_operator",
         'REVOKE ALL ON identity.companies FROM "Restored-Owner"',
     ],
 )

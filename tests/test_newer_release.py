@@ -11,6 +11,7 @@ from consumer.events.registry import EVENT_TYPES, EventType
 from consumer.operations.replay import replay
 from consumer.outbox.deliveries import Selection
 from consumer.postgres.connections import connect, operator_access
+from tests.support.acting import action
 from tests.support.batch import value
 from tests.support.cli import examined
 from tests.support.databases import change
@@ -119,7 +120,8 @@ async def test_a_replay_by_hand_is_no_way_round(emptied: str) -> None:
     with ahead(emptied):
         await drain_all(emptied, worker())
         async with await connect(emptied, ACCESS) as conn:
-            [replayed] = [each async for each in replay(conn, operator_access("consumer"), Selection(("retrying",)))]
+            pages = replay(conn, operator_access("consumer"), Selection(("retrying",)), action("replay"))
+            [replayed] = [each async for each in pages]
         await drain_all(emptied, worker())
         found = deliveries(emptied)
 

@@ -7,7 +7,7 @@ import pytest
 
 from consumer.postgres import ledger, migrations, preflight
 from consumer.postgres.carried_objects import made_by
-from consumer.postgres.preflight import MigrationRefused, look
+from consumer.postgres.preflight import SCHEMAS, MigrationRefused, look
 from consumer.postgres.queries import query
 from consumer.postgres.refusals import MigrationTarget, judge_target
 from tests.support.cli import call, examined
@@ -66,7 +66,7 @@ def test_the_schema_of_the_machinery_may_be_taken_too(bare_url: str) -> None:
 def test_empty_schemas_that_an_administrator_made_are_used(bare_url: str) -> None:
     """Without the right to create schemas, and with default privileges, which are no object."""
     with login(bare_url) as conninfo:
-        for name in ("consumer", "identity"):
+        for name in SCHEMAS:
             change(bare_url, f"CREATE SCHEMA {name} AUTHORIZATION some_login")
         change(bare_url, "ALTER DEFAULT PRIVILEGES IN SCHEMA identity GRANT SELECT ON TABLES TO some_login")
         change(bare_url, f"REVOKE CREATE ON DATABASE {own('bare')} FROM some_login")

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from consumer.postgres import ledger, migrations
-from consumer.postgres.preflight import MigrationRefused
+from consumer.postgres.preflight import SCHEMAS, MigrationRefused
 from tests.support.databases import change, rows
 from tests.support.migrating import PREFIX, ROLES, login, traces
 from tests.support.names import own
@@ -48,7 +48,7 @@ def without_traces(url: str) -> Iterator[None]:
         yield
     finally:
         with psycopg.connect(url, autocommit=True) as conn:
-            conn.execute("DROP SCHEMA IF EXISTS consumer, identity CASCADE")
+            conn.execute("DROP SCHEMA IF EXISTS consumer, consumer_masked, identity CASCADE")
             for role in ROLES:
                 conn.execute(f"DROP ROLE IF EXISTS {role}")
 
@@ -143,7 +143,7 @@ def test_a_cure_quotes_the_login(bare_url: str, names: tuple[str]) -> None:
 def test_the_schemas_of_a_group_need_its_rights_and_not_only_its_membership(bare_url: str) -> None:
     with login(bare_url, "CREATEROLE NOINHERIT") as conninfo:
         change(bare_url, "CREATE ROLE owners; GRANT owners TO some_login")
-        for name in ("consumer", "identity"):
+        for name in SCHEMAS:
             change(bare_url, f"CREATE SCHEMA {name} AUTHORIZATION owners")
         try:
             with pytest.raises(MigrationRefused, match="lacks the rights of owners") as refusal:
@@ -152,7 +152,7 @@ def test_the_schemas_of_a_group_need_its_rights_and_not_only_its_membership(bare
 
             assert migrations.apply(conninfo, PREFIX) == ledger.carried_ids()
         finally:
-            change(bare_url, "DROP SCHEMA consumer, identity CASCADE; DROP ROLE owners")
+            change(bare_url, "DROP SCHEMA consumer, consumer_masked, identity CASCADE; DROP ROLE owners")
 
 
 def test_a_server_that_lets_nobody_write_functions_is_refused(bare_url: str) -> None:

@@ -24,8 +24,8 @@ from tests.support.tenants import join, reader, seen
 
 # Of the lines that describe the catalogue: those of our objects, of a role without rights, and of its maker.
 LISTED = re.compile(
-    r"(schema|table|view|sequence|column|function|policy) (consumer|identity)\b"
-    r"|role listed_\w+: (NOLOGIN NOINHERIT|member postgres)$"
+    r"(schema|table|view|sequence|column|function|policy) (consumer|consumer_masked|identity)\b"
+    r"|role listed_\w+: (NOLOGIN NOINHERIT|member (postgres|listed_operator))$"
 )
 HEAD = (
     "Who may do what, as one closed list: `consumer migrate` makes a database that differs equal to it.",

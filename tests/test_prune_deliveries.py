@@ -10,7 +10,7 @@ import psycopg
 import pytest
 from psycopg import errors as postgres
 
-from consumer.operations.prune import prune_deliveries
+from consumer.operations.prune import DeliveryPrune, prune_deliveries
 from consumer.postgres import session
 from consumer.postgres.connections import connect, operator_access, receiver_access, transaction, worker_access
 from tests.support.cli import call, facts
@@ -41,7 +41,7 @@ async def pages(url: str, size: int, *, is_dry_run: bool = False, ends_after: in
         async with transaction(conn, OPERATOR):
             now = await session.now(conn)
         found: list[Counter[str]] = []
-        async for page in prune_deliveries(conn, OPERATOR, now, is_dry_run=is_dry_run, page_size=size):
+        async for page in prune_deliveries(conn, OPERATOR, DeliveryPrune(now, is_dry_run, size)):
             found.append(page)
             if len(found) == ends_after:
                 break

@@ -12,6 +12,7 @@ from consumer.operations import rebuild
 from consumer.operations.rebuild import Subjects
 from consumer.postgres.connections import connect, operator_access
 from consumer.worker.batch import BatchRunner
+from tests.support.acting import action
 from tests.support.batches import in_batches, user
 from tests.support.cli import call
 from tests.support.databases import change, rows, schema_change
@@ -134,7 +135,7 @@ async def test_who_asks_again_after_a_failure_gets_whole_pages(damaged: str) -> 
 
     access = operator_access("consumer")
     async with await connect(damaged, access) as conn:
-        await rebuild.queue(conn, access, Subjects([ADA, BOB, EVE]))
+        await rebuild.queue(conn, access, Subjects([ADA, BOB, EVE]), action("rebuild"))
     await run_once(damaged, worker())
 
     assert not rows(damaged, WAITING)

@@ -55,7 +55,7 @@ def departing(server_url: str) -> Iterator[str]:
             change(url, "CREATE VIEW public.people AS SELECT user_id, full_name FROM identity.profiles")
             yield url
         finally:
-            change(url, "DROP SCHEMA IF EXISTS consumer, identity CASCADE")
+            change(url, "DROP SCHEMA IF EXISTS consumer, consumer_masked, identity CASCADE")
             change(server_url, "; ".join(f"DROP ROLE IF EXISTS {LEAVING['ROLE_PREFIX']}_{duty}" for duty in DUTIES))
 
 

@@ -75,7 +75,7 @@ def test_restore(emptied: str, lone_server_url: str, tmp_path: Path, is_made: bo
     with scratch_database(lone_server_url, "restored") as url:
         if is_made:
             assert call(url, "migrate").exit_code == 0
-            change(url, "DROP SCHEMA consumer, identity CASCADE")
+            change(url, "DROP SCHEMA consumer, consumer_masked, identity CASCADE")
         page = drill(url, "restore", tmp_path)
         codes, restored = page.codes(), rows(url, PROFILES)
         arrive(url, *FIRST, *LATER)

@@ -19,6 +19,7 @@ from consumer.outbox.deliveries import Selection
 from consumer.outbox.storage import Delivery
 from consumer.postgres.connections import connect, operator_access, worker_access
 from consumer.worker.batch import BatchRunner, drain
+from tests.support.acting import action
 from tests.support.databases import rows
 from tests.support.factories import delivery, user_deleted, user_updated
 from tests.support.outbox import EVERYTHING, arrive, replayed, set_aside, states, work
@@ -183,7 +184,7 @@ async def test_replays_beside_workers_and_each_other_lose_nothing_and_never_dead
         queued = 0
         async with await connect(emptied, ACCESS) as conn, asyncio.timeout(60):
             while queued <= 600:
-                queued += sum([batch.queued async for batch in replay(conn, ACCESS, EVERYTHING)])
+                queued += sum([batch.queued async for batch in replay(conn, ACCESS, EVERYTHING, action("replay"))])
                 await asyncio.sleep(0)
 
     async def drain_meanwhile(is_over: asyncio.Event) -> None:

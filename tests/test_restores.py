@@ -36,7 +36,7 @@ def test_a_restore_without_roles_is_put_right_by_a_superuser_and_refused_to_the_
         facts(owners, "migrate", **PREFIXED)
         new = rights(url)
         with dumped(url) as file, psycopg.connect(url, autocommit=True) as admin:
-            admin.execute("DROP SCHEMA consumer, identity CASCADE")
+            admin.execute("DROP SCHEMA consumer, consumer_masked, identity CASCADE")
             drop_roles(url)
             restore(file, url)
         damaged = rights(url)

@@ -24,9 +24,9 @@ PROFILES = (
 )
 IDENTITY = ("profiles", "stack_user_profiles", "profile_audit")
 BACKUP_LOGIN = "CREATE ROLE consumer_backup LOGIN BYPASSRLS PASSWORD '…' IN ROLE pg_read_all_data"
-BACKUP = "pg_dump --format=custom --schema=consumer --schema=identity --file=consumer.dump"
+BACKUP = "pg_dump --format=custom --schema=consumer --schema=consumer_masked --schema=identity --file=consumer.dump"
 ADOPT = "consumer migrate --adopt-copy"
-DROP = "DROP SCHEMA consumer, identity CASCADE"
+DROP = "DROP SCHEMA consumer, consumer_masked, identity CASCADE"
 RESTORE = "pg_restore --exit-on-error --dbname"
 
 

@@ -9,6 +9,7 @@ from psycopg.errors import InsufficientPrivilege
 from consumer.effects import recorded_settings
 from consumer.errors import SettingsBusy, SettingsMismatch
 from consumer.postgres.connections import connect, operator_access
+from consumer.postgres.preflight import DUTIES
 from consumer.settings.settings import ShapingSettings
 from tests.support.databases import record, rows
 from tests.support.factories import user_updated
@@ -31,7 +32,7 @@ WORKERS_MODES = MODES[1:]
 OTHERS = ShapingSettings(default_role="guest")
 
 
-@pytest.mark.parametrize("role", ["receiver", "worker", "operator", "app", "tenant", "definer"])
+@pytest.mark.parametrize("role", DUTIES)
 async def test_no_role_can_stop_a_batch_by_locking_the_settings(emptied: str, role: str) -> None:
     async with await psycopg.AsyncConnection.connect(emptied, autocommit=True) as conn:
         await conn.execute(f"SET ROLE consumer_{role}")

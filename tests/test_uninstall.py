@@ -25,10 +25,10 @@ TABLES = ("companies", "company_members", "profile_audit", "profiles", "stack_us
 OURS = "SELECT rolname::text AS role FROM pg_roles WHERE rolname LIKE '{}\\_%' ORDER BY 1"
 OBJECTS = """
 SELECT n.nspname || '.' || c.relname AS object FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
-WHERE n.nspname IN ('consumer', 'identity') AND c.relkind IN ('r', 'v', 'S')
+WHERE n.nspname IN ('consumer', 'consumer_masked', 'identity') AND c.relkind IN ('r', 'v', 'S')
 UNION ALL
 SELECT n.nspname || '.' || p.proname || '()' FROM pg_proc AS p JOIN pg_namespace AS n ON n.oid = p.pronamespace
-WHERE n.nspname IN ('consumer', 'identity')
+WHERE n.nspname IN ('consumer', 'consumer_masked', 'identity')
 UNION ALL
 SELECT 'policy ' || polname FROM pg_policy
 UNION ALL
@@ -75,7 +75,7 @@ def url(server_url: str) -> Iterator[str]:
         try:
             yield made
         finally:
-            change(made, "DROP SCHEMA IF EXISTS consumer, identity, public CASCADE")
+            change(made, "DROP SCHEMA IF EXISTS consumer, consumer_masked, identity, public CASCADE")
             change(made, f"DROP OWNED BY {own('leaver')}; {DROP_ROLES}")
 
 
@@ -233,7 +233,7 @@ def test_it_asks_and_says_who_sees_what(
 
     assert result.exit_code == exit_code
     assert f"{uninstall.OPEN} Remove the product now?" in result.stderr
-    assert result.stdout.index("DROP SCHEMA consumer;") > 0
+    assert result.stdout.index("DROP SCHEMA consumer, consumer_masked;") > 0
     assert (objects(url) == LEFT) == is_left
 
 
@@ -241,7 +241,7 @@ def test_it_asks_and_says_who_sees_what(
     ("arguments", "sentence"),
     [
         (["--keep-profiles"], "--yes confirms, --dry-run only prints"),
-        (["--yes"], "run DROP SCHEMA consumer, identity CASCADE, and then DROP ROLE"),
+        (["--yes"], "run DROP SCHEMA consumer, consumer_masked, identity CASCADE, and then DROP ROLE"),
     ],
     ids=["nobody to ask", "everything"],
 )

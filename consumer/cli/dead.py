@@ -2,7 +2,7 @@
 
 from base64 import b64encode
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import partial
 from typing import TypedDict, TypeVar, Unpack
 
@@ -12,7 +12,7 @@ from consumer.cli import matches
 from consumer.cli.cells import printable
 from consumer.cli.context import Group, examples, pass_settings
 from consumer.cli.database import as_operator, read
-from consumer.cli.decision import by_option, reason_option, shell_user
+from consumer.cli.decision import by_option, reason_option, shell_action, shell_user
 from consumer.cli.failures import show_each, show_errors
 from consumer.cli.filters import all_option, amount, error_option, refuse_unless_meant, type_option
 from consumer.cli.output import console, emit, json_option, present, show_facts
@@ -131,7 +131,8 @@ def retry(settings: Settings, *, is_all: bool, is_json: bool, **filters: Unpack[
     selection = Selection(DEAD, **filters)
 
     async def replayed(conn: Connection, access: Access) -> tuple[list[str], Replayed]:
-        return await _missing(conn, access, selection), await total(replay.replay(conn, access, selection))
+        replays = replay.replay(conn, access, selection, shell_action("retry", asdict(selection)))
+        return await _missing(conn, access, selection), await total(replays)
 
     missing, done = as_operator(settings, replayed)
     document = {"queued": done.queued, "unusable": done.unusable}
@@ -160,7 +161,8 @@ def discard(
     selection = Selection(DEAD, **filters)
 
     async def discarding(conn: Connection, access: Access) -> tuple[list[str], int]:
-        discards = exclusions.exclude(conn, access, selection, Decision(by or shell_user(), reason))
+        action = shell_action("discard", asdict(selection), reason=reason)
+        discards = exclusions.exclude(conn, access, selection, Decision(by or shell_user(), reason), action)
         return await _missing(conn, access, selection), sum([page.deliveries async for page in discards])
 
     missing, done = as_operator(settings, discarding)

@@ -1,9 +1,14 @@
-"""Who decided, and why: the options of commands that exclude deliveries or take that back."""
+"""Who decided, and why: the options of commands that exclude deliveries or take that back, and what is recorded."""
 
 import getpass
+import os
+from collections.abc import Mapping
 from contextlib import suppress
+from socket import gethostname
 
 import click
+
+from consumer.operations.actions import Action, ActionName, Actor
 
 # A few sentences; they are kept for as long as the delivery.
 REASON_CHARACTERS_MAX = 1000
@@ -25,3 +30,11 @@ def shell_user() -> str | None:
     with suppress(OSError, KeyError):
         return getpass.getuser()
     return None
+
+
+def shell_action(
+    action: ActionName, chosen: Mapping[str, object], *, seen_count: int | None = None, reason: str | None = None
+) -> Action:
+    """Return what this shell's user does, from this host, to what is *chosen*."""
+    actor = Actor(f"{shell_user() or os.getuid()}@{gethostname()}", "cli")
+    return Action(actor, action, chosen, seen_count, reason)

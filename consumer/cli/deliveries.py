@@ -1,6 +1,7 @@
 """`consumer deliveries`: exclude stored deliveries, or let excluded ones count again."""
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any, Unpack
 
 import click
@@ -8,7 +9,7 @@ import click
 from consumer.cli import matches
 from consumer.cli.context import Group, examples, pass_settings
 from consumer.cli.database import as_operator, read
-from consumer.cli.decision import by_option, reason_option, shell_user
+from consumer.cli.decision import by_option, reason_option, shell_action, shell_user
 from consumer.cli.filters import Filters, all_option, amount, filter_options, refuse_unless_meant, selection
 from consumer.cli.output import as_called, console, json_option, present, show_rows
 from consumer.cli.replay import show_replayed, total
@@ -72,13 +73,15 @@ def discard(settings: Settings, *, is_json: bool, **options: Unpack[Options]) ->
     sender brings them back. What a delete policy other than soft has removed does not return. Erasures are left out.
     `deliveries undiscard` takes it back.
     """
-    if not _is_meant(settings, options, "Discard {}?", is_discarded=False, is_json=is_json):
+    seen_count = _meant(settings, options, "Discard {}?", is_discarded=False, is_json=is_json)
+    if seen_count is None:
         return
 
     async def discarding(conn: Connection, access: Access) -> list[Excluded]:
         chosen = selection(options, STATES, await session.now(conn))
-        excluded = exclusions.exclude(conn, access, chosen, Decision(options["by"] or shell_user(), options["reason"]))
-        return [page async for page in excluded]
+        decision = Decision(options["by"] or shell_user(), options["reason"])
+        action = shell_action("discard", asdict(chosen), seen_count=seen_count, reason=decision.reason)
+        return [page async for page in exclusions.exclude(conn, access, chosen, decision, action)]
 
     pages = as_operator(settings, discarding)
     done = sum(page.deliveries for page in pages)
@@ -102,14 +105,15 @@ def undiscard(settings: Settings, *, is_json: bool, **options: Unpack[Options]) 
 
     They are checked by this release and put back to pending; unusable ones are dead, with the reason.
     """
-    if not _is_meant(settings, options, "Let {} count again?", is_discarded=True, is_json=is_json):
+    seen_count = _meant(settings, options, "Let {} count again?", is_discarded=True, is_json=is_json)
+    if seen_count is None:
         return
 
     async def taking_back(conn: Connection, access: Access) -> Replayed:
         chosen = selection(options, ("done",), await session.now(conn), is_discarded=True)
-        return await total(
-            exclusions.take_back(conn, access, chosen, Decision(options["by"] or shell_user(), options["reason"]))
-        )
+        decision = Decision(options["by"] or shell_user(), options["reason"])
+        action = shell_action("undiscard", asdict(chosen), seen_count=seen_count, reason=decision.reason)
+        return await total(exclusions.take_back(conn, access, chosen, decision, action))
 
     done = as_operator(settings, taking_back)
     present(done, show_replayed, is_json=is_json)
@@ -133,8 +137,8 @@ def _show_discarded(document: Mapping[str, Any]) -> None:
             out.print(f"and {len(user_ids) - LISTED:,} more: --json has all of them.")
 
 
-def _is_meant(settings: Settings, options: Options, question: str, *, is_discarded: bool, is_json: bool) -> bool:
-    """Refuse a call that matches nothing; with --dry-run print the matches; on a terminal ask."""
+def _meant(settings: Settings, options: Options, question: str, *, is_discarded: bool, is_json: bool) -> int | None:
+    """Return how many match; None: only the matches are printed (--dry-run). On a terminal ask; refuse no match."""
     refuse_unless_meant({name: options[name] for name in Filters.__annotations__}, is_all=options["is_all"])  # type: ignore[literal-required]
 
     async def counted(conn: Connection) -> list[DeliveryCount]:
@@ -145,8 +149,8 @@ def _is_meant(settings: Settings, options: Options, question: str, *, is_discard
         raise click.ClickException("No discarded delivery matches." if is_discarded else "No delivery matches.")
     if options["is_dry_run"]:
         matches.show(counts, is_json=is_json)
-        return False
+        return None
     # Elsewhere than on a terminal, a script has decided.
     if not options["is_confirmed"] and not is_json and console().is_terminal:
         click.confirm(question.format(amount(matches.total(counts))), abort=True)
-    return True
+    return matches.total(counts)

@@ -16,6 +16,7 @@ import click
 from consumer.cli.cells import printable
 from consumer.cli.context import Misconfigured, examples, pass_settings
 from consumer.cli.database import databases
+from consumer.cli.decision import shell_action
 from consumer.cli.embedded_logins import EmbeddedLogin
 from consumer.cli.output import console, emit, json_option, show_rows
 from consumer.cli.stack import access_problems, with_api
@@ -139,7 +140,7 @@ async def _erase(
     ):
         before = await _require_held(conn, access, user_id)
         erasure = await erase.prepare(conn, access, user_id)
-        await erase.store(conn, access, user_id)
+        await erase.store(conn, access, user_id, shell_action("erase", {"user_id": user_id}))
         await _apply(worker, runner, partial(_is_settled, conn, access, user_id))
         report = await _last(conn, access, erasure, is_kept=True)
         await _apply(worker, runner, partial(_is_settled, conn, access, user_id, erasure.company_ids))

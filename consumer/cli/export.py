@@ -8,6 +8,7 @@ import orjson
 
 from consumer.cli.context import examples, pass_settings
 from consumer.cli.database import as_operator
+from consumer.cli.decision import shell_action
 from consumer.errors import ConsumerError
 from consumer.operations import export
 from consumer.postgres.connections import Access, Connection
@@ -21,13 +22,13 @@ from consumer.settings.settings import Settings
 def command(settings: Settings, *, user_id: UUID) -> None:
     """Print everything that is held about a user.
 
-    One JSON document: mirror, profile, memberships, permissions, edits, audit, and deliveries with their bodies. It is
-    personal data, and that it was exported is not recorded. Bodies about others, and the application's own tables, are
-    not part of it.
+    One JSON document: mirror, profile, memberships, permissions, edits, audit, deliveries with their bodies, and
+    actions. It is personal data, and that it was exported is recorded. Bodies about others, and the application's own
+    tables, are not part of it.
     """
 
     async def exported(conn: Connection, access: Access) -> None:
-        if not await export.is_held(conn, access, user_id):
+        if not await export.begin(conn, access, user_id, shell_action("export", {"user_id": user_id})):
             raise ConsumerError("Nothing is held about this user.")
         click.echo(f'{{\n"user_id": {orjson.dumps(user_id).decode()}', nl=False)
         for name, is_many in export.PARTS.items():

@@ -9,8 +9,11 @@ import click
 
 from consumer.cli.context import examples, pass_settings
 from consumer.cli.database import as_operator
+from consumer.cli.decision import shell_action
 from consumer.cli.output import console, emit, json_option, show_rows
 from consumer.operations import prune
+from consumer.operations.actions import Action
+from consumer.operations.prune import DeliveryPrune
 from consumer.postgres import session
 from consumer.postgres.connections import Access, Connection, transaction
 from consumer.settings.settings import Settings
@@ -48,34 +51,41 @@ def command(settings: Settings, *, is_dry_run: bool, is_json: bool) -> None:
 
 async def _shown(conn: Connection, access: Access, settings: Settings, *, is_dry_run: bool) -> Pruned:
     found = Pruned()
+    kept = {"retention_days": settings.retention_days, "audit_retention_days": settings.audit_retention_days}
+    action = shell_action("prune", kept)
     with console(is_error=True).status("pruning") as status:
-        async for found in pruned(conn, access, settings, is_dry_run=is_dry_run):
+        async for found in pruned(conn, access, settings, is_dry_run=is_dry_run, action=action):
             status.update(f"{found.audit_rows:,} audit rows, {found.deliveries.total():,} superseded deliveries")
     return found
 
 
 async def pruned(
-    conn: Connection, access: Access, settings: Settings, *, is_dry_run: bool = False
+    conn: Connection, access: Access, settings: Settings, *, is_dry_run: bool = False, action: Action | None = None
 ) -> AsyncIterator[Pruned]:
-    """Apply both settings of the retention, page by page; yield what was removed so far after each."""
+    """Apply both settings of the retention, page by page; yield what was removed so far after each.
+
+    The *action* of whoever began it counts that, too.
+    """
     found = Pruned()
     if days := settings.audit_retention_days:
-        async for count in _audit(conn, access, timedelta(days=days), is_dry_run=is_dry_run):
+        async for count in _audit(conn, access, timedelta(days=days), action, is_dry_run=is_dry_run):
             found.audit_rows += count
             yield found
     if days := settings.retention_days:
         async with transaction(conn, access):
             until = await session.now(conn) - timedelta(days=days)
-        async for page in prune.prune_deliveries(conn, access, until, is_dry_run=is_dry_run):
+        async for page in prune.prune_deliveries(conn, access, DeliveryPrune(until, is_dry_run, action=action)):
             found.deliveries += page
             yield found
 
 
-async def _audit(conn: Connection, access: Access, kept: timedelta, *, is_dry_run: bool) -> AsyncIterator[int]:
+async def _audit(
+    conn: Connection, access: Access, kept: timedelta, action: Action | None, *, is_dry_run: bool
+) -> AsyncIterator[int]:
     if is_dry_run:
         yield await prune.count_audit(conn, access, kept)
     else:
-        async for removed in prune.prune_audit(conn, access, kept):
+        async for removed in prune.prune_audit(conn, access, kept, action=action):
             yield removed
 
 

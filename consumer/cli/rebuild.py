@@ -16,9 +16,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from consumer.cli import as_of
 from consumer.cli.context import examples, pass_settings
 from consumer.cli.database import as_operator, database, has_urls
+from consumer.cli.decision import shell_action
 from consumer.cli.filters import TimeParam, instant, secret_option, since_option
 from consumer.cli.output import console, json_option, present, show_rows
 from consumer.operations import rebuild
+from consumer.operations.actions import Action
 from consumer.operations.rebuild import Drift, Subjects
 from consumer.outbox import rebuild_queue
 from consumer.outbox.deliveries import Selection
@@ -131,7 +133,8 @@ def command(
         if compared.differing:
             click.get_current_context().exit(1)
         return
-    queued = as_operator(settings, lambda conn, access: _queue(conn, access, subjects))
+    action = shell_action("rebuild", chosen)
+    queued = as_operator(settings, lambda conn, access: _queue(conn, access, subjects, action))
     rebuilt = _as_worker(settings, lambda conn, access: _drain(conn, access, settings.projection_sql))
     present(rebuilt, partial(_show_rebuilt, queued), is_json=is_json)
     if rebuilt.postponed:
@@ -170,13 +173,13 @@ def _as_worker(settings: Settings, work: Callable[[Connection, Access], Awaitabl
         return asyncio.run(connected(conninfo))
 
 
-async def _queue(conn: Connection, access: Access, subjects: Subjects | None) -> int:
+async def _queue(conn: Connection, access: Access, subjects: Subjects | None, action: Action) -> int:
     """Queue these subjects, or all there are, and return how many rows of the queue that takes."""
     if subjects is not None:
-        await rebuild.queue(conn, access, subjects)
+        await rebuild.queue(conn, access, subjects, action)
         return len(subjects.user_ids) + len(subjects.company_ids)
     with console(is_error=True).status("finding users and companies"):
-        return sum([number async for number in rebuild.queue_all(conn, access)])
+        return sum([number async for number in rebuild.queue_all(conn, access, action)])
 
 
 async def _compare(conn: Connection, access: Access, subjects: Subjects | None) -> Drift:

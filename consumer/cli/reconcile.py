@@ -9,6 +9,7 @@ import click
 
 from consumer.cli import run_progress
 from consumer.cli.context import examples, pass_settings
+from consumer.cli.decision import shell_action
 from consumer.cli.deliveries import yes_option
 from consumer.cli.output import as_called, console, json_option, present, show_rows
 from consumer.cli.stack import access_problems, project_id, with_api_as_operator
@@ -65,7 +66,7 @@ def command(settings: Settings, *, is_confirmed: bool, is_json: bool, **flags: U
     terminal it names some of them and asks first. A second call goes on with a run that was stopped. The exit code is 1
     while a difference stays.
     """
-    options = ReconcileOptions(**flags)
+    options = ReconcileOptions(**flags, action=shell_action("reconcile", flags))
     is_asking = options.is_fixing and not is_confirmed and not is_json and console().is_terminal
     begun, reconciled = _run(settings, options, replace(options, is_fixing=options.is_fixing and not is_asking))
     if is_asking and reconciled.gone and not reconciled.excess:

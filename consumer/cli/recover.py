@@ -14,6 +14,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from consumer.cli.cells import cell, printable
 from consumer.cli.context import examples, pass_settings
 from consumer.cli.database import database
+from consumer.cli.decision import shell_action
 from consumer.cli.filters import TimeParam, amount, instant
 from consumer.cli.output import as_called, console, json_option, present, show_rows
 from consumer.cli.stack import AdminSession, admin_problems, cured, open_admin, project_id, with_svix_as_operator
@@ -101,7 +102,8 @@ def command(
 
 def _recovery(settings: Settings, *, is_dry_run: bool = False) -> Recovery:
     tolerance = timedelta(seconds=settings.tolerance_seconds)
-    return Recovery(operator_access(settings.role_prefix), project_id(settings), tolerance, is_dry_run)
+    action = shell_action("recover", {})
+    return Recovery(operator_access(settings.role_prefix), project_id(settings), tolerance, is_dry_run, action)
 
 
 async def _recovered(recovery: Recovery, since: datetime | timedelta, opened: AdminSession) -> RecoveryCounts:

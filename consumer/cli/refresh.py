@@ -5,9 +5,10 @@ from uuid import UUID
 import click
 
 from consumer.cli.context import examples, pass_settings
+from consumer.cli.decision import shell_action
 from consumer.cli.output import console, emit, json_option
 from consumer.cli.stack import access_problems, project_id, with_api_as_operator
-from consumer.operations.refresh import Refreshed, refresh
+from consumer.operations.refresh import Refresh, Refreshed, refresh
 from consumer.postgres.connections import Access, Connection
 from consumer.settings.settings import Settings
 from consumer.stack_api.client import StackApi
@@ -25,7 +26,8 @@ def command(settings: Settings, *, user_id: UUID, is_json: bool) -> None:
     """
 
     async def refreshed(conn: Connection, access: Access, api: StackApi) -> Refreshed:
-        return await refresh(conn, access, api, project_id(settings), user_id)
+        action = shell_action("refresh", {"user_id": user_id})
+        return await refresh(conn, access, api, Refresh(project_id(settings), user_id, action))
 
     found = with_api_as_operator(settings, refreshed)
     if is_json:

@@ -1,6 +1,7 @@
 """`consumer replay`: let stored deliveries be applied again."""
 
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import asdict
 from functools import partial
 from typing import Unpack
 
@@ -11,6 +12,7 @@ from consumer.cli import matches
 from consumer.cli.cells import printable
 from consumer.cli.context import examples, pass_settings
 from consumer.cli.database import as_operator, read
+from consumer.cli.decision import shell_action
 from consumer.cli.filters import Filters, all_option, amount, filter_options, refuse_unless_meant, selection
 from consumer.cli.output import console, json_option, present
 from consumer.operations import replay
@@ -69,7 +71,8 @@ def command(
         return await deliveries.count(conn, selection(filters, states, await session.now(conn)))
 
     async def replayed(conn: Connection, access: Access) -> Replayed:
-        return await total(replay.replay(conn, access, selection(filters, states, await session.now(conn))))
+        chosen = selection(filters, states, await session.now(conn))
+        return await total(replay.replay(conn, access, chosen, shell_action("replay", asdict(chosen))))
 
     if is_dry_run:
         counts = read(settings, counted)

@@ -16,8 +16,8 @@ from consumer.postgres.connections import allow_writes, connect, operator_access
 from consumer.settings.settings import Settings
 
 NOT_ALL = (
-    "uninstall needs --keep-profiles. To drop the users' data too, run DROP SCHEMA consumer, identity CASCADE, "
-    "and then DROP ROLE for each role with your ROLE_PREFIX."
+    "uninstall needs --keep-profiles. To drop the users' data too, run "
+    "DROP SCHEMA consumer, consumer_masked, identity CASCADE, and then DROP ROLE for each role with your ROLE_PREFIX."
 )
 EMBEDDED = (
     "The embedded server runs only while a command of ours does, so nobody could read the tables afterwards. Move the "

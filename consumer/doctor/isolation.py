@@ -15,8 +15,8 @@ from consumer.postgres.queries import rows
 
 # READERS have a policy on every table of identity, named in POLICIES; an application's logins are members of a role in
 # APPLICATIONS.
-READERS = ("worker", "operator", "app", "tenant", "definer")
-POLICIES = ["worker", "readers", "tenant", "definer"]
+READERS = ("worker", "operator", "app", "tenant", "definer", "masker")
+POLICIES = ["worker", "readers", "tenant", "definer", "masker"]
 APPLICATIONS = ("app", "tenant")
 # The name and the table of a policy in a statement.
 NAMED = re.compile(r"(?:CREATE|DROP) POLICY (\S+|\".*?\") ON ([\w.]+)")

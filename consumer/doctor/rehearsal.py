@@ -46,6 +46,7 @@ QUERIES: Mapping[str, Sequence[str]] = {
         "users/*",
     ),
     "operator": (
+        "actions/*",
         "activity/*",
         "connect/*",
         "deliveries/*",

@@ -15,7 +15,8 @@ from psycopg.rows import args_row, scalar_row, tuple_row
 from consumer.events import personal
 from consumer.events.personal import EMPTY, ErasedBody, Person, Traces
 from consumer.events.registry import ERASED
-from consumer.operations import stored_bodies
+from consumer.operations import actions, stored_bodies
+from consumer.operations.actions import Action
 from consumer.operations.stored_bodies import Candidate, StoredBody
 from consumer.outbox import rebuild_queue, storage
 from consumer.outbox.rebuild_queue import Stage
@@ -109,7 +110,7 @@ async def prepare(conn: Connection, access: Access, user_id: UUID) -> Erasure:
     return Erasure(Person(user_id, own_teams, found.emails - shared), found, teams, len(shared))
 
 
-async def store(conn: Connection, access: Access, user_id: UUID) -> None:
+async def store(conn: Connection, access: Access, user_id: UUID, action: Action) -> None:
     """Store and queue the fact that the user is erased; a repeat changes nothing."""
     body = orjson.dumps({"type": ERASED, "data": {"id": str(user_id)}})
     async with transaction(conn, access):
@@ -117,6 +118,7 @@ async def store(conn: Connection, access: Access, user_id: UUID) -> None:
         at = await session.now(conn)
         erasure = Delivery("operator", f"erase:{user_id}", ERASED, user_id, None, at, None, body)
         await storage.put(conn, [erasure])
+        await actions.record(conn, action, 1)
         await session.wake(conn)
 
 
@@ -144,6 +146,7 @@ async def erase_bodies(conn: Connection, access: Access, erasure: Erasure, *, is
         if is_kept:
             # Even if no body changed: an earlier call may have ended before this.
             await _queue(conn, erasure)
+            await actions.scrub(conn, erasure.person.user_id)
     yield bodies.report
 
 

@@ -8,7 +8,8 @@ from uuid import UUID
 
 from psycopg.rows import scalar_row, tuple_row
 
-from consumer.operations import replay
+from consumer.operations import actions, replay
+from consumer.operations.actions import Action
 from consumer.operations.rebuild import queue_concerned
 from consumer.operations.replay import Replayed
 from consumer.outbox import deliveries
@@ -35,25 +36,30 @@ class Excluded(NamedTuple):
     user_ids: frozenset[UUID]
 
 
-def exclude(conn: Connection, access: Access, selection: Selection, decision: Decision) -> AsyncIterator[Excluded]:
+def exclude(
+    conn: Connection, access: Access, selection: Selection, decision: Decision, action: Action
+) -> AsyncIterator[Excluded]:
     """Exclude the matching deliveries for good, page by page; yield the result after each page's commit.
 
     Those that a worker applies at this moment are left out. An excluded delivery never comes back, not even if its
     sender repeats it. The users and companies of those that were applied are queued to be made anew without them.
     """
-    return deliveries.in_pages(conn, access, selection, partial(_exclude, decision, list(selection.states)))
+    work = partial(_exclude, decision, action, list(selection.states))
+    return deliveries.in_pages(conn, access, selection, work)
 
 
-def take_back(conn: Connection, access: Access, selection: Selection, decision: Decision) -> AsyncIterator[Replayed]:
+def take_back(
+    conn: Connection, access: Access, selection: Selection, decision: Decision, action: Action
+) -> AsyncIterator[Replayed]:
     """Let the matching excluded deliveries count again, page by page: they are checked and put back to pending.
 
     Those that this release can't use are dead, with the reason.
     """
-    return deliveries.in_pages(conn, access, selection, partial(_take_back, decision))
+    return deliveries.in_pages(conn, access, selection, partial(_take_back, decision, action))
 
 
 async def _exclude(
-    decision: Decision, states: list[str], conn: Connection, page: Sequence[SelectedDelivery]
+    decision: Decision, action: Action, states: list[str], conn: Connection, page: Sequence[SelectedDelivery]
 ) -> Excluded:
     values = {
         "seqs": [delivery.seq for delivery in page],
@@ -64,17 +70,21 @@ async def _exclude(
     excluded: dict[int, bool] = dict(await rows(conn, tuple_row, "exclusions/exclude", values))
     undone = [delivery for delivery in page if excluded.get(delivery.seq)]
     await queue_concerned(conn, undone)
+    await actions.record(conn, action, len(excluded))
     await session.wake(conn)
     is_pruned = await rows(conn, scalar_row, "exclusions/is_log_pruned") == [True]
     users = frozenset(delivery.user_id for delivery in undone if delivery.user_id)
     return Excluded(len(excluded), users if is_pruned else frozenset())
 
 
-async def _take_back(decision: Decision, conn: Connection, page: Sequence[SelectedDelivery]) -> Replayed:
+async def _take_back(
+    decision: Decision, action: Action, conn: Connection, page: Sequence[SelectedDelivery]
+) -> Replayed:
     values = {
         "seqs": [delivery.seq for delivery in page],
         "taken_back_by": decision.by,
         "reason": decision.reason,
     }
     opened = await rows(conn, scalar_row, "exclusions/take_back", values)
+    await actions.record(conn, action, len(opened))
     return await replay.replay_page(conn, [SelectedDelivery(seq, DEAD) for seq in opened])

@@ -8,6 +8,8 @@ from psycopg.rows import args_row, scalar_row
 
 from consumer.errors import BadPayload
 from consumer.events import json_limits
+from consumer.operations import actions
+from consumer.operations.actions import Action
 from consumer.postgres.connections import Access, Connection, transaction
 from consumer.postgres.queries import query, rows
 
@@ -23,6 +25,7 @@ PARTS: Mapping[str, bool] = {
     "deliveries": True,
     "failures": True,
     "exclusions": True,
+    "actions": True,
 }
 
 
@@ -33,10 +36,12 @@ class Exported(NamedTuple):
     body: bytes | None = None
 
 
-async def is_held(conn: Connection, access: Access, user_id: UUID) -> bool:
-    """Tell whether any row is about the user."""
+async def begin(conn: Connection, access: Access, user_id: UUID, action: Action) -> bool:
+    """Tell whether any row is about the user; if so, record that it is exported."""
     async with transaction(conn, access):
-        return await rows(conn, scalar_row, "export/is_held", {"user_id": user_id}) == [True]
+        if is_held := await rows(conn, scalar_row, "export/is_held", {"user_id": user_id}) == [True]:
+            await actions.record(conn, action, 1)
+        return is_held
 
 
 async def part(conn: Connection, access: Access, user_id: UUID, name: str) -> AsyncGenerator[str, None]:

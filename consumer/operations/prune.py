@@ -2,12 +2,15 @@
 
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
 
 from psycopg.rows import args_row, scalar_row
 
+from consumer.operations import actions
+from consumer.operations.actions import Action
 from consumer.postgres import ledger
 from consumer.postgres.connections import Access, Connection, transaction
 from consumer.postgres.queries import query, rows
@@ -37,7 +40,23 @@ class Superseded(NamedTuple):
     is_cut: bool
 
 
-async def prune_audit(conn: Connection, access: Access, kept: timedelta, step: timedelta = STEP) -> AsyncIterator[int]:
+@dataclass(frozen=True, slots=True)
+class DeliveryPrune:
+    """Which deliveries to remove: superseded ones received before *until*.
+
+    A page reads *page_size* deliveries and removes no more; a dry run only counts. The *action* of whoever began it
+    counts what is removed.
+    """
+
+    until: datetime
+    is_dry_run: bool = False
+    page_size: int = PAGE_SIZE
+    action: Action | None = None
+
+
+async def prune_audit(
+    conn: Connection, access: Access, kept: timedelta, step: timedelta = STEP, *, action: Action | None = None
+) -> AsyncIterator[int]:
     """Remove audit rows older than *kept*, a step of time in each transaction; yield the number after each commit.
 
     The first step, and each after one with many rows, is *step*. After a kill a second call goes on at the oldest row.
@@ -48,6 +67,7 @@ async def prune_audit(conn: Connection, access: Access, kept: timedelta, step: t
             await ledger.begin_work(conn)
             cursor = await conn.execute(query("prune/audit"), {"kept": kept, "step": following}, binary=True)
             [(removed, is_more)] = await cursor.fetchall()
+            await _count(conn, action, removed)
         following = min(2 * following, STEP_MAX) if removed < FEW_ROWS else step
         yield removed
 
@@ -59,23 +79,22 @@ async def count_audit(conn: Connection, access: Access, kept: timedelta) -> int:
     return int(expired)
 
 
-async def prune_deliveries(
-    conn: Connection, access: Access, until: datetime, *, is_dry_run: bool = False, page_size: int = PAGE_SIZE
-) -> AsyncIterator[Counter[str]]:
-    """Remove superseded deliveries received before *until*, page by page; yield the numbers by type after each commit.
+async def prune_deliveries(conn: Connection, access: Access, wanted: DeliveryPrune) -> AsyncIterator[Counter[str]]:
+    """Remove superseded deliveries, page by page; yield the numbers by type after each commit.
 
-    A page reads *page_size* deliveries and removes no more. A dry run only counts. Raises psycopg's
-    InvalidParameterValue for an *until* in the future.
+    Raises psycopg's InvalidParameterValue for an *until* in the future.
     """
+    is_dry_run, page_size = wanted.is_dry_run, wanted.page_size
     for subject in SUBJECTS:
         after: UUID | None = None
         size = page_size
         while True:
             removed_max = size if is_dry_run else page_size
-            values = {"until": until, "after_id": after, "page_size": size, "removed_max": removed_max}
+            values = {"until": wanted.until, "after_id": after, "page_size": size, "removed_max": removed_max}
             async with transaction(conn, access):
                 await ledger.begin_work(conn)
                 page, removed = await _page(conn, subject, values, is_dry_run=is_dry_run)
+                await _count(conn, wanted.action, 0 if is_dry_run else removed.total())
             if page.last_id is None:
                 break
             if page.is_cut and size < PAGE_SIZE_MAX and (is_dry_run or not removed):
@@ -86,6 +105,12 @@ async def prune_deliveries(
             # What is left of a user or team that was cut is compared again with what stays.
             if is_dry_run or not removed or not (page.is_cut or size > page_size):
                 after, size = page.last_id, page_size
+
+
+async def _count(conn: Connection, action: Action | None, removed: int) -> None:
+    """Count in the *action* of whoever began it what a transaction removed; a job of `maintain` has none."""
+    if action and removed:
+        await actions.record(conn, action, removed)
 
 
 async def _page(

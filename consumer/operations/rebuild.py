@@ -9,6 +9,8 @@ import psycopg
 
 from consumer.effects import anew
 from consumer.effects.anew import Differing
+from consumer.operations import actions
+from consumer.operations.actions import Action
 from consumer.outbox import deliveries, rebuild_queue
 from consumer.outbox.deliveries import SelectedDelivery, Selection
 from consumer.outbox.rebuild_queue import Stage
@@ -53,12 +55,13 @@ async def queue_concerned(conn: Connection, concerned: Iterable[SelectedDelivery
         await rebuild_queue.put_companies(conn, company_ids, Stage.COMPANY, Stage.NAMED_BY_USERS)
 
 
-async def queue(conn: Connection, access: Access, subjects: Subjects) -> None:
+async def queue(conn: Connection, access: Access, subjects: Subjects, action: Action) -> None:
     """Queue these users and companies, in one transaction."""
     async with transaction(conn, access):
         await ledger.begin_work(conn)
         await rebuild_queue.put_users(conn, subjects.user_ids)
         await rebuild_queue.put_companies(conn, subjects.company_ids, Stage.COMPANY, Stage.NAMED_BY_USERS)
+        await actions.record(conn, action, len(subjects.user_ids) + len(subjects.company_ids))
         await session.wake(conn)
 
 
@@ -87,7 +90,7 @@ async def with_companies_named_by(conn: Connection, access: Access, subjects: Su
     return Subjects(subjects.user_ids, [*subjects.company_ids, *companies])
 
 
-async def queue_all(conn: Connection, access: Access) -> AsyncIterator[int]:
+async def queue_all(conn: Connection, access: Access, action: Action) -> AsyncIterator[int]:
     """Queue every user and company that a delivery or a row names, page by page; yield how many after each commit."""
     for stage in Stage:
         async for ids in _all_ids(conn, access, stage):
@@ -97,6 +100,7 @@ async def queue_all(conn: Connection, access: Access) -> AsyncIterator[int]:
                     await rebuild_queue.put_users(conn, ids)
                 else:
                     await rebuild_queue.put_companies(conn, ids, stage)
+                await actions.record(conn, action, len(ids))
                 await session.wake(conn)
             yield len(ids)
 

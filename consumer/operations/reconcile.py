@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from consumer.operations import drift, imports, questions, runs, suspects
+from consumer.operations import actions, drift, imports, questions, runs, suspects
+from consumer.operations.actions import Action
 from consumer.operations.backfill import backfill
 from consumer.operations.imports import Finder
 from consumer.operations.runs import BegunRun, PageCounts, Run
@@ -75,11 +76,15 @@ class Reconciled:
 
 @dataclass(frozen=True, slots=True)
 class ReconcileOptions:
-    """*is_new*: begin another run; *is_fixing*: delete here; *is_forced*: however many there are."""
+    """*is_new*: begin another run; *is_fixing*: delete here; *is_forced*: however many there are.
+
+    The *action* of whoever decided it counts the deletions; a job of `maintain` has none.
+    """
 
     is_new: bool = False
     is_fixing: bool = False
     is_forced: bool = False
+    action: Action | None = None
 
 
 async def begin(conn: Connection, access: Access, project_id: str, options: ReconcileOptions) -> BegunRun:
@@ -113,7 +118,7 @@ async def reconcile(
             run = await runs.read(conn, run.id)
         yield run
     if options.is_fixing and await _may_decide(conn, access, run, options):
-        while await _delete_page(conn, access, run):
+        while await _delete_page(conn, access, run, options.action):
             pass
 
 
@@ -192,7 +197,7 @@ async def _ask_page(conn: Connection, access: Access, api: StackApi, run: Run) -
     return bool(due)
 
 
-async def _delete_page(conn: Connection, access: Access, run: Run) -> bool:
+async def _delete_page(conn: Connection, access: Access, run: Run, action: Action | None) -> bool:
     """Store the deletions of the next suspects that two answers lack; False if there is none."""
     async with transaction(conn, access):
         await ledger.begin_work(conn)
@@ -201,6 +206,8 @@ async def _delete_page(conn: Connection, access: Access, run: Run) -> bool:
         put = await imports.put(conn, [_deletion(run, suspect) for suspect in gone])
         await drift.add(conn, run, await suspects.drop(conn, run, gone))
         await runs.count_answers(conn, run, PageCounts(stored=put.stored, unusable=put.unusable))
+        if gone and action:
+            await actions.record(conn, action, len(gone))
     return bool(gone)
 
 

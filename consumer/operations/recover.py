@@ -10,7 +10,8 @@ from typing import NamedTuple
 import psycopg
 from psycopg.rows import scalar_row
 
-from consumer.operations import imports, runs
+from consumer.operations import actions, imports, runs
+from consumer.operations.actions import Action
 from consumer.outbox.storage import Delivery
 from consumer.postgres import ledger
 from consumer.postgres.connections import Access, Connection, transaction
@@ -45,12 +46,16 @@ class RecoveredPage(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Recovery:
-    """Stores messages as a receiver with this *tolerance* would have, but unsigned; a dry one stores nothing."""
+    """Stores messages as a receiver with this *tolerance* would have, but unsigned; a dry one stores nothing.
+
+    The *action* of whoever began it counts them; a job of `maintain` has none.
+    """
 
     access: Access
     project_id: str
     tolerance: timedelta
     is_dry_run: bool = False
+    action: Action | None = None
 
     async def pages(
         self, conn: Connection, svix: SvixApi, since: datetime, page_limit: int | None = None
@@ -84,7 +89,9 @@ class Recovery:
         async with transaction(conn, self.access):
             await ledger.begin_work(conn)
             await runs.pin_project(conn, self.project_id)
-            await imports.put(conn, new)
+            put = await imports.put(conn, new)
+            if self.action:
+                await actions.record(conn, self.action, put.stored)
 
     def _delivery(self, message: SvixMessage) -> Delivery:
         at = occurred_at(message.id, message.at, self.tolerance)

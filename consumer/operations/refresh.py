@@ -3,11 +3,20 @@
 from typing import NamedTuple
 from uuid import UUID, uuid4
 
-from consumer.operations import imports, runs
+from consumer.operations import actions, imports, runs
+from consumer.operations.actions import Action
 from consumer.outbox import storage
 from consumer.postgres import ledger, session
 from consumer.postgres.connections import Access, Connection, transaction
 from consumer.stack_api.client import StackApi
+
+
+class Refresh(NamedTuple):
+    """The user to bring in, of which project, and the action of whoever asked for it."""
+
+    project_id: str
+    user_id: UUID
+    action: Action
 
 
 class Refreshed(NamedTuple):
@@ -17,22 +26,23 @@ class Refreshed(NamedTuple):
     error: str | None = None
 
 
-async def refresh(conn: Connection, access: Access, api: StackApi, project_id: str, user_id: UUID) -> Refreshed:
+async def refresh(conn: Connection, access: Access, api: StackApi, wanted: Refresh) -> Refreshed:
     """Ask for a user, and store the answer; of a user that Stack does not have nothing is stored.
 
     The answer shows the user alive, as no list does. Raises ApiError, and BadSettings for another project.
     """
     async with transaction(conn, access):
-        await runs.refuse_other_project(conn, project_id)
+        await runs.refuse_other_project(conn, wanted.project_id)
         requested_at = await session.now(conn)
-    if (body := await api.user(user_id)) is None:
+    if (body := await api.user(wanted.user_id)) is None:
         return Refreshed(None)
-    delivery = imports.Finder(uuid4(), requested_at, "reconcile").user(str(user_id), body, "user")
+    delivery = imports.Finder(uuid4(), requested_at, "reconcile").user(str(wanted.user_id), body, "user")
     async with transaction(conn, access):
         await ledger.begin_work(conn)
         if delivery.error_code:
             await storage.put_dead(conn, delivery)
         else:
             await storage.put(conn, [delivery])
+        await actions.record(conn, wanted.action, 1)
         await session.wake(conn)
     return Refreshed(delivery.message_id, delivery.error)

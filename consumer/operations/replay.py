@@ -2,9 +2,12 @@
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from consumer.errors import BadPayload
 from consumer.events.check import check, subject
+from consumer.operations import actions
+from consumer.operations.actions import Action
 from consumer.operations.rebuild import queue_concerned
 from consumer.outbox import deliveries
 from consumer.outbox.deliveries import BuryReason, Dead, Reread, SelectedDelivery, Selection
@@ -34,14 +37,20 @@ class Replayed:
         return Replayed(self.queued + other.queued, self.unusable + other.unusable, self.rebuilt + other.rebuilt)
 
 
-def replay(conn: Connection, access: Access, selection: Selection) -> AsyncIterator[Replayed]:
+def replay(conn: Connection, access: Access, selection: Selection, action: Action) -> AsyncIterator[Replayed]:
     """Let matching deliveries be applied again, page by page; discarded ones never match.
 
     Failed ones are put back to pending; dead ones are checked first, and those still unusable stay dead with the new
     reason. Of applied ones the users and companies are queued to be made anew, because a fold adds to rows and never
     takes back. A repeat, or a second call after a kill, ends in the same rows.
     """
-    return deliveries.in_pages(conn, access, selection, replay_page)
+    return deliveries.in_pages(conn, access, selection, partial(_replay, action))
+
+
+async def _replay(action: Action, conn: Connection, page: Sequence[SelectedDelivery]) -> Replayed:
+    replayed = await replay_page(conn, page)
+    await actions.record(conn, action, replayed.queued)
+    return replayed
 
 
 async def replay_page(conn: Connection, page: Sequence[SelectedDelivery]) -> Replayed:

@@ -28,7 +28,7 @@ POLICY = re.compile(r"CREATE (POLICY .*? ON \S+)")
 FUNCTION = re.compile(r"ALTER FUNCTION (.*) OWNER TO ")
 RELATION = re.compile(r"ALTER TABLE (\S+) OWNER TO ")
 SEQUENCE = re.compile(r"ALTER SEQUENCE (consumer\.\S+) OWNER TO ")
-VIEW = re.compile(r"ALTER TABLE (\S+) SET \(security_invoker=true\)")
+VIEW = re.compile(r"ALTER TABLE (\S+) SET \(security_invoker=true\)|ALTER TABLE (consumer_masked\.\S+) OWNER TO ")
 SECURED = re.compile(r"ALTER TABLE (identity\.\S+) FORCE ROW LEVEL SECURITY")
 
 
@@ -108,7 +108,7 @@ def _statements(rights: Sequence[str], dropped: Sequence[str]) -> Iterator[str]:
     """Return statements without CASCADE: what is not ours is not dropped."""
 
     def found(pattern: re.Pattern[str]) -> list[str]:
-        return [match[1] for right in rights if (match := pattern.match(right))]
+        return [match[match.lastindex or 1] for right in rights if (match := pattern.match(right))]
 
     views = found(VIEW)
     relations = [name for name in found(RELATION) if name not in views and name.startswith("consumer.")]
@@ -124,6 +124,6 @@ def _statements(rights: Sequence[str], dropped: Sequence[str]) -> Iterator[str]:
     yield f"DROP TABLE {', '.join(relations)};"
     # Those of identity columns went with their tables.
     yield from (f"DROP SEQUENCE IF EXISTS {name};" for name in found(SEQUENCE))
-    yield "DROP SCHEMA consumer;"
+    yield "DROP SCHEMA consumer, consumer_masked;"
     for role in dropped:
         yield from (f"REVOKE ALL ON {kind} identity FROM {role};" for kind in OF_IDENTITY)

@@ -64,7 +64,7 @@ RECONNECT_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """The name and role of a process in the database, and its time limits."""
+    """The name and role of a process in the database, its time limits, and whether it may only read."""
 
     name: str
     role: str
@@ -73,6 +73,7 @@ class Access:
     statement_timeout: timedelta
     lock_timeout: timedelta
     idle_timeout: timedelta
+    is_read_only: bool = False
 
 
 def receiver_access(role_prefix: str) -> Access:
@@ -90,6 +91,15 @@ def operator_access(role_prefix: str) -> Access:
     return _access("operator", role_prefix, connect=5, unacknowledged=10, statement=600, lock=5, idle=60)
 
 
+def viewer_access(role_prefix: str) -> Access:
+    """Return the access that reads the masked views and nothing else; a page that takes longer is not waited for.
+
+    It has no login of its own: an operator's may take the role.
+    """
+    limits = {"connect": 5, "unacknowledged": 10, "statement": 2, "lock": 1, "idle": 10}
+    return _access("viewer", role_prefix, is_read_only=True, **limits)
+
+
 ACCESSES: Mapping[Literal["receiver", "worker", "migrate", "operator"], Callable[[str], Access]] = {
     "receiver": receiver_access,
     "worker": worker_access,
@@ -97,9 +107,9 @@ ACCESSES: Mapping[Literal["receiver", "worker", "migrate", "operator"], Callable
 }
 
 
-def _access(duty: str, role_prefix: str, **seconds: int) -> Access:
+def _access(duty: str, role_prefix: str, *, is_read_only: bool = False, **seconds: int) -> Access:
     limits = {f"{name}_timeout": timedelta(seconds=limit) for name, limit in seconds.items()}
-    return Access(f"consumer {duty}", f"{role_prefix}_{duty}", **limits)
+    return Access(f"consumer {duty}", f"{role_prefix}_{duty}", is_read_only=is_read_only, **limits)
 
 
 async def connect(conninfo: str, access: Access) -> Connection:
@@ -201,7 +211,7 @@ async def autocommit(conn: Connection, access: Access) -> AsyncIterator[None]:
 
 
 async def _take_role_and_settings(conn: Connection, access: Access, *, is_local: bool) -> None:
-    is_writable = conn.read_only is False
+    is_writable = conn.read_only is False and not access.is_read_only
     values = _settings(access, role=access.role, is_local=is_local, is_writable=is_writable)
     try:
         await conn.execute(query("connections/enter"), values)
@@ -219,6 +229,7 @@ def _settings(access: Access, *, role: str | None, is_local: bool, is_writable: 
         "lock_timeout": _milliseconds(access.lock_timeout),
         "idle_timeout": _milliseconds(access.idle_timeout),
         "is_writable": is_writable,
+        "is_read_only": access.is_read_only,
         "is_local": is_local,
     }
 

@@ -30,12 +30,12 @@ from consumer.postgres.refusals import (
     judge_target,
 )
 
-SCHEMAS = ("consumer", "identity")
+SCHEMAS = ("consumer", "consumer_masked", "identity")
 # PgBouncer's answer in statement mode.
 NO_TRANSACTIONS = Refusal(
     "pooler", "the pooler allows no transactions", "let MIGRATE_DATABASE_URL lead straight to the server"
 )
-DUTIES = ("receiver", "worker", "operator", "app", "tenant", "definer")
+DUTIES = ("receiver", "worker", "operator", "viewer", "app", "tenant", "definer", "masker")
 
 
 class MigrationRefused(ConsumerError):

@@ -4,6 +4,7 @@ Both are sets of the same statements, so a difference is text to execute, or to 
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import chain
 
@@ -21,7 +22,7 @@ MEMBERSHIP = re.compile(r"GRANT \w+ TO CURRENT_USER;")
 # Roles and owners come first, because the rest refers to them, and schemas, because a role without USAGE finds nothing.
 FIRST = re.compile(r"CREATE ROLE |GRANT \w+ TO |ALTER .* OWNER TO |GRANT .* ON SCHEMA ")
 OWNED = re.compile(r"ALTER (.*) OWNER TO (\w+);")
-CREATE = "CREATE ON SCHEMA consumer, identity"
+CREATE = "CREATE ON SCHEMA consumer, consumer_masked, identity"
 POLICY = re.compile(r"CREATE (POLICY .*? ON \S+)")
 
 
@@ -52,15 +53,17 @@ class Owner:
 
 @dataclass(frozen=True, slots=True)
 class Differences:
-    """What to undo and to do, in this order, so that the database is as declared; what others gave is left as it is."""
+    """What to undo and to do, in this order, so that the database is as declared; what others gave is left as it is.
+
+    *owning_roles*: the role of each object that does not belong to the installation's owner.
+    """
 
     undone: list[Right]
     lacking: list[str]
     left: list[Right]
     roles: frozenset[str]
     absent: frozenset[str]
-    definer: str
-    definers: frozenset[str]
+    owning_roles: Mapping[str, str]
     owner: Owner
 
     @property
@@ -74,23 +77,22 @@ class Differences:
         first = [self._written(statement) for statement in self.lacking if FIRST.match(statement)]
         owners = [statement for statement in first if " OWNER TO " in statement]
         others = [statement for statement in first if statement not in owners]
-        if not any(statement.endswith(f" OWNER TO {self.definer};") for statement in owners):
-            return others + owners
-        # The new owner of a function must be able to create in its schema at that moment.
-        may_create = f"{CREATE} TO {self.definer};"
-        return [*others, f"GRANT {may_create}", *owners, f"REVOKE {may_create.replace(' TO ', ' FROM ')}"]
+        # The new owner of an object must be able to create in its schema at that moment.
+        roles = sorted(set(self.owning_roles.values()))
+        gaining = [role for role in roles if any(statement.endswith(f" OWNER TO {role};") for statement in owners)]
+        return [
+            *others,
+            *(f"GRANT {CREATE} TO {role};" for role in gaining),
+            *owners,
+            *(f"REVOKE {CREATE} FROM {role};" for role in gaining),
+        ]
 
     @property
     def later(self) -> list[str]:
-        """The other statements; only the definer may change its functions."""
+        """The other statements; only its owner may change an object."""
         undone = [right.undo for right in self.undone if right.undo]
         lacking = [statement for statement in self.lacking if not FIRST.match(statement)]
-        return [
-            f"SET ROLE {self.definer}; {written} RESET ROLE;"
-            if any(_is_about(written, name) for name in self.definers)
-            else written
-            for written in map(self._written, chain(undone, lacking))
-        ]
+        return [self._as_owner(self._written(statement)) for statement in chain(undone, lacking)]
 
     @property
     def owners(self) -> list[str]:
@@ -116,6 +118,11 @@ class Differences:
             and CREATE not in statement
             and not any(_is_about(statement, name) for name in self.absent)
         ]
+
+    def _as_owner(self, statement: str) -> str:
+        roles = (role for name, role in self.owning_roles.items() if _is_about(statement, name))
+        role = next(roles, None)
+        return f"SET ROLE {role}; {statement} RESET ROLE;" if role else statement
 
     def _written(self, statement: str) -> str:
         """Return a statement for this owner and its server's version."""
@@ -150,10 +157,10 @@ async def differences(conn: Connection, role_prefix: str) -> Differences:
         roles = [f"{role_prefix}_{duty}" for duty in DUTIES]
         found = await rows(conn, class_row(Right), "privileges/read", {"roles": roles})
         [owner] = await rows(conn, class_row(Owner), "privileges/owner")
-    return _compare(declared(role_prefix), found, owner, roles=roles, definer=f"{role_prefix}_definer")
+    return _compare(declared(role_prefix), found, owner, roles)
 
 
-def _compare(wanted: list[str], found: list[Right], owner: Owner, *, roles: list[str], definer: str) -> Differences:
+def _compare(wanted: list[str], found: list[Right], owner: Owner, roles: list[str]) -> Differences:
     owners = {match[1]: match[2] for match in map(OWNED.fullmatch, wanted) if match}
     policies = {match[1] for match in map(POLICY.match, wanted) if match}
     extra = [right for right in found if right.undo and right.statement not in set(wanted)]
@@ -171,8 +178,7 @@ def _compare(wanted: list[str], found: list[Right], owner: Owner, *, roles: list
         left=[right for right in extra if not is_ours(right)],
         roles=frozenset(roles),
         absent=frozenset(owners.keys() - {right.object for right in found}),
-        definer=definer,
-        definers=frozenset(name for name, owner in owners.items() if owner == definer),
+        owning_roles={name: role for name, role in owners.items() if role != "CURRENT_USER"},
         owner=owner,
     )
 

@@ -9,7 +9,7 @@ VERSION_MIN = 150_000
 MIGRATORS_LOGIN = "migrator's login"
 # What the ledger counts and is not there, what it does not count and is there, two releases that went apart.
 LEDGER_REFUSALS = (OBJECTS, UNKNOWN_OBJECTS, RELEASES) = ("missing objects", "unknown objects", "releases")
-DROP = "or, if nothing there is of use to anybody, DROP SCHEMA consumer, identity CASCADE"
+DROP = "or, if nothing there is of use to anybody, DROP SCHEMA consumer, consumer_masked, identity CASCADE"
 # Shown of a list, so that a sentence stays one.
 SHOWN = 3
 # A table of the ledger begins so; yoyo makes these three together.
@@ -155,7 +155,7 @@ def judge_rights(
 ) -> list[Refusal]:
     """Judge what the login needs for pending migrations; the roles themselves only before the first one."""
     login, existing = target.quoted_login, {schema.name for schema in schemas}
-    lacking = [name for name in ("consumer", "identity") if name not in existing]
+    lacking = [name for name in ("consumer", "consumer_masked", "identity") if name not in existing]
     refusals = []
     if lacking and not target.may_create_schemas:
         finding = f"the login {target.login} may not create the schemas {_listed(lacking)}"
@@ -214,7 +214,7 @@ def _of_extension(schema: Schema) -> Refusal:
 def judge_search_path(target: MigrationTarget) -> list[Refusal]:
     """Warn if sessions of this login would make an application's tables in a schema of ours."""
     names = [name.strip().strip('"').replace("$user", target.login) for name in target.search_path.split(",")]
-    if not (ours := next((name for name in names if name in {"consumer", "identity"}), None)):
+    if not (ours := next((name for name in names if name in {"consumer", "consumer_masked", "identity"}), None)):
         return []
     finding = (
         f"the search_path of the login {target.login} ({target.search_path}) reaches the schema {ours}, "

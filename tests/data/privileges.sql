@@ -1,7 +1,7 @@
 -- Every privilege, owner, policy, and every attribute that decides whose rights count: one text a row, and in it the
 -- name of a thing, a colon, and one fact. It shares nothing with sql/queries/privileges/read.sql, which it judges.
 WITH ours AS (
-    SELECT oid FROM pg_namespace WHERE nspname IN ('consumer', 'identity')
+    SELECT oid FROM pg_namespace WHERE nspname IN ('consumer', 'consumer_masked', 'identity')
 ),
 
 relations AS (

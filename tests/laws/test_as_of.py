@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from consumer.effects.as_of import PastRows
 from consumer.operations import as_of
-from consumer.operations.prune import prune_deliveries
+from consumer.operations.prune import DeliveryPrune, prune_deliveries
 from consumer.operations.rebuild import Subjects
 from consumer.outbox.storage import Delivery
 from consumer.postgres.connections import connect, operator_access
@@ -52,7 +52,7 @@ async def test_a_state_as_it_was_is_that_of_the_deliveries_received_until_then(
     if pruned is not None:
         count = max(count, pruned + 1)
         async with await connect(database_url, OPERATOR) as conn:
-            async for _ in prune_deliveries(conn, OPERATOR, FIRST + pruned * MINUTE, page_size=4):
+            async for _ in prune_deliveries(conn, OPERATOR, DeliveryPrune(FIRST + pruned * MINUTE, page_size=4)):
                 pass
     before = written(database_url)
 

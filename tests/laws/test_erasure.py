@@ -16,6 +16,7 @@ from consumer.worker.batch import BatchRunner, drain
 from tests.laws.arrivals import WORKER
 from tests.laws.histories import HISTORIES, History, histories
 from tests.laws.test_function_of_the_set import written
+from tests.support.acting import action
 from tests.support.databases import empty, record, rows
 from tests.support.outbox import put, rebuild_everything
 
@@ -42,7 +43,7 @@ async def test_an_erased_user_is_gone_and_a_rebuild_makes_the_same_rows(
         await put(conn, history.deliveries[late:])
         await apply_all(conn, size)
         erasure = await erase.prepare(operator, OPERATOR, user_id)
-        await erase.store(operator, OPERATOR, user_id)
+        await erase.store(operator, OPERATOR, user_id, action("erase"))
         await apply_all(conn, size)
         async for _ in erase.erase_bodies(operator, OPERATOR, erasure, is_kept=True):
             pass

@@ -39,7 +39,7 @@ AREAS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("verdict", ("consumer/verdict/", "consumer/process/reports.py")),
     ("verdict", tuple(f"sql/queries/{x}/" for x in ("observe", "rates", "reports"))),
     ("outbox", ("consumer/outbox/", "consumer/worker/", "sql/queries/queue/", "sql/queries/storage/")),
-    ("operations", tuple(f"sql/queries/{x}/" for x in ("erase", "export", "late", "stored_bodies"))),
+    ("operations", tuple(f"sql/queries/{x}/" for x in ("actions", "erase", "export", "late", "stored_bodies"))),
     ("intake", ("consumer/receiver/intake.py",)),
     (
         "receiver",

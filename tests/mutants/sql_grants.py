@@ -7,15 +7,17 @@ from itertools import pairwise
 from tests.mutants.sql_tokens import Statement
 
 Change = tuple[int, int, str, str]
-ROLE = re.compile(r"consumer_(receiver|worker|operator|app|tenant|definer)")
+ROLE = re.compile(r"consumer_(receiver|worker|operator|viewer|app|tenant|definer|masker)")
 # The role that somebody would most easily write instead.
 OTHER_ROLE = {
     "receiver": "worker",
     "worker": "operator",
     "operator": "worker",
+    "viewer": "app",
     "app": "tenant",
     "tenant": "app",
     "definer": "tenant",
+    "masker": "viewer",
 }
 VERBS = ("SELECT", "INSERT", "UPDATE", "DELETE")
 

@@ -16,10 +16,12 @@ from consumer.postgres.connections import (
     connect,
     operator_access,
 )
+from consumer.postgres.preflight import DUTIES
 from consumer.settings.settings import ShapingSettings
 from tests.support.names import own
 
 TABLES = (
+    "consumer.actions",
     "consumer.rebuild",
     "consumer.reports",
     "consumer.hours",
@@ -71,10 +73,11 @@ def plain_owner(database_url: str, name: str = "owner") -> Iterator[str]:
     with psycopg.connect(database_url, autocommit=True) as conn:
         conn.execute(f"DROP ROLE IF EXISTS {name}")
         conn.execute(f"CREATE ROLE {name} LOGIN CREATEROLE PASSWORD 'x'")
-        for role in ("receiver", "worker", "operator", "app", "tenant", "definer"):
+        for role in DUTIES:
             with suppress(DuplicateObject, UniqueViolation):  # Another run makes it.
                 conn.execute(f"CREATE ROLE consumer_{role} NOLOGIN NOINHERIT")
             conn.execute(f"GRANT consumer_{role} TO {name}")
+        conn.execute("GRANT consumer_viewer TO consumer_operator")
         conn.execute(f"ALTER DATABASE {conn.info.dbname} OWNER TO {name}")
         try:
             yield make_conninfo(database_url, user=name, password="x")

@@ -15,10 +15,10 @@ PREFIX = "looked_at"
 ROLES = [f"{PREFIX}_{duty}" for duty in DUTIES]
 # All that `migrate` could leave behind: schemas and objects of ours, the server's roles, and locks.
 TRACES = f"""
-SELECT 'schema' AS kind, nspname AS name FROM pg_namespace WHERE nspname IN ('consumer', 'identity')
+SELECT 'schema' AS kind, nspname AS name FROM pg_namespace WHERE nspname IN ('consumer', 'consumer_masked', 'identity')
 UNION ALL
 SELECT 'object', c.oid::text || c.relname FROM pg_class AS c INNER JOIN pg_namespace AS n ON c.relnamespace = n.oid
-WHERE n.nspname IN ('consumer', 'identity')
+WHERE n.nspname IN ('consumer', 'consumer_masked', 'identity')
 UNION ALL
 SELECT 'role', rolname FROM pg_roles WHERE rolname LIKE '{PREFIX}%'
 UNION ALL

@@ -10,7 +10,7 @@ from consumer.effects.apply import apply
 from consumer.events.registry import EVENT_TYPES
 from consumer.metrics import Metrics
 from consumer.operations import rebuild
-from consumer.operations.prune import PAGE_SIZE, prune_deliveries
+from consumer.operations.prune import PAGE_SIZE, DeliveryPrune, prune_deliveries
 from consumer.operations.replay import Replayed, replay
 from consumer.outbox import queue, storage
 from consumer.outbox.deliveries import Selection
@@ -28,6 +28,7 @@ from consumer.postgres.connections import (
 from consumer.worker import rehome
 from consumer.worker.batch import BatchRunner, drain
 from consumer.worker.rebuild import TriedPage, run_page
+from tests.support.acting import action
 from tests.support.databases import rows
 
 # Far more batches and pages than any test's deliveries make.
@@ -100,13 +101,13 @@ async def replayed(database_url: str, selection: Selection = EVERYTHING) -> Repl
     """Put deliveries back to pending as `consumer replay` does, and return how many were."""
     access = operator_access("consumer")
     async with await connect(database_url, access) as conn:
-        batches = [batch async for batch in replay(conn, access, selection)]
+        batches = [batch async for batch in replay(conn, access, selection, action("replay"))]
     return sum(batches, Replayed(queued=0, unusable=0))
 
 
 async def rebuild_everything(conn: Connection) -> None:
     """Queue every user and company to be made anew, and drain."""
-    async for _ in rebuild.queue_all(conn, operator_access("consumer")):
+    async for _ in rebuild.queue_all(conn, operator_access("consumer"), action("rebuild")):
         pass
     await settle(conn, 1)
 
@@ -144,5 +145,5 @@ async def pruned(conn: Connection, page_size: int = PAGE_SIZE) -> Counter[str]:
     access = operator_access("consumer")
     async with transaction(conn, access):
         until = await session.now(conn)
-    pages = [page async for page in prune_deliveries(conn, access, until, page_size=page_size)]
+    pages = [page async for page in prune_deliveries(conn, access, DeliveryPrune(until, page_size=page_size))]
     return sum(pages, Counter())

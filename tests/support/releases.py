@@ -22,7 +22,7 @@ TABLES = """
 SELECT format('%I.%I', n.nspname, c.relname)
 FROM pg_class AS c
 INNER JOIN pg_namespace AS n ON c.relnamespace = n.oid
-WHERE n.nspname IN ('consumer', 'identity') AND c.relkind = 'r' AND c.relname NOT LIKE '%yoyo%'
+WHERE n.nspname IN ('consumer', 'consumer_masked', 'identity') AND c.relkind = 'r' AND c.relname NOT LIKE '%yoyo%'
 AND c.relname <> 'fence'
 ORDER BY 1
 """

@@ -43,10 +43,10 @@ def drop_roles(url: str) -> None:
 
 @contextmanager
 def dumped(url: str) -> Iterator[str]:
-    """Yield the path of a dump of our two schemas, made by a superuser."""
+    """Yield the path of a dump of our schemas, made by a superuser."""
     with TemporaryDirectory() as folder:
         file = str(Path(folder) / "dump")
-        schemas = ("--schema=consumer", "--schema=identity")
+        schemas = ("--schema=consumer", "--schema=consumer_masked", "--schema=identity")
         subprocess.run([PROGRAMS["pg_dump"], "-Fc", *schemas, "-f", file, url], check=True)
         yield file
 

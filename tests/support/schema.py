@@ -7,7 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from consumer.embedded import server as embedded
-from consumer.postgres import migrations
+from consumer.postgres import migrations, preflight
 from tests.support.databases import scratch_database
 
 SCHEMA_FILE = Path(__file__).parents[2] / "sql" / "schema.sql"
@@ -18,8 +18,8 @@ CHANGING = re.compile(r"^(\\(un)?restrict .*|-- Dumped (from|by) .*|SET transact
 
 
 def dumped_schema(url: str) -> str:
-    """Return pg_dump's text of our two schemas, without what changes from run to run."""
-    command = [str(PG_DUMP), "--schema-only", "--no-owner", "--schema=consumer", "--schema=identity", url]
+    """Return pg_dump's text of our schemas, without what changes from run to run."""
+    command = [str(PG_DUMP), "--schema-only", "--no-owner", *(f"--schema={name}" for name in preflight.SCHEMAS), url]
     text = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     return CHANGING.sub("", text)
 

@@ -16,6 +16,6 @@ INNER JOIN pg_namespace AS n ON c.relnamespace = n.oid
 WHERE
     c.relkind IN ('r', 'p')
     AND NOT c.relispartition
-    AND n.nspname NOT IN ('consumer', 'identity', 'information_schema')
+    AND n.nspname NOT IN ('consumer', 'consumer_masked', 'identity', 'information_schema')
     AND left(n.nspname, 3) <> 'pg_'
 ORDER BY n.nspname, c.relname;

@@ -17,6 +17,15 @@ SELECT
         WHEN %(is_writable)b::boolean
             THEN pg_catalog.set_config('default_transaction_read_only', 'off', %(is_local)b::boolean)
     END,
+    -- Of this transaction, and of those that follow in a session.
+    CASE
+        WHEN %(is_read_only)b::boolean
+            THEN pg_catalog.set_config('transaction_read_only', 'on', %(is_local)b::boolean)
+    END,
+    CASE
+        WHEN %(is_read_only)b::boolean
+            THEN pg_catalog.set_config('default_transaction_read_only', 'on', %(is_local)b::boolean)
+    END,
     pg_catalog.set_config('statement_timeout', %(statement_timeout)b::text, %(is_local)b::boolean),
     pg_catalog.set_config('lock_timeout', %(lock_timeout)b::text, %(is_local)b::boolean),
     pg_catalog.set_config('idle_in_transaction_session_timeout', %(idle_timeout)b::text, %(is_local)b::boolean),

@@ -20,7 +20,7 @@ WITH given AS (
     WHERE
         r.rolname = current_user
         AND a.grantee <> p.defaclrole
-        AND (n.nspname IS NULL OR n.nspname IN ('consumer', 'identity'))
+        AND (n.nspname IS NULL OR n.nspname IN ('consumer', 'consumer_masked', 'identity'))
 )
 
 SELECT

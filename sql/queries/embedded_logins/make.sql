@@ -38,13 +38,13 @@ BEGIN
         FOR statement IN
             SELECT format('ALTER SCHEMA %I OWNER TO %I', n.nspname, migrator)
             FROM pg_namespace AS n
-            WHERE n.nspowner = superuser AND n.nspname IN ('consumer', 'identity')
+            WHERE n.nspowner = superuser AND n.nspname IN ('consumer', 'consumer_masked', 'identity')
             UNION ALL
             SELECT format('ALTER TABLE %s OWNER TO %I', c.oid::regclass, migrator)
             FROM pg_class AS c
             WHERE
                 c.relowner = superuser
-                AND c.relnamespace IN (SELECT oid FROM pg_namespace WHERE nspname IN ('consumer', 'identity'))
+                AND c.relnamespace IN (SELECT oid FROM pg_namespace WHERE nspname IN ('consumer', 'consumer_masked', 'identity'))
                 AND (
                     c.relkind IN ('r', 'v')
                     OR (
@@ -57,7 +57,7 @@ BEGIN
             FROM pg_proc AS p
             WHERE
                 p.proowner = superuser
-                AND p.pronamespace IN (SELECT oid FROM pg_namespace WHERE nspname IN ('consumer', 'identity'))
+                AND p.pronamespace IN (SELECT oid FROM pg_namespace WHERE nspname IN ('consumer', 'consumer_masked', 'identity'))
         LOOP
             EXECUTE statement;
         END LOOP;

@@ -46,4 +46,12 @@ SELECT
     'consumer.edits' AS relation,
     count(*) AS row_count
 FROM consumer.edits AS e
-WHERE e.user_id = %(user_id)b::uuid;
+WHERE e.user_id = %(user_id)b::uuid
+UNION ALL
+SELECT
+    'consumer.actions' AS relation,
+    count(*) AS row_count
+FROM consumer.actions AS c
+WHERE
+    c.reason IS NOT NULL
+    AND (c.filter ->> 'user_id' = %(user_id)b::uuid::text OR c.filter -> 'user_ids' ? %(user_id)b::uuid::text);

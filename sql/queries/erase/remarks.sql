@@ -34,6 +34,14 @@ FROM (
     WHERE a.user_id <> %(user_id)b::uuid
     UNION ALL
     SELECT
+        'consumer.actions' AS relation,
+        d.id::text AS row_key,
+        t.column_name,
+        t.value
+    FROM consumer.actions AS d
+    CROSS JOIN unnest(ARRAY['actor', 'reason'], ARRAY[d.actor, d.reason]) AS t (column_name, value)
+    UNION ALL
+    SELECT
         'identity.companies' AS relation,
         c.id::text AS row_key,
         'name' AS column_name,

@@ -9,7 +9,7 @@ WITH RECURSIVE ours AS (
         nspacl,
         nspowner
     FROM pg_namespace
-    WHERE nspname IN ('consumer', 'identity')
+    WHERE nspname IN ('consumer', 'consumer_masked', 'identity')
 ),
 
 relations AS (

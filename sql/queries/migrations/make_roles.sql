@@ -1,10 +1,18 @@
--- Make the roles that are missing, and let the login take them: a dump carries no roles.
+-- Make the roles that are missing, and let the login take them: a dump carries no roles. An operator may take the
+-- viewer's, so that its login can see as little as a viewer.
 DO $$
 DECLARE
     role_name text;
 BEGIN
     FOREACH role_name IN ARRAY ARRAY[
-        'consumer_receiver', 'consumer_worker', 'consumer_operator', 'consumer_app', 'consumer_tenant', 'consumer_definer'
+        'consumer_receiver',
+        'consumer_worker',
+        'consumer_operator',
+        'consumer_viewer',
+        'consumer_app',
+        'consumer_tenant',
+        'consumer_definer',
+        'consumer_masker'
     ] LOOP
         BEGIN
             -- A login that may not create roles can have them created beforehand: the mere attempt would be refused.
@@ -22,5 +30,12 @@ BEGIN
             WHEN insufficient_privilege THEN NULL;
         END;
     END LOOP;
+    BEGIN
+        IF NOT pg_has_role('consumer_operator', 'consumer_viewer', 'MEMBER') THEN
+            GRANT consumer_viewer TO consumer_operator;
+        END IF;
+    EXCEPTION
+        WHEN insufficient_privilege THEN NULL;
+    END;
 END
 $$;

@@ -23,7 +23,7 @@ relations AS (
         format('%%I.%%I', n.nspname, c.relname) AS name
     FROM pg_class AS c
     INNER JOIN pg_namespace AS n ON c.relnamespace = n.oid
-    WHERE n.nspname IN ('consumer', 'identity') AND c.relkind IN ('r', 'p', 'v', 'm', 'S', 'f')
+    WHERE n.nspname IN ('consumer', 'consumer_masked', 'identity') AND c.relkind IN ('r', 'p', 'v', 'm', 'S', 'f')
 ),
 
 functions AS (
@@ -32,7 +32,7 @@ functions AS (
         format('FUNCTION %%I.%%I(%%s)', n.nspname, p.proname, pg_get_function_identity_arguments(p.oid)) AS object
     FROM pg_proc AS p
     INNER JOIN pg_namespace AS n ON p.pronamespace = n.oid
-    WHERE n.nspname IN ('consumer', 'identity') AND p.prokind IN ('f', 'w')
+    WHERE n.nspname IN ('consumer', 'consumer_masked', 'identity') AND p.prokind IN ('f', 'w')
 ),
 
 objects AS (
@@ -42,7 +42,7 @@ objects AS (
         n.nspacl AS acl,
         acldefault('n', n.nspowner) AS built_in
     FROM pg_namespace AS n
-    WHERE n.nspname IN ('consumer', 'identity')
+    WHERE n.nspname IN ('consumer', 'consumer_masked', 'identity')
     UNION ALL
     SELECT
         object,

@@ -25,7 +25,7 @@ schemas AS (
     SELECT
         oid,
         nspname AS name,
-        nspname IN ('consumer', 'identity') AS is_ours
+        nspname IN ('consumer', 'consumer_masked', 'identity') AS is_ours
     FROM pg_namespace
 ),
 

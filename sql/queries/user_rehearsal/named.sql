@@ -27,7 +27,7 @@ FROM (
 INNER JOIN pg_namespace AS n ON o.namespace = n.oid
 WHERE
     strpos(%(message)b::text, o.name::text) > 0
-    AND n.nspname NOT IN ('consumer', 'identity', 'information_schema')
+    AND n.nspname NOT IN ('consumer', 'consumer_masked', 'identity', 'information_schema')
     AND left(n.nspname, 3) <> 'pg_'
 UNION
 SELECT

@@ -1,0 +1,6 @@
+-- Take the reasons out of the actions about a user: people write names into them.
+UPDATE consumer.actions
+SET reason = NULL
+WHERE
+    reason IS NOT NULL
+    AND (filter ->> 'user_id' = %(user_id)b::uuid::text OR filter -> 'user_ids' ? %(user_id)b::uuid::text);
