@@ -6,7 +6,6 @@ from consumer.console import reported
 from consumer.console.reading import DatabaseAway, NotMigrated, TooSlow
 from consumer.console.reported import HOURS, QUARTER, ChartPoint
 from consumer.console.visit import Endpoint, Visit
-from consumer.postgres.connections import Access, Connection, transaction
 
 
 async def show(visit: Visit) -> Response:
@@ -18,12 +17,8 @@ async def show(visit: Visit) -> Response:
 
 
 async def _hours(visit: Visit) -> list[ChartPoint]:
-    async def read(conn: Connection, access: Access) -> list[ChartPoint]:
-        async with transaction(conn, access):
-            return await reported.chart(conn, HOURS)
-
     try:
-        return await visit.console.database.observe(read)
+        return await visit.read(lambda conn: reported.chart(conn, HOURS))
     # The page says that, and shows the last sample without these charts.
     except (DatabaseAway, NotMigrated, TooSlow):
         return []

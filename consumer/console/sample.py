@@ -10,7 +10,7 @@ from psycopg.rows import class_row
 from consumer.console import reported
 from consumer.console.reading import ConsoleDatabase
 from consumer.console.reported import ChartPoint, Rates, SourceHours, Unstored
-from consumer.postgres.connections import Access, Connection, transaction
+from consumer.postgres.connections import Connection
 from consumer.postgres.queries import rows
 from consumer.verdict.finding import Finding
 from consumer.verdict.findings import findings
@@ -44,6 +44,8 @@ class Figures:
     next_attempt_at: datetime | None = None
     died_at: datetime | None = None
     has_any: bool = True
+    # Runs over Stack's API that have not ended.
+    running: int = 0
     took_seconds: Sequence[float] | None = None
 
 
@@ -126,29 +128,25 @@ class Sample:
 
 
 async def take(database: ConsoleDatabase, expected: Callable[[], Expectations], before: Sample | None) -> Sample:
-    """Return the next sample after *before*: the installation is observed, and deliveries are read as by a viewer.
+    """Return the next sample after *before*: the verdict from an operator's view, the rest as a viewer reads it.
 
     Raises DatabaseAway, NotMigrated or TooSlow.
     """
-    reports = before.reports if before else None
-    sample = await database.observe(lambda conn, access: _observed(conn, access, expected(), reports))
-    return sample if sample.observation.missing_migrations else replace(sample, latest=await database.read(_latest))
-
-
-async def _observed(conn: Connection, access: Access, expected: Expectations, before: Reports | None) -> Sample:
-    """Read a sample without the latest deliveries; what processes reported is read anew if *before* is old."""
-    observation = await observe(conn, access, expected)
-    found = findings(observation)
+    observation = await database.observe(lambda conn, access: observe(conn, access, expected()))
+    observed = Sample(observation, findings(observation))
     if observation.missing_migrations:
-        return Sample(observation, found)
-    async with transaction(conn, access):
-        [figures] = await rows(conn, class_row(Figures), "sample/figures")
-        is_old = before is None or observation.at - before.at >= REPORTED_TIME
-        return Sample(observation, found, figures, await _reports(conn, observation.at) if is_old else before)
+        return observed
+    reports = before.reports if before else None
+    return await database.read(lambda conn: _completed(conn, observed, reports))
 
 
-async def _latest(conn: Connection) -> list[LatestDelivery]:
-    return await rows(conn, class_row(LatestDelivery), "sample/latest", {"size": LATEST})
+async def _completed(conn: Connection, observed: Sample, before: Reports | None) -> Sample:
+    """Add what a viewer reads; what the processes have reported is read anew if *before* is old."""
+    [figures] = await rows(conn, class_row(Figures), "sample/figures")
+    latest = await rows(conn, class_row(LatestDelivery), "sample/latest", {"size": LATEST})
+    is_old = before is None or observed.at - before.at >= REPORTED_TIME
+    reports = await _reports(conn, observed.at) if is_old else before
+    return replace(observed, figures=figures, latest=latest, reports=reports)
 
 
 async def _reports(conn: Connection, at: datetime) -> Reports:

@@ -1,4 +1,4 @@
--- What all processes together counted in each step of a time: deliveries stored, done, and dead.
+-- What all processes together counted in each whole step of a time: deliveries stored, done, and dead.
 SELECT
     date_bin(%(step)b::interval, r.at, timestamptz '2000-01-01 00:00:00+00') AS at,
     coalesce(sum(c.value::bigint) FILTER (
@@ -8,8 +8,10 @@ SELECT
     coalesce(sum(c.value::bigint) FILTER (
         WHERE c.key IN ('deliveries_received:dead', 'deliveries_buried')
     ), 0)::bigint AS died
-FROM consumer.reports AS r
+FROM consumer_masked.reports AS r
 LEFT JOIN LATERAL jsonb_each_text(r.counters) AS c ON TRUE
-WHERE r.at > now() - %(time)b::interval
+WHERE
+    r.at >= date_bin(%(step)b::interval, now() - %(time)b::interval, timestamptz '2000-01-01 00:00:00+00')
+    AND r.at < date_bin(%(step)b::interval, now(), timestamptz '2000-01-01 00:00:00+00')
 GROUP BY 1
 ORDER BY 1;

@@ -5,7 +5,7 @@ SELECT
         WHERE c.key IN ('deliveries_received:stored', 'deliveries_received:dead')
     ), 0)::bigint AS stored,
     coalesce(sum(c.value::bigint) FILTER (WHERE c.key LIKE 'deliveries_applied:%%'), 0)::bigint AS applied
-FROM consumer.reports AS r
+FROM consumer_masked.reports AS r
 LEFT JOIN LATERAL jsonb_each_text(r.counters) AS c ON TRUE
 WHERE r.at > now() - interval '1 minute'
 GROUP BY r.process_id;

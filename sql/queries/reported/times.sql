@@ -3,7 +3,7 @@ SELECT
     date_bin(%(step)b::interval, r.at, timestamptz '2000-01-01 00:00:00+00') AS at,
     b.bucket,
     sum(b.n::bigint)::bigint AS n
-FROM consumer.reports AS r
+FROM consumer_masked.reports AS r
 CROSS JOIN LATERAL jsonb_array_elements_text(r.histograms -> %(histogram)b::text) WITH ORDINALITY AS b (n, bucket)
 WHERE r.at > now() - %(time)b::interval
 GROUP BY 1, 2

@@ -5,7 +5,7 @@ SELECT
     coalesce(sum(c.value::bigint) FILTER (WHERE r.at > now() - %(time)b::interval), 0)::bigint AS requests,
     coalesce(sum(c.value::bigint) FILTER (WHERE r.at <= now() - %(time)b::interval), 0)
     * extract(EPOCH FROM %(time)b::interval)::double precision / 3600 AS usual
-FROM consumer.reports AS r
+FROM consumer_masked.reports AS r
 CROSS JOIN LATERAL jsonb_each_text(r.counters) AS c
 WHERE
     r.at > now() - %(time)b::interval - interval '1 hour'
