@@ -51,7 +51,7 @@ async def serve_console(
     """Serve the pages until *stop* is set; then end the streams, answer the requests in flight and return."""
     outage = Outage("console", conninfo)
     base = base_of(settings.console_url, listeners[0].getsockname()[1], STEPS)
-    label = address(conninfo) if has_urls(settings) else "embedded"
+    label = address(conninfo).rpartition("/")[2] if has_urls(settings) else "embedded"
     renderer = Renderer(base, label, webhook_url(settings, "stack"))
     door = Door(Signer(keep_console(settings), _now), base, settings.console_trust_user_header)
     viewer, operator = viewer_access(settings.role_prefix), operator_access(settings.role_prefix)

@@ -45,10 +45,10 @@
 
   // Charts are drawn from the table beside each, which is their text.
   const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
-  const LINES = [["--series-1"], ["--series-2", [5, 3]], ["--soft", [2, 3]], ["--bad", [1, 2]]];
+  const LINES = { s1: ["--series-1"], s2: ["--series-2", [5, 3]], s3: ["--soft", [2, 3]], s4: ["--bad", [1, 2]] };
   const plots = new Map();
   const data = (table) => {
-    const rows = all("tbody tr", table);
+    const rows = all("tbody tr", table).reverse();
     const times = rows.map((row) => Date.parse($("time", row).dateTime) / 1000);
     const columns = all("thead th", table).slice(1);
     return [times, ...columns.map((_, at) => rows.map((row) => {
@@ -66,8 +66,8 @@
       return;
     }
     const axis = { stroke: colour("--soft"), grid: { stroke: colour("--hair"), width: 1 }, ticks: { show: false }, font: "11px system-ui" };
-    const series = all("thead th", table).slice(1).map((head, at) => {
-      const [name, dash] = LINES[at % LINES.length];
+    const series = all("thead th", table).slice(1).map((head) => {
+      const [name, dash] = LINES[head.dataset.line];
       return { label: head.textContent, stroke: colour(name), dash, width: 1.6, points: { show: false } };
     });
     figure.replaceChildren();
@@ -78,7 +78,7 @@
       legend: { show: false },
       cursor: { show: false },
       scales: { y: { range: (_, __, most) => [0, Math.max(1, most * 1.1)] } },
-      axes: [{ ...axis, space: 60, values: (_, splits) => splits.map((s) => clock(new Date(s * 1000), false).slice(0, 5)) }, { ...axis, size: 44 }],
+      axes: [{ ...axis, space: 60, size: 28, values: (_, splits) => splits.map((s) => clock(new Date(s * 1000), false).slice(0, 5)) }, { ...axis, size: 44 }],
       series: [{}, ...series],
     }, values, figure));
   };
