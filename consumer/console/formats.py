@@ -33,7 +33,7 @@ def duration(time: timedelta | float | None) -> str:
         return DASH
     seconds = time.total_seconds() if isinstance(time, timedelta) else time
     if seconds < 1:
-        return f"{max(0, round(1000 * seconds))}{SPACE}ms"
+        return f"{max(0, round(1000 * seconds))}{SPACE}ms" if seconds >= 0.001 else f"under 1{SPACE}ms" if seconds > 0 else "0"
     left, parts = int(seconds), []
     for unit, size in UNITS:
         amount, left = divmod(left, size)
@@ -51,6 +51,8 @@ def ago(at: datetime | None, now: datetime) -> str:
 
 def skew(seconds: float) -> str:
     """Return how far a clock is ahead, with its sign."""
+    if abs(seconds) < 0.001:
+        return f"0{SPACE}ms"
     return f"{'−' if seconds < 0 else '+'}{duration(abs(seconds))}"
 
 
