@@ -32,8 +32,10 @@ def duration(time: timedelta | float | None) -> str:
     if time is None:
         return DASH
     seconds = time.total_seconds() if isinstance(time, timedelta) else time
+    if 0 < seconds < 0.001:
+        return f"under 1{SPACE}ms"
     if seconds < 1:
-        return f"{max(0, round(1000 * seconds))}{SPACE}ms" if seconds >= 0.001 else f"under 1{SPACE}ms" if seconds > 0 else "0"
+        return f"{max(0, round(1000 * seconds))}{SPACE}ms"
     left, parts = int(seconds), []
     for unit, size in UNITS:
         amount, left = divmod(left, size)
