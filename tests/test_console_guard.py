@@ -86,7 +86,12 @@ def test_an_old_browser_s_form_counts_by_its_origin(desk: Desk, origin: str | No
 
 def test_every_page_bears_the_headers(desk: Desk) -> None:
     assert "unsafe" not in POLICY
-    assert "default-src 'none'" in POLICY
+    assert {"default-src 'none'", "frame-ancestors 'none'", "base-uri 'none'"} <= set(POLICY.split("; "))
+    assert {
+        "cache-control": "no-store",
+        "referrer-policy": "no-referrer",
+        "x-frame-options": "DENY",
+    }.items() <= HEADERS.items()
     for who in ("nobody", "viewer"):
         for path in ("/", "/system", "/login", "/nowhere", "/livez", "/live", "/open/x"):
             with desk.as_(who).open("GET", path, "", {}) as answer:  # type: ignore[arg-type]

@@ -2,6 +2,7 @@
 
 from tests.planted.api import API, SVIX
 from tests.planted.application import APPLICATION
+from tests.planted.console import CONSOLE
 from tests.planted.deploy import DEPLOY
 from tests.planted.domain import DOMAIN
 from tests.planted.erasing import ERASING
@@ -49,4 +50,5 @@ BUGS = (
     *SVIX,
     *RECONCILING,
     *MASKING,
+    *CONSOLE,
 )
