@@ -25,6 +25,7 @@ EXPECTED: dict[str, dict[Method, tuple[int, int, int]]] = {
     "/leave": {"GET": OTHER_METHOD, "POST": (401, 303, 303)},
     "/live": {"GET": (200, 200, 200), "POST": OTHER_METHOD},
     "/static/{version}/{name}": {"GET": (200, 200, 200), "POST": OTHER_METHOD},
+    "/favicon.ico": {"GET": (200, 200, 200), "POST": OTHER_METHOD},
     "/livez": {"GET": (200, 200, 200), "POST": OTHER_METHOD},
 }
 CASES = [(path, method, who) for path in EXPECTED for method in ("GET", "POST") for who in WHO]
