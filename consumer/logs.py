@@ -27,6 +27,8 @@ Render = Callable[[datetime, str, list[Fields]], bytes]
 
 # Every event; docs/LOGS.md describes when each is logged and its fields.
 BATCH_ROLLED_BACK = "batch_rolled_back"
+CONSOLE_STARTED = "console_started"
+CONSOLE_STOPPED = "console_stopped"
 DATABASE_BACK = "database_back"
 DATABASE_LOST = "database_lost"
 DATABASE_REFUSED = "database_refused"

@@ -23,7 +23,12 @@ ASK_SECONDS = 0.05
 
 
 async def announce(
-    settings: Settings, *, ops_ports: Sequence[int], conninfo: str, secret_files: Mapping[str, Path]
+    settings: Settings,
+    *,
+    ops_ports: Sequence[int],
+    conninfo: str,
+    secret_files: Mapping[str, Path],
+    console_link: str | None = None,
 ) -> None:
     """Wait until the receiver listens, then print the addresses and a line to try it with.
 
@@ -41,6 +46,7 @@ async def announce(
         "Database": "from DATABASE_URL" if has_urls(settings) else f"embedded: psql {shlex.quote(conninfo)}",
         **dict(zip(("Receiver's ops", "Worker's ops"), metrics, strict=False)),
         **unset,
+        **({"Console": console_link} if console_link else {}),
         "Try it": _sample_line(settings),
     }
     lines = [f"[bold cyan]{name:<16}[/]{escape(value)}" for name, value in facts.items()]

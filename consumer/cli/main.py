@@ -11,7 +11,7 @@ from consumer.cli.context import Group, refusals
 COMMANDS = (
     *("up", "serve", "work", "migrate", "send", "demo", "status", "user", "deliveries", "dead", "replay", "rebuild"),
     *("connect", "backfill", "reconcile", "refresh", "recover", "erase", "export", "prune", "maintain"),
-    *("adopt", "doctor", "uninstall"),
+    *("console", "adopt", "doctor", "uninstall"),
 )
 
 

@@ -1,4 +1,4 @@
-"""The webhook secrets that `up` makes for the embedded database, kept beside it: one for each source."""
+"""The secrets that are kept in the data directory: a webhook secret for each source, and the console's key."""
 
 import base64
 import os
@@ -8,12 +8,15 @@ from contextlib import suppress
 from pathlib import Path
 
 from consumer.cli.addresses import is_loopback
-from consumer.cli.database import data_dir, has_urls
+from consumer.cli.database import data_dir, has_urls, refuse
+from consumer.embedded import server as embedded
 from consumer.errors import BadSettings
 from consumer.settings import signing_secrets
 from consumer.settings.settings import Settings
 
 FILES = {"stack": "webhook-secret", "app": "app-webhook-secret"}
+# The key of the console's links and cookies.
+CONSOLE_FILE = "console-secret"
 EXAMPLE = "an example key that documents show, so anybody can sign with it"
 # Standard Webhooks asks for 24 to 64 bytes.
 SECRET_BYTES = 32
@@ -102,13 +105,27 @@ def variable(settings: Settings, source: str) -> str:
 
 def keep(data_dir: Path, source: str) -> Path:
     """Return the file that holds a source's secret, made now if it is missing; only its owner can read it."""
-    path = data_dir / FILES[source]
-    if not path.is_file():
-        scratch = _scratch(path, [new()])
-        with suppress(FileExistsError):
-            os.link(scratch, path)
-        scratch.unlink()
-    return path
+    return _keep(data_dir / FILES[source], new())
+
+
+def keep_console(settings: Settings) -> str:
+    """Return CONSOLE_SECRET, or the one in the data directory, made now if it is missing.
+
+    Raises BadSettings if no file can be kept there.
+    """
+    if settings.console_secret:
+        return settings.console_secret
+    folder = data_dir(settings)
+    refuse(embedded.problems(folder))
+    path = folder / CONSOLE_FILE
+    try:
+        # The account of the embedded server must come through.
+        folder.mkdir(mode=0o711, parents=True, exist_ok=True)
+        _keep(path, secrets.token_hex(SECRET_BYTES))
+        return path.read_text().strip()
+    except OSError as error:
+        reason = f"none can be kept in {path} ({type(error).__name__})"
+        raise BadSettings([f"CONSOLE_SECRET is not set, and {reason}: set it, or CONSUMER_DATA_DIR."]) from error
 
 
 def keep_newest(path: Path, secret: str) -> bool:
@@ -121,6 +138,15 @@ def keep_newest(path: Path, secret: str) -> bool:
         return False
     _scratch(path, [secret, *before]).replace(path)
     return True
+
+
+def _keep(path: Path, text: str) -> Path:
+    if not path.is_file():
+        scratch = _scratch(path, [text])
+        with suppress(FileExistsError):
+            os.link(scratch, path)
+        scratch.unlink()
+    return path
 
 
 def _scratch(path: Path, secrets_within: Sequence[str]) -> Path:

@@ -4,9 +4,10 @@ import asyncio
 import fcntl
 import logging
 import os
+import socket
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext, suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -16,7 +17,7 @@ import psycopg
 
 import consumer
 from consumer import logs
-from consumer.cli import secret
+from consumer.cli import console, secret
 from consumer.cli.addresses import free_port, listen_problem
 from consumer.cli.announcement import announce
 from consumer.cli.context import embedded_option, examples, pass_settings
@@ -65,6 +66,8 @@ class UpPlan:
     ops_ports: tuple[int, ...]
     migrate_conninfo: str
     secret_files: Mapping[str, Path]
+    # Of the console; none if it is off or can't run.
+    console_sockets: Sequence[socket.socket] = ()
 
     @property
     def uses_embedded(self) -> bool:
@@ -82,7 +85,7 @@ def _problems(settings: Settings, *, host: str | None, is_embedded: bool, **_: o
     else:
         folder = data_dir(settings)
         problems += embedded.problems(folder) or secret.problems(folder, settings)
-    problems += platform_problems(settings, is_embedded=is_embedded)
+    problems += platform_problems(settings, is_embedded=is_embedded) + console.problems(settings)
     if isinstance(settings.ops_port, int) and settings.ops_port > OPS_PORT_MAX:
         problems.append(f"OPS_PORT must be at most {OPS_PORT_MAX}, because the worker uses the next port.")
     return list(dict.fromkeys(problems))
@@ -107,8 +110,11 @@ def command(settings: Settings, *, host: str | None, port: int | None, is_embedd
         secret_files={},
     )
     refuse(_port_problems(plan))
-    with _embedded(plan) if plan.uses_embedded else nullcontext(plan) as final_plan:
-        run(partial(_up, final_plan))
+    plan = replace(plan, console_sockets=console.listen_beside(settings))
+    with ExitStack() as opened:
+        for each in plan.console_sockets:
+            opened.enter_context(each)
+        run(partial(_up, opened.enter_context(_embedded(plan)) if plan.uses_embedded else plan))
 
 
 def _ops_ports(settings: Settings) -> tuple[int, ...]:
@@ -188,6 +194,9 @@ def _programs(plan: UpPlan) -> list[Program]:
         Program(name, arguments[name], environment | ops_port)
         for name, ops_port in zip(arguments, ops_ports, strict=True)
     ]
+    if sockets := plan.console_sockets:
+        numbers = ",".join(str(each.fileno()) for each in sockets)
+        programs.append(Program("console", ["console", "--listeners", numbers], environment, sockets=sockets))
     if plan.uses_embedded or url(plan.settings, "operator"):
         programs.append(Program("maintenance", ["maintain", "--watch"], environment))
     else:
@@ -216,4 +225,5 @@ async def _start(plan: UpPlan) -> None:
         log.info(logs.MIGRATIONS_APPLIED, extra={"migrations": report.applied})
     if report.mended:
         log.warning(logs.RIGHTS_MENDED, extra={"statements": report.mended})
-    await announce(plan.settings, ops_ports=plan.ops_ports, conninfo=conninfo, secret_files=files)
+    link = console.first_link(plan.settings, plan.console_sockets)
+    await announce(plan.settings, ops_ports=plan.ops_ports, conninfo=conninfo, secret_files=files, console_link=link)

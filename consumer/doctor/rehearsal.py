@@ -79,11 +79,15 @@ QUERIES: Mapping[str, Sequence[str]] = {
         "recover/*",
         "reports/*",
         "revealed/*",
+        "reported/*",
         "runs/*",
+        "sample/*",
+        "sign_in/*",
         "storage/*",
         "stored_bodies/*",
         "suspects/*",
         "told/*",
+        "system/*",
     ),
 }
 LINE = re.compile(r"^LINE (\d+):", re.MULTILINE)

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import socket
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -37,6 +38,8 @@ class Program:
     environment: Mapping[str, str] = field(repr=False)
     directory: Path | None = None
     output: IO[bytes] | None = None
+    # It inherits them, also when it is started again.
+    sockets: Sequence[socket.socket] = ()
 
 
 async def supervise(programs: Sequence[Program], stop: asyncio.Event) -> None:
@@ -86,6 +89,7 @@ async def _run(program: Program, stop: asyncio.Event) -> int:
         stderr=program.output,
         cwd=program.directory,
         env=program.environment,
+        pass_fds=[each.fileno() for each in program.sockets],
         # A terminal's Ctrl-C must reach only this process, which stops the others.
         start_new_session=True,
     )

@@ -7,11 +7,10 @@ from dataclasses import dataclass, field, fields, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import urlsplit
 from uuid import UUID
 
 from consumer.logs import LogFormat
-from consumer.settings import app_statement, env_file, near_names, notifications, signing_secrets
+from consumer.settings import app_statement, door, env_file, near_names, notifications, signing_secrets, urls
 from consumer.settings.aliases import ALIASES
 from consumer.settings.environment import Reader, integer, number, one_of
 
@@ -34,8 +33,6 @@ POLL_SECONDS_MIN = 0.02
 PORT_MAX = 65_535
 # An OPS_PORT that is none.
 OFF = "off"
-# Path segments of characters that nobody encodes (RFC 3986, 2.3), because the path is compared as it was sent.
-PATH_PREFIX_PATTERN = re.compile(r"(?:/(?!\.{1,2}(?:/|$))[\w.~-]+)+", re.ASCII)
 # The widest tolerance that is allowed: an unsigned 32-bit number of seconds.
 TOLERANCE_SECONDS_MAX = 4_294_967_295
 # PostgreSQL limits a role name to 63 bytes, and 50 leave room for the longest suffix, "_receiver". It reserves "pg_".
@@ -57,19 +54,12 @@ def _role_prefix(text: str) -> str:
     return text
 
 
-def _ops_port(text: str) -> int | Literal["off"]:
+def _port_or_off(text: str) -> int | Literal["off"]:
     if text.lower() == OFF:
         return "off"
     if not text.lstrip("-").isdecimal():
         raise ValueError("must be a whole number or off")
     return integer(text, least=0, most=PORT_MAX)
-
-
-def _path_prefix(text: str) -> str:
-    prefix = f"/{text.strip('/')}" if text.strip("/") else ""
-    if prefix and not PATH_PREFIX_PATTERN.fullmatch(prefix):
-        raise ValueError("must be a path such as /hooks, of letters, digits and . _ ~ -")
-    return prefix
 
 
 def _company_id(text: str) -> UUID | None:
@@ -79,12 +69,6 @@ def _company_id(text: str) -> UUID | None:
         return UUID(text)
     except ValueError:
         raise ValueError("must be a UUID or none") from None
-
-
-def _http_url(text: str) -> str:
-    if urlsplit(text).scheme not in {"http", "https"}:
-        raise ValueError("must be an http:// or https:// URL")
-    return text.rstrip("/")
 
 
 def _folder(text: str) -> Path:
@@ -146,8 +130,14 @@ class Settings:
     port: int = _setting(_integer(0, PORT_MAX), 8000)
     ops_host: str = _setting(Reader.text, "127.0.0.1")
     # None: the process finds a free one.
-    ops_port: int | Literal["off"] | None = _setting(_parse(_ops_port))
-    path_prefix: str = _setting(_parse(_path_prefix), "")
+    ops_port: int | Literal["off"] | None = _setting(_parse(_port_or_off))
+    console_host: str = _setting(Reader.text, "127.0.0.1")
+    # None: 8003, and `up` runs no console if another process has that.
+    console_port: int | Literal["off"] | None = _setting(_parse(_port_or_off))
+    console_url: str | None = _setting(_parse(door.console_url))
+    console_secret: str | None = _setting(_parse(door.console_secret, is_shown=False), is_secret=True)
+    console_trust_user_header: door.UserHeader | None = _setting(_parse(door.user_header))
+    path_prefix: str = _setting(_parse(urls.path_prefix), "")
     max_body_bytes: int = _setting(_integer(BODY_BYTES_MIN, BODY_BYTES_MAX), 2 * 1024 * 1024)
     tolerance_seconds: int = _setting(_integer(0, TOLERANCE_SECONDS_MAX), 300)
     max_attempts: int = _setting(_integer(1, ATTEMPTS_MAX), 12)
@@ -159,11 +149,11 @@ class Settings:
     projection_sql: bytes | None = _setting(
         _parse(app_statement.read, is_shown=False), variable="CONSUMER_PROJECTION_SQL", is_secret=True
     )
-    stack_api_url: str = _setting(_parse(_http_url), "https://api.stack-auth.com")
+    stack_api_url: str = _setting(_parse(urls.http_url), "https://api.stack-auth.com")
     stack_project_id: str | None = _setting(Reader.text)
     stack_secret_server_key: str | None = _setting(Reader.text, is_secret=True)
     stack_super_secret_admin_key: str | None = _setting(Reader.text, is_secret=True)
-    svix_server_url: str | None = _setting(_parse(_http_url))
+    svix_server_url: str | None = _setting(_parse(urls.http_url))
     stack_api_rps: float = _setting(_number(API_RPS_MIN, API_RPS_MAX), 10.0)
     log_format: LogFormat | None = _setting(_choice("json", "text"))
     log_level: str = _setting(_choice("debug", "info", "warning", "error"), "info")

@@ -2,6 +2,7 @@
 
 from tests.planted.api import API, SVIX
 from tests.planted.application import APPLICATION
+from tests.planted.console import CONSOLE
 from tests.planted.deploy import DEPLOY
 from tests.planted.domain import DOMAIN
 from tests.planted.erasing import ERASING
@@ -57,4 +58,5 @@ BUGS = (
     *OBSERVING,
     *VERDICTS,
     *LOOKING_UP,
+    *CONSOLE,
 )

@@ -1,0 +1,60 @@
+"""The record of who did what: from the command line or here, with the filter, the count and the reason."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from psycopg.rows import class_row
+from starlette.responses import Response
+
+from consumer.console.visit import Endpoint, Visit, uuid
+from consumer.postgres.connections import Connection
+from consumer.postgres.queries import rows
+
+# A page that is read, not searched.
+PAGE_SIZE = 50
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedAction:
+    """What somebody did: *seen_count* matched when they decided, None: nobody counted; *affected* were changed."""
+
+    id: UUID
+    at: datetime
+    actor: str
+    via: str
+    role: str
+    action: str
+    filter: Mapping[str, Any]
+    seen_count: int | None
+    affected: int
+    reason: str | None
+
+
+async def show(visit: Visit) -> Response:
+    """Show a page of actions, the newest first; *before* is the time and the id of the last one of the page before."""
+    at, _, key = visit.query.text("before").partition("_")
+    before_at, before_id = _time(at), uuid(key)
+    if bool(visit.query.text("before")) != bool(before_at and before_id):
+        return visit.missing("There is no such page.")
+
+    async def read(conn: Connection) -> list[RecordedAction]:
+        values = {"before_at": before_at, "before_id": before_id, "size": PAGE_SIZE + 1}
+        return await rows(conn, class_row(RecordedAction), "actions/page", values)
+
+    found = await visit.read(read)
+    page, last = found[:PAGE_SIZE], found[PAGE_SIZE - 1] if len(found) > PAGE_SIZE else None
+    older = f"{last.at.timestamp():.6f}_{last.id}" if last else None
+    return visit.page("actions.html", title="Actions", here="/actions", actions=page, older=older)
+
+
+def _time(text: str) -> datetime | None:
+    try:
+        return datetime.fromtimestamp(float(text), UTC)
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
+ENDPOINTS = (Endpoint("GET", "/actions", "viewer", show),)

@@ -1,0 +1,106 @@
+"""One request at the console: who asks for what, and the ways to answer."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Any, Literal, TypeVar
+from uuid import UUID
+
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
+
+from consumer.console.base import Base
+from consumer.console.door import Door
+from consumer.console.form import Form
+from consumer.console.person import ConsoleRole, Visitor
+from consumer.console.reading import ConsoleDatabase
+from consumer.console.render import Renderer
+from consumer.console.sampler import Sampler
+from consumer.operations.actions import Actor
+from consumer.postgres.connections import Access, Connection
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Console:
+    """What all pages share."""
+
+    base: Base
+    door: Door
+    database: ConsoleDatabase
+    sampler: Sampler
+    renderer: Renderer
+    # Without secrets, by variable.
+    settings: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """One request; *form* is empty unless it is a POST."""
+
+    console: Console
+    request: Request
+    person: Visitor
+    form: Form
+    query: Form
+
+    @property
+    def actor(self) -> Actor:
+        """The person as the record of actions has them."""
+        assert self.person.role != "nobody"
+        return Actor(self.person.name, "console", self.person.role)
+
+    @property
+    def params(self) -> Mapping[str, Any]:
+        """The parts of the path that the endpoint names in braces."""
+        return self.request.path_params
+
+    def page(self, template: str, /, status: int = 200, **values: object) -> Response:
+        """Answer with a template; it also gets `person`, `may_act` and `view`, what the sampler knows."""
+        view = self.console.sampler.view
+        may_act = self.person.may("operator") and view.is_there
+        text = self.console.renderer.render(template, person=self.person, may_act=may_act, view=view, **values)
+        return HTMLResponse(text, status)
+
+    def missing(self, what: str = "There is nothing here.") -> Response:
+        """Answer 404 with a sentence."""
+        return self.page("problem.html", 404, title="Not found", sentence=what, cure="")
+
+    def redirect(self, path: str) -> Response:
+        """Answer 303: the browser asks for *path*, below the path of the console."""
+        return RedirectResponse(self.console.base.url(path), 303)
+
+    def stream(self, events: AsyncIterator[bytes]) -> Response:
+        """Answer with events, one after the other, for as long as there are any."""
+        # A proxy such as nginx would hold them back otherwise.
+        return StreamingResponse(events, media_type="text/event-stream", headers={"x-accel-buffering": "no"})
+
+    async def read(self, work: Callable[[Connection], Awaitable[T]]) -> T:
+        """Return what *work* reads in one READ ONLY transaction under the viewer's role."""
+        return await self.console.database.read(work)
+
+    def acting(self) -> AbstractAsyncContextManager[tuple[Connection, Access]]:
+        """Open a connection for an operator's changes; yields it and its access, for `transaction`."""
+        return self.console.database.acting()
+
+
+Handle = Callable[[Visit], Awaitable[Response]]
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One address: method, path in Starlette's form, the least role that may ask, and the function that answers."""
+
+    method: Literal["GET", "POST"]
+    path: str
+    role: ConsoleRole
+    handle: Handle
+
+
+def uuid(text: str) -> UUID | None:
+    """Return the id that a text is; None if it is none."""
+    try:
+        return UUID(text)
+    except ValueError:
+        return None

@@ -1,0 +1,10 @@
+-- How many requests or batches fell into each bucket of a histogram, in each step of a time; the smallest bucket is 1.
+SELECT
+    date_bin(%(step)b::interval, r.at, timestamptz '2000-01-01 00:00:00+00') AS at,
+    b.bucket,
+    sum(b.n::bigint)::bigint AS n
+FROM consumer_masked.reports AS r
+CROSS JOIN LATERAL jsonb_array_elements_text(r.histograms -> %(histogram)b::text) WITH ORDINALITY AS b (n, bucket)
+WHERE r.at > now() - %(time)b::interval
+GROUP BY 1, 2
+ORDER BY 1, 2;

@@ -1,0 +1,123 @@
+"""The console's doors: who gets in, how often and for how long, and who does not."""
+
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from consumer.cli import console_process
+from consumer.console.door import COOKIE_TIME, LINK_TIME, Signer, SignInLink
+from tests.support.console import SECRET, Desk, cookie_name, running
+from tests.support.databases import rows
+
+NOW = datetime.now(UTC)
+
+
+@pytest.fixture
+def desk(emptied: str) -> Iterator[Desk]:
+    with running(emptied) as desk:
+        yield desk
+
+
+def token(name: str = "kim", role: str = "viewer", at: datetime | None = None) -> str:
+    signer = Signer(SECRET, lambda: at or datetime.now(UTC))
+    return signer.link(name, role)  # type: ignore[arg-type]
+
+
+def test_a_link_asks_first_and_signs_in_as_the_person_it_names(desk: Desk, emptied: str) -> None:
+    link = token("Kim Lee", "operator")
+
+    asked = desk.get(f"/open/{link}")
+    again = desk.get(f"/open/{link}")
+    opened = desk.post("/open", {"token": link})
+    page = Desk(desk.port, desk.settings, opened.cookie).get("/system")
+
+    assert (asked.status, again.status, "Sign in as Kim Lee?" in asked.text) == (200, 200, True)
+    assert (opened.status, opened.headers["location"], page.status) == (303, "/", 200)
+    assert "Kim Lee · operator" in page.text
+    recorded = rows(emptied, "SELECT actor, via, role, action FROM consumer.actions")
+    assert recorded == [{"actor": "Kim Lee", "via": "console", "role": "operator", "action": "sign_in"}]
+
+
+def test_a_cookie_keeps_from_scripts_and_other_sites_for_twelve_hours(desk: Desk) -> None:
+    cookie = desk.post("/open", {"token": token()}).headers["set-cookie"]
+
+    assert cookie.startswith(f"console-{desk.port}=")
+    assert {"HttpOnly", "SameSite=strict", "Path=/", "Max-Age=43200"} <= set(cookie.split("; "))
+    assert "Secure" not in cookie
+
+
+def test_a_link_opens_once_also_at_another_console_and_after_a_restart(desk: Desk, emptied: str) -> None:
+    link = token()
+    first = desk.post("/open", {"token": link})
+    second = desk.post("/open", {"token": link})
+    with running(emptied) as other:
+        third = other.post("/open", {"token": link})
+
+    assert (first.status, second.status, third.status) == (303, 403, 403)
+    assert "set-cookie" not in second.headers
+    assert "set-cookie" not in third.headers
+
+
+def test_a_link_is_good_for_ten_minutes(desk: Desk) -> None:
+    early = token(at=datetime.now(UTC) - LINK_TIME + timedelta(seconds=30))
+    late = token(at=datetime.now(UTC) - LINK_TIME - timedelta(seconds=1))
+
+    assert timedelta(minutes=10) == LINK_TIME
+    assert [desk.get(f"/open/{link}").status for link in (early, late)] == [200, 403]
+    assert [desk.post("/open", {"token": link}).status for link in (early, late)] == [303, 403]
+
+
+def test_a_cookie_is_good_for_twelve_hours(desk: Desk) -> None:
+    def status(age: timedelta) -> int:
+        signer = Signer(SECRET, lambda: datetime.now(UTC) - age)
+        value = signer.cookie(SignInLink("", "kim", "viewer", 0))
+        return Desk(desk.port, desk.settings, f"{cookie_name(desk)}={value}").get("/system").status
+
+    assert timedelta(hours=12) == COOKIE_TIME
+    assert [status(COOKIE_TIME - timedelta(minutes=1)), status(COOKIE_TIME + timedelta(seconds=1))] == [200, 303]
+
+
+@pytest.mark.parametrize("forge", ["other secret", "a link for a cookie", "changed", "empty", "another's name"])
+def test_a_cookie_that_the_secret_did_not_sign_is_nobody_s(desk: Desk, forge: str) -> None:
+    good = Signer(SECRET, console_process._now).cookie(SignInLink("", "kim", "viewer", 0))
+    value = {
+        "other secret": Signer(SECRET[::-1], console_process._now).cookie(SignInLink("", "kim", "viewer", 0)),
+        "a link for a cookie": token(),
+        "changed": good[:-2] + ("AA" if good[-2:] != "AA" else "BB"),
+        "empty": "",
+        "another's name": good,
+    }[forge]
+    name = "console" if forge == "another's name" else cookie_name(desk)
+
+    assert Desk(desk.port, desk.settings, f"{name}={value}").get("/system").status == 303
+
+
+def test_a_cookie_is_no_link(desk: Desk) -> None:
+    cookie = Signer(SECRET, console_process._now).cookie(SignInLink("", "kim", "operator", 0))
+
+    assert desk.post("/open", {"token": cookie}).status == 403
+
+
+def test_signing_out_takes_the_cookie(desk: Desk) -> None:
+    out = desk.as_("viewer").post("/leave")
+
+    assert (out.status, out.headers["location"]) == (303, "/login")
+    assert re.search(r'=""; .*Max-Age=0', out.headers["set-cookie"])
+
+
+def test_a_stream_of_nobody_says_that_the_session_has_ended(desk: Desk) -> None:
+    answer = desk.get("/live")
+
+    assert (answer.status, answer.headers["content-type"]) == (200, "text/event-stream; charset=utf-8")
+    assert answer.text == "event: ended\ndata: ended\n\n"
+
+
+def test_a_visitor_from_another_site_comes_back_with_the_cookie_by_itself(desk: Desk) -> None:
+    """A browser keeps a Strict cookie back when it follows a link in a chat; the page that it gets asks again."""
+    linked = desk.get("/system?x=1", sec_fetch_site="cross-site")
+    direct = desk.get("/system", sec_fetch_site="none")
+
+    assert (linked.status, '<meta http-equiv="refresh" content="0">' in linked.text) == (200, True)
+    assert (direct.status, direct.headers["location"]) == (303, "/login")
