@@ -32,6 +32,8 @@ def duration(time: timedelta | float | None) -> str:
     if time is None:
         return DASH
     seconds = time.total_seconds() if isinstance(time, timedelta) else time
+    if 0 < seconds < 0.001:
+        return f"under 1{SPACE}ms"
     if seconds < 1:
         return f"{max(0, round(1000 * seconds))}{SPACE}ms"
     left, parts = int(seconds), []
@@ -51,6 +53,8 @@ def ago(at: datetime | None, now: datetime) -> str:
 
 def skew(seconds: float) -> str:
     """Return how far a clock is ahead, with its sign."""
+    if abs(seconds) < 0.001:
+        return f"0{SPACE}ms"
     return f"{'−' if seconds < 0 else '+'}{duration(abs(seconds))}"
 
 

@@ -1,9 +1,14 @@
 """Signing in by a link, signing out, and what a person without the role is told."""
 
+from contextlib import suppress
+
 from starlette.responses import Response
 
 from consumer.console.door import SignInLink
+from consumer.console.reading import DatabaseAway, NotMigrated, TooSlow
 from consumer.console.visit import Endpoint, Visit
+from consumer.operations import actions
+from consumer.operations.actions import Action
 from consumer.postgres.connections import transaction
 from consumer.postgres.queries import query
 
@@ -40,8 +45,12 @@ async def leave(visit: Visit) -> Response:
 
 
 async def refuse(visit: Visit) -> Response:
-    """Answer a person who may not ask for this address."""
+    """Answer a person who may not ask for this address; a viewer's attempt to act is recorded."""
     if visit.person.may("viewer"):
+        if visit.request.method == "POST":
+            # The refusal does not depend on the record.
+            with suppress(DatabaseAway, NotMigrated, TooSlow):
+                await _record_refusal(visit)
         return visit.page("limit.html", 403, title="An operator's action")
     if visit.request.method == "POST":
         return visit.page("door.html", 401, title="Sign in")
@@ -50,6 +59,12 @@ async def refuse(visit: Visit) -> Response:
     if visit.request.headers.get("sec-fetch-site", "same-origin") in {"cross-site", "same-site"}:
         return visit.page("again.html", title="One moment")
     return visit.redirect("/login")
+
+
+async def _record_refusal(visit: Visit) -> None:
+    action = Action(visit.actor, "refused", {"address": visit.request.scope["path"]})
+    async with visit.acting() as (conn, access), transaction(conn, access):
+        await actions.record(conn, action, 0)
 
 
 async def _use_up(visit: Visit, link: SignInLink) -> bool:

@@ -16,6 +16,7 @@ from consumer.console.person import ConsoleRole, Visitor
 from consumer.console.reading import ConsoleDatabase
 from consumer.console.render import Renderer
 from consumer.console.sampler import Sampler
+from consumer.operations.actions import Actor
 from consumer.postgres.connections import Access, Connection
 
 T = TypeVar("T")
@@ -43,6 +44,12 @@ class Visit:
     person: Visitor
     form: Form
     query: Form
+
+    @property
+    def actor(self) -> Actor:
+        """The person as the record of actions has them."""
+        assert self.person.role != "nobody"
+        return Actor(self.person.name, "console", self.person.role)
 
     @property
     def params(self) -> Mapping[str, Any]:
