@@ -8,7 +8,7 @@ from uuid import UUID
 
 import click
 
-from consumer.cli.cells import cell, duration
+from consumer.cli.cells import cell
 from consumer.cli.columns import clock, show_columns, show_line, wrapped
 from consumer.cli.context import examples, pass_settings
 from consumer.cli.database import read
@@ -22,6 +22,7 @@ from consumer.lookup.origins import Origin, origins
 from consumer.postgres import session
 from consumer.postgres.connections import Connection
 from consumer.settings.settings import Settings
+from consumer.verdict.durations import duration
 
 # As many lines as fit on one screen below the fields.
 LIMIT = 20
