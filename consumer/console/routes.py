@@ -1,10 +1,11 @@
 """The router's list: every address of the console, with its method and the least role that may ask."""
 
-from consumer.console import actions, live, overview, public, sign_in, system
+from consumer.console import actions, deliveries, live, overview, public, sign_in, system
 from consumer.console.visit import Endpoint
 
 ENDPOINTS: tuple[Endpoint, ...] = (
     *overview.ENDPOINTS,
+    *deliveries.ENDPOINTS,
     *actions.ENDPOINTS,
     *system.ENDPOINTS,
     *live.ENDPOINTS,
