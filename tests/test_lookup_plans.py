@@ -130,12 +130,12 @@ async def test_a_page_by_time_begins_near_that_time(crowded: str) -> None:
 
 
 def test_what_one_delivery_changed_is_found_by_its_index(crowded: str) -> None:
-    read, indexes = read_rows(crowded, "one_delivery/changes", {"seq": 4711, "size": 20})
+    read, indexes = read_rows(crowded, "audit/of_delivery", {"seq": 4711, "size": 20})
 
     assert (read, indexes) == (1, {"profile_audit_seq"})
 
 
-@pytest.mark.parametrize("name", ["one_delivery/find", "one_delivery/neighbours", "one_user/counts", "one_user/audit"])
+@pytest.mark.parametrize("name", ["one_delivery/find", "one_delivery/neighbours", "one_user/counts", "audit/of_user"])
 def test_one_of_many_is_found_by_indexes(crowded: str, name: str) -> None:
     values: dict[str, object] = {
         "seq": 4711,
@@ -172,7 +172,7 @@ def test_a_user_is_found_by_e_mail_without_reading_the_others(crowded: str) -> N
 
 def test_lookups_read_the_masked_views_and_nothing_else() -> None:
     """Otherwise no viewer could run them."""
-    folders = ("listing", "one_company", "one_delivery", "one_user")
+    folders = ("audit", "listing", "one_company", "one_delivery", "one_user")
     files = [file for folder in folders for file in (sql_root() / "queries" / folder).glob("*.sql")]
     schemas = {name for file in files for name in re.findall(r"(?:FROM|JOIN) (\w+)\.", file.read_text())}
 

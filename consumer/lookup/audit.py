@@ -39,7 +39,7 @@ class AuditRow:
 
 async def of_delivery(conn: Connection, seq: int, *, size: int, masked: bool = True) -> list[AuditRow]:
     """Return what a delivery changed; a team's may have moved any number of users."""
-    found = await rows(conn, class_row(AuditRow), "one_delivery/changes", {"seq": seq, "size": size})
+    found = await rows(conn, class_row(AuditRow), "audit/of_delivery", {"seq": seq, "size": size})
     return found if masked else await _revealed(conn, found)
 
 
@@ -51,7 +51,7 @@ async def of_user(
     The newest is first.
     """
     values = {"user_id": user_id, "lowest": span[0], "before": span[1], "size": size}
-    found = await rows(conn, class_row(AuditRow), "one_user/audit", values)
+    found = await rows(conn, class_row(AuditRow), "audit/of_user", values)
     return found if masked else await _revealed(conn, found)
 
 

@@ -14,7 +14,7 @@ from consumer.postgres.queries import rows
 
 
 @dataclass(frozen=True, slots=True)
-class Company:
+class KnownCompany:
     """A company; *members* are the active ones, *guests* those of them that are at home elsewhere."""
 
     id: UUID
@@ -41,9 +41,9 @@ class CompanyMember(NamedTuple):
     permissions: Sequence[str]
 
 
-async def find(conn: Connection, company_id: UUID, *, masked: bool = True) -> Company | None:
+async def find(conn: Connection, company_id: UUID, *, masked: bool = True) -> KnownCompany | None:
     """Return a company, None if nothing is known of it."""
-    found = await rows(conn, class_row(Company), "one_company/find", {"company_id": company_id})
+    found = await rows(conn, class_row(KnownCompany), "one_company/find", {"company_id": company_id})
     if found and not masked:
         return replace(found[0], name=(await revealed.company_names(conn, [company_id]))[company_id])
     return found[0] if found else None

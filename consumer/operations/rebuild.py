@@ -55,14 +55,16 @@ async def queue_concerned(conn: Connection, concerned: Iterable[SelectedDelivery
         await rebuild_queue.put_companies(conn, company_ids, Stage.COMPANY, Stage.NAMED_BY_USERS)
 
 
-async def queue(conn: Connection, access: Access, subjects: Subjects, action: Action) -> None:
-    """Queue these users and companies, in one transaction."""
+async def queue(conn: Connection, access: Access, subjects: Subjects, action: Action) -> int:
+    """Queue these users and companies, in one transaction; return how many they are."""
+    count = len(subjects.user_ids) + len(subjects.company_ids)
     async with transaction(conn, access):
         await ledger.begin_work(conn)
         await rebuild_queue.put_users(conn, subjects.user_ids)
         await rebuild_queue.put_companies(conn, subjects.company_ids, Stage.COMPANY, Stage.NAMED_BY_USERS)
-        await actions.record(conn, action, len(subjects.user_ids) + len(subjects.company_ids))
+        await actions.record(conn, action, count)
         await session.wake(conn)
+    return count
 
 
 async def unknown(conn: Connection, access: Access, named: Subjects) -> list[UUID]:
