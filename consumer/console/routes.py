@@ -3,6 +3,7 @@
 from consumer.console import (
     actions,
     companies,
+    dead,
     deliveries,
     delivery,
     find,
@@ -20,6 +21,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *overview.ENDPOINTS,
     *deliveries.ENDPOINTS,
     *delivery.ENDPOINTS,
+    *dead.ENDPOINTS,
     *users.ENDPOINTS,
     *companies.ENDPOINTS,
     *find.ENDPOINTS,
