@@ -11,11 +11,12 @@ from rich.text import Text
 from consumer.cli.cells import cell, printable
 from consumer.cli.columns import clock, show_columns, took, wrapped
 from consumer.cli.database import read
-from consumer.cli.filters import amount, error_option, instant, secret_option, since_option, until_option
+from consumer.cli.filters import amount, error_option, secret_option, since_option, until_option
 from consumer.cli.output import as_called, emit
 from consumer.events.registry import EVENT_TYPES
 from consumer.lookup import listing, one_user
 from consumer.lookup.listing import ANY_END, DeliveryPage, ListedDelivery, ListFilter
+from consumer.lookup.times import instant
 from consumer.postgres import session
 from consumer.postgres.connections import Connection
 from consumer.settings.settings import Settings

@@ -17,8 +17,9 @@ from consumer.cli import as_of
 from consumer.cli.context import examples, pass_settings
 from consumer.cli.database import as_operator, database, has_urls
 from consumer.cli.decision import shell_action
-from consumer.cli.filters import TimeParam, instant, secret_option, since_option
+from consumer.cli.filters import TimeParam, secret_option, since_option
 from consumer.cli.output import console, json_option, present, show_rows
+from consumer.lookup.times import instant
 from consumer.operations import rebuild
 from consumer.operations.rebuild import Drift, Subjects
 from consumer.outbox import rebuild_queue

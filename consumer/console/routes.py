@@ -1,10 +1,33 @@
 """The router's list: every address of the console, with its method and the least role that may ask."""
 
-from consumer.console import actions, live, overview, public, sign_in, system
+from consumer.console import (
+    actions,
+    companies,
+    dead,
+    deliveries,
+    delivery,
+    find,
+    live,
+    overview,
+    public,
+    recovery,
+    reveal,
+    sign_in,
+    system,
+    users,
+)
 from consumer.console.visit import Endpoint
 
 ENDPOINTS: tuple[Endpoint, ...] = (
     *overview.ENDPOINTS,
+    *deliveries.ENDPOINTS,
+    *delivery.ENDPOINTS,
+    *dead.ENDPOINTS,
+    *users.ENDPOINTS,
+    *companies.ENDPOINTS,
+    *find.ENDPOINTS,
+    *reveal.ENDPOINTS,
+    *recovery.ENDPOINTS,
     *actions.ENDPOINTS,
     *system.ENDPOINTS,
     *live.ENDPOINTS,

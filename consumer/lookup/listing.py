@@ -119,6 +119,12 @@ async def page(conn: Connection, wanted: ListFilter, *, size: int, before: int |
     return DeliveryPage(found, None)
 
 
+async def newest(conn: Connection) -> int:
+    """Return the number of the newest delivery, 0 if there is none."""
+    found = await _older(conn, NEWEST)
+    return found[0] if found else 0
+
+
 async def recent(conn: Connection, wanted: ListFilter, since: datetime, *, size: int) -> list[ListedDelivery]:
     """Return the matching deliveries that were received, done or refused since then, the latest first.
 
