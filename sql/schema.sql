@@ -1350,6 +1350,8 @@ CREATE TABLE consumer.failures (
     error_code text NOT NULL,
     error text NOT NULL,
     failed_at timestamp with time zone DEFAULT now() NOT NULL,
+    source text,
+    event_type text,
     CONSTRAINT failures_attempts CHECK ((attempts >= 0)),
     CONSTRAINT failures_due_while_retrying CHECK (((state = 'retrying'::text) = (next_attempt_at IS NOT NULL))),
     CONSTRAINT failures_state CHECK ((state = ANY (ARRAY['retrying'::text, 'dead'::text])))
@@ -2050,7 +2052,19 @@ CREATE VIEW consumer_masked.failures AS
     next_attempt_at,
     error_code,
     error,
-    failed_at
+    failed_at,
+        CASE
+            WHEN (source IS NOT NULL) THEN source
+            ELSE ( SELECT o.source
+               FROM consumer.outbox o
+              WHERE (o.seq = f.seq))
+        END AS source,
+        CASE
+            WHEN (source IS NOT NULL) THEN event_type
+            ELSE ( SELECT o.event_type
+               FROM consumer.outbox o
+              WHERE (o.seq = f.seq))
+        END AS event_type
    FROM consumer.failures f;
 
 
@@ -2164,7 +2178,8 @@ CREATE VIEW consumer_masked.outbox AS
     user_id,
     team_id,
     occurred_at,
-    received_at
+    received_at,
+    verified_by
    FROM consumer.outbox o;
 
 
@@ -2869,6 +2884,13 @@ CREATE INDEX company_members_user_id ON identity.company_members USING btree (us
 --
 
 CREATE INDEX profile_audit_at ON identity.profile_audit USING brin (at) WITH (pages_per_range='16');
+
+
+--
+-- Name: profile_audit_seq; Type: INDEX; Schema: identity; Owner: -
+--
+
+CREATE INDEX profile_audit_seq ON identity.profile_audit USING btree (seq);
 
 
 --
@@ -4270,6 +4292,20 @@ GRANT SELECT(error) ON TABLE consumer.failures TO consumer_definer;
 
 
 --
+-- Name: COLUMN failures.source; Type: ACL; Schema: consumer; Owner: -
+--
+
+GRANT INSERT(source) ON TABLE consumer.failures TO consumer_receiver;
+
+
+--
+-- Name: COLUMN failures.event_type; Type: ACL; Schema: consumer; Owner: -
+--
+
+GRANT INSERT(event_type) ON TABLE consumer.failures TO consumer_receiver;
+
+
+--
 -- Name: TABLE outbox; Type: ACL; Schema: consumer; Owner: -
 --
 
@@ -4361,6 +4397,7 @@ GRANT SELECT(received_at) ON TABLE consumer.outbox TO consumer_masker;
 
 GRANT INSERT(verified_by) ON TABLE consumer.outbox TO consumer_receiver;
 GRANT INSERT(verified_by) ON TABLE consumer.outbox TO consumer_operator;
+GRANT SELECT(verified_by) ON TABLE consumer.outbox TO consumer_masker;
 
 
 --

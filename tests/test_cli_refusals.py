@@ -16,12 +16,12 @@ NOBODY_LISTENS = f"postgresql://somebody:{PASSWORD}@127.0.0.1:1/stack"
 URL = {"DATABASE_URL": NOBODY_LISTENS}
 SECRETS = {"STACK_WEBHOOK_SECRETS": SECRET}
 COMMANDS = (
-    *("up", "serve", "work", "migrate", "send", "demo", "status", "dead", "deliveries", "replay", "rebuild"),
+    *("up", "serve", "work", "migrate", "send", "demo", "status", "user", "deliveries", "dead", "replay", "rebuild"),
     *("connect", "backfill", "reconcile", "refresh", "recover", "erase", "export", "prune", "maintain"),
     *("console", "adopt", "doctor", "uninstall"),
 )
 # They need no other setting, no argument and no subcommand.
-ASKING = {"backfill", "reconcile", "refresh", "recover", "connect"}
+ASKING = {"user", "backfill", "reconcile", "refresh", "recover", "connect"}
 SIMPLE = [name for name in COMMANDS if name not in {"demo", "dead", "deliveries", "adopt", "doctor", *ASKING}]
 
 

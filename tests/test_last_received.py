@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from datetime import UTC
 
 import psycopg
 import pytest
@@ -91,3 +92,26 @@ def test_an_update_of_the_time_counts_for_the_one_that_came_last(emptied: str) -
         conn.rollback()
 
     assert f"{last:%Y}" == "2025"
+
+
+def test_behind_many_deliveries_of_others_stacks_last_is_found_by_the_greatest_message_ids(server_url: str) -> None:
+    """A thousand more than are searched one by one; of the hundred the last to arrive counts."""
+    with scratch_database(server_url, "consumer_log_behind") as url:
+        migrations.apply(url, "consumer")
+        with psycopg.connect(url, autocommit=True) as conn:
+            fill(conn, "stack", 300, 0)
+            conn.execute("UPDATE consumer.outbox SET message_id = 'msg_' || lpad(seq::text, 27, '0')")
+            conn.execute(
+                "UPDATE consumer.outbox SET received_at = '2026-01-01T09:00Z' WHERE message_id LIKE '%0000000250'"
+            )
+            fill(conn, "backfill", 21_000, 1)
+            conn.execute("VACUUM ANALYZE consumer.outbox")
+            [(plan,)] = conn.execute(b"EXPLAIN (ANALYZE, FORMAT JSON) " + query("deliveries/last_received")).fetchall()
+            found = dict(conn.execute(query("deliveries/last_received")).fetchall())
+
+    read = [
+        node["Actual Rows"] * node["Actual Loops"] + node.get("Rows Removed by Filter", 0)
+        for node in nodes(plan[0]["Plan"])
+    ]
+    assert f"{found['stack'].astimezone(UTC):%m-%d %H:%M}" == "01-01 09:00"
+    assert max(read) <= 20_000

@@ -14,14 +14,17 @@ from consumer.operations.actions import Action, ActionName, Actor
 REASON_CHARACTERS_MAX = 1000
 
 
-def _reason(_: click.Context, __: click.Parameter, text: str) -> str:
+def checked_reason(_: click.Context, __: click.Parameter, text: str | None) -> str | None:
+    """Return a reason without the space around it; refuse a blank or a long one."""
+    if text is None:
+        return None
     text = text.strip()
     if not 0 < len(text) <= REASON_CHARACTERS_MAX or "\0" in text:
         raise click.BadParameter(f"A reason has from 1 to {REASON_CHARACTERS_MAX} characters.")
     return text
 
 
-reason_option = click.option("--reason", required=True, callback=_reason, help="Kept beside the delivery.")
+reason_option = click.option("--reason", required=True, callback=checked_reason, help="Kept beside the delivery.")
 by_option = click.option("--by", help="The name to record for the decision. Default: this shell's user.")
 
 

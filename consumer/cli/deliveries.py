@@ -1,16 +1,20 @@
-"""`consumer deliveries`: exclude stored deliveries, or let excluded ones count again."""
+"""`consumer deliveries`: list stored deliveries, show one; exclude some, or let excluded ones count again."""
 
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any, Unpack
 
 import click
+from click.core import ParameterSource
 
 from consumer.cli import matches
 from consumer.cli.context import Group, examples, pass_settings
 from consumer.cli.database import as_operator, read
 from consumer.cli.decision import by_option, reason_option, shell_action, shell_user
+from consumer.cli.delivery import show
 from consumer.cli.filters import Filters, all_option, amount, filter_options, refuse_unless_meant, selection
+from consumer.cli.follow import follow
+from consumer.cli.listing import STATES, ListOptions, list_options, show_list
 from consumer.cli.output import as_called, console, json_option, present, show_rows
 from consumer.cli.replay import show_replayed, total
 from consumer.operations import exclusions
@@ -24,7 +28,6 @@ from consumer.settings.settings import Settings
 
 # More would not be read.
 LISTED = 20
-STATES = ("pending", "retrying", "dead", "done")
 
 dry_run_option = click.option(
     "--dry-run", "is_dry_run", is_flag=True, help="Only count the matches, by state, type and outcome."
@@ -45,10 +48,43 @@ class Options(Filters):
 @click.group(
     name="deliveries",
     cls=Group,
-    epilog=examples("deliveries discard --verified-by 0a1b2c3d --reason leaked --dry-run"),
+    invoke_without_command=True,
+    epilog=examples(
+        "deliveries --type 'user.*' --state dead --since 2h",
+        "deliveries --email m.example@example.com",
+        "deliveries --follow",
+        "deliveries show msg_2xkA8bJcV1nQe7sTgYh4Zr9dPqL",
+        "deliveries discard --verified-by 0a1b2c3d --reason leaked --dry-run",
+    ),
 )
-def command() -> None:
-    """Discard stored deliveries, or take that back."""
+@list_options
+@click.option("--follow", "is_following", is_flag=True, help="Print changes as they happen, until Ctrl-C.")
+@json_option
+@click.pass_context
+def command(context: click.Context, *, is_following: bool, is_json: bool, **options: Unpack[ListOptions]) -> None:
+    """List stored deliveries, the newest first; show or discard some.
+
+    A delivery must match all filters. No personal data is listed. A filter that no index serves looks at 100,000
+    deliveries at a time; the last line says how far it looked, and how to go on. --follow prints a line for each
+    delivery that is stored, done or refused; with --json, one document a line.
+    """
+    if context.invoked_subcommand is None:
+        _list(options=options, is_following=is_following, is_json=is_json)
+    elif any(context.get_parameter_source(name) is not ParameterSource.DEFAULT for name in context.params):
+        raise click.UsageError(f"Options go behind {context.invoked_subcommand}.")
+
+
+@pass_settings("operator")
+def _list(settings: Settings, *, options: ListOptions, is_following: bool, is_json: bool) -> None:
+    if not is_following:
+        show_list(settings, options, is_json=is_json)
+        return
+    if options["before"] is not None or options["until"] is not None:
+        raise click.UsageError("--follow excludes --before and --until.")
+    follow(settings, options, is_json=is_json)
+
+
+command.add_command(show)
 
 
 @command.command(

@@ -9,7 +9,7 @@ from consumer.cli.context import Group, refusals
 
 # In the order of an installation's life. Each is `command` in the module consumer.cli.<name>.
 COMMANDS = (
-    *("up", "serve", "work", "migrate", "send", "demo", "status", "dead", "deliveries", "replay", "rebuild"),
+    *("up", "serve", "work", "migrate", "send", "demo", "status", "user", "deliveries", "dead", "replay", "rebuild"),
     *("connect", "backfill", "reconcile", "refresh", "recover", "erase", "export", "prune", "maintain"),
     *("console", "adopt", "doctor", "uninstall"),
 )

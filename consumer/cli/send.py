@@ -1,9 +1,10 @@
 """`consumer send`: sample events, signed and delivered as their sender would."""
 
 from collections import Counter
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TypedDict, Unpack
+from typing import NamedTuple, TypedDict, Unpack
 from urllib.parse import urlsplit
 from uuid import UUID
 
@@ -18,10 +19,11 @@ from consumer.cli.database import data_dir, has_urls, looked_in, refuse
 from consumer.cli.output import console, emit, json_option
 from consumer.embedded import server as embedded
 from consumer.errors import BadSettings
+from consumer.events.registry import EVENT_TYPES
 from consumer.providers.app.payloads import APP_TYPES
 from consumer.settings import signing_secrets
 from consumer.settings.settings import Settings
-from consumer.simulator.samples import SAMPLES, SampleContext, body
+from consumer.simulator.samples import SAMPLES, SampleContext, data
 from consumer.simulator.sender import Answer, NotDelivered, Sender, new_message_id
 
 # Further deliveries are counted, not listed.
@@ -30,13 +32,23 @@ LISTED_MAX = 20
 ERROR_CHARACTERS = 200
 
 
+class Change(NamedTuple):
+    """A value of `data` that a sample gets instead of its own, and the keys that lead to it."""
+
+    path: Sequence[str]
+    value: object
+
+
 class Message(TypedDict):
     """What all deliveries of one call share."""
 
     event_type: str
     file: Path | None
     user_id: UUID | None
+    team_id: UUID | None
+    changes: Sequence[Change]
     message_id: str | None
+    is_printed: bool
 
 
 def _url(_: click.Context, __: click.Parameter, text: str | None) -> str | None:
@@ -56,10 +68,30 @@ def _usable(_: click.Context, __: click.Parameter, text: str | None) -> str | No
     return text
 
 
+def _changes(_: click.Context, __: click.Parameter, texts: Sequence[str]) -> list[Change]:
+    """Read each KEY=VALUE; a value is JSON, or text if it is none."""
+    found = []
+    for text in texts:
+        key, is_pair, value = text.partition("=")
+        path = key.split(".")
+        if not is_pair or not all(path):
+            raise click.BadParameter(f"{printable(text)!r} is not KEY=VALUE, such as server_metadata.role=owner.")
+        try:
+            found.append(Change(path, orjson.loads(value)))
+        except orjson.JSONDecodeError:
+            found.append(Change(path, value))
+    return found
+
+
 @click.command(
     name="send",
     epilog=f"Types: {', '.join(SAMPLES)}.\n\n"
-    + examples("send user.created", "send user.updated --count 100", "send user.signed_in --json"),
+    + examples(
+        "send user.created",
+        "send user.updated --count 100",
+        "send profile.edited --user 6f1c2f0e-9d3b-4a57-8c21-0b7d5e9a4f10 --set role_type=owner",
+        "send user.created --set server_metadata.role=owner --print",
+    ),
 )
 @click.argument("event_type", metavar="TYPE")
 @click.option(
@@ -72,6 +104,18 @@ def _usable(_: click.Context, __: click.Parameter, text: str | None) -> str | No
 @click.option(
     "--user", "user_id", type=click.UUID, help="The sample's user, without --file. Default: a new one each time."
 )
+@click.option(
+    "--team", "team_id", type=click.UUID, help="The sample's team, without --file. Default: a new one each time."
+)
+@click.option(
+    "--set",
+    "changes",
+    metavar="KEY=VALUE",
+    multiple=True,
+    callback=_changes,
+    help="A value of the sample's data, as JSON or text; dots lead into objects. May be repeated.",
+)
+@click.option("--print", "is_printed", is_flag=True, help="Print the body and send nothing.")
 @click.option("--message-id", help="Default: a new id each time; a repeated id is one event.")
 @click.option("--count", type=click.IntRange(min=1), default=1, show_default=True, help="The number of deliveries.")
 @json_option
@@ -81,17 +125,14 @@ def command(
 ) -> None:
     """Sign and POST sample events of TYPE.
 
-    The exit code is 1 unless every answer is a 2xx.
+    The exit code is 1 unless every answer is a 2xx. --print shows what would be sent, one body a line.
     """
     event_type = message["event_type"]
-    if file := message["file"]:
-        if message["user_id"]:
-            raise click.UsageError("--file and --user exclude each other: the body in the file names its user.")
-        _refuse_another_type(file, event_type)
-    elif event_type not in SAMPLES:
-        raise click.BadParameter(
-            f"there is no sample of {event_type}, only of {', '.join(SAMPLES)}; --file takes any body."
-        )
+    _refuse_unusable(message)
+    if message["is_printed"]:
+        for _ in range(count):
+            click.echo(_body(message))
+        return
     url = url or webhook_url(settings, "app" if event_type in APP_TYPES else "stack")
     with Sender(url, secret=secret or _secret(settings, url)) as sender:
         answers, failure = _send_all(sender, message, count)
@@ -110,6 +151,38 @@ def command(
         cure = " Sign with the receiver's secret: --secret, or the same STACK_WEBHOOK_SECRETS."
         sentence = f"The receiver answered {refused.status}: {refused.text[:ERROR_CHARACTERS]}"
         raise click.ClickException(sentence + cure * (refused.status == 401))
+
+
+def _refuse_unusable(message: Message) -> None:
+    """Refuse a type without a sample, and what a body from a file or a type without a team leaves no place for."""
+    event_type, file = message["event_type"], message["file"]
+    if file:
+        for option, value in (("user", message["user_id"]), ("team", message["team_id"]), ("set", message["changes"])):
+            if value:
+                raise click.UsageError(f"--file and --{option} exclude each other: the file is sent as it is.")
+        _refuse_another_type(file, event_type)
+    elif event_type not in SAMPLES:
+        raise click.BadParameter(
+            f"there is no sample of {event_type}, only of {', '.join(SAMPLES)}; --file takes any body."
+        )
+    elif message["team_id"] and not EVENT_TYPES[event_type].team:
+        raise click.UsageError(f"A sample of {event_type} is about no team.")
+
+
+def _body(message: Message) -> bytes:
+    """Return the bytes of the file, or a new sample with the values of --set."""
+    if message["file"]:
+        return message["file"].read_bytes()
+    event_type = message["event_type"]
+    made = data(event_type, SampleContext.now(message["user_id"], message["team_id"]))
+    for change in message["changes"]:
+        place = made
+        for key in change.path[:-1]:
+            inner = place.get(key)
+            place[key] = inner if isinstance(inner, dict) else {}
+            place = place[key]
+        place[change.path[-1]] = change.value
+    return orjson.dumps({"type": event_type, "data": made})
 
 
 def _source(url: str) -> str:
@@ -147,11 +220,9 @@ def _refuse_another_type(file: Path, event_type: str) -> None:
 def _send_all(sender: Sender, message: Message, count: int) -> tuple[list[Answer], NotDelivered | None]:
     """Send until one delivery gets no answer; return the answers and that delivery's error."""
     answers: list[Answer] = []
-    file, event_type = message["file"], message["event_type"]
     for _ in range(count):
-        text = file.read_bytes() if file else body(event_type, SampleContext.now(message["user_id"]))
         try:
-            answers.append(sender.post(text, message["message_id"] or new_message_id(datetime.now(UTC))))
+            answers.append(sender.post(_body(message), message["message_id"] or new_message_id(datetime.now(UTC))))
         except NotDelivered as failure:
             return answers, failure
     return answers, None

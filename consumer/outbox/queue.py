@@ -60,17 +60,31 @@ async def finish_users(
 
 async def retry(conn: Connection, claimed: Claimed, delay: timedelta, code: str, error: str) -> None:
     """Set a claimed delivery aside, due after *delay*, with the attempts it carries."""
-    values = {"seq": claimed.seq, "attempts": claimed.attempts, "delay": delay, "error_code": code, "error": error}
-    await conn.execute(query("queue/retry"), values)
+    await conn.execute(query("queue/retry"), {**_failure(claimed, code, error), "delay": delay})
 
 
 async def await_release(conn: Connection, claimed: Sequence[Claimed], code: str, error: str) -> None:
     """Set claimed deliveries aside, with the attempts they carry, until a worker takes them that knows their type."""
-    values = {"seqs": [c.seq for c in claimed], "attempts": [c.attempts for c in claimed]}
+    values = {
+        "seqs": [c.seq for c in claimed],
+        "attempts": [c.attempts for c in claimed],
+        "sources": [c.source for c in claimed],
+        "event_types": [c.event_type for c in claimed],
+    }
     await conn.execute(query("queue/await_release"), {**values, "error_code": code, "error": error})
 
 
 async def bury(conn: Connection, claimed: Claimed, code: str, error: str) -> None:
     """Set a claimed delivery aside for good, with the attempts it carries."""
-    values = {"seq": claimed.seq, "attempts": claimed.attempts, "error_code": code, "error": error}
-    await conn.execute(query("queue/bury"), values)
+    await conn.execute(query("queue/bury"), _failure(claimed, code, error))
+
+
+def _failure(claimed: Claimed, code: str, error: str) -> dict[str, object]:
+    return {
+        "seq": claimed.seq,
+        "attempts": claimed.attempts,
+        "source": claimed.source,
+        "event_type": claimed.event_type,
+        "error_code": code,
+        "error": error,
+    }

@@ -24,17 +24,21 @@ SAMPLES: Mapping[str, Data] = {
 
 
 class SampleContext(NamedTuple):
-    """The user and time of a sample, and the source of its made-up values but the name, which follows the user."""
+    """The user and time of a sample, and the source of its made-up values but the name, which follows the user.
+
+    Without *team_id* the team is a new one.
+    """
 
     user_id: UUID
     at_millis: int
     choices: random.Random
+    team_id: UUID | None = None
 
     @classmethod
-    def now(cls, user_id: UUID | None = None) -> Self:
+    def now(cls, user_id: UUID | None = None, team_id: UUID | None = None) -> Self:
         """Return a context of this moment."""
         user_id = user_id or uuid4()
-        return cls(user_id, int(time.time() * 1000), random.Random(user_id.int))
+        return cls(user_id, int(time.time() * 1000), random.Random(user_id.int), team_id)
 
 
 def body(event_type: str, context: SampleContext) -> bytes:
@@ -49,7 +53,7 @@ def data(event_type: str, context: SampleContext) -> Data:
     made_up = {
         "$user_id": str(user_id),
         "$now": context.at_millis,
-        "$new_id": str(UUID(int=context.choices.getrandbits(128), version=4)),
+        "$new_id": str(context.team_id or UUID(int=context.choices.getrandbits(128), version=4)),
         "$name": f"{first} {last}",
         "$email": f"{first}.{last}.{user_id.hex[:6]}@example.com".lower(),
         "$avatar": f"https://example.com/avatars/{user_id}.png",

@@ -38,6 +38,13 @@ AREAS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("operations", tuple(f"sql/queries/{x}/" for x in ("activity", "hours", "maintenance", "uninstall"))),
     ("verdict", ("consumer/verdict/", "consumer/process/reports.py")),
     ("verdict", tuple(f"sql/queries/{x}/" for x in ("observe", "rates", "reports"))),
+    (
+        "operations",
+        (
+            "consumer/lookup/",
+            *(f"sql/queries/{x}/" for x in ("audit", "listing", "one_company", "one_delivery", "one_user", "revealed")),
+        ),
+    ),
     ("outbox", ("consumer/outbox/", "consumer/worker/", "sql/queries/queue/", "sql/queries/storage/")),
     ("operations", tuple(f"sql/queries/{x}/" for x in ("actions", "erase", "export", "late", "stored_bodies"))),
     ("intake", ("consumer/receiver/intake.py",)),

@@ -4,18 +4,17 @@ WITH groups AS (
         f.state,
         f.error_code,
         f.error,
-        o.event_type,
+        f.event_type,
         count(*) AS deliveries,
         min(f.failed_at) AS first_at,
         max(f.failed_at) AS last_at,
         max(f.seq) AS last_seq
-    FROM consumer.failures AS f
-    INNER JOIN consumer.outbox AS o ON f.seq = o.seq
+    FROM consumer_masked.failures AS f
     WHERE
         f.state = ANY(%(states)b::text[])
         AND (%(error_code)b::text IS NULL OR f.error_code = %(error_code)b::text)
-        AND (%(event_type)b::text IS NULL OR o.event_type = %(event_type)b::text)
-    GROUP BY f.state, f.error_code, f.error, o.event_type
+        AND (%(event_type)b::text IS NULL OR f.event_type = %(event_type)b::text)
+    GROUP BY f.state, f.error_code, f.error, f.event_type
     ORDER BY deliveries DESC, last_seq DESC
     LIMIT %(limit)b::integer
 )
@@ -30,5 +29,5 @@ SELECT
     g.error,
     o.message_id
 FROM groups AS g
-INNER JOIN consumer.outbox AS o ON g.last_seq = o.seq
+INNER JOIN consumer_masked.outbox AS o ON g.last_seq = o.seq
 ORDER BY g.deliveries DESC, g.last_seq DESC;

@@ -29,13 +29,16 @@ opened AS (
     WHERE seq IN (SELECT seq FROM excluded)
 )
 
-INSERT INTO consumer.failures (seq, state, attempts, error_code, error)
+INSERT INTO consumer.failures (seq, state, attempts, error_code, error, source, event_type)
 SELECT
-    seq,
+    e.seq,
     'dead',
     0,
     'undiscarded',
-    'taken back; not checked yet'
-FROM excluded
-ORDER BY seq
+    'taken back; not checked yet',
+    o.source,
+    o.event_type
+FROM excluded AS e
+INNER JOIN consumer.outbox AS o ON e.seq = o.seq
+ORDER BY e.seq
 RETURNING seq;

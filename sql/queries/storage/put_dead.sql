@@ -28,13 +28,15 @@ WITH stored AS (
 ),
 
 failed AS (
-    INSERT INTO consumer.failures (seq, state, attempts, error_code, error)
+    INSERT INTO consumer.failures (seq, state, attempts, error_code, error, source, event_type)
     SELECT
         seq,
         'dead',
         0,
         %(error_code)b::text,
-        %(error)b::text
+        %(error)b::text,
+        %(source)b::text,
+        %(event_type)b::text
     FROM stored
 )
 

@@ -1,0 +1,87 @@
+"""Tables of a fixed width: the last column is cut, so that each row stays on one line of 80 columns."""
+
+import sys
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from shutil import get_terminal_size
+
+import click
+from rich.cells import cell_len, set_cell_size
+from rich.text import Text
+
+from consumer.cli.cells import cell, duration
+from consumer.cli.output import console
+
+# The width of a page on paper and of a terminal that nobody has widened.
+COLUMNS = 80
+GAP = "  "
+SECOND = 1.0
+MINUTE = 60.0
+
+
+def show_columns(rows: Sequence[Mapping[str, object]], widths: Mapping[str, int] | None = None) -> None:
+    """Print rows, which name the same columns, as a table; what is wider than its column ends in dots.
+
+    *widths* are the most that columns may take; the last one takes what is left of the line.
+    """
+    limits = widths or {}
+    texts = [{name: value if isinstance(value, Text) else cell(value) for name, value in row.items()} for row in rows]
+    names = list(rows[0])
+    sizes = {
+        name: min(max(len(name), *(cell_len(row[name].plain) for row in texts)), limits.get(name, COLUMNS))
+        for name in names
+    }
+    left = line_width() - sum(sizes[name] + len(GAP) for name in names[:-1])
+    sizes[names[-1]] = max(min(sizes[names[-1]], left), 1)
+    _print([Text(name, style="bold") for name in names], sizes)
+    for row in texts:
+        _print([row[name] for name in names], sizes)
+
+
+def line_width() -> int:
+    """Return the width of the terminal, and COLUMNS elsewhere."""
+    return get_terminal_size((COLUMNS, 24)).columns if sys.stdout.isatty() else COLUMNS
+
+
+def wrapped(text: str, indent: str = "") -> None:
+    """Print a sentence over as many lines as it needs."""
+    for line in click.wrap_text(text, width=line_width(), initial_indent=indent, subsequent_indent=indent).splitlines():
+        console().print(Text(line), soft_wrap=True)
+
+
+def show_line(text: Text) -> None:
+    """Print one line; what is wider ends in dots."""
+    text.truncate(line_width(), overflow="ellipsis")
+    console().print(text, soft_wrap=True)
+
+
+def clock(at: datetime | None, now: datetime) -> str:
+    """Return a time in UTC: of today to the millisecond, of another day its date and minute."""
+    if at is None:
+        return "-"
+    at, now = at.astimezone(UTC), now.astimezone(UTC)
+    if at.date() == now.date():
+        return f"{at:%H:%M:%S}.{at.microsecond // 1000:03}"
+    return f"{at:%d %b %H:%M}" if at.year == now.year else f"{at:%Y-%m-%d}"
+
+
+def took(begun: datetime, ended: datetime | None) -> str:
+    """Return the time between both in at most seven characters."""
+    if ended is None:
+        return "-"
+    seconds = max((ended - begun).total_seconds(), 0.0)
+    if seconds < SECOND:
+        return f"{seconds * 1000:.0f} ms"
+    return f"{seconds:.1f} s" if seconds < MINUTE else duration(seconds)
+
+
+def _print(texts: Sequence[Text], sizes: Mapping[str, int]) -> None:
+    line = Text(GAP).join(_cut(text, size) for text, size in zip(texts, sizes.values(), strict=True))
+    line.rstrip()
+    console().print(line, soft_wrap=True)
+
+
+def _cut(text: Text, size: int) -> Text:
+    if cell_len(text.plain) <= size:
+        return Text(set_cell_size(text.plain, size), style=text.style)
+    return Text(f"{set_cell_size(text.plain, size - 1)}…", style=text.style)

@@ -1,0 +1,182 @@
+"""`consumer deliveries show`: one delivery, what it changed, what did not follow from it, and why."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any, Unpack
+
+import click
+
+from consumer.cli.cells import printable
+from consumer.cli.columns import clock, show_columns, took, wrapped
+from consumer.cli.context import pass_settings
+from consumer.cli.database import read
+from consumer.cli.listing import document, outcome
+from consumer.cli.output import as_called, console, emit, json_option, show_facts
+from consumer.cli.reveal import Reveal, is_masked, record, reveal_options
+from consumer.lookup import audit, one_delivery, one_user, revealed
+from consumer.lookup.audit import AuditRow
+from consumer.lookup.forecast import replay_forecast
+from consumer.lookup.listing import ListedDelivery
+from consumer.lookup.one_delivery import OneDelivery
+from consumer.lookup.unfollowed import Known, MetadataKeys, Unfollowed, unfollowed
+from consumer.postgres import session
+from consumer.postgres.connections import Connection
+from consumer.settings.settings import Settings
+
+# Audit rows of one delivery: a team's may have moved any number of users.
+CHANGES_MAX = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """All that is shown of one delivery."""
+
+    delivery: OneDelivery
+    changes: list[AuditRow]
+    unfollowed: list[Unfollowed]
+    replay: str
+    neighbours: list[ListedDelivery]
+    body: Mapping[str, Any] | None
+
+
+@click.command(name="show")
+@click.argument("name", metavar="ID")
+@click.option("--body", "with_body", is_flag=True, help="Show the body too; personal data in it is masked.")
+@reveal_options
+@json_option
+@pass_settings("operator")
+def show(settings: Settings, *, name: str, with_body: bool, is_json: bool, **reveal: Unpack[Reveal]) -> None:
+    """Show the delivery with this message id or number.
+
+    It tells what the delivery changed, what it says that did not follow and why, what a replay would do, and which
+    deliveries about the same user lie around it. Names, e-mail addresses, pictures and metadata are masked.
+    """
+    masked = is_masked(reveal)
+
+    async def found(conn: Connection) -> tuple[list[Shown], datetime]:
+        deliveries = await one_delivery.find(conn, name)
+        if deliveries and not masked:
+            await record(conn, {"message_ids": [each.message_id for each in deliveries]}, reveal["reason"])
+        shown = [await _shown(conn, each, settings, masked=masked) for each in deliveries]
+        return shown, await session.now(conn)
+
+    deliveries, now = read(settings, found)
+    if not deliveries:
+        raise click.ClickException(f"No delivery has the message id or number {printable(name)}.")
+    if is_json:
+        emit({"deliveries": [_document(each, with_body=with_body) for each in deliveries]})
+        return
+    for each in deliveries:
+        _print(each, now, with_body=with_body)
+
+
+async def _shown(conn: Connection, delivery: OneDelivery, settings: Settings, *, masked: bool) -> Shown:
+    known = None
+    if user_id := delivery.user_id:
+        user = await one_user.find(conn, user_id, masked=masked)
+        known = Known(
+            user, await one_user.edits(conn, user_id), await one_user.memberships(conn, user_id, masked=masked)
+        )
+    body = await one_delivery.body(conn, delivery.seq, masked=masked)
+    shaping = settings.shaping
+    keys = MetadataKeys(shaping.role_key, shaping.department_key, shaping.company_key)
+    return Shown(
+        delivery=delivery,
+        changes=await audit.of_delivery(conn, delivery.seq, size=CHANGES_MAX, masked=masked),
+        unfollowed=unfollowed(delivery, body, known, keys),
+        # Whether this release can use a body is no personal data.
+        replay=replay_forecast(delivery, await revealed.body(conn, delivery.seq)),
+        neighbours=await one_delivery.neighbours(conn, delivery),
+        body=body,
+    )
+
+
+def _document(shown: Shown, *, with_body: bool) -> dict[str, object]:
+    facts = asdict(shown.delivery) | {
+        "changes": [asdict(each) for each in shown.changes],
+        "unfollowed": [asdict(each) for each in shown.unfollowed],
+        "replay": shown.replay,
+        "neighbours": [document(each) for each in shown.neighbours],
+    }
+    return facts | {"body": shown.body} if with_body else facts
+
+
+def _print(shown: Shown, now: datetime, *, with_body: bool) -> None:
+    delivery = shown.delivery
+    show_facts(_facts(delivery))
+    _head("What happened")
+    show_columns(_way(delivery, now))
+    _head("What it changed")
+    if rows := [row for each in shown.changes for row in _changes(each)]:
+        show_columns(rows, {"user": 8, "field": 14, "before": 25})
+    else:
+        wrapped("No profile.")
+    if shown.unfollowed:
+        _head("What it says and what did not follow")
+        for each in shown.unfollowed:
+            says = f" says {each.says}, the profile has {each.has or 'none'}" if each.says else ""
+            wrapped(printable(f"{each.field}{says}: {each.because}."))
+    _head("If it were replayed")
+    wrapped(as_called(printable(shown.replay)))
+    if shown.neighbours:
+        _head("Around it")
+        show_columns([_neighbour(each, now) for each in shown.neighbours], {"event": 23, "outcome": 16})
+    if with_body:
+        _head("Body")
+        emit(shown.body)
+    console().print()
+
+
+def _head(title: str) -> None:
+    console().print()
+    console().print(title, style="bold")
+
+
+def _facts(delivery: OneDelivery) -> dict[str, object]:
+    return {
+        "message id": delivery.message_id,
+        "number": delivery.seq,
+        "event": delivery.event_type,
+        "source": delivery.source,
+        "user": delivery.user_id,
+        "team": delivery.team_id,
+        "verified by": delivery.verified_by,
+        "state": outcome(delivery.state, delivery.outcome, delivery.error_code),
+    } | ({"error": delivery.error} if delivery.error else {})
+
+
+def _way(delivery: OneDelivery, now: datetime) -> list[dict[str, object]]:
+    steps: list[tuple[str, datetime | None, str]] = [
+        ("occurred", delivery.occurred_at, ""),
+        ("received", delivery.received_at, f"{took(delivery.occurred_at, delivery.received_at)} later"),
+    ]
+    if delivery.at:
+        attempt = f", attempt {delivery.attempts}" if delivery.attempts else ""
+        word = delivery.outcome or ("refused" if delivery.attempts else "unusable")
+        steps.append((word, delivery.at, f"{took(delivery.received_at, delivery.at)} later{attempt}"))
+    if delivery.next_attempt_at:
+        steps.append(("next attempt", delivery.next_attempt_at, ""))
+    if delivery.excluded_at:
+        by = f"by {delivery.excluded_by}: {delivery.excluded_reason}"
+        steps.append(("excluded", delivery.excluded_at, by))
+    return [{"step": step, "at (UTC)": clock(at, now), "": remark} for step, at, remark in steps]
+
+
+def _changes(row: AuditRow) -> Sequence[dict[str, object]]:
+    user = str(row.user_id)[:8]
+    if not row.changed_fields:
+        return [{"user": user, "field": row.operation, "before": None, "after": None}]
+    return [
+        {"user": user, "field": field, "before": before, "after": after}
+        for field, (before, after) in row.changes().items()
+    ]
+
+
+def _neighbour(delivery: ListedDelivery, now: datetime) -> dict[str, object]:
+    return {
+        "received": clock(delivery.received_at, now),
+        "event": delivery.event_type,
+        "outcome": outcome(delivery.state, delivery.outcome, delivery.error_code),
+        "message": delivery.message_id,
+    }

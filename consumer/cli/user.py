@@ -1,0 +1,221 @@
+"""`consumer user`: who set each field of a profile, and what happened to its user."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Unpack
+from uuid import UUID
+
+import click
+
+from consumer.cli.cells import cell, duration
+from consumer.cli.columns import clock, show_columns, show_line, wrapped
+from consumer.cli.context import examples, pass_settings
+from consumer.cli.database import read
+from consumer.cli.filters import amount
+from consumer.cli.listing import document, outcome
+from consumer.cli.output import as_called, console, emit, json_option
+from consumer.cli.reveal import Reveal, is_masked, record, reveal_options
+from consumer.lookup import one_user
+from consumer.lookup.one_user import Counts, Entry, Membership, Timeline, User
+from consumer.lookup.origins import Origin, origins
+from consumer.postgres import session
+from consumer.postgres.connections import Connection
+from consumer.settings.settings import Settings
+
+# As many lines as fit on one screen below the fields.
+LIMIT = 20
+
+
+class Options(Reveal):
+    """The options of the command."""
+
+    size: int
+    before: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """All that is shown of one user, as read at *now*."""
+
+    user: User
+    fields: Sequence[Origin]
+    memberships: Sequence[Membership]
+    timeline: Timeline
+    counts: Counts
+    now: datetime
+
+
+@click.command(
+    name="user",
+    epilog=examples(
+        "user 6f1c2f0e-9d3b-4a57-8c21-0b7d5e9a4f10",
+        "user m.example@example.com",
+        'user m.example@example.com --reveal --reason "ticket 4711"',
+    ),
+)
+@click.argument("name", metavar="ID-OR-EMAIL")
+@click.option("--limit", "size", type=click.IntRange(1, 1000), default=LIMIT, show_default=True, help="Deliveries.")
+@click.option("--before", type=click.IntRange(1), help="Only deliveries below this number: the page says which.")
+@reveal_options
+@json_option
+@pass_settings("operator")
+def command(settings: Settings, *, name: str, is_json: bool, **options: Unpack[Options]) -> None:
+    """Show what is known of a user, who set it, and what happened.
+
+    Each field with who set it: your backend's edit comes first, then the sender, then the default. Then the teams, and
+    the deliveries about the user with what they changed, the newest first. Names, e-mail addresses and pictures are
+    masked; an address finds only whole matches.
+    """
+    masked = is_masked(options)
+
+    async def found(conn: Connection) -> Shown:
+        user_id = await _user_id(conn, name)
+        if not masked:
+            await record(conn, {"user_id": user_id}, options["reason"])
+        return await _shown(conn, user_id, options, masked=masked)
+
+    shown = read(settings, found)
+    if not shown.user.is_known and not shown.counts.deliveries:
+        raise click.ClickException("No delivery about this user was ever stored.")
+    if is_json:
+        emit(_document(shown))
+    else:
+        _print(shown)
+
+
+async def _user_id(conn: Connection, name: str) -> UUID:
+    """Return the user with this id or e-mail address; refuse an address of nobody, and one of several users."""
+    try:
+        return UUID(name)
+    except ValueError:
+        found = await one_user.by_email(conn, name)
+    if not found:
+        raise click.ClickException("No stored user has this e-mail address, and it is no user's id.")
+    if len(found) > 1:
+        raise click.ClickException(f"{len(found)} users have this e-mail address: {', '.join(map(str, found))}.")
+    return found[0]
+
+
+async def _shown(conn: Connection, user_id: UUID, options: Options, *, masked: bool) -> Shown:
+    user = await one_user.find(conn, user_id, masked=masked)
+    edits, memberships = await one_user.edits(conn, user_id), await one_user.memberships(conn, user_id, masked=masked)
+    return Shown(
+        user=user,
+        fields=origins(user, edits, memberships, await one_user.field_changes(conn, user_id)),
+        memberships=memberships,
+        timeline=await one_user.timeline(conn, user_id, size=options["size"], before=options["before"], masked=masked),
+        counts=await one_user.counts(conn, user_id),
+        now=await session.now(conn),
+    )
+
+
+def _document(shown: Shown) -> dict[str, object]:
+    return {
+        "user": asdict(shown.user) | {"confirmed_at": shown.user.confirmed_at},
+        "fields": [asdict(each) for each in shown.fields],
+        "memberships": [asdict(each) for each in shown.memberships],
+        "timeline": [
+            {
+                "at": entry.at,
+                "seq": entry.seq,
+                "delivery": entry.delivery and document(entry.delivery),
+                "changes": [asdict(each) for each in entry.changes],
+            }
+            for entry in shown.timeline.entries
+        ],
+        "before": shown.timeline.before,
+        "counts": asdict(shown.counts),
+    }
+
+
+def _print(shown: Shown) -> None:
+    user, out = shown.user, console()
+    for line in (" · ".join(filter(None, (user.full_name, user.email, _state(user)))), str(user.user_id)):
+        show_line(cell(line))
+    if shown.fields:
+        out.print()
+        show_columns(
+            [_field(each, user, shown.now) for each in shown.fields],
+            {"field": 14, "now": 16, "since (UTC)": 12},
+        )
+    if shown.memberships:
+        out.print()
+        show_columns([_membership(each, user, shown.now) for each in shown.memberships], {"team": 30, "joined": 12})
+    if shown.timeline.entries:
+        out.print()
+        show_columns(
+            [_entry(each, shown.now) for each in shown.timeline.entries],
+            {"when (UTC)": 12, "event": 20, "outcome": 14},
+        )
+    out.print()
+    wrapped(as_called(_remark(shown)))
+
+
+def _state(user: User) -> str:
+    if user.is_erased:
+        return "erased"
+    if user.deleted_at:
+        return f"deleted {cell(user.deleted_at)}"
+    if not user.is_known:
+        return "not applied yet"
+    if not user.has_profile:
+        return "anonymous, without a profile" if user.is_anonymous else "without a profile"
+    return "active, restricted" if user.is_restricted else "active"
+
+
+def _field(origin: Origin, user: User, now: datetime) -> dict[str, object]:
+    value = user.company_name or origin.value if origin.field == "company_id" else origin.value
+    beneath = f" (else {origin.beneath})" if origin.beneath else ""
+    return {
+        "field": origin.field,
+        "now": value,
+        "since (UTC)": clock(origin.since, now),
+        "set by": f"{origin.explanation}{beneath}",
+    }
+
+
+def _membership(membership: Membership, user: User, now: datetime) -> dict[str, object]:
+    state = "home" if membership.company_id == user.company_id else "guest"
+    if membership.removed_at:
+        state = f"removed {clock(membership.removed_at, now)}"
+    return {
+        "team": membership.company_name or str(membership.company_id),
+        "id": str(membership.company_id)[:8],
+        "joined": clock(membership.joined_at, now),
+        "state": state,
+        "permissions": ", ".join(membership.permissions) or None,
+    }
+
+
+def _entry(entry: Entry, now: datetime) -> dict[str, object]:
+    fields = list(dict.fromkeys(field for change in entry.changes for field in change.changed_fields))
+    operations = list(dict.fromkeys(change.operation for change in entry.changes))
+    delivery = entry.delivery
+    return {
+        "when (UTC)": clock(entry.at, now),
+        "event": delivery.event_type if delivery else operations[0],
+        "outcome": outcome(delivery.state, delivery.outcome, delivery.error_code) if delivery else "changed",
+        "number": str(entry.seq),
+        "changed": ", ".join(fields) or None,
+    }
+
+
+def _remark(shown: Shown) -> str:
+    """Return how many deliveries there are, what waits, and when the sender last confirmed the user."""
+    counts, user = shown.counts, shown.user
+    waiting = [f"{n:,} {state}" for state in ("pending", "retrying", "dead") if (n := getattr(counts, state))]
+    since = f" since {cell(counts.first_received_at)}" if counts.first_received_at else ""
+    sentences = [f"{amount(counts.deliveries)} stored{since}, {', '.join(waiting) or 'none waits'}."]
+    if user.is_rebuild_queued:
+        sentences.append("The user's rows wait to be made anew.")
+    if user.is_unlisted:
+        sentences.append("The newest reconciliation did not find this user at the sender.")
+    elif user.confirmed_at:
+        age = duration((shown.now - user.confirmed_at).total_seconds())
+        sentences.append(f"The sender confirmed the user {age} ago.")
+    elif user.is_known:
+        sentences.append("No snapshot of the sender's is stored: `consumer refresh` asks for one.")
+    if shown.timeline.before:
+        sentences.append(f"Older: --before {shown.timeline.before}.")
+    return " ".join(sentences)

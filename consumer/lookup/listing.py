@@ -1,0 +1,150 @@
+"""Lists of stored deliveries: a page by key, newest first, and what has happened since an instant."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple
+from uuid import UUID
+
+from psycopg.rows import args_row, tuple_row
+
+from consumer.postgres.connections import Connection
+from consumer.postgres.queries import rows
+
+# Numbers that one call looks at when its filter has no index: about 25 ms, and twice that if the rows are on disk.
+LOOK_MAX = 100_000
+# Above every number.
+NEWEST = 2**63 - 1
+# These states lie in small tables of their own.
+FEW = frozenset({"pending", "retrying", "dead"})
+ANY_END = "*"
+
+
+class ListedDelivery(NamedTuple):
+    """A stored delivery without its body; *at* is when it was done or last refused, None while it is pending.
+
+    *outcome* is None unless it is done, *error_code* and *error* unless it is retrying or dead.
+    """
+
+    seq: int
+    source: str
+    message_id: str
+    event_type: str | None
+    user_id: UUID | None
+    team_id: UUID | None
+    occurred_at: datetime
+    received_at: datetime
+    verified_by: str | None
+    state: str
+    outcome: str | None
+    at: datetime | None
+    attempts: int
+    next_attempt_at: datetime | None
+    error_code: str | None
+    error: str | None
+    # Only of `recent`: the fields of profiles that it changed.
+    changed_fields: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ListFilter:
+    """Conditions on deliveries: all must hold; None sets no condition.
+
+    *event_type* may end in `*`. *since* and *until* limit the time of arrival.
+    """
+
+    states: Sequence[str] | None = None
+    event_type: str | None = None
+    user_ids: Sequence[UUID] | None = None
+    team_id: UUID | None = None
+    source: str | None = None
+    outcome: str | None = None
+    error_code: str | None = None
+    verified_by: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+    @property
+    def is_bounded(self) -> bool:
+        """Whether a search for it might read the whole log: nothing leads to the matching deliveries."""
+        is_found = self.user_ids is not None or self.team_id or (self.states and set(self.states) <= FEW)
+        is_narrow = any((self.states, self.event_type, self.source, self.outcome, self.error_code, self.verified_by))
+        return is_narrow and not is_found
+
+    def values(self) -> dict[str, object]:
+        """Return the filter as parameters of a query."""
+        return {
+            "states": None if self.states is None else list(self.states),
+            "type_pattern": self.event_type and _pattern(self.event_type),
+            "user_ids": None if self.user_ids is None else list(self.user_ids),
+            "team_id": self.team_id,
+            "source": self.source,
+            "outcome": self.outcome,
+            "error_code": self.error_code,
+            "verified_by": self.verified_by,
+            "since": self.since,
+            "until": self.until,
+        }
+
+
+class Page(NamedTuple):
+    """Matching deliveries, newest first.
+
+    *before* is the number that continues the list, None if nothing older can match. *looked_back_to* is set if the
+    search ended before the page was full: the time of arrival up to which nothing more matches.
+    """
+
+    deliveries: list[ListedDelivery]
+    before: int | None
+    looked_back_to: datetime | None = None
+
+
+async def page(conn: Connection, wanted: ListFilter, *, size: int, before: int | None = None) -> Page:
+    """Return the newest matching deliveries with numbers below *before*, at most *size*.
+
+    A filter that no index serves looks at LOOK_MAX numbers: then the page may be short, or empty, and go on.
+    """
+    first, floor = await _bounds(conn, wanted)
+    before = min(first, NEWEST if before is None else before)
+    end = floor
+    if wanted.is_bounded:
+        newest = await _older(conn, before - 1)
+        end = max(floor, newest[0] - LOOK_MAX) if newest else floor
+    values = {**wanted.values(), "before": before, "floor": end, "size": size}
+    found = await rows(conn, args_row(ListedDelivery), "listing/page", values)
+    if len(found) == size:
+        return Page(found, found[-1].seq)
+    if end > floor and (older := await _older(conn, end)) and older[0] > floor:
+        return Page(found, older[0] + 1, older[1])
+    return Page(found, None)
+
+
+async def recent(conn: Connection, wanted: ListFilter, since: datetime, *, size: int) -> list[ListedDelivery]:
+    """Return the matching deliveries that were received, done or refused since then, the latest first.
+
+    Whoever follows must ask for some time that it has seen already: a delivery gets its time and its number before its
+    transaction commits, so a lower number may appear after a higher one.
+    """
+    return await rows(
+        conn, args_row(ListedDelivery), "listing/recent", {**wanted.values(), "since": since, "size": size}
+    )
+
+
+async def _bounds(conn: Connection, wanted: ListFilter) -> tuple[int, int]:
+    """Return the numbers that the times of the filter lie between: the upper one and the lower one."""
+    if wanted.since is None and wanted.until is None:
+        return NEWEST, 0
+    [(floor, before)] = await rows(conn, tuple_row, "listing/bounds", {"since": wanted.since, "until": wanted.until})
+    return before or NEWEST, floor or 0
+
+
+async def _older(conn: Connection, floor: int) -> tuple[int, datetime] | None:
+    found = await rows(conn, tuple_row, "listing/older", {"floor": floor})
+    return (found[0][0], found[0][1]) if found else None
+
+
+def _pattern(event_type: str) -> str:
+    """Return the type as a pattern of LIKE; only `*` at its end stands for anything."""
+    stem = event_type.removesuffix(ANY_END)
+    escaped = stem.replace("\\", r"\\").replace("%", r"\%").replace("_", r"\_")
+    return escaped + "%" * event_type.endswith(ANY_END)

@@ -1,0 +1,55 @@
+"""One company: its name, its members, and what waits for it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import NamedTuple
+from uuid import UUID
+
+from psycopg.rows import args_row, class_row
+
+from consumer.lookup import revealed
+from consumer.postgres.connections import Connection
+from consumer.postgres.queries import rows
+
+
+@dataclass(frozen=True, slots=True)
+class Company:
+    """A company; *members* are the active ones, *guests* those of them that are at home elsewhere."""
+
+    id: UUID
+    name: str
+    created_at: datetime
+    updated_at: datetime
+    deleted_at: datetime | None
+    members: int
+    guests: int
+    at_home: int
+    is_rehome_queued: bool
+    is_rebuild_queued: bool
+
+
+class CompanyMember(NamedTuple):
+    """An active member, with masked personal values; one without a profile has none."""
+
+    user_id: UUID
+    full_name: str | None
+    email: str | None
+    role_type: str | None
+    is_guest: bool
+    joined_at: datetime | None
+    permissions: Sequence[str]
+
+
+async def find(conn: Connection, company_id: UUID, *, masked: bool = True) -> Company | None:
+    """Return a company, None if nothing is known of it."""
+    found = await rows(conn, class_row(Company), "one_company/find", {"company_id": company_id})
+    if found and not masked:
+        return replace(found[0], name=(await revealed.company_names(conn, [company_id]))[company_id])
+    return found[0] if found else None
+
+
+async def members(conn: Connection, company_id: UUID, *, size: int, after: UUID | None = None) -> list[CompanyMember]:
+    """Return the next active members by user id, at most *size*."""
+    values = {"company_id": company_id, "after": after, "size": size}
+    return await rows(conn, args_row(CompanyMember), "one_company/members", values)

@@ -1,0 +1,29 @@
+-- A company with the number of its active members, of the users at home there, and of those that wait for another home.
+SELECT
+    c.id,
+    c.name,
+    c.created_at,
+    c.updated_at,
+    c.deleted_at,
+    (
+        SELECT count(*) FROM consumer_masked.company_members AS b
+        WHERE b.company_id = c.id AND b.removed_at IS NULL
+    ) AS members,
+    (
+        SELECT count(*) FROM consumer_masked.company_members AS b
+        WHERE b.company_id = c.id AND b.is_guest
+    ) AS guests,
+    (
+        SELECT count(*) FROM consumer_masked.profiles AS p
+        WHERE p.company_id = c.id
+    ) AS at_home,
+    EXISTS (
+        SELECT FROM consumer_masked.rehome AS r
+        WHERE r.company_id = c.id
+    ) AS is_rehome_queued,
+    EXISTS (
+        SELECT FROM consumer_masked.rebuild AS r
+        WHERE r.id = c.id
+    ) AS is_rebuild_queued
+FROM consumer_masked.companies AS c
+WHERE c.id = %(company_id)b::uuid;

@@ -1,0 +1,4 @@
+-- The signed bytes of one delivery.
+SELECT body
+FROM consumer.outbox
+WHERE seq = %(seq)b::bigint;

@@ -1,0 +1,180 @@
+"""A page of any filter reads a page, or at most the rows of one look; and only the masked views, as a viewer may."""
+
+import re
+from collections.abc import Iterator, Mapping
+from uuid import UUID
+
+import psycopg
+import pytest
+
+from consumer.lookup import listing
+from consumer.lookup.listing import NEWEST, ListFilter
+from consumer.postgres import migrations
+from consumer.postgres.connections import connect, operator_access, transaction
+from consumer.postgres.queries import query, sql_root
+from tests.support.databases import scratch_database
+from tests.test_plans import nodes
+
+pytestmark = pytest.mark.slow
+
+ROWS = 60_000
+SIZE = 50
+# Every tenth delivery is dead, and a hundredth of the users has a team.
+FILL = """
+    INSERT INTO consumer.outbox (source, message_id, event_type, user_id, team_id, occurred_at, body)
+    SELECT
+        CASE WHEN n = 7 THEN 'operator' WHEN n % 3 = 0 THEN 'app' ELSE 'stack' END,
+        'msg_' || lpad(n::text, 27, '0'),
+        CASE WHEN n = 7 THEN 'user.erased' ELSE 'user.updated' END,
+        md5('user' || n % 20000)::uuid,
+        CASE WHEN n % 100 = 0 THEN md5('team' || n % 1000)::uuid END,
+        now(),
+        'x'
+    FROM generate_series(1, 60000) AS n;
+    INSERT INTO consumer.failures (seq, state, attempts, error_code, error, source, event_type)
+    SELECT seq, 'dead', 0, CASE WHEN seq < 50 THEN 'rare' ELSE '23514' END, 'x', source, event_type
+    FROM consumer.outbox WHERE seq % 10 = 0;
+    INSERT INTO consumer.outcomes (seq, outcome)
+    SELECT seq, 'applied' FROM consumer.outbox WHERE seq % 10 > 0;
+    INSERT INTO identity.profile_audit (user_id, operation, changed_fields, source, message_id, seq)
+    SELECT user_id, 'updated', '{email}', source, message_id, seq FROM consumer.outbox;
+    INSERT INTO identity.stack_user_profiles (stack_user_id, stack_primary_email)
+    SELECT md5('user' || n)::uuid, 'User' || n || '@example.com' FROM generate_series(1, 20000) AS n;
+"""
+USER = UUID("81dc9bdb-52d0-4dc2-8036-dbd8313ed055")
+
+
+@pytest.fixture(scope="module")
+def crowded(server_url: str) -> Iterator[str]:
+    """Sixty thousand deliveries about twenty thousand users, each with an audit row."""
+    with scratch_database(server_url, "looked_up") as url:
+        migrations.apply(url, "consumer")
+        with psycopg.connect(url, autocommit=True) as conn:
+            conn.execute(FILL)
+            conn.execute("VACUUM ANALYZE")
+        yield url
+
+
+def read_rows(url: str, name: str, values: Mapping[str, object]) -> tuple[int, set[str]]:
+    """Return the most rows that a step of the plan read, and the indexes, under the viewer's role."""
+    with psycopg.connect(url) as conn:
+        conn.execute("SET LOCAL ROLE consumer_viewer")
+        [(plan,)] = conn.execute(b"EXPLAIN (ANALYZE, FORMAT JSON) " + query(name), values).fetchall()
+    found = nodes(plan[0]["Plan"])
+    read = [
+        node["Actual Rows"] * node["Actual Loops"]
+        + node.get("Rows Removed by Filter", 0)
+        + node.get("Rows Removed by Index Recheck", 0)
+        for node in found
+    ]
+    return int(max(read)), {node["Index Name"] for node in found if "Index Name" in node}
+
+
+def page_values(wanted: ListFilter, *, floor: int = 0) -> dict[str, object]:
+    return {**wanted.values(), "before": NEWEST, "floor": floor, "size": SIZE}
+
+
+def user(url: str, number: int = 1) -> UUID:
+    with psycopg.connect(url) as conn:
+        [(found,)] = conn.execute("SELECT md5('user' || %s::text)::uuid", [number]).fetchall()
+    assert isinstance(found, UUID)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("wanted", "rows_max"),
+    [
+        pytest.param(ListFilter(), 3 * SIZE, id="newest"),
+        pytest.param(ListFilter(states=["dead"]), 12 * SIZE, id="dead"),
+        pytest.param(ListFilter(states=["done"]), 3 * SIZE, id="done"),
+        pytest.param(ListFilter(source="app"), 5 * SIZE, id="source"),
+        pytest.param(ListFilter(event_type="user.*"), 3 * SIZE, id="type"),
+        pytest.param(ListFilter(states=["dead"], error_code="rare"), ROWS // 10, id="rare error"),
+    ],
+)
+def test_a_page_reads_hardly_more_than_it_shows(crowded: str, wanted: ListFilter, rows_max: int) -> None:
+    assert read_rows(crowded, "listing/page", page_values(wanted))[0] <= rows_max
+
+
+@pytest.mark.parametrize("kind", ["user", "team"])
+def test_the_deliveries_about_somebody_are_found_by_their_index(crowded: str, kind: str) -> None:
+    with psycopg.connect(crowded) as conn:
+        [(team_id,)] = conn.execute("SELECT md5('team' || 500)::uuid").fetchall()
+    wanted = ListFilter(user_ids=[user(crowded)]) if kind == "user" else ListFilter(team_id=team_id)
+
+    read, indexes = read_rows(crowded, "listing/page", page_values(wanted))
+
+    assert f"outbox_{kind}_id" in indexes
+    assert read <= 300
+
+
+def test_a_filter_that_matches_nothing_reads_no_more_than_one_look(crowded: str) -> None:
+    """Each number is one row of the log and one of its queue."""
+    look = 5_000
+    with psycopg.connect(crowded) as conn:
+        [(last,)] = conn.execute("SELECT max(seq) FROM consumer.outbox").fetchall()
+
+    for wanted in (ListFilter(event_type="none"), ListFilter(outcome="stale"), ListFilter(source="operator")):
+        read, _ = read_rows(crowded, "listing/page", page_values(wanted, floor=last - look))
+
+        assert read <= look
+
+
+async def test_a_page_by_time_begins_near_that_time(crowded: str) -> None:
+    access = operator_access("consumer")
+    async with await connect(crowded, access) as conn, transaction(conn, access):
+        found = await listing.page(conn, ListFilter(event_type="user.erased"), size=SIZE)
+
+    assert [each.event_type for each in found.deliveries] == ["user.erased"]
+    assert (found.before, found.looked_back_to) == (None, None)
+
+
+def test_what_one_delivery_changed_is_found_by_its_index(crowded: str) -> None:
+    read, indexes = read_rows(crowded, "audit/of_delivery", {"seq": 4711, "size": 20})
+
+    assert (read, indexes) == (1, {"profile_audit_seq"})
+
+
+@pytest.mark.parametrize("name", ["one_delivery/find", "one_delivery/neighbours", "one_user/counts", "audit/of_user"])
+def test_one_of_many_is_found_by_indexes(crowded: str, name: str) -> None:
+    values: dict[str, object] = {
+        "seq": 4711,
+        "message_id": "msg_" + "0" * 23 + "4711",
+        "user_id": user(crowded, 4711),
+        "team_id": None,
+        "size": 3,
+        "lowest": 0,
+        "before": NEWEST,
+    }
+
+    assert read_rows(crowded, name, values)[0] <= 12
+
+
+def test_the_last_change_of_each_field_reads_the_users_audit_only(crowded: str) -> None:
+    read, indexes = read_rows(crowded, "one_user/field_changes", {"user_id": user(crowded), "rows_max": 10_000})
+
+    assert (read, indexes) == (3, {"profile_audit_pkey"})
+
+
+def test_a_user_is_found_by_e_mail_without_reading_the_others(crowded: str) -> None:
+    with psycopg.connect(crowded) as conn:
+        conn.execute("SET LOCAL enable_seqscan = on")
+        plan = conn.execute(
+            "EXPLAIN SELECT stack_user_id FROM identity.stack_user_profiles AS m "
+            "WHERE lower(m.stack_primary_email) = lower('user5@example.com') "
+            "AND octet_length(m.stack_primary_email) <= 320"
+        ).fetchall()
+        found = conn.execute("SELECT consumer_masked.users_by_email('USER5@example.com')").fetchall()
+
+    assert "stack_user_profiles_email" in str(plan)
+    assert found == [(user(crowded, 5),)]
+
+
+def test_lookups_read_the_masked_views_and_nothing_else() -> None:
+    """Otherwise no viewer could run them."""
+    folders = ("audit", "listing", "one_company", "one_delivery", "one_user")
+    files = [file for folder in folders for file in (sql_root() / "queries" / folder).glob("*.sql")]
+    schemas = {name for file in files for name in re.findall(r"(?:FROM|JOIN) (\w+)\.", file.read_text())}
+
+    assert len(files) > 10
+    assert schemas == {"consumer_masked"}
