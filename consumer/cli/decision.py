@@ -8,10 +8,7 @@ from socket import gethostname
 
 import click
 
-from consumer.operations.actions import Action, ActionName, Actor
-
-# A few sentences; they are kept for as long as the delivery.
-REASON_CHARACTERS_MAX = 1000
+from consumer.operations.actions import REASON_CHARACTERS_MAX, Action, ActionName, Actor
 
 
 def checked_reason(_: click.Context, __: click.Parameter, text: str | None) -> str | None:

@@ -14,6 +14,8 @@ from consumer.postgres.queries import query
 
 # As the table checks it: a login's name and a host's are shorter.
 ACTOR_CHARACTERS_MAX = 256
+# A few sentences; they are kept for as long as the delivery.
+REASON_CHARACTERS_MAX = 1000
 
 ActionName = Literal[
     "retry",
@@ -21,6 +23,7 @@ ActionName = Literal[
     "undiscard",
     "replay",
     "rebuild",
+    "check",
     "erase",
     "export",
     "reconcile",

@@ -46,7 +46,8 @@ AREAS: tuple[tuple[str, tuple[str, ...]], ...] = (
         ),
     ),
     ("outbox", ("consumer/outbox/", "consumer/worker/", "sql/queries/queue/", "sql/queries/storage/")),
-    ("operations", tuple(f"sql/queries/{x}/" for x in ("actions", "erase", "export", "late", "stored_bodies"))),
+    ("operations", tuple(f"sql/queries/{x}/" for x in ("actions", "background", "erase", "export"))),
+    ("operations", tuple(f"sql/queries/{x}/" for x in ("late", "stored_bodies"))),
     ("intake", ("consumer/receiver/intake.py",)),
     (
         "receiver",
