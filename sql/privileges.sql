@@ -547,7 +547,6 @@ GRANT SELECT (company_id) ON TABLE identity.stack_user_profiles TO consumer_app;
 GRANT SELECT (company_id) ON TABLE identity.stack_user_profiles TO consumer_masker;
 GRANT SELECT (company_id) ON TABLE identity.stack_user_profiles TO consumer_tenant;
 GRANT SELECT (company_key) ON TABLE consumer.settings TO consumer_masker;
-GRANT SELECT (consumer_at) ON TABLE consumer.runs TO consumer_masker;
 GRANT SELECT (created_at) ON TABLE identity.companies TO consumer_masker;
 GRANT SELECT (created_at) ON TABLE identity.companies TO consumer_tenant;
 GRANT SELECT (created_at) ON TABLE identity.profiles TO consumer_masker;
@@ -619,6 +618,7 @@ GRANT SELECT (last_sign_out_at) ON TABLE identity.stack_user_profiles TO consume
 GRANT SELECT (last_synced_at) ON TABLE identity.stack_user_profiles TO consumer_app;
 GRANT SELECT (last_synced_at) ON TABLE identity.stack_user_profiles TO consumer_masker;
 GRANT SELECT (last_synced_at) ON TABLE identity.stack_user_profiles TO consumer_tenant;
+GRANT SELECT (listed_at) ON TABLE consumer.runs TO consumer_masker;
 GRANT SELECT (logo_url) ON TABLE identity.companies TO consumer_tenant;
 GRANT SELECT (memberships) ON TABLE consumer.runs TO consumer_masker;
 GRANT SELECT (message_id) ON TABLE consumer.outbox TO consumer_definer;

@@ -3255,35 +3255,35 @@ ALTER TABLE identity.profiles ENABLE ROW LEVEL SECURITY;
 -- Name: companies readers; Type: POLICY; Schema: identity; Owner: -
 --
 
-CREATE POLICY readers ON identity.companies FOR SELECT TO consumer_operator, consumer_app USING (true);
+CREATE POLICY readers ON identity.companies FOR SELECT TO consumer_app, consumer_operator USING (true);
 
 
 --
 -- Name: company_members readers; Type: POLICY; Schema: identity; Owner: -
 --
 
-CREATE POLICY readers ON identity.company_members FOR SELECT TO consumer_operator, consumer_app USING (true);
+CREATE POLICY readers ON identity.company_members FOR SELECT TO consumer_app, consumer_operator USING (true);
 
 
 --
 -- Name: profile_audit readers; Type: POLICY; Schema: identity; Owner: -
 --
 
-CREATE POLICY readers ON identity.profile_audit FOR SELECT TO consumer_operator, consumer_app USING (true);
+CREATE POLICY readers ON identity.profile_audit FOR SELECT TO consumer_app, consumer_operator USING (true);
 
 
 --
 -- Name: profiles readers; Type: POLICY; Schema: identity; Owner: -
 --
 
-CREATE POLICY readers ON identity.profiles FOR SELECT TO consumer_operator, consumer_app USING (true);
+CREATE POLICY readers ON identity.profiles FOR SELECT TO consumer_app, consumer_operator USING (true);
 
 
 --
 -- Name: stack_user_profiles readers; Type: POLICY; Schema: identity; Owner: -
 --
 
-CREATE POLICY readers ON identity.stack_user_profiles FOR SELECT TO consumer_operator, consumer_app USING (true);
+CREATE POLICY readers ON identity.stack_user_profiles FOR SELECT TO consumer_app, consumer_operator USING (true);
 
 
 --

@@ -16,6 +16,7 @@ SERVED = {
     "company_members_search_name": "identity.current_matches",
     "company_members_user_id": "users/remove_profiles",
     "profile_audit_at": "identity.prune_audit",
+    "profile_audit_seq": "audit/of_delivery",
     "profile_audit_sign_in": "users/put_sign_ins",
     "profiles_company_id": "a page of a company",
     "profiles_guest_keys": "the tenants' policies",

@@ -1,4 +1,4 @@
-"""The page for the security questionnaire names each column of both schemas once, with the roles that may read it."""
+"""The page for the security questionnaire names each column of our schemas once, with the roles that may read it."""
 
 import re
 from collections import Counter
@@ -8,10 +8,10 @@ from tests.support.databases import rows
 from tests.support.processes import ROOT
 
 PAGE = (ROOT / "docs" / "DATA_PROTECTION.md").read_text()
-CLASSES = {"personal", "pseudonymous", "company", "technical"}
-# `definer` owns functions, and no login acts as it.
-READERS = sorted(set(DUTIES) - {"definer"})
-ROW = re.compile(r"^\| `((?:consumer|identity)\.\w+)` \| (.*?) \| (\w+) \| (.*?) \|$", re.MULTILINE)
+CLASSES = {"personal", "pseudonymous", "company", "technical", "masked"}
+# They own functions and views, and no login acts as them.
+READERS = sorted(set(DUTIES) - {"definer", "masker"})
+ROW = re.compile(r"^\| `((?:consumer|consumer_masked|identity)\.\w+)` \| (.*?) \| (\w+) \| (.*?) \|$", re.MULTILINE)
 COLUMNS = f"""
 SELECT n.nspname || '.' || c.relname AS relation, a.attname AS column,
     ARRAY(
@@ -35,7 +35,7 @@ def described() -> list[tuple[str, str, str, tuple[str, ...]]]:
     ]
 
 
-def test_each_column_of_both_schemas_stands_on_the_page_once(emptied: str) -> None:
+def test_each_column_of_our_schemas_stands_on_the_page_once(emptied: str) -> None:
     named = Counter((relation, column) for relation, column, _, _ in described())
     stored = {(row["relation"], row["column"]) for row in rows(emptied, COLUMNS)}
 
@@ -64,3 +64,19 @@ def test_the_receiver_reads_no_personal_column() -> None:
 
     assert {place for place, kind in read.items() if kind == "personal"} == set()
     assert read
+
+
+def test_a_viewer_reads_nothing_personal_but_what_operators_wrote() -> None:
+    read = {(relation, column): kind for relation, column, kind, readers in described() if "viewer" in readers}
+
+    assert {relation for relation, _ in read} == {relation for relation, _ in read if "consumer_masked." in relation}
+    assert {place for place, kind in read.items() if kind == "personal"} == {
+        ("consumer_masked.actions", "actor"),
+        ("consumer_masked.actions", "reason"),
+        ("consumer_masked.exclusions", "excluded_by"),
+        ("consumer_masked.exclusions", "reason"),
+        ("consumer_masked.past_exclusions", "excluded_by"),
+        ("consumer_masked.past_exclusions", "reason"),
+        ("consumer_masked.past_exclusions", "taken_back_by"),
+        ("consumer_masked.past_exclusions", "taken_back_reason"),
+    }

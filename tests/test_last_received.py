@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from datetime import UTC
+from datetime import UTC, datetime
 
 import psycopg
 import pytest
@@ -107,7 +107,7 @@ def test_behind_many_deliveries_of_others_stacks_last_is_found_by_the_greatest_m
             fill(conn, "backfill", 21_000, 1)
             conn.execute("VACUUM ANALYZE consumer.outbox")
             [(plan,)] = conn.execute(b"EXPLAIN (ANALYZE, FORMAT JSON) " + query("deliveries/last_received")).fetchall()
-            found = dict(conn.execute(query("deliveries/last_received")).fetchall())
+            found: dict[str, datetime] = dict(conn.execute(query("deliveries/last_received")).fetchall())
 
     read = [
         node["Actual Rows"] * node["Actual Loops"] + node.get("Rows Removed by Filter", 0)

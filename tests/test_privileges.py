@@ -49,6 +49,8 @@ KINDS = (
 # Roles of its own: the other tests' would only show how the tests made them.
 PREFIX = "listed"
 ROLES = [f"{PREFIX}_{duty}" for duty in DUTIES]
+# Columns have names that begin as these roles' do.
+OWN_ROLE = re.compile(rf"\b{PREFIX}_({'|'.join(DUTIES)})\b")
 
 
 @contextmanager
@@ -72,7 +74,7 @@ def statements(url: str) -> list[str]:
     with psycopg.connect(url, row_factory=class_row(Right)) as conn:
         conn.execute(query("privileges/plain_names"))
         found = conn.execute(query("privileges/read"), {"roles": ROLES}).fetchall()
-    return sorted({right.statement.replace(f"{PREFIX}_", "consumer_") for right in found}, key=place)
+    return sorted({OWN_ROLE.sub(r"consumer_\1", right.statement) for right in found}, key=place)
 
 
 def place(statement: str) -> tuple[int, str]:

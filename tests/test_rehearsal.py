@@ -92,10 +92,10 @@ EACH_SIGNATURE = """DO $$ BEGIN EXECUTE (
             id="a renamed table",
         ),
         pytest.param(
-            "ALTER TABLE identity.profiles RENAME COLUMN department TO division",
-            "ALTER TABLE identity.profiles RENAME COLUMN division TO department",
+            "ALTER TABLE identity.profiles RENAME COLUMN search_name TO folded_name",
+            "ALTER TABLE identity.profiles RENAME COLUMN folded_name TO search_name",
             {"worker's queries"},
-            "department",
+            "search_name",
             id="a renamed column",
         ),
         pytest.param(

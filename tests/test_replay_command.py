@@ -9,7 +9,8 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
-from consumer.cli.filters import DURATION_MAX, TimeParam, instant
+from consumer.cli.filters import TimeParam
+from consumer.lookup.times import DURATION_MAX, instant
 from consumer.outbox.storage import Delivery
 from tests.support.cli import arrive, call, facts, work
 from tests.support.databases import rows

@@ -8,7 +8,7 @@ import orjson
 import psycopg
 from psycopg.errors import RaiseException
 
-from consumer.cli.filters import instant
+from consumer.lookup.times import instant
 from consumer.operations import as_of
 from consumer.operations.rebuild import Subjects
 from consumer.postgres import session

@@ -9,8 +9,9 @@ import click
 from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
-from consumer.cli.cells import cell, duration
+from consumer.cli.cells import cell
 from consumer.cli.output import console
+from consumer.verdict.durations import duration
 
 # The width of a page on paper and of a terminal that nobody has widened.
 COLUMNS = 80

@@ -9,7 +9,7 @@ import click
 
 from consumer.cli.cells import printable
 from consumer.cli.columns import clock, show_columns, took, wrapped
-from consumer.cli.context import pass_settings
+from consumer.cli.context import examples, pass_settings
 from consumer.cli.database import read
 from consumer.cli.listing import document, outcome
 from consumer.cli.output import as_called, console, emit, json_option, show_facts
@@ -29,7 +29,7 @@ CHANGES_MAX = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class ShownDelivery:
     """All that is shown of one delivery."""
 
     delivery: OneDelivery
@@ -40,7 +40,10 @@ class Shown:
     body: Mapping[str, Any] | None
 
 
-@click.command(name="show")
+@click.command(
+    name="show",
+    epilog=examples("deliveries show msg_2xkA8bJcV1nQe7sTgYh4Zr9dPqL", "deliveries show 18204771 --body"),
+)
 @click.argument("name", metavar="ID")
 @click.option("--body", "with_body", is_flag=True, help="Show the body too; personal data in it is masked.")
 @reveal_options
@@ -54,7 +57,7 @@ def show(settings: Settings, *, name: str, with_body: bool, is_json: bool, **rev
     """
     masked = is_masked(reveal)
 
-    async def found(conn: Connection) -> tuple[list[Shown], datetime]:
+    async def found(conn: Connection) -> tuple[list[ShownDelivery], datetime]:
         deliveries = await one_delivery.find(conn, name)
         if deliveries and not masked:
             await record(conn, {"message_ids": [each.message_id for each in deliveries]}, reveal["reason"])
@@ -71,7 +74,7 @@ def show(settings: Settings, *, name: str, with_body: bool, is_json: bool, **rev
         _print(each, now, with_body=with_body)
 
 
-async def _shown(conn: Connection, delivery: OneDelivery, settings: Settings, *, masked: bool) -> Shown:
+async def _shown(conn: Connection, delivery: OneDelivery, settings: Settings, *, masked: bool) -> ShownDelivery:
     known = None
     if user_id := delivery.user_id:
         user = await one_user.find(conn, user_id, masked=masked)
@@ -81,7 +84,7 @@ async def _shown(conn: Connection, delivery: OneDelivery, settings: Settings, *,
     body = await one_delivery.body(conn, delivery.seq, masked=masked)
     shaping = settings.shaping
     keys = MetadataKeys(shaping.role_key, shaping.department_key, shaping.company_key)
-    return Shown(
+    return ShownDelivery(
         delivery=delivery,
         changes=await audit.of_delivery(conn, delivery.seq, size=CHANGES_MAX, masked=masked),
         unfollowed=unfollowed(delivery, body, known, keys),
@@ -92,7 +95,7 @@ async def _shown(conn: Connection, delivery: OneDelivery, settings: Settings, *,
     )
 
 
-def _document(shown: Shown, *, with_body: bool) -> dict[str, object]:
+def _document(shown: ShownDelivery, *, with_body: bool) -> dict[str, object]:
     facts = asdict(shown.delivery) | {
         "changes": [asdict(each) for each in shown.changes],
         "unfollowed": [asdict(each) for each in shown.unfollowed],
@@ -102,7 +105,7 @@ def _document(shown: Shown, *, with_body: bool) -> dict[str, object]:
     return facts | {"body": shown.body} if with_body else facts
 
 
-def _print(shown: Shown, now: datetime, *, with_body: bool) -> None:
+def _print(shown: ShownDelivery, now: datetime, *, with_body: bool) -> None:
     delivery = shown.delivery
     show_facts(_facts(delivery))
     _head("What happened")

@@ -1,8 +1,7 @@
 """The filters that choose stored deliveries, alike in every command that has them."""
 
-import re
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, TypedDict, TypeVar
 from uuid import UUID
 
@@ -10,14 +9,10 @@ import click
 
 from consumer.cli.cells import printable
 from consumer.events.registry import EVENT_TYPES
+from consumer.lookup.times import instant, read_time
 from consumer.outbox.deliveries import Selection
 
 F = TypeVar("F", bound=Callable[..., Any])
-
-DURATION = re.compile(r"([0-9]{1,6})([smhdw])")
-UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
-# A century: longer than any delivery was stored, and still a date that PostgreSQL and Python can represent.
-DURATION_MAX = timedelta(days=36_500)
 
 
 class TimeParam(click.ParamType[datetime | timedelta]):
@@ -29,17 +24,14 @@ class TimeParam(click.ParamType[datetime | timedelta]):
         """Return the instant or the duration; `instant` resolves a duration by the database's clock."""
         if isinstance(value, datetime | timedelta):
             return value
-        if duration := DURATION.fullmatch(value):
-            return min(timedelta(**{UNITS[duration[2]]: int(duration[1])}), DURATION_MAX)
         try:
-            at = datetime.fromisoformat(value)
+            return read_time(value)
         except ValueError:
             self.fail(
                 f"{value!r} is neither ISO 8601 (2026-01-31T12:00:00Z) nor a duration (90s, 15m, 2h, 3d, 1w).",
                 param,
                 ctx,
             )
-        return at if at.tzinfo else at.replace(tzinfo=UTC)
 
 
 def _known_type(_: click.Context, __: click.Parameter, event_type: str | None) -> str | None:
@@ -125,11 +117,6 @@ def selection(filters: Filters, states: Sequence[str], now: datetime, *, is_disc
         verified_by=filters["verified_by"],
         is_discarded=is_discarded,
     )
-
-
-def instant(time: datetime | timedelta, now: datetime) -> datetime:
-    """Return the instant, which for a duration is that long before *now*."""
-    return time if isinstance(time, datetime) else now - time
 
 
 def amount(n: int) -> str:

@@ -11,11 +11,12 @@ from rich.text import Text
 from consumer.cli.cells import cell, printable
 from consumer.cli.columns import clock, show_columns, took, wrapped
 from consumer.cli.database import read
-from consumer.cli.filters import amount, error_option, instant, secret_option, since_option, until_option
+from consumer.cli.filters import amount, error_option, secret_option, since_option, until_option
 from consumer.cli.output import as_called, emit
 from consumer.events.registry import EVENT_TYPES
 from consumer.lookup import listing, one_user
-from consumer.lookup.listing import ANY_END, ListedDelivery, ListFilter, Page
+from consumer.lookup.listing import ANY_END, DeliveryPage, ListedDelivery, ListFilter
+from consumer.lookup.times import instant
 from consumer.postgres import session
 from consumer.postgres.connections import Connection
 from consumer.settings.settings import Settings
@@ -90,7 +91,7 @@ def list_options(command: F) -> F:
 def show_list(settings: Settings, options: ListOptions, *, is_json: bool) -> None:
     """Print one page of the list."""
 
-    async def found(conn: Connection) -> tuple[Page, datetime]:
+    async def found(conn: Connection) -> tuple[DeliveryPage, datetime]:
         now = await session.now(conn)
         wanted = await chosen(conn, options, now)
         return await listing.page(conn, wanted, size=options["size"], before=options["before"]), now
@@ -153,7 +154,7 @@ def _row(delivery: ListedDelivery, now: datetime) -> dict[str, object]:
     }
 
 
-def _remark(page: Page) -> str:
+def _remark(page: DeliveryPage) -> str:
     """Return how many match, how far was looked, and how to go on."""
     found = amount(len(page.deliveries)) if page.deliveries else "No delivery"
     if page.looked_back_to:

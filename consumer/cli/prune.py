@@ -64,7 +64,7 @@ async def pruned(
 ) -> AsyncIterator[Pruned]:
     """Apply both settings of the retention, page by page; yield what was removed so far after each.
 
-    The *action* of whoever began it counts that, too.
+    The *action* counts that, too; None for a job of `maintain`.
     """
     found = Pruned()
     if days := settings.audit_retention_days:

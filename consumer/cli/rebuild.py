@@ -17,10 +17,10 @@ from consumer.cli import as_of
 from consumer.cli.context import examples, pass_settings
 from consumer.cli.database import as_operator, database, has_urls
 from consumer.cli.decision import shell_action
-from consumer.cli.filters import TimeParam, instant, secret_option, since_option
+from consumer.cli.filters import TimeParam, secret_option, since_option
 from consumer.cli.output import console, json_option, present, show_rows
+from consumer.lookup.times import instant
 from consumer.operations import rebuild
-from consumer.operations.actions import Action
 from consumer.operations.rebuild import Drift, Subjects
 from consumer.outbox import rebuild_queue
 from consumer.outbox.deliveries import Selection
@@ -133,8 +133,7 @@ def command(
         if compared.differing:
             click.get_current_context().exit(1)
         return
-    action = shell_action("rebuild", chosen)
-    queued = as_operator(settings, lambda conn, access: _queue(conn, access, subjects, action))
+    queued = as_operator(settings, lambda conn, access: _queue(conn, access, subjects, chosen))
     rebuilt = _as_worker(settings, lambda conn, access: _drain(conn, access, settings.projection_sql))
     present(rebuilt, partial(_show_rebuilt, queued), is_json=is_json)
     if rebuilt.postponed:
@@ -172,11 +171,11 @@ def _as_worker(settings: Settings, work: Callable[[Connection, Access], Awaitabl
         return asyncio.run(connected(conninfo))
 
 
-async def _queue(conn: Connection, access: Access, subjects: Subjects | None, action: Action) -> int:
+async def _queue(conn: Connection, access: Access, subjects: Subjects | None, chosen: Chosen) -> int:
     """Queue these subjects, or all there are, and return how many rows of the queue that takes."""
+    action = shell_action("rebuild", chosen)
     if subjects is not None:
-        await rebuild.queue(conn, access, subjects, action)
-        return len(subjects.user_ids) + len(subjects.company_ids)
+        return await rebuild.queue(conn, access, subjects, action)
     with console(is_error=True).status("finding users and companies"):
         return sum([number async for number in rebuild.queue_all(conn, access, action)])
 
@@ -217,8 +216,7 @@ async def _drain(conn: Connection, access: Access, projection_sql: bytes | None)
 
 
 def _show_drift(compared: Drift) -> None:
-    out = console()
-    checked = f"{_named(compared.users, compared.companies)} compared"
+    out, checked = console(), f"{_named(compared.users, compared.companies)} compared"
     if compared.first is None:
         out.print(f"{checked}: a rebuild would change nothing.")
         return

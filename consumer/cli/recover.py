@@ -15,10 +15,11 @@ from consumer.cli.cells import cell, printable
 from consumer.cli.context import examples, pass_settings
 from consumer.cli.database import database
 from consumer.cli.decision import shell_action
-from consumer.cli.filters import TimeParam, amount, instant
+from consumer.cli.filters import TimeParam, amount
 from consumer.cli.output import as_called, console, json_option, present, show_rows
 from consumer.cli.stack import AdminSession, admin_problems, cured, open_admin, project_id, with_svix_as_operator
 from consumer.deadline import first_of
+from consumer.lookup.times import instant
 from consumer.operations import runs
 from consumer.operations.recover import OVERLAP, RecoveredPage, Recovery, follow
 from consumer.postgres import origin, session

@@ -32,7 +32,7 @@ LISTED_MAX = 20
 ERROR_CHARACTERS = 200
 
 
-class Change(NamedTuple):
+class SampleChange(NamedTuple):
     """A value of `data` that a sample gets instead of its own, and the keys that lead to it."""
 
     path: Sequence[str]
@@ -46,7 +46,7 @@ class Message(TypedDict):
     file: Path | None
     user_id: UUID | None
     team_id: UUID | None
-    changes: Sequence[Change]
+    changes: Sequence[SampleChange]
     message_id: str | None
     is_printed: bool
 
@@ -68,7 +68,7 @@ def _usable(_: click.Context, __: click.Parameter, text: str | None) -> str | No
     return text
 
 
-def _changes(_: click.Context, __: click.Parameter, texts: Sequence[str]) -> list[Change]:
+def _changes(_: click.Context, __: click.Parameter, texts: Sequence[str]) -> list[SampleChange]:
     """Read each KEY=VALUE; a value is JSON, or text if it is none."""
     found = []
     for text in texts:
@@ -77,9 +77,9 @@ def _changes(_: click.Context, __: click.Parameter, texts: Sequence[str]) -> lis
         if not is_pair or not all(path):
             raise click.BadParameter(f"{printable(text)!r} is not KEY=VALUE, such as server_metadata.role=owner.")
         try:
-            found.append(Change(path, orjson.loads(value)))
+            found.append(SampleChange(path, orjson.loads(value)))
         except orjson.JSONDecodeError:
-            found.append(Change(path, value))
+            found.append(SampleChange(path, value))
     return found
 
 
@@ -89,7 +89,7 @@ def _changes(_: click.Context, __: click.Parameter, texts: Sequence[str]) -> lis
     + examples(
         "send user.created",
         "send user.updated --count 100",
-        "send profile.edited --user 6f1c2f0e-9d3b-4a57-8c21-0b7d5e9a4f10 --set role_type=owner",
+        "send profile.edited --set role_type=owner",
         "send user.created --set server_metadata.role=owner --print",
     ),
 )

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import click
 
-from consumer.cli.cells import cell, duration
+from consumer.cli.cells import cell
 from consumer.cli.columns import clock, show_columns, show_line, wrapped
 from consumer.cli.context import examples, pass_settings
 from consumer.cli.database import read
@@ -17,17 +17,18 @@ from consumer.cli.listing import document, outcome
 from consumer.cli.output import as_called, console, emit, json_option
 from consumer.cli.reveal import Reveal, is_masked, record, reveal_options
 from consumer.lookup import one_user
-from consumer.lookup.one_user import Counts, Entry, Membership, Timeline, User
-from consumer.lookup.origins import Origin, origins
+from consumer.lookup.one_user import Entry, KnownMembership, KnownUser, StoredCounts, Timeline
+from consumer.lookup.origins import FieldOrigin, origins
 from consumer.postgres import session
 from consumer.postgres.connections import Connection
 from consumer.settings.settings import Settings
+from consumer.verdict.durations import duration
 
 # As many lines as fit on one screen below the fields.
 LIMIT = 20
 
 
-class Options(Reveal):
+class UserOptions(Reveal):
     """The options of the command."""
 
     size: int
@@ -35,14 +36,14 @@ class Options(Reveal):
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class ShownUser:
     """All that is shown of one user, as read at *now*."""
 
-    user: User
-    fields: Sequence[Origin]
-    memberships: Sequence[Membership]
+    user: KnownUser
+    fields: Sequence[FieldOrigin]
+    memberships: Sequence[KnownMembership]
     timeline: Timeline
-    counts: Counts
+    counts: StoredCounts
     now: datetime
 
 
@@ -60,7 +61,7 @@ class Shown:
 @reveal_options
 @json_option
 @pass_settings("operator")
-def command(settings: Settings, *, name: str, is_json: bool, **options: Unpack[Options]) -> None:
+def command(settings: Settings, *, name: str, is_json: bool, **options: Unpack[UserOptions]) -> None:
     """Show what is known of a user, who set it, and what happened.
 
     Each field with who set it: your backend's edit comes first, then the sender, then the default. Then the teams, and
@@ -69,7 +70,7 @@ def command(settings: Settings, *, name: str, is_json: bool, **options: Unpack[O
     """
     masked = is_masked(options)
 
-    async def found(conn: Connection) -> Shown:
+    async def found(conn: Connection) -> ShownUser:
         user_id = await _user_id(conn, name)
         if not masked:
             await record(conn, {"user_id": user_id}, options["reason"])
@@ -97,10 +98,10 @@ async def _user_id(conn: Connection, name: str) -> UUID:
     return found[0]
 
 
-async def _shown(conn: Connection, user_id: UUID, options: Options, *, masked: bool) -> Shown:
+async def _shown(conn: Connection, user_id: UUID, options: UserOptions, *, masked: bool) -> ShownUser:
     user = await one_user.find(conn, user_id, masked=masked)
     edits, memberships = await one_user.edits(conn, user_id), await one_user.memberships(conn, user_id, masked=masked)
-    return Shown(
+    return ShownUser(
         user=user,
         fields=origins(user, edits, memberships, await one_user.field_changes(conn, user_id)),
         memberships=memberships,
@@ -110,7 +111,7 @@ async def _shown(conn: Connection, user_id: UUID, options: Options, *, masked: b
     )
 
 
-def _document(shown: Shown) -> dict[str, object]:
+def _document(shown: ShownUser) -> dict[str, object]:
     return {
         "user": asdict(shown.user) | {"confirmed_at": shown.user.confirmed_at},
         "fields": [asdict(each) for each in shown.fields],
@@ -129,7 +130,7 @@ def _document(shown: Shown) -> dict[str, object]:
     }
 
 
-def _print(shown: Shown) -> None:
+def _print(shown: ShownUser) -> None:
     user, out = shown.user, console()
     for line in (" · ".join(filter(None, (user.full_name, user.email, _state(user)))), str(user.user_id)):
         show_line(cell(line))
@@ -152,7 +153,7 @@ def _print(shown: Shown) -> None:
     wrapped(as_called(_remark(shown)))
 
 
-def _state(user: User) -> str:
+def _state(user: KnownUser) -> str:
     if user.is_erased:
         return "erased"
     if user.deleted_at:
@@ -164,7 +165,7 @@ def _state(user: User) -> str:
     return "active, restricted" if user.is_restricted else "active"
 
 
-def _field(origin: Origin, user: User, now: datetime) -> dict[str, object]:
+def _field(origin: FieldOrigin, user: KnownUser, now: datetime) -> dict[str, object]:
     value = user.company_name or origin.value if origin.field == "company_id" else origin.value
     beneath = f" (else {origin.beneath})" if origin.beneath else ""
     return {
@@ -175,7 +176,7 @@ def _field(origin: Origin, user: User, now: datetime) -> dict[str, object]:
     }
 
 
-def _membership(membership: Membership, user: User, now: datetime) -> dict[str, object]:
+def _membership(membership: KnownMembership, user: KnownUser, now: datetime) -> dict[str, object]:
     state = "home" if membership.company_id == user.company_id else "guest"
     if membership.removed_at:
         state = f"removed {clock(membership.removed_at, now)}"
@@ -201,7 +202,7 @@ def _entry(entry: Entry, now: datetime) -> dict[str, object]:
     }
 
 
-def _remark(shown: Shown) -> str:
+def _remark(shown: ShownUser) -> str:
     """Return how many deliveries there are, what waits, and when the sender last confirmed the user."""
     counts, user = shown.counts, shown.user
     waiting = [f"{n:,} {state}" for state in ("pending", "retrying", "dead") if (n := getattr(counts, state))]

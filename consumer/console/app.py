@@ -87,9 +87,8 @@ async def _answer(console: Console, endpoint: Endpoint, request: Request) -> Res
         query = form.parse(request.url.query.encode())
         fields = await _fields(request) if endpoint.method == "POST" else Form()
         return await endpoint.handle(Visit(console, request, person, fields, query))
-    except BadForm:
-        sentence = "The address or the form holds something that no page of the console has."
-        return visit.page("problem.html", 400, title="Not understood", sentence=sentence, cure="")
+    except BadForm as error:
+        return visit.page("problem.html", 400, title="Not understood", sentence=str(error), cure="")
     except (DatabaseAway, NotMigrated, TooSlow) as error:
         title, status, sentence, cure = PROBLEMS[type(error)]
         return visit.page("problem.html", status, title=title, sentence=sentence, cure=cure)

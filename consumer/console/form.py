@@ -13,7 +13,7 @@ FORM_TYPE = "application/x-www-form-urlencoded"
 
 
 class BadForm(ConsumerError):
-    """The form can't be read."""
+    """The address or the form holds something that no page of the console has."""
 
 
 @dataclass(frozen=True, slots=True)

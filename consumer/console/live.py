@@ -15,7 +15,13 @@ ENDED = b"event: ended\ndata: ended\n\n"
 LIVE_PAGES: Mapping[str, Sequence[str]] = {
     "overview": ("live_overview.html", "live_charts.html"),
     "overview-hours": ("live_overview.html",),
+    "deliveries": (),
 }
+# A list does not move: it says that there are newer deliveries, and its own address shows them.
+NEWER = (
+    b'data: <hx-partial hx-target="#newer" hx-swap="innerHTML"><a href="">Newer deliveries have come. Show them</a>'
+    b"</hx-partial>\n\n"
+)
 
 
 async def show(visit: Visit) -> Response:
@@ -29,8 +35,17 @@ async def _events(visit: Visit) -> AsyncIterator[bytes]:
         page = visit.query.text("page")
         async for frame in visit.console.sampler.frames(page if page in LIVE_PAGES else "", person.until):
             yield frame
+            if page == "deliveries" and _is_newer(visit):
+                yield NEWER
     if not person.may("viewer") or (person.until and person.until <= visit.console.sampler.clock()):
         yield ENDED
+
+
+def _is_newer(visit: Visit) -> bool:
+    """Tell whether a delivery has come after the one that the address names as the newest of the page."""
+    sample, after = visit.console.sampler.view.sample, visit.query.text("after")
+    newest = max((each.seq for each in sample.latest), default=0) if sample else 0
+    return after.isascii() and after.isdecimal() and len(after) < 20 and newest > int(after)
 
 
 def frames(renderer: Renderer, view: View) -> dict[str, bytes]:

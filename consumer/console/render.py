@@ -6,6 +6,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from consumer.console import formats, static
 from consumer.console.base import Base
+from consumer.console.sample import SOURCES
 
 FOLDER = Path(__file__).parent / "templates"
 
@@ -27,6 +28,7 @@ class Renderer:
         self._environment.globals |= {
             "url": base.url,
             "static": lambda name: base.url(static.address(name)),
+            "sources": SOURCES,
             "label": label,
             "webhook_url": webhook_url,
         }

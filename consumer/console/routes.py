@@ -1,10 +1,30 @@
 """The router's list: every address of the console, with its method and the least role that may ask."""
 
-from consumer.console import actions, bulk, live, overview, public, sign_in, system
+from consumer.console import (
+    actions,
+    bulk,
+    companies,
+    deliveries,
+    delivery,
+    find,
+    live,
+    overview,
+    public,
+    reveal,
+    sign_in,
+    system,
+    users,
+)
 from consumer.console.visit import Endpoint
 
 ENDPOINTS: tuple[Endpoint, ...] = (
     *overview.ENDPOINTS,
+    *deliveries.ENDPOINTS,
+    *delivery.ENDPOINTS,
+    *users.ENDPOINTS,
+    *companies.ENDPOINTS,
+    *find.ENDPOINTS,
+    *reveal.ENDPOINTS,
     *actions.ENDPOINTS,
     *bulk.ENDPOINTS,
     *system.ENDPOINTS,

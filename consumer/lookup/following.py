@@ -13,7 +13,7 @@ OVERLAP = timedelta(seconds=15)
 # Changes that one call returns: 600 a second over the whole overlap.
 CHANGES_MAX = 10_000
 
-Change = tuple[int, str, datetime | None]
+Key = tuple[int, str, datetime | None]
 
 
 class Follower:
@@ -21,7 +21,7 @@ class Follower:
 
     def __init__(self, wanted: ListFilter, since: datetime) -> None:
         self._wanted, self._since = wanted, since
-        self._returned: dict[Change, datetime] = {}
+        self._returned: dict[Key, datetime] = {}
 
     async def changes(self, conn: Connection) -> list[ListedDelivery]:
         """Return deliveries that were received, done or refused and not returned so, the earliest change first."""
@@ -34,5 +34,5 @@ class Follower:
         return new
 
 
-def _change(delivery: ListedDelivery) -> Change:
+def _change(delivery: ListedDelivery) -> Key:
     return delivery.seq, delivery.outcome or delivery.state, delivery.at

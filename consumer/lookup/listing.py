@@ -87,7 +87,7 @@ class ListFilter:
         }
 
 
-class Page(NamedTuple):
+class DeliveryPage(NamedTuple):
     """Matching deliveries, newest first.
 
     *before* is the number that continues the list, None if nothing older can match. *looked_back_to* is set if the
@@ -99,7 +99,7 @@ class Page(NamedTuple):
     looked_back_to: datetime | None = None
 
 
-async def page(conn: Connection, wanted: ListFilter, *, size: int, before: int | None = None) -> Page:
+async def page(conn: Connection, wanted: ListFilter, *, size: int, before: int | None = None) -> DeliveryPage:
     """Return the newest matching deliveries with numbers below *before*, at most *size*.
 
     A filter that no index serves looks at LOOK_MAX numbers: then the page may be short, or empty, and go on.
@@ -113,16 +113,22 @@ async def page(conn: Connection, wanted: ListFilter, *, size: int, before: int |
     values = {**wanted.values(), "before": before, "floor": end, "size": size}
     found = await rows(conn, args_row(ListedDelivery), "listing/page", values)
     if len(found) == size:
-        return Page(found, found[-1].seq)
+        return DeliveryPage(found, found[-1].seq)
     if end > floor and (older := await _older(conn, end)) and older[0] > floor:
-        return Page(found, older[0] + 1, older[1])
-    return Page(found, None)
+        return DeliveryPage(found, older[0] + 1, older[1])
+    return DeliveryPage(found, None)
+
+
+async def newest(conn: Connection) -> int:
+    """Return the number of the newest delivery, 0 if there is none."""
+    found = await _older(conn, NEWEST)
+    return found[0] if found else 0
 
 
 async def recent(conn: Connection, wanted: ListFilter, since: datetime, *, size: int) -> list[ListedDelivery]:
     """Return the matching deliveries that were received, done or refused since then, the latest first.
 
-    Whoever follows must ask for some time that it has seen already: a delivery gets its time and its number before its
+    To follow, ask again for some time that was seen already: a delivery gets its time and its number before its
     transaction commits, so a lower number may appear after a higher one.
     """
     return await rows(

@@ -12,10 +12,16 @@ from consumer.lookup import revealed
 from consumer.postgres.connections import Connection
 from consumer.postgres.queries import rows
 
+# A count of rows by an index: some milliseconds, however large the company.
+COUNTED_MAX = 10_000
+
 
 @dataclass(frozen=True, slots=True)
-class Company:
-    """A company; *members* are the active ones, *guests* those of them that are at home elsewhere."""
+class KnownCompany:
+    """A company; *members* are the active ones, *guests* those of them that are at home elsewhere.
+
+    They and *at_home* are counted up to COUNTED_MAX.
+    """
 
     id: UUID
     name: str
@@ -41,9 +47,10 @@ class CompanyMember(NamedTuple):
     permissions: Sequence[str]
 
 
-async def find(conn: Connection, company_id: UUID, *, masked: bool = True) -> Company | None:
+async def find(conn: Connection, company_id: UUID, *, masked: bool = True) -> KnownCompany | None:
     """Return a company, None if nothing is known of it."""
-    found = await rows(conn, class_row(Company), "one_company/find", {"company_id": company_id})
+    values = {"company_id": company_id, "counted_max": COUNTED_MAX}
+    found = await rows(conn, class_row(KnownCompany), "one_company/find", values)
     if found and not masked:
         return replace(found[0], name=(await revealed.company_names(conn, [company_id]))[company_id])
     return found[0] if found else None

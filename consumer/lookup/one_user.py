@@ -27,7 +27,7 @@ CHANGES_MAX = 200
 
 
 @dataclass(frozen=True, slots=True)
-class User:
+class KnownUser:
     """The profile and the mirror of a user; without *is_known* nothing but the id is.
 
     *snapshot_at* is when the winning snapshot occurred, *snapshot_seq* the number of its delivery, null if a prune has
@@ -77,7 +77,7 @@ class User:
 
 
 @dataclass(frozen=True, slots=True)
-class Edit:
+class NewestEdit:
     """The newest edit of a field; a withdrawn one has no value. *is_company_active* is of an edit of the company."""
 
     field: str
@@ -88,7 +88,7 @@ class Edit:
 
 
 @dataclass(frozen=True, slots=True)
-class Membership:
+class KnownMembership:
     """A user in a company."""
 
     company_id: UUID
@@ -100,7 +100,7 @@ class Membership:
 
 
 @dataclass(frozen=True, slots=True)
-class Counts:
+class StoredCounts:
     """The stored deliveries about a user, and how many of them are not done."""
 
     deliveries: int
@@ -144,30 +144,32 @@ async def by_email(conn: Connection, email: str) -> list[UUID]:
     return await rows(conn, scalar_row, "one_user/by_email", {"email": email, "size": SAME_EMAIL_MAX})
 
 
-async def find(conn: Connection, user_id: UUID, *, masked: bool = True) -> User:
+async def find(conn: Connection, user_id: UUID, *, masked: bool = True) -> KnownUser:
     """Return what is known of a user."""
-    [found] = await rows(conn, class_row(User), "one_user/find", {"user_id": user_id})
+    [found] = await rows(conn, class_row(KnownUser), "one_user/find", {"user_id": user_id})
     return found if masked else replace(found, **await revealed.profile(conn, user_id))
 
 
-async def edits(conn: Connection, user_id: UUID) -> dict[str, Edit]:
+async def edits(conn: Connection, user_id: UUID) -> dict[str, NewestEdit]:
     """Return the newest edit of each edited field."""
-    return {each.field: each for each in await rows(conn, class_row(Edit), "one_user/edits", {"user_id": user_id})}
+    return {
+        each.field: each for each in await rows(conn, class_row(NewestEdit), "one_user/edits", {"user_id": user_id})
+    }
 
 
-async def memberships(conn: Connection, user_id: UUID, *, masked: bool = True) -> list[Membership]:
+async def memberships(conn: Connection, user_id: UUID, *, masked: bool = True) -> list[KnownMembership]:
     """Return the memberships of a user, the active ones first, each by its first join."""
     values = {"user_id": user_id, "size": MEMBERSHIPS_MAX}
-    found = await rows(conn, class_row(Membership), "one_user/memberships", values)
+    found = await rows(conn, class_row(KnownMembership), "one_user/memberships", values)
     if masked:
         return found
     names = await revealed.company_names(conn, [each.company_id for each in found])
     return [replace(each, company_name=names.get(each.company_id)) for each in found]
 
 
-async def counts(conn: Connection, user_id: UUID) -> Counts:
+async def counts(conn: Connection, user_id: UUID) -> StoredCounts:
     """Count the stored deliveries about a user."""
-    [found] = await rows(conn, class_row(Counts), "one_user/counts", {"user_id": user_id})
+    [found] = await rows(conn, class_row(StoredCounts), "one_user/counts", {"user_id": user_id})
     return found
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from consumer.lookup.one_user import Edit, FieldChange, Membership, User
+from consumer.lookup.one_user import FieldChange, KnownMembership, KnownUser, NewestEdit
 
 # Fields that only the winning snapshot sets.
 FROM_SNAPSHOT = ("full_name", "email", "email_verified", "avatar_url", "is_restricted")
@@ -17,7 +17,7 @@ SetBy = Literal["edit", "source", "default", "membership", "deletion"]
 
 
 @dataclass(frozen=True, slots=True)
-class Origin:
+class FieldOrigin:
     """A field of a profile: its value, who set it and why, and the value beneath that would count without an edit.
 
     *since* is when the value was written, None if the audit does not reach so far.
@@ -32,8 +32,11 @@ class Origin:
 
 
 def origins(
-    user: User, edits: Mapping[str, Edit], memberships: Sequence[Membership], changes: Mapping[str, FieldChange]
-) -> list[Origin]:
+    user: KnownUser,
+    edits: Mapping[str, NewestEdit],
+    memberships: Sequence[KnownMembership],
+    changes: Mapping[str, FieldChange],
+) -> list[FieldOrigin]:
     """Return who set each field, in the order of a profile; nothing without a profile."""
     if not user.has_profile:
         return []
@@ -42,22 +45,22 @@ def origins(
         return changes[field].at if field in changes else None
 
     sender = f"{user.snapshot_source or 'stack'} {user.snapshot_type or 'snapshot'}"
-    found = [Origin(field, getattr(user, field), "source", sender, since(field)) for field in FROM_SNAPSHOT]
+    found = [FieldOrigin(field, getattr(user, field), "source", sender, since(field)) for field in FROM_SNAPSHOT]
     found[4:4] = [_editable(user, field, edits.get(field), since(field), sender) for field in EDITABLE]
     set_by, explanation = _home(user, edits.get(COMPANY), memberships)
-    return [*found, Origin(COMPANY, user.company_id, set_by, explanation, since(COMPANY))]
+    return [*found, FieldOrigin(COMPANY, user.company_id, set_by, explanation, since(COMPANY))]
 
 
-def _editable(user: User, field: str, edit: Edit | None, since: datetime | None, sender: str) -> Origin:
+def _editable(user: KnownUser, field: str, edit: NewestEdit | None, since: datetime | None, sender: str) -> FieldOrigin:
     value, beneath = getattr(user, field), getattr(user, EDITABLE[field])
     if edit and edit.value is not None:
-        return Origin(field, value, "edit", "app profile.edited", edit.at or since, beneath or "the default")
+        return FieldOrigin(field, value, "edit", "app profile.edited", edit.at or since, beneath or "the default")
     if beneath is not None:
-        return Origin(field, value, "source", f"{sender}, server metadata", since)
-    return Origin(field, value, "default", "the default", since)
+        return FieldOrigin(field, value, "source", f"{sender}, server metadata", since)
+    return FieldOrigin(field, value, "default", "the default", since)
 
 
-def _home(user: User, edit: Edit | None, memberships: Sequence[Membership]) -> tuple[SetBy, str]:
+def _home(user: KnownUser, edit: NewestEdit | None, memberships: Sequence[KnownMembership]) -> tuple[SetBy, str]:
     """Return what decides the home company, in the order in which it is decided."""
     if user.deleted_at:
         return "deletion", "a deleted user is in no company"
@@ -73,7 +76,7 @@ def _home(user: User, edit: Edit | None, memberships: Sequence[Membership]) -> t
     return "default", f"the default company{skipped}"
 
 
-def _skipped(user: User, edit: Edit | None) -> str:
+def _skipped(user: KnownUser, edit: NewestEdit | None) -> str:
     """Return what would come first, if its company were active."""
     if edit and edit.value is not None and not edit.is_company_active:
         return "; the edit names no active company"

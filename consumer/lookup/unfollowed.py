@@ -7,7 +7,7 @@ from uuid import UUID
 
 from consumer.events.registry import Fact, event_type
 from consumer.lookup.one_delivery import OneDelivery
-from consumer.lookup.one_user import Edit, Membership, User
+from consumer.lookup.one_user import KnownMembership, KnownUser, NewestEdit
 from consumer.lookup.origins import COMPANY, EDITABLE
 
 EVERYTHING = "everything"
@@ -32,9 +32,9 @@ class Unfollowed:
 class Known:
     """What is known now of the user that a delivery is about; the fields are those of `one_user`."""
 
-    user: User
-    edits: Mapping[str, Edit]
-    memberships: Sequence[Membership]
+    user: KnownUser
+    edits: Mapping[str, NewestEdit]
+    memberships: Sequence[KnownMembership]
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +112,7 @@ def _of_user(
         yield Unfollowed(COMPANY, because, str(team_id), _text(user.company_id))
 
 
-def _superseded(delivery: OneDelivery, user: User) -> str:
+def _superseded(delivery: OneDelivery, user: KnownUser) -> str:
     if delivery.source == "app" and user.snapshot_source != "app":
         return "the sender's own snapshot outranks your backend's user object"
     if user.snapshot_at is None:
@@ -134,14 +134,14 @@ def _metadata(known: Known) -> Iterator[Unfollowed]:
         yield Unfollowed(COMPANY, because, str(user.source_company_id), _text(user.company_id))
 
 
-def _overridden(edit: Edit | None) -> str:
+def _overridden(edit: NewestEdit | None) -> str:
     if edit is None or edit.value is None:
         return "it is not derived yet"
     on = f" on {edit.at:%Y-%m-%d %H:%M}Z" if edit.at else ""
     return f"your backend set it{on}; that wins until it is withdrawn"
 
 
-def _written_by_users(fields: Mapping[str, Any], user: User, keys: MetadataKeys) -> Iterator[Unfollowed]:
+def _written_by_users(fields: Mapping[str, Any], user: KnownUser, keys: MetadataKeys) -> Iterator[Unfollowed]:
     metadata = fields.get("client_metadata")
     if not isinstance(metadata, dict):
         return

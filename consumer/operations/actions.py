@@ -14,7 +14,7 @@ from consumer.postgres.queries import query
 
 # As the table checks it: a login's name and a host's are shorter.
 ACTOR_CHARACTERS_MAX = 256
-# A few sentences; they are kept for as long as the delivery.
+# A few sentences; they are kept for as long as the action, or the discarded delivery.
 REASON_CHARACTERS_MAX = 1000
 
 ActionName = Literal[

@@ -44,8 +44,8 @@ class Superseded(NamedTuple):
 class DeliveryPrune:
     """Which deliveries to remove: superseded ones received before *until*.
 
-    A page reads *page_size* deliveries and removes no more; a dry run only counts. The *action* of whoever began it
-    counts what is removed.
+    A page reads *page_size* deliveries and removes no more; a dry run only counts. The *action*
+    counts what is removed; None for a job of `maintain`, which nobody began.
     """
 
     until: datetime
@@ -108,7 +108,7 @@ async def prune_deliveries(conn: Connection, access: Access, wanted: DeliveryPru
 
 
 async def _count(conn: Connection, action: Action | None, removed: int) -> None:
-    """Count in the *action* of whoever began it what a transaction removed; a job of `maintain` has none."""
+    """Count in the *action*, if there is one, what a transaction removed."""
     if action and removed:
         await actions.record(conn, action, removed)
 

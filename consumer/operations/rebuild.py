@@ -65,11 +65,13 @@ async def queue_concerned(conn: Connection, concerned: Iterable[SelectedDelivery
         await rebuild_queue.put_companies(conn, company_ids, Stage.COMPANY, Stage.NAMED_BY_USERS)
 
 
-async def queue(conn: Connection, access: Access, subjects: Subjects, action: Action) -> None:
-    """Queue these users and companies, in one transaction."""
+async def queue(conn: Connection, access: Access, subjects: Subjects, action: Action) -> int:
+    """Queue these users and companies, in one transaction; return how many they are."""
     async with transaction(conn, access):
         await ledger.begin_work(conn)
-        await actions.record(conn, action, await put(conn, subjects))
+        count = await put(conn, subjects)
+        await actions.record(conn, action, count)
+    return count
 
 
 async def put(conn: Connection, subjects: Subjects) -> int:

@@ -78,7 +78,7 @@ class Reconciled:
 class ReconcileOptions:
     """*is_new*: begin another run; *is_fixing*: delete here; *is_forced*: however many there are.
 
-    The *action* of whoever decided it counts the deletions; a job of `maintain` has none.
+    The *action* counts the deletions; None for a job of `maintain`, which nobody began.
     """
 
     is_new: bool = False

@@ -48,7 +48,7 @@ class RecoveredPage(NamedTuple):
 class Recovery:
     """Stores messages as a receiver with this *tolerance* would have, but unsigned; a dry one stores nothing.
 
-    The *action* of whoever began it counts them; a job of `maintain` has none.
+    The *action* counts them; None for a job of `maintain`, which nobody began.
     """
 
     access: Access

@@ -13,7 +13,7 @@ from consumer.stack_api.client import StackApi
 
 
 class Refresh(NamedTuple):
-    """The user to bring in, of which project, and the action of whoever asked for it."""
+    """The user to bring in, of which project, and the action that asks for it."""
 
     project_id: str
     user_id: UUID

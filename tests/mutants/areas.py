@@ -35,9 +35,6 @@ AREAS: tuple[tuple[str, tuple[str, ...]], ...] = (
         "operations",
         tuple(f"sql/queries/{x}/" for x in ("imports", "runs", "drift", "suspects", "recover", "connect")),
     ),
-    ("operations", tuple(f"sql/queries/{x}/" for x in ("activity", "hours", "maintenance", "uninstall"))),
-    ("verdict", ("consumer/verdict/", "consumer/process/reports.py")),
-    ("verdict", tuple(f"sql/queries/{x}/" for x in ("observe", "rates", "reports"))),
     (
         "operations",
         (
@@ -45,6 +42,9 @@ AREAS: tuple[tuple[str, tuple[str, ...]], ...] = (
             *(f"sql/queries/{x}/" for x in ("audit", "listing", "one_company", "one_delivery", "one_user", "revealed")),
         ),
     ),
+    ("operations", tuple(f"sql/queries/{x}/" for x in ("activity", "hours", "maintenance", "uninstall"))),
+    ("verdict", ("consumer/verdict/", "consumer/process/reports.py")),
+    ("verdict", tuple(f"sql/queries/{x}/" for x in ("observe", "rates", "reports"))),
     ("outbox", ("consumer/outbox/", "consumer/worker/", "sql/queries/queue/", "sql/queries/storage/")),
     ("operations", tuple(f"sql/queries/{x}/" for x in ("actions", "background", "erase", "export"))),
     ("operations", tuple(f"sql/queries/{x}/" for x in ("late", "stored_bodies"))),

@@ -8,6 +8,7 @@ from tests.planted.erasing import ERASING
 from tests.planted.leaving import LEAVING
 from tests.planted.machinery import MACHINERY
 from tests.planted.maintaining import MAINTAINING
+from tests.planted.masking import MASKING
 from tests.planted.migrating import MIGRATING
 from tests.planted.migrations import MIGRATIONS
 from tests.planted.operations import OPERATIONS
@@ -47,4 +48,5 @@ BUGS = (
     *LEAVING,
     *SVIX,
     *RECONCILING,
+    *MASKING,
 )

@@ -1,6 +1,8 @@
 """What several tests share: databases, deliveries, and the tables as plain values."""
 
 import asyncio
+import select
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -88,10 +90,30 @@ def plain_owner(database_url: str, name: str = "owner") -> Iterator[str]:
             conn.execute(f"DROP ROLE {name}")
 
 
+class Kept(threading.local):
+    """The last session of each thread: to connect costs more than most of what tests ask."""
+
+    url = ""
+    conn: psycopg.Connection | None = None
+
+
+KEPT = Kept()
+
+
+def session(url: str) -> psycopg.Connection:
+    """Return this thread's session of a database; a new one if the last is of another, or was ended by the server."""
+    conn = KEPT.conn
+    if conn and KEPT.url == url and not conn.closed and not select.select([conn], [], [], 0)[0]:
+        return conn
+    if conn:
+        conn.close()
+    KEPT.url, KEPT.conn = url, psycopg.connect(url, autocommit=True)
+    return KEPT.conn
+
+
 def empty(database_url: str) -> None:
     """Delete every row, the recorded settings too; DELETE, for TRUNCATE costs a file per table."""
-    with psycopg.connect(database_url) as conn:
-        conn.execute("".join(f"DELETE FROM {table};" for table in TABLES))
+    session(database_url).execute("".join(f"DELETE FROM {table};" for table in TABLES))
 
 
 def record_settings(database_url: str, settings: ShapingSettings | None = None) -> None:
@@ -100,9 +122,9 @@ def record_settings(database_url: str, settings: ShapingSettings | None = None) 
 
 
 async def _record_all(database_url: str, settings: ShapingSettings) -> None:
-    await record(database_url, settings)
     access = operator_access("consumer")
     async with await connect(database_url, access) as conn:
+        await recorded_settings.record(conn, access, settings, worker_role="consumer_worker", is_forced=True)
         await origin.record(conn, access, is_adopted=False)
 
 
@@ -116,8 +138,7 @@ async def record(database_url: str, settings: ShapingSettings, role_prefix: str 
 
 def rows(database_url: str, statement: str) -> list[dict[str, Any]]:
     """Return the rows of a query as dicts."""
-    with psycopg.connect(database_url, row_factory=dict_row) as conn:
-        return conn.execute(statement).fetchall()
+    return session(database_url).cursor(row_factory=dict_row).execute(statement).fetchall()
 
 
 def change(url: str, statement: str) -> None:

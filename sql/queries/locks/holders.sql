@@ -82,5 +82,7 @@ SELECT
 FROM held AS h
 LEFT JOIN pg_stat_activity AS a ON h.pid = a.pid
 LEFT JOIN pg_prepared_xacts AS p ON h.prepared = '-1/' || p.transaction
+-- Autovacuum has no login: it holds the end of a table for a moment, and gives way to who waits.
+WHERE h.pid IS NULL OR a.usesysid IS NOT NULL
 GROUP BY h.pid, p.gid, a.usename, p.owner, a.application_name
 ORDER BY h.pid;

@@ -1,4 +1,5 @@
--- A company with the number of its active members, of the users at home there, and of those that wait for another home.
+-- A company with the number of its active members, of guests among them, and of the users at home there, each counted
+-- up to `counted_max`; and whether a new home or a rebuild waits for it.
 SELECT
     c.id,
     c.name,
@@ -6,16 +7,28 @@ SELECT
     c.updated_at,
     c.deleted_at,
     (
-        SELECT count(*) FROM consumer_masked.company_members AS b
-        WHERE b.company_id = c.id AND b.removed_at IS NULL
+        SELECT count(*)
+        FROM (
+            SELECT FROM consumer_masked.company_members AS b
+            WHERE b.company_id = c.id AND b.removed_at IS NULL
+            LIMIT %(counted_max)b::integer
+        ) AS active
     ) AS members,
     (
-        SELECT count(*) FROM consumer_masked.company_members AS b
-        WHERE b.company_id = c.id AND b.is_guest
+        SELECT count(*)
+        FROM (
+            SELECT FROM consumer_masked.company_members AS b
+            WHERE b.company_id = c.id AND b.is_guest
+            LIMIT %(counted_max)b::integer
+        ) AS guests
     ) AS guests,
     (
-        SELECT count(*) FROM consumer_masked.profiles AS p
-        WHERE p.company_id = c.id
+        SELECT count(*)
+        FROM (
+            SELECT FROM consumer_masked.profiles AS p
+            WHERE p.company_id = c.id
+            LIMIT %(counted_max)b::integer
+        ) AS homed
     ) AS at_home,
     EXISTS (
         SELECT FROM consumer_masked.rehome AS r
