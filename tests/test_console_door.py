@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from consumer.cli import console_process
-from consumer.console.door import COOKIE_TIME, LINK_TIME, SignInLink, Signer
+from consumer.console.door import COOKIE_TIME, LINK_TIME, Signer, SignInLink
 from tests.support.console import SECRET, Desk, cookie_name, running
 from tests.support.databases import rows
 

@@ -31,7 +31,14 @@ def proxied(database_url: str) -> Iterator[Desk]:
 def test_a_host_that_is_not_ours_is_refused(desk: Desk) -> None:
     """A foreign name that leads to this machine (DNS rebinding) must not read the pages in a browser's name."""
     viewer = desk.as_("viewer")
-    foreign = ["evil.example", f"evil.example:{desk.port}", "127.0.0.1", "127.0.0.1:1", "", f"localhost:{desk.port}.evil"]
+    foreign = [
+        "evil.example",
+        f"evil.example:{desk.port}",
+        "127.0.0.1",
+        "127.0.0.1:1",
+        "",
+        f"localhost:{desk.port}.evil",
+    ]
     ours = [f"127.0.0.1:{desk.port}", f"localhost:{desk.port}", f"LOCALHOST:{desk.port}", f"[::1]:{desk.port}"]
 
     assert [viewer.get("/system", host=host).status for host in foreign] == [421] * len(foreign)

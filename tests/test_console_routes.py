@@ -69,7 +69,7 @@ def test_the_least_role_of_an_address_is_what_its_row_says() -> None:
             assert nobody in {303, 401}, each.path
 
 
-@pytest.mark.parametrize(("path", "method", "who"), CASES, ids=lambda value: str(value))
+@pytest.mark.parametrize(("path", "method", "who"), CASES, ids=str)
 def test_an_address_answers_each_person_and_method_as_its_row_says(
     desk: Desk, path: str, method: Method, who: Who
 ) -> None:

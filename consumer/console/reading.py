@@ -51,7 +51,7 @@ class NotMigrated(ConsumerError):
 
 
 class TooSlow(ConsumerError):
-    """The question took too long and was given up."""
+    """The question took too long, or waited for a lock, and was given up."""
 
 
 class ConsoleDatabase:
@@ -155,7 +155,7 @@ def _errors() -> Iterator[None]:
         yield
     except NOT_MIGRATED as error:
         raise NotMigrated from error
-    except postgres.QueryCanceled as error:
+    except (postgres.QueryCanceled, postgres.LockNotAvailable) as error:
         raise TooSlow from error
     except (psycopg.OperationalError, OSError) as error:
         raise DatabaseAway from error

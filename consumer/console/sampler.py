@@ -17,6 +17,8 @@ from consumer.verdict.observation import Observation
 
 # Short enough to look live, and thirty questions a minute are no load.
 SAMPLE_TIME = timedelta(seconds=2)
+# Each holds a connection, and pages must get some too.
+WATCHERS_MAX = 400
 
 log = logging.getLogger(__name__)
 
@@ -45,13 +47,14 @@ class View:
 
     @property
     def headline(self) -> str:
-        """Whether users are flowing, in a sentence; while the database does not answer, for how long it has not."""
+        """Whether users are flowing, in a sentence; while the database can't be read, that alone, and for how long."""
         if self.problem is None or self.asked_at is None or self.away_since is None:
             return verdict_sentence(self.found)
-        lasted = duration(self.asked_at - self.away_since)
         if self.lacks_migration:
-            return f"A migration has been pending for {lasted}"
-        return f"The database has been {'away' if isinstance(self.problem, DatabaseAway) else 'too slow'} for {lasted}"
+            return "A migration is pending"
+        lasted = self.asked_at - self.away_since
+        words = "away" if isinstance(self.problem, DatabaseAway) else "too slow"
+        return f"The database has been {words} for {duration(lasted)}" if lasted else f"The database is {words}"
 
     @property
     def lacks_migration(self) -> bool:
@@ -89,8 +92,10 @@ class Sampler:
     async def frames(self, page: str, until: datetime | None) -> AsyncIterator[bytes]:
         """Yield what to send to one who looks at *page*, now and after each question; a slow one misses some.
 
-        It ends at *until*, and as soon as the process stops.
+        It ends at *until*, as soon as the process stops, and at once for one too many.
         """
+        if self._watchers >= WATCHERS_MAX:
+            return
         self._watchers += 1
         self._watched.set()
         seen: Mapping[str, bytes] | None = None
@@ -108,6 +113,8 @@ class Sampler:
             self._watchers -= 1
             if not self._watchers:
                 self._watched.clear()
+                # They would be the first that the next one sees.
+                self._frames = {}
 
     async def stop(self) -> None:
         """End all streams: a server that stops waits for them."""

@@ -15,7 +15,7 @@ import uvloop
 
 from consumer.cli import console_process
 from consumer.cli.console_process import serve_console
-from consumer.console.door import SignInLink, Signer
+from consumer.console.door import Signer, SignInLink
 from consumer.settings.settings import Settings
 from consumer.web.listen import listen
 from tests.support.settings import load

@@ -1,0 +1,173 @@
+"""What the console says when all is not well: each state is made for real, and read from the page."""
+
+import re
+from collections.abc import Iterator
+from datetime import timedelta
+
+import psycopg
+import pytest
+
+from consumer.postgres import ledger
+from consumer.postgres.connections import viewer_access
+from tests.faults.proxy import Wire, wire
+from tests.support.cli import arrive, work
+from tests.support.console import Desk, running
+from tests.support.databases import change, schema_change, scratch_database
+from tests.support.factories import user_updated
+from tests.support.processes import until
+
+REPORT = """
+INSERT INTO consumer.reports (process_id, duty, host, pid, release, clock_skew_seconds, next_at, paused_by)
+VALUES (gen_random_uuid(), %s, %s, 1, '0', {skew}, now() + interval '10 seconds', {paused_by})
+"""
+
+
+def reported(url: str, duty: str, host: str, skew: float = 0.0, paused_by: str | None = None) -> None:
+    """Let a process report now."""
+    texts = [f"'{text}'" for text in (duty, host)]
+    statement = REPORT.format(skew=skew, paused_by=f"'{paused_by}'" if paused_by else "NULL").replace("%s", "{}")
+    change(url, statement.format(*texts))
+
+
+def words(text: str) -> str:
+    """Return what a person reads of a page's main part."""
+    main = text[text.index("<main") : text.index("</main>")]
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", main)).replace("\N{NO-BREAK SPACE}", " ")
+
+
+@pytest.fixture
+def desk(emptied: str) -> Iterator[Desk]:
+    with running(emptied) as desk:
+        yield desk.as_("operator")
+
+
+@pytest.fixture
+def wired(emptied: str) -> Iterator[tuple[Desk, Wire]]:
+    """A console behind a wire to its database, which a test can cut."""
+    arrive(emptied, user_updated())
+    work(emptied)
+    with wire(emptied) as cable, running(cable.url) as desk:
+        yield desk.as_("operator"), cable
+
+
+def test_an_empty_installation_says_where_deliveries_come_in(desk: Desk) -> None:
+    seen = words(desk.get().text)
+
+    assert "Ready. No delivery has come yet." in seen
+    assert "Point Stack at http://127.0.0.1:8000/webhooks/stack , or send one" in seen
+
+
+def test_all_well_is_one_sentence_and_the_figures(desk: Desk, emptied: str) -> None:
+    arrive(emptied, user_updated(), user_updated())
+    work(emptied)
+
+    seen = words(desk.get().text)
+
+    assert "Users are flowing. Nothing needs you." in seen
+    assert re.search(r"Pending 0 nothing waits .* Dead 0 none Receipt to profile [0-9]", seen)
+    assert len(re.findall("user.updated", seen)) == 2
+
+
+def test_without_a_worker_the_page_says_what_waits_and_how_to_start_one(desk: Desk, emptied: str) -> None:
+    arrive(emptied, user_updated())
+
+    seen = words(desk.get().text)
+
+    assert "nobody applies deliveries" in seen
+    assert "Start a worker: consumer work" in seen
+
+
+def test_a_wrong_clock_is_named_with_its_process(desk: Desk, emptied: str) -> None:
+    reported(emptied, "receiver", "web-2", skew=-71.0)
+
+    seen = words(desk.get().text)
+
+    assert re.search(r"receiver on web-2 its clock is 71\.\d s behind the database&#39;s", seen)
+    assert re.search(r"Receiver web-2 0\.0/s −1 min 11 s", seen)
+
+
+def test_a_paused_worker_is_named_with_its_reason(desk: Desk, emptied: str) -> None:
+    reported(emptied, "worker", "work-1", paused_by="permission denied for table app_users")
+
+    seen = words(desk.get().text)
+
+    assert "paused by permission denied for table app_users" in seen
+    assert "Users are not flowing." in seen
+
+
+def test_a_pending_migration_is_named_and_the_rest_of_the_page_left_out(desk: Desk, emptied: str) -> None:
+    newest = ledger.carried_ids()[-1]
+    renamed = "UPDATE consumer._yoyo_migration SET migration_id = '{}' WHERE migration_id = '{}'"
+    with schema_change(emptied, renamed.format("later", newest), renamed.format(newest, "later")):
+        page = desk.get()
+
+    assert (page.status, f"pending: {newest}" in words(page.text)) == (200, True)
+    assert "Run consumer migrate" in words(page.text)
+    assert "Who sends" not in page.text
+
+
+def test_a_database_without_any_migration_asks_for_it(server_url: str) -> None:
+    with scratch_database(server_url, "bare") as bare, running(bare) as desk:
+        page = desk.as_("viewer").get()
+        other = desk.as_("viewer").get("/actions")
+
+    assert "A migration is pending" in words(page.text)
+    assert "Run consumer migrate" in words(page.text)
+    assert (other.status, "A migration is pending" in other.text) == (503, True)
+
+
+def test_while_the_database_is_away_the_last_sample_stays_greyed_and_one_stays_signed_in(
+    wired: tuple[Desk, Wire],
+) -> None:
+    desk, cable = wired
+    before = desk.get()
+    cable.cut()
+    away = until(lambda: next((page for page in [desk.get()] if "has been away for" in page.text), None))
+    other = desk.get("/actions")
+    system = desk.get("/system")
+    cable.mend()
+    back = until(lambda: next((page for page in [desk.get()] if "has been away for" not in page.text), None))
+
+    assert "Users are flowing." in words(before.text)
+    assert (away.status, '<main id="main" class="away">' in away.text) == (200, True)
+    assert re.search(r"The database has been away for .* Below is what was known at \d\d:\d\d:\d\d", words(away.text))
+    assert "user.updated" in words(away.text)
+    assert "kim · operator" in away.text
+    assert (other.status, "The database is away" in words(other.text)) == (503, True)
+    assert (system.status, "Settings of this process" in system.text) == (200, True)
+    assert "Users are flowing." in words(back.text)
+    assert 'class="away"' not in back.text
+
+
+def test_a_console_that_starts_while_the_database_is_away_says_so_at_once() -> None:
+    with running("postgresql://nobody@127.0.0.1:1/none") as desk:
+        page = desk.as_("viewer").get()
+
+    assert "Nothing has been known since this console started." in words(page.text)
+
+
+def test_no_page_waits_long_for_a_silent_database(wired: tuple[Desk, Wire]) -> None:
+    desk, cable = wired
+    desk.get()
+    cable.hold()
+    try:
+        page = desk.get("/actions")
+    finally:
+        cable.release()
+
+    assert page.status == 503
+
+
+def test_a_question_that_takes_too_long_is_given_up(desk: Desk, emptied: str) -> None:
+    """A page takes no lock that anybody needs, so a lock of its own table is what stops it."""
+
+    with psycopg.connect(emptied) as conn:
+        conn.execute("LOCK TABLE consumer.actions IN ACCESS EXCLUSIVE MODE")
+        page = desk.get("/actions")
+
+    assert (page.status, "The question took too long" in words(page.text)) == (503, True)
+
+
+def test_the_limit_of_a_statement_is_two_seconds() -> None:
+
+    assert viewer_access("consumer").statement_timeout == timedelta(seconds=2)
