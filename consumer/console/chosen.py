@@ -4,12 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from consumer.console import confirm
 from consumer.console.filters import FIELDS, read_filter
 from consumer.console.form import BadForm, Form
 from consumer.outbox.deliveries import Selection
-
-# What the form of a confirmation says besides the filter.
-SEEN = ("id", "seen_at", "seen_count", "number", "reason")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +24,7 @@ def chosen(form: Form, states: Sequence[str], now: datetime, *, is_discarded: bo
     What comes, is done or dies after *now* does not match. Raises BadForm for a condition that no action knows: without
     it, more would match than the person saw.
     """
-    if {name for name, _ in form.fields} - {*FIELDS, "message_id", *SEEN}:
+    if {name for name, _ in form.fields} - {*FIELDS, "message_id", *confirm.FIELDS}:
         raise BadForm
     values = read_filter(form).values
     wanted = read_filter(form).wanted(now)

@@ -1,6 +1,6 @@
 """The page that asks before an action, and what its form brings back."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -15,6 +15,8 @@ from consumer.operations.actions import REASON_CHARACTERS_MAX, Action, ActionNam
 from consumer.outbox.deliveries import DeliveryCount
 from consumer.postgres.connections import Connection
 
+# What the form says besides the filter.
+FIELDS = ("id", "seen_at", "seen_count", "number", "reason")
 # Above it the person types the number: nobody types it by mistake.
 NUMBER_MIN = 100
 # A person waits for the page: a count that takes longer is given up, and a narrower filter asked for.
@@ -106,7 +108,7 @@ def ask(visit: Visit, kind: Kind, question: Question, problem: tuple[int, str] |
     )
 
 
-async def order(conn: Connection, visit: Visit, kind: Kind, said: Answer, chosen: dict[str, object]) -> None:
+async def order(conn: Connection, visit: Visit, kind: Kind, said: Answer, chosen: Mapping[str, object]) -> None:
     """Queue the action in the caller's transaction."""
     await background.put(conn, Action(visit.actor, kind.action, chosen, said.seen_count, said.reason, said.id))
 

@@ -12,6 +12,7 @@ from consumer.console import (
     public,
     reveal,
     sign_in,
+    subjects,
     system,
     users,
 )
@@ -27,6 +28,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *reveal.ENDPOINTS,
     *actions.ENDPOINTS,
     *bulk.ENDPOINTS,
+    *subjects.ENDPOINTS,
     *system.ENDPOINTS,
     *live.ENDPOINTS,
     *sign_in.ENDPOINTS,
