@@ -78,11 +78,15 @@ QUERIES: Mapping[str, Sequence[str]] = {
         "recorded_settings/read",
         "recover/*",
         "reports/*",
+        "reported/*",
         "revealed/*",
         "runs/*",
+        "sample/*",
+        "sign_in/*",
         "storage/*",
         "stored_bodies/*",
         "suspects/*",
+        "system/*",
     ),
 }
 LINE = re.compile(r"^LINE (\d+):", re.MULTILINE)

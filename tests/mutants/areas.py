@@ -45,6 +45,8 @@ AREAS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("operations", tuple(f"sql/queries/{x}/" for x in ("activity", "hours", "maintenance", "uninstall"))),
     ("verdict", ("consumer/verdict/", "consumer/process/reports.py")),
     ("verdict", tuple(f"sql/queries/{x}/" for x in ("observe", "rates", "reports"))),
+    ("console", ("consumer/console/", "consumer/cli/console.py", "consumer/cli/console_process.py")),
+    ("console", tuple(f"sql/queries/{x}/" for x in ("reported", "sample", "sign_in", "system"))),
     ("outbox", ("consumer/outbox/", "consumer/worker/", "sql/queries/queue/", "sql/queries/storage/")),
     ("operations", tuple(f"sql/queries/{x}/" for x in ("actions", "background", "erase", "export"))),
     ("operations", tuple(f"sql/queries/{x}/" for x in ("late", "stored_bodies"))),
