@@ -11,6 +11,7 @@ SELECT
         FROM (
             SELECT FROM consumer_masked.company_members AS b
             WHERE b.company_id = c.id AND b.removed_at IS NULL
+            ORDER BY b.user_id
             LIMIT %(counted_max)b::integer
         ) AS active
     ) AS members,
@@ -19,6 +20,7 @@ SELECT
         FROM (
             SELECT FROM consumer_masked.company_members AS b
             WHERE b.company_id = c.id AND b.is_guest
+            ORDER BY b.user_id
             LIMIT %(counted_max)b::integer
         ) AS guests
     ) AS guests,
@@ -27,6 +29,7 @@ SELECT
         FROM (
             SELECT FROM consumer_masked.profiles AS p
             WHERE p.company_id = c.id
+            ORDER BY p.user_id
             LIMIT %(counted_max)b::integer
         ) AS homed
     ) AS at_home,

@@ -1,0 +1,111 @@
+"""Dead letters: by cause, by event type or each, with what cures them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from psycopg.rows import class_row, tuple_row
+from starlette.responses import Response
+
+from consumer.console.causes import Cause, cause
+from consumer.console.deliveries import PAGE_SIZE, Rows, labelled
+from consumer.console.filters import AddressFilter, read_before, read_filter
+from consumer.console.form import BadForm
+from consumer.console.visit import Endpoint, Visit
+from consumer.lookup import listing
+from consumer.postgres import session
+from consumer.postgres.connections import Connection
+from consumer.postgres.queries import rows
+
+# All of them, unless a fault has lasted for long: grouping that many takes about 60 ms.
+LOOK_MAX = 100_000
+# To count the users, each delivery is looked up.
+USERS_LOOK_MAX = 10_000
+# More causes at once were not read.
+GROUPS = 50
+# The newest ones below the groups.
+NEWEST = 6
+GROUPINGS = {"cause": "Cause", "event": "Event", "each": "Each one"}
+
+
+@dataclass(frozen=True, slots=True)
+class DeadGroup:
+    """Dead deliveries alike in *key*, an error code or an event type; *deaths* are those of the last 24 hours by hour.
+
+    *others* are event types where *key* is a code, and codes where it is a type. *users* None: they are too many to be
+    counted.
+    """
+
+    key: str
+    deliveries: int
+    first_at: datetime
+    last_at: datetime
+    last_seq: int
+    deaths: Sequence[int]
+    reasons: Sequence[str]
+    others: Sequence[str]
+    users: int | None = field(default=None, kw_only=True)
+
+    @property
+    def cause(self) -> Cause:
+        """What the code means."""
+        return cause(self.key)
+
+
+@dataclass(frozen=True, slots=True)
+class ShownDead:
+    """The page as read at *now*; *groups* is empty where each one is shown."""
+
+    groups: Sequence[DeadGroup]
+    rows: Rows
+    before: int | None
+    now: datetime
+
+    @property
+    def total(self) -> int:
+        """How many deliveries the groups hold."""
+        return sum(each.deliveries for each in self.groups)
+
+
+async def show(visit: Visit) -> Response:
+    """Show the groups, and the newest of the *error* or *type* in the address; with *by* each, a page of them."""
+    by, before = visit.query.text("by", "cause"), read_before(visit.query)
+    if by not in GROUPINGS:
+        raise BadForm
+    chosen = AddressFilter({**read_filter(visit.query).values, "state": "dead"})
+    if by == "each":
+        dead = await visit.read(lambda conn: _each(conn, chosen, before))
+    else:
+        dead = await visit.read(lambda conn: _grouped(conn, chosen, by_type=by == "event"))
+    return visit.page(
+        "dead.html",
+        title="Dead letters",
+        here="/dead",
+        dead=dead,
+        chosen=chosen,
+        by=by,
+        groupings=GROUPINGS,
+        look_max=LOOK_MAX,
+        is_newest=before is None,
+    )
+
+
+async def _grouped(conn: Connection, chosen: AddressFilter, *, by_type: bool) -> ShownDead:
+    values = {"by_type": by_type, "look_max": LOOK_MAX, "size": GROUPS}
+    groups = await rows(conn, class_row(DeadGroup), "dead/groups", values)
+    if sum(each.deliveries for each in groups) <= USERS_LOOK_MAX:
+        found = await rows(conn, tuple_row, "dead/users", {"by_type": by_type, "look_max": USERS_LOOK_MAX})
+        users: dict[str, int] = dict(found)
+        groups = [replace(each, users=users.get(each.key, 0)) for each in groups]
+    now = await session.now(conn)
+    newest = await listing.page(conn, chosen.wanted(now), size=NEWEST)
+    return ShownDead(groups, await labelled(conn, newest.deliveries), None, now)
+
+
+async def _each(conn: Connection, chosen: AddressFilter, before: int | None) -> ShownDead:
+    now = await session.now(conn)
+    page = await listing.page(conn, chosen.wanted(now), size=PAGE_SIZE, before=before)
+    return ShownDead((), await labelled(conn, page.deliveries), page.before, now)
+
+
+ENDPOINTS = (Endpoint("GET", "/dead", "viewer", show),)
