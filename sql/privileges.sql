@@ -154,6 +154,7 @@ GRANT USAGE ON SCHEMA consumer TO consumer_masker;
 GRANT USAGE ON SCHEMA consumer TO consumer_operator;
 GRANT USAGE ON SCHEMA consumer TO consumer_receiver;
 GRANT USAGE ON SCHEMA consumer TO consumer_worker;
+GRANT USAGE ON SCHEMA consumer_masked TO consumer_masker;
 GRANT USAGE ON SCHEMA consumer_masked TO consumer_operator;
 GRANT USAGE ON SCHEMA consumer_masked TO consumer_viewer;
 GRANT USAGE ON SCHEMA identity TO consumer_app;

@@ -3381,6 +3381,7 @@ GRANT USAGE ON SCHEMA consumer TO consumer_masker;
 
 GRANT USAGE ON SCHEMA consumer_masked TO consumer_viewer;
 GRANT USAGE ON SCHEMA consumer_masked TO consumer_operator;
+GRANT USAGE ON SCHEMA consumer_masked TO consumer_masker;
 
 
 --

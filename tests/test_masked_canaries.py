@@ -18,7 +18,7 @@ from consumer.postgres.connections import connect, operator_access, transaction
 from consumer.simulator.samples import SAMPLES, SampleContext
 from consumer.simulator.samples import data as sample
 from tests.support.cli import facts
-from tests.support.databases import rows, schema_change
+from tests.support.databases import change, rows, schema_change
 from tests.support.factories import NOON
 from tests.support.worker import LOCK, drain_all, worker
 
@@ -106,6 +106,8 @@ def filled(emptied: str) -> str:
         asyncio.run(drain_all(emptied, worker()))
     facts(emptied, "deliveries", "discard", "--message-id", f"msg_{1:013}{0:014}", "--reason", "sent by a test")
     delivered(emptied, every_type(waiting), 6)
+    # Statistics hold values too.
+    change(emptied, "ANALYZE")
     return emptied
 
 

@@ -5,6 +5,8 @@ from uuid import uuid4
 import psycopg
 import pytest
 
+from consumer.postgres.migrations import renamed
+from consumer.postgres.queries import sql_root
 from tests.support.cli import call, examined, facts
 from tests.support.databases import rows, scratch_database
 from tests.support.restores import OWNER, PREFIX, ROLES, drop_roles, dumped, owned_database, restore
@@ -92,13 +94,13 @@ def test_a_release_behind_gets_its_roles_before_its_migrations(lone_server_url: 
         facts(owners, "migrate", **PREFIXED)
         new = rights(url)
         with psycopg.connect(url, autocommit=True) as admin:
-            admin.execute("DROP FUNCTION identity.prune_audit; DROP INDEX identity.profile_audit_at")
-            admin.execute("ALTER TABLE consumer.settings DROP COLUMN audited_since")
-            admin.execute("DELETE FROM consumer._yoyo_migration WHERE migration_id = '0007.audit_retention'")
+            undo = (sql_root() / "migrations" / "0016.reread.rollback.sql").read_text()
+            admin.execute(renamed(undo, PREFIX).encode())
+            admin.execute("DELETE FROM consumer._yoyo_migration WHERE migration_id = '0016.reread'")
             for role in ROLES:
                 admin.execute(f'REASSIGN OWNED BY {role} TO "{OWNER}"; DROP OWNED BY {role}; DROP ROLE {role}')
 
         report = facts(owners, "migrate", **PREFIXED)
 
-        assert report["applied"] == ["0007.audit_retention"]
+        assert report["applied"] == ["0016.reread"]
         assert rights(url) == new

@@ -52,7 +52,7 @@ class Signer:
         return SignInLink(**values) if (values := self._read(self._links, token)) else None
 
     def cookie(self, link: SignInLink) -> str:
-        """Return the cookie of the person whom a link names."""
+        """Return the cookie of the person in a link."""
         values = {"name": link.name, "role": link.role, "until": self._after(COOKIE_TIME)}
         return str(self._cookies.dumps(values))
 
@@ -87,7 +87,7 @@ class Door:
         self._cookie = f"{prefix}console{'' if base.is_secure else f'-{base.port}'}"
 
     def visitor(self, request: Request) -> Visitor:
-        """Return the person behind a request: the one whom a trusted proxy names, else the cookie's."""
+        """Return the person behind a request: named by a trusted proxy, else by the cookie."""
         if self._header and request.client and self._header.is_from(request.client.host):
             names = request.headers.getlist(self._header.name)
             if len(names) == 1 and is_name(names[0]):
@@ -95,7 +95,7 @@ class Door:
         return self.signer.read_cookie(request.cookies.get(self._cookie, ""))
 
     def let_in(self, response: Response, link: SignInLink) -> None:
-        """Give the person whom a link names a cookie."""
+        """Give the person in a link a cookie."""
         self._set(response, self.signer.cookie(link), int(COOKIE_TIME.total_seconds()))
 
     def let_out(self, response: Response) -> None:

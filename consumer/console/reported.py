@@ -28,7 +28,7 @@ REASONS = {
 }
 
 
-class Rates(NamedTuple):
+class ProcessRates(NamedTuple):
     """Deliveries that one process stored and applied in its last minute."""
 
     process_id: UUID
@@ -79,9 +79,9 @@ QUARTER = ChartSpan("15 min", timedelta(minutes=15), timedelta(seconds=30))
 HOURS = ChartSpan("3 h", timedelta(hours=3), timedelta(minutes=5))
 
 
-async def rates(conn: Connection) -> Mapping[UUID, Rates]:
+async def rates(conn: Connection) -> Mapping[UUID, ProcessRates]:
     """Return the rates of each process that has reported within the last minute."""
-    return {each.process_id: each for each in await rows(conn, args_row(Rates), "reported/rates")}
+    return {each.process_id: each for each in await rows(conn, args_row(ProcessRates), "reported/rates")}
 
 
 async def chart(conn: Connection, span: ChartSpan) -> list[ChartPoint]:

@@ -9,7 +9,7 @@ from psycopg.rows import class_row
 
 from consumer.console import reported
 from consumer.console.reading import ConsoleDatabase
-from consumer.console.reported import ChartPoint, Rates, SourceHours, Unstored
+from consumer.console.reported import ChartPoint, ProcessRates, SourceHours, Unstored
 from consumer.postgres.connections import Connection
 from consumer.postgres.queries import rows
 from consumer.verdict.finding import Finding
@@ -70,7 +70,7 @@ class Reports:
     """What the processes have reported until *at*."""
 
     at: datetime
-    rates: Mapping[UUID, Rates] = field(default_factory=dict)
+    rates: Mapping[UUID, ProcessRates] = field(default_factory=dict)
     chart: Sequence[ChartPoint] = ()
     unstored: Sequence[Unstored] = ()
     hours: Mapping[str, SourceHours] = field(default_factory=dict)

@@ -132,7 +132,7 @@ class Settings:
     # None: the process finds a free one.
     ops_port: int | Literal["off"] | None = _setting(_parse(_port_or_off))
     console_host: str = _setting(Reader.text, "127.0.0.1")
-    # None: the process finds a free one.
+    # None: 8003, and `up` runs no console if another process has that.
     console_port: int | Literal["off"] | None = _setting(_parse(_port_or_off))
     console_url: str | None = _setting(_parse(door.console_url))
     console_secret: str | None = _setting(_parse(door.console_secret, is_shown=False), is_secret=True)

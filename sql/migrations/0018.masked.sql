@@ -31,7 +31,7 @@ BEGIN
 END
 $$;
 REVOKE ALL ON SCHEMA consumer_masked FROM PUBLIC;
-GRANT USAGE ON SCHEMA consumer_masked TO consumer_viewer, consumer_operator;
+GRANT USAGE ON SCHEMA consumer_masked TO consumer_viewer, consumer_operator, consumer_masker;
 
 -- m•••••@example.com
 CREATE FUNCTION consumer_masked.email(value text) RETURNS text

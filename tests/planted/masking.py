@@ -61,8 +61,8 @@ MASKING = (
     Bug(
         "a viewer reads a table behind the views",
         MIGRATION,
-        "GRANT USAGE ON SCHEMA consumer_masked TO consumer_viewer, consumer_operator;",
-        "GRANT USAGE ON SCHEMA consumer_masked, identity TO consumer_viewer, consumer_operator; "
+        "GRANT USAGE ON SCHEMA consumer_masked TO consumer_viewer, consumer_operator, consumer_masker;",
+        "GRANT USAGE ON SCHEMA consumer_masked, identity TO consumer_viewer, consumer_operator, consumer_masker; "
         "GRANT SELECT ON identity.profiles TO consumer_viewer;",
         f"{CANARIES}::test_a_viewer_can_read_nothing_behind_the_views",
     ),

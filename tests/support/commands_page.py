@@ -28,7 +28,7 @@ def parse(words: Sequence[str]) -> None:
     """Have the command line read the words behind `consumer`; raise click.UsageError if it would refuse them."""
     found: click.Command = consumer
     rest = list(words)
-    while isinstance(found, click.Group) and not (found.invoke_without_command and rest[:1] and rest[0][0] == "-"):
+    while isinstance(found, click.Group) and not (found.invoke_without_command and (not rest or rest[0][0] == "-")):
         name = rest.pop(0) if rest else ""
         command = found.get_command(click.Context(found), name)
         if command is None:
