@@ -32,7 +32,7 @@ def chosen(form: Form, states: Sequence[str], now: datetime, *, is_discarded: bo
     selection = Selection(
         tuple(state for state in states if wanted.states is None or state in wanted.states),
         since=wanted.since,
-        until=min(now, wanted.until or now),
+        until=wanted.until,
         settled_until=now,
         source=wanted.source,
         outcome=wanted.outcome,

@@ -19,6 +19,8 @@ from consumer.postgres.connections import Connection
 FIELDS = ("id", "seen_at", "seen_count", "number", "reason")
 # Above it the person types the number: nobody types it by mistake.
 NUMBER_MIN = 100
+# Deliveries that a page counts before it says "or more": a tenth of a second, where a million would take some.
+COUNT_MAX = 100_001
 # A person waits for the page: a count that takes longer is given up, and a narrower filter asked for.
 COUNT_TIME = timedelta(seconds=5)
 GOES_ON = "It goes on in the background, also after a restart. Live deliveries go first. Its page tells how far it is."
@@ -93,7 +95,8 @@ def answer(form: Form) -> Answer:
 def ask(visit: Visit, kind: Kind, question: Question, problem: tuple[int, str] | None = None) -> Response:
     """Answer with the page that asks; *problem* says with which status and why it asks again."""
     status, sentence = problem or (200, None)
-    title = f"{kind.verb} {question.count:,} {question.noun}?" if question.count else "Nothing matches"
+    more = " or more" if question.count == COUNT_MAX else ""
+    title = f"{kind.verb} {question.count:,}{more} {question.noun}?" if question.count else "Nothing matches"
     return visit.page(
         "confirm.html",
         status,

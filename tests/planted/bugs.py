@@ -1,5 +1,6 @@
 """Bugs that somebody could write, each with the test that must notice."""
 
+from tests.planted.acting import CONSOLE_ACTING
 from tests.planted.api import API, SVIX
 from tests.planted.application import APPLICATION
 from tests.planted.deploy import DEPLOY
@@ -49,4 +50,5 @@ BUGS = (
     *SVIX,
     *RECONCILING,
     *MASKING,
+    *CONSOLE_ACTING,
 )
