@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from typing import Literal
+from uuid import UUID
 
 import pytest
 
@@ -16,6 +17,8 @@ WHO: tuple[Who, ...] = ("nobody", "viewer", "operator")
 PAGE = (303, 200, 200)
 UNKNOWN = (303, 404, 404)
 OTHER_METHOD = (405, 405, 405)
+# A confirmation, and a form that it did not make.
+ORDER: dict[Method, tuple[int, int, int]] = {"GET": (303, 403, 200), "POST": (401, 403, 400)}
 EXPECTED: dict[str, dict[Method, tuple[int, int, int]]] = {
     "/": {"GET": PAGE, "POST": OTHER_METHOD},
     "/deliveries": {"GET": PAGE, "POST": OTHER_METHOD},
@@ -31,6 +34,15 @@ EXPECTED: dict[str, dict[Method, tuple[int, int, int]]] = {
     "/recovery": {"GET": PAGE, "POST": OTHER_METHOD},
     "/recovery/{run_id:uuid}": {"GET": UNKNOWN, "POST": OTHER_METHOD},
     "/find": {"GET": PAGE, "POST": (401, 200, 200)},
+    "/actions/{id}": {"GET": (303, 404, 404), "POST": OTHER_METHOD},
+    "/dead/retry": ORDER,
+    "/dead/discard": ORDER,
+    "/deliveries/replay": ORDER,
+    "/deliveries/discard": ORDER,
+    "/deliveries/undiscard": ORDER,
+    "/recovery/rebuild": ORDER,
+    "/recovery/check": ORDER,
+    "/users/{user_id:uuid}/refresh": ORDER,
     "/actions": {"GET": PAGE, "POST": OTHER_METHOD},
     "/system": {"GET": PAGE, "POST": OTHER_METHOD},
     "/login": {"GET": (200, 200, 200), "POST": OTHER_METHOD},
@@ -51,6 +63,7 @@ EXAMPLES = {
     "{user_id:uuid}": UNKNOWN_ID,
     "{company_id:uuid}": UNKNOWN_ID,
     "{run_id:uuid}": UNKNOWN_ID,
+    "{id}": UNKNOWN_ID,
 }
 CASES = [(path, method, who) for path in EXPECTED for method in ("GET", "POST") for who in WHO]
 

@@ -15,7 +15,7 @@ import click
 from consumer import logs
 from consumer.cli.addresses import is_loopback
 from consumer.cli.context import Group, examples, pass_settings
-from consumer.cli.database import database, database_problems, has_urls, refuse
+from consumer.cli.database import database_problems, databases, has_urls, refuse
 from consumer.cli.decision import shell_user
 from consumer.cli.secret import keep_console
 from consumer.errors import BadSettings
@@ -127,8 +127,9 @@ def _run(settings: Settings, *, listeners: str | None, is_supervised: bool) -> N
     with ExitStack() as opened:
         for each in sockets:
             opened.enter_context(each)
-        conninfo = opened.enter_context(database(settings, "operator"))
-        run(partial(serve_console, settings, conninfo, sockets), is_supervised=is_supervised)
+        conninfos = opened.enter_context(databases(settings, "operator"))
+        serving = partial(serve_console, settings, conninfos["operator"], sockets)
+        run(partial(serving, worker_conninfo=conninfos["worker"]), is_supervised=is_supervised)
 
 
 @command.command(name="link", epilog=examples("console link --as kim --role viewer"))

@@ -1,5 +1,6 @@
 """Bugs that somebody could write, each with the test that must notice."""
 
+from tests.planted.acting import CONSOLE_ACTING
 from tests.planted.api import API, SVIX
 from tests.planted.application import APPLICATION
 from tests.planted.console import CONSOLE
@@ -59,4 +60,5 @@ BUGS = (
     *VERDICTS,
     *LOOKING_UP,
     *CONSOLE,
+    *CONSOLE_ACTING,
 )
