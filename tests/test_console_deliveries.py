@@ -10,9 +10,9 @@ from consumer.console.filters import FIELDS
 from consumer.lookup import listing
 from tests.support.cli import arrive
 from tests.support.console import running
+from tests.support.console_pages import Told, links, listed, told, words
 from tests.support.databases import rows
 from tests.support.factories import user_updated
-from tests.support.console_pages import Told, links, listed, told, words
 
 
 @pytest.fixture(scope="module")

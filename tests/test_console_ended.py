@@ -3,8 +3,8 @@
 from uuid import UUID
 
 from tests.support.cli import arrive, work
-from tests.support.factories import membership, team_event, user_deleted, user_updated
 from tests.support.console_pages import Told, told, words
+from tests.support.factories import membership, team_event, user_deleted, user_updated
 
 
 def seen(world: Told, path: str) -> str:

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 import pytest
 
 from consumer.console import companies
-from tests.support.databases import change
 from tests.support.console_pages import Told, links, told, words
+from tests.support.databases import change
 
 
 @pytest.fixture(scope="module")

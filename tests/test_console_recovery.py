@@ -6,8 +6,8 @@ from uuid import UUID, uuid4
 import pytest
 
 from tests.support.console import Desk, running
-from tests.support.databases import change
 from tests.support.console_pages import links, words
+from tests.support.databases import change
 
 RUN = UUID("0b7d5e9a-9d3b-4a57-8c21-6f1c2f0e4f10")
 RUNS = """

@@ -10,9 +10,9 @@ from consumer.console.find import NOT_FOUND
 from consumer.console.reveal import REASON_NEEDED
 from consumer.console.routes import ENDPOINTS
 from tests.support.console import Desk
+from tests.support.console_pages import Told, links, told, words
 from tests.support.databases import change, rows
 from tests.support.lookups import AVATAR, CANARIES, EMAIL, NAME, SECRET, shown_canaries
-from tests.support.console_pages import Told, links, told, words
 
 
 @pytest.fixture(scope="module")

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 from typing import Literal
-from uuid import UUID
 
 import pytest
 
+from consumer.console import static
 from consumer.console.routes import ENDPOINTS, STEPS
 from tests.support.console import Desk, address, running
 
