@@ -5,6 +5,7 @@ import select
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from typing import Any
 
 import psycopg
@@ -90,30 +91,37 @@ def plain_owner(database_url: str, name: str = "owner") -> Iterator[str]:
             conn.execute(f"DROP ROLE {name}")
 
 
-class Kept(threading.local):
-    """The last session of each thread: to connect costs more than most of what tests ask."""
+@dataclass
+class Kept:
+    """The last session of the main thread: to connect costs more than most of what tests ask."""
 
-    url = ""
+    url: str = ""
     conn: psycopg.Connection | None = None
 
 
 KEPT = Kept()
 
 
-def session(url: str) -> psycopg.Connection:
-    """Return this thread's session of a database; a new one if the last is of another, or was ended by the server."""
-    conn = KEPT.conn
-    if conn and KEPT.url == url and not conn.closed and not select.select([conn], [], [], 0)[0]:
-        return conn
-    if conn:
-        conn.close()
-    KEPT.url, KEPT.conn = url, psycopg.connect(url, autocommit=True)
-    return KEPT.conn
+@contextmanager
+def session(url: str) -> Iterator[psycopg.Connection]:
+    """Yield a session of a database: the kept one, unless it is of another database or the server has ended it."""
+    if threading.current_thread() is not threading.main_thread():
+        with psycopg.connect(url, autocommit=True) as conn:
+            yield conn
+        return
+    kept = KEPT.conn
+    if kept is None or KEPT.url != url or kept.closed or select.select([kept], [], [], 0)[0]:
+        if kept:
+            kept.close()
+        KEPT.url, KEPT.conn = url, psycopg.connect(url, autocommit=True)
+    assert KEPT.conn
+    yield KEPT.conn
 
 
 def empty(database_url: str) -> None:
     """Delete every row, the recorded settings too; DELETE, for TRUNCATE costs a file per table."""
-    session(database_url).execute("".join(f"DELETE FROM {table};" for table in TABLES))
+    with session(database_url) as conn:
+        conn.execute("".join(f"DELETE FROM {table};" for table in TABLES))
 
 
 def record_settings(database_url: str, settings: ShapingSettings | None = None) -> None:
@@ -138,7 +146,8 @@ async def record(database_url: str, settings: ShapingSettings, role_prefix: str 
 
 def rows(database_url: str, statement: str) -> list[dict[str, Any]]:
     """Return the rows of a query as dicts."""
-    return session(database_url).cursor(row_factory=dict_row).execute(statement).fetchall()
+    with session(database_url) as conn:
+        return conn.cursor(row_factory=dict_row).execute(statement).fetchall()
 
 
 def change(url: str, statement: str) -> None:
