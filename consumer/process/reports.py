@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -15,6 +14,7 @@ import psycopg
 from psycopg.types.json import Jsonb
 
 from consumer.deadline import within
+from consumer.gauges import running_version
 from consumer.metrics import Metrics
 from consumer.postgres.connections import Access, Connection, autocommit, connect, enter
 from consumer.postgres.queries import query
@@ -100,7 +100,7 @@ class Reporter:
                 "duty": self.duty,
                 "host": socket.gethostname()[:HOST_CHARACTERS_MAX],
                 "pid": os.getpid(),
-                "release": _release(),
+                "release": running_version(),
                 "due_in": due_in,
                 "sources": list(self.sources),
                 "paused_by": paused_by and paused_by[:PAUSED_BY_CHARACTERS_MAX],
@@ -140,11 +140,3 @@ def _risen(now: Counted, before: Counted) -> Counted:
         {name: total for name, total in totals.items() if total},
         {name: counts for name, counts in buckets.items() if any(counts)},
     )
-
-
-def _release() -> str:
-    try:
-        return version("stack-auth-consumer")
-    # Run from its folder, without having been installed.
-    except PackageNotFoundError:
-        return "unknown"

@@ -10,6 +10,7 @@ from tests.planted.machinery import MACHINERY
 from tests.planted.maintaining import MAINTAINING
 from tests.planted.migrating import MIGRATING
 from tests.planted.migrations import MIGRATIONS
+from tests.planted.observing import OBSERVING
 from tests.planted.operations import OPERATIONS
 from tests.planted.own_backend import OWN_BACKEND
 from tests.planted.pages import PAGES
@@ -48,5 +49,6 @@ BUGS = (
     *LEAVING,
     *SVIX,
     *RECONCILING,
+    *OBSERVING,
     *VERDICTS,
 )
