@@ -114,6 +114,7 @@ async def test_each_class_of_error_has_its_pause_its_metric_and_its_line(
     assert life.diary.pauses == pauses
     assert failures(subject) == {kind: 7}
     assert worker.trouble == f"the last batch was rolled back ({sqlstate}): see the log"
+    assert (worker.paused_by or "").startswith(f"{sqlstate}, ") == (kind == "ours")
     lines = [(record.getMessage(), record.levelname, vars(record)["error_code"]) for record in caplog.records]
     assert lines == ([(event, "ERROR", sqlstate)] * 7 if event else [])
     # Each error costs the connection; only an outage is told to those who log outages.
@@ -133,14 +134,14 @@ async def test_one_turn_that_succeeds_ends_the_trouble_and_starts_the_pauses_aga
     with mood(emptied) as choose:
 
         def on_pause(number: int) -> bool | None:
-            told.append((life.worker.trouble is None, life.worker.turned_at))
+            told.append((life.worker.trouble is None and life.worker.paused_by is None, life.worker.turned_at))
             clock.now += 1
             if number == 3:
                 choose(None)
             return True if number < 5 else None
 
         def on_wait(_: int) -> bool | None:
-            told.append((life.worker.trouble is None, life.worker.turned_at))
+            told.append((life.worker.trouble is None and life.worker.paused_by is None, life.worker.turned_at))
             arrive(emptied, user_updated())
             choose("42703")
             return True

@@ -188,13 +188,13 @@ async def test_rates_are_by_minute_and_repeats_are_none(emptied: str) -> None:
     report(emptied, "5 seconds", counters=received)
     report(emptied, "14 minutes 30 seconds", 2, counters='{"deliveries_received:dead": 1, "deliveries_applied:x:y": 3}')
     report(emptied, "15 minutes 30 seconds", 2, counters='{"deliveries_received:stored": 99}')
-    change(emptied, "UPDATE consumer.reports SET histograms = '{\"receive_seconds\": [1, 0, 2]}' WHERE pid = 1")
+    change(emptied, "UPDATE consumer.reports SET histograms = '{\"delivery_seconds\": [1, 0, 2]}' WHERE pid = 1")
     async with await connect(emptied, operator_access("consumer")) as conn:
         found = await rates(conn)
 
     assert list(found.received) == [1, *[0] * 13, 6]
     assert list(found.applied) == [3, *[0] * 14]
-    assert (found.refused, list(found.answer_seconds)) == (2, [2, 0, 4])
+    assert (found.refused, list(found.delivery_seconds)) == (2, [2, 0, 4])
 
 
 @pytest.mark.parametrize(

@@ -30,6 +30,14 @@ async def reason(url: str, access: Access = WORKER, wanted: ShapingSettings = WA
     return await not_ready_reason(url, access, wanted)
 
 
+def test_a_database_that_has_not_answered_yet_has_given_no_reason() -> None:
+    readiness = Readiness(Outage("worker", NOWHERE))
+    before = readiness.answer
+    readiness.reason = NOTHING
+
+    assert (before, readiness.answer) == (None, NOTHING)
+
+
 @pytest.mark.parametrize("access", [receiver_access("consumer"), WORKER], ids=["receiver", "worker"])
 async def test_a_migrated_database_with_our_settings_is_fit(emptied: str, access: Access) -> None:
     assert await reason(emptied, access) is None

@@ -46,9 +46,12 @@ def rate_lines(stats: Stats, rates: Rates | None, columns: int) -> Iterator[Text
     """
     applied_a_second = stats.applied_last_minute / 60
     drained = f"{duration(stats.pending / applied_a_second)}" if applied_a_second else "-"
-    rates = rates or Rates(received=(), applied=(), refused=0, answer_seconds=())
-    half, most = (quantile(share, rates.answer_seconds) for share in (0.5, 0.99))
-    answered = "-" if half is None or most is None else f"{half * 1000:g} / {most * 1000:g} ms"
+    rates = rates or Rates(received=(), applied=(), refused=0, delivery_seconds=())
+    half, most = (quantile(share, rates.delivery_seconds) for share in (0.5, 0.99))
+    if half is None or most is None:
+        latency = "-"
+    else:
+        latency = f"{half * 1000:g} / {most * 1000:g} ms" if most < 1 else f"{half:g}/{most:g} s"
     due = duration(stats.oldest_due_seconds) if stats.oldest_due_seconds else "-"
     received = f"{stats.received_last_minute / 60:,.1f}/s"
     flows = (
@@ -57,7 +60,7 @@ def rate_lines(stats: Stats, rates: Rates | None, columns: int) -> Iterator[Text
         ("refused", f"{rates.refused:,}/{MINUTES} min".rjust(9).ljust(MINUTES + 10)),
     )
     depths = (("pending", f"{stats.pending:,}"), ("retrying", f"{stats.retrying:,}"), ("dead", f"{stats.dead:,}"))
-    times = (("oldest due", due), ("answered", answered), ("drained in", drained))
+    times = (("oldest due", due), ("p50 / p99", latency), ("drained in", drained))
     for flow, depth, time in zip(flows, depths, times, strict=True):
         parts = (f"{flow[0]:8} {flow[1]}", f"{depth[0]:8} {depth[1]:>9}", f"{time[0]:10} {time[1]:>11}")
         yield from map(Text, [f" {'  '.join(parts)}"] if columns >= COLUMNS else [f" {part}" for part in parts])

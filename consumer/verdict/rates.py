@@ -6,7 +6,7 @@ from itertools import accumulate
 
 from psycopg.rows import scalar_row, tuple_row
 
-from consumer.metrics import RECEIVE_SECONDS
+from consumer.metrics import DELIVERY_SECONDS
 from consumer.postgres.connections import Connection
 from consumer.postgres.queries import rows
 
@@ -20,19 +20,20 @@ REPEATED = "deliveries_received:duplicate"
 class Rates:
     """Counts of the last MINUTES, the oldest minute first; the refused ones in sum.
 
-    *answer_seconds*: how many requests were answered within each bound of `RECEIVE_SECONDS`, and above the last.
+    *delivery_seconds*: of batches, how many had their oldest delivery applied within each bound of `DELIVERY_SECONDS`,
+    and above the last.
     """
 
     received: Sequence[int]
     applied: Sequence[int]
     refused: int
-    answer_seconds: Sequence[int]
+    delivery_seconds: Sequence[int]
 
 
 async def rates(conn: Connection) -> Rates:
     """Read the rates; a database without reports has zeros."""
     counted = await rows(conn, tuple_row, "rates/minutes", {"minutes": MINUTES})
-    values = {"metric": "receive_seconds", "minutes": MINUTES}
+    values = {"metric": "delivery_seconds", "minutes": MINUTES}
     by_metric: dict[str, list[int]] = {}
     for minute, counter, n in counted:
         if counter != REPEATED and minute < MINUTES:
@@ -42,11 +43,11 @@ async def rates(conn: Connection) -> Rates:
         received=by_metric.get("deliveries_received", none),
         applied=by_metric.get("deliveries_applied", none),
         refused=sum(by_metric.get("deliveries_refused", none)),
-        answer_seconds=await rows(conn, scalar_row, "rates/histogram", values),
+        delivery_seconds=await rows(conn, scalar_row, "rates/histogram", values),
     )
 
 
-def quantile(share: float, counts: Sequence[int], bounds: Sequence[float] = RECEIVE_SECONDS) -> float | None:
+def quantile(share: float, counts: Sequence[int], bounds: Sequence[float] = DELIVERY_SECONDS) -> float | None:
     """Return a bound, in seconds, that this share of the observations does not exceed; None without any.
 
     What is above the last bound counts as the last bound.

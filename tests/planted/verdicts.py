@@ -211,6 +211,13 @@ VERDICTS = (
         f"{HOURS}_reports_are_kept_for_six_hours",
     ),
     Bug(
+        "a worker that applies again is paused still",
+        "consumer/worker/loop.py",
+        "self.turned_at, self.trouble, self.paused_by = time.monotonic(), None, None",
+        "self.turned_at, self.trouble = time.monotonic(), None",
+        "tests/test_loop_pauses.py::test_one_turn_that_succeeds_ends_the_trouble_and_starts_the_pauses_again",
+    ),
+    Bug(
         "a check never fails",
         "consumer/cli/status.py",
         "if is_checking and any(",
