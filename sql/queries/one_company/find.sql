@@ -17,11 +17,11 @@ SELECT
         SELECT count(*) FROM consumer_masked.profiles AS p
         WHERE p.company_id = c.id
     ) AS at_home,
-    EXISTS (
+    exists(
         SELECT FROM consumer_masked.rehome AS r
         WHERE r.company_id = c.id
     ) AS is_rehome_queued,
-    EXISTS (
+    exists(
         SELECT FROM consumer_masked.rebuild AS r
         WHERE r.id = c.id
     ) AS is_rebuild_queued
