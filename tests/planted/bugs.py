@@ -12,6 +12,7 @@ from tests.planted.maintaining import MAINTAINING
 from tests.planted.masking import MASKING
 from tests.planted.migrating import MIGRATING
 from tests.planted.migrations import MIGRATIONS
+from tests.planted.observing import OBSERVING
 from tests.planted.operations import OPERATIONS
 from tests.planted.own_backend import OWN_BACKEND
 from tests.planted.pages import PAGES
@@ -23,6 +24,7 @@ from tests.planted.rights import RIGHTS
 from tests.planted.set_aside import SET_ASIDE
 from tests.planted.strangers import STRANGERS
 from tests.planted.trust import TRUST
+from tests.planted.verdicts import VERDICTS
 from tests.planted.verify import VERIFY
 
 BUGS = (
@@ -51,4 +53,6 @@ BUGS = (
     *RECONCILING,
     *MASKING,
     *LOOKING_UP,
+    *OBSERVING,
+    *VERDICTS,
 )
