@@ -1554,6 +1554,7 @@ CREATE TABLE consumer.reports (
     release text NOT NULL,
     clock_skew_seconds double precision NOT NULL,
     next_at timestamp with time zone,
+    sources text[] DEFAULT '{}'::text[] NOT NULL,
     paused_by text,
     counters jsonb DEFAULT '{}'::jsonb NOT NULL,
     histograms jsonb DEFAULT '{}'::jsonb NOT NULL,
@@ -3612,6 +3613,15 @@ GRANT INSERT(clock_skew_seconds) ON TABLE consumer.reports TO consumer_operator;
 GRANT INSERT(next_at) ON TABLE consumer.reports TO consumer_receiver;
 GRANT INSERT(next_at) ON TABLE consumer.reports TO consumer_worker;
 GRANT INSERT(next_at) ON TABLE consumer.reports TO consumer_operator;
+
+
+--
+-- Name: COLUMN reports.sources; Type: ACL; Schema: consumer; Owner: -
+--
+
+GRANT INSERT(sources) ON TABLE consumer.reports TO consumer_receiver;
+GRANT INSERT(sources) ON TABLE consumer.reports TO consumer_worker;
+GRANT INSERT(sources) ON TABLE consumer.reports TO consumer_operator;
 
 
 --

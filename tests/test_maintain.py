@@ -177,7 +177,7 @@ def test_a_watch_without_settings_counts_the_hours_and_logs_nothing_of_it(emptie
 def test_a_watch_logs_a_failure_and_goes_on(emptied: str, fake: FakeStack, tmp_path: Path) -> None:
     fake.keys["server"] = "another"
     with watching(tmp_path, emptied, fake) as process:
-        until(lambda: "maintenance_failed" in process.text)
+        until(lambda: '"event":"maintenance_failed","job":"activity"' in process.text)
         assert process.stop() == 0
 
     assert '"job":"activity","error":"Stack refused GET /api/v1/users: INVALID_SECRET_SERVER_KEY' in process.text

@@ -116,7 +116,7 @@ def test_an_endpoint_that_lets_no_webhook_arrive_is_an_alarm(
     report = job(orjson.loads(result.stdout), "endpoint")
     assert (result.exit_code, report["state"]) == (1, "failed")
     assert report["error"].startswith(error)
-    assert [each["subject"] for each in status["findings"] if each["code"] == "maintenance_failed"] == ["endpoint"]
+    assert [each["subject"] for each in status["findings"] if each["code"] == "endpoint_disabled"] == ["endpoint"]
 
 
 def test_a_filter_of_the_endpoint_is_a_remark(emptied: str, any_svix: FakeStack) -> None:
@@ -136,7 +136,7 @@ def test_the_endpoint_is_looked_at_each_hour_and_rows_are_compared_each_day(empt
 
     periods = "SELECT job, due_at - started_at AS period FROM consumer.maintenance WHERE job <> 'activity'"
     found = {row["job"]: row["period"] for row in rows(emptied, periods)}
-    assert found == {"endpoint": timedelta(hours=1), "reconcile": timedelta(hours=23)}
+    assert found == {"hours": timedelta(minutes=1), "endpoint": timedelta(hours=1), "reconcile": timedelta(hours=23)}
 
 
 @pytest.mark.parametrize(("is_connected", "remark"), [(True, None), (False, "No endpoint is recorded")])

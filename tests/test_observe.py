@@ -133,6 +133,16 @@ async def test_a_process_is_known_by_its_first_and_its_last_report_of_the_hour(e
     assert [each.code for each in findings(found)][:1] == ["process_silent"]
 
 
+async def test_a_source_that_a_receiver_has_a_secret_of_is_expected_where_no_secret_is_known(emptied: str) -> None:
+    report(emptied, "1 second", duty="receiver")
+    change(emptied, "UPDATE consumer.reports SET sources = '{app}'")
+
+    found = await seen(emptied, expected=Expectations(sources=["stack"]))
+
+    assert sorted(found.expected) == ["app", "stack"]
+    assert (await seen(emptied, "worker", Expectations())).expected == {"app"}
+
+
 async def test_unmatched_signatures_are_those_of_a_quarter_of_an_hour_and_of_an_average_one_before(
     emptied: str,
 ) -> None:

@@ -41,7 +41,7 @@ async def put(made: Reporter, due_in: timedelta | None = DUE) -> bool:
 @pytest.mark.parametrize("duty", ["receiver", "worker"])
 async def test_a_report_names_the_process_and_when_its_next_one_is_due(emptied: str, duty: str) -> None:
     made = reporter(emptied, duty)
-    made.paused_by = lambda: "42501, " + 2000 * "x"
+    made.paused_by, made.sources = lambda: "42501, " + 2000 * "x", ["app", "stack"]
 
     assert await put(made)
     await made.close()
@@ -52,6 +52,7 @@ async def test_a_report_names_the_process_and_when_its_next_one_is_due(emptied: 
     assert report["next_at"] - report["at"] == DUE
     assert report["paused_by"] == ("42501, " + 2000 * "x")[:1000]
     assert report["release"]
+    assert report["sources"] == ["app", "stack"]
     assert (report["counters"], report["histograms"], report["findings"]) == ({}, {}, None)
     assert abs(report["clock_skew_seconds"]) < 1
 
@@ -194,3 +195,4 @@ async def test_each_kind_of_process_reports_and_says_when_it_ends(emptied: str, 
     assert {(each.duty, each.next_at) for each in seen} == {(duty, None) for duty in commands}
     counted = rows(emptied, "SELECT counters FROM consumer.reports WHERE duty = 'receiver' ORDER BY at DESC LIMIT 1")
     assert counted[0]["counters"]["deliveries_received:stored"] == 1
+    assert {tuple(each.sources) for each in seen} == {("app", "stack"), ()}

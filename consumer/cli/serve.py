@@ -73,7 +73,8 @@ async def _receive(settings: Settings, conninfo: str, tracing: Tracing, stop: as
     refusals = RefusalLog(metrics)
     outage = Outage("receiver", conninfo)
     readiness = Readiness(outage)
-    reporter = Reporter(conninfo, access, "receiver", metrics, lambda: readiness.answer, report_seconds(settings))
+    period = report_seconds(settings)
+    reporter = Reporter(conninfo, access, "receiver", metrics, lambda: readiness.answer, period, sorted(senders))
 
     async def probe() -> str | None:
         seen = Observation(at=datetime.now(UTC), since_disk_full=intake.since_disk_full())

@@ -19,7 +19,7 @@ STATES: dict[Gravity, State] = {"note": "ok", "warning": "warning", "failing": "
 # The findings that have a check of their own in the doctor's report.
 CHECKED = {
     *("migration_pending", "release_too_old", "release_older", "disk", "lock_held", "xmin_held"),
-    *("no_worker", "stalled", "dead"),
+    *("no_worker", "stalled", "dead", "endpoint_disabled"),
 }
 
 

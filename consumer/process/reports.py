@@ -3,7 +3,7 @@
 import asyncio
 import os
 import socket
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -42,7 +42,8 @@ Counted = tuple[Mapping[str, int], Mapping[str, list[int]]]
 class Reporter:
     """Reports for one process, over a connection of its own, so that no report waits for work and no work for it.
 
-    *metrics*: None if the process counts nothing. *paused_by* returns why it can't work, or None.
+    *metrics*: None if the process counts nothing. *paused_by* returns why it can't work, or None. *sources*: those that
+    a receiver has a secret of.
     """
 
     conninfo: str
@@ -51,6 +52,7 @@ class Reporter:
     metrics: Metrics | None = None
     paused_by: Callable[[], str | None] = lambda: None
     period_seconds: float = REPORT_SECONDS
+    sources: Sequence[str] = ()
     process_id: UUID = field(default_factory=uuid4)
     _conn: Connection | None = None
     _reported: Counted = field(default_factory=lambda: ({}, {}))
@@ -100,6 +102,7 @@ class Reporter:
                 "pid": os.getpid(),
                 "release": running_version(),
                 "due_in": due_in,
+                "sources": list(self.sources),
                 "paused_by": paused_by and paused_by[:PAUSED_BY_CHARACTERS_MAX],
                 "counters": Jsonb(dict(counters)),
                 "histograms": Jsonb(dict(histograms)),

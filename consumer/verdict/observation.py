@@ -34,7 +34,7 @@ class QueueState:
 class ReportedProcess:
     """A process by its reports of the last hour; *next_at*: when the next is due, None if it has ended as it was told.
 
-    *clock_skew_seconds* and *paused_by* are those of the last report.
+    *sources*, *clock_skew_seconds* and *paused_by* are those of the last report.
     """
 
     process_id: UUID
@@ -45,6 +45,7 @@ class ReportedProcess:
     first_at: datetime
     last_at: datetime
     next_at: datetime | None
+    sources: Sequence[str]
     clock_skew_seconds: float
     paused_by: str | None
 
@@ -69,7 +70,7 @@ class Observation:
     at: datetime
     # Why the database can't be read; then nothing else is known.
     away_reason: str | None = None
-    # The sources that have a secret; any other may be silent.
+    # The sources that a receiver has a secret of; any other may be silent.
     expected: Collection[str] = ()
     installed_at: datetime | None = None
     # The last delivery of each source that has one.

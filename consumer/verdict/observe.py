@@ -26,6 +26,7 @@ UNMATCHED_TIME = timedelta(minutes=15)
 class Expectations:
     """What the settings say of an installation: the sources that have a secret, and the jobs of `maintain` that are on.
 
+    What receivers report is added to *sources*, because often they alone have the secrets.
     *silence_max*: how long a source without a history may be silent; None: no silence is a finding.
     *disk_free_bytes*: of the embedded server's disk.
     """
@@ -50,13 +51,15 @@ async def observe(conn: Connection, access: Access, expected: Expectations) -> O
     async with transaction(conn, access):
         missing = await ledger.missing_ids(conn)
         last_received = await deliveries.last_received(conn)
+        reported = [] if missing else await processes(conn)
         return Observation(
             at=await session.now(conn),
-            expected=expected.sources,
+            expected={*expected.sources, *(source for process in reported for source in process.sources)},
             installed_at=await ledger.first_applied_at(conn),
             last_received=last_received,
             silence_max=expected.silence_max,
             queue=await _queue(conn),
+            processes=reported,
             worker_sessions=worker_sessions,
             lock_holders=lock_holders,
             oldest_xmin_seconds=oldest_xmin_seconds,
@@ -76,7 +79,6 @@ async def _migrated(conn: Connection, last_received: Mapping[str, datetime]) -> 
         "quietest": await _quietest(conn, last_received),
         "unmatched": unmatched,
         "unmatched_usual": usual,
-        "processes": await processes(conn),
         "last_runs": await maintenance.last_runs(conn),
         "copy_reason": await origin.difference(conn),
     }

@@ -16,6 +16,7 @@ CREATE TABLE consumer.reports (
     release text NOT NULL CONSTRAINT reports_release CHECK (length(release) <= 100),
     clock_skew_seconds double precision NOT NULL, -- its clock minus the database's
     next_at timestamptz, -- when its next report is due; null: it has ended
+    sources text[] NOT NULL DEFAULT '{}', -- whose deliveries it takes: a receiver has a secret of each
     paused_by text CONSTRAINT reports_paused_by CHECK (length(paused_by) <= 1000), -- why it can't work; null: it works
     counters jsonb NOT NULL DEFAULT '{}', -- by metric and label values; what did not rise is absent
     histograms jsonb NOT NULL DEFAULT '{}', -- by metric, the count of each bucket; likewise
@@ -35,7 +36,17 @@ CREATE TABLE consumer.hours (
 ALTER TABLE consumer.maintenance ADD COLUMN place jsonb;
 
 GRANT INSERT (
-    process_id, duty, host, pid, release, clock_skew_seconds, next_at, paused_by, counters, histograms
+    process_id,
+    duty,
+    host,
+    pid,
+    release,
+    clock_skew_seconds,
+    next_at,
+    sources,
+    paused_by,
+    counters,
+    histograms
 ) ON consumer.reports TO consumer_receiver, consumer_worker, consumer_operator;
 -- A receiver that a stranger has taken over must not mute the notifications.
 GRANT INSERT (findings) ON consumer.reports TO consumer_operator;

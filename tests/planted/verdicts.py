@@ -98,6 +98,13 @@ VERDICTS = (
         f"{OBSERVED}_a_process_is_known_by_its_first_and_its_last_report_of_the_hour",
     ),
     Bug(
+        "a worker without the secrets expects nothing",
+        "consumer/verdict/observe.py",
+        "{*expected.sources, *(source for process in reported for source in process.sources)}",
+        "{*expected.sources}",
+        f"{OBSERVED}_a_source_that_a_receiver_has_a_secret_of_is_expected_where_no_secret_is_known",
+    ),
+    Bug(
         "a late commit is never counted",
         "consumer/operations/hours.py",
         "if place.counted == place.next or await _is_awaited(conn, place):",

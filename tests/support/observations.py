@@ -8,7 +8,7 @@ from uuid import UUID
 
 from consumer.operations.maintenance import LastRun
 from consumer.postgres.locks import LockHolder
-from consumer.verdict.observation import Observation, QueueState, ReportedProcess
+from consumer.verdict.observation import Duty, Observation, QueueState, ReportedProcess
 
 NOW = datetime(2026, 11, 29, 12, tzinfo=UTC)
 SECOND, MINUTE, HOUR, DAY = (timedelta(seconds=each) for each in (1, 60, 3600, 86_400))
@@ -22,10 +22,12 @@ def seen(**values: Any) -> Observation:
     return replace(SEEN, **values)
 
 
-def process(duty: str = "worker", host: str = "work-1", age: timedelta = SECOND, **values: Any) -> ReportedProcess:
+def process(duty: Duty = "worker", host: str = "work-1", age: timedelta = SECOND, **values: Any) -> ReportedProcess:
     """A process that has reported for an hour, at last so long ago, and is due ten seconds after that."""
     last_at = NOW - age
-    made = ReportedProcess(UUID(int=1), duty, host, 41, "1.0", NOW - HOUR, last_at, last_at + 10 * SECOND, 0.0, None)  # type: ignore[arg-type]  # The table spells duties as words.
+    made = ReportedProcess(
+        UUID(int=1), duty, host, 41, "1.0", NOW - HOUR, last_at, last_at + 10 * SECOND, (), 0.0, None
+    )
     return replace(made, **values)
 
 

@@ -18,6 +18,7 @@ SELECT
     reported.first_at,
     r.at AS last_at,
     r.next_at,
+    r.sources,
     r.clock_skew_seconds,
     r.paused_by
 FROM reported

@@ -1,6 +1,6 @@
 -- Report that this process lives, what it counted since its last report, and its clock.
 INSERT INTO consumer.reports (
-    process_id, duty, host, pid, release, clock_skew_seconds, next_at, paused_by, counters, histograms
+    process_id, duty, host, pid, release, clock_skew_seconds, next_at, sources, paused_by, counters, histograms
 )
 VALUES (
     %(process_id)b::uuid,
@@ -10,6 +10,7 @@ VALUES (
     %(release)b::text,
     extract(EPOCH FROM %(sent_at)b::timestamptz - clock_timestamp())::double precision,
     now() + %(due_in)b::interval,
+    %(sources)b::text[],
     %(paused_by)b::text,
     %(counters)b::jsonb,
     %(histograms)b::jsonb
