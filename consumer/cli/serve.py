@@ -68,8 +68,7 @@ def command(settings: Settings, *, host: str | None, port: int | None, is_embedd
 async def _receive(settings: Settings, conninfo: str, tracing: Tracing, stop: asyncio.Event) -> None:
     """Serve until *stop* is set; then accept nothing new, answer the requests in flight and return."""
     senders = _senders(settings)
-    access = receiver_access(settings.role_prefix)
-    metrics = Metrics(EVENT_TYPES)
+    access, metrics = receiver_access(settings.role_prefix), Metrics(EVENT_TYPES)
     refusals = RefusalLog(metrics)
     outage = Outage("receiver", conninfo)
     readiness = Readiness(outage)
