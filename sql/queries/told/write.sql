@@ -1,6 +1,6 @@
 -- Write what is told as another report of this process, and return a row; none before its first report.
 INSERT INTO consumer.reports (
-    process_id, duty, host, pid, release, clock_skew_seconds, next_at, paused_by, findings
+    process_id, duty, host, pid, release, clock_skew_seconds, next_at, sources, paused_by, findings
 )
 SELECT
     process_id,
@@ -10,6 +10,7 @@ SELECT
     release,
     clock_skew_seconds,
     next_at,
+    sources,
     paused_by,
     %(findings)b::jsonb AS findings
 FROM consumer.reports
