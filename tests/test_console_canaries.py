@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterator
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -13,7 +14,7 @@ from tests.support.factories import delivery, edited, snapshot, user_updated
 
 # In every name, address, picture and piece of metadata that is sent.
 TOKEN = "kanarie"
-PERSON = {
+PERSON: dict[str, Any] = {
     "display_name": f"Zoe {TOKEN.title()}",
     "primary_email": f"zoe.{TOKEN}@example.com",
     "profile_image_url": f"https://example.com/{TOKEN}.png",
