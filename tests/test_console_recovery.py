@@ -21,7 +21,8 @@ VALUES (
 ACTION = """
 INSERT INTO consumer.actions (id, at, actor, via, role, action, filter, seen_count, affected, reason)
 VALUES (
-    '{id}', now() - interval '100 s', 'kim', 'console', 'operator', '{action}', '{{"error_code": "23505"}}', 7, {n}, 'why'
+    '{id}', now() - interval '100 s', 'kim', 'console', 'operator', '{action}',
+    '{{"error_code": "23505"}}', 7, {n}, 'why'
 )
 """
 
