@@ -2,16 +2,19 @@
 
 from tests.planted.api import API, SVIX
 from tests.planted.application import APPLICATION
+from tests.planted.console import CONSOLE
 from tests.planted.deploy import DEPLOY
 from tests.planted.domain import DOMAIN
 from tests.planted.erasing import ERASING
 from tests.planted.leaving import LEAVING
+from tests.planted.looking import LOOKING
 from tests.planted.looking_up import LOOKING_UP
 from tests.planted.machinery import MACHINERY
 from tests.planted.maintaining import MAINTAINING
 from tests.planted.masking import MASKING
 from tests.planted.migrating import MIGRATING
 from tests.planted.migrations import MIGRATIONS
+from tests.planted.observing import OBSERVING
 from tests.planted.operations import OPERATIONS
 from tests.planted.own_backend import OWN_BACKEND
 from tests.planted.pages import PAGES
@@ -23,6 +26,7 @@ from tests.planted.rights import RIGHTS
 from tests.planted.set_aside import SET_ASIDE
 from tests.planted.strangers import STRANGERS
 from tests.planted.trust import TRUST
+from tests.planted.verdicts import VERDICTS
 from tests.planted.verify import VERIFY
 
 BUGS = (
@@ -49,6 +53,10 @@ BUGS = (
     *LEAVING,
     *SVIX,
     *RECONCILING,
+    *OBSERVING,
+    *VERDICTS,
     *MASKING,
     *LOOKING_UP,
+    *CONSOLE,
+    *LOOKING,
 )
