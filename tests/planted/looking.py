@@ -12,8 +12,8 @@ LOOKING = (
     Bug(
         "a user's page shows the person to everybody",
         "consumer/console/users.py",
-        "before: int | None = None, masked: bool = True) -> ShownUser",
-        "before: int | None = None, masked: bool = False) -> ShownUser",
+        "before: int | None = None, masked: bool = True) -> ViewedUser",
+        "before: int | None = None, masked: bool = False) -> ViewedUser",
         f"{USER}::test_a_user_shows_who_set_each_field",
     ),
     Bug(
@@ -40,8 +40,8 @@ LOOKING = (
     Bug(
         "an address that is not found is repeated",
         "consumer/console/find.py",
-        '        return _box(visit, "Nothing found", "", NOT_FOUND, status=404)\n    title',
-        '        return _box(visit, "Nothing found", "", f"{NOT_FOUND} {visit.form.text(\'q\')}", status=404)\n    title',
+        '"", NOT_FOUND, status=404)\n    title',
+        '"", f"{NOT_FOUND} {visit.form.text(\'q\')}", status=404)\n    title',
         f"{REVEAL}::test_what_is_not_found_is_not_repeated",
     ),
     Bug(
