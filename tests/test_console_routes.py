@@ -54,17 +54,6 @@ EXPECTED: dict[str, dict[Method, tuple[int, int, int]]] = {
     "/favicon.ico": {"GET": (200, 200, 200), "POST": OTHER_METHOD},
     "/livez": {"GET": (200, 200, 200), "POST": OTHER_METHOD},
 }
-# What stands for the parts of a path in braces.
-UNKNOWN_ID = "6f1c2f0e-9d3b-4a57-8c21-0b7d5e9a4f10"
-EXAMPLES = {
-    "{token}": "not-ours",
-    "{version}/{name}": f"{static.VERSION}/console.css",
-    "{seq:int}": "999999999",
-    "{user_id:uuid}": UNKNOWN_ID,
-    "{company_id:uuid}": UNKNOWN_ID,
-    "{run_id:uuid}": UNKNOWN_ID,
-    "{id}": UNKNOWN_ID,
-}
 CASES = [(path, method, who) for path in EXPECTED for method in ("GET", "POST") for who in WHO]
 
 

@@ -39,7 +39,8 @@ AREAS: tuple[tuple[str, tuple[str, ...]], ...] = (
         "operations",
         (
             "consumer/lookup/",
-            *(f"sql/queries/{x}/" for x in ("audit", "listing", "one_company", "one_delivery", "one_user", "revealed")),
+            *(f"sql/queries/{x}/" for x in ("audit", "labels", "listing", "metadata_keys", "revealed")),
+            *(f"sql/queries/{x}/" for x in ("one_company", "one_delivery", "one_user")),
         ),
     ),
     ("operations", tuple(f"sql/queries/{x}/" for x in ("activity", "hours", "maintenance", "uninstall"))),
@@ -47,7 +48,7 @@ AREAS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("verdict", tuple(f"consumer/process/{x}.py" for x in ("channels", "notifications", "notify", "told"))),
     ("verdict", tuple(f"sql/queries/{x}/" for x in ("observe", "rates", "reports", "told"))),
     ("console", ("consumer/console/", "consumer/cli/console.py", "consumer/cli/console_process.py")),
-    ("console", tuple(f"sql/queries/{x}/" for x in ("reported", "sample", "sign_in", "system"))),
+    ("console", tuple(f"sql/queries/{x}/" for x in ("dead", "recovery", "reported", "sample", "sign_in", "system"))),
     ("outbox", ("consumer/outbox/", "consumer/worker/", "sql/queries/queue/", "sql/queries/storage/")),
     ("operations", tuple(f"sql/queries/{x}/" for x in ("actions", "background", "erase", "export"))),
     ("operations", tuple(f"sql/queries/{x}/" for x in ("late", "stored_bodies"))),

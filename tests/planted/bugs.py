@@ -8,6 +8,7 @@ from tests.planted.deploy import DEPLOY
 from tests.planted.domain import DOMAIN
 from tests.planted.erasing import ERASING
 from tests.planted.leaving import LEAVING
+from tests.planted.looking import LOOKING
 from tests.planted.looking_up import LOOKING_UP
 from tests.planted.machinery import MACHINERY
 from tests.planted.maintaining import MAINTAINING
@@ -61,4 +62,5 @@ BUGS = (
     *LOOKING_UP,
     *CONSOLE,
     *CONSOLE_ACTING,
+    *LOOKING,
 )
