@@ -31,7 +31,7 @@ from tests.support.settings import load
 __all__ = ["three_dead"]
 
 RETRY = "/dead/retry"
-MANY = 2 * PAGE_SIZE + 200
+MANY = 2 * PAGE_SIZE + 100
 
 
 @pytest.fixture
@@ -77,8 +77,8 @@ def outcomes(url: str) -> dict[str, int]:
     return {row["state"]: row["n"] for row in found}
 
 
-def test_a_page_leaves_half_of_a_batch_to_live_deliveries() -> None:
-    assert (PAGE_SIZE, PENDING_MAX, BATCH_SIZE) == (500, 500, 1000)
+def test_a_page_is_a_fifth_of_a_batch() -> None:
+    assert (PAGE_SIZE, PENDING_MAX, BATCH_SIZE) == (200, 200, 1000)
 
 
 def test_a_page_waits_until_few_deliveries_are_pending(desk: Desk, many_dead: str) -> None:

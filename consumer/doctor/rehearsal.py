@@ -48,6 +48,7 @@ QUERIES: Mapping[str, Sequence[str]] = {
     "operator": (
         "actions/*",
         "activity/*",
+        "background/*",
         "audit/*",
         "connect/*",
         "deliveries/*",

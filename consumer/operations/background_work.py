@@ -11,7 +11,7 @@ from uuid import UUID
 
 from consumer.operations import exclusions, rebuild, replay
 from consumer.operations import refresh as refreshing
-from consumer.operations.background import Commit, Step, Task, Work
+from consumer.operations.background import Commit, PageDone, Task, Work
 from consumer.operations.exclusions import Decision
 from consumer.operations.rebuild import Drift, Subjects
 from consumer.outbox import deliveries, rebuild_queue
@@ -20,14 +20,12 @@ from consumer.outbox.rebuild_queue import Stage
 from consumer.outbox.storage import Delivery
 from consumer.postgres.connections import Access, Connection
 
-# Deliveries a transaction: half of a worker's batch, so that live ones have the other half.
-PAGE_SIZE = 500
+# Deliveries a transaction: as many as may be pending, see PENDING_MAX.
+PAGE_SIZE = 200
 # The reason of a decision, if an erasure has taken it out of the record.
 ERASED = "erased"
-
-Counts = Mapping[str, int]
 # Does a page of deliveries; returns how many are affected, and more counts.
-PageWork = Callable[[Connection, Sequence[SelectedDelivery], Task], Awaitable[tuple[int, Counts]]]
+PageWork = Callable[[Connection, Sequence[SelectedDelivery], Task], Awaitable[tuple[int, Mapping[str, int]]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,32 +63,32 @@ async def _in_pages(work: PageWork, _: Connection, __: Access, task: Task) -> Co
     return partial(_page, work, task)
 
 
-async def _page(work: PageWork, task: Task, conn: Connection) -> Step:
+async def _page(work: PageWork, task: Task, conn: Connection) -> PageDone:
     after_seq = task.place.get("after_seq", 0)
     page = await deliveries.page(conn, selection(task.filter), after_seq=after_seq, page_size=PAGE_SIZE)
     if not page:
-        return Step(None, 0, task.result)
+        return PageDone(None, 0, task.result)
     affected, counts = await work(conn, page, task)
     place = {"after_seq": page[-1].seq} if len(page) == PAGE_SIZE else None
-    return Step(place, affected, Counter(task.result) + Counter(counts))
+    return PageDone(place, affected, Counter(task.result) + Counter(counts))
 
 
-async def _replay(conn: Connection, page: Sequence[SelectedDelivery], _: Task) -> tuple[int, Counts]:
+async def _replay(conn: Connection, page: Sequence[SelectedDelivery], _: Task) -> tuple[int, Mapping[str, int]]:
     done = await replay.replay_page(conn, page)
     return done.queued, _replayed(done)
 
 
-async def _discard(conn: Connection, page: Sequence[SelectedDelivery], task: Task) -> tuple[int, Counts]:
+async def _discard(conn: Connection, page: Sequence[SelectedDelivery], task: Task) -> tuple[int, Mapping[str, int]]:
     done = await exclusions.exclude_page(conn, page, selection(task.filter).states, _decision(task))
     return done.deliveries, {"discarded": done.deliveries, "users_to_refresh": len(done.user_ids)}
 
 
-async def _undiscard(conn: Connection, page: Sequence[SelectedDelivery], task: Task) -> tuple[int, Counts]:
+async def _undiscard(conn: Connection, page: Sequence[SelectedDelivery], task: Task) -> tuple[int, Mapping[str, int]]:
     done = await exclusions.take_back_page(conn, page, _decision(task))
     return done.queued + done.unusable, _replayed(done)
 
 
-def _replayed(done: replay.Replayed) -> Counts:
+def _replayed(done: replay.Replayed) -> Mapping[str, int]:
     return {"put_back": done.queued - done.rebuilt, "to_rebuild": done.rebuilt, "still_unusable": done.unusable}
 
 
@@ -104,16 +102,16 @@ async def _rebuild(conn: Connection, access: Access, task: Task) -> Commit:
     return partial(_queue_next, task) if subjects is None else partial(_queue, subjects)
 
 
-async def _queue(subjects: Subjects, conn: Connection) -> Step:
+async def _queue(subjects: Subjects, conn: Connection) -> PageDone:
     queued = await rebuild.put(conn, subjects)
-    return Step(None, queued, {"queued": queued})
+    return PageDone(None, queued, {"queued": queued})
 
 
-async def _queue_next(task: Task, conn: Connection) -> Step:
+async def _queue_next(task: Task, conn: Connection) -> PageDone:
     stage, after = _place(task)
     ids = await rebuild_queue.next_ids(conn, stage, after)
     await rebuild.put_stage(conn, stage, ids)
-    return Step(_after(stage, ids), len(ids), Counter(task.result) + Counter(queued=len(ids)))
+    return PageDone(_after(stage, ids), len(ids), Counter(task.result) + Counter(queued=len(ids)))
 
 
 async def _check(outside: Outside, conn: Connection, access: Access, task: Task) -> Commit:
@@ -127,8 +125,8 @@ async def _check(outside: Outside, conn: Connection, access: Access, task: Task)
     if first := task.result.get("first") or (drift.first and str(drift.first[0])):
         result["first"] = first
 
-    async def commit(_: Connection) -> Step:
-        return Step(_after(place[0], page), 0, result)
+    async def commit(_: Connection) -> PageDone:
+        return PageDone(_after(place[0], page), 0, result)
 
     return commit
 
@@ -136,11 +134,11 @@ async def _check(outside: Outside, conn: Connection, access: Access, task: Task)
 async def _refresh(outside: Outside, conn: Connection, access: Access, task: Task) -> Commit:
     delivery = await outside.ask(conn, access, UUID(task.filter["user_id"]))
 
-    async def commit(conn: Connection) -> Step:
+    async def commit(conn: Connection) -> PageDone:
         if delivery is None:
-            return Step(None, 0, {"is_found": False})
+            return PageDone(None, 0, {"is_found": False})
         stored = await refreshing.store(conn, delivery)
-        return Step(None, 1, {"is_found": True, "message_id": stored.message_id, "error": stored.error})
+        return PageDone(None, 1, {"is_found": True, "message_id": stored.message_id, "error": stored.error})
 
     return commit
 
