@@ -7,6 +7,7 @@ from tests.planted.deploy import DEPLOY
 from tests.planted.domain import DOMAIN
 from tests.planted.erasing import ERASING
 from tests.planted.leaving import LEAVING
+from tests.planted.looking_up import LOOKING_UP
 from tests.planted.machinery import MACHINERY
 from tests.planted.maintaining import MAINTAINING
 from tests.planted.masking import MASKING
@@ -51,4 +52,5 @@ BUGS = (
     *RECONCILING,
     *MASKING,
     *CONSOLE_ACTING,
+    *LOOKING_UP,
 )
