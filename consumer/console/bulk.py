@@ -111,7 +111,9 @@ async def _question(bulk: Bulk, visit: Visit, form: Form) -> Question:
     return Question(total, noun, found.conditions, found.conditions, now, counts)
 
 
-async def _count(bulk: Bulk, conn: Connection, form: Form, now: datetime) -> tuple[ChosenDeliveries, list[DeliveryCount]]:
+async def _count(
+    bulk: Bulk, conn: Connection, form: Form, now: datetime
+) -> tuple[ChosenDeliveries, list[DeliveryCount]]:
     found = chosen(form, bulk.states, now, is_discarded=bulk.is_discarded)
     return found, await deliveries.count(conn, found.selection, count_max=COUNT_MAX)
 
