@@ -27,8 +27,8 @@ PENDING_MAX = 200
 ERROR_CHARACTERS_MAX = 1000
 
 
-class Task(NamedTuple):
-    """An action that is not finished, as it was recorded, and how far it has come."""
+class Order(NamedTuple):
+    """An action that is not finished, as it was recorded, and how far it is."""
 
     id: UUID
     actor: str
@@ -50,7 +50,7 @@ class PageDone(NamedTuple):
 # Does a page in the caller's transaction.
 Commit = Callable[[Connection], Awaitable[PageDone]]
 # Asks what must be known before, outside of any transaction.
-Work = Callable[[Connection, Access, Task], Awaitable[Commit]]
+OrderWork = Callable[[Connection, Access, Order], Awaitable[Commit]]
 
 
 async def is_known(conn: Connection, action_id: UUID) -> bool:
@@ -69,36 +69,36 @@ async def is_any(conn: Connection) -> bool:
     return await rows(conn, scalar_row, "background/is_any") == [True]
 
 
-async def run_once(conn: Connection, access: Access, works: Mapping[str, Work]) -> bool:
+async def run_once(conn: Connection, access: Access, works: Mapping[str, OrderWork]) -> bool:
     """Do one page of the action that has waited longest; return False if none can go on now.
 
     A ConsumerError ends the action and is its result. After an error of PostgreSQL, which is raised, another action
     goes on first.
     """
     async with transaction(conn, access):
-        found = await rows(conn, args_row(Task), "background/next", {"pending_max": PENDING_MAX})
+        found = await rows(conn, args_row(Order), "background/next", {"pending_max": PENDING_MAX})
     if not found:
         return False
-    [task] = found
+    [order] = found
     try:
-        commit = await works[task.action](conn, access, task)
+        commit = await works[order.action](conn, access, order)
         async with transaction(conn, access):
             await ledger.begin_work(conn)
             # Another process may have done the page since.
-            if await rows(conn, scalar_row, "background/lock", {"id": task.id, "place": Jsonb(task.place)}):
-                await _advance(conn, task, await commit(conn))
+            if await rows(conn, scalar_row, "background/lock", {"id": order.id, "place": Jsonb(order.place)}):
+                await _advance(conn, order, await commit(conn))
     except ConsumerError as error:
-        await _fail(conn, access, task, str(error), is_final=True)
+        await _fail(conn, access, order, str(error), is_final=True)
     except psycopg.Error as error:
         if not conn.closed:
-            await _fail(conn, access, task, code(error), is_final=False)
+            await _fail(conn, access, order, code(error), is_final=False)
         raise
     return True
 
 
-async def _advance(conn: Connection, task: Task, done: PageDone) -> None:
+async def _advance(conn: Connection, order: Order, done: PageDone) -> None:
     values = {
-        "id": task.id,
+        "id": order.id,
         "place": Jsonb(done.place or {}),
         "is_finished": done.place is None,
         "result": Jsonb(done.result),
@@ -107,7 +107,7 @@ async def _advance(conn: Connection, task: Task, done: PageDone) -> None:
     await conn.execute(query("background/advance"), values)
 
 
-async def _fail(conn: Connection, access: Access, task: Task, error: str, *, is_final: bool) -> None:
-    values = {"id": task.id, "error": error[:ERROR_CHARACTERS_MAX], "is_final": is_final}
+async def _fail(conn: Connection, access: Access, order: Order, error: str, *, is_final: bool) -> None:
+    values = {"id": order.id, "error": error[:ERROR_CHARACTERS_MAX], "is_final": is_final}
     async with transaction(conn, access):
         await conn.execute(query("background/fail"), values)
