@@ -11,7 +11,7 @@ from uuid import UUID
 
 from consumer.operations import exclusions, rebuild, replay
 from consumer.operations import refresh as refreshing
-from consumer.operations.background import OrderWork, Commit, Order, PageDone
+from consumer.operations.background import Commit, Order, OrderWork, PageDone
 from consumer.operations.exclusions import Decision
 from consumer.operations.rebuild import Drift, Subjects
 from consumer.outbox import deliveries, rebuild_queue
