@@ -89,7 +89,7 @@ def test_the_newest_of_a_group_are_shown_below(world: Told) -> None:
 
 
 def test_an_operator_is_led_to_the_actions_on_each_group_and_on_all(world: Told) -> None:
-    operator, viewer = (world.desk.as_(who).get("/dead") for who in ("operator", "viewer"))  # type: ignore[arg-type]
+    operator, viewer = (world.desk.as_(who).get("/dead") for who in ("operator", "viewer"))
     by_event = world.desk.as_("operator").get("/dead?by=event")
 
     assert {"/dead/retry", "/dead/retry?error=23505", "/dead/discard?error=bad_shape"} <= set(links(operator.text))

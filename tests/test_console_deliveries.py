@@ -178,7 +178,7 @@ def test_newer_deliveries_are_announced_and_not_pushed_in(emptied: str) -> None:
         older = viewer.get(f"/deliveries?before={newest + 1}")
         assert f'hx-sse:connect="/live?page=deliveries&amp;after={newest}"' in page.text
         with viewer.open("GET", f"/live?page=deliveries&after={newest}", "", {}) as stream:
-            before = frame(stream)
+            before = frame(stream) + frame(stream)
             arrive(emptied, user_updated())
             after = next(text for text in iter(lambda: frame(stream), "") if "Newer" in text)
 

@@ -153,7 +153,7 @@ def test_earlier_actions_are_those_that_set_something_right(desk: Desk, emptied:
 
 
 def test_an_operator_is_led_to_the_actions(desk: Desk) -> None:
-    found = [set(links(desk.as_(who).get("/recovery").text)) for who in ("operator", "viewer")]  # type: ignore[arg-type]
+    found = [set(links(desk.as_(who).get("/recovery").text)) for who in ("operator", "viewer")]
     actions = {"/deliveries/replay", "/recovery/check", "/recovery/rebuild"}
 
     assert actions <= found[0]

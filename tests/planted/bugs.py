@@ -8,6 +8,7 @@ from tests.planted.deploy import DEPLOY
 from tests.planted.domain import DOMAIN
 from tests.planted.erasing import ERASING
 from tests.planted.leaving import LEAVING
+from tests.planted.looking import LOOKING
 from tests.planted.looking_up import LOOKING_UP
 from tests.planted.machinery import MACHINERY
 from tests.planted.maintaining import MAINTAINING
@@ -59,4 +60,5 @@ BUGS = (
     *CONSOLE_ACTING,
     *LOOKING_UP,
     *CONSOLE,
+    *LOOKING,
 )

@@ -29,7 +29,10 @@ EXAMPLES = {
     "{token}": "not-ours",
     "{version}/{name}": f"{static.VERSION}/console.css",
     "{seq:int}": "999999999",
-    **{f"{{{name}}}": UNKNOWN_ID for name in ("id", "user_id:uuid", "company_id:uuid", "run_id:uuid")},
+    "{id}": UNKNOWN_ID,
+    "{user_id:uuid}": UNKNOWN_ID,
+    "{company_id:uuid}": UNKNOWN_ID,
+    "{run_id:uuid}": UNKNOWN_ID,
 }
 # Far above what any answer takes, so that a hanging test fails instead of hanging.
 ANSWER_TIMEOUT = 15.0
