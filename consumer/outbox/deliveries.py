@@ -1,22 +1,16 @@
-"""Stored deliveries: find, count and group them; put them back to pending page by page."""
+"""Stored deliveries: find, count and group them; put them back to pending."""
 
-import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from psycopg.rows import args_row, class_row, dict_row, scalar_row
 
-from consumer.postgres import ledger
-from consumer.postgres.connections import Access, Connection, transaction
+from consumer.postgres.connections import Connection
 from consumer.postgres.queries import query, rows
 
-T = TypeVar("T")
-
-# Deliveries a transaction, as in the worker: it commits in about 20 ms, and a kill undoes no more than that.
-PAGE_SIZE = 1000
 # They lie in a small table of their own.
 FAILED = frozenset({"retrying", "dead"})
 
@@ -204,30 +198,6 @@ async def page(conn: Connection, selection: Selection, *, after_seq: int, page_s
     """Return the next matching deliveries above *after_seq*, oldest first."""
     values = {**selection.values(), "after_seq": after_seq, "page_size": page_size}
     return await rows(conn, args_row(SelectedDelivery), "deliveries/page", values)
-
-
-async def in_pages(
-    conn: Connection,
-    access: Access,
-    selection: Selection,
-    work: Callable[[Connection, Sequence[SelectedDelivery]], Awaitable[T]],
-) -> AsyncIterator[T]:
-    """Pass the matching deliveries to *work*, one page per transaction; yield each result once it is committed.
-
-    It goes by seq and never back: a delivery that *work* puts back to pending may be done again before the end.
-    """
-    after_seq, left = 0, sys.maxsize if selection.limit is None else selection.limit
-    while left > 0:
-        size = min(PAGE_SIZE, left)
-        async with transaction(conn, access):
-            await ledger.begin_work(conn)
-            found = await page(conn, selection, after_seq=after_seq, page_size=size)
-            result = await work(conn, found) if found else None
-        if result is not None:
-            yield result
-        if len(found) < size:
-            return
-        after_seq, left = found[-1].seq, left - size
 
 
 async def lock_dead(conn: Connection, seqs: Sequence[int]) -> AsyncIterator[Dead]:
