@@ -5,7 +5,6 @@ from typing import Literal
 
 import pytest
 
-from consumer.console import static
 from consumer.console.routes import ENDPOINTS, STEPS
 from tests.support.console import Desk, address, running
 
