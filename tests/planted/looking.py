@@ -4,6 +4,7 @@ from tests.planted.bug import Bug
 
 REVEAL = "tests/test_console_reveal.py"
 LIST = "tests/test_console_deliveries.py"
+CHANGES = "tests/test_console_changes.py"
 DEAD = "tests/test_console_dead.py"
 PLANS = "tests/test_console_plans.py"
 USER = "tests/test_console_pages.py"
@@ -63,7 +64,7 @@ LOOKING = (
         "consumer/console/live.py",
         "newest > int(after)",
         "newest >= int(after)",
-        f"{LIST}::test_newer_deliveries_are_announced_and_not_pushed_in",
+        f"{CHANGES}::test_newer_deliveries_are_announced_and_not_pushed_in",
     ),
     Bug(
         "the bars of deaths run backwards",
