@@ -87,6 +87,17 @@ def test_only_what_the_address_chooses_is_retried(desk: Desk, three_dead: str, c
     assert {message_id for message_id, state in states(three_dead).items() if state == "dead"} == kept
 
 
+def test_of_a_page_of_dead_letters_the_selected_ones_are_retried(desk: Desk, three_dead: str) -> None:
+    page = desk.get("/dead?by=each")
+    none = desk.get(f"{RETRY}?selected=1")
+    finished(three_dead, confirm(desk, f"{RETRY}?selected=1&message_id=first"))
+
+    assert page.text.count('form="selected" name="message_id"') == 3
+    assert desk.as_("viewer").get("/dead?by=each").text.count('form="selected"') == 0
+    assert "Nothing matches" in none.text
+    assert states(three_dead) == {"first": "pending", "second": "dead", "broken": "dead"}
+
+
 def test_a_discard_of_dead_ones_keeps_the_person_and_the_reason(desk: Desk, three_dead: str) -> None:
     done = finished(three_dead, confirm(desk, "/dead/discard?message_id=broken", reason="sent by a test"))
 

@@ -8,7 +8,6 @@ import pytest
 from consumer.console import dead
 from consumer.console.causes import CAUSES, UNKNOWN, cause
 from consumer.postgres.error_classes import STATES, ErrorClass
-from tests.support.console import running
 from tests.support.databases import change
 from tests.support.told import Told, links, listed, told, words
 
@@ -125,20 +124,6 @@ def test_only_the_newest_are_looked_at_if_they_are_too_many(world: Told, monkeyp
 @pytest.mark.parametrize("query", ["by=colour", "by=each&before=x", "error=" + "x" * 101])
 def test_an_address_that_is_no_page_is_not_understood(world: Told, query: str) -> None:
     assert world.desk.as_("viewer").get(f"/dead?{query}").status == 400
-
-
-@pytest.mark.parametrize("query", ["", "?by=event", "?by=each"])
-def test_nothing_dead_is_said_plainly(emptied_desk_page: dict[str, str], query: str) -> None:
-    assert "No delivery is dead." in emptied_desk_page[query]
-
-
-@pytest.fixture(scope="module")
-def emptied_desk_page(world: Told) -> dict[str, str]:
-    """The page in an installation without a dead delivery, by query."""
-    change(world.url, "UPDATE consumer.failures SET state = 'retrying', next_attempt_at = now() + interval '1 day'")
-    with running(world.url) as desk:
-        viewer = desk.as_("viewer")
-        return {query: words(viewer.get(f"/dead{query}").text) for query in ("", "?by=event", "?by=each")}
 
 
 def test_every_error_that_a_delivery_dies_of_has_a_cause() -> None:

@@ -13,6 +13,7 @@ OVERLAP = timedelta(seconds=15)
 # Changes that one call returns: 600 a second over the whole overlap.
 CHANGES_MAX = 10_000
 
+# A delivery, its state or outcome, and since when.
 Key = tuple[int, str, datetime | None]
 
 

@@ -37,7 +37,7 @@ def origins(
     memberships: Sequence[KnownMembership],
     changes: Mapping[str, FieldChange],
 ) -> list[FieldOrigin]:
-    """Return who set each field, in the order of a profile; nothing without a profile."""
+    """Return who set each field; nothing without a profile."""
     if not user.has_profile:
         return []
 
@@ -46,7 +46,7 @@ def origins(
 
     sender = f"{user.snapshot_source or 'stack'} {user.snapshot_type or 'snapshot'}"
     found = [FieldOrigin(field, getattr(user, field), "source", sender, since(field)) for field in FROM_SNAPSHOT]
-    found[4:4] = [_editable(user, field, edits.get(field), since(field), sender) for field in EDITABLE]
+    found += [_editable(user, field, edits.get(field), since(field), sender) for field in EDITABLE]
     set_by, explanation = _home(user, edits.get(COMPANY), memberships)
     return [*found, FieldOrigin(COMPANY, user.company_id, set_by, explanation, since(COMPANY))]
 

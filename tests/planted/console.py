@@ -93,13 +93,6 @@ CONSOLE = (
         f"{GUARDS}::test_every_page_bears_the_headers",
     ),
     Bug(
-        "a path that begins alike is taken for ours",
-        GUARD,
-        'return path if rest[:1] not in {"", "/"} else rest or "/"',
-        'return rest or "/"',
-        f"{GUARDS}::test_a_path_that_only_begins_alike_is_none_of_ours",
-    ),
-    Bug(
         "a page asks for less than its role",
         "consumer/console/system.py",
         'Endpoint("GET", "/system", "viewer", show)',

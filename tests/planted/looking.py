@@ -4,6 +4,7 @@ from tests.planted.bug import Bug
 
 REVEAL = "tests/test_console_reveal.py"
 LIST = "tests/test_console_deliveries.py"
+CHANGES = "tests/test_console_changes.py"
 DEAD = "tests/test_console_dead.py"
 PLANS = "tests/test_console_plans.py"
 USER = "tests/test_console_pages.py"
@@ -63,7 +64,7 @@ LOOKING = (
         "consumer/console/live.py",
         "newest > int(after)",
         "newest >= int(after)",
-        f"{LIST}::test_newer_deliveries_are_announced_and_not_pushed_in",
+        f"{CHANGES}::test_newer_deliveries_are_announced_and_not_pushed_in",
     ),
     Bug(
         "the bars of deaths run backwards",
@@ -73,17 +74,13 @@ LOOKING = (
         f"{DEAD}::test_each_group_shows_its_deaths_by_hour",
     ),
     Bug(
-        "the users of dead letters are counted by a join with the log",
+        "all dead letters are looked up to count their users",
         "sql/queries/dead/users.sql",
-        """        (
-            SELECT o.user_id FROM consumer_masked.outbox AS o
-            WHERE o.seq = d.seq
-        ) AS user_id
-    FROM consumer_masked.failures AS d
+        """    WHERE d.state = 'dead'
+    ORDER BY d.seq DESC
+    LIMIT %(look_max)b::integer
 """,
-        """        o.user_id
-    FROM consumer_masked.failures AS d
-    INNER JOIN consumer_masked.outbox AS o ON d.seq + 0 = o.seq
+        """    WHERE d.state = 'dead' AND %(look_max)b::integer > 0
 """,
         f"{PLANS}::test_counting_the_users_of_dead_letters_looks_up_few_of_them",
     ),
