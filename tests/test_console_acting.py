@@ -87,6 +87,17 @@ def test_only_what_the_address_chooses_is_retried(desk: Desk, three_dead: str, c
     assert {message_id for message_id, state in states(three_dead).items() if state == "dead"} == kept
 
 
+def test_of_a_page_of_dead_letters_the_selected_ones_are_retried(desk: Desk, three_dead: str) -> None:
+    page = desk.get("/dead?by=each")
+    none = desk.get(f"{RETRY}?selected=1")
+    finished(three_dead, confirm(desk, f"{RETRY}?selected=1&message_id=first"))
+
+    assert page.text.count('form="selected" name="message_id"') == 3
+    assert desk.as_("viewer").get("/dead?by=each").text.count('form="selected"') == 0
+    assert "Nothing matches" in none.text
+    assert states(three_dead) == {"first": "pending", "second": "dead", "broken": "dead"}
+
+
 def test_a_discard_of_dead_ones_keeps_the_person_and_the_reason(desk: Desk, three_dead: str) -> None:
     done = finished(three_dead, confirm(desk, "/dead/discard?message_id=broken", reason="sent by a test"))
 
@@ -214,14 +225,27 @@ def test_without_a_reason_nothing_is_discarded_or_taken_back(
 
 
 def test_a_form_sent_twice_is_done_once(desk: Desk, three_dead: str) -> None:
-    address, fields = order(desk.get(RETRY))
+    """Also when nothing matches any more, because it was done."""
+    address, fields = order(desk.get(f"{RETRY}?message_id=first"))
 
     first, second = desk.post(address, fields), desk.post(address, fields)
     finished(three_dead, first)
     third = desk.post(address, fields)
 
     assert {answer.headers["location"] for answer in (first, second, third)} == {first.headers["location"]}
-    assert [row["affected"] for row in actions(three_dead)] == [2]
+    assert [row["affected"] for row in actions(three_dead)] == [1]
+
+
+def test_a_form_with_the_id_of_another_action_orders_nothing(desk: Desk, three_dead: str) -> None:
+    """What it did would stand in the name of somebody else."""
+    desk.as_("viewer", "lee").post(RETRY)
+    [others] = actions(three_dead)
+    address, fields = order(desk.get(RETRY))
+
+    answer = desk.post(address, {**fields, "id": str(others["id"])})
+
+    assert (answer.status, rows(three_dead, "SELECT FROM consumer.background")) == (303, [])
+    assert actions(three_dead) == [others]
 
 
 def test_what_is_no_longer_there_is_said(desk: Desk, three_dead: str) -> None:

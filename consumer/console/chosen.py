@@ -9,6 +9,9 @@ from consumer.console.filters import FIELDS, read_filter
 from consumer.console.form import BadForm, Form
 from consumer.outbox.deliveries import Selection
 
+# A list that lets people select says so: if they selected none, none match, instead of all.
+SELECTED = "selected"
+
 
 @dataclass(frozen=True, slots=True)
 class ChosenDeliveries:
@@ -24,11 +27,13 @@ def chosen(form: Form, states: Sequence[str], now: datetime, *, is_discarded: bo
     What comes, is done or dies after *now* does not match. Raises BadForm for a condition that no action knows: without
     it, more would match than the person saw.
     """
-    if {name for name, _ in form.fields} - {*FIELDS, "message_id", *confirm.FIELDS}:
+    if {name for name, _ in form.fields} - {*FIELDS, "message_id", SELECTED, *confirm.FIELDS}:
         raise BadForm
     values = read_filter(form).values
     wanted = read_filter(form).wanted(now)
     message_ids = tuple(form.texts("message_id"))
+    if form.text(SELECTED) and not message_ids:
+        states = ()
     selection = Selection(
         tuple(state for state in states if wanted.states is None or state in wanted.states),
         since=wanted.since,

@@ -59,9 +59,16 @@ CONSOLE_ACTING = (
     Bug(
         "a condition that no action knows is left out",
         CHOSEN,
-        '"message_id", *confirm.FIELDS}:',
-        '"message_id", "email", *confirm.FIELDS}:',
+        "SELECTED, *confirm.FIELDS}:",
+        "SELECTED, 'email', *confirm.FIELDS}:",
         f"{ACTING}::test_a_condition_that_no_action_knows_is_refused",
+    ),
+    Bug(
+        "a selection of none is one of all",
+        CHOSEN,
+        "if form.text(SELECTED) and not message_ids:",
+        "if form.text(SELECTED) and message_ids is None:",
+        f"{ACTING}::test_of_a_page_of_dead_letters_the_selected_ones_are_retried",
     ),
     Bug(
         "a viewer orders",
