@@ -7,8 +7,8 @@ import pytest
 
 from tests.support.cli import arrive, work
 from tests.support.console import running
-from tests.support.factories import membership, team_event, user_deleted, user_updated
 from tests.support.console_pages import Told, listed, told, words
+from tests.support.factories import membership, team_event, user_deleted, user_updated
 
 
 def seen(world: Told, path: str) -> str:

@@ -8,8 +8,8 @@ import pytest
 from consumer.console import dead
 from consumer.console.causes import CAUSES, UNKNOWN, cause
 from consumer.postgres.error_classes import STATES, ErrorClass
-from tests.support.databases import change
 from tests.support.console_pages import Told, links, listed, told, words
+from tests.support.databases import change
 
 
 @pytest.fixture(scope="module")

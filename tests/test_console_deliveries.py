@@ -7,8 +7,8 @@ import pytest
 from consumer.console import deliveries as page_of_deliveries
 from consumer.console.filters import FIELDS
 from consumer.lookup import listing
-from tests.support.databases import rows
 from tests.support.console_pages import Told, links, listed, told, words
+from tests.support.databases import rows
 
 
 @pytest.fixture(scope="module")

@@ -52,6 +52,25 @@ def test_each_kind_of_process_has_a_login_of_its_own_without_powers(folder: Path
     }
 
 
+SESSIONS = {
+    ("consumer receiver", "consumer_receiver_login"),
+    ("consumer receiver report", "consumer_receiver_login"),
+    ("consumer worker", "consumer_worker_login"),
+    ("consumer worker report", "consumer_worker_login"),
+    ("consumer maintenance report", "consumer_operator_login"),
+}
+
+
+def sessions(uri: str) -> set[tuple[str, str]]:
+    """Return the name and login of each session but this one."""
+    found = rows(
+        uri,
+        "SELECT application_name, usename FROM pg_stat_activity "
+        "WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()",
+    )
+    return {(row["application_name"], row["usename"]) for row in found}
+
+
 def test_inside_up_every_session_of_ours_is_one_of_a_login_of_its_own(folder: Path, tmp_path: Path) -> None:
     port, ops_port = ports(2)
     settings = {"CONSUMER_DATA_DIR": str(folder), "PORT": str(port), "OPS_PORT": str(ops_port)}
@@ -59,17 +78,9 @@ def test_inside_up_every_session_of_ours_is_one_of_a_login_of_its_own(folder: Pa
         until(lambda: is_ready(ops_port) and is_ready(ops_port + 1))
         until(lambda: group.said("Database"))
         with server(folder, create=False) as uri:
-            sessions = rows(
-                uri,
-                "SELECT application_name, usename FROM pg_stat_activity "
-                "WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()",
-            )
+            until(lambda: sessions(uri) == SESSIONS)
         _, checks = examined(None, CONSUMER_DATA_DIR=str(folder))
 
-    assert {(row["application_name"], row["usename"]) for row in sessions} == {
-        ("consumer receiver", "consumer_receiver_login"),
-        ("consumer worker", "consumer_worker_login"),
-    }
     assert {name: check["finding"] for name, check in checks.items() if check["state"] != "ok"} == {}
     assert "consumer_migrator_login@" in group.said("Database")
 

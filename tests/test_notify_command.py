@@ -37,11 +37,18 @@ def die(url: str) -> None:
 
 def test_a_watch_tells_of_findings_without_personal_data(emptied: str, listener: Listener, tmp_path: Path) -> None:
     die(emptied)
-    settings = on(emptied, NOTIFY_URL=listener.url, NOTIFY_SECRET=SECRET, HEARTBEAT_URL=listener.url)
+    console = "https://ops.example.com/users"
+    secrets = {"NOTIFY_SECRET": SECRET, "HEARTBEAT_URL": listener.url, "CONSOLE_URL": console}
+    settings = on(emptied, NOTIFY_URL=listener.url, **secrets)
 
     with running(tmp_path, settings, "maintain", "--watch") as process:
         until(lambda: ("finding.opened", "dying") in listener.said(), seconds=60)
         assert process.stop() == 0
+
+    [dying] = [
+        each.json["data"] for each in listener.heard if each.method == "POST" and each.json["data"]["code"] == "dying"
+    ]
+    assert dying["url"] == f"{console}/dead"
 
     for heard in listener.heard:
         assert Webhook(SECRET).verify(heard.body, heard.headers)["text"]

@@ -37,7 +37,7 @@ def outlets(settings: Settings) -> Outlets:
     beat = partial(call, found.heartbeat_url, limits) if found.heartbeat_url else None
     conninfo = url(settings, "operator")
     place = address(conninfo) if conninfo else f"embedded on {socket.gethostname()}"
-    return Outlets(channel(found, environment, limits), beat, place)
+    return Outlets(channel(found, environment, limits), beat, place, settings.console_url)
 
 
 def notifier(settings: Settings, conninfo: str, reporter: Reporter) -> Notifier | None:
