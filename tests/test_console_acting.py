@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from consumer.console import bulk
+from consumer.console import confirm as confirm_page
 from consumer.console.confirm import NUMBER_MIN
 from tests.support.cli import arrive, work
 from tests.support.confirming import confirm, finished, order
@@ -133,6 +134,17 @@ def test_a_replay_queues_the_users_of_applied_ones(desk: Desk, emptied: str) -> 
 
     assert (done["action"], done["affected"], done["result"]) == ("replay", 1, {"to_rebuild": 1})
     assert rows(emptied, "SELECT FROM identity.profiles WHERE full_name = 'wrong'") == []
+
+
+def test_a_page_counts_so_far_and_takes_all(desk: Desk, emptied: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert confirm_page.COUNT_MAX == 100_001
+    for module in (bulk, confirm_page):
+        monkeypatch.setattr(module, "COUNT_MAX", 2)
+    arrive(emptied, *(user_updated() for _ in range(3)))
+    work(emptied)
+
+    assert "Replay 2 or more deliveries?" in desk.get("/deliveries/replay").text
+    assert finished(emptied, confirm(desk, "/deliveries/replay"))["affected"] == 3
 
 
 def test_a_discarded_one_is_never_replayed(desk: Desk, emptied: str) -> None:
