@@ -1327,6 +1327,22 @@ CREATE TABLE consumer.activity (
 
 
 --
+-- Name: background; Type: TABLE; Schema: consumer; Owner: -
+--
+
+CREATE TABLE consumer.background (
+    id uuid NOT NULL,
+    begun_at timestamp with time zone DEFAULT now() NOT NULL,
+    stepped_at timestamp with time zone DEFAULT now() NOT NULL,
+    finished_at timestamp with time zone,
+    place jsonb DEFAULT '{}'::jsonb NOT NULL,
+    result jsonb DEFAULT '{}'::jsonb NOT NULL,
+    error text,
+    CONSTRAINT background_error CHECK ((length(error) <= 1000))
+);
+
+
+--
 -- Name: exclusions; Type: TABLE; Schema: consumer; Owner: -
 --
 
@@ -1883,6 +1899,21 @@ CREATE VIEW consumer_masked.audit AS
     consumer_masked.hidden(edited_by) AS edited_by,
     consumer_masked.hidden(reason) AS reason
    FROM identity.profile_audit a;
+
+
+--
+-- Name: background; Type: VIEW; Schema: consumer_masked; Owner: -
+--
+
+CREATE VIEW consumer_masked.background AS
+ SELECT id,
+    begun_at,
+    stepped_at,
+    finished_at,
+    place,
+    result,
+    error
+   FROM consumer.background b;
 
 
 --
@@ -2550,6 +2581,14 @@ ALTER TABLE ONLY consumer.activity
 
 
 --
+-- Name: background background_pkey; Type: CONSTRAINT; Schema: consumer; Owner: -
+--
+
+ALTER TABLE ONLY consumer.background
+    ADD CONSTRAINT background_pkey PRIMARY KEY (id);
+
+
+--
 -- Name: edits edits_pkey; Type: CONSTRAINT; Schema: consumer; Owner: -
 --
 
@@ -2786,6 +2825,13 @@ ALTER TABLE ONLY identity.stack_user_profiles
 --
 
 CREATE INDEX actions_at ON consumer.actions USING btree (at, id);
+
+
+--
+-- Name: background_unfinished; Type: INDEX; Schema: consumer; Owner: -
+--
+
+CREATE INDEX background_unfinished ON consumer.background USING btree (stepped_at) WHERE (finished_at IS NULL);
 
 
 --
@@ -4234,6 +4280,49 @@ GRANT SELECT,INSERT,UPDATE ON TABLE consumer.activity TO consumer_operator;
 
 
 --
+-- Name: TABLE background; Type: ACL; Schema: consumer; Owner: -
+--
+
+GRANT SELECT,INSERT ON TABLE consumer.background TO consumer_operator;
+GRANT SELECT ON TABLE consumer.background TO consumer_masker;
+
+
+--
+-- Name: COLUMN background.stepped_at; Type: ACL; Schema: consumer; Owner: -
+--
+
+GRANT UPDATE(stepped_at) ON TABLE consumer.background TO consumer_operator;
+
+
+--
+-- Name: COLUMN background.finished_at; Type: ACL; Schema: consumer; Owner: -
+--
+
+GRANT UPDATE(finished_at) ON TABLE consumer.background TO consumer_operator;
+
+
+--
+-- Name: COLUMN background.place; Type: ACL; Schema: consumer; Owner: -
+--
+
+GRANT UPDATE(place) ON TABLE consumer.background TO consumer_operator;
+
+
+--
+-- Name: COLUMN background.result; Type: ACL; Schema: consumer; Owner: -
+--
+
+GRANT UPDATE(result) ON TABLE consumer.background TO consumer_operator;
+
+
+--
+-- Name: COLUMN background.error; Type: ACL; Schema: consumer; Owner: -
+--
+
+GRANT UPDATE(error) ON TABLE consumer.background TO consumer_operator;
+
+
+--
 -- Name: TABLE exclusions; Type: ACL; Schema: consumer; Owner: -
 --
 
@@ -5142,6 +5231,14 @@ GRANT SELECT(reason),UPDATE(reason) ON TABLE identity.profile_audit TO consumer_
 
 GRANT SELECT ON TABLE consumer_masked.audit TO consumer_viewer;
 GRANT SELECT ON TABLE consumer_masked.audit TO consumer_operator;
+
+
+--
+-- Name: TABLE background; Type: ACL; Schema: consumer_masked; Owner: -
+--
+
+GRANT SELECT ON TABLE consumer_masked.background TO consumer_viewer;
+GRANT SELECT ON TABLE consumer_masked.background TO consumer_operator;
 
 
 --

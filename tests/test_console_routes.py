@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from typing import Literal
+from uuid import UUID
 
 import pytest
 
@@ -16,8 +17,19 @@ WHO: tuple[Who, ...] = ("nobody", "viewer", "operator")
 # Statuses by path and method: for nobody, a viewer and an operator.
 PAGE = (303, 200, 200)
 OTHER_METHOD = (405, 405, 405)
+# A confirmation, and a form that it did not make.
+ORDER: dict[Method, tuple[int, int, int]] = {"GET": (303, 403, 200), "POST": (401, 403, 400)}
 EXPECTED: dict[str, dict[Method, tuple[int, int, int]]] = {
     "/": {"GET": PAGE, "POST": OTHER_METHOD},
+    "/actions/{id}": {"GET": (303, 404, 404), "POST": OTHER_METHOD},
+    "/dead/retry": ORDER,
+    "/dead/discard": ORDER,
+    "/deliveries/replay": ORDER,
+    "/deliveries/discard": ORDER,
+    "/deliveries/undiscard": ORDER,
+    "/recovery/rebuild": ORDER,
+    "/recovery/check": ORDER,
+    "/users/{user_id:uuid}/refresh": ORDER,
     "/actions": {"GET": PAGE, "POST": OTHER_METHOD},
     "/system": {"GET": PAGE, "POST": OTHER_METHOD},
     "/login": {"GET": (200, 200, 200), "POST": OTHER_METHOD},
@@ -29,7 +41,12 @@ EXPECTED: dict[str, dict[Method, tuple[int, int, int]]] = {
     "/livez": {"GET": (200, 200, 200), "POST": OTHER_METHOD},
 }
 # What stands for the parts of a path in braces.
-EXAMPLES = {"{token}": "not-ours", "{version}/{name}": f"{static.VERSION}/console.css"}
+EXAMPLES = {
+    "{id}": str(UUID(int=1)),
+    "{user_id:uuid}": str(UUID(int=1)),
+    "{token}": "not-ours",
+    "{version}/{name}": f"{static.VERSION}/console.css",
+}
 CASES = [(path, method, who) for path in EXPECTED for method in ("GET", "POST") for who in WHO]
 
 

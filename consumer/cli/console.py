@@ -14,7 +14,7 @@ import click
 from consumer import logs
 from consumer.cli.addresses import is_loopback
 from consumer.cli.context import Group, examples, pass_settings
-from consumer.cli.database import database, database_problems, has_urls, refuse
+from consumer.cli.database import database_problems, databases, has_urls, refuse
 from consumer.cli.decision import shell_user
 from consumer.cli.secret import keep_console
 from consumer.errors import BadSettings
@@ -123,8 +123,9 @@ def _run(settings: Settings, *, listeners: str | None, is_supervised: bool) -> N
         sockets = [socket.socket(fileno=int(number)) for number in listeners.split(",")]
     else:
         sockets = listen_console(settings)
-    with database(settings, "operator") as conninfo:
-        run(partial(serve_console, settings, conninfo, sockets), is_supervised=is_supervised)
+    with databases(settings, "operator") as conninfos:
+        serving = partial(serve_console, settings, conninfos["operator"], sockets)
+        run(partial(serving, worker_conninfo=conninfos["worker"]), is_supervised=is_supervised)
 
 
 @command.command(name="link", epilog=examples("console link --as kim --role viewer"))

@@ -11,11 +11,13 @@ from typing import Literal
 
 from consumer import logs
 from consumer.cli.addresses import webhook_url
+from consumer.cli.console_outside import outside
 from consumer.cli.database import has_urls
 from consumer.cli.secret import keep_console
 from consumer.cli.sources import expectations
 from consumer.console import form, live, sample
 from consumer.console.app import console_app
+from consumer.console.background import Background, going_on
 from consumer.console.base import base_of
 from consumer.console.door import Door, Signer, is_name
 from consumer.console.reading import open_database
@@ -24,6 +26,7 @@ from consumer.console.routes import STEPS
 from consumer.console.sampler import Sampler, sampling
 from consumer.console.visit import Console
 from consumer.errors import ConsumerError
+from consumer.operations.background_work import works
 from consumer.postgres.connections import operator_access, viewer_access
 from consumer.process.outage_log import Outage, address
 from consumer.process.reports import Reporter, report_seconds, reporting
@@ -46,9 +49,17 @@ def link(settings: Settings, secret: str, name: str, role: Literal["viewer", "op
 
 
 async def serve_console(
-    settings: Settings, conninfo: str, listeners: Sequence[socket.socket], stop: asyncio.Event
+    settings: Settings,
+    conninfo: str,
+    listeners: Sequence[socket.socket],
+    stop: asyncio.Event,
+    *,
+    worker_conninfo: str | None = None,
 ) -> None:
-    """Serve the pages until *stop* is set; then end the streams, answer the requests in flight and return."""
+    """Serve the pages until *stop* is set; then end the streams, answer the requests in flight and return.
+
+    A check against a rebuild uses *worker_conninfo*, by default the operator's.
+    """
     outage = Outage("console", conninfo)
     base = base_of(settings.console_url, listeners[0].getsockname()[1], STEPS)
     label = address(conninfo).rpartition("/")[2] if has_urls(settings) else "embedded"
@@ -58,12 +69,14 @@ async def serve_console(
     async with open_database(conninfo, viewer, operator, outage.record) as database:
         ask = partial(sample.take, database, lambda: expectations(settings))
         sampler = Sampler(ask, partial(live.frames, renderer), _now)
-        console = Console(base, door, database, sampler, renderer, _shown(settings))
+        background = Background(database, works(outside(settings, worker_conninfo or conninfo)))
+        console = Console(base, door, database, sampler, renderer, background, _shown(settings))
         reporter = Reporter(conninfo, operator, "console", period_seconds=report_seconds(settings))
         async with (
             reporting(reporter),
             serve(console_app(console), list(listeners), LIMITS, lambda _: None),
             sampling(sampler),
+            going_on(background),
         ):
             log.info(logs.CONSOLE_STARTED, extra={"url": f"{base.origin}{base.url()}"})
             await stop.wait()

@@ -154,8 +154,7 @@ async def _subjects(conn: Connection, access: Access, chosen: Chosen) -> Subject
         wanted = Selection(STATES, since=since, until=now, verified_by=chosen["verified_by"])
         found = await rebuild.concerned(conn, access, wanted)
         subjects = Subjects([*subjects.user_ids, *found.user_ids], [*subjects.company_ids, *found.company_ids])
-    subjects = await rebuild.with_companies_named_by(conn, access, subjects)
-    return Subjects(list(dict.fromkeys(subjects.user_ids)), list(dict.fromkeys(subjects.company_ids)))
+    return await rebuild.with_companies_named_by(conn, access, subjects)
 
 
 def _as_worker(settings: Settings, work: Callable[[Connection, Access], Awaitable[T]]) -> T:

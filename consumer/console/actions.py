@@ -33,6 +33,16 @@ class RecordedAction:
     reason: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class ActionInBackground(RecordedAction):
+    """An action and its progress; *begun_at* is None if it was done at once. *error*: why it ended early, or waits."""
+
+    begun_at: datetime | None
+    finished_at: datetime | None
+    result: Mapping[str, Any] | None
+    error: str | None
+
+
 async def show(visit: Visit) -> Response:
     """Show a page of actions, the newest first; *before* is the time and the id of the last one of the page before."""
     at, _, key = visit.query.text("before").partition("_")
@@ -50,6 +60,18 @@ async def show(visit: Visit) -> Response:
     return visit.page("actions.html", title="Actions", here="/actions", actions=page, older=older)
 
 
+async def show_one(visit: Visit) -> Response:
+    """Show one action, and how far it is."""
+    action_id = uuid(visit.params["id"])
+
+    async def read(conn: Connection) -> list[ActionInBackground]:
+        return await rows(conn, class_row(ActionInBackground), "actions/one", {"id": action_id})
+
+    if action_id is None or not (found := await visit.read(read)):
+        return visit.missing("There is no such action.")
+    return visit.page("action.html", title="Action", here="/actions", action=found[0])
+
+
 def _time(text: str) -> datetime | None:
     try:
         return datetime.fromtimestamp(float(text), UTC)
@@ -57,4 +79,7 @@ def _time(text: str) -> datetime | None:
         return None
 
 
-ENDPOINTS = (Endpoint("GET", "/actions", "viewer", show),)
+ENDPOINTS = (
+    Endpoint("GET", "/actions", "viewer", show),
+    Endpoint("GET", "/actions/{id}", "viewer", show_one),
+)

@@ -2,6 +2,7 @@
 
 from consumer.console import (
     actions,
+    bulk,
     companies,
     dead,
     deliveries,
@@ -13,6 +14,7 @@ from consumer.console import (
     recovery,
     reveal,
     sign_in,
+    subjects,
     system,
     users,
 )
@@ -29,6 +31,8 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *reveal.ENDPOINTS,
     *recovery.ENDPOINTS,
     *actions.ENDPOINTS,
+    *bulk.ENDPOINTS,
+    *subjects.ENDPOINTS,
     *system.ENDPOINTS,
     *live.ENDPOINTS,
     *sign_in.ENDPOINTS,

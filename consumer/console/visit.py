@@ -9,6 +9,7 @@ from uuid import UUID
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
 
+from consumer.console.background import Background
 from consumer.console.base import Base
 from consumer.console.door import Door
 from consumer.console.form import Form
@@ -31,6 +32,7 @@ class Console:
     database: ConsoleDatabase
     sampler: Sampler
     renderer: Renderer
+    background: Background
     # Without secrets, by variable.
     settings: Mapping[str, str]
 

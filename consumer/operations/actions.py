@@ -23,6 +23,7 @@ ActionName = Literal[
     "undiscard",
     "replay",
     "rebuild",
+    "check",
     "erase",
     "export",
     "reconcile",

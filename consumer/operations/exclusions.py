@@ -44,7 +44,7 @@ def exclude(
     Those that a worker applies at this moment are left out. An excluded delivery never comes back, not even if its
     sender repeats it. The users and companies of those that were applied are queued to be made anew without them.
     """
-    work = partial(_exclude, decision, action, list(selection.states))
+    work = partial(_exclude, decision, action, selection.states)
     return deliveries.in_pages(conn, access, selection, work)
 
 
@@ -58,33 +58,47 @@ def take_back(
     return deliveries.in_pages(conn, access, selection, partial(_take_back, decision, action))
 
 
-async def _exclude(
-    decision: Decision, action: Action, states: list[str], conn: Connection, page: Sequence[SelectedDelivery]
+async def exclude_page(
+    conn: Connection, page: Sequence[SelectedDelivery], states: Sequence[str], decision: Decision
 ) -> Excluded:
+    """Exclude the deliveries of one page that are still in one of these states, in the caller's transaction."""
     values = {
         "seqs": [delivery.seq for delivery in page],
-        "states": states,
+        "states": list(states),
         "excluded_by": decision.by,
         "reason": decision.reason,
     }
     excluded: dict[int, bool] = dict(await rows(conn, tuple_row, "exclusions/exclude", values))
     undone = [delivery for delivery in page if excluded.get(delivery.seq)]
     await queue_concerned(conn, undone)
-    await actions.record(conn, action, len(excluded))
     await session.wake(conn)
     is_pruned = await rows(conn, scalar_row, "exclusions/is_log_pruned") == [True]
     users = frozenset(delivery.user_id for delivery in undone if delivery.user_id)
     return Excluded(len(excluded), users if is_pruned else frozenset())
 
 
-async def _take_back(
-    decision: Decision, action: Action, conn: Connection, page: Sequence[SelectedDelivery]
-) -> Replayed:
+async def take_back_page(conn: Connection, page: Sequence[SelectedDelivery], decision: Decision) -> Replayed:
+    """Let the excluded deliveries of one page count again, in the caller's transaction."""
     values = {
         "seqs": [delivery.seq for delivery in page],
         "taken_back_by": decision.by,
         "reason": decision.reason,
     }
     opened = await rows(conn, scalar_row, "exclusions/take_back", values)
-    await actions.record(conn, action, len(opened))
     return await replay.replay_page(conn, [SelectedDelivery(seq, DEAD) for seq in opened])
+
+
+async def _exclude(
+    decision: Decision, action: Action, states: Sequence[str], conn: Connection, page: Sequence[SelectedDelivery]
+) -> Excluded:
+    excluded = await exclude_page(conn, page, states, decision)
+    await actions.record(conn, action, excluded.deliveries)
+    return excluded
+
+
+async def _take_back(
+    decision: Decision, action: Action, conn: Connection, page: Sequence[SelectedDelivery]
+) -> Replayed:
+    taken = await take_back_page(conn, page, decision)
+    await actions.record(conn, action, taken.queued + taken.unusable)
+    return taken

@@ -45,6 +45,16 @@ class Drift:
     differing: Counter[str] = field(default_factory=Counter)
     first: tuple[UUID, list[str]] | None = None
 
+    def add(self, stage: Stage, page: Sequence[UUID], differing: Differing) -> None:
+        """Count a page that was compared."""
+        self.differing.update(kind for kinds in differing.values() for kind in kinds)
+        if self.first is None and differing:
+            self.first = next(iter(sorted(differing.items())))
+        if stage is Stage.USER:
+            self.users += len(page)
+        elif stage is Stage.COMPANY:
+            self.companies += len(page)
+
 
 async def queue_concerned(conn: Connection, concerned: Iterable[SelectedDelivery]) -> None:
     """Queue the users and companies of these deliveries, in the caller's transaction."""
@@ -57,14 +67,19 @@ async def queue_concerned(conn: Connection, concerned: Iterable[SelectedDelivery
 
 async def queue(conn: Connection, access: Access, subjects: Subjects, action: Action) -> int:
     """Queue these users and companies, in one transaction; return how many they are."""
-    count = len(subjects.user_ids) + len(subjects.company_ids)
     async with transaction(conn, access):
         await ledger.begin_work(conn)
-        await rebuild_queue.put_users(conn, subjects.user_ids)
-        await rebuild_queue.put_companies(conn, subjects.company_ids, Stage.COMPANY, Stage.NAMED_BY_USERS)
+        count = await put(conn, subjects)
         await actions.record(conn, action, count)
-        await session.wake(conn)
     return count
+
+
+async def put(conn: Connection, subjects: Subjects) -> int:
+    """Queue these users and companies in the caller's transaction; return how many there are."""
+    await rebuild_queue.put_users(conn, subjects.user_ids)
+    await rebuild_queue.put_companies(conn, subjects.company_ids, Stage.COMPANY, Stage.NAMED_BY_USERS)
+    await session.wake(conn)
+    return len(subjects.user_ids) + len(subjects.company_ids)
 
 
 async def unknown(conn: Connection, access: Access, named: Subjects) -> list[UUID]:
@@ -86,10 +101,10 @@ async def with_users_of(conn: Connection, access: Access, subjects: Subjects) ->
 
 
 async def with_companies_named_by(conn: Connection, access: Access, subjects: Subjects) -> Subjects:
-    """Add the companies whose names are facts of the users."""
+    """Add the companies whose names are facts of the users; each is named once."""
     async with transaction(conn, access):
         companies = await rebuild_queue.named_by(conn, subjects.user_ids)
-    return Subjects(subjects.user_ids, [*subjects.company_ids, *companies])
+    return Subjects(list(dict.fromkeys(subjects.user_ids)), list(dict.fromkeys([*subjects.company_ids, *companies])))
 
 
 async def queue_all(conn: Connection, access: Access, action: Action) -> AsyncIterator[int]:
@@ -98,13 +113,18 @@ async def queue_all(conn: Connection, access: Access, action: Action) -> AsyncIt
         async for ids in _all_ids(conn, access, stage):
             async with transaction(conn, access):
                 await ledger.begin_work(conn)
-                if stage is Stage.USER:
-                    await rebuild_queue.put_users(conn, ids)
-                else:
-                    await rebuild_queue.put_companies(conn, ids, stage)
+                await put_stage(conn, stage, ids)
                 await actions.record(conn, action, len(ids))
-                await session.wake(conn)
             yield len(ids)
+
+
+async def put_stage(conn: Connection, stage: Stage, ids: Sequence[UUID]) -> None:
+    """Queue these users or companies for one stage, in the caller's transaction."""
+    if stage is Stage.USER:
+        await rebuild_queue.put_users(conn, ids)
+    else:
+        await rebuild_queue.put_companies(conn, ids, stage)
+    await session.wake(conn)
 
 
 async def concerned(conn: Connection, access: Access, selection: Selection) -> Subjects:
@@ -135,18 +155,30 @@ async def compare(conn: Connection, access: Access, subjects: Subjects | None) -
     found = Drift()
     for stage in Stage:
         async for page in pages(conn, access, stage, subjects):
-            differing = await _differing(conn, access, stage, page)
-            found.differing.update(kind for kinds in differing.values() for kind in kinds)
-            if found.first is None and differing:
-                found.first = next(iter(sorted(differing.items())))
-            if stage is Stage.USER:
-                found.users += len(page)
-            elif stage is Stage.COMPANY:
-                found.companies += len(page)
+            found.add(stage, page, await differing(conn, access, stage, page))
             yield found
 
 
-async def _differing(conn: Connection, access: Access, stage: Stage, page: Sequence[UUID]) -> Differing:
+async def compare_page(
+    conn: Connection, access: Access, place: tuple[Stage, UUID | None], subjects: Subjects | None
+) -> tuple[Sequence[UUID], Differing]:
+    """Make the next page of a stage anew and roll it back; return it, empty at the end, and where it differs.
+
+    *place* is a stage and the last id that was compared in it. *access* is the worker's.
+    """
+    stage, after = place
+    async with transaction(conn, access):
+        if subjects is None:
+            ids = await rebuild_queue.next_ids(conn, stage, after)
+        else:
+            chosen = subjects.user_ids if stage is Stage.USER else subjects.company_ids
+            ids = sorted(one for one in chosen if after is None or one > after)
+    async for page in _fitting(conn, access, stage, ids):
+        return page, await differing(conn, access, stage, page)
+    return [], {}
+
+
+async def differing(conn: Connection, access: Access, stage: Stage, page: Sequence[UUID]) -> Differing:
     """Make a page anew and roll it back; return where it differs, as a row does that may not be changed."""
     try:
         async with transaction(conn, access):
@@ -159,8 +191,8 @@ async def _differing(conn: Connection, access: Access, stage: Stage, page: Seque
         return {page[0]: [REFUSED]}
     half = len(page) // 2
     return {
-        **await _differing(conn, access, stage, page[:half]),
-        **await _differing(conn, access, stage, page[half:]),
+        **await differing(conn, access, stage, page[:half]),
+        **await differing(conn, access, stage, page[half:]),
     }
 
 

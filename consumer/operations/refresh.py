@@ -6,6 +6,7 @@ from uuid import UUID, uuid4
 from consumer.operations import actions, imports, runs
 from consumer.operations.actions import Action
 from consumer.outbox import storage
+from consumer.outbox.storage import Delivery
 from consumer.postgres import ledger, session
 from consumer.postgres.connections import Access, Connection, transaction
 from consumer.stack_api.client import StackApi
@@ -31,18 +32,29 @@ async def refresh(conn: Connection, access: Access, api: StackApi, wanted: Refre
 
     The answer shows the user alive, as no list does. Raises ApiError, and BadSettings for another project.
     """
-    async with transaction(conn, access):
-        await runs.refuse_other_project(conn, wanted.project_id)
-        requested_at = await session.now(conn)
-    if (body := await api.user(wanted.user_id)) is None:
+    if (delivery := await ask(conn, access, api, wanted.project_id, wanted.user_id)) is None:
         return Refreshed(None)
-    delivery = imports.Finder(uuid4(), requested_at, "reconcile").user(str(wanted.user_id), body, "user")
     async with transaction(conn, access):
         await ledger.begin_work(conn)
-        if delivery.error_code:
-            await storage.put_dead(conn, delivery)
-        else:
-            await storage.put(conn, [delivery])
         await actions.record(conn, wanted.action, 1)
-        await session.wake(conn)
+        return await store(conn, delivery)
+
+
+async def ask(conn: Connection, access: Access, api: StackApi, project_id: str, user_id: UUID) -> Delivery | None:
+    """Return the delivery that shows the user as Stack has it, None if Stack has no such user; raises as `refresh`."""
+    async with transaction(conn, access):
+        await runs.refuse_other_project(conn, project_id)
+        requested_at = await session.now(conn)
+    if (body := await api.user(user_id)) is None:
+        return None
+    return imports.Finder(uuid4(), requested_at, "reconcile").user(str(user_id), body, "user")
+
+
+async def store(conn: Connection, delivery: Delivery) -> Refreshed:
+    """Store a user's delivery, in the caller's transaction."""
+    if delivery.error_code:
+        await storage.put_dead(conn, delivery)
+    else:
+        await storage.put(conn, [delivery])
+    await session.wake(conn)
     return Refreshed(delivery.message_id, delivery.error)

@@ -23,13 +23,17 @@ PAGE_SIZE = 1000
 class Selection:
     """Conditions on deliveries: all must hold; None sets no condition.
 
-    *since* and *until* limit the time of arrival; *limit* takes the oldest. Discarded ones match only with
-    *is_discarded*, and then no others do.
+    *event_type* may end in `*`. *since* and *until* limit the time of arrival, *settled_until* also the time at which a
+    delivery was done or failed last; *limit* takes the oldest. Discarded ones match only with *is_discarded*, and then
+    no others do.
     """
 
     states: Sequence[str]
     since: datetime | None = None
     until: datetime | None = None
+    settled_until: datetime | None = None
+    source: str | None = None
+    outcome: str | None = None
     event_type: str | None = None
     user_id: UUID | None = None
     team_id: UUID | None = None
@@ -183,6 +187,12 @@ async def count(conn: Connection, selection: Selection) -> list[DeliveryCount]:
     return await rows(conn, class_row(DeliveryCount), "deliveries/count", selection.values())
 
 
+async def page(conn: Connection, selection: Selection, *, after_seq: int, page_size: int) -> list[SelectedDelivery]:
+    """Return the next matching deliveries above *after_seq*, oldest first."""
+    values = {**selection.values(), "after_seq": after_seq, "page_size": page_size}
+    return await rows(conn, args_row(SelectedDelivery), "deliveries/page", values)
+
+
 async def in_pages(
     conn: Connection,
     access: Access,
@@ -198,13 +208,13 @@ async def in_pages(
         size = min(PAGE_SIZE, left)
         async with transaction(conn, access):
             await ledger.begin_work(conn)
-            page = await _page(conn, selection, after_seq=after_seq, page_size=size)
-            result = await work(conn, page) if page else None
+            found = await page(conn, selection, after_seq=after_seq, page_size=size)
+            result = await work(conn, found) if found else None
         if result is not None:
             yield result
-        if len(page) < size:
+        if len(found) < size:
             return
-        after_seq, left = page[-1].seq, left - size
+        after_seq, left = found[-1].seq, left - size
 
 
 async def lock_dead(conn: Connection, seqs: Sequence[int]) -> AsyncIterator[Dead]:
@@ -230,8 +240,3 @@ async def rebury(conn: Connection, reasons: Sequence[BuryReason]) -> None:
     seqs, codes, texts = zip(*reasons, strict=True)
     values = {"seqs": list(seqs), "error_codes": list(codes), "errors": list(texts)}
     await conn.execute(query("deliveries/rebury"), values)
-
-
-async def _page(conn: Connection, selection: Selection, *, after_seq: int, page_size: int) -> list[SelectedDelivery]:
-    values = {**selection.values(), "after_seq": after_seq, "page_size": page_size}
-    return await rows(conn, args_row(SelectedDelivery), "deliveries/page", values)

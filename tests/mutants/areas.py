@@ -48,7 +48,8 @@ AREAS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("console", ("consumer/console/", "consumer/cli/console.py", "consumer/cli/console_process.py")),
     ("console", tuple(f"sql/queries/{x}/" for x in ("reported", "sample", "sign_in", "system"))),
     ("outbox", ("consumer/outbox/", "consumer/worker/", "sql/queries/queue/", "sql/queries/storage/")),
-    ("operations", tuple(f"sql/queries/{x}/" for x in ("actions", "erase", "export", "late", "stored_bodies"))),
+    ("operations", tuple(f"sql/queries/{x}/" for x in ("actions", "background", "erase", "export"))),
+    ("operations", tuple(f"sql/queries/{x}/" for x in ("late", "stored_bodies"))),
     ("intake", ("consumer/receiver/intake.py",)),
     (
         "receiver",

@@ -24,6 +24,7 @@ from tests.support.names import own
 
 TABLES = (
     "consumer.actions",
+    "consumer.background",
     "consumer.rebuild",
     "consumer.reports",
     "consumer.hours",

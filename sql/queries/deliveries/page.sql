@@ -14,21 +14,24 @@ FROM (
         seq,
         'done'::text AS state,
         outcome,
-        NULL::text AS error_code
+        NULL::text AS error_code,
+        at
     FROM consumer.outcomes
     UNION ALL
     SELECT
         seq,
         state,
         NULL::text AS outcome,
-        error_code
+        error_code,
+        failed_at AS at
     FROM consumer.failures
     UNION ALL
     SELECT
         seq,
         'pending' AS state,
         NULL::text AS outcome,
-        NULL::text AS error_code
+        NULL::text AS error_code,
+        NULL::timestamptz AS at
     FROM consumer.pending
 ) AS q
 INNER JOIN consumer.outbox AS o ON q.seq = o.seq
@@ -40,7 +43,14 @@ WHERE
     AND (%(error_code)b::text IS NULL OR q.error_code = %(error_code)b::text)
     AND (%(since)b::timestamptz IS NULL OR o.received_at >= %(since)b::timestamptz)
     AND (%(until)b::timestamptz IS NULL OR o.received_at < %(until)b::timestamptz)
-    AND (%(event_type)b::text IS NULL OR o.event_type = %(event_type)b::text)
+    AND (%(settled_until)b::timestamptz IS NULL OR coalesce(q.at, o.received_at) <= %(settled_until)b::timestamptz)
+    AND (%(source)b::text IS NULL OR o.source = %(source)b::text)
+    AND (%(outcome)b::text IS NULL OR q.outcome = %(outcome)b::text)
+    AND (
+        %(event_type)b::text IS NULL
+        OR o.event_type = %(event_type)b::text
+        OR (right(%(event_type)b::text, 1) = '*' AND starts_with(o.event_type, left(%(event_type)b::text, -1)))
+    )
     AND (%(user_id)b::uuid IS NULL OR o.user_id = %(user_id)b::uuid)
     AND (%(team_id)b::uuid IS NULL OR o.team_id = %(team_id)b::uuid)
     AND (%(verified_by)b::text IS NULL OR o.verified_by = %(verified_by)b::text)

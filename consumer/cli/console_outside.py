@@ -1,0 +1,39 @@
+"""What the console's background actions need besides its own connection: a worker's, and Stack's API."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from uuid import UUID
+
+from consumer.cli.stack import access_problems, acting_api, cured, project_id
+from consumer.errors import ConsumerError
+from consumer.operations import refresh
+from consumer.operations.background_work import Outside
+from consumer.outbox.storage import Delivery
+from consumer.postgres.connections import Access, Connection, RoleRefused, connect, worker_access
+from consumer.process.readiness import not_ready_reason
+from consumer.settings.settings import Settings
+from consumer.stack_api.rate import RateLimit
+
+
+def outside(settings: Settings, worker_conninfo: str) -> Outside:
+    """Return what these settings give."""
+    access = worker_access(settings.role_prefix)
+
+    @asynccontextmanager
+    async def as_worker() -> AsyncIterator[tuple[Connection, Access]]:
+        try:
+            reason = await not_ready_reason(worker_conninfo, access, settings.shaping, applies=True)
+        except RoleRefused as error:
+            reason = str(error)
+        if reason:
+            raise ConsumerError(f"This console can't work as a worker does: {reason}")
+        async with await connect(worker_conninfo, access) as conn:
+            yield conn, access
+
+    async def ask(conn: Connection, access: Access, user_id: UUID) -> Delivery | None:
+        if problems := access_problems(settings):
+            raise ConsumerError(" ".join(problems))
+        async with acting_api(settings, conn, access, RateLimit(settings.stack_api_rps)) as api:
+            return await cured(refresh.ask(conn, access, api, project_id(settings), user_id))
+
+    return Outside(as_worker, ask)

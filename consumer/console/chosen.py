@@ -1,0 +1,49 @@
+"""What an address or a form chooses: the conditions of a list, as the deliveries that an action takes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from consumer.console import confirm
+from consumer.console.filters import FIELDS, read_filter
+from consumer.console.form import BadForm, Form
+from consumer.outbox.deliveries import Selection
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """A selection, and its conditions as fields of a form, with fixed times."""
+
+    selection: Selection
+    conditions: Sequence[tuple[str, str]]
+
+
+def chosen(form: Form, states: Sequence[str], now: datetime, *, is_discarded: bool) -> Chosen:
+    """Return what a form chooses among deliveries of these states, as they were at *now*.
+
+    What comes, is done or dies after *now* does not match. Raises BadForm for a condition that no action knows: without
+    it, more would match than the person saw.
+    """
+    if {name for name, _ in form.fields} - {*FIELDS, "message_id", *confirm.FIELDS}:
+        raise BadForm
+    values = read_filter(form).values
+    wanted = read_filter(form).wanted(now)
+    message_ids = tuple(form.texts("message_id"))
+    selection = Selection(
+        tuple(state for state in states if wanted.states is None or state in wanted.states),
+        since=wanted.since,
+        until=min(now, wanted.until or now),
+        settled_until=now,
+        source=wanted.source,
+        outcome=wanted.outcome,
+        event_type=wanted.event_type,
+        user_id=wanted.user_ids[0] if wanted.user_ids else None,
+        team_id=wanted.team_id,
+        message_ids=message_ids or None,
+        error_code=wanted.error_code,
+        verified_by=wanted.verified_by,
+        is_discarded=is_discarded,
+    )
+    fixed = {name: time.isoformat() for name in ("since", "until") if (time := getattr(wanted, name))}
+    conditions = [*({**values, **fixed}).items(), *(("message_id", each) for each in message_ids)]
+    return Chosen(selection, conditions)

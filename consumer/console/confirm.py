@@ -1,0 +1,119 @@
+"""The page that asks before an action, and what its form brings back."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import NamedTuple
+from uuid import UUID, uuid4
+
+from starlette.responses import Response
+
+from consumer.console.form import BadForm, Form
+from consumer.console.visit import Visit, uuid
+from consumer.operations import background
+from consumer.operations.actions import REASON_CHARACTERS_MAX, Action, ActionName
+from consumer.outbox.deliveries import DeliveryCount
+from consumer.postgres.connections import Connection
+
+# What the form says besides the filter.
+FIELDS = ("id", "seen_at", "seen_count", "number", "reason")
+# Above it the person types the number: nobody types it by mistake.
+NUMBER_MIN = 100
+# A person waits for the page: a count that takes longer is given up, and a narrower filter asked for.
+COUNT_TIME = timedelta(seconds=5)
+GOES_ON = "It goes on in the background, also after a restart. Live deliveries go first. Its page tells how far it is."
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """An action as a page: its address, its words, and whether it asks for a reason."""
+
+    path: str
+    action: ActionName
+    verb: str
+    effect: str
+    back: str
+    asks_reason: bool = False
+    # It can't be taken back, or not by one click.
+    is_grave: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What a page asks: *noun* with its number is what *count* counts, *hidden* the fields that its form sends back."""
+
+    count: int
+    noun: str
+    facts: Sequence[tuple[str, str]]
+    hidden: Sequence[tuple[str, str]]
+    seen_at: datetime
+    counts: Sequence[DeliveryCount] = ()
+    id: UUID = field(default_factory=uuid4)
+
+    @property
+    def asks_number(self) -> bool:
+        """Whether the person types the number."""
+        return self.count > NUMBER_MIN
+
+
+class Answer(NamedTuple):
+    """What the form says: the action's id, what the page showed and when, the number that was typed, and the reason."""
+
+    id: UUID
+    seen_at: datetime
+    seen_count: int
+    number: str
+    reason: str | None
+
+    def problem(self, kind: Kind, count: int) -> tuple[int, str] | None:
+        """Return why nothing is done, with a status; *count* match now."""
+        if count > self.seen_count:
+            return 409, f"{count:,} match now; it were {self.seen_count:,} when the page was made. Look at them anew."
+        if not count:
+            return 409, "Nothing matches any more, so nothing was done."
+        if kind.asks_reason and not 0 < len(self.reason or "") <= REASON_CHARACTERS_MAX:
+            return 422, f"Nothing was done: a reason has from 1 to {REASON_CHARACTERS_MAX:,} characters."
+        if self.seen_count > NUMBER_MIN and self.number.replace(",", "") != str(self.seen_count):
+            return 422, f"Nothing was done: the number to type is {self.seen_count:,}."
+        return None
+
+
+def answer(form: Form) -> Answer:
+    """Return what the form of a question says; raise BadForm if it is none."""
+    try:
+        seen_at = datetime.fromisoformat(form.text("seen_at"))
+        seen_count = int(form.text("seen_count"))
+    except ValueError as error:
+        raise BadForm from error
+    if (action_id := uuid(form.text("id"))) is None or seen_at.tzinfo is None:
+        raise BadForm
+    return Answer(action_id, seen_at, seen_count, form.text("number"), form.text("reason") or None)
+
+
+def ask(visit: Visit, kind: Kind, question: Question, problem: tuple[int, str] | None = None) -> Response:
+    """Answer with the page that asks; *problem* says with which status and why it asks again."""
+    status, sentence = problem or (200, None)
+    title = f"{kind.verb} {question.count:,} {question.noun}?" if question.count else "Nothing matches"
+    return visit.page(
+        "confirm.html",
+        status,
+        title=title,
+        here=kind.back,
+        kind=kind,
+        question=question,
+        problem=sentence,
+        reason=visit.form.text("reason"),
+        goes_on=GOES_ON,
+        number_min=NUMBER_MIN,
+    )
+
+
+async def order(conn: Connection, visit: Visit, kind: Kind, said: Answer, chosen: Mapping[str, object]) -> None:
+    """Queue the action in the caller's transaction."""
+    await background.put(conn, Action(visit.actor, kind.action, chosen, said.seen_count, said.reason, said.id))
+
+
+def ordered(visit: Visit, said: Answer) -> Response:
+    """Answer that the action is queued: its page tells how far it is."""
+    visit.console.background.wake()
+    return visit.redirect(f"/actions/{said.id}")

@@ -1,0 +1,113 @@
+"""Actions in the background: an operator orders one, and it is done page by page.
+
+Each page commits together with the place where the action goes on. After a kill any process goes on there, and no page
+is done twice.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import psycopg
+from psycopg.rows import args_row, scalar_row
+from psycopg.types.json import Jsonb
+
+from consumer.errors import ConsumerError
+from consumer.operations import actions
+from consumer.operations.actions import Action
+from consumer.postgres import ledger
+from consumer.postgres.connections import Access, Connection, transaction
+from consumer.postgres.error_classes import code
+from consumer.postgres.queries import query, rows
+
+# Nothing is put back to pending while so many deliveries wait there: workers go by the number, so they would apply the
+# old ones first. Half of a worker's batch.
+PENDING_MAX = 500
+# As the table checks it.
+ERROR_CHARACTERS_MAX = 1000
+
+
+class Task(NamedTuple):
+    """An action that is not finished, as it was recorded, and how far it has come."""
+
+    id: UUID
+    actor: str
+    action: str
+    filter: Mapping[str, Any]
+    reason: str | None
+    place: Mapping[str, Any]
+    result: Mapping[str, Any]
+
+
+class Step(NamedTuple):
+    """What one transaction did: the place to go on from, None at the end; the rows affected; the result so far."""
+
+    place: Mapping[str, Any] | None
+    affected: int
+    result: Mapping[str, Any]
+
+
+# Does a page in the caller's transaction.
+Commit = Callable[[Connection], Awaitable[Step]]
+# Asks what must be known before, outside of any transaction.
+Work = Callable[[Connection, Access, Task], Awaitable[Commit]]
+
+
+async def is_known(conn: Connection, action_id: UUID) -> bool:
+    """Tell whether an action with this id was recorded: then a form was sent twice."""
+    return await rows(conn, scalar_row, "background/is_known", {"id": action_id}) == [True]
+
+
+async def put(conn: Connection, action: Action) -> None:
+    """Queue an action that is not known, in the caller's transaction."""
+    await actions.record(conn, action, 0)
+    await conn.execute(query("background/put"), {"id": action.id})
+
+
+async def is_any(conn: Connection) -> bool:
+    """Tell whether an action is not finished; a viewer may ask."""
+    return await rows(conn, scalar_row, "background/is_any") == [True]
+
+
+async def run_once(conn: Connection, access: Access, works: Mapping[str, Work]) -> bool:
+    """Do one page of the action that has waited longest; return False if none can go on now.
+
+    A ConsumerError ends the action and is its result. After an error of PostgreSQL, which is raised, another action
+    goes on first.
+    """
+    async with transaction(conn, access):
+        found = await rows(conn, args_row(Task), "background/next", {"pending_max": PENDING_MAX})
+    if not found:
+        return False
+    [task] = found
+    try:
+        commit = await works[task.action](conn, access, task)
+        async with transaction(conn, access):
+            await ledger.begin_work(conn)
+            # Another process may have done the page since.
+            if await rows(conn, scalar_row, "background/lock", {"id": task.id, "place": Jsonb(task.place)}):
+                await _advance(conn, task, await commit(conn))
+    except ConsumerError as error:
+        await _fail(conn, access, task, str(error), is_final=True)
+    except psycopg.Error as error:
+        if not conn.closed:
+            await _fail(conn, access, task, code(error), is_final=False)
+        raise
+    return True
+
+
+async def _advance(conn: Connection, task: Task, step: Step) -> None:
+    values = {
+        "id": task.id,
+        "place": Jsonb(step.place or {}),
+        "is_finished": step.place is None,
+        "result": Jsonb(step.result),
+        "affected": step.affected,
+    }
+    await conn.execute(query("background/advance"), values)
+
+
+async def _fail(conn: Connection, access: Access, task: Task, error: str, *, is_final: bool) -> None:
+    values = {"id": task.id, "error": error[:ERROR_CHARACTERS_MAX], "is_final": is_final}
+    async with transaction(conn, access):
+        await conn.execute(query("background/fail"), values)
