@@ -1,0 +1,166 @@
+"""Debian's Chromium under Playwright: how a page is looked at, and what a look finds wrong."""
+
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Literal
+
+import pytest
+from playwright.async_api import Browser, BrowserContext, Page, async_playwright
+
+from tests.support.console import Desk
+
+PROGRAM = "/usr/bin/chromium"
+# Nothing but our pages is asked for, and a root may start it.
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+needs_chromium = pytest.mark.skipif(shutil.which(PROGRAM) is None, reason=f"there is no {PROGRAM} here")
+# The browser lives in one loop, so the tests do.
+in_one_loop = pytest.mark.asyncio(loop_scope="session")
+# Of the steps of a test: far above what any takes, so that a hanging test fails.
+STEP_MILLISECONDS = 15_000
+# For normal text, by WCAG 2.2, 1.4.3.
+CONTRAST_MIN = 4.5
+# Returns each text of the page that stands out too little from what lies behind it, as [text, contrast].
+FAINT_TEXTS = """
+(least) => {
+  const canvas = Object.assign(document.createElement("canvas"), { width: 1, height: 1 });
+  const pen = canvas.getContext("2d", { willReadFrequently: true });
+  const parsed = new Map();
+  const rgba = (colour) => {
+    if (!parsed.has(colour)) {
+      pen.clearRect(0, 0, 1, 1);
+      pen.fillStyle = colour;
+      pen.fillRect(0, 0, 1, 1);
+      const [r, g, b, a] = pen.getImageData(0, 0, 1, 1).data;
+      parsed.set(colour, [r, g, b, a / 255]);
+    }
+    return parsed.get(colour);
+  };
+  const over = ([r, g, b, a], [x, y, z]) => [r * a + x * (1 - a), g * a + y * (1 - a), b * a + z * (1 - a)];
+  const luminance = (colour) => {
+    const [r, g, b] = colour.map((each) => {
+      const share = each / 255;
+      return share <= 0.04045 ? share / 12.92 : ((share + 0.055) / 1.055) ** 2.4;
+    });
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const dark = matchMedia("(prefers-color-scheme: dark)").matches;
+  const ground = (element) => {
+    if (!element) return dark ? [18, 18, 18] : [255, 255, 255];
+    const colour = rgba(getComputedStyle(element).backgroundColor);
+    if (colour[3] === 1) return colour.slice(0, 3);
+    return over(colour, ground(element.parentElement));
+  };
+  const opacity = (element) => element ? getComputedStyle(element).opacity * opacity(element.parentElement) : 1;
+  const contrast = (element, colour) => {
+    const behind = ground(element);
+    const [r, g, b, a] = rgba(colour);
+    const [high, low] = [luminance(over([r, g, b, a * opacity(element)], behind)), luminance(behind)].sort((a, b) => b - a);
+    return (high + 0.05) / (low + 0.05);
+  };
+  const found = [];
+  const look = (text, element, colour) => {
+    const is = Math.round(100 * contrast(element, colour)) / 100;
+    if (is < least) found.push([text.trim().slice(0, 60), is]);
+  };
+  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  for (let node = walker.nextNode(); node; node = walker.nextNode()) {
+    const element = node.parentElement;
+    if (!node.data.trim() || !element.checkVisibility({ visibilityProperty: true })) continue;
+    look(node.data, element, getComputedStyle(element).color);
+  }
+  for (const input of document.querySelectorAll("input[placeholder]"))
+    if (input.checkVisibility()) look(input.placeholder, input, getComputedStyle(input, "::placeholder").color);
+  return found;
+}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How somebody looks at the pages."""
+
+    name: str
+    colour_scheme: Literal["light", "dark"]
+    width: int
+    height: int = 900
+
+
+LOOKS = (Look("light", "light", 1280), Look("dark", "dark", 1280), Look("phone", "light", 390, 844))
+
+
+@dataclass(slots=True)
+class Seen:
+    """What a browser's tab has noticed since it was opened."""
+
+    origin: str
+    # Messages in its console, and errors of scripts.
+    messages: list[str] = field(default_factory=list)
+    # Addresses elsewhere that it asked for.
+    foreign: list[str] = field(default_factory=list)
+
+    def watch(self, context: BrowserContext) -> None:
+        """Note what happens in all pages of a context."""
+        context.on("console", lambda message: self.messages.append(f"{message.type}: {message.text}"))
+        context.on("weberror", lambda error: self.messages.append(str(error.error)))
+        context.on("request", lambda request: self._note(request.url))
+
+    def _note(self, url: str) -> None:
+        if not url.startswith((f"{self.origin}/", "data:", "blob:")):
+            self.foreign.append(url)
+
+
+@asynccontextmanager
+async def chromium() -> AsyncIterator[Browser]:
+    """Run a browser with a new folder for its data."""
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=PROGRAM, args=ARGUMENTS)
+        try:
+            yield browser
+        finally:
+            await browser.close()
+
+
+@asynccontextmanager
+async def opened(browser: Browser, desk: Desk, look: Look = LOOKS[0], *, script: bool = True) -> AsyncIterator[Page]:
+    """Open an empty tab that bears the cookie of *desk*."""
+    context = await browser.new_context(
+        base_url=origin(desk),
+        color_scheme=look.colour_scheme,
+        viewport={"width": look.width, "height": look.height},
+        java_script_enabled=script,
+        reduced_motion="reduce",
+    )
+    context.set_default_timeout(STEP_MILLISECONDS)
+    if desk.cookie:
+        name, _, value = desk.cookie.partition("=")
+        await context.add_cookies([{"name": name, "value": value, "url": origin(desk)}])
+    try:
+        yield await context.new_page()
+    finally:
+        await context.close()
+
+
+def origin(desk: Desk) -> str:
+    """Return the address of a console."""
+    return f"http://127.0.0.1:{desk.port}"
+
+
+async def faint_texts(page: Page) -> list[tuple[str, float]]:
+    """Return the texts of a page that are hard to read, each with its contrast."""
+    found: list[list[str | float]] = await page.evaluate(FAINT_TEXTS, CONTRAST_MIN)
+    return [(str(text), float(contrast)) for text, contrast in found]
+
+
+async def sideways_pixels(page: Page) -> int:
+    """Return by how much a page is wider than its window."""
+    return int(await page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth"))
