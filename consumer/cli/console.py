@@ -3,6 +3,7 @@
 import logging
 import socket
 from collections.abc import Sequence
+from contextlib import ExitStack
 from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
@@ -123,7 +124,10 @@ def _run(settings: Settings, *, listeners: str | None, is_supervised: bool) -> N
         sockets = [socket.socket(fileno=int(number)) for number in listeners.split(",")]
     else:
         sockets = listen_console(settings)
-    with databases(settings, "operator") as conninfos:
+    with ExitStack() as opened:
+        for each in sockets:
+            opened.enter_context(each)
+        conninfos = opened.enter_context(databases(settings, "operator"))
         serving = partial(serve_console, settings, conninfos["operator"], sockets)
         run(partial(serving, worker_conninfo=conninfos["worker"]), is_supervised=is_supervised)
 

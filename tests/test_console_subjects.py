@@ -1,0 +1,175 @@
+"""Actions on users and companies at the console: rebuild, check, and a refresh from Stack."""
+
+from collections.abc import Iterator
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+
+from tests.support.backfills import environment, held, long_ago, named, truth
+from tests.support.cli import arrive, work
+from tests.support.confirming import confirm, finished, order
+from tests.support.console import Desk, running
+from tests.support.databases import change, rows, schema_change
+from tests.support.factories import membership, team_event, user_updated
+from tests.support.fake_stack import FakeStack
+
+ADA, BOB, TEAM = (UUID(int=n) for n in (1, 2, 77))
+
+
+@pytest.fixture
+def desk(emptied: str) -> Iterator[Desk]:
+    with running(emptied) as desk:
+        yield desk.as_("operator")
+
+
+@pytest.fixture
+def wrong(emptied: str) -> str:
+    """Two users of a team, whose names somebody has changed by hand."""
+    arrive(
+        emptied,
+        team_event("created", TEAM),
+        user_updated(ADA, display_name="Ada"),
+        user_updated(BOB, display_name="Bob"),
+        membership("created", TEAM, BOB),
+    )
+    work(emptied)
+    change(emptied, "UPDATE identity.profiles SET full_name = 'wrong'")
+    return emptied
+
+
+def names(url: str) -> list[str]:
+    return [row["full_name"] for row in rows(url, "SELECT full_name FROM identity.profiles ORDER BY user_id")]
+
+
+def acted(url: str) -> list[dict[str, Any]]:
+    return rows(url, "SELECT action, filter, seen_count, affected FROM consumer.actions")
+
+
+def test_a_rebuild_of_everybody_is_queued(desk: Desk, wrong: str) -> None:
+    page = desk.get("/recovery/rebuild")
+    done = finished(wrong, confirm(desk, "/recovery/rebuild"))
+    work(wrong)
+
+    assert "Rebuild 3 users and companies?" in page.text
+    # The company is made anew before the users, and after them for what they tell of it.
+    assert (done["filter"], done["seen_count"], done["affected"], done["result"]) == ({}, 3, 4, {"queued": 4})
+    assert names(wrong) == ["Ada", "Bob"]
+
+
+def test_a_rebuild_of_one_user_leaves_the_others(desk: Desk, wrong: str) -> None:
+    done = finished(wrong, confirm(desk, f"/recovery/rebuild?user={ADA}"))
+    work(wrong)
+
+    assert (done["filter"], names(wrong)) == ({"user_id": str(ADA)}, ["Ada", "wrong"])
+
+
+def test_a_rebuild_of_a_team_takes_its_users(desk: Desk, wrong: str) -> None:
+    done = finished(wrong, confirm(desk, f"/recovery/rebuild?team={TEAM}"))
+    work(wrong)
+
+    assert (done["filter"], names(wrong)) == ({"team_id": str(TEAM)}, ["wrong", "Bob"])
+
+
+@pytest.mark.parametrize(
+    ("chosen", "result"),
+    [
+        ("", {"users": 2, "companies": 1, "differing": {"profile": 2}, "first": str(ADA)}),
+        (f"?user={BOB}", {"users": 1, "companies": 0, "differing": {"profile": 1}, "first": str(BOB)}),
+        (f"?team={TEAM}", {"users": 1, "companies": 1, "differing": {"profile": 1}, "first": str(BOB)}),
+    ],
+)
+def test_a_check_counts_what_differs_and_changes_nothing(
+    desk: Desk, wrong: str, chosen: str, result: dict[str, Any]
+) -> None:
+    answer = confirm(desk, f"/recovery/check{chosen}")
+    done = finished(wrong, answer)
+    page = desk.get(answer.headers["location"])
+
+    assert (done["action"], done["affected"], done["result"]) == ("check", 0, result)
+    assert names(wrong) == ["wrong", "wrong"]
+    assert f"profile {result['differing']['profile']}" in page.text
+
+
+def test_a_check_of_what_is_right_says_that_nothing_differs(desk: Desk, emptied: str) -> None:
+    arrive(emptied, user_updated(ADA))
+    work(emptied)
+
+    assert finished(emptied, confirm(desk, "/recovery/check"))["result"] == {
+        "users": 1,
+        "companies": 0,
+        "differing": {},
+    }
+
+
+def test_a_console_that_may_not_work_says_so(wrong: str) -> None:
+    """Its login has the operator's role alone."""
+    login = "CREATE ROLE lone_operator LOGIN PASSWORD 'x'; GRANT consumer_operator TO lone_operator"
+    alone = f"{wrong} user=lone_operator password=x"
+    with schema_change(wrong, login, "DROP ROLE lone_operator"), running(alone) as desk:
+        done = finished(wrong, confirm(desk.as_("operator"), "/recovery/check"))
+
+    assert "may not act as consumer_worker" in done["error"]
+
+
+@pytest.mark.parametrize("path", ["/recovery/rebuild", "/recovery/check"])
+def test_of_an_unknown_user_there_is_nothing_to_make_anew(desk: Desk, wrong: str, path: str) -> None:
+    page = desk.get(f"{path}?user={uuid4()}")
+
+    assert (page.status, "Nothing matches" in page.text) == (200, True)
+
+
+@pytest.mark.parametrize("path", ["/recovery/rebuild", "/recovery/check"])
+@pytest.mark.parametrize("chosen", ["user=all", "team=1", "since=2h", "state=dead"])
+def test_a_condition_that_it_does_not_know_is_refused(desk: Desk, emptied: str, path: str, chosen: str) -> None:
+    assert desk.get(f"{path}?{chosen}").status == 400
+
+
+def test_above_a_hundred_the_number_is_typed(desk: Desk, emptied: str) -> None:
+    arrive(emptied, *(user_updated() for _ in range(101)))
+    work(emptied)
+
+    assert confirm(desk, "/recovery/rebuild", number="100").status == 422
+    assert acted(emptied) == []
+    assert finished(emptied, confirm(desk, "/recovery/rebuild", number="101"))["affected"] == 101
+
+
+def test_a_form_sent_twice_is_done_once(desk: Desk, wrong: str) -> None:
+    address, fields = order(desk.get(f"/recovery/rebuild?user={ADA}"))
+    finished(wrong, desk.post(address, fields))
+    finished(wrong, desk.post(address, fields))
+
+    assert [(row["action"], row["affected"]) for row in acted(wrong)] == [("rebuild", 1)]
+
+
+def test_a_refresh_brings_a_user_in(emptied: str, fake: FakeStack) -> None:
+    long_ago(fake)
+    [user_id] = named(fake, 1)
+    with running(emptied, **environment(fake)) as nobody:
+        desk = nobody.as_("operator")
+        page = desk.get(f"/users/{user_id}/refresh")
+        answer = confirm(desk, f"/users/{user_id}/refresh")
+        done = finished(emptied, answer)
+    work(emptied)
+
+    assert "Refresh 1 user?" in page.text
+    assert (done["action"], done["filter"], done["affected"]) == ("refresh", {"user_id": user_id}, 1)
+    assert (done["result"]["is_found"], done["result"]["error"]) == (True, None)
+    assert held(emptied) == truth(fake)
+
+
+def test_a_refresh_of_a_user_that_stack_does_not_have_stores_nothing(emptied: str, fake: FakeStack) -> None:
+    with running(emptied, **environment(fake)) as desk:
+        done = finished(emptied, confirm(desk.as_("operator"), f"/users/{uuid4()}/refresh"))
+
+    assert (done["affected"], done["result"]) == (0, {"is_found": False})
+    assert rows(emptied, "SELECT FROM consumer.outbox") == []
+
+
+def test_a_refresh_without_a_key_says_which_settings_it_needs(desk: Desk, emptied: str) -> None:
+    answer = confirm(desk, f"/users/{ADA}/refresh")
+    done = finished(emptied, answer)
+    page = desk.get(answer.headers["location"])
+
+    assert done["error"].startswith("STACK_PROJECT_ID is not set; Stack")
+    assert "It ended early: STACK_PROJECT_ID is not set" in page.text
