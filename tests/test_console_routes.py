@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from typing import Literal
-from uuid import UUID
 
 import pytest
 
@@ -16,6 +15,7 @@ Who = Literal["nobody", "viewer", "operator"]
 WHO: tuple[Who, ...] = ("nobody", "viewer", "operator")
 # Statuses by path and method: for nobody, a viewer and an operator.
 PAGE = (303, 200, 200)
+UNKNOWN = (303, 404, 404)
 OTHER_METHOD = (405, 405, 405)
 # A confirmation, and a form that it did not make.
 ORDER: dict[Method, tuple[int, int, int]] = {"GET": (303, 403, 200), "POST": (401, 403, 400)}
@@ -30,6 +30,19 @@ EXPECTED: dict[str, dict[Method, tuple[int, int, int]]] = {
     "/recovery/rebuild": ORDER,
     "/recovery/check": ORDER,
     "/users/{user_id:uuid}/refresh": ORDER,
+    "/deliveries": {"GET": PAGE, "POST": OTHER_METHOD},
+    # These name nothing that is stored.
+    "/deliveries/{seq:int}": {"GET": UNKNOWN, "POST": OTHER_METHOD},
+    "/deliveries/{seq:int}/reveal": {"GET": (303, 403, 200), "POST": (401, 403, 400)},
+    "/users": {"GET": PAGE, "POST": OTHER_METHOD},
+    "/users/{user_id:uuid}": {"GET": UNKNOWN, "POST": OTHER_METHOD},
+    "/users/{user_id:uuid}/reveal": {"GET": (303, 403, 200), "POST": (401, 403, 400)},
+    "/companies": {"GET": PAGE, "POST": OTHER_METHOD},
+    "/companies/{company_id:uuid}": {"GET": UNKNOWN, "POST": OTHER_METHOD},
+    "/dead": {"GET": PAGE, "POST": OTHER_METHOD},
+    "/recovery": {"GET": PAGE, "POST": OTHER_METHOD},
+    "/recovery/{run_id:uuid}": {"GET": UNKNOWN, "POST": OTHER_METHOD},
+    "/find": {"GET": PAGE, "POST": (401, 200, 200)},
     "/actions": {"GET": PAGE, "POST": OTHER_METHOD},
     "/system": {"GET": PAGE, "POST": OTHER_METHOD},
     "/login": {"GET": (200, 200, 200), "POST": OTHER_METHOD},
@@ -41,11 +54,15 @@ EXPECTED: dict[str, dict[Method, tuple[int, int, int]]] = {
     "/livez": {"GET": (200, 200, 200), "POST": OTHER_METHOD},
 }
 # What stands for the parts of a path in braces.
+UNKNOWN_ID = "6f1c2f0e-9d3b-4a57-8c21-0b7d5e9a4f10"
 EXAMPLES = {
-    "{id}": str(UUID(int=1)),
-    "{user_id:uuid}": str(UUID(int=1)),
     "{token}": "not-ours",
     "{version}/{name}": f"{static.VERSION}/console.css",
+    "{seq:int}": "999999999",
+    "{user_id:uuid}": UNKNOWN_ID,
+    "{company_id:uuid}": UNKNOWN_ID,
+    "{run_id:uuid}": UNKNOWN_ID,
+    "{id}": UNKNOWN_ID,
 }
 CASES = [(path, method, who) for path in EXPECTED for method in ("GET", "POST") for who in WHO]
 

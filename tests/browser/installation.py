@@ -104,7 +104,10 @@ def fill(url: str) -> None:
     work(url)
     arrive(url, *_same_addresses(), dead_at_the_door("msg_without_an_id"))
     work(url)
-    arrive(url, *(user_updated(person(n), **_account(n), profile_image_url=f"https://img.example.com/{n}") for n in range(6)))
+    arrive(
+        url,
+        *(user_updated(person(n), **_account(n), profile_image_url=f"https://img.example.com/{n}") for n in range(6)),
+    )
     work(url)
     assert call(url, "maintain").exit_code == 0
 

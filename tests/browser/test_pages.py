@@ -11,7 +11,17 @@ from playwright.async_api import Browser, Page
 
 from consumer.console.door import Signer
 from consumer.console.routes import ENDPOINTS
-from tests.browser.chromium import LOOKS, Look, Seen, faint_texts, in_one_loop, needs_chromium, opened, origin, sideways_pixels
+from tests.browser.chromium import (
+    LOOKS,
+    Look,
+    Seen,
+    faint_texts,
+    in_one_loop,
+    needs_chromium,
+    opened,
+    origin,
+    sideways_pixels,
+)
 from tests.browser.installation import company, person
 from tests.support.confirming import confirm
 from tests.support.console import SECRET, Desk
