@@ -1,4 +1,4 @@
-"""A made-up company's installation, in which three things need somebody: deliveries die, a sender and a worker are silent.
+"""A made-up installation in which three things need somebody: deliveries die, a sender and a worker are silent.
 
 Deliveries are stored, applied and buried by the receiver's and the worker's own code, and hours are counted by the job
 of `maintain`. Only what has to lie in the past is written there: earlier deliveries, and the reports of processes.
@@ -14,7 +14,7 @@ from consumer.outbox.storage import Delivery
 from tests.support import application
 from tests.support.cli import SECRET, arrive, call
 from tests.support.dead import dead_at_the_door
-from tests.support.factories import delivery, edited, membership, team_event, user_updated
+from tests.support.factories import edited, membership, team_event, user_updated
 
 # Both senders have a secret, so both are expected to send.
 ENVIRONMENT = {
@@ -24,6 +24,7 @@ ENVIRONMENT = {
 FIRST_NAMES = ("Mara", "Jonas", "Ada", "Ines", "Noor", "Teun", "Sofia", "Ravi", "Lena", "Omar", "Yuki", "Paul")
 LAST_NAMES = ("Lindqvist", "Okafor", "Brandt", "Ferreira", "Novak", "Haddad", "Sato", "Keller", "Moreau", "Singh")
 COMPANIES = ("Northwind", "Fabrikam", "Contoso", "Tailspin")
+IMAGES = "https://images.example.com"
 PEOPLE = 60
 # More than the ten from which on deliveries count as dying.
 DYING = 14

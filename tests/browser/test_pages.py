@@ -1,4 +1,4 @@
-"""Every page in a real browser: light, dark and on a phone, nothing is hard to read, too wide, amiss or from elsewhere."""
+"""Every page in a real browser, light, dark and on a phone: all is readable, fits, keeps quiet and is ours."""
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack
