@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 import pytest
-from playwright.async_api import Browser, BrowserContext, Page, async_playwright
+from playwright.async_api import Browser, Page, async_playwright, expect
 
 from tests.support.console import Desk
 
@@ -28,6 +28,7 @@ needs_chromium = pytest.mark.skipif(shutil.which(PROGRAM) is None, reason=f"ther
 in_one_loop = pytest.mark.asyncio(loop_scope="session")
 # Of the steps of a test: far above what any takes, so that a hanging test fails.
 STEP_MILLISECONDS = 15_000
+expect.set_options(timeout=STEP_MILLISECONDS)
 # For normal text, by WCAG 2.2, 1.4.3.
 CONTRAST_MIN = 4.5
 FAINT_TEXTS = Path(__file__).with_name("faint_texts.js").read_text()
@@ -56,11 +57,14 @@ class Seen:
     # Addresses elsewhere that it asked for.
     foreign: list[str] = field(default_factory=list)
 
-    def watch(self, context: BrowserContext) -> None:
-        """Note what happens in all pages of a context."""
-        context.on("console", lambda message: self.messages.append(f"{message.type}: {message.text}"))
-        context.on("weberror", lambda error: self.messages.append(str(error.error)))
-        context.on("request", lambda request: self._note(request.url))
+    @classmethod
+    def by(cls, page: Page, origin: str) -> "Seen":
+        """Return what a tab will notice from now on."""
+        seen = cls(origin)
+        page.on("console", lambda message: seen.messages.append(f"{message.type}: {message.text}"))
+        page.on("pageerror", lambda error: seen.messages.append(str(error)))
+        page.on("request", lambda request: seen._note(request.url))
+        return seen
 
     def _note(self, url: str) -> None:
         if not url.startswith((f"{self.origin}/", "data:", "blob:")):

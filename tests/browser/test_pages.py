@@ -60,6 +60,9 @@ PAGES: Mapping[str, tuple[str, ...]] = {
 }
 # What is no page.
 NO_PAGES = {"/live", "/livez", "/static/{version}/{name}"}
+IDS_TWICE = """
+() => [...document.querySelectorAll("[id]")].map((each) => each.id).filter((id, at, all) => all.indexOf(id) !== at)
+"""
 ADDRESSES = [address for addresses in PAGES.values() for address in addresses]
 
 
@@ -88,9 +91,7 @@ async def tabs(browser: Browser, filled_desk: Desk) -> AsyncIterator[list[tuple[
         found = []
         for look in LOOKS:
             page = await stack.enter_async_context(opened(browser, filled_desk, look))
-            seen = Seen(origin(filled_desk))
-            seen.watch(page.context)
-            found.append((look, page, seen))
+            found.append((look, page, Seen.by(page, origin(filled_desk))))
         yield found
 
 
@@ -116,6 +117,7 @@ async def test_a_page_is_readable_fits_and_keeps_quiet(
         found = {
             "status": [answer.status] if answer.status >= 500 else [],
             "headings": [] if len(titles := await page.locator("h1").all_inner_texts()) == 1 else titles or ["none"],
+            "ids twice": await page.evaluate(IDS_TWICE),
             "faint": await faint_texts(page),
             "too wide": [pixels] if (pixels := await sideways_pixels(page)) > 0 else [],
             # The browser itself tells of a status from 400 on.
