@@ -44,6 +44,10 @@ class BadSignature(ConsumerError):
 class StoreUnavailable(ConsumerError):
     """The delivery could not be stored now; the sender should repeat it."""
 
+    def __init__(self, cause: Exception | None = None) -> None:
+        super().__init__()
+        self.__cause__ = cause
+
 
 class IntakeFull(StoreUnavailable):
     """Too many deliveries wait to be stored."""

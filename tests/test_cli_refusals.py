@@ -147,7 +147,10 @@ def test_every_bad_setting_is_listed_at_once(command: str, tmp_path: Path) -> No
     needed = {"send": ["user.created"], "erase": erase, "export": [user_id], "uninstall": leave}
     more = needed.get(command, [])
     result = invoke(
-        tmp_path, {**URL, **SECRETS, "PORT": "x", "DELETE_POLICY": "shred", "MAX_ATTEMPTS": "0"}, command, *more
+        tmp_path,
+        {**URL, **SECRETS, "CONSOLE_PORT": "", "PORT": "x", "DELETE_POLICY": "shred", "MAX_ATTEMPTS": "0"},
+        command,
+        *more,
     )
 
     assert (result.exit_code, len(result.stderr.splitlines())) == (2, 3)

@@ -13,7 +13,7 @@ from consumer.settings.settings import Settings
 from tests.support.console import SECRET, Desk, Page
 from tests.support.processes import ask, invoke, on, ports, running, until
 
-ONLY = {"DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none", "CONSOLE_SECRET": SECRET}
+ONLY = {"DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none", "CONSOLE_SECRET": SECRET, "CONSOLE_PORT": ""}
 LINK = ("console", "link", "--as", "kim", "--role", "viewer")
 
 
@@ -76,7 +76,7 @@ def test_nobody_gets_a_name_that_cannot_be_shown(name: str, tmp_path: Path) -> N
 
 
 def test_a_secret_that_is_not_set_is_made_once_and_kept_for_its_owner(tmp_path: Path) -> None:
-    settings = {"DATABASE_URL": ONLY["DATABASE_URL"], "CONSUMER_DATA_DIR": str(tmp_path / "data")}
+    settings = {**ONLY, "CONSOLE_SECRET": "", "CONSUMER_DATA_DIR": str(tmp_path / "data")}
 
     invoke(tmp_path, settings, *LINK)
     kept = tmp_path / "data" / "console-secret"
@@ -89,7 +89,7 @@ def test_a_secret_that_is_not_set_is_made_once_and_kept_for_its_owner(tmp_path: 
 
 def test_a_secret_that_cannot_be_kept_is_asked_for(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    settings = {"DATABASE_URL": ONLY["DATABASE_URL"], "CONSUMER_DATA_DIR": str(tmp_path / "file" / "data")}
+    settings = {**ONLY, "CONSOLE_SECRET": "", "CONSUMER_DATA_DIR": str(tmp_path / "file" / "data")}
 
     result = invoke(tmp_path, settings, *LINK)
 

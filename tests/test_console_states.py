@@ -129,14 +129,14 @@ def test_while_the_database_is_away_the_last_sample_stays_greyed_and_one_stays_s
     back = until(lambda: next((page for page in [desk.get()] if "has been away for" not in page.text), None))
 
     assert "Users are flowing." in words(before.text)
-    assert (away.status, '<main id="main" class="away">' in away.text) == (200, True)
+    assert (away.status, '<html lang="en" class="stale">' in away.text) == (200, True)
     assert re.search(r"The database has been away for .* Below is what was known at \d\d:\d\d:\d\d", words(away.text))
     assert "user.updated" in words(away.text)
     assert "kim · operator" in away.text
     assert (other.status, "The database is away" in words(other.text)) == (503, True)
     assert (system.status, "Settings of this process" in system.text) == (200, True)
     assert "Users are flowing." in words(back.text)
-    assert 'class="away"' not in back.text
+    assert 'class="stale"' not in back.text
 
 
 def test_a_console_that_starts_while_the_database_is_away_says_so_at_once() -> None:

@@ -67,7 +67,7 @@ def test_no_job_asks_stack_on_a_copy(original: str, fake: FakeStack) -> None:
 
     states = {report["job"]: report["state"] for report in orjson.loads(result.stdout)["jobs"]}
     failed = dict.fromkeys(("activity", "reconcile", "endpoint"), "failed")
-    assert (result.exit_code, states, fake.asked) == (1, {"prune": "done", **failed}, [])
+    assert (result.exit_code, states, fake.asked) == (1, {"hours": "done", "prune": "done", **failed}, [])
     assert result.stderr.count("so it asks nothing of Stack") == 3
 
 

@@ -32,8 +32,10 @@ async def test_what_a_worker_applies_between_the_choice_and_the_discard_is_undon
     async with await connect(emptied, ACCESS) as conn, await psycopg.AsyncConnection.connect(emptied) as holder:
         # As a prune does.
         await holder.execute("LOCK TABLE consumer.exclusions IN SHARE ROW EXCLUSIVE MODE")
-        pages = exclusions.exclude(conn, ACCESS, chosen, Decision("Ada", "forged"), action("discard"))
-        discarding = asyncio.ensure_future(anext(pages))
+        forged_by = Decision("Ada", "forged")
+        discarding = asyncio.ensure_future(
+            anext(exclusions.exclude(conn, ACCESS, chosen, forged_by, action("discard")))
+        )
         while not await asyncio.to_thread(rows, emptied, WAITING):
             assert not discarding.done()
             await asyncio.sleep(0.01)

@@ -102,20 +102,20 @@ def test_a_company_that_only_the_person_named_loses_the_name(emptied: str) -> No
 
 def test_a_second_erasure_changes_nothing(emptied: str, life: Life) -> None:
     life.erased(emptied)
-    before = dump(emptied)
+    before = dump(emptied, but="consumer.actions")
 
     report = life.erased(emptied)
 
     assert report["changed"] == {}
-    assert dump(emptied) == before
+    assert dump(emptied, but="consumer.actions") == before
 
 
 def test_a_dry_run_shows_the_counts_and_changes_nothing(emptied: str, life: Life) -> None:
-    before = dump(emptied)
+    before = dump(emptied, but="consumer.actions")
 
     preview = life.erased(emptied, "--dry-run")
 
-    assert dump(emptied) == before
+    assert dump(emptied, but="consumer.actions") == before
     report = life.erased(emptied)
     held = preview["changed"]
     assert held["consumer.outbox: about the user"] == report["changed"]["consumer.outbox: about the user"] == 4
@@ -136,7 +136,7 @@ def test_a_repeat_of_an_erased_message_stays_one(emptied: str, life: Life) -> No
 
 def test_a_rebuild_makes_the_same_rows_of_the_erased_bodies(emptied: str, life: Life) -> None:
     life.erased(emptied)
-    before = dump(emptied)
+    before = dump(emptied, but="consumer.actions")
 
     async def rebuilt() -> None:
         async with await connect(emptied, ACCESS) as conn:
@@ -144,7 +144,7 @@ def test_a_rebuild_makes_the_same_rows_of_the_erased_bodies(emptied: str, life: 
 
     asyncio.run(rebuilt())
 
-    assert dump(emptied) == before
+    assert dump(emptied, but="consumer.actions") == before
 
 
 @pytest.mark.parametrize("is_dead", [False, True])

@@ -33,7 +33,7 @@ SWITCHES = {
     "reconcile": "STACK_PROJECT_ID and STACK_SECRET_SERVER_KEY",
     "endpoint": "STACK_PROJECT_ID and STACK_SUPER_SECRET_ADMIN_KEY",
 }
-FAILED = {"prune": "done", "activity": "failed", "reconcile": "failed", "endpoint": "off"}
+FAILED = {"hours": "done", "prune": "done", "activity": "failed", "reconcile": "failed", "endpoint": "off"}
 POLLS = "order_by=last_active_at"
 POLLED = "SELECT FROM consumer.maintenance WHERE job = 'activity' AND ended_at IS NOT NULL"
 PRUNES = {"RETENTION_DAYS": "7"}
@@ -64,8 +64,8 @@ def watching(folder: Path, url: str, fake: FakeStack, *arguments: str) -> Iterat
 def test_without_settings_it_says_which_setting_turns_each_job_on(emptied: str) -> None:
     document, said = facts(emptied, "maintain"), call(emptied, "maintain")
 
-    assert {report["job"]: report["switch"] for report in document["jobs"]} == SWITCHES
-    assert set(states(document).values()) == {"off"}
+    assert {report["job"]: report["switch"] for report in document["jobs"]} == {"hours": None, **SWITCHES}
+    assert states(document) == {"hours": "done", **dict.fromkeys(SWITCHES, "off")}
     assert said.exit_code == 0
     for switch in SWITCHES.values():
         assert f"set {switch} to turn it on" in said.stdout
@@ -87,11 +87,12 @@ def test_it_does_what_is_due_and_a_second_call_says_when_the_rest_is(emptied: st
     work(emptied)
 
     assert (states(first), states(second)) == (
-        {"prune": "done", "activity": "done", "reconcile": "done", "endpoint": "off"},
-        {"prune": "not due", "activity": "not due", "reconcile": "not due", "endpoint": "off"},
+        {"hours": "done", "prune": "done", "activity": "done", "reconcile": "done", "endpoint": "off"},
+        {"hours": "not due", "prune": "not due", "activity": "not due", "reconcile": "not due", "endpoint": "off"},
     )
     counts = {report["job"]: report["counts"] for report in first["jobs"]}
     assert counts == {
+        "hours": {},
         "prune": {"audit_rows_removed": 2, "deliveries_removed": 0},
         "activity": {"stored": 1, "unusable": 0},
         "reconcile": {"differences": 2, "repaired": 1, "unusable": 0},
@@ -101,6 +102,7 @@ def test_it_does_what_is_due_and_a_second_call_says_when_the_rest_is(emptied: st
     due = "SELECT job, date_trunc('minute', due_at - started_at) AS after FROM consumer.maintenance"
     # Stack lacks one of the two users, and is asked again.
     assert {row["job"]: row["after"] for row in rows(emptied, due)} == {
+        "hours": timedelta(minutes=1),
         "prune": timedelta(hours=23),
         "activity": timedelta(minutes=1),
         "reconcile": timedelta(minutes=5),
@@ -163,12 +165,13 @@ def test_a_watch_polls_again_when_it_is_due_and_ends_on_sigterm(emptied: str, fa
     assert polls(fake) == 1
 
 
-def test_a_watch_without_a_job_says_which_settings_turn_one_on_and_waits(emptied: str, tmp_path: Path) -> None:
+def test_a_watch_without_settings_counts_the_hours_and_logs_nothing_of_it(emptied: str, tmp_path: Path) -> None:
+    arrive(emptied, user_updated())
     with running(tmp_path, on(emptied), "maintain", "--watch") as process:
-        until(lambda: "no job is on" in process.text)
+        until(lambda: rows(emptied, "SELECT FROM consumer.hours WHERE source = 'stack' AND n = 1"))
         assert process.stop() == 0
 
-    assert all(switch in process.text for switch in SWITCHES.values())
+    assert "maintenance_" not in process.text
 
 
 def test_a_watch_logs_a_failure_and_goes_on(emptied: str, fake: FakeStack, tmp_path: Path) -> None:
@@ -252,17 +255,15 @@ def test_up_maintains_the_embedded_database(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("settings", "names"),
     [
-        pytest.param({"DATABASE_URL": "dbname=x"}, ["receiver", "worker"], id="no job is on"),
-        pytest.param({"DATABASE_URL": "dbname=x"} | PRUNES, ["receiver", "worker", "maintenance"], id="a job is on"),
+        pytest.param({"DATABASE_URL": "dbname=x"}, ["receiver", "worker", "maintenance"], id="one database"),
         pytest.param(
-            {f"{kind}_DATABASE_URL": "dbname=x" for kind in ("RECEIVER", "WORKER", "MIGRATE")}
-            | {"RETENTION_DAYS": "7"},
+            {f"{kind}_DATABASE_URL": "dbname=x" for kind in ("RECEIVER", "WORKER", "MIGRATE")},
             ["receiver", "worker"],
             id="the operator has no database",
         ),
     ],
 )
-def test_up_runs_maintenance_where_it_has_work_and_a_database(settings: dict[str, str], names: list[str]) -> None:
+def test_up_runs_maintenance_where_it_has_a_database(settings: dict[str, str], names: list[str]) -> None:
     plan = UpPlan(read(settings)[0], ops_ports=(), migrate_conninfo="", secret_files={})
 
     assert [program.name for program in _programs(plan)] == names
@@ -285,7 +286,7 @@ def test_status_tells_the_last_run_and_what_failed(emptied: str, fake: FakeStack
 
     document, said = facts(emptied, "status", **settings), call(emptied, "status", **settings).stdout
 
-    assert [each["job"] for each in document["maintenance"]] == ["activity", "reconcile"]
+    assert [each["job"] for each in document["maintenance"]] == ["activity", "hours", "reconcile"]
     finding, _ = [each for each in document["findings"] if each["code"] == "maintenance_failed"]
     assert (finding["subject"], "consumer maintain" in finding["cure"]) == ("activity", True)
     assert "activity: failed: Stack refused" in said

@@ -67,7 +67,10 @@ def every_type(user_id: UUID) -> Iterator[tuple[str, bytes]]:
     """Yield a body of each event type that has a sample, about this user."""
     context = SampleContext(user_id, 1_795_330_800_123, random.Random(1))
     for event_type in SAMPLES:
-        yield event_type, orjson.dumps({"type": event_type, "data": with_canaries(sample(event_type, context))})
+        data = with_canaries(sample(event_type, context))
+        if event_type == "profile.edited":
+            data |= {"edited_by": NAME, "reason": f"{NAME} asked for it"}
+        yield event_type, orjson.dumps({"type": event_type, "data": data})
 
 
 def delivered(url: str, bodies: Iterable[tuple[str, bytes]], number: int) -> None:
@@ -138,7 +141,8 @@ def test_the_same_search_finds_the_canaries_where_they_are(filled: str) -> None:
                 ("consumer.outbox", "convert_from(body, 'UTF8')"),
                 ("identity.profiles", "full_name, email, avatar_url"),
                 ("identity.stack_user_profiles", "stack_metadata"),
-                ("identity.profile_audit", "new_values, edited_by"),
+                ("identity.profile_audit", "new_values"),
+                ("identity.profile_audit ", "edited_by, reason"),
                 ("identity.companies", "name"),
             )
         }

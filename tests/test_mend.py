@@ -61,7 +61,7 @@ def new(owned: tuple[str, str]) -> Iterator[list[str]]:
         "REVOKE SELECT ON consumer_masked.deliveries FROM restored_viewer",
         "ALTER VIEW consumer_masked.profiles SET (security_invoker = true)",
         "DROP POLICY masker ON consumer.outbox",
-        "REVOKE restored_viewer FROM restored_operator",
+        'REVOKE restored_viewer FROM restored_operator GRANTED BY "Restored-Owner"',
         'REVOKE ALL ON identity.companies FROM "Restored-Owner"',
     ],
 )

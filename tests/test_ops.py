@@ -9,13 +9,25 @@ from datetime import timedelta
 import pytest
 
 from consumer.events.registry import EVENT_TYPES
-from consumer.metrics import Metrics, Tables
+from consumer.gauges import Tables
+from consumer.metrics import Metrics
 from consumer.process.ops import Scrape, ops_app
 from consumer.web import health
 from consumer.web.connection_limits import Limits
 from tests.support.web import Site, request, running
 
-TABLES = Tables({"pending": 3}, {}, oldest_due_seconds=1, oldest_xmin_seconds=2, clock_skew_seconds=0)
+TABLES = Tables(
+    {"pending": 3},
+    {},
+    oldest_due_seconds=1,
+    oldest_xmin_seconds=2,
+    clock_skew_seconds=0,
+    rebuild_waiting_subjects={},
+    rehome_waiting_companies=0,
+    oldest_received=None,
+    migrations_pending=0,
+    jobs={},
+)
 
 
 @dataclass
@@ -70,6 +82,24 @@ def test_metrics_are_prometheus_text_with_the_tables_gauges_and_each_finding(sit
     assert b'consumer_queue_deliveries{state="pending"} 3.0' in reply.body
     assert b'consumer_finding{code="dead",gravity="warning"} 1.0' in reply.body
     assert b'consumer_finding{code="skew",gravity="failing"} 0.0' in reply.body
+
+
+def test_metrics_tell_whether_the_process_is_ready(site: Site, process: Process) -> None:
+    assert b"\nconsumer_ready 1.0\n" in site.ask(request(method="GET", path="/metrics")).body
+
+    process.reason = "The database is away."
+
+    assert b"\nconsumer_ready 0.0\n" in site.ask(request(method="GET", path="/metrics")).body
+
+
+def test_a_scrape_waits_for_a_silent_dependency_no_longer_than_a_probe(
+    server: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(health, "PROBE_TIMEOUT", timedelta(seconds=0.05))
+    silent = SilentProcess()
+    server.app = ops_app(silent.probe, Metrics(EVENT_TYPES), silent.read_scrape)
+
+    assert b"\nconsumer_ready 0.0\n" in server.ask(request(method="GET", path="/metrics")).body
 
 
 def test_metrics_are_told_without_gauges_while_the_tables_cannot_be_read(site: Site, process: Process) -> None:

@@ -42,7 +42,7 @@ LEAKED = "deadbeef"
 # Ends itself as soon as the first page is committed.
 KILLED = """
 import asyncio, os, signal, sys
-from consumer.cli import rebuild
+from consumer.cli.decision import shell_action
 from consumer.operations import rebuild as operations
 from consumer.postgres.connections import connect, operator_access, worker_access
 from consumer.worker.batch import rebuild_page
@@ -50,7 +50,7 @@ from consumer.worker.batch import rebuild_page
 async def work():
     operator, worker = operator_access("consumer"), worker_access("consumer")
     async with await connect(sys.argv[1], operator) as conn:
-        async for _ in operations.queue_all(conn, operator):
+        async for _ in operations.queue_all(conn, operator, shell_action("rebuild", {})):
             pass
     async with await connect(sys.argv[1], worker) as conn:
         await rebuild_page(conn, worker, projection_sql=None)

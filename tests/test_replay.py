@@ -37,6 +37,7 @@ TABLES = (
 # Kills itself as soon as the first page is committed.
 KILLED = """
 import asyncio, os, signal, sys
+from consumer.cli.decision import shell_action
 from consumer.postgres.connections import connect, operator_access
 from consumer.outbox.deliveries import Selection
 from consumer.operations.replay import replay
@@ -44,7 +45,7 @@ from consumer.operations.replay import replay
 async def work():
     access = operator_access("consumer")
     async with await connect(sys.argv[1], access) as conn:
-        async for _ in replay(conn, access, Selection(states=("done",))):
+        async for _ in replay(conn, access, Selection(states=("done",)), shell_action("replay", {})):
             os.kill(os.getpid(), signal.SIGKILL)
 
 asyncio.run(work())

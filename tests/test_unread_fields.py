@@ -8,7 +8,7 @@ from msgspec.structs import fields
 
 from consumer.events.check import check
 from consumer.events.registry import EVENT_TYPES
-from consumer.metrics import FIELDS, OTHER
+from consumer.metric_labels import FIELDS, OTHER
 from consumer.outbox.storage import Delivery
 from consumer.providers.payload import Unread
 from consumer.providers.stack.payloads import Team

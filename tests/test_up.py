@@ -117,7 +117,7 @@ def test_a_killed_up_takes_its_processes_with_it(up: tuple[Running, int, int], d
     group.process.send_signal(signal.SIGKILL)
 
     _, left = psutil.wait_procs(children, ORPHAN_SECONDS)
-    assert (len(children), left) == (2, [])
+    assert (len(children), left) == (3, [])
     until(lambda: not [p for p in psutil.process_iter(["cmdline"]) if str(data_dir) in (p.info["cmdline"] or [])])
 
 

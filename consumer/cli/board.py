@@ -21,54 +21,52 @@ SUBJECT_COLUMNS = 16
 BARS = "▁▂▃▄▅▆▇█"
 
 
-def board(seen: Observation, found: Sequence[Finding], stats: Stats | None, rates: Rates | None) -> list[Text]:
+def board(
+    seen: Observation, found: Sequence[Finding], stats: Stats | None, rates: Rates | None, *, columns: int
+) -> list[Text]:
     """Return the lines: the verdict with the time, a finding each, and the rates, unless the database is away."""
-    lines = [headline(seen, found), *(line for each in found if each.cure for line in _finding(each))]
+    lines = [headline(seen, found, columns), *(line for each in found if each.cure for line in _finding(each))]
     if stats:
-        lines += rate_lines(stats, rates)
+        lines += rate_lines(stats, rates, columns)
     return lines
 
 
-def headline(seen: Observation, found: Sequence[Finding]) -> Text:
-    """Return the verdict, with the gravest finding's sign, and the time at the right."""
+def headline(seen: Observation, found: Sequence[Finding], columns: int) -> Text:
+    """Return the verdict, with the gravest finding's sign, and in a wide window the time at the right."""
     gravest = found[0].gravity if found else "note"
-    at = f"{seen.at.astimezone(UTC):%H:%M:%S} UTC"
     text = f"{SIGNS[gravest]} {verdict_sentence(found)}"
-    return Text(f"{text:{COLUMNS - len(at) - 1}} {at}", style=STYLES[gravest])
+    at = f"{seen.at.astimezone(UTC):%H:%M:%S} UTC"
+    return Text(f"{text:{COLUMNS - len(at) - 1}} {at}" if columns >= COLUMNS else text, style=STYLES[gravest])
 
 
-def rate_lines(stats: Stats, rates: Rates | None) -> Iterator[Text]:
-    """Yield the three lines of counts: what flows, with a bar for each of the last minutes, and what waits."""
+def rate_lines(stats: Stats, rates: Rates | None, columns: int) -> Iterator[Text]:
+    """Yield the counts: what flows, with a bar for each of the last minutes, what waits, and for how long.
+
+    They are three lines of 80 columns, or in a narrower window a line each.
+    """
     applied_a_second = stats.applied_last_minute / 60
     drained = f"{duration(stats.pending / applied_a_second)}" if applied_a_second else "-"
     rates = rates or Rates(received=(), applied=(), refused=0, answer_seconds=())
     half, most = (quantile(share, rates.answer_seconds) for share in (0.5, 0.99))
     answered = "-" if half is None or most is None else f"{half * 1000:g} / {most * 1000:g} ms"
     due = duration(stats.oldest_due_seconds) if stats.oldest_due_seconds else "-"
-    yield _rate_line(
-        ("received", f"{stats.received_last_minute / 60:,.1f}/s", bars(rates.received)),
-        ("pending", f"{stats.pending:,}"),
-        ("oldest due", due),
+    received = f"{stats.received_last_minute / 60:,.1f}/s"
+    flows = (
+        ("received", f"{received:>9} {bars(rates.received):{MINUTES}}"),
+        ("applied", f"{applied_a_second:>7,.1f}/s {bars(rates.applied):{MINUTES}}"),
+        ("refused", f"{rates.refused:,}/{MINUTES} min".rjust(9).ljust(MINUTES + 10)),
     )
-    yield _rate_line(
-        ("applied", f"{applied_a_second:,.1f}/s", bars(rates.applied)),
-        ("retrying", f"{stats.retrying:,}"),
-        ("answered", answered),
-    )
-    yield _rate_line(
-        ("refused", f"{rates.refused:,}/{MINUTES} min", ""), ("dead", f"{stats.dead:,}"), ("drained in", drained)
-    )
+    depths = (("pending", f"{stats.pending:,}"), ("retrying", f"{stats.retrying:,}"), ("dead", f"{stats.dead:,}"))
+    times = (("oldest due", due), ("answered", answered), ("drained in", drained))
+    for flow, depth, time in zip(flows, depths, times, strict=True):
+        parts = (f"{flow[0]:8} {flow[1]}", f"{depth[0]:8} {depth[1]:>9}", f"{time[0]:10} {time[1]:>11}")
+        yield from map(Text, [f" {'  '.join(parts)}"] if columns >= COLUMNS else [f" {part}" for part in parts])
 
 
 def bars(counts: Sequence[int]) -> str:
     """Return a bar for each count, the highest for the greatest."""
     most = max(counts, default=0)
     return "".join(BARS[count * (len(BARS) - 1) // most] if most else BARS[0] for count in counts)
-
-
-def _rate_line(flow: tuple[str, str, str], depth: tuple[str, str], time: tuple[str, str]) -> Text:
-    name, rate, shape = flow
-    return Text(f" {name:9}{rate:>9} {shape:{MINUTES}}  {depth[0]:9}{depth[1]:>10}  {time[0]:10}{time[1]:>11}")
 
 
 def _finding(finding: Finding) -> Iterator[Text]:

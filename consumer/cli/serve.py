@@ -21,6 +21,7 @@ from consumer.process.outage_log import Outage
 from consumer.process.readiness import Readiness
 from consumer.process.reports import Reporter, report_seconds, reporting
 from consumer.process.signals import run, supervised_option
+from consumer.process.tracing import Tracing, open_tracing
 from consumer.providers.standard_webhooks import Verifier
 from consumer.receiver.app import receiver_app
 from consumer.receiver.endpoint import Store
@@ -60,21 +61,18 @@ def command(settings: Settings, *, host: str | None, port: int | None, is_embedd
     It verifies, stores and acknowledges deliveries. Without its database it starts too, and answers 503.
     """
     settings = replace(settings, host=host or settings.host, port=settings.port if port is None else port)
-    with database(settings, "receiver", is_embedded=is_embedded) as conninfo:
-        run(partial(_receive, settings, conninfo), is_supervised=is_supervised)
+    with database(settings, "receiver", is_embedded=is_embedded) as conninfo, open_tracing() as tracing:
+        run(partial(_receive, settings, conninfo, tracing), is_supervised=is_supervised)
 
 
-async def _receive(settings: Settings, conninfo: str, stop: asyncio.Event) -> None:
+async def _receive(settings: Settings, conninfo: str, tracing: Tracing, stop: asyncio.Event) -> None:
     """Serve until *stop* is set; then accept nothing new, answer the requests in flight and return."""
-    tolerance = timedelta(seconds=settings.tolerance_seconds)
-    secrets = {"stack": settings.stack_webhook_secrets, "app": settings.app_webhook_secrets}
-    senders = {source: Verifier(texts, tolerance) for source, texts in secrets.items() if texts}
+    senders = _senders(settings)
     access = receiver_access(settings.role_prefix)
     metrics = Metrics(EVENT_TYPES)
     refusals = RefusalLog(metrics)
     outage = Outage("receiver", conninfo)
     readiness = Readiness(outage)
-
     reporter = Reporter(conninfo, access, "receiver", metrics, lambda: readiness.answer, report_seconds(settings))
 
     async def probe() -> str | None:
@@ -89,7 +87,11 @@ async def _receive(settings: Settings, conninfo: str, stop: asyncio.Event) -> No
         open_intake(pool, access, metrics.received) as intake,
         open_waits(pool, access) as waits,
         serve(
-            receiver_app(senders, Store(intake.put, waits.wait_for), probe, refusals, settings.path_prefix),
+            tracing.app(
+                receiver_app(
+                    senders, Store(tracing.put(intake.put), waits.wait_for), probe, refusals, settings.path_prefix
+                )
+            ),
             listen(settings.host, settings.port, "PORT"),
             Limits(body_bytes=settings.max_body_bytes),
             refusals.record,
@@ -97,8 +99,15 @@ async def _receive(settings: Settings, conninfo: str, stop: asyncio.Event) -> No
         serve_ops(settings, probe, metrics),
         reporting(reporter),
     ):
+        metrics.store = intake.state
         log.info(logs.RECEIVER_STARTED, extra={"host": settings.host, "port": port, "sources": sorted(senders)})
         await first_of(stop, readiness.wait(conninfo, access, settings.shaping))
         await stop.wait()
         waits.end()
     log.info(logs.RECEIVER_STOPPED)
+
+
+def _senders(settings: Settings) -> dict[str, Verifier]:
+    tolerance = timedelta(seconds=settings.tolerance_seconds)
+    secrets = {"stack": settings.stack_webhook_secrets, "app": settings.app_webhook_secrets}
+    return {source: Verifier(texts, tolerance) for source, texts in secrets.items() if texts}

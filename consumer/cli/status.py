@@ -133,13 +133,13 @@ async def _database(conn: Connection, access: Access) -> Database:
 
 def _show(status: Status, seen: Observation) -> None:
     out, database = console(), status.database
-    out.print(headline(seen, status.findings), soft_wrap=True)
+    out.print(headline(seen, status.findings, out.width), soft_wrap=True)
     for finding in status.findings:
         if finding.cure:
             head, cure = f"  {finding.subject}: ", Text.assemble("\n  → ", cell(finding.cure))
             line = Text.assemble((finding.gravity, "yellow"), head, cell(finding.sentence), cure)
             out.print(line, soft_wrap=True)
-    for line in rate_lines(status.queue, status.rates):
+    for line in rate_lines(status.queue, status.rates, out.width):
         out.print(line, soft_wrap=True)
     if status.last_errors:
         show_errors(status.last_errors)

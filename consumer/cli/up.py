@@ -7,7 +7,7 @@ import os
 import socket
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -109,8 +109,10 @@ def command(settings: Settings, *, host: str | None, port: int | None, is_embedd
     )
     refuse(_port_problems(plan))
     plan = replace(plan, console_sockets=console.listen_beside(settings))
-    with _embedded(plan) if plan.uses_embedded else nullcontext(plan) as final_plan:
-        run(partial(_up, final_plan))
+    with ExitStack() as opened:
+        for each in plan.console_sockets:
+            opened.enter_context(each)
+        run(partial(_up, opened.enter_context(_embedded(plan)) if plan.uses_embedded else plan))
 
 
 def _ops_ports(settings: Settings) -> tuple[int, ...]:

@@ -1,6 +1,7 @@
 """`consumer status --watch`: the verdict and the rates on a terminal, drawn again every two seconds."""
 
 import asyncio
+import os
 import sys
 import termios
 import tty
@@ -12,7 +13,7 @@ import psycopg
 from rich.live import Live
 from rich.text import Text
 
-from consumer.cli.board import board
+from consumer.cli.board import COLUMNS, board
 from consumer.cli.output import console
 from consumer.cli.sources import expectations
 from consumer.deadline import within
@@ -28,7 +29,9 @@ from consumer.verdict.rates import rates
 PERIOD_SECONDS = 2.0
 # A person waits; what a busy database answers later is drawn the next time.
 LOOK_TIMEOUT = timedelta(seconds=10)
-QUIT = "q"
+QUIT = b"q"
+# More than anybody types between two turns of the loop.
+KEYS_MAX = 1024
 
 
 def watch(settings: Settings, conninfo: str) -> None:
@@ -40,7 +43,7 @@ def watch(settings: Settings, conninfo: str) -> None:
 async def _draw(settings: Settings, conninfo: str) -> None:
     stop = asyncio.Event()
     with _keys(stop), Live(console=console(), screen=True, auto_refresh=False) as live:
-        async with aclosing(boards(settings, conninfo)) as drawn:
+        async with aclosing(boards(settings, conninfo, live.console.width)) as drawn:
             async for lines in drawn:
                 live.update(Text("\n").join(lines), refresh=True)
                 with suppress(TimeoutError):
@@ -49,33 +52,33 @@ async def _draw(settings: Settings, conninfo: str) -> None:
                     return
 
 
-async def boards(settings: Settings, conninfo: str) -> AsyncGenerator[list[Text]]:
+async def boards(settings: Settings, conninfo: str, columns: int = COLUMNS) -> AsyncGenerator[list[Text]]:
     """Yield what is to be drawn now, again and again, over one connection as long as it lasts."""
     conn: Connection | None = None
     try:
         while True:
             try:
                 conn = conn or await connect(conninfo, operator_access(settings.role_prefix))
-                lines = await within(LOOK_TIMEOUT, _look(settings, conn))
+                lines = await within(LOOK_TIMEOUT, _look(settings, conn, columns))
             except (psycopg.OperationalError, TimeoutError) as error:
                 if conn:
                     await conn.close()
                 conn = None
                 away = Observation(datetime.now(UTC), away_reason=error_text(error, conninfo))
-                lines = board(away, findings(away), None, None)
+                lines = board(away, findings(away), None, None, columns=columns)
             yield lines
     finally:
         if conn:
             await conn.close()
 
 
-async def _look(settings: Settings, conn: Connection) -> list[Text]:
+async def _look(settings: Settings, conn: Connection, columns: int) -> list[Text]:
     access = operator_access(settings.role_prefix)
     seen = await observe(conn, access, expectations(settings))
     async with transaction(conn, access):
         stats = await deliveries.stats(conn)
         flow = None if seen.missing_migrations else await rates(conn)
-    return board(seen, findings(seen), stats, flow)
+    return board(seen, findings(seen), stats, flow, columns=columns)
 
 
 @contextmanager
@@ -86,7 +89,9 @@ def _keys(stop: asyncio.Event) -> Iterator[None]:
         return
 
     def read() -> None:
-        if sys.stdin.read(1) in {QUIT, ""}:
+        # Not through sys.stdin, whose buffer would keep a key that was pressed with another.
+        typed = os.read(sys.stdin.fileno(), KEYS_MAX)
+        if QUIT in typed or not typed:
             stop.set()
 
     before = termios.tcgetattr(sys.stdin)

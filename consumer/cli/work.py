@@ -22,6 +22,7 @@ from consumer.process.outage_log import Outage
 from consumer.process.readiness import Readiness, not_ready_reason
 from consumer.process.reports import Reporter, report_seconds, reporting
 from consumer.process.signals import run, supervised_option
+from consumer.process.tracing import open_tracing
 from consumer.settings.settings import Settings
 from consumer.worker.batch import BatchRunner, drain
 from consumer.worker.loop import Worker
@@ -52,7 +53,8 @@ def command(settings: Settings, *, is_draining: bool, is_embedded: bool, is_supe
         projection_sql=settings.projection_sql,
     )
     work = partial(_drain, settings) if is_draining else partial(_work, settings, metrics)
-    with database(settings, "worker", is_embedded=is_embedded) as conninfo:
+    with database(settings, "worker", is_embedded=is_embedded) as conninfo, open_tracing() as tracing:
+        runner.committed = tracing.committed
         run(partial(work, conninfo, runner), is_supervised=is_supervised)
 
 

@@ -56,8 +56,7 @@ class Guard:
 
     def _below(self, path: str) -> str:
         """Return the path below the console's, whether or not the proxy has stripped that."""
-        rest = path.removeprefix(self._base.path)
-        return path if rest[:1] not in {"", "/"} else rest or "/"
+        return path.removeprefix(self._base.path) or "/"
 
     def _is_of_our_page(self, headers: Headers) -> bool:
         """Tell whether one of our pages sent the form.

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from psycopg.rows import args_row, tuple_row
 
-from consumer.metrics import APPLY_SECONDS, RECEIVE_SECONDS
+from consumer.metrics import DELIVERY_SECONDS
 from consumer.postgres.connections import Connection
 from consumer.postgres.queries import rows
 
@@ -37,16 +37,18 @@ class ProcessRates(NamedTuple):
 
 
 class ChartPoint(NamedTuple):
-    """One step of a chart: deliveries a second, and milliseconds of the median and of the slowest hundredth."""
+    """One step of a chart: deliveries a second, those that died, and milliseconds from receipt to profile.
+
+    The times are of the oldest delivery of each batch, so the slower half of all; None if nothing was applied.
+    """
 
     at: datetime
     stored: float
     applied: float
     died: int
-    answer_ms: float | None
-    answer_p99_ms: float | None
-    batch_ms: float | None
-    batch_p99_ms: float | None
+    p50_ms: float | None
+    p95_ms: float | None
+    p99_ms: float | None
 
 
 class Unstored(NamedTuple):
@@ -88,8 +90,9 @@ async def chart(conn: Connection, span: ChartSpan) -> list[ChartPoint]:
     """Return the points of a span, oldest first; a step without a report is absent."""
     values = {"time": span.time, "step": span.step}
     counts = await rows(conn, tuple_row, "reported/counts", values)
-    answers = await _times(conn, span, "receive_seconds")
-    batches = await _times(conn, span, "apply_seconds")
+    times: defaultdict[datetime, list[int]] = defaultdict(list)
+    for at, _, n in await rows(conn, tuple_row, "reported/times", {**values, "histogram": "delivery_seconds"}):
+        times[at].append(n)
     seconds = span.step.total_seconds()
     return [
         ChartPoint(
@@ -97,8 +100,7 @@ async def chart(conn: Connection, span: ChartSpan) -> list[ChartPoint]:
             stored / seconds,
             applied / seconds,
             died,
-            *(milliseconds(RECEIVE_SECONDS, answers[at], share) for share in (0.5, 0.99)),
-            *(milliseconds(APPLY_SECONDS, batches[at], share) for share in (0.5, 0.99)),
+            *(milliseconds(DELIVERY_SECONDS, times[at], share) for share in (0.5, 0.95, 0.99)),
         )
         for at, stored, applied, died in counts
     ]
@@ -131,11 +133,3 @@ def milliseconds(bounds: Sequence[float], counts: Sequence[int], share: float) -
     upper = bounds[place] if place < len(bounds) else lower
     before = sums[place] - counts[place]
     return 1000 * (lower + (upper - lower) * (wanted - before) / max(counts[place], 1))
-
-
-async def _times(conn: Connection, span: ChartSpan, histogram: str) -> Mapping[datetime, list[int]]:
-    values = {"time": span.time, "step": span.step, "histogram": histogram}
-    found: defaultdict[datetime, list[int]] = defaultdict(list)
-    for at, _, n in await rows(conn, tuple_row, "reported/times", values):
-        found[at].append(n)
-    return found

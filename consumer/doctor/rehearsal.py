@@ -23,6 +23,7 @@ QUERIES: Mapping[str, Sequence[str]] = {
         "as_of/*",
         "companies/*",
         "deliveries/last_received",
+        "deliveries/oldest_received",
         "deliveries/stats",
         "edits/*",
         "effects/*",

@@ -153,6 +153,11 @@ async def last_received(conn: Connection) -> dict[str, datetime]:
     return dict(await cursor.fetchall())
 
 
+async def oldest_received(conn: Connection) -> datetime | None:
+    """Return the time of arrival of the oldest delivery that is kept; None if there is none."""
+    return next(iter(await rows(conn, scalar_row, "deliveries/oldest_received")), None)
+
+
 async def errors(
     conn: Connection, states: Sequence[str], *, error_code: str | None = None, event_type: str | None = None, limit: int
 ) -> list[ErrorGroup]:

@@ -14,7 +14,8 @@ from consumer.postgres.queries import query, rows
 class Claimed(NamedTuple):
     """A delivery that this transaction holds; *has_failed*: an earlier attempt to apply it failed.
 
-    *is_pruned*: it repeats a delivery that a prune had just removed, and tells nothing.
+    *is_pruned*: it repeats a delivery that a prune had just removed, and tells nothing. *age_seconds*: the time since
+    it was stored, by the database's clock; None for one that is replayed or tried again.
     """
 
     seq: int
@@ -26,6 +27,7 @@ class Claimed(NamedTuple):
     has_failed: bool = False
     attempts: int = 0
     is_pruned: bool = False
+    age_seconds: float | None = None
 
 
 async def claim(conn: Connection, *, after_seq: int, batch_size: int) -> list[Claimed]:

@@ -10,7 +10,7 @@ from itertools import accumulate
 from typing import NamedTuple
 from uuid import UUID
 
-from psycopg.rows import args_row, class_row, scalar_row
+from psycopg.rows import args_row, class_row, scalar_row, tuple_row
 
 from consumer.postgres.connections import Connection
 from consumer.postgres.queries import query, rows
@@ -124,3 +124,9 @@ async def postpone(conn: Connection, stage: Stage, failed: Waiting, delay: timed
 async def depth(conn: Connection) -> list[Depth]:
     """Return what waits in each stage; stages without anything are absent."""
     return await rows(conn, class_row(Depth), "rebuild_queue/depth")
+
+
+async def waiting(conn: Connection) -> dict[str, int]:
+    """Return how much waits in each stage, also where nothing does, by the stage's name in small letters."""
+    counts: dict[int, int] = dict(await rows(conn, tuple_row, "rebuild_queue/waiting"))
+    return {stage.name.lower(): counts.get(stage, 0) for stage in Stage}

@@ -13,8 +13,9 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from consumer import logs
-from consumer.metrics import Metrics, Tables
-from consumer.outbox import deliveries
+from consumer.gauges import JobTimes, Tables
+from consumer.metrics import Metrics
+from consumer.outbox import deliveries, rebuild_queue
 from consumer.postgres import session
 from consumer.postgres.connections import Access, connect, transaction
 from consumer.process.ops_port import listen_ops
@@ -27,6 +28,7 @@ from consumer.web.answers import pages
 from consumer.web.connection_limits import Limits
 from consumer.web.health import Health, Probe
 from consumer.web.server import serve
+from consumer.worker import rehome
 
 # A few scrapers and probes; the receiver's senders need the open files.
 LIMITS = Limits(connections=32)
@@ -48,12 +50,15 @@ ReadScrape = Callable[[], Awaitable[Scrape]]
 def ops_app(probe: Probe, metrics: Metrics, read: ReadScrape | None) -> ASGIApp:
     """Return the operator's application: metrics, with what *read* returns, and health with reasons."""
 
+    health = Health(probe, with_reasons=True)
+
     async def show(_: Request) -> Response:
+        metrics.is_ready = await health.not_ready_reason() is None
         if read:
             metrics.tables, metrics.findings = await read()
         return Response(metrics.exposition(), media_type=metrics.content_type)
 
-    return pages([Route("/metrics", show), Route("/metrics/", show), *Health(probe, with_reasons=True).routes()])
+    return pages([Route("/metrics", show), Route("/metrics/", show), *health.routes()])
 
 
 @asynccontextmanager
@@ -79,6 +84,8 @@ async def read_scrape(conninfo: str, access: Access, expected: Expectations) -> 
             seen = await observe(conn, access, expected)
             async with transaction(conn, access):
                 stats = await deliveries.stats(conn)
+                waiting = await rebuild_queue.waiting(conn), await rehome.waiting(conn)
+                oldest_received = await deliveries.oldest_received(conn)
     except psycopg.OperationalError as error:
         away = Observation(datetime.now(UTC), away_reason=error_text(error, conninfo))
         return Scrape(None, open_findings(findings(away)))
@@ -90,5 +97,10 @@ async def read_scrape(conninfo: str, access: Access, expected: Expectations) -> 
         oldest_due_seconds=stats.oldest_due_seconds,
         oldest_xmin_seconds=seen.oldest_xmin_seconds,
         clock_skew_seconds=skew.total_seconds(),
+        rebuild_waiting_subjects=waiting[0],
+        rehome_waiting_companies=waiting[1],
+        oldest_received=oldest_received,
+        migrations_pending=len(seen.missing_migrations),
+        jobs={run.job: JobTimes(run.ended_at, run.due_at, run.error is not None) for run in seen.last_runs.values()},
     )
     return Scrape(tables, open_findings(findings(seen)))

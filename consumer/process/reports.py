@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -15,6 +14,7 @@ import psycopg
 from psycopg.types.json import Jsonb
 
 from consumer.deadline import within
+from consumer.gauges import running_version
 from consumer.metrics import Metrics
 from consumer.postgres.connections import Access, Connection, autocommit, connect, enter
 from consumer.postgres.queries import query
@@ -25,7 +25,9 @@ from consumer.verdict.observation import Duty
 REPORT_SECONDS = 10.0
 # After a failure: short beside REPORT_LATE, so that nobody counts as silent once the database is back.
 RETRY_SECONDS = 2.0
-# The insert takes a millisecond. A wait for a lock would count as skew of the clock, so it stays below SKEW_MAX.
+# The insert takes a millisecond. A wait for a lock would count as skew of the clock, so it stays below SKEW_MAX. The
+# server gives up before the process does: what it stored later would count twice.
+SERVER_TIMEOUT = timedelta(seconds=1.5)
 PUT_TIMEOUT = timedelta(seconds=2)
 # Of the last report: a process that is told to end waits no longer.
 LAST_PUT_TIMEOUT = timedelta(seconds=1)
@@ -52,6 +54,11 @@ class Reporter:
     process_id: UUID = field(default_factory=uuid4)
     _conn: Connection | None = None
     _reported: Counted = field(default_factory=lambda: ({}, {}))
+
+    def __post_init__(self) -> None:
+        # Another name than that of the worker's own session, by which workers are counted.
+        limits = replace(self.access, statement_timeout=SERVER_TIMEOUT, lock_timeout=SERVER_TIMEOUT)
+        self.access = replace(limits, name=f"consumer {self.duty} report")
 
     async def run(self) -> None:
         """Report until cancelled; while the database can't be used, try again and say nothing: others log that."""
@@ -91,7 +98,7 @@ class Reporter:
                 "duty": self.duty,
                 "host": socket.gethostname()[:HOST_CHARACTERS_MAX],
                 "pid": os.getpid(),
-                "release": _release(),
+                "release": running_version(),
                 "due_in": due_in,
                 "paused_by": paused_by and paused_by[:PAUSED_BY_CHARACTERS_MAX],
                 "counters": Jsonb(dict(counters)),
@@ -108,9 +115,6 @@ def report_seconds(settings: Settings) -> float:
 @asynccontextmanager
 async def reporting(reporter: Reporter) -> AsyncIterator[None]:
     """Report in a task of its own while the block runs; at its end say that the process has ended as it was told."""
-    # Another name than that of the worker's own session, by which workers are counted.
-    name = f"consumer {reporter.duty} report"
-    reporter.access = replace(reporter.access, name=name, statement_timeout=PUT_TIMEOUT, lock_timeout=PUT_TIMEOUT)
     task = asyncio.create_task(reporter.run())
     try:
         yield
@@ -133,11 +137,3 @@ def _risen(now: Counted, before: Counted) -> Counted:
         {name: total for name, total in totals.items() if total},
         {name: counts for name, counts in buckets.items() if any(counts)},
     )
-
-
-def _release() -> str:
-    try:
-        return version("stack-auth-consumer")
-    # Run from its folder, without having been installed.
-    except PackageNotFoundError:
-        return "unknown"

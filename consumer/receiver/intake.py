@@ -15,7 +15,8 @@ from psycopg_pool import PoolTimeout, TooManyRequests
 from consumer import logs
 from consumer.deadline import within
 from consumer.errors import IntakeFull, StoreUnavailable
-from consumer.metrics import Received
+from consumer.gauges import StoreState
+from consumer.metric_labels import Received
 from consumer.outbox import storage
 from consumer.outbox.storage import Delivery
 from consumer.postgres import session
@@ -81,6 +82,10 @@ class Intake:
         self._waiting_bytes += len(delivery.body)
         self._changed.set()
         await stored
+
+    def state(self) -> StoreState:
+        """Return what waits for a commit that begins later, and the statistics of the pool."""
+        return StoreState(len(self._waiting), self._waiting_bytes, self._pool.get_stats())
 
     async def not_ready_reason(self) -> str | None:
         """Return the reason why nothing can be stored now, or None."""
@@ -160,10 +165,10 @@ class Intake:
         except TimeoutError as silence:
             # The cause of the silence, a router that forgot the connection or a dead host, affects the idle ones too.
             await self._pool.drain()
-            errors = [_unavailable(silence)] * len(batch)
+            errors = [StoreUnavailable(silence)] * len(batch)
         # A bug of ours: the waiting requests must be answered all the same.
         except Exception as cause:
-            errors = [_unavailable(cause)] * len(batch)
+            errors = [StoreUnavailable(cause)] * len(batch)
         for waiting, error in zip(batch, errors, strict=True):
             if waiting.stored.done():
                 continue
@@ -181,7 +186,7 @@ class Intake:
                 return [(await self._commit_any([delivery]))[0] for delivery in deliveries]
             if isinstance(error, DiskFull):
                 self._note_disk_full()
-            return [_unavailable(error)] * len(deliveries)
+            return [StoreUnavailable(error)] * len(deliveries)
         return [None] * len(deliveries)
 
     def _note_disk_full(self) -> None:
@@ -229,12 +234,6 @@ class Intake:
             return False
         self._woken_at = now
         return True
-
-
-def _unavailable(cause: Exception) -> StoreUnavailable:
-    unavailable = StoreUnavailable()
-    unavailable.__cause__ = cause
-    return unavailable
 
 
 @asynccontextmanager

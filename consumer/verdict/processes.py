@@ -65,7 +65,7 @@ def _silent(observation: Observation) -> Iterator[Finding]:
                 continue
             # Without a receiver nothing is stored; without a worker, `no_worker` says what waits.
             gravity: Gravity = "failing" if duty == "receiver" and not alive_count else "warning"
-            sentence = f"has not reported for {_ago(observation, process)}; {alive_count} of its kind still report"
+            sentence = f"has not reported for {_ago(observation, process)}; others of its kind: {alive_count}"
             cure = f"Start it again, or look into its log on {process.host} (pid {process.pid})."
             yield Finding("process_silent", gravity, process.name, sentence, cure, PAGE)
 

@@ -40,13 +40,16 @@ class Health:
 
     async def readyz(self, _: Request) -> Response:
         """Answer 200, or 503 while this process can't do its work."""
-        reason = await self._reason()
+        reason = await self.not_ready_reason()
         if reason is None:
             return JSONResponse({"status": "ready"})
         return refusal(503, "not_ready", reason if self._with_reasons else "This process can't do its work now.")
 
-    async def _reason(self) -> str | None:
-        """Share one probe among simultaneous requests, so that they do not take all of the database's connections."""
+    async def not_ready_reason(self) -> str | None:
+        """Return why this process can't do its work now, or None, within PROBE_TIMEOUT.
+
+        Simultaneous requests share one probe, so that they do not take all of the database's connections.
+        """
         if self._probing is None or self._probing.done():
             self._probing = asyncio.create_task(within(PROBE_TIMEOUT, self._probe()))
         try:

@@ -3,8 +3,7 @@
 import logging
 import random
 import time
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -21,6 +20,7 @@ from consumer.postgres import ledger
 from consumer.postgres.connections import Access, Connection, transaction
 from consumer.postgres.error_classes import ErrorClass, code, error_class, summary
 from consumer.worker import late, rebuild, rehome
+from consumer.worker.batch_report import count_pages, oldest_age, report_batch
 from consumer.worker.bisect import Failing, apply_except_failing
 from consumer.worker.newer_release import set_unknown_aside
 from consumer.worker.tally import BatchTally, subject_of
@@ -38,6 +38,9 @@ RETRY_SECONDS_MAX = 3600.0
 RETRY_EXPONENT_MAX = 12
 # A delivery that met a locked row is retried within this time; such attempts are not counted.
 BUSY_SECONDS_MAX = 5.0
+
+
+Committed = Callable[[Sequence[Claimed], Mapping[int, str], float], None]
 
 
 @dataclass(slots=True)
@@ -73,6 +76,8 @@ class BatchRunner:
     ) -> None:
         self.access = access
         self.metrics = metrics
+        # Called after each batch with what it claimed, the outcomes by seq, and the seconds that it took.
+        self.committed: Committed = lambda *_: None
         self._attempts_max = attempts_max
         self._projection_sql = projection_sql
         self._batch_size_max = self._batch_size = batch_size
@@ -95,6 +100,7 @@ class BatchRunner:
             batch.rehomed = await self._rehome(conn)
         if due.is_rebuilding:
             batch.rebuilt = await rebuild_page(conn, self.access, self._tried, projection_sql=self._projection_sql)
+        count_pages(self.metrics, batch.rehomed, batch.rebuilt)
         return batch
 
     async def _drain_one(self, conn: Connection) -> tuple[Batch, rehome.Due]:
@@ -113,7 +119,10 @@ class BatchRunner:
             due = await rehome.due(conn)
         if claimed:
             self._batch_size = min(2 * self._batch_size, self._batch_size_max)
-            self._report(claimed, batch, time.perf_counter() - started)
+            seconds = time.perf_counter() - started
+            report_batch(self.metrics, claimed, batch.outcomes, batch.retried, batch.buried)
+            self.metrics.observe_batch(seconds, len(batch), oldest_age(claimed, batch.outcomes))
+            self.committed(claimed, batch.outcomes, seconds)
         return batch, due
 
     def halve_batch(self) -> None:
@@ -198,25 +207,6 @@ class BatchRunner:
         else:
             await queue.retry(conn, claimed, retry_delay(claimed.attempts), code(error), summary(error))
             batch.retried.append((claimed, error))
-
-    def _report(self, claimed: Sequence[Claimed], batch: Batch, seconds: float) -> None:
-        done = [(delivery, batch.outcomes[delivery.seq]) for delivery in claimed if delivery.seq in batch.outcomes]
-        logs.log_outcomes([(d.message_id, d.event_type, d.user_id, outcome, d.attempts + 1) for d, outcome in done])
-        for failed, error in batch.retried:
-            log.warning(logs.DELIVERY_RETRIED, extra=_failure(failed, error))
-        for failed, error in batch.buried:
-            log.error(logs.DELIVERY_BURIED, extra=_failure(failed, error))
-        self.metrics.observe_batch(seconds, len(batch))
-        for (event_type, outcome), n in Counter((d.event_type, outcome) for d, outcome in done).items():
-            self.metrics.applied(event_type, outcome, deliveries=n)
-        self.metrics.retried(deliveries=len(batch.retried))
-        self.metrics.buried(deliveries=len(batch.buried))
-
-
-def _failure(claimed: Claimed, error: Exception) -> dict[str, object]:
-    named = {"seq": claimed.seq, "message_id": claimed.message_id, "user_id": claimed.user_id}
-    reason = {"error_code": code(error), "error": summary(error)}
-    return {**named, "type": claimed.event_type, "attempt": claimed.attempts, **reason}
 
 
 async def rebuild_page(

@@ -59,6 +59,12 @@ async def due(conn: Connection) -> Due:
     return found
 
 
+async def waiting(conn: Connection) -> int:
+    """Return how many companies wait whose users are to be re-homed, those not due yet included."""
+    [companies_waiting] = await rows(conn, scalar_row, "rehome/waiting")
+    return int(companies_waiting)
+
+
 async def run_page(
     conn: Connection, delay: Callable[[int], timedelta], page_size: int = PAGE_SIZE, projection_sql: bytes | None = None
 ) -> PageResult | None:

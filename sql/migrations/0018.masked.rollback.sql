@@ -100,3 +100,19 @@ REVOKE SELECT (
 ) ON identity.stack_user_profiles FROM consumer_masker;
 REVOKE USAGE ON SCHEMA consumer FROM consumer_masker;
 REVOKE EXECUTE ON FUNCTION consumer.seq_before FROM consumer_masker;
+
+DO $$
+DECLARE
+    role_name text;
+BEGIN
+    FOREACH role_name IN ARRAY ARRAY['consumer_viewer', 'consumer_masker'] LOOP
+        EXECUTE format('DROP OWNED BY %I', role_name);
+        BEGIN
+            EXECUTE format('DROP ROLE %I', role_name);
+        EXCEPTION
+            -- Another database of this cluster still uses it.
+            WHEN dependent_objects_still_exist THEN NULL;
+        END;
+    END LOOP;
+END
+$$;

@@ -58,7 +58,7 @@ AREAS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("operations", ("consumer/postgres/origin.py", "sql/queries/origin/")),
     ("database", ("consumer/postgres/", "sql/queries/session/", "sql/queries/connections/", "sql/queries/locks/")),
     ("settings", ("consumer/settings/",)),
-    ("metrics", ("consumer/metrics.py", "consumer/logs.py")),
+    ("metrics", tuple(f"consumer/{x}.py" for x in ("metrics", "gauges", "metric_labels", "logs"))),
     ("adopt", ("consumer/adopt/", "consumer/doctor/", "consumer/cli/adopt.py", "consumer/cli/doctor.py")),
     ("adopt", tuple(f"sql/queries/{x}/" for x in ("catalogue", "fill", "server", "sessions", "isolation"))),
     ("embedded", ("consumer/embedded/", "consumer/process/", "consumer/cli/up.py", "consumer/deadline.py")),

@@ -2,6 +2,7 @@
 
 from tests.planted.api import API, SVIX
 from tests.planted.application import APPLICATION
+from tests.planted.console import CONSOLE
 from tests.planted.deploy import DEPLOY
 from tests.planted.domain import DOMAIN
 from tests.planted.erasing import ERASING
@@ -11,6 +12,7 @@ from tests.planted.maintaining import MAINTAINING
 from tests.planted.masking import MASKING
 from tests.planted.migrating import MIGRATING
 from tests.planted.migrations import MIGRATIONS
+from tests.planted.observing import OBSERVING
 from tests.planted.operations import OPERATIONS
 from tests.planted.own_backend import OWN_BACKEND
 from tests.planted.pages import PAGES
@@ -22,6 +24,7 @@ from tests.planted.rights import RIGHTS
 from tests.planted.set_aside import SET_ASIDE
 from tests.planted.strangers import STRANGERS
 from tests.planted.trust import TRUST
+from tests.planted.verdicts import VERDICTS
 from tests.planted.verify import VERIFY
 
 BUGS = (
@@ -48,5 +51,8 @@ BUGS = (
     *LEAVING,
     *SVIX,
     *RECONCILING,
+    *OBSERVING,
+    *VERDICTS,
     *MASKING,
+    *CONSOLE,
 )

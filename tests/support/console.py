@@ -15,6 +15,7 @@ import uvloop
 
 from consumer.cli import console_process
 from consumer.cli.console_process import serve_console
+from consumer.console import static
 from consumer.console.door import Signer, SignInLink
 from consumer.settings.settings import Settings
 from consumer.web.listen import listen
@@ -22,6 +23,8 @@ from tests.support.settings import load
 
 SECRET = "0123456789abcdef" * 4
 FORM = {"content-type": "application/x-www-form-urlencoded", "sec-fetch-site": "same-origin"}
+# What stands for the parts of a path in braces.
+EXAMPLES = {"{token}": "not-ours", "{version}/{name}": f"{static.VERSION}/console.css"}
 # Far above what any answer takes, so that a hanging test fails instead of hanging.
 ANSWER_TIMEOUT = 15.0
 
@@ -90,6 +93,14 @@ def cookie_name(desk: Desk) -> str:
     if url.startswith("https://"):
         return "__Secure-console" if url.count("/") > 2 else "__Host-console"
     return f"console-{desk.port}"
+
+
+def address(path: str) -> str:
+    """Return an address for a path of the router's list."""
+    for part, example in EXAMPLES.items():
+        path = path.replace(part, example)
+    assert "{" not in path, f"{path}: give its parts an example"
+    return path
 
 
 @contextmanager

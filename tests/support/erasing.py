@@ -70,8 +70,8 @@ class Life:
         return facts(url, "erase", str(self.user_id), *(arguments or ERASE))
 
 
-def dump(url: str) -> str:
-    """Return every column of every table of both schemas as text, bytes as what they spell."""
+def dump(url: str, *, but: str = "") -> str:
+    """Return every column of every table of both schemas, *but* of one, as text, bytes as what they spell."""
     with psycopg.connect(url) as conn:
         tables = conn.execute(
             "SELECT format('%I.%I', schemaname, tablename) FROM pg_tables WHERE schemaname IN ('consumer', 'identity')"
@@ -79,6 +79,7 @@ def dump(url: str) -> str:
         found = [
             value.decode(errors="replace") if isinstance(value, bytes) else str(value)
             for (table,) in tables
+            if table != but
             for row in conn.execute(f"SELECT * FROM {table}").fetchall()
             for value in row
         ]

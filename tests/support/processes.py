@@ -37,9 +37,12 @@ INHERITED = ("PATH", "HOME", "LANG", "TMPDIR", "LD_LIBRARY_PATH", "CONSUMER_PG_B
 
 
 def environment(settings: Mapping[str, str]) -> dict[str, str]:
-    """Return what a process needs to run, and the settings; nothing of the developer's own."""
+    """Return what a process needs to run, and the settings; nothing of the developer's own.
+
+    `up` runs no console unless a test gives it a port: of those that run at once only one would get the usual port.
+    """
     inherited = {name: os.environ[name] for name in INHERITED if name in os.environ}
-    return {**inherited, "PYTHONPATH": str(ROOT), **settings}
+    return {**inherited, "PYTHONPATH": str(ROOT), "CONSOLE_PORT": "off", **settings}
 
 
 def invoke(folder: Path, settings: Mapping[str, str], *arguments: str) -> Result:

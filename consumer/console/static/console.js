@@ -24,7 +24,6 @@
   live?.addEventListener("htmx:sse:before:message", (event) => {
     framedAt = new Date();
     if (isPaused) event.preventDefault();
-    else document.documentElement.classList.remove("stale");
   });
   live?.addEventListener("ended", () => location.assign(document.body.dataset.login));
   setInterval(() => {
@@ -141,7 +140,11 @@
     if (key === "?") $("#keys")?.showModal();
   });
 
-  document.addEventListener("htmx:after:swap", () => { drawAll(); showTimes(); });
+  document.addEventListener("htmx:after:swap", () => {
+    document.documentElement.classList.toggle("stale", Boolean($("#live-state .warn-t")));
+    drawAll();
+    showTimes();
+  });
   drawAll();
   showTimes();
   nameTimes();

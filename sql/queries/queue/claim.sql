@@ -2,7 +2,8 @@
 -- after_seq is a hint that spares dead index entries: a batch that comes back short asks again from 0.
 -- is_pruned: it repeats a removed delivery (prune), beside whose removal it was stored.
 -- Leave out what is dead, retrying or done, because a receiver may queue any number. A delivery that was queued by the
--- transaction that stored it can't be done: the equal xmin spares the look.
+-- transaction that stored it can't be done: the equal xmin spares the look. Only these have an age, because a replayed
+-- one is late on purpose.
 WITH claimed AS (
     DELETE FROM consumer.pending
     WHERE seq = ANY(ARRAY(
@@ -25,7 +26,10 @@ SELECT
     o.team_id,
     c.has_failed,
     0 AS attempts,
-    c.seq = ANY((SELECT consumer.pruned_repeats(ARRAY(SELECT claimed.seq FROM claimed)))::bigint[]) AS is_pruned
+    c.seq = ANY((SELECT consumer.pruned_repeats(ARRAY(SELECT claimed.seq FROM claimed)))::bigint[]) AS is_pruned,
+    CASE
+        WHEN c.queued_by = o.xmin THEN extract(EPOCH FROM clock_timestamp() - o.received_at)::double precision
+    END AS age_seconds
 FROM claimed AS c
 INNER JOIN consumer.outbox AS o ON c.seq = o.seq
 WHERE

@@ -1,0 +1,274 @@
+"""Observations by name, each with what is found: code, gravity, subject, sentence and link."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from consumer.operations.maintenance import LastRun
+from consumer.postgres.locks import LockHolder
+from consumer.verdict.observation import Observation, QueueState, ReportedProcess
+
+NOW = datetime(2026, 11, 29, 12, tzinfo=UTC)
+SECOND, MINUTE, HOUR, DAY = (timedelta(seconds=each) for each in (1, 60, 3600, 86_400))
+MOMENT = timedelta(microseconds=1)
+GIBIBYTE = 1024**3
+HOLDER = LockHolder(7, None, "kim", "psql", "table consumer.pending", None, 3.0, is_hidden=False)
+SEEN = Observation(NOW)
+
+
+def seen(**values: Any) -> Observation:
+    return replace(SEEN, **values)
+
+
+def process(duty: str = "worker", host: str = "work-1", age: timedelta = SECOND, **values: Any) -> ReportedProcess:
+    """A process that has reported for an hour, at last so long ago, and is due ten seconds after that."""
+    last_at = NOW - age
+    made = ReportedProcess(UUID(int=1), duty, host, 41, "1.0", NOW - HOUR, last_at, last_at + 10 * SECOND, 0.0, None)  # type: ignore[arg-type]  # The table spells duties as words.
+    return replace(made, **values)
+
+
+def queue(**values: Any) -> dict[str, Any]:
+    return {"queue": QueueState(**values)}
+
+
+def silent(source: str, age: timedelta, **values: Any) -> Observation:
+    return seen(expected=[source], last_received={source: NOW - age}, **values)
+
+
+def ran(job: str, error: str | None = None, age: timedelta = HOUR, **counts: int) -> Observation:
+    """A job that is on and was due so long ago."""
+    return seen(jobs=[job], last_runs={job: LastRun(job, NOW, NOW, NOW - age, counts, None, error)})
+
+
+def missing(host: str, gravity: str, time: str, others: int, duty: str = "worker") -> tuple[str, str, str, str, str]:
+    sentence = f"has not reported for {time}; others of its kind: {others}"
+    return "process_silent", gravity, f"{duty} on {host}", sentence, "/system"
+
+
+LATE = process(age=30 * SECOND + MOMENT)
+GONE = process(host="work-2", age=14 * MINUTE)
+SUCCESSOR = process(host="work-3", first_at=NOW - 13 * MINUTE)
+TABLE: dict[str, tuple[Observation, Sequence[tuple[str, str, str, str, str | None]]]] = {
+    "nothing is wrong": (SEEN, []),
+    "the database is away": (
+        seen(away_reason="the database is away: refused", **queue(dead=3)),
+        [("database_away", "failing", "database", "the database is away: refused", "/system")],
+    ),
+    "a migration is pending": (
+        seen(missing_migrations=["0017.reports"]),
+        [("migration_pending", "failing", "migrations", "pending: 0017.reports", "/system")],
+    ),
+    "a newer release works too": (
+        seen(newer_migrations=["0099.next"]),
+        [("release_older", "warning", "release", "this release does not carry 0099.next", "/system")],
+    ),
+    "a newer release works alone": (
+        seen(newer_migrations=["0099.next"], too_old_reason="it is too old: deploy"),
+        [("release_too_old", "failing", "release", "it is too old", "/system")],
+    ),
+    "a copy": (
+        seen(copy_reason="this is a copy"),
+        [("copy", "warning", "copy", "this is a copy: it asks nothing of Stack", "/system")],
+    ),
+    "the disk was full 30 s ago": (seen(since_disk_full=30 * SECOND), []),
+    "the disk was full a moment later": (
+        seen(since_disk_full=30 * SECOND - MOMENT),
+        [("disk_full", "failing", "disk", "the database's disk is full: deliveries are refused", "/system")],
+    ),
+    "a gibibyte is free": (seen(disk_free_bytes=GIBIBYTE), []),
+    "a byte less is free": (
+        seen(disk_free_bytes=GIBIBYTE - 1),
+        [("disk", "warning", "disk", "1,023 MB are free", "/system")],
+    ),
+    "a lock": (seen(lock_holders=[HOLDER]), [("lock_held", "warning", "locks", HOLDER.sentence, "/system")]),
+    "a transaction of an hour": (seen(oldest_xmin_seconds=3600), []),
+    "a transaction of more": (
+        seen(oldest_xmin_seconds=3600.1),
+        [
+            (
+                "xmin_held",
+                "warning",
+                "vacuum",
+                "a transaction has been open for 1h: it keeps dead rows, and the queue grows slow",
+                "/system",
+            )
+        ],
+    ),
+    "nobody works, and nothing waits": (SEEN, []),
+    "nobody works, and something waits": (
+        seen(**queue(has_pending=True, due_seconds=60)),
+        [("no_worker", "warning", "workers", "nobody applies deliveries, the oldest has waited for 1m", "/system")],
+    ),
+    "nobody works, and it waits for more than a minute": (
+        seen(processes=[replace(GONE, next_at=None)], **queue(due_seconds=60.1)),
+        [
+            (
+                "no_worker",
+                "failing",
+                "workers",
+                "nobody applies deliveries, the oldest has waited for 1m; last seen: work-2, 14m ago",
+                "/system",
+            )
+        ],
+    ),
+    "an older worker, which reports nothing": (seen(worker_sessions=1, **queue(has_pending=True, due_seconds=60)), []),
+    "a worker that reports": (seen(processes=[process()], **queue(has_pending=True, due_seconds=60)), []),
+    "it waits for more than a minute though somebody works": (
+        seen(processes=[process()], **queue(has_pending=True, due_seconds=61)),
+        [
+            (
+                "stalled",
+                "failing",
+                "queue",
+                "the oldest delivery that is due has waited for 1m 1s",
+                "/deliveries?state=pending",
+            )
+        ],
+    ),
+    "the only worker is paused": (
+        seen(processes=[process(paused_by="42501, InsufficientPrivilege"), process("receiver", paused_by="x")]),
+        [("worker_paused", "failing", "worker on work-1", "paused by 42501, InsufficientPrivilege", "/system")],
+    ),
+    "one of two workers is paused": (
+        seen(processes=[process(paused_by="42501"), process(host="work-2")]),
+        [("worker_paused", "warning", "worker on work-1", "paused by 42501", "/system")],
+    ),
+    "a paused worker has ended": (seen(processes=[process(paused_by="42501", next_at=None)]), []),
+    "a report is 20 s late": (seen(processes=[process(age=30 * SECOND)]), []),
+    "a report is a moment later": (
+        seen(processes=[LATE]),
+        [missing("work-1", "warning", "30s", 0)],
+    ),
+    "one of two workers is silent": (
+        seen(processes=[process(), GONE]),
+        [missing("work-2", "warning", "14m", 1)],
+    ),
+    "it has ended as it was told": (seen(processes=[process(), replace(GONE, next_at=None)]), []),
+    "another took its place": (seen(processes=[process(), GONE, SUCCESSOR]), []),
+    "another took its place, and has ended": (seen(processes=[GONE, replace(SUCCESSOR, next_at=None)]), []),
+    "a receiver took no worker's place": (
+        seen(processes=[process("receiver", first_at=NOW - MINUTE), GONE]),
+        [missing("work-2", "warning", "14m", 0)],
+    ),
+    "one took the place of one of two": (
+        seen(processes=[GONE, replace(GONE, host="work-4"), SUCCESSOR]),
+        [missing("work-4", "warning", "14m", 1)],
+    ),
+    "the only receiver is silent": (
+        seen(processes=[process("receiver", "web-1", age=MINUTE)]),
+        [missing("web-1", "failing", "1m", 0, "receiver")],
+    ),
+    "one of two receivers is silent": (
+        seen(processes=[process("receiver", "web-1", age=MINUTE), process("receiver", "web-2")]),
+        [missing("web-1", "warning", "1m", 1, "receiver")],
+    ),
+    "a clock is 5 s ahead": (seen(processes=[process(clock_skew_seconds=5)]), []),
+    "a clock is further ahead": (
+        seen(processes=[process(clock_skew_seconds=60)]),
+        [("skew", "warning", "worker on work-1", "its clock is 60.0 s ahead of the database's", "/system")],
+    ),
+    "a clock is over a minute behind": (
+        seen(processes=[process(clock_skew_seconds=-60.1)]),
+        [("skew", "failing", "worker on work-1", "its clock is 60.1 s behind the database's", "/system")],
+    ),
+    "a process with a wrong clock has ended": (seen(processes=[process(clock_skew_seconds=99, next_at=None)]), []),
+    "something is dead": (
+        seen(**queue(dead=1284, died_lately=9, dying_since=NOW, dying_of="23505, x")),
+        [("dead", "warning", "dead letters", "1,284", "/dead")],
+    ),
+    "ten died within ten minutes": (
+        seen(**queue(dead=1284, died_lately=10, dying_since=NOW - MINUTE, dying_of="23505, people_key")),
+        [
+            (
+                "dying",
+                "failing",
+                "dead letters",
+                "1,284, of which 10 died since 11:59:00Z; most of them: 23505, people_key",
+                "/dead",
+            )
+        ],
+    ),
+    "the quietest week brought 19": (silent("app", 3 * HOUR, quietest={"app": 19.9}), []),
+    "the quietest week brought 20": (
+        silent("app", 3 * HOUR + 12 * MINUTE, quietest={"app": 20.0}),
+        [
+            (
+                "quiet",
+                "warning",
+                "app",
+                "nothing received for 3h 12m, since 2026-11-29 08:48:00Z; the quietest of four weeks brought 20",
+                "/deliveries?source=app",
+            )
+        ],
+    ),
+    "a busy sender pauses for less than five minutes": (silent("app", 5 * MINUTE - MOMENT, quietest={"app": 99}), []),
+    "a busy sender pauses for five minutes": (
+        silent("app", 5 * MINUTE, quietest={"app": 99}),
+        [
+            (
+                "quiet",
+                "warning",
+                "app",
+                "nothing received for 5m, since 2026-11-29 11:55:00Z; the quietest of four weeks brought 99",
+                "/deliveries?source=app",
+            )
+        ],
+    ),
+    "a source that is rare by its history": (silent("app", 9 * DAY, quietest={"app": 3}), []),
+    "without a history, SILENCE_HOURS": (silent("app", DAY), []),
+    "without a history, longer than SILENCE_HOURS": (
+        silent("app", DAY + MOMENT),
+        [
+            (
+                "source_silent",
+                "warning",
+                "app",
+                "nothing received for 24 h, since 2026-11-28 11:59:59Z",
+                "/deliveries?source=app",
+            )
+        ],
+    ),
+    "muted, with a history": (silent("app", 9 * DAY, quietest={"app": 999}, silence_max=None), []),
+    "muted, without a history": (silent("app", 9 * DAY, silence_max=None), []),
+    "nothing has come yet": (
+        seen(expected=["stack"], installed_at=NOW - DAY),
+        [("nothing_received", "note", "stack", "nothing received yet", "/deliveries?source=stack")],
+    ),
+    "nothing has come for longer": (
+        seen(expected=["stack"], installed_at=NOW - DAY - MOMENT),
+        [("nothing_received", "warning", "stack", "nothing received yet", "/deliveries?source=stack")],
+    ),
+    "nothing has come for longer, muted": (
+        seen(expected=["stack"], installed_at=NOW - 9 * DAY, silence_max=None),
+        [("nothing_received", "note", "stack", "nothing received yet", "/deliveries?source=stack")],
+    ),
+    "nine signatures fit no secret": (seen(unmatched=9), []),
+    "ten signatures fit no secret": (
+        seen(unmatched=10, unmatched_usual=3.3),
+        [("refused", "warning", "signatures", "10 signatures in 15 min fit no secret, usually 3", "/system")],
+    ),
+    "three times as many as usual": (seen(unmatched=30, unmatched_usual=10), []),
+    "a job failed": (
+        ran("prune", "Away."),
+        [("maintenance_failed", "warning", "prune", "failed: Away.", "/system")],
+    ),
+    "a job is 25 hours late": (ran("prune", age=25 * HOUR), []),
+    "a job is later": (
+        ran("prune", age=25 * HOUR + MOMENT),
+        [("maintenance_overdue", "warning", "prune", "was due at 2026-11-28 10:59:59Z", "/system")],
+    ),
+    "a job has never run": (
+        seen(jobs=["prune"], installed_at=NOW - 2 * DAY),
+        [("maintenance_overdue", "warning", "prune", "has never run", "/system")],
+    ),
+    "Svix can't be asked": (
+        ran("endpoint", "Svix refused."),
+        [("maintenance_failed", "warning", "endpoint", "failed: Svix refused.", "/system")],
+    ),
+    "no webhook can arrive": (
+        ran("endpoint", "Svix has disabled the endpoint.", alarms=1),
+        [("endpoint_disabled", "failing", "endpoint", "Svix has disabled the endpoint.", "/system")],
+    ),
+}

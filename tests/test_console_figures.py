@@ -1,0 +1,153 @@
+"""The figures of the overview: what processes reported as rates, times and refusals, as people read them."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
+from uuid import UUID, uuid4
+
+import orjson
+import pytest
+
+from consumer.console import formats, reported
+from consumer.console.reported import HOURS, QUARTER, ChartSpan, milliseconds
+from consumer.postgres.connections import Connection, connect, transaction, viewer_access
+from tests.support.databases import change
+
+T = TypeVar("T")
+
+BOUNDS = (0.01, 0.1, 1.0)
+NOW = datetime(2026, 11, 30, 14, 32, 8, tzinfo=UTC)
+ONE, OTHER = uuid4(), uuid4()
+
+
+def report(url: str, process_id: UUID, ago: timedelta, counters: dict[str, int], **histograms: list[int]) -> None:
+    """Let a process report at a time before now."""
+    change(
+        url,
+        "INSERT INTO consumer.reports"
+        " (at, process_id, duty, host, pid, release, clock_skew_seconds, counters, histograms)"
+        f" VALUES (now() - interval '{ago.total_seconds()} seconds', '{process_id}', 'worker', 'h', 1, '0', 0,"
+        f" '{orjson.dumps(counters).decode()}', '{orjson.dumps(histograms).decode()}')",
+    )
+
+
+def read(url: str, work: Callable[[Connection], Awaitable[T]]) -> T:
+    """Read as a viewer."""
+    access = viewer_access("consumer")
+
+    async def reading() -> T:
+        async with await connect(url, access) as conn, transaction(conn, access):
+            return await work(conn)
+
+    return asyncio.run(reading())
+
+
+def test_the_rates_of_a_process_are_of_its_last_minute(emptied: str) -> None:
+    report(emptied, ONE, timedelta(seconds=5), {"deliveries_received:stored": 10, "deliveries_received:duplicate": 3})
+    report(emptied, ONE, timedelta(seconds=15), {"deliveries_received:dead": 2})
+    report(emptied, ONE, timedelta(seconds=75), {"deliveries_received:stored": 1000})
+    report(emptied, OTHER, timedelta(seconds=5), {"deliveries_applied:a:applied": 4, "deliveries_applied:b:stale": 1})
+
+    found = read(emptied, reported.rates)
+
+    assert {key: (each.stored, each.applied) for key, each in found.items()} == {ONE: (12, 0), OTHER: (0, 5)}
+
+
+def test_a_chart_has_a_point_for_each_whole_step(emptied: str) -> None:
+    span = ChartSpan("test", timedelta(minutes=10), timedelta(minutes=1))
+    for minute in (2, 3):
+        counters = {"deliveries_received:stored": 120, "deliveries_applied:a:applied": 60, "deliveries_buried": 2}
+        report(emptied, ONE, timedelta(minutes=minute), counters, delivery_seconds=[10] + [0] * 13)
+        report(emptied, OTHER, timedelta(minutes=minute), counters)
+    report(emptied, ONE, timedelta(0), {"deliveries_received:stored": 1})
+    report(emptied, ONE, timedelta(minutes=30), {"deliveries_received:stored": 1})
+
+    points = read(emptied, lambda conn: reported.chart(conn, span))
+
+    assert [(point.stored, point.applied, point.died) for point in points] == [(4.0, 2.0, 4)] * 2
+    assert points[0].at < points[1].at
+    assert [point.p50_ms for point in points] == [12.5, 12.5]
+
+
+@pytest.mark.parametrize(("span", "points_max"), [(QUARTER, 30), (HOURS, 36)])
+def test_a_chart_fits_beside_another(span: ChartSpan, points_max: int) -> None:
+    assert span.time / span.step == points_max
+
+
+def test_requests_that_stored_nothing_are_counted_by_reason_beside_the_usual(emptied: str) -> None:
+    report(emptied, ONE, timedelta(minutes=5), {"deliveries_refused:no_match": 7, "deliveries_refused:too_new": 1})
+    report(emptied, ONE, timedelta(minutes=30), {"deliveries_refused:no_match": 40, "deliveries_refused:too_old": 4})
+
+    found = {each.reason: (each.requests, each.usual) for each in read(emptied, reported.unstored)}
+
+    assert found == {
+        "Repeat of a stored message": (0, 0),
+        "Signature is of no known secret": (7, 10),
+        "Signed too long ago": (0, 1),
+        "No signature": (0, 0),
+        "Could not be stored (503)": (0, 0),
+        "too new": (1, 0),
+    }
+
+
+def test_an_hour_is_compared_with_the_same_of_four_weeks(emptied: str) -> None:
+    for week, n in ((0, 100), (1, 40), (2, 60)):
+        change(
+            emptied,
+            "INSERT INTO consumer.hours (source, hour, n) VALUES ('stack',"
+            f" date_trunc('hour', now()) - interval '1 hour' - {week} * interval '168 hours', {n})",
+        )
+
+    [found] = read(emptied, reported.hours).values()
+
+    assert (found.source, found.last_hour, found.usual) == ("stack", 100, 50.0)
+
+
+@pytest.mark.parametrize(
+    ("counts", "share", "expected"),
+    [
+        ([0, 0, 0, 0], 0.5, None),
+        ([10, 0, 0, 0], 0.5, 5.0),
+        ([10, 10, 0, 0], 0.5, 10.0),
+        ([0, 10, 0, 0], 0.5, 55.0),
+        ([0, 0, 0, 5], 0.99, 1000.0),
+        ([99, 0, 1, 0], 0.99, 10.0),
+    ],
+)
+def test_a_share_of_a_histogram_lies_evenly_within_its_bucket(
+    counts: list[int], share: float, expected: float | None
+) -> None:
+    assert milliseconds(BOUNDS, counts, share) == (expected if expected is None else pytest.approx(expected))
+
+
+@pytest.mark.parametrize(
+    ("show", "value", "text"),
+    [
+        (formats.count, 1284, "1,284"),
+        (formats.count, None, "–"),
+        (formats.rate, 41.23, "41.2"),
+        (formats.rate, 1234.5, "1,234"),
+        (formats.duration, 0.0004, "under 1 ms"),
+        (formats.duration, 0, "0 ms"),
+        (formats.duration, 0.042, "42 ms"),
+        (formats.duration, 77, "1 min 17 s"),
+        (formats.duration, timedelta(days=6, hours=1, minutes=5), "6 d 1 h"),
+        (formats.duration, None, "–"),
+        (formats.skew, -71.0, "−1 min 11 s"),
+        (formats.skew, 0.003, "+3 ms"),
+        (formats.skew, -0.0001, "0 ms"),
+        (formats.size, 9_999, "9,999 bytes"),
+        (formats.size, 3_000_000, "2,929 kB"),
+    ],
+)
+def test_a_value_reads_as_people_write_it(show: Callable[[Any], str], value: object, text: str) -> None:
+    assert show(value).replace("\N{NO-BREAK SPACE}", " ") == text
+
+
+def test_a_time_of_another_day_has_its_date() -> None:
+    assert formats.clock(NOW, NOW) == "14:32:08"
+    assert formats.clock(NOW, NOW + timedelta(days=1)) == "30 Nov, 14:32:08"
+    assert formats.ago(NOW - timedelta(minutes=2), NOW) == "2\N{NO-BREAK SPACE}min ago"
+    assert formats.ago(NOW + timedelta(seconds=3), NOW) == "now"
+    assert formats.ago(None, NOW) == "never"
