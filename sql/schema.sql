@@ -2084,12 +2084,9 @@ CREATE VIEW consumer_masked.failures AS
     error_code,
     error,
     failed_at,
-        CASE
-            WHEN (source IS NOT NULL) THEN source
-            ELSE ( SELECT o.source
-               FROM consumer.outbox o
-              WHERE (o.seq = f.seq))
-        END AS source,
+    COALESCE(source, ( SELECT o.source
+           FROM consumer.outbox o
+          WHERE (o.seq = f.seq))) AS source,
         CASE
             WHEN (source IS NOT NULL) THEN event_type
             ELSE ( SELECT o.event_type

@@ -1,17 +1,13 @@
 """The list of deliveries: each filter in the address, pages by key, and what it says when there is nothing to list."""
 
 from collections.abc import Iterator
-from http.client import HTTPResponse
 
 import pytest
 
 from consumer.console import deliveries as page_of_deliveries
 from consumer.console.filters import FIELDS
 from consumer.lookup import listing
-from tests.support.cli import arrive
-from tests.support.console import running
 from tests.support.databases import rows
-from tests.support.factories import user_updated
 from tests.support.told import Told, links, listed, told, words
 
 
@@ -159,38 +155,3 @@ def test_a_filter_that_nothing_matches_offers_to_clear_it(world: Told) -> None:
 
     assert "No stored delivery matches." in words(page.text)
     assert "/deliveries" in links(page.text)
-
-
-def test_an_empty_list_says_where_deliveries_come_in(emptied: str) -> None:
-    with running(emptied) as desk:
-        seen = words(desk.as_("viewer").get("/deliveries").text)
-
-    assert "No delivery has come yet" in seen
-    assert "Point Stack at http://127.0.0.1:8000/webhooks/stack" in seen
-
-
-def test_newer_deliveries_are_announced_and_not_pushed_in(emptied: str) -> None:
-    with running(emptied) as desk:
-        viewer = desk.as_("viewer")
-        arrive(emptied, user_updated())
-        page = viewer.get("/deliveries")
-        [newest] = listed(page.text)
-        older = viewer.get(f"/deliveries?before={newest + 1}")
-        assert f'hx-sse:connect="/live?page=deliveries&amp;after={newest}"' in page.text
-        with viewer.open("GET", f"/live?page=deliveries&after={newest}", "", {}) as stream:
-            before = frame(stream)
-            arrive(emptied, user_updated())
-            after = next(text for text in iter(lambda: frame(stream), "") if "Newer" in text)
-
-    assert "#newer" not in before
-    assert after.startswith('data: <hx-partial hx-target="#newer"')
-    assert '<a href="">Newer deliveries have come. Show them</a>' in after
-    assert 'hx-sse:connect="/live"' in older.text
-
-
-def frame(stream: HTTPResponse) -> str:
-    """Return the next event of a stream."""
-    lines: list[str] = []
-    while (line := stream.readline().decode()) not in {"\n", ""}:
-        lines.append(line)
-    return "".join(lines)

@@ -110,6 +110,12 @@ def test_what_an_index_finds_is_looked_for_everywhere(
     assert listed(mixed, *arguments) == everywhere
 
 
+def test_a_filter_by_user_and_type_is_looked_for_everywhere(mixed: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listing, "LOOK_MAX", 1)
+
+    assert listed(mixed, "--user", str(USER_ID), "--type", "user.*") == ["unchanged", "done"]
+
+
 def test_numbers_that_nothing_has_are_not_looked_at(emptied: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A prune leaves gaps, and a repeated message takes a number."""
     monkeypatch.setattr(listing, "LOOK_MAX", 10)

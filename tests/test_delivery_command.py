@@ -253,7 +253,7 @@ def test_revealing_shows_the_values_and_is_recorded(emptied: str) -> None:
     assert action == {
         "action": "reveal",
         "reason": "ticket 4711",
-        "filter": {"message_ids": [first.message_id]},
+        "filter": {"message_ids": [first.message_id], "user_ids": [str(first.user_id)]},
     }
 
 

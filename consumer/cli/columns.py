@@ -23,20 +23,17 @@ MINUTE = 60.0
 def show_columns(rows: Sequence[Mapping[str, object]], widths: Mapping[str, int] | None = None) -> None:
     """Print rows, which name the same columns, as a table; what is wider than its column ends in dots.
 
-    *widths* are the most that columns may take; the last one takes what is left of the line.
+    *widths* are the most that columns may take where the line is too short for all; the last one takes what is left.
     """
-    limits = widths or {}
     texts = [{name: value if isinstance(value, Text) else cell(value) for name, value in row.items()} for row in rows]
-    names = list(rows[0])
-    sizes = {
-        name: min(max(len(name), *(cell_len(row[name].plain) for row in texts)), limits.get(name, COLUMNS))
-        for name in names
-    }
-    left = line_width() - sum(sizes[name] + len(GAP) for name in names[:-1])
-    sizes[names[-1]] = max(min(sizes[names[-1]], left), 1)
-    _print([Text(name, style="bold") for name in names], sizes)
+    sizes = {name: max(len(name), *(cell_len(row[name].plain) for row in texts)) for name in rows[0]}
+    *names, last = sizes
+    if _width(sizes) > line_width():
+        sizes |= {name: min(sizes[name], (widths or {}).get(name, sizes[name])) for name in names}
+        sizes[last] = min(sizes[last], max(line_width() - _width(sizes | {last: 0}), 1))
+    _print([Text(name, style="bold") for name in sizes], sizes)
     for row in texts:
-        _print([row[name] for name in names], sizes)
+        _print([row[name] for name in sizes], sizes)
 
 
 def line_width() -> int:
@@ -74,6 +71,10 @@ def took(begun: datetime, ended: datetime | None) -> str:
     if seconds < SECOND:
         return f"{seconds * 1000:.0f} ms"
     return f"{seconds:.1f} s" if seconds < MINUTE else duration(seconds)
+
+
+def _width(sizes: Mapping[str, int]) -> int:
+    return sum(sizes.values()) + len(GAP) * (len(sizes) - 1)
 
 
 def _print(texts: Sequence[Text], sizes: Mapping[str, int]) -> None:

@@ -60,7 +60,8 @@ def show(settings: Settings, *, name: str, with_body: bool, is_json: bool, **rev
     async def found(conn: Connection) -> tuple[list[ShownDelivery], datetime]:
         deliveries = await one_delivery.find(conn, name)
         if deliveries and not masked:
-            await record(conn, {"message_ids": [each.message_id for each in deliveries]}, reveal["reason"])
+            message_ids, user_ids = zip(*((each.message_id, each.user_id) for each in deliveries), strict=True)
+            await record(conn, {"message_ids": message_ids, "user_ids": user_ids}, reveal["reason"])
         shown = [await _shown(conn, each, settings, masked=masked) for each in deliveries]
         return shown, await session.now(conn)
 
@@ -88,8 +89,8 @@ async def _shown(conn: Connection, delivery: OneDelivery, settings: Settings, *,
         delivery=delivery,
         changes=await audit.of_delivery(conn, delivery.seq, size=CHANGES_MAX, masked=masked),
         unfollowed=unfollowed(delivery, body, known, keys),
-        # Whether this release can use a body is no personal data.
-        replay=replay_forecast(delivery, await revealed.body(conn, delivery.seq)),
+        # Whether this release can use a dead one is no personal data.
+        replay=replay_forecast(delivery, await revealed.body(conn, delivery.seq) if delivery.state == "dead" else None),
         neighbours=await one_delivery.neighbours(conn, delivery),
         body=body,
     )

@@ -24,7 +24,6 @@ from consumer.operations import rebuild
 from consumer.operations.rebuild import Drift, Subjects
 from consumer.outbox import rebuild_queue
 from consumer.outbox.deliveries import Selection
-from consumer.outbox.rebuild_queue import Stage
 from consumer.postgres import session
 from consumer.postgres.connections import Access, Connection, connect, transaction, worker_access
 from consumer.process.readiness import not_ready_reason
@@ -68,7 +67,7 @@ class Rebuilt:
     def add(self, page: RebuiltPage) -> None:
         """Count a page."""
         self.differing += page.differing
-        if page.stage is Stage.USER:
+        if page.stage is rebuild_queue.Stage.USER:
             self.users += page.done
         else:
             self.companies += page.done

@@ -24,7 +24,7 @@ from consumer.postgres.connections import Connection
 CHANGES_MAX = 50
 
 
-class Step(NamedTuple):
+class WayStep(NamedTuple):
     """One step of a delivery's way; *is_bad*: it failed there."""
 
     name: str
@@ -34,7 +34,7 @@ class Step(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class ShownDelivery:
+class ViewedDelivery:
     """All that is shown of one delivery, as read at *now*; *emails* and *teams* are what its subjects are called."""
 
     delivery: OneDelivery
@@ -49,21 +49,21 @@ class ShownDelivery:
     now: datetime
 
     @property
-    def steps(self) -> list[Step]:
+    def steps(self) -> list[WayStep]:
         """Its way from the sender to the tables."""
         one = self.delivery
-        steps = [Step("Occurred", one.occurred_at), Step("Received", one.received_at)]
+        steps = [WayStep("Occurred", one.occurred_at), WayStep("Received", one.received_at)]
         attempt = f"attempt {one.attempts}" if one.attempts else ""
         if one.at and one.state in {"retrying", "dead"}:
             name = "Refused" if one.attempts else "Not usable"
-            steps.append(Step(name, one.at, ", ".join(filter(None, (one.error_code, attempt))), is_bad=True))
+            steps.append(WayStep(name, one.at, ", ".join(filter(None, (one.error_code, attempt))), is_bad=True))
         elif one.at:
-            steps.append(Step((one.outcome or "done").capitalize(), one.at, attempt))
+            steps.append(WayStep((one.outcome or "done").capitalize(), one.at, attempt))
         if one.next_attempt_at:
-            steps.append(Step("Next attempt", one.next_attempt_at))
+            steps.append(WayStep("Next attempt", one.next_attempt_at))
         if one.excluded_at:
             by = f"by {one.excluded_by}: {one.excluded_reason}"
-            steps.append(Step("Discarded", one.excluded_at, by, is_bad=True))
+            steps.append(WayStep("Discarded", one.excluded_at, by, is_bad=True))
         return steps
 
 
@@ -71,7 +71,7 @@ async def show(visit: Visit) -> Response:
     """Show a delivery, with its persons masked."""
     seq = visit.params["seq"]
 
-    async def read(conn: Connection) -> ShownDelivery | None:
+    async def read(conn: Connection) -> ViewedDelivery | None:
         found = await find(conn, seq)
         return await shown(conn, found) if found else None
 
@@ -79,7 +79,7 @@ async def show(visit: Visit) -> Response:
     return page(visit, one) if one else visit.missing("No stored delivery has this number.")
 
 
-def page(visit: Visit, one: ShownDelivery, *, reason: str | None = None) -> Response:
+def page(visit: Visit, one: ViewedDelivery, *, reason: str | None = None) -> Response:
     """Answer with the page of a delivery; with a *reason* it is a revealed one."""
     title = one.delivery.event_type or "Unreadable delivery"
     return visit.page("delivery.html", title=title, here="/deliveries", one=one, reason=reason)
@@ -90,7 +90,7 @@ async def find(conn: Connection, seq: int) -> OneDelivery | None:
     return next((each for each in await one_delivery.find(conn, str(seq)) if each.seq == seq), None)
 
 
-async def shown(conn: Connection, delivery: OneDelivery, *, masked: bool = True) -> ShownDelivery:
+async def shown(conn: Connection, delivery: OneDelivery, *, masked: bool = True) -> ViewedDelivery:
     """Read all that is shown of a delivery; without *masked* only as an operator, who records it."""
     known = await _known(conn, delivery.user_id, masked=masked) if delivery.user_id else None
     body = await one_delivery.body(conn, delivery.seq, masked=masked)
@@ -101,7 +101,7 @@ async def shown(conn: Connection, delivery: OneDelivery, *, masked: bool = True)
     emails = await labels.emails(conn, user_ids)
     if known and not masked and known.user.email:
         emails[known.user.user_id] = known.user.email
-    return ShownDelivery(
+    return ViewedDelivery(
         delivery=delivery,
         user=known.user if known else None,
         changes=changes,

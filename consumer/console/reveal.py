@@ -10,8 +10,8 @@ from typing import TypeVar
 from starlette.responses import Response
 
 from consumer.console import delivery, users
-from consumer.console.delivery import ShownDelivery
-from consumer.console.users import ShownUser
+from consumer.console.delivery import ViewedDelivery
+from consumer.console.users import ViewedUser
 from consumer.console.visit import Endpoint, Visit
 from consumer.operations import actions
 from consumer.operations.actions import REASON_CHARACTERS_MAX, Action
@@ -31,7 +31,7 @@ async def reveal_delivery(visit: Visit) -> Response:
     """Show a delivery with the personal data in it, and record that."""
     seq = visit.params["seq"]
 
-    async def read(conn: Connection, reason: str) -> ShownDelivery | None:
+    async def read(conn: Connection, reason: str) -> ViewedDelivery | None:
         found = await delivery.find(conn, seq)
         if found is None:
             return None
@@ -46,7 +46,7 @@ async def reveal_user(visit: Visit) -> Response:
     """Show a user with the personal data, and record that."""
     user_id = visit.params["user_id"]
 
-    async def read(conn: Connection, reason: str) -> ShownUser | None:
+    async def read(conn: Connection, reason: str) -> ViewedUser | None:
         one = await users.shown(conn, user_id, masked=False)
         if not one.is_stored:
             return None

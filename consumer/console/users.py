@@ -31,7 +31,7 @@ class Day:
 
 
 @dataclass(frozen=True, slots=True)
-class ShownUser:
+class ViewedUser:
     """All that is shown of one user, as read at *now*."""
 
     user: KnownUser
@@ -88,19 +88,19 @@ async def show(visit: Visit) -> Response:
     return page(visit, one) if one.is_stored else visit.missing("No delivery about this user was ever stored.")
 
 
-def page(visit: Visit, one: ShownUser, *, reason: str | None = None) -> Response:
+def page(visit: Visit, one: ViewedUser, *, reason: str | None = None) -> Response:
     """Answer with the page of a user; with a *reason* it is a revealed one."""
     return visit.page("user.html", title="User", here="/users", one=one, reason=reason)
 
 
-async def shown(conn: Connection, user_id: UUID, *, before: int | None = None, masked: bool = True) -> ShownUser:
+async def shown(conn: Connection, user_id: UUID, *, before: int | None = None, masked: bool = True) -> ViewedUser:
     """Read all that is shown of a user; without *masked* only as an operator, who records it."""
     user = await one_user.find(conn, user_id, masked=masked)
     edits, memberships = await one_user.edits(conn, user_id), await one_user.memberships(conn, user_id, masked=masked)
     timeline = await one_user.timeline(conn, user_id, size=TIMELINE_SIZE, before=before, masked=masked)
     team_ids = {entry.delivery.team_id for entry in timeline.entries if entry.delivery}
     team_ids |= {change.company_id for entry in timeline.entries for change in entry.changes}
-    return ShownUser(
+    return ViewedUser(
         user=user,
         fields=origins(user, edits, memberships, await one_user.field_changes(conn, user_id)),
         memberships=memberships,

@@ -115,7 +115,7 @@ async def page(conn: Connection, wanted: ListFilter, *, size: int, before: int |
     if len(found) == size:
         return DeliveryPage(found, found[-1].seq)
     if end > floor and (older := await _older(conn, end)) and older[0] > floor:
-        return DeliveryPage(found, older[0] + 1, older[1])
+        return DeliveryPage(found, end + 1, older[1])
     return DeliveryPage(found, None)
 
 

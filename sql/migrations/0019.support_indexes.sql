@@ -23,13 +23,13 @@ SELECT
     f.error_code,
     f.error,
     f.failed_at,
-    CASE
-        WHEN f.source IS NOT NULL THEN f.source
-        ELSE (
+    coalesce(
+        f.source,
+        (
             SELECT o.source FROM consumer.outbox AS o
             WHERE o.seq = f.seq
         )
-    END AS source,
+    ) AS source,
     CASE
         WHEN f.source IS NOT NULL THEN f.event_type
         ELSE (

@@ -7,6 +7,8 @@ from tests.planted.deploy import DEPLOY
 from tests.planted.domain import DOMAIN
 from tests.planted.erasing import ERASING
 from tests.planted.leaving import LEAVING
+from tests.planted.looking import LOOKING
+from tests.planted.looking_up import LOOKING_UP
 from tests.planted.machinery import MACHINERY
 from tests.planted.maintaining import MAINTAINING
 from tests.planted.masking import MASKING
@@ -54,5 +56,7 @@ BUGS = (
     *OBSERVING,
     *VERDICTS,
     *MASKING,
+    *LOOKING_UP,
     *CONSOLE,
+    *LOOKING,
 )

@@ -24,7 +24,15 @@ from tests.support.settings import load
 SECRET = "0123456789abcdef" * 4
 FORM = {"content-type": "application/x-www-form-urlencoded", "sec-fetch-site": "same-origin"}
 # What stands for the parts of a path in braces.
-EXAMPLES = {"{token}": "not-ours", "{version}/{name}": f"{static.VERSION}/console.css"}
+UNKNOWN_ID = "6f1c2f0e-9d3b-4a57-8c21-0b7d5e9a4f10"
+EXAMPLES = {
+    "{token}": "not-ours",
+    "{version}/{name}": f"{static.VERSION}/console.css",
+    "{seq:int}": "999999999",
+    "{user_id:uuid}": UNKNOWN_ID,
+    "{company_id:uuid}": UNKNOWN_ID,
+    "{run_id:uuid}": UNKNOWN_ID,
+}
 # Far above what any answer takes, so that a hanging test fails instead of hanging.
 ANSWER_TIMEOUT = 15.0
 

@@ -1,8 +1,9 @@
 -- The time of the last delivery of each source; a source without any is absent.
 -- Stack's is searched among the newest 20,000 deliveries, of any source, in at most 10 ms. If others have filled these,
--- it is the latest of the hundred with the greatest message ids, which begin with their times: a late repeat of an older
--- message is then missed. The unique index leads to them, and tells whether there is one at all. The others' last are
--- found by outbox_other_sources; for ORDER BY seq the planner walked the primary key, 1.8 s in 500,000 rows.
+-- it is the latest of the hundred with the greatest message ids, which begin with their times: a message that was
+-- repeated long after is missed then. The unique index leads to them, and tells whether there is one at all. The last
+-- of the other sources are found by outbox_other_sources; for ORDER BY seq the planner walked the primary key, 1.8 s in
+-- 500,000 rows.
 WITH others AS (
     SELECT
         s.source,

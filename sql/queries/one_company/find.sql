@@ -33,11 +33,11 @@ SELECT
             LIMIT %(counted_max)b::integer
         ) AS homed
     ) AS at_home,
-    EXISTS (
+    exists(
         SELECT FROM consumer_masked.rehome AS r
         WHERE r.company_id = c.id
     ) AS is_rehome_queued,
-    EXISTS (
+    exists(
         SELECT FROM consumer_masked.rebuild AS r
         WHERE r.id = c.id
     ) AS is_rebuild_queued

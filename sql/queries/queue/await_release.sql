@@ -9,6 +9,7 @@ SELECT
     %(error)b::text,
     source,
     event_type
-FROM unnest(%(seqs)b::bigint[], %(attempts)b::integer[], %(sources)b::text[], %(event_types)b::text[])
-    AS claimed (seq, attempts, source, event_type)
+FROM unnest(
+    %(seqs)b::bigint[], %(attempts)b::integer[], %(sources)b::text[], %(event_types)b::text[]
+) AS claimed (seq, attempts, source, event_type)
 ORDER BY seq;

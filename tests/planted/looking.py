@@ -1,0 +1,103 @@
+"""Bugs of the console's pages of what is stored."""
+
+from tests.planted.bug import Bug
+
+REVEAL = "tests/test_console_reveal.py"
+LIST = "tests/test_console_deliveries.py"
+CHANGES = "tests/test_console_changes.py"
+DEAD = "tests/test_console_dead.py"
+PLANS = "tests/test_console_plans.py"
+USER = "tests/test_console_pages.py"
+
+LOOKING = (
+    Bug(
+        "a user's page shows the person to everybody",
+        "consumer/console/users.py",
+        "before: int | None = None, masked: bool = True) -> ViewedUser",
+        "before: int | None = None, masked: bool = False) -> ViewedUser",
+        f"{USER}::test_a_user_shows_who_set_each_field",
+    ),
+    Bug(
+        "a delivery is revealed without a record",
+        "consumer/console/reveal.py",
+        '        await actions.record(conn, Action(visit.actor, "reveal", chosen, reason=reason), 1)\n',
+        "        del chosen\n",
+        f"{REVEAL}::test_an_operator_reveals_a_delivery_once_for_a_recorded_reason",
+    ),
+    Bug(
+        "a person is revealed for no reason",
+        "consumer/console/reveal.py",
+        "    if not 0 < len(reason) <= REASON_CHARACTERS_MAX:",
+        "    if len(reason) > REASON_CHARACTERS_MAX:",
+        f"{REVEAL}::test_without_a_reason_nothing_is_revealed_and_nothing_recorded",
+    ),
+    Bug(
+        "a viewer may reveal",
+        "consumer/console/reveal.py",
+        '    Endpoint("POST", "/users/{user_id:uuid}/reveal", "operator", reveal_user),',
+        '    Endpoint("POST", "/users/{user_id:uuid}/reveal", "viewer", reveal_user),',
+        f"{REVEAL}::test_a_viewer_reveals_nothing_and_the_attempt_is_recorded",
+    ),
+    Bug(
+        "an address that is not found is repeated",
+        "consumer/console/find.py",
+        '"", NOT_FOUND, status=404)\n    title',
+        '"", f"{NOT_FOUND} {visit.form.text(\'q\')}", status=404)\n    title',
+        f"{REVEAL}::test_what_is_not_found_is_not_repeated",
+    ),
+    Bug(
+        "the next page begins with the last delivery of the one before",
+        "consumer/console/deliveries.py",
+        "size=PAGE_SIZE, before=before)",
+        "size=PAGE_SIZE, before=before and before + 1)",
+        f"{LIST}::test_pages_by_key_show_each_delivery_once",
+    ),
+    Bug(
+        "a condition that can't be taken away",
+        "consumer/console/filters.py",
+        "self.address(path, **{name: None})",
+        "self.address(path)",
+        f"{LIST}::test_each_condition_can_be_taken_away",
+    ),
+    Bug(
+        "a list that holds the newest delivery says that there are newer ones",
+        "consumer/console/live.py",
+        "newest > int(after)",
+        "newest >= int(after)",
+        f"{CHANGES}::test_newer_deliveries_are_announced_and_not_pushed_in",
+    ),
+    Bug(
+        "the bars of deaths run backwards",
+        "sql/queries/dead/groups.sql",
+        "        ORDER BY n.hours_ago DESC\n",
+        "        ORDER BY n.hours_ago\n",
+        f"{DEAD}::test_each_group_shows_its_deaths_by_hour",
+    ),
+    Bug(
+        "the users of dead letters are counted by a join with the log",
+        "sql/queries/dead/users.sql",
+        """        (
+            SELECT o.user_id FROM consumer_masked.outbox AS o
+            WHERE o.seq = d.seq
+        ) AS user_id
+    FROM consumer_masked.failures AS d
+""",
+        """        o.user_id
+    FROM consumer_masked.failures AS d
+    INNER JOIN consumer_masked.outbox AS o ON d.seq + 0 = o.seq
+""",
+        f"{PLANS}::test_counting_the_users_of_dead_letters_looks_up_few_of_them",
+    ),
+    Bug(
+        "a large company is counted to its end",
+        "sql/queries/one_company/find.sql",
+        """            WHERE b.company_id = c.id AND b.removed_at IS NULL
+            ORDER BY b.user_id
+            LIMIT %(counted_max)b::integer
+""",
+        """            WHERE b.company_id = c.id AND b.removed_at IS NULL AND %(counted_max)b::integer > 0
+            ORDER BY b.user_id
+""",
+        f"{PLANS}::test_a_company_of_any_size_is_counted_up_to_a_most",
+    ),
+)

@@ -1,0 +1,135 @@
+"""What the console's pages call too: every lookup runs under the viewer's role, and shows nobody."""
+
+import dataclasses
+from collections.abc import AsyncIterator, Awaitable, Callable
+from uuid import UUID, uuid4
+
+import pytest
+from psycopg import errors as postgres
+
+from consumer.lookup import audit, listing, one_company, one_delivery, one_user, origins, revealed
+from consumer.lookup.following import Follower
+from consumer.lookup.listing import ListFilter
+from consumer.outbox import deliveries
+from consumer.postgres import session
+from consumer.postgres.connections import Connection, connect, operator_access, transaction, viewer_access
+from tests.support.factories import membership, permission, team_event, user_deleted
+from tests.support.lookups import EMAIL, NAME, canary, shown_canaries
+from tests.support.outbox import arrive, work
+
+VIEWER, OPERATOR = viewer_access("consumer"), operator_access("consumer")
+
+
+@pytest.fixture
+async def viewer(emptied: str) -> AsyncIterator[Connection]:
+    """A viewer's transaction."""
+    async with await connect(emptied, VIEWER) as conn, transaction(conn, VIEWER):
+        yield conn
+
+
+async def in_a_team(url: str, name: str = "Crew") -> tuple[UUID, UUID, str]:
+    """Store a canary who is the only member of a team; return user, team and message id."""
+    first, team_id = canary(), uuid4()
+    assert first.user_id
+    await arrive(url, team_event("created", team_id, display_name=name), first)
+    await arrive(url, membership("created", team_id, first.user_id))
+    await arrive(url, permission("created", team_id, first.user_id, "$read_members"))
+    await work(url)
+    return first.user_id, team_id, first.message_id
+
+
+async def test_a_viewer_may_run_every_lookup_and_sees_nobody(emptied: str, viewer: Connection) -> None:
+    user_id, team_id, message_id = await in_a_team(emptied, NAME)
+
+    [delivery] = await one_delivery.find(viewer, message_id)
+    user, edits = await one_user.find(viewer, user_id), await one_user.edits(viewer, user_id)
+    memberships, changes = await one_user.memberships(viewer, user_id), await one_user.field_changes(viewer, user_id)
+    found = (
+        await listing.page(viewer, ListFilter(event_type="user.*", since=delivery.received_at), size=50),
+        await Follower(ListFilter(), delivery.received_at).changes(viewer),
+        await deliveries.errors(viewer, ["dead"], limit=10),
+        await audit.of_delivery(viewer, delivery.seq, size=20),
+        await one_delivery.body(viewer, delivery.seq),
+        await one_delivery.neighbours(viewer, delivery),
+        await one_user.by_email(viewer, EMAIL),
+        await one_user.timeline(viewer, user_id, size=20),
+        await one_user.counts(viewer, user_id),
+        await one_company.find(viewer, team_id),
+        await one_company.members(viewer, team_id, size=20),
+        origins.origins(user, edits, memberships, changes),
+    )
+
+    assert all(found[:2])
+    assert found[6] == [user_id]
+    assert shown_canaries(repr((delivery, user, edits, memberships, changes, found))) == []
+
+
+@pytest.mark.parametrize("name", ["profile", "body", "audit", "company_names"])
+async def test_a_viewer_may_not_run_what_reveals(emptied: str, viewer: Connection, name: str) -> None:
+    user_id, team_id, message_id = await in_a_team(emptied)
+    [delivery] = await one_delivery.find(viewer, message_id)
+    calls: dict[str, Callable[[], Awaitable[object]]] = {
+        "profile": lambda: revealed.profile(viewer, user_id),
+        "body": lambda: revealed.body(viewer, delivery.seq),
+        "audit": lambda: revealed.audit(viewer, [(user_id, 1)]),
+        "company_names": lambda: revealed.company_names(viewer, [team_id]),
+    }
+
+    with pytest.raises(postgres.InsufficientPrivilege):
+        async with viewer.transaction():
+            await calls[name]()
+
+
+async def test_a_company_is_shown_with_its_members_and_guests(emptied: str) -> None:
+    first_id, team_id, _ = await in_a_team(emptied)
+    second = canary()
+    guest_id = second.user_id or uuid4()
+    other_id = uuid4()
+    await arrive(emptied, team_event("created", other_id), second)
+    await arrive(emptied, membership("created", other_id, guest_id))
+    await arrive(emptied, membership("created", team_id, guest_id))
+    await work(emptied)
+    async with await connect(emptied, OPERATOR) as conn, transaction(conn, OPERATOR):
+        found = await one_company.find(conn, team_id)
+        members = await one_company.members(conn, team_id, size=1)
+        more = await one_company.members(conn, team_id, size=5, after=members[0].user_id)
+
+    assert found
+    assert (found.name, found.members, found.guests, found.at_home, found.deleted_at) == ("Crew", 2, 1, 1, None)
+    both = sorted([(first_id, False, ["$read_members"]), (guest_id, True, [])])
+    assert [(each.user_id, each.is_guest, each.permissions) for each in (*members, *more)] == both
+    assert {each.full_name for each in (*members, *more)} == {"Z••• C•••"}
+
+
+async def test_the_name_of_a_company_with_one_member_is_masked_until_it_is_revealed(emptied: str) -> None:
+    user_id, team_id, _ = await in_a_team(emptied, NAME)
+    async with await connect(emptied, OPERATOR) as conn, transaction(conn, OPERATOR):
+        masked = await one_company.find(conn, team_id)
+        shown = await one_company.find(conn, team_id, masked=False)
+        [of_user] = await one_user.memberships(conn, user_id, masked=False)
+
+    assert masked
+    assert shown
+    assert (masked.name, shown.name, of_user.company_name) == ("Z••• C•••", NAME, NAME)
+
+
+async def test_an_unknown_company_is_none_masked_or_not(emptied: str) -> None:
+    async with await connect(emptied, OPERATOR) as conn, transaction(conn, OPERATOR):
+        assert await one_company.find(conn, uuid4()) is None
+        assert await one_company.find(conn, uuid4(), masked=False) is None
+
+
+async def test_of_a_deleted_user_the_values_that_are_kept_are_shown(emptied: str) -> None:
+    user_id, _, _ = await in_a_team(emptied)
+    await arrive(emptied, user_deleted(user_id))
+    await work(emptied)
+    async with await connect(emptied, OPERATOR) as conn, transaction(conn, OPERATOR):
+        user = await one_user.find(conn, user_id)
+        plain = await one_user.find(conn, user_id, masked=False)
+        now = await session.now(conn)
+
+    assert user.deleted_at
+    assert user.deleted_at < now
+    assert plain == dataclasses.replace(
+        user, full_name=NAME, email=EMAIL, avatar_url="https://img.example.com/canary", company_name=None
+    )
