@@ -9,9 +9,8 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from consumer.operations import replay
+from consumer.operations import paging, replay
 from consumer.operations.actions import Action, Actor
-from consumer.outbox import deliveries
 from consumer.outbox.deliveries import Selection
 from consumer.postgres.connections import connect, operator_access
 from tests.support.backfills import environment, long_ago, named
@@ -218,7 +217,7 @@ def test_nothing_is_done_that_cannot_be_written_down(three_dead: str) -> None:
 async def test_work_of_several_transactions_is_one_action_that_counts_what_is_committed(
     emptied: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(deliveries, "PAGE_SIZE", 2)
+    monkeypatch.setattr(paging, "PAGE_SIZE", 2)
     found = [user_updated() for _ in range(5)]
     await asyncio.to_thread(arrive, emptied, *found)
     await asyncio.to_thread(set_aside, emptied, found)

@@ -11,9 +11,10 @@ import pytest
 from consumer.cli.addresses import free_port
 from consumer.cli.console_outside import outside
 from consumer.operations import background
-from consumer.operations.background import PENDING_MAX
+from consumer.operations.actions import Action, Actor
+from consumer.operations.background import PENDING_MAX, Commit, Order
 from consumer.operations.background_work import PAGE_SIZE, works
-from consumer.postgres.connections import connect, operator_access
+from consumer.postgres.connections import Access, Connection, connect, operator_access, transaction
 from consumer.worker.batch import BATCH_SIZE
 from tests.faults.proxy import wire
 from tests.support import processes
@@ -30,7 +31,7 @@ from tests.support.settings import load
 __all__ = ["three_dead"]
 
 RETRY = "/dead/retry"
-MANY = 2 * PAGE_SIZE + 200
+MANY = 2 * PAGE_SIZE + 100
 
 
 @pytest.fixture
@@ -65,7 +66,7 @@ def step(url: str) -> bool:
 
 
 def worked(url: str) -> dict[str, Any] | None:
-    """Work until the action is finished; return it then."""
+    """OrderWork until the action is finished; return it then."""
     work(url)
     found = progress(url)
     return found if found["finished_at"] else None
@@ -76,8 +77,8 @@ def outcomes(url: str) -> dict[str, int]:
     return {row["state"]: row["n"] for row in found}
 
 
-def test_a_page_leaves_half_of_a_batch_to_live_deliveries() -> None:
-    assert (PAGE_SIZE, PENDING_MAX, BATCH_SIZE) == (500, 500, 1000)
+def test_a_page_is_a_fifth_of_a_batch() -> None:
+    assert (PAGE_SIZE, PENDING_MAX, BATCH_SIZE) == (200, 200, 1000)
 
 
 def test_a_page_waits_until_few_deliveries_are_pending(desk: Desk, many_dead: str) -> None:
@@ -134,6 +135,27 @@ def test_two_consoles_share_the_pages(many_dead: str) -> None:
     work(many_dead)
 
     assert (done["affected"], outcomes(many_dead)) == (MANY, {"applied": MANY})
+
+
+def test_a_page_that_another_console_has_done_meanwhile_is_void(many_dead: str) -> None:
+    access = operator_access("consumer")
+    real = works(outside(load({"DATABASE_URL": many_dead}), many_dead))
+    ordered = Action(Actor("kim", "console"), "retry", {"states": ["dead"]})
+
+    async def overtaken(conn: Connection, access: Access, task: Order) -> Commit:
+        async with await connect(many_dead, access) as other:
+            assert await background.run_once(other, access, real)
+        return await real["retry"](conn, access, task)
+
+    async def stepped() -> None:
+        async with await connect(many_dead, access) as conn:
+            async with transaction(conn, access):
+                await background.put(conn, ordered)
+            await background.run_once(conn, access, {"retry": overtaken})
+
+    asyncio.run(stepped())
+
+    assert progress(many_dead)["affected"] == PAGE_SIZE
 
 
 def test_an_order_outlasts_the_database_s_absence(three_dead: str) -> None:

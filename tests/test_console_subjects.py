@@ -13,6 +13,7 @@ from tests.support.console import Desk, running
 from tests.support.databases import change, rows, schema_change
 from tests.support.factories import membership, team_event, user_updated
 from tests.support.fake_stack import FakeStack
+from tests.support.names import own
 
 ADA, BOB, TEAM = (UUID(int=n) for n in (1, 2, 77))
 
@@ -104,9 +105,9 @@ def test_a_check_of_what_is_right_says_that_nothing_differs(desk: Desk, emptied:
 
 def test_a_console_that_may_not_work_says_so(wrong: str) -> None:
     """Its login has the operator's role alone."""
-    login = "CREATE ROLE lone_operator LOGIN PASSWORD 'x'; GRANT consumer_operator TO lone_operator"
-    alone = f"{wrong} user=lone_operator password=x"
-    with schema_change(wrong, login, "DROP ROLE lone_operator"), running(alone) as desk:
+    name = own("lone_operator")
+    login = f"CREATE ROLE {name} LOGIN PASSWORD 'x'; GRANT consumer_operator TO {name}"
+    with schema_change(wrong, login, f"DROP ROLE {name}"), running(f"{wrong} user={name} password=x") as desk:
         done = finished(wrong, confirm(desk.as_("operator"), "/recovery/check"))
 
     assert "may not act as consumer_worker" in done["error"]

@@ -13,8 +13,8 @@ import psycopg
 
 from consumer.events.registry import EVENT_TYPES
 from consumer.metrics import Metrics
+from consumer.operations.paging import PAGE_SIZE
 from consumer.operations.replay import Replayed, replay
-from consumer.outbox import deliveries
 from consumer.outbox.deliveries import Selection
 from consumer.outbox.storage import Delivery
 from consumer.postgres.connections import connect, operator_access, worker_access
@@ -146,31 +146,29 @@ async def test_a_reason_that_did_not_change_writes_nothing(emptied: str) -> None
 
 
 async def test_a_replay_longer_than_a_page_takes_all_of_it(emptied: str) -> None:
-    bulk(emptied, 2 * deliveries.PAGE_SIZE + 1)
+    bulk(emptied, 2 * PAGE_SIZE + 1)
 
-    assert (await replayed(emptied)).queued == 2 * deliveries.PAGE_SIZE + 1
-    assert Counter(states(emptied).values()) == {"pending": 2 * deliveries.PAGE_SIZE + 1}
+    assert (await replayed(emptied)).queued == 2 * PAGE_SIZE + 1
+    assert Counter(states(emptied).values()) == {"pending": 2 * PAGE_SIZE + 1}
 
 
 async def test_a_limit_takes_the_oldest(emptied: str) -> None:
-    bulk(emptied, deliveries.PAGE_SIZE + 5)
+    bulk(emptied, PAGE_SIZE + 5)
 
-    assert (
-        await replayed(emptied, replace(EVERYTHING, limit=deliveries.PAGE_SIZE + 2))
-    ).queued == deliveries.PAGE_SIZE + 2
+    assert (await replayed(emptied, replace(EVERYTHING, limit=PAGE_SIZE + 2))).queued == PAGE_SIZE + 2
     assert list(states(emptied).values())[-4:] == ["pending", "done", "done", "done"]
 
 
 async def test_a_killed_replay_keeps_its_pages_and_a_second_call_finishes(emptied: str) -> None:
-    bulk(emptied, 2 * deliveries.PAGE_SIZE + 1)
+    bulk(emptied, 2 * PAGE_SIZE + 1)
 
     killed = subprocess.run([sys.executable, "-c", KILLED, emptied], cwd=ROOT, check=False)
     after_kill = Counter(states(emptied).values())
     await replayed(emptied)
 
     assert killed.returncode == -signal.SIGKILL
-    assert after_kill == {"pending": deliveries.PAGE_SIZE, "done": deliveries.PAGE_SIZE + 1}
-    assert Counter(states(emptied).values()) == {"pending": 2 * deliveries.PAGE_SIZE + 1}
+    assert after_kill == {"pending": PAGE_SIZE, "done": PAGE_SIZE + 1}
+    assert Counter(states(emptied).values()) == {"pending": 2 * PAGE_SIZE + 1}
 
 
 async def test_replays_beside_workers_and_each_other_lose_nothing_and_never_deadlock(emptied: str) -> None:

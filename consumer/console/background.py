@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from consumer import logs
 from consumer.console.reading import ConsoleDatabase, DatabaseAway, NotMigrated, TooSlow
 from consumer.operations import background
-from consumer.operations.background import Work
+from consumer.operations.background import OrderWork
 from consumer.postgres.connections import Access, Connection
 
 # While workers apply what the page before put back: a batch takes about as long.
@@ -27,7 +27,7 @@ class Background:
     """Goes through the unfinished actions, one page at a time, in turn."""
 
     database: ConsoleDatabase
-    works: Mapping[str, Work]
+    works: Mapping[str, OrderWork]
     _due: asyncio.Event = field(default_factory=asyncio.Event)
 
     def wake(self) -> None:

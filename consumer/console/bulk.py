@@ -8,8 +8,8 @@ from functools import partial
 from starlette.responses import Response
 
 from consumer.console import confirm
-from consumer.console.chosen import Chosen, chosen
-from consumer.console.confirm import COUNT_TIME, Kind, Question
+from consumer.console.chosen import ChosenDeliveries, chosen
+from consumer.console.confirm import COUNT_MAX, COUNT_TIME, Kind, Question
 from consumer.console.form import Form
 from consumer.console.visit import Endpoint, Visit
 from consumer.operations import background
@@ -111,9 +111,11 @@ async def _question(bulk: Bulk, visit: Visit, form: Form) -> Question:
     return Question(total, noun, found.conditions, found.conditions, now, counts)
 
 
-async def _count(bulk: Bulk, conn: Connection, form: Form, now: datetime) -> tuple[Chosen, list[DeliveryCount]]:
+async def _count(
+    bulk: Bulk, conn: Connection, form: Form, now: datetime
+) -> tuple[ChosenDeliveries, list[DeliveryCount]]:
     found = chosen(form, bulk.states, now, is_discarded=bulk.is_discarded)
-    return found, await deliveries.count(conn, found.selection)
+    return found, await deliveries.count(conn, found.selection, count_max=COUNT_MAX)
 
 
 def _total(counts: Sequence[DeliveryCount]) -> int:

@@ -11,14 +11,14 @@ from consumer.outbox.deliveries import Selection
 
 
 @dataclass(frozen=True, slots=True)
-class Chosen:
+class ChosenDeliveries:
     """A selection, and its conditions as fields of a form, with fixed times."""
 
     selection: Selection
     conditions: Sequence[tuple[str, str]]
 
 
-def chosen(form: Form, states: Sequence[str], now: datetime, *, is_discarded: bool) -> Chosen:
+def chosen(form: Form, states: Sequence[str], now: datetime, *, is_discarded: bool) -> ChosenDeliveries:
     """Return what a form chooses among deliveries of these states, as they were at *now*.
 
     What comes, is done or dies after *now* does not match. Raises BadForm for a condition that no action knows: without
@@ -32,7 +32,7 @@ def chosen(form: Form, states: Sequence[str], now: datetime, *, is_discarded: bo
     selection = Selection(
         tuple(state for state in states if wanted.states is None or state in wanted.states),
         since=wanted.since,
-        until=min(now, wanted.until or now),
+        until=wanted.until,
         settled_until=now,
         source=wanted.source,
         outcome=wanted.outcome,
@@ -46,4 +46,4 @@ def chosen(form: Form, states: Sequence[str], now: datetime, *, is_discarded: bo
     )
     fixed = {name: time.isoformat() for name in ("since", "until") if (time := getattr(wanted, name))}
     conditions = [*({**values, **fixed}).items(), *(("message_id", each) for each in message_ids)]
-    return Chosen(selection, conditions)
+    return ChosenDeliveries(selection, conditions)

@@ -19,6 +19,8 @@ from consumer.postgres.connections import Connection
 FIELDS = ("id", "seen_at", "seen_count", "number", "reason")
 # Above it the person types the number: nobody types it by mistake.
 NUMBER_MIN = 100
+# Deliveries that a page counts before it says "or more": a tenth of a second, where a million would take some.
+COUNT_MAX = 100_001
 # A person waits for the page: a count that takes longer is given up, and a narrower filter asked for.
 COUNT_TIME = timedelta(seconds=5)
 GOES_ON = "It goes on in the background, also after a restart. Live deliveries go first. Its page tells how far it is."
@@ -56,7 +58,7 @@ class Question:
         return self.count > NUMBER_MIN
 
 
-class Answer(NamedTuple):
+class Confirmed(NamedTuple):
     """What the form says: the action's id, what the page showed and when, the number that was typed, and the reason."""
 
     id: UUID
@@ -78,7 +80,7 @@ class Answer(NamedTuple):
         return None
 
 
-def answer(form: Form) -> Answer:
+def answer(form: Form) -> Confirmed:
     """Return what the form of a question says; raise BadForm if it is none."""
     try:
         seen_at = datetime.fromisoformat(form.text("seen_at"))
@@ -87,13 +89,14 @@ def answer(form: Form) -> Answer:
         raise BadForm from error
     if (action_id := uuid(form.text("id"))) is None or seen_at.tzinfo is None:
         raise BadForm
-    return Answer(action_id, seen_at, seen_count, form.text("number"), form.text("reason") or None)
+    return Confirmed(action_id, seen_at, seen_count, form.text("number"), form.text("reason") or None)
 
 
 def ask(visit: Visit, kind: Kind, question: Question, problem: tuple[int, str] | None = None) -> Response:
     """Answer with the page that asks; *problem* says with which status and why it asks again."""
     status, sentence = problem or (200, None)
-    title = f"{kind.verb} {question.count:,} {question.noun}?" if question.count else "Nothing matches"
+    more = " or more" if question.count == COUNT_MAX else ""
+    title = f"{kind.verb} {question.count:,}{more} {question.noun}?" if question.count else "Nothing matches"
     return visit.page(
         "confirm.html",
         status,
@@ -108,12 +111,12 @@ def ask(visit: Visit, kind: Kind, question: Question, problem: tuple[int, str] |
     )
 
 
-async def order(conn: Connection, visit: Visit, kind: Kind, said: Answer, chosen: Mapping[str, object]) -> None:
+async def order(conn: Connection, visit: Visit, kind: Kind, said: Confirmed, chosen: Mapping[str, object]) -> None:
     """Queue the action in the caller's transaction."""
     await background.put(conn, Action(visit.actor, kind.action, chosen, said.seen_count, said.reason, said.id))
 
 
-def ordered(visit: Visit, said: Answer) -> Response:
+def ordered(visit: Visit, said: Confirmed) -> Response:
     """Answer that the action is queued: its page tells how far it is."""
     visit.console.background.wake()
     return visit.redirect(f"/actions/{said.id}")

@@ -49,6 +49,7 @@ QUERIES: Mapping[str, Sequence[str]] = {
     "operator": (
         "actions/*",
         "activity/*",
+        "background/*",
         "audit/*",
         "connect/*",
         "dead/*",

@@ -21,14 +21,14 @@ from consumer.postgres.error_classes import code
 from consumer.postgres.queries import query, rows
 
 # Nothing is put back to pending while so many deliveries wait there: workers go by the number, so they would apply the
-# old ones first. Half of a worker's batch.
-PENDING_MAX = 500
+# old ones first. A fifth of a worker's batch: a live delivery waits some milliseconds longer.
+PENDING_MAX = 200
 # As the table checks it.
 ERROR_CHARACTERS_MAX = 1000
 
 
-class Task(NamedTuple):
-    """An action that is not finished, as it was recorded, and how far it has come."""
+class Order(NamedTuple):
+    """An action that is not finished, as it was recorded, and how far it is."""
 
     id: UUID
     actor: str
@@ -39,7 +39,7 @@ class Task(NamedTuple):
     result: Mapping[str, Any]
 
 
-class Step(NamedTuple):
+class PageDone(NamedTuple):
     """What one transaction did: the place to go on from, None at the end; the rows affected; the result so far."""
 
     place: Mapping[str, Any] | None
@@ -48,9 +48,9 @@ class Step(NamedTuple):
 
 
 # Does a page in the caller's transaction.
-Commit = Callable[[Connection], Awaitable[Step]]
+Commit = Callable[[Connection], Awaitable[PageDone]]
 # Asks what must be known before, outside of any transaction.
-Work = Callable[[Connection, Access, Task], Awaitable[Commit]]
+OrderWork = Callable[[Connection, Access, Order], Awaitable[Commit]]
 
 
 async def is_known(conn: Connection, action_id: UUID) -> bool:
@@ -69,45 +69,45 @@ async def is_any(conn: Connection) -> bool:
     return await rows(conn, scalar_row, "background/is_any") == [True]
 
 
-async def run_once(conn: Connection, access: Access, works: Mapping[str, Work]) -> bool:
+async def run_once(conn: Connection, access: Access, works: Mapping[str, OrderWork]) -> bool:
     """Do one page of the action that has waited longest; return False if none can go on now.
 
     A ConsumerError ends the action and is its result. After an error of PostgreSQL, which is raised, another action
     goes on first.
     """
     async with transaction(conn, access):
-        found = await rows(conn, args_row(Task), "background/next", {"pending_max": PENDING_MAX})
+        found = await rows(conn, args_row(Order), "background/next", {"pending_max": PENDING_MAX})
     if not found:
         return False
-    [task] = found
+    [order] = found
     try:
-        commit = await works[task.action](conn, access, task)
+        commit = await works[order.action](conn, access, order)
         async with transaction(conn, access):
             await ledger.begin_work(conn)
             # Another process may have done the page since.
-            if await rows(conn, scalar_row, "background/lock", {"id": task.id, "place": Jsonb(task.place)}):
-                await _advance(conn, task, await commit(conn))
+            if await rows(conn, scalar_row, "background/lock", {"id": order.id, "place": Jsonb(order.place)}):
+                await _advance(conn, order, await commit(conn))
     except ConsumerError as error:
-        await _fail(conn, access, task, str(error), is_final=True)
+        await _fail(conn, access, order, str(error), is_final=True)
     except psycopg.Error as error:
         if not conn.closed:
-            await _fail(conn, access, task, code(error), is_final=False)
+            await _fail(conn, access, order, code(error), is_final=False)
         raise
     return True
 
 
-async def _advance(conn: Connection, task: Task, step: Step) -> None:
+async def _advance(conn: Connection, order: Order, done: PageDone) -> None:
     values = {
-        "id": task.id,
-        "place": Jsonb(step.place or {}),
-        "is_finished": step.place is None,
-        "result": Jsonb(step.result),
-        "affected": step.affected,
+        "id": order.id,
+        "place": Jsonb(done.place or {}),
+        "is_finished": done.place is None,
+        "result": Jsonb(done.result),
+        "affected": done.affected,
     }
     await conn.execute(query("background/advance"), values)
 
 
-async def _fail(conn: Connection, access: Access, task: Task, error: str, *, is_final: bool) -> None:
-    values = {"id": task.id, "error": error[:ERROR_CHARACTERS_MAX], "is_final": is_final}
+async def _fail(conn: Connection, access: Access, order: Order, error: str, *, is_final: bool) -> None:
+    values = {"id": order.id, "error": error[:ERROR_CHARACTERS_MAX], "is_final": is_final}
     async with transaction(conn, access):
         await conn.execute(query("background/fail"), values)

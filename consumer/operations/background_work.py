@@ -11,7 +11,7 @@ from uuid import UUID
 
 from consumer.operations import exclusions, rebuild, replay
 from consumer.operations import refresh as refreshing
-from consumer.operations.background import Commit, Step, Task, Work
+from consumer.operations.background import Commit, Order, OrderWork, PageDone
 from consumer.operations.exclusions import Decision
 from consumer.operations.rebuild import Drift, Subjects
 from consumer.outbox import deliveries, rebuild_queue
@@ -20,14 +20,14 @@ from consumer.outbox.rebuild_queue import Stage
 from consumer.outbox.storage import Delivery
 from consumer.postgres.connections import Access, Connection
 
-# Deliveries a transaction: half of a worker's batch, so that live ones have the other half.
-PAGE_SIZE = 500
+# Deliveries a transaction: as many as may be pending, see PENDING_MAX.
+PAGE_SIZE = 200
 # The reason of a decision, if an erasure has taken it out of the record.
 ERASED = "erased"
-
-Counts = Mapping[str, int]
-# Does a page of deliveries; returns how many are affected, and more counts.
-PageWork = Callable[[Connection, Sequence[SelectedDelivery], Task], Awaitable[tuple[int, Counts]]]
+# How many are affected, and more counts.
+Affected = tuple[int, Mapping[str, int]]
+# Does a page of deliveries.
+PageWork = Callable[[Connection, Sequence[SelectedDelivery], Order], Awaitable[Affected]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class Outside:
     ask: Callable[[Connection, Access, UUID], Awaitable[Delivery | None]]
 
 
-def works(outside: Outside) -> Mapping[str, Work]:
+def works(outside: Outside) -> Mapping[str, OrderWork]:
     """Return what to do for each action, by its name."""
     return {
         "retry": partial(_in_pages, _replay),
@@ -61,102 +61,102 @@ def selection(chosen: Mapping[str, Any]) -> Selection:
     return Selection(**{name: read.get(name, lambda value: value)(value) for name, value in chosen.items()})
 
 
-async def _in_pages(work: PageWork, _: Connection, __: Access, task: Task) -> Commit:
-    return partial(_page, work, task)
+async def _in_pages(work: PageWork, _: Connection, __: Access, order: Order) -> Commit:
+    return partial(_page, work, order)
 
 
-async def _page(work: PageWork, task: Task, conn: Connection) -> Step:
-    after_seq = task.place.get("after_seq", 0)
-    page = await deliveries.page(conn, selection(task.filter), after_seq=after_seq, page_size=PAGE_SIZE)
+async def _page(work: PageWork, order: Order, conn: Connection) -> PageDone:
+    after_seq = order.place.get("after_seq", 0)
+    page = await deliveries.page(conn, selection(order.filter), after_seq=after_seq, page_size=PAGE_SIZE)
     if not page:
-        return Step(None, 0, task.result)
-    affected, counts = await work(conn, page, task)
+        return PageDone(None, 0, order.result)
+    affected, counts = await work(conn, page, order)
     place = {"after_seq": page[-1].seq} if len(page) == PAGE_SIZE else None
-    return Step(place, affected, Counter(task.result) + Counter(counts))
+    return PageDone(place, affected, Counter(order.result) + Counter(counts))
 
 
-async def _replay(conn: Connection, page: Sequence[SelectedDelivery], _: Task) -> tuple[int, Counts]:
+async def _replay(conn: Connection, page: Sequence[SelectedDelivery], _: Order) -> Affected:
     done = await replay.replay_page(conn, page)
     return done.queued, _replayed(done)
 
 
-async def _discard(conn: Connection, page: Sequence[SelectedDelivery], task: Task) -> tuple[int, Counts]:
-    done = await exclusions.exclude_page(conn, page, selection(task.filter).states, _decision(task))
+async def _discard(conn: Connection, page: Sequence[SelectedDelivery], order: Order) -> Affected:
+    done = await exclusions.exclude_page(conn, page, selection(order.filter).states, _decision(order))
     return done.deliveries, {"discarded": done.deliveries, "users_to_refresh": len(done.user_ids)}
 
 
-async def _undiscard(conn: Connection, page: Sequence[SelectedDelivery], task: Task) -> tuple[int, Counts]:
-    done = await exclusions.take_back_page(conn, page, _decision(task))
+async def _undiscard(conn: Connection, page: Sequence[SelectedDelivery], order: Order) -> Affected:
+    done = await exclusions.take_back_page(conn, page, _decision(order))
     return done.queued + done.unusable, _replayed(done)
 
 
-def _replayed(done: replay.Replayed) -> Counts:
+def _replayed(done: replay.Replayed) -> Mapping[str, int]:
     return {"put_back": done.queued - done.rebuilt, "to_rebuild": done.rebuilt, "still_unusable": done.unusable}
 
 
-def _decision(task: Task) -> Decision:
-    return Decision(task.actor, task.reason or ERASED)
+def _decision(order: Order) -> Decision:
+    return Decision(order.actor, order.reason or ERASED)
 
 
-async def _rebuild(conn: Connection, access: Access, task: Task) -> Commit:
+async def _rebuild(conn: Connection, access: Access, order: Order) -> Commit:
     """Queue the users and companies at once if the filter names some, else the next of all."""
-    subjects = await _subjects(conn, access, task)
-    return partial(_queue_next, task) if subjects is None else partial(_queue, subjects)
+    subjects = await _subjects(conn, access, order)
+    return partial(_queue_next, order) if subjects is None else partial(_queue, subjects)
 
 
-async def _queue(subjects: Subjects, conn: Connection) -> Step:
+async def _queue(subjects: Subjects, conn: Connection) -> PageDone:
     queued = await rebuild.put(conn, subjects)
-    return Step(None, queued, {"queued": queued})
+    return PageDone(None, queued, {"queued": queued})
 
 
-async def _queue_next(task: Task, conn: Connection) -> Step:
-    stage, after = _place(task)
+async def _queue_next(order: Order, conn: Connection) -> PageDone:
+    stage, after = _place(order)
     ids = await rebuild_queue.next_ids(conn, stage, after)
     await rebuild.put_stage(conn, stage, ids)
-    return Step(_after(stage, ids), len(ids), Counter(task.result) + Counter(queued=len(ids)))
+    return PageDone(_after(stage, ids), len(ids), Counter(order.result) + Counter(queued=len(ids)))
 
 
-async def _check(outside: Outside, conn: Connection, access: Access, task: Task) -> Commit:
-    subjects, place = await _subjects(conn, access, task), _place(task)
+async def _check(outside: Outside, conn: Connection, access: Access, order: Order) -> Commit:
+    subjects, place = await _subjects(conn, access, order), _place(order)
     async with outside.as_worker() as (worker, worker_access):
         page, differing = await rebuild.compare_page(worker, worker_access, place, subjects)
-    drift = Drift(task.result.get("users", 0), task.result.get("companies", 0))
-    drift.differing.update(task.result.get("differing", {}))
+    drift = Drift(order.result.get("users", 0), order.result.get("companies", 0))
+    drift.differing.update(order.result.get("differing", {}))
     drift.add(place[0], page, differing)
     result = {"users": drift.users, "companies": drift.companies, "differing": drift.differing}
-    if first := task.result.get("first") or (drift.first and str(drift.first[0])):
+    if first := order.result.get("first") or (drift.first and str(drift.first[0])):
         result["first"] = first
 
-    async def commit(_: Connection) -> Step:
-        return Step(_after(place[0], page), 0, result)
+    async def commit(_: Connection) -> PageDone:
+        return PageDone(_after(place[0], page), 0, result)
 
     return commit
 
 
-async def _refresh(outside: Outside, conn: Connection, access: Access, task: Task) -> Commit:
-    delivery = await outside.ask(conn, access, UUID(task.filter["user_id"]))
+async def _refresh(outside: Outside, conn: Connection, access: Access, order: Order) -> Commit:
+    delivery = await outside.ask(conn, access, UUID(order.filter["user_id"]))
 
-    async def commit(conn: Connection) -> Step:
+    async def commit(conn: Connection) -> PageDone:
         if delivery is None:
-            return Step(None, 0, {"is_found": False})
+            return PageDone(None, 0, {"is_found": False})
         stored = await refreshing.store(conn, delivery)
-        return Step(None, 1, {"is_found": True, "message_id": stored.message_id, "error": stored.error})
+        return PageDone(None, 1, {"is_found": True, "message_id": stored.message_id, "error": stored.error})
 
     return commit
 
 
-async def _subjects(conn: Connection, access: Access, task: Task) -> Subjects | None:
+async def _subjects(conn: Connection, access: Access, order: Order) -> Subjects | None:
     """Return the users and companies that the filter names, with all that these concern; None: everybody."""
-    user_id, team_id = (task.filter.get(name) for name in ("user_id", "team_id"))
+    user_id, team_id = (order.filter.get(name) for name in ("user_id", "team_id"))
     if not user_id and not team_id:
         return None
     named = Subjects([UUID(user_id)] if user_id else [], [UUID(team_id)] if team_id else [])
     return await rebuild.with_companies_named_by(conn, access, await rebuild.with_users_of(conn, access, named))
 
 
-def _place(task: Task) -> tuple[Stage, UUID | None]:
-    after = task.place.get("after")
-    return Stage(task.place.get("stage", Stage.COMPANY)), UUID(after) if after else None
+def _place(order: Order) -> tuple[Stage, UUID | None]:
+    after = order.place.get("after")
+    return Stage(order.place.get("stage", Stage.COMPANY)), UUID(after) if after else None
 
 
 def _after(stage: Stage, ids: Sequence[UUID]) -> Mapping[str, Any] | None:

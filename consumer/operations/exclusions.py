@@ -10,9 +10,9 @@ from psycopg.rows import scalar_row, tuple_row
 
 from consumer.operations import actions, replay
 from consumer.operations.actions import Action
+from consumer.operations.paging import in_pages
 from consumer.operations.rebuild import queue_concerned
 from consumer.operations.replay import Replayed
-from consumer.outbox import deliveries
 from consumer.outbox.deliveries import SelectedDelivery, Selection
 from consumer.postgres import session
 from consumer.postgres.connections import Access, Connection
@@ -45,7 +45,7 @@ def exclude(
     sender repeats it. The users and companies of those that were applied are queued to be made anew without them.
     """
     work = partial(_exclude, decision, action, selection.states)
-    return deliveries.in_pages(conn, access, selection, work)
+    return in_pages(conn, access, selection, work)
 
 
 def take_back(
@@ -55,7 +55,7 @@ def take_back(
 
     Those that this release can't use are dead, with the reason.
     """
-    return deliveries.in_pages(conn, access, selection, partial(_take_back, decision, action))
+    return in_pages(conn, access, selection, partial(_take_back, decision, action))
 
 
 async def exclude_page(

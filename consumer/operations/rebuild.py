@@ -11,7 +11,8 @@ from consumer.effects import anew
 from consumer.effects.anew import Differing
 from consumer.operations import actions
 from consumer.operations.actions import Action
-from consumer.outbox import deliveries, rebuild_queue
+from consumer.operations.paging import in_pages
+from consumer.outbox import rebuild_queue
 from consumer.outbox.deliveries import SelectedDelivery, Selection
 from consumer.outbox.rebuild_queue import Stage
 from consumer.postgres import ledger, session
@@ -131,7 +132,7 @@ async def concerned(conn: Connection, access: Access, selection: Selection) -> S
     """Return the users and companies of the matching deliveries."""
     user_ids: set[UUID] = set()
     company_ids: set[UUID] = set()
-    async for page in deliveries.in_pages(conn, access, selection, _subjects_of):
+    async for page in in_pages(conn, access, selection, _subjects_of):
         user_ids.update(page.user_ids)
         company_ids.update(page.company_ids)
     return Subjects(list(user_ids), list(company_ids))

@@ -8,6 +8,7 @@ from consumer.errors import BadPayload
 from consumer.events.check import check, subject
 from consumer.operations import actions
 from consumer.operations.actions import Action
+from consumer.operations.paging import in_pages
 from consumer.operations.rebuild import queue_concerned
 from consumer.outbox import deliveries
 from consumer.outbox.deliveries import BuryReason, Dead, Reread, SelectedDelivery, Selection
@@ -44,7 +45,7 @@ def replay(conn: Connection, access: Access, selection: Selection, action: Actio
     reason. Of applied ones the users and companies are queued to be made anew, because a fold adds to rows and never
     takes back. A repeat, or a second call after a kill, ends in the same rows.
     """
-    return deliveries.in_pages(conn, access, selection, partial(_replay, action))
+    return in_pages(conn, access, selection, partial(_replay, action))
 
 
 async def _replay(action: Action, conn: Connection, page: Sequence[SelectedDelivery]) -> Replayed:

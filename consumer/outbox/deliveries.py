@@ -1,31 +1,26 @@
-"""Stored deliveries: find, count and group them; put them back to pending page by page."""
+"""Stored deliveries: find, count and group them; put them back to pending."""
 
-import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from psycopg.rows import args_row, class_row, dict_row, scalar_row
 
-from consumer.postgres import ledger
-from consumer.postgres.connections import Access, Connection, transaction
+from consumer.postgres.connections import Connection
 from consumer.postgres.queries import query, rows
 
-T = TypeVar("T")
-
-# Deliveries a transaction, as in the worker: it commits in about 20 ms, and a kill undoes no more than that.
-PAGE_SIZE = 1000
+# They lie in a small table of their own.
+FAILED = frozenset({"retrying", "dead"})
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
     """Conditions on deliveries: all must hold; None sets no condition.
 
-    *event_type* may end in `*`. *since* and *until* limit the time of arrival, *settled_until* also the time at which a
-    delivery was done or failed last; *limit* takes the oldest. Discarded ones match only with *is_discarded*, and then
-    no others do.
+    *event_type* may end in `*`. *since* and *until* limit the time of arrival, *settled_until* the last change: done,
+    failed or arrived; *limit* takes the oldest. Discarded ones match only with *is_discarded*, and then no others do.
     """
 
     states: Sequence[str]
@@ -42,6 +37,12 @@ class Selection:
     verified_by: str | None = None
     is_discarded: bool = False
     limit: int | None = None
+
+    @property
+    def is_of_failures(self) -> bool:
+        """Whether the failures alone tell what matches."""
+        others = (self.since, self.until, self.user_id, self.team_id, self.message_ids, self.verified_by, self.outcome)
+        return FAILED.issuperset(self.states) and not any(others)
 
     def values(self) -> dict[str, object]:
         """Return the selection as parameters of a query; psycopg makes arrays only of lists."""
@@ -187,39 +188,16 @@ async def has_user(conn: Connection, user_id: UUID) -> bool:
     return await rows(conn, scalar_row, "deliveries/has_user", {"user_id": user_id}) == [True]
 
 
-async def count(conn: Connection, selection: Selection) -> list[DeliveryCount]:
-    """Count the matching deliveries; what matches nothing is absent."""
-    return await rows(conn, class_row(DeliveryCount), "deliveries/count", selection.values())
+async def count(conn: Connection, selection: Selection, *, count_max: int | None = None) -> list[DeliveryCount]:
+    """Count the matching deliveries, except for failed ones at most *count_max*; what matches nothing is absent."""
+    name = "deliveries/count_failed" if selection.is_of_failures else "deliveries/count"
+    return await rows(conn, class_row(DeliveryCount), name, {**selection.values(), "count_max": count_max})
 
 
 async def page(conn: Connection, selection: Selection, *, after_seq: int, page_size: int) -> list[SelectedDelivery]:
     """Return the next matching deliveries above *after_seq*, oldest first."""
     values = {**selection.values(), "after_seq": after_seq, "page_size": page_size}
     return await rows(conn, args_row(SelectedDelivery), "deliveries/page", values)
-
-
-async def in_pages(
-    conn: Connection,
-    access: Access,
-    selection: Selection,
-    work: Callable[[Connection, Sequence[SelectedDelivery]], Awaitable[T]],
-) -> AsyncIterator[T]:
-    """Pass the matching deliveries to *work*, one page per transaction; yield each result once it is committed.
-
-    It goes by seq and never back: a delivery that *work* puts back to pending may be done again before the end.
-    """
-    after_seq, left = 0, sys.maxsize if selection.limit is None else selection.limit
-    while left > 0:
-        size = min(PAGE_SIZE, left)
-        async with transaction(conn, access):
-            await ledger.begin_work(conn)
-            found = await page(conn, selection, after_seq=after_seq, page_size=size)
-            result = await work(conn, found) if found else None
-        if result is not None:
-            yield result
-        if len(found) < size:
-            return
-        after_seq, left = found[-1].seq, left - size
 
 
 async def lock_dead(conn: Connection, seqs: Sequence[int]) -> AsyncIterator[Dead]:

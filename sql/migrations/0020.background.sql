@@ -13,7 +13,8 @@ CREATE TABLE consumer.background (
     finished_at timestamptz, -- null: it goes on
     place jsonb NOT NULL DEFAULT '{}', -- where it goes on
     result jsonb NOT NULL DEFAULT '{}', -- counts and ids, no personal data
-    error text CONSTRAINT background_error CHECK (length(error) <= 1000) -- why it ended early, or waits; null: it did not
+    -- why it ended early, or waits; null: it did not
+    error text CONSTRAINT background_error CHECK (length(error) <= 1000)
 );
 -- The next one to go on with.
 CREATE INDEX background_unfinished ON consumer.background (stepped_at) WHERE finished_at IS NULL;

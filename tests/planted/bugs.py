@@ -1,5 +1,6 @@
 """Bugs that somebody could write, each with the test that must notice."""
 
+from tests.planted.acting import CONSOLE_ACTING
 from tests.planted.api import API, SVIX
 from tests.planted.application import APPLICATION
 from tests.planted.console import CONSOLE
@@ -56,6 +57,7 @@ BUGS = (
     *OBSERVING,
     *VERDICTS,
     *MASKING,
+    *CONSOLE_ACTING,
     *LOOKING_UP,
     *CONSOLE,
     *LOOKING,

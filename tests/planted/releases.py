@@ -31,7 +31,7 @@ RELEASES = (
     ),
     Bug(
         "an older operator passes the fence",
-        "consumer/outbox/deliveries.py",
+        "consumer/operations/paging.py",
         "            await ledger.begin_work(conn)\n",
         "",
         f"{FENCE_TESTS}::test_an_operator_s_command_that_is_too_old_changes_no_row",

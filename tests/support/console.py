@@ -29,6 +29,7 @@ EXAMPLES = {
     "{token}": "not-ours",
     "{version}/{name}": f"{static.VERSION}/console.css",
     "{seq:int}": "999999999",
+    "{id}": UNKNOWN_ID,
     "{user_id:uuid}": UNKNOWN_ID,
     "{company_id:uuid}": UNKNOWN_ID,
     "{run_id:uuid}": UNKNOWN_ID,

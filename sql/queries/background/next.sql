@@ -17,7 +17,12 @@ WHERE
         a.action NOT IN ('retry', 'replay', 'undiscard')
         OR (
             SELECT count(*)
-            FROM (SELECT FROM consumer.pending LIMIT %(pending_max)b::integer) AS waiting
+            FROM (
+                SELECT FROM consumer.pending
+                -- Claims leave dead entries at the other end of the index.
+                ORDER BY seq DESC
+                LIMIT %(pending_max)b::integer
+            ) AS waiting
         ) < %(pending_max)b::integer
     )
 ORDER BY b.stepped_at

@@ -1,0 +1,115 @@
+"""Bugs of what an operator does at the console."""
+
+from tests.planted.bug import Bug
+
+BULK, CHOSEN, CONFIRM = (f"consumer/console/{name}.py" for name in ("bulk", "chosen", "confirm"))
+ACTING, BACKGROUND, SUBJECTS = (f"tests/test_console_{name}.py" for name in ("acting", "background", "subjects"))
+RUN = "consumer/operations/background.py"
+
+CONSOLE_ACTING = (
+    Bug(
+        "what dies after the page was made is retried too",
+        CHOSEN,
+        "settled_until=now,",
+        "settled_until=None,",
+        f"{ACTING}::test_what_dies_after_the_page_was_made_stays_dead",
+    ),
+    Bug(
+        "what arrives after the page was made is discarded too",
+        "sql/queries/deliveries/page.sql",
+        "coalesce(q.at, o.received_at) <=",
+        "coalesce(q.at, '-infinity') <=",
+        f"{ACTING}::test_what_arrives_after_the_page_was_made_is_not_discarded",
+    ),
+    Bug(
+        "a form chooses what comes after it",
+        BULK,
+        "min(said.seen_at, await session.now(conn))",
+        "max(said.seen_at, await session.now(conn))",
+        f"{ACTING}::test_a_form_can_not_choose_what_comes_later",
+    ),
+    Bug(
+        "a count that has grown is done",
+        CONFIRM,
+        "if count > self.seen_count:",
+        "if count > 2 * self.seen_count:",
+        f"{ACTING}::test_a_count_that_has_grown_is_shown_anew",
+    ),
+    Bug(
+        "a click confirms a hundred and one",
+        CONFIRM,
+        "if self.seen_count > NUMBER_MIN and",
+        "if self.seen_count > NUMBER_MIN + 1 and",
+        f"{ACTING}::test_above_a_hundred_the_number_is_typed",
+    ),
+    Bug(
+        "a discard of the console needs no reason",
+        CONFIRM,
+        "if kind.asks_reason and",
+        "if kind.is_grave and kind.path == '/dead/discard' and",
+        f"{ACTING}::test_without_a_reason_nothing_is_discarded_or_taken_back",
+    ),
+    Bug(
+        "a form that is sent twice acts twice",
+        BULK,
+        "if await background.is_known(conn, said.id):",
+        "if not said.id:",
+        f"{ACTING}::test_a_form_sent_twice_is_done_once",
+    ),
+    Bug(
+        "a condition that no action knows is left out",
+        CHOSEN,
+        '"message_id", *confirm.FIELDS}:',
+        '"message_id", "email", *confirm.FIELDS}:',
+        f"{ACTING}::test_a_condition_that_no_action_knows_is_refused",
+    ),
+    Bug(
+        "a viewer orders",
+        BULK,
+        'Endpoint("POST", bulk.kind.path, "operator"',
+        'Endpoint("POST", bulk.kind.path, "viewer"',
+        f"{ACTING}::test_a_viewer_s_form_and_one_of_another_site_do_nothing",
+    ),
+    Bug(
+        "a replay of the console stands before live deliveries",
+        "sql/queries/background/next.sql",
+        "'retry', 'replay'",
+        "'replay'",
+        f"{BACKGROUND}::test_a_page_waits_until_few_deliveries_are_pending",
+    ),
+    Bug(
+        "two consoles do one page",
+        "sql/queries/background/lock.sql",
+        "AND place = %(place)b::jsonb",
+        "AND %(place)b::jsonb IS NOT NULL",
+        f"{BACKGROUND}::test_a_page_that_another_console_has_done_meanwhile_is_void",
+    ),
+    Bug(
+        "a page that PostgreSQL refuses stops all others",
+        "sql/queries/background/next.sql",
+        "(b.error IS NULL OR b.stepped_at < now() - interval '10 seconds')",
+        "b.finished_at IS NULL",
+        f"{BACKGROUND}::test_a_page_that_postgres_refuses_is_said_and_tried_again_while_others_go_on",
+    ),
+    Bug(
+        "a page is counted apart from what it does",
+        "sql/queries/background/advance.sql",
+        "affected + %(affected)b::bigint",
+        "%(affected)b::bigint",
+        f"{BACKGROUND}::test_after_a_kill_another_console_goes_on_and_does_no_page_twice",
+    ),
+    Bug(
+        "a check that can't be done is tried for good",
+        RUN,
+        "str(error), is_final=True",
+        "str(error), is_final=False",
+        f"{SUBJECTS}::test_a_refresh_without_a_key_says_which_settings_it_needs",
+    ),
+    Bug(
+        "a check of a user compares everybody",
+        "consumer/operations/background_work.py",
+        "if not user_id and not team_id:",
+        "if not team_id:",
+        f"{SUBJECTS}::test_a_check_counts_what_differs_and_changes_nothing",
+    ),
+)
