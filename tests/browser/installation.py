@@ -13,6 +13,7 @@ import psycopg
 from consumer.outbox.storage import Delivery
 from tests.support import application
 from tests.support.cli import SECRET, arrive, call
+from tests.support.databases import change
 from tests.support.dead import dead_at_the_door
 from tests.support.factories import edited, membership, team_event, user_updated
 
@@ -87,7 +88,9 @@ CROSS JOIN LATERAL (SELECT
     END AS counters,
     CASE p.duty
         WHEN 'receiver' THEN jsonb_build_object('receive_seconds', ARRAY[2, 20, n, 20, 8, 2, 0, 0, 0, 0, 0, 0, 0])
-        WHEN 'worker' THEN jsonb_build_object('apply_seconds', ARRAY[20, n, 20, 6, n / 40, 0, 0, 0, 0, 0, 0, 0, 0])
+        WHEN 'worker' THEN jsonb_build_object(
+            'delivery_seconds', ARRAY[n, n / 2, 9, (4 * random())::integer, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]
+        )
         ELSE '{}'
     END AS histograms
 ) AS made
@@ -102,6 +105,8 @@ def fill(url: str) -> None:
         conn.execute(REPORTS)
     chance = Random(2026)
     arrive(url, *_arrived(chance))
+    # The edits are the backend's, which has been silent for longer.
+    change(url, "UPDATE consumer.outbox SET received_at = now() - interval '4 hours' WHERE event_type = 'profile.edited'")
     work(url)
     arrive(url, *_same_addresses(), dead_at_the_door("msg_without_an_id"))
     work(url)

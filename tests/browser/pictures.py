@@ -8,9 +8,11 @@ from pathlib import Path
 
 from playwright.async_api import Browser, Page
 
+from bench.support import database
+from consumer.postgres import migrations
 from tests.browser import installation
 from tests.browser.chromium import LOOKS, Look, chromium, opened
-from tests.conftest import migrated, server_of_its_own
+from tests.conftest import server_of_its_own
 from tests.support.console import Desk, running
 from tests.support.databases import record_settings, rows
 from tests.support.processes import ROOT
@@ -19,7 +21,7 @@ FOLDER = ROOT / "docs" / "pictures"
 # Each picture is loaded with its document.
 PICTURE_BYTES_MAX = 150_000
 # What the README shows is wide enough for its tables and not taller than a screen.
-HEIGHT = 800
+HEIGHT = 720
 # A page for each name; {dead} is the newest dead delivery, {person} a user with a history.
 PAGES = {
     "overview": "/",
@@ -60,7 +62,8 @@ async def _write(page: Page, file: Path) -> None:
 def main() -> None:
     """Fill an installation on a server of its own, and draw it."""
     FOLDER.mkdir(exist_ok=True)
-    with server_of_its_own() as server_url, migrated(server_url) as url:
+    with server_of_its_own() as server_url, database(server_url, "shop") as url:
+        migrations.apply(url, "consumer")
         record_settings(url)
         installation.fill(url)
         [found] = rows(url, "SELECT max(seq) AS seq FROM consumer.failures WHERE error_code = '23505'")
