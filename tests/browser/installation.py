@@ -106,7 +106,9 @@ def fill(url: str) -> None:
     chance = Random(2026)
     arrive(url, *_arrived(chance))
     # The edits are the backend's, which has been silent for longer.
-    change(url, "UPDATE consumer.outbox SET received_at = now() - interval '4 hours' WHERE event_type = 'profile.edited'")
+    change(
+        url, "UPDATE consumer.outbox SET received_at = now() - interval '4 hours' WHERE event_type = 'profile.edited'"
+    )
     work(url)
     arrive(url, *_same_addresses(), dead_at_the_door("msg_without_an_id"))
     work(url)

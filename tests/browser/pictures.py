@@ -54,8 +54,7 @@ async def _draw(browser: Browser, desk: Desk, look: Look, name: str, address: st
 
 
 async def _write(page: Page, file: Path) -> None:
-    await page.screenshot(path=file)
-    size = file.stat().st_size
+    size = len(await page.screenshot(path=file))
     assert size <= PICTURE_BYTES_MAX, f"{file.name} has {size:,} bytes"
 
 
