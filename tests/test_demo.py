@@ -1,6 +1,8 @@
 """The demo: a real run that must come out right, and that it would notice if it did not."""
 
 import json
+import re
+import signal
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -18,7 +20,7 @@ from consumer.providers.app.payloads import APP_TYPES
 from consumer.simulator.checks import Answered, DemoTables, OutcomeCount, judge
 from consumer.simulator.samples import SAMPLES, SampleContext, body, data
 from consumer.simulator.scenario import REQUEST_KINDS, ExpectedProfile, Scenario, write
-from tests.support.processes import running
+from tests.support.processes import ask, invoke, running, until
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 # For three processes and a new database on a busy machine of two cores; 4 s when it is idle.
@@ -68,6 +70,27 @@ def test_the_demo_shows_people_to_people(tmp_path: Path) -> None:
 
     assert (exit_code, "profiles are as expected" in demo.text) == (0, True)
     assert "\x1b" not in demo.text
+
+
+@pytest.mark.slow
+def test_the_demo_is_watched_until_somebody_has_seen_enough(tmp_path: Path) -> None:
+    with TemporaryDirectory() as scratch:
+        Path(scratch).chmod(0o711)
+        with running(tmp_path, {**MISLEADING, "TMPDIR": scratch}, "demo", "--watch") as demo:
+            link = until(lambda: demo.said("Open ").partition(" ")[0], DEMO_SECONDS)
+            [port] = re.findall(r":(\d+)/open/", link)
+            page = ask(int(port), link.partition(f":{port}")[2])
+            demo.process.send_signal(signal.SIGINT)
+            exit_code = demo.process.wait(DEMO_SECONDS)
+        left = list(Path(scratch).iterdir())
+
+    assert (page[0], "Sign in as" in page[1], exit_code, left) == (200, True, 0, [])
+
+
+def test_a_watched_demo_prints_no_document(tmp_path: Path) -> None:
+    refused = invoke(tmp_path, {}, "demo", "--watch", "--json")
+
+    assert (refused.exit_code, "leave out --json" in refused.output) == (2, True)
 
 
 def test_a_scenario_holds_all_kinds_and_is_the_same_for_the_same_choices(scenario: Scenario) -> None:

@@ -24,6 +24,7 @@ from consumer import logs
 from consumer.cli.addresses import free_port, webhook_url
 from consumer.cli.announcement import until_listening
 from consumer.cli.context import examples
+from consumer.cli.demo_watch import watch
 from consumer.cli.embedded_logins import embedded_uris
 from consumer.cli.migrate import migrate
 from consumer.cli.output import console, json_option, present, show_rows
@@ -54,14 +55,17 @@ LOG_LINES = 20
 DIFFERENCES_SHOWN = 10
 
 
-@click.command(name="demo", epilog=examples("demo", "demo --json"))
+@click.command(name="demo", epilog=examples("demo", "demo --watch", "demo --json"))
+@click.option("--watch", "is_watched", is_flag=True, help="Send slowly and show it in the console, until Ctrl-C.")
 @json_option
-def command(*, is_json: bool) -> None:
+def command(*, is_watched: bool, is_json: bool) -> None:
     """Run everything once on a scratch database.
 
     It sends more than a thousand signed events over HTTP, waits for the worker, and checks answers and profiles. It
     reads no setting and leaves nothing behind.
     """
+    if is_watched and is_json:
+        raise click.UsageError("--watch shows the demo to people: leave out --json.")
     logs.configure(None, "warning")
     out = console()
     out.quiet = is_json
@@ -69,13 +73,16 @@ def command(*, is_json: bool) -> None:
     with tempfile.TemporaryDirectory(prefix="consumer-demo-") as folder:
         # Started by root, the server runs as another user, which must be able to enter the folder.
         Path(folder).chmod(0o711)
-        report = _demonstrate(Path(folder), scenario, out)
+        report = _demonstrate(Path(folder), scenario, out, is_watched=is_watched)
+    if report is None:
+        return
     present(report, _show, is_json=is_json)
     if report.differences:
         raise click.ClickException(f"{len(report.differences)} differences from what was expected.")
 
 
-def _demonstrate(folder: Path, scenario: Scenario, out: Console) -> DemoReport:
+def _demonstrate(folder: Path, scenario: Scenario, out: Console, *, is_watched: bool) -> DemoReport | None:
+    """Return what came of it; None if somebody watched and has seen enough."""
     began = time.perf_counter()
     settings = Settings(
         data_dir=folder / "data",
@@ -83,6 +90,7 @@ def _demonstrate(folder: Path, scenario: Scenario, out: Console) -> DemoReport:
         port=free_port(HOST),
         stack_webhook_secrets=(new(),),
         app_webhook_secrets=(new(),),
+        console_port=free_port(HOST),
     )
     out.print(f"A new embedded database in {folder}", soft_wrap=True)
     with embedded_uris(folder / "data", settings.role_prefix, create=True) as conninfos:
@@ -91,7 +99,12 @@ def _demonstrate(folder: Path, scenario: Scenario, out: Console) -> DemoReport:
         play = partial(_play, settings, conninfos["operator"], scenario, out)
         try:
             with (folder / "log").open("ab") as log:
-                return run(partial(_perform, _programs(settings, log), play))
+                programs = _programs(settings, log)
+                if is_watched:
+                    posts = [partial(_post, settings, [request]) for request in scenario.requests]
+                    run(partial(watch, settings, programs, posts, out))
+                    return None
+                return run(partial(_perform, programs, play))
         except ConsumerError:
             sys.stderr.writelines((folder / "log").read_text().splitlines(keepends=True)[-LOG_LINES:])
             raise

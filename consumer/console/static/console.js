@@ -37,10 +37,10 @@
   });
   const pause = () => {
     isPaused = !isPaused;
-    $("#pause").setAttribute("aria-pressed", String(isPaused));
+    $("#pause-live").setAttribute("aria-pressed", String(isPaused));
     if (isPaused) stopped(`Paused at ${clock(new Date(), false)}`);
   };
-  $("#pause")?.addEventListener("click", pause);
+  $("#pause-live")?.addEventListener("click", pause);
 
   // Charts are drawn from the table beside each, which is their text.
   const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
