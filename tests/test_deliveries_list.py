@@ -1,7 +1,7 @@
 """`consumer deliveries`: a page by key, newest first, and how far a rare filter has looked."""
 
 from collections.abc import Sequence
-from uuid import uuid4
+from uuid import UUID
 
 import pytest
 
@@ -13,7 +13,7 @@ from tests.support.factories import edited, membership, team_event, user_updated
 from tests.support.lookups import EMAIL, canary, printed, shown_canaries
 from tests.support.outbox import set_aside
 
-TEAM_ID, USER_ID = uuid4(), uuid4()
+TEAM_ID, USER_ID = UUID("0b7d5e9a-4f10-4a57-8c21-6f1c2f0e9d3b"), UUID("3e9b01c2-9d3b-4a57-8c21-0b7d5e9a4f10")
 
 
 @pytest.fixture
