@@ -15,14 +15,14 @@ BROWSER = (
         SHEET,
         ".btn.main.bad { color: var(--on-accent); background: var(--bad); border-color: var(--bad); }\n",
         "",
-        f"{PAGES}[/dead/discard?error=23505]",
+        PAGES,
     ),
     Bug(
         "an inline style",
         f"{TEMPLATES}/system.html",
         '<div class="head">',
         '<div class="head" style="margin: 0">',
-        f"{PAGES}[/system]",
+        PAGES,
     ),
     Bug(
         "an open table closes with the next frame",
