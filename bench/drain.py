@@ -77,7 +77,7 @@ def run(server_url: str, measure: Measure, events: int) -> dict[str, object]:
             foreign.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
             foreign.execute("SELECT count(*) FROM consumer.pending")
         before, postgres_before = _counters(url), postgres_cpu_seconds(url)
-        seconds, done = _timed(url, measure, len(deliveries))
+        seconds, done = timed(url, measure, len(deliveries))
         after, postgres_after = _counters(url), postgres_cpu_seconds(url)
         if not measure.is_ceiling:
             require_finished(measure.name, url, len(deliveries), history=measure.history)
@@ -95,7 +95,7 @@ def run(server_url: str, measure: Measure, events: int) -> dict[str, object]:
     }
 
 
-def _timed(url: str, measure: Measure, events: int) -> tuple[float, list[Done]]:
+def timed(url: str, measure: Measure, events: int) -> tuple[float, list[Done]]:
     """Drain in processes of their own, all from one starting shot; return seconds and what each did."""
     context = multiprocessing.get_context("spawn")
     barrier = context.Barrier(measure.workers + 1)

@@ -4,6 +4,7 @@ import asyncio
 import re
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
+from uuid import UUID
 
 import pytest
 from playwright.async_api import Browser, Locator, Page, expect
@@ -26,7 +27,7 @@ SEND = """
   setTimeout(() => form.submit());
 }
 """
-PERSON, OTHER, TEAM = (user_updated().user_id for _ in range(3))
+PERSON, OTHER, TEAM = (UUID(int=n, version=4) for n in range(1, 4))
 
 
 class Offer(NamedTuple):

@@ -3,6 +3,7 @@
 from tests.planted.acting import CONSOLE_ACTING
 from tests.planted.api import API, SVIX
 from tests.planted.application import APPLICATION
+from tests.planted.browser import BROWSER
 from tests.planted.console import CONSOLE
 from tests.planted.deploy import DEPLOY
 from tests.planted.domain import DOMAIN
@@ -63,4 +64,5 @@ BUGS = (
     *CONSOLE,
     *CONSOLE_ACTING,
     *LOOKING,
+    *BROWSER,
 )

@@ -1,0 +1,55 @@
+"""Bugs of the console's pages that only a browser shows."""
+
+from tests.planted.bug import Bug
+
+TEMPLATES = "consumer/console/templates"
+SCRIPT = "consumer/console/static/console.js"
+SHEET = "consumer/console/static/console.css"
+PAGES = "tests/browser/test_pages.py::test_a_page_is_readable_fits_and_keeps_quiet"
+LIVE = "tests/browser/test_live.py"
+ACTING = "tests/browser/test_acting.py"
+
+BROWSER = (
+    Bug(
+        "the text of a grave button has its ground's colour",
+        SHEET,
+        ".btn.main.bad { color: var(--on-accent); background: var(--bad); border-color: var(--bad); }\n",
+        "",
+        PAGES,
+    ),
+    Bug(
+        "an inline style",
+        f"{TEMPLATES}/system.html",
+        '<div class="head">',
+        '<div class="head" style="margin: 0">',
+        PAGES,
+    ),
+    Bug(
+        "an open table closes with the next frame",
+        f"{TEMPLATES}/base.html",
+        '"morphIgnore":["data-htmx-powered","open"]',
+        '"morphIgnore":["data-htmx-powered"]',
+        f"{LIVE}::test_a_delivery_appears_by_itself_and_what_is_open_stays_open",
+    ),
+    Bug(
+        "two elements share the id of the pause button",
+        f"{TEMPLATES}/live_state.html",
+        'id="pause-live"',
+        'id="pause"',
+        f"{LIVE}::test_pause_keeps_the_page_as_it_is_until_it_goes_on",
+    ),
+    Bug(
+        "a page without frames looks live",
+        SCRIPT,
+        'document.documentElement.classList.add("stale");',
+        "",
+        f"{LIVE}::test_a_page_greys_when_the_console_is_killed_and_goes_on_when_it_is_back",
+    ),
+    Bug(
+        "a dialog keeps the focus",
+        SCRIPT,
+        'dialog.addEventListener("close", () => link.focus(), { once: true });',
+        "",
+        f"{ACTING}::test_cancel_closes_the_dialog_changes_nothing_and_gives_the_focus_back",
+    ),
+)
