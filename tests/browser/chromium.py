@@ -27,7 +27,7 @@ needs_chromium = pytest.mark.skipif(shutil.which(PROGRAM) is None, reason=f"ther
 # The browser lives in one loop, so the tests do.
 in_one_loop = pytest.mark.asyncio(loop_scope="session")
 # Of the steps of a test: far above what any takes, so that a hanging test fails.
-STEP_MILLISECONDS = 15_000
+STEP_MILLISECONDS = 30_000
 expect.set_options(timeout=STEP_MILLISECONDS)
 # For normal text, by WCAG 2.2, 1.4.3.
 CONTRAST_MIN = 4.5

@@ -59,7 +59,7 @@ PAGES: Mapping[str, tuple[str, ...]] = {
     "/open/{token}": ("/open/{token}", "/open/used-up"),
 }
 # What is no page.
-NO_PAGES = {"/live", "/livez", "/static/{version}/{name}"}
+NO_PAGES = {"/favicon.ico", "/live", "/livez", "/static/{version}/{name}"}
 IDS_TWICE = """
 () => [...document.querySelectorAll("[id]")].map((each) => each.id).filter((id, at, all) => all.indexOf(id) !== at)
 """
