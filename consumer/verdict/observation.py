@@ -32,7 +32,7 @@ class QueueState:
 
 @dataclass(frozen=True, slots=True)
 class ReportedProcess:
-    """A process by its reports of the last hour; *next_at*: when the next is due, None if it has ended as it was told.
+    """A process by its reports that are kept; *next_at*: when the next is due, None if it has ended as it was told.
 
     *sources*, *clock_skew_seconds* and *paused_by* are those of the last report.
     """

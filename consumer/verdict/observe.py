@@ -9,6 +9,7 @@ from psycopg.rows import class_row, tuple_row
 
 from consumer.doctor.server import activity
 from consumer.operations import maintenance
+from consumer.operations.hours import REPORTS_KEPT
 from consumer.outbox import deliveries
 from consumer.postgres import ledger, locks, origin, session
 from consumer.postgres.connections import Access, Connection, as_login, transaction
@@ -16,8 +17,6 @@ from consumer.postgres.queries import rows
 from consumer.verdict.observation import Observation, QueueState, ReportedProcess
 from consumer.verdict.queue import DYING_TIME
 
-# A process that has been silent for longer is known to be gone.
-SEEN_TIME = timedelta(hours=1)
 # What is refused is counted for this long, and against an average span of the same length.
 UNMATCHED_TIME = timedelta(minutes=15)
 
@@ -85,8 +84,8 @@ async def _migrated(conn: Connection, last_received: Mapping[str, datetime]) -> 
 
 
 async def processes(conn: Connection) -> list[ReportedProcess]:
-    """Return each process that has reported within the last hour."""
-    return await rows(conn, class_row(ReportedProcess), "observe/processes", {"seen_time": SEEN_TIME})
+    """Return each process that has a report which is kept."""
+    return await rows(conn, class_row(ReportedProcess), "observe/processes", {"seen_time": REPORTS_KEPT})
 
 
 async def _queue(conn: Connection) -> QueueState:

@@ -11,6 +11,10 @@ from consumer.verdict.observation import Observation, ReportedProcess
 
 # A fifth of the 300 s after which a receiver refuses every signature for its time.
 SKEW_FAILING_MAX = timedelta(seconds=60)
+# A process that has been silent for longer is known to be gone, if another does its duty.
+FORGET_TIME = timedelta(hours=1)
+# A deploy that stops the receiver first starts the next one within this time.
+DEPLOY_TIME = timedelta(seconds=60)
 
 PAGE = "/system"
 
@@ -20,6 +24,7 @@ def process_findings(observation: Observation) -> Iterator[Finding]:
     yield from _no_worker(observation)
     yield from _paused_workers(observation)
     yield from _silent(observation)
+    yield from _no_receiver(observation)
     yield from _skewed(observation)
 
 
@@ -54,7 +59,10 @@ def _paused_workers(observation: Observation) -> Iterator[Finding]:
 
 
 def _silent(observation: Observation) -> Iterator[Finding]:
-    """Yield each process that vanished, unless another of its duty began to report afterwards and took its place."""
+    """Yield each process that vanished, unless another of its duty began to report afterwards and took its place.
+
+    While none of its duty is alive, it is forgotten with its reports only: what is broken does not mend itself.
+    """
     for duty in sorted({process.duty for process in observation.processes}):
         ours = sorted((each for each in observation.processes if each.duty == duty), key=lambda each: each.last_at)
         others = sorted((each.first_at for each in ours if not each.is_silent(observation.at)), reverse=True)
@@ -63,11 +71,25 @@ def _silent(observation: Observation) -> Iterator[Finding]:
             if successor := next((began for began in reversed(others) if began > process.last_at), None):
                 others.remove(successor)
                 continue
+            if alive_count and observation.at - process.last_at > FORGET_TIME:
+                continue
             # Without a receiver nothing is stored; without a worker, `no_worker` says what waits.
             gravity: Gravity = "failing" if duty == "receiver" and not alive_count else "warning"
             sentence = f"has not reported for {_ago(observation, process)}; others of its kind: {alive_count}"
             cure = f"Start it again, or look into its log on {process.host} (pid {process.pid})."
             yield Finding("process_silent", gravity, process.name, sentence, cure, PAGE)
+
+
+def _no_receiver(observation: Observation) -> Iterator[Finding]:
+    """Yield that the last receiver was stopped, and none was started since; of one that vanished, `_silent` tells."""
+    receivers = [process for process in observation.processes if process.duty == "receiver"]
+    last = max(receivers, key=lambda process: process.last_at, default=None)
+    if last is None or last.next_at is not None or _alive(observation, "receiver"):
+        return
+    if observation.at - last.last_at > DEPLOY_TIME:
+        sentence = f"nobody takes deliveries; last seen: {last.host}, stopped {_ago(observation, last)} ago"
+        cure = "Start a receiver: `consumer serve`, or `consumer up`. Meanwhile the senders repeat."
+        yield Finding("no_receiver", "failing", "receivers", sentence, cure, PAGE)
 
 
 def _skewed(observation: Observation) -> Iterator[Finding]:

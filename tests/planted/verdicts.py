@@ -40,6 +40,20 @@ VERDICTS = (
         TABLE,
     ),
     Bug(
+        "a dead receiver is forgotten though none is alive",
+        "consumer/verdict/processes.py",
+        "if alive_count and observation.at",
+        "if observation.at",
+        TABLE,
+    ),
+    Bug(
+        "a receiver that was stopped is missed by nobody",
+        "consumer/verdict/processes.py",
+        "    yield from _no_receiver(observation)\n",
+        "",
+        TABLE,
+    ),
+    Bug(
         "a clock that is behind is right",
         "consumer/verdict/processes.py",
         "and abs(seconds) > SKEW_MAX",
@@ -95,7 +109,7 @@ VERDICTS = (
         "sql/queries/observe/processes.sql",
         "ON reported.last_at = r.at",
         "ON reported.first_at = r.at",
-        f"{OBSERVED}_a_process_is_known_by_its_first_and_its_last_report_of_the_hour",
+        f"{OBSERVED}_a_process_is_known_by_its_first_and_its_last_report_that_is_kept",
     ),
     Bug(
         "a worker without the secrets expects nothing",

@@ -162,6 +162,38 @@ TABLE: dict[str, tuple[Observation, Sequence[tuple[str, str, str, str, str | Non
         seen(processes=[process("receiver", "web-1", age=MINUTE)]),
         [missing("web-1", "failing", "1m", 0, "receiver")],
     ),
+    "the only receiver has been silent for hours": (
+        seen(processes=[process("receiver", "web-1", age=5 * HOUR)]),
+        [missing("web-1", "failing", "5h", 0, "receiver")],
+    ),
+    "one of two workers has been silent for an hour": (
+        seen(processes=[process(), process(host="work-2", age=HOUR)]),
+        [missing("work-2", "warning", "1h", 1)],
+    ),
+    "one of two workers has been silent for longer": (
+        seen(processes=[process(), process(host="work-2", age=HOUR + MOMENT)]),
+        [],
+    ),
+    "the only receiver was stopped a minute ago": (
+        seen(processes=[process("receiver", "web-1", age=MINUTE, next_at=None)]),
+        [],
+    ),
+    "the only receiver was stopped longer ago": (
+        seen(processes=[process("receiver", "web-1", age=MINUTE + MOMENT, next_at=None)]),
+        [
+            (
+                "no_receiver",
+                "failing",
+                "receivers",
+                "nobody takes deliveries; last seen: web-1, stopped 1m ago",
+                "/system",
+            )
+        ],
+    ),
+    "a receiver was stopped, and another takes deliveries": (
+        seen(processes=[process("receiver", "web-1", age=HOUR, next_at=None), process("receiver", "web-2")]),
+        [],
+    ),
     "one of two receivers is silent": (
         seen(processes=[process("receiver", "web-1", age=MINUTE), process("receiver", "web-2")]),
         [missing("web-1", "warning", "1m", 1, "receiver")],
