@@ -7,7 +7,7 @@ from consumer.doctor.installation import DUE_MAX
 from consumer.doctor.server import SKEW_MAX
 from consumer.verdict.durations import duration
 from consumer.verdict.finding import Finding, Gravity
-from consumer.verdict.observation import Observation, ReportedProcess
+from consumer.verdict.observation import REPORT_LATE, Observation, ReportedProcess
 
 # A fifth of the 300 s after which a receiver refuses every signature for its time.
 SKEW_FAILING_MAX = timedelta(seconds=60)
@@ -35,12 +35,15 @@ def is_worked_on(observation: Observation) -> bool:
 
 def _no_worker(observation: Observation) -> Iterator[Finding]:
     queue = observation.queue
-    if is_worked_on(observation) or not (queue.has_pending or queue.due_seconds):
-        return
-    # A worker that is restarted is back within seconds.
-    gravity: Gravity = "failing" if queue.due_seconds > DUE_MAX.total_seconds() else "warning"
     workers = [process for process in observation.processes if process.duty == "worker"]
     last = max(workers, key=lambda process: process.last_at, default=None)
+    # A run fills the queue without making it late.
+    is_late = queue.due_seconds > REPORT_LATE.total_seconds() or (queue.has_pending and not queue.due_seconds)
+    # A worker that is restarted is back within seconds.
+    is_back_soon = last is not None and observation.at - last.last_at <= REPORT_LATE
+    if is_worked_on(observation) or is_back_soon or not is_late:
+        return
+    gravity: Gravity = "failing" if queue.due_seconds > DUE_MAX.total_seconds() else "warning"
     seen = f"; last seen: {last.host}, {_ago(observation, last)} ago" if last else ""
     sentence = f"nobody applies deliveries, the oldest has waited for {duration(queue.due_seconds)}{seen}"
     cure = "Start a worker: `consumer work`, or `consumer up`. What waits is stored."

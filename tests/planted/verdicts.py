@@ -26,6 +26,13 @@ VERDICTS = (
         TABLE,
     ),
     Bug(
+        "a worker that is restarted is missed at once",
+        "consumer/verdict/processes.py",
+        "is_worked_on(observation) or is_back_soon or",
+        "is_worked_on(observation) or",
+        TABLE,
+    ),
+    Bug(
         "a process that ended as it was told is silent",
         "consumer/verdict/observation.py",
         "return self.next_at is not None and at > self.next_at + REPORT_LATE",

@@ -103,6 +103,31 @@ TABLE: dict[str, tuple[Observation, Sequence[tuple[str, str, str, str, str | Non
         seen(**queue(has_pending=True, due_seconds=60)),
         [("no_worker", "warning", "workers", "nobody applies deliveries, the oldest has waited for 1m", "/system")],
     ),
+    "nobody works, and something has waited for 20 s": (seen(**queue(has_pending=True, due_seconds=20)), []),
+    "nobody works, and something has waited for longer": (
+        seen(**queue(has_pending=True, due_seconds=20.1)),
+        [("no_worker", "warning", "workers", "nobody applies deliveries, the oldest has waited for 20s", "/system")],
+    ),
+    "nobody works, and a run waits": (
+        seen(**queue(has_pending=True)),
+        [("no_worker", "warning", "workers", "nobody applies deliveries, the oldest has waited for 0.0s", "/system")],
+    ),
+    "a worker was stopped 20 s ago": (
+        seen(processes=[process(age=20 * SECOND, next_at=None)], **queue(has_pending=True, due_seconds=61)),
+        [],
+    ),
+    "a worker was stopped longer ago": (
+        seen(processes=[process(age=20 * SECOND + MOMENT, next_at=None)], **queue(due_seconds=20.1)),
+        [
+            (
+                "no_worker",
+                "warning",
+                "workers",
+                "nobody applies deliveries, the oldest has waited for 20s; last seen: work-1, 20s ago",
+                "/system",
+            )
+        ],
+    ),
     "nobody works, and it waits for more than a minute": (
         seen(processes=[replace(GONE, next_at=None)], **queue(due_seconds=60.1)),
         [
