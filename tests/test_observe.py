@@ -79,6 +79,16 @@ async def test_what_is_retried_by_hand_or_imported_makes_nothing_late(emptied: s
     assert (queue.has_pending, queue.due_seconds) == (True, 0)
 
 
+async def test_a_discard_is_no_sign_of_a_worker(emptied: str) -> None:
+    waiting, dead = user_updated(), user_updated()
+    await arrive(emptied, waiting, dead)
+    aged(emptied, "90 seconds")
+    set_aside(emptied, [dead], "dead")
+    await asyncio.to_thread(facts, emptied, "dead", "discard", dead.message_id, "--reason", "a test")
+
+    assert (await seen(emptied)).queue.due_seconds == pytest.approx(90, abs=30)
+
+
 async def test_a_live_delivery_behind_an_import_is_due(emptied: str) -> None:
     change(
         emptied,

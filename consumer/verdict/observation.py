@@ -73,6 +73,8 @@ class Observation:
     # The sources that a receiver has a secret of; any other may be silent.
     expected: Collection[str] = ()
     installed_at: datetime | None = None
+    # When the newest migration was applied: the jobs that came with it could not run before.
+    migrated_at: datetime | None = None
     # The last delivery of each source that has one.
     last_received: Mapping[str, datetime] = field(default_factory=dict)
     # None: no silence is a finding.

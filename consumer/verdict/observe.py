@@ -55,6 +55,7 @@ async def observe(conn: Connection, access: Access, expected: Expectations) -> O
             at=await session.now(conn),
             expected={*expected.sources, *(source for process in reported for source in process.sources)},
             installed_at=await ledger.first_applied_at(conn),
+            migrated_at=await ledger.last_applied_at(conn),
             last_received=last_received,
             silence_max=expected.silence_max,
             queue=await _queue(conn),
@@ -79,7 +80,7 @@ async def _migrated(conn: Connection, last_received: Mapping[str, datetime]) -> 
         "unmatched": unmatched,
         "unmatched_usual": usual,
         "last_runs": await maintenance.last_runs(conn),
-        "copy_reason": await origin.difference(conn),
+        "copy_reason": await origin.copy_reason(conn),
     }
 
 

@@ -66,7 +66,8 @@ def _silent(observation: Observation) -> Iterator[Finding]:
 
     While none of its duty is alive, it is forgotten with its reports only: what is broken does not mend itself.
     """
-    for duty in sorted({process.duty for process in observation.processes}):
+    # A console is opened and left at will.
+    for duty in sorted({process.duty for process in observation.processes} - {"console"}):
         ours = sorted((each for each in observation.processes if each.duty == duty), key=lambda each: each.last_at)
         others = sorted((each.first_at for each in ours if not each.is_silent(observation.at)), reverse=True)
         alive_count = len(_alive(observation, duty))
@@ -99,7 +100,9 @@ def _skewed(observation: Observation) -> Iterator[Finding]:
     for process in observation.processes:
         seconds = process.clock_skew_seconds
         if process.is_alive(observation.at) and abs(seconds) > SKEW_MAX.total_seconds():
-            gravity: Gravity = "failing" if abs(seconds) > SKEW_FAILING_MAX.total_seconds() else "warning"
+            # Only receivers compare a signature's time with their clock.
+            is_failing = process.duty == "receiver" and abs(seconds) > SKEW_FAILING_MAX.total_seconds()
+            gravity: Gravity = "failing" if is_failing else "warning"
             side = "ahead of" if seconds > 0 else "behind"
             sentence = f"its clock is {abs(seconds):.1f} s {side} the database's"
             cure = "Set its clock: at 300 s a receiver refuses every signature for its time."

@@ -68,6 +68,20 @@ VERDICTS = (
         TABLE,
     ),
     Bug(
+        "a worker's clock refuses signatures",
+        "consumer/verdict/processes.py",
+        'process.duty == "receiver" and abs(seconds)',
+        "abs(seconds)",
+        TABLE,
+    ),
+    Bug(
+        "an upgrade makes new jobs late",
+        "consumer/verdict/upkeep.py",
+        "observation.migrated_at or",
+        "observation.installed_at or",
+        TABLE,
+    ),
+    Bug(
         "one slip of a sender is an alarm",
         "consumer/verdict/queue.py",
         "queue.died_lately >= DYING_MIN and",
@@ -100,9 +114,16 @@ VERDICTS = (
     Bug(
         "what is replayed makes the queue late",
         "sql/queries/observe/queue.sql",
-        "    WHERE seq > (SELECT coalesce(max(d.seq), 0) FROM consumer.outcomes AS d)\n",
+        "    WHERE seq > (SELECT coalesce(max(d.seq), 0) FROM consumer.outcomes AS d WHERE d.outcome <> 'discarded')\n",
         "",
         f"{OBSERVED}_what_is_retried_by_hand_or_imported_makes_nothing_late",
+    ),
+    Bug(
+        "a discard hides that nobody works",
+        "sql/queries/observe/queue.sql",
+        " WHERE d.outcome <> 'discarded'",
+        "",
+        f"{OBSERVED}_a_discard_is_no_sign_of_a_worker",
     ),
     Bug(
         "an import makes the queue late",

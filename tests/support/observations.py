@@ -172,6 +172,7 @@ TABLE: dict[str, tuple[Observation, Sequence[tuple[str, str, str, str, str | Non
         seen(processes=[process(), GONE]),
         [missing("work-2", "warning", "14m", 1)],
     ),
+    "a console is silent": (seen(processes=[process("console", age=DAY)]), []),
     "it has ended as it was told": (seen(processes=[process(), replace(GONE, next_at=None)]), []),
     "another took its place": (seen(processes=[process(), GONE, SUCCESSOR]), []),
     "another took its place, and has ended": (seen(processes=[GONE, replace(SUCCESSOR, next_at=None)]), []),
@@ -230,7 +231,15 @@ TABLE: dict[str, tuple[Observation, Sequence[tuple[str, str, str, str, str | Non
     ),
     "a clock is over a minute behind": (
         seen(processes=[process(clock_skew_seconds=-60.1)]),
-        [("skew", "failing", "worker on work-1", "its clock is 60.1 s behind the database's", "/system")],
+        [("skew", "warning", "worker on work-1", "its clock is 60.1 s behind the database's", "/system")],
+    ),
+    "a receiver's clock is a minute behind": (
+        seen(processes=[process("receiver", clock_skew_seconds=-60)]),
+        [("skew", "warning", "receiver on work-1", "its clock is 60.0 s behind the database's", "/system")],
+    ),
+    "a receiver's clock is further behind": (
+        seen(processes=[process("receiver", clock_skew_seconds=-60.1)]),
+        [("skew", "failing", "receiver on work-1", "its clock is 60.1 s behind the database's", "/system")],
     ),
     "a process with a wrong clock has ended": (seen(processes=[process(clock_skew_seconds=99, next_at=None)]), []),
     "something is dead": (
@@ -318,8 +327,12 @@ TABLE: dict[str, tuple[Observation, Sequence[tuple[str, str, str, str, str | Non
         ran("prune", age=25 * HOUR + MOMENT),
         [("maintenance_overdue", "warning", "prune", "was due at 2026-11-28 10:59:59Z", "/system")],
     ),
+    "a job has never run since a migration of yesterday": (
+        seen(jobs=["prune"], installed_at=NOW - 9 * DAY, migrated_at=NOW - 25 * HOUR),
+        [],
+    ),
     "a job has never run": (
-        seen(jobs=["prune"], installed_at=NOW - 2 * DAY),
+        seen(jobs=["prune"], installed_at=NOW - 9 * DAY, migrated_at=NOW - 25 * HOUR - MOMENT),
         [("maintenance_overdue", "warning", "prune", "has never run", "/system")],
     ),
     "Svix can't be asked": (
