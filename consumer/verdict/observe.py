@@ -74,7 +74,8 @@ async def observe(conn: Connection, access: Access, expected: Expectations) -> O
 
 async def _migrated(conn: Connection, last_received: Mapping[str, datetime]) -> dict[str, Any]:
     """Read what only a database with all migrations has."""
-    [(unmatched, usual)] = await rows(conn, tuple_row, "observe/unmatched", {"time": UNMATCHED_TIME})
+    times = {"time": UNMATCHED_TIME, "kept": REPORTS_KEPT}
+    [(unmatched, usual)] = await rows(conn, tuple_row, "observe/unmatched", times)
     return {
         "quietest": await _quietest(conn, last_received),
         "unmatched": unmatched,

@@ -114,14 +114,14 @@ VERDICTS = (
     Bug(
         "what is replayed makes the queue late",
         "sql/queries/observe/queue.sql",
-        "    WHERE seq > (SELECT coalesce(max(d.seq), 0) FROM consumer.outcomes AS d WHERE d.outcome <> 'discarded')\n",
-        "",
+        "SELECT coalesce(max(d.seq), 0) FROM consumer.outcomes AS d\n            WHERE d.outcome <> 'discarded'\n",
+        "0\n",
         f"{OBSERVED}_what_is_retried_by_hand_or_imported_makes_nothing_late",
     ),
     Bug(
         "a discard hides that nobody works",
         "sql/queries/observe/queue.sql",
-        " WHERE d.outcome <> 'discarded'",
+        "            WHERE d.outcome <> 'discarded'\n",
         "",
         f"{OBSERVED}_a_discard_is_no_sign_of_a_worker",
     ),
@@ -218,6 +218,13 @@ VERDICTS = (
         f"{REPORTS}_what_was_counted_while_the_database_was_away_is_in_the_next_report",
     ),
     Bug(
+        "a counter is any text",
+        "sql/migrations/0017.reports.sql",
+        "counters, 'strict $.* ? (@.type() != \"number\" || @ < 0",
+        "counters, 'strict $.* ? (@ < 0",
+        f"{REPORTS}_a_receiver_that_was_taken_over_reports_nothing_that_readers_break_on",
+    ),
+    Bug(
         "an outage ends the reports",
         "consumer/process/reports.py",
         "except (psycopg.Error, OSError):",
@@ -258,6 +265,13 @@ VERDICTS = (
         "self.turned_at, self.trouble, self.paused_by = time.monotonic(), None, None",
         "self.turned_at, self.trouble = time.monotonic(), None",
         "tests/test_loop_pauses.py::test_one_turn_that_succeeds_ends_the_trouble_and_starts_the_pauses_again",
+    ),
+    Bug(
+        "a trigger's text is stored",
+        "consumer/postgres/error_classes.py",
+        "error.sqlstate in NAMING and names_only",
+        "error.sqlstate in NAMING",
+        "tests/test_error_classes.py::test_what_a_trigger_of_the_application_raises_is_not_quoted",
     ),
     Bug(
         "a check never fails",

@@ -312,6 +312,18 @@ TABLE: dict[str, tuple[Observation, Sequence[tuple[str, str, str, str, str | Non
         seen(expected=["stack"], installed_at=NOW - 9 * DAY, silence_max=None),
         [("nothing_received", "note", "stack", "nothing received yet", "/deliveries?source=stack")],
     ),
+    "a source of another release is silent": (
+        silent("billing", DAY + MOMENT),
+        [
+            (
+                "source_silent",
+                "warning",
+                "billing",
+                "nothing received for 24 h, since 2026-11-28 11:59:59Z",
+                "/deliveries?source=billing",
+            )
+        ],
+    ),
     "nine signatures fit no secret": (seen(unmatched=9), []),
     "ten signatures fit no secret": (
         seen(unmatched=10, unmatched_usual=3.3),

@@ -5,7 +5,11 @@
 WITH head AS (
     SELECT seq
     FROM consumer.pending
-    WHERE seq > (SELECT coalesce(max(d.seq), 0) FROM consumer.outcomes AS d WHERE d.outcome <> 'discarded')
+    WHERE
+        seq > (
+            SELECT coalesce(max(d.seq), 0) FROM consumer.outcomes AS d
+            WHERE d.outcome <> 'discarded'
+        )
     ORDER BY seq
     LIMIT 10000
 ),
