@@ -220,7 +220,7 @@ VERDICTS = (
     Bug(
         "a counter is any text",
         "sql/migrations/0017.reports.sql",
-        "counters, 'strict $.* ? (@.type() != \"number\" || @ < 0",
+        'counters, \'strict $.* ? (@.type() != "number" || @ < 0',
         "counters, 'strict $.* ? (@ < 0",
         f"{REPORTS}_a_receiver_that_was_taken_over_reports_nothing_that_readers_break_on",
     ),
