@@ -1728,10 +1728,15 @@ CREATE TABLE consumer.reports (
     counters jsonb DEFAULT '{}'::jsonb NOT NULL,
     histograms jsonb DEFAULT '{}'::jsonb NOT NULL,
     findings jsonb,
+    CONSTRAINT reports_clock_skew_seconds CHECK ((abs(clock_skew_seconds) <= ('10000000000'::numeric)::double precision)),
+    CONSTRAINT reports_counters CHECK ((NOT jsonb_path_exists(counters, 'strict $.*?(((@.type() != "number" || @ < 0) || @ > 1000000000000) || @ != @.floor())'::jsonpath))),
     CONSTRAINT reports_duty CHECK ((duty = ANY (ARRAY['receiver'::text, 'worker'::text, 'maintenance'::text, 'console'::text]))),
+    CONSTRAINT reports_histograms CHECK ((NOT jsonb_path_exists(histograms, 'strict $.*[*]?(((@.type() != "number" || @ < 0) || @ > 1000000000000) || @ != @.floor())'::jsonpath))),
     CONSTRAINT reports_host CHECK ((length(host) <= 255)),
+    CONSTRAINT reports_next_at CHECK (((next_at - at) <= '1 day'::interval)),
     CONSTRAINT reports_paused_by CHECK ((length(paused_by) <= 1000)),
-    CONSTRAINT reports_release CHECK ((length(release) <= 100))
+    CONSTRAINT reports_release CHECK ((length(release) <= 100)),
+    CONSTRAINT reports_sources CHECK ((sources <@ '{stack,app}'::text[]))
 );
 
 

@@ -70,6 +70,7 @@ def test_all_well_is_one_sentence_and_the_figures(desk: Desk, emptied: str) -> N
 
 def test_without_a_worker_the_page_says_what_waits_and_how_to_start_one(desk: Desk, emptied: str) -> None:
     arrive(emptied, user_updated())
+    change(emptied, "UPDATE consumer.outbox SET received_at = now() - interval '30 seconds'")
 
     seen = words(desk.get().text)
 

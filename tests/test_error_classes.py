@@ -55,3 +55,34 @@ def test_what_is_kept_of_an_error_quotes_no_row(database_url: str) -> None:
     assert "mallory" in str(raised.value)
     assert code(raised.value) == "23514"
     assert summary(raised.value).startswith("CheckViolation consumer failures failures_")
+
+
+@pytest.mark.parametrize("state", ["42501", "42P01"])
+def test_what_a_trigger_of_the_application_raises_is_not_quoted(database_url: str, state: str) -> None:
+    statement = f"DO $$BEGIN RAISE 'permission denied for mallory@example.com' USING ERRCODE = '{state}'; END$$"
+    with psycopg.connect(database_url) as conn, pytest.raises(psycopg.Error) as raised:
+        conn.execute(statement.encode())
+
+    assert "mallory" in str(raised.value)
+    assert (code(raised.value), summary(raised.value)) == (state, type(raised.value).__name__)
+
+
+@pytest.mark.parametrize(
+    ("statement", "expected"),
+    [
+        ("TABLE nowhere", 'UndefinedTable relation "nowhere" does not exist'),
+        ("LOCK TABLE nowhere", 'UndefinedTable relation "nowhere" does not exist'),
+        ("UPDATE consumer.fence SET migration = 1", "InsufficientPrivilege permission denied for table fence"),
+        (
+            "SELECT consumer.erase_bodies(gen_random_uuid(), '{}', '{}', '{}')",
+            "InsufficientPrivilege no erasure of this user is stored",
+        ),
+    ],
+)
+def test_a_table_or_a_privilege_that_is_missing_is_named(database_url: str, statement: str, expected: str) -> None:
+    with psycopg.connect(database_url) as conn:
+        conn.execute("SET LOCAL ROLE consumer_operator")
+        with pytest.raises(psycopg.Error) as raised:
+            conn.execute(statement.encode())
+
+    assert summary(raised.value) == expected

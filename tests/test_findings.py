@@ -57,7 +57,7 @@ def seen(*expected: str, **ages: timedelta) -> Observation:
         pytest.param(due(-DAY, "Away."), [("maintenance_failed", "warning", "prune")], id="the job failed"),
         pytest.param(replace(due(9 * DAY, "Away."), jobs=[]), [], id="the job is off now"),
         pytest.param(
-            replace(seen(), jobs=["prune"], installed_at=NOW - 2 * DAY),
+            replace(seen(), jobs=["prune"], migrated_at=NOW - 2 * DAY),
             [("maintenance_overdue", "warning", "prune")],
             id="the job has never run",
         ),

@@ -79,6 +79,16 @@ async def test_what_is_retried_by_hand_or_imported_makes_nothing_late(emptied: s
     assert (queue.has_pending, queue.due_seconds) == (True, 0)
 
 
+async def test_a_discard_is_no_sign_of_a_worker(emptied: str) -> None:
+    waiting, dead = user_updated(), user_updated()
+    await arrive(emptied, waiting, dead)
+    aged(emptied, "90 seconds")
+    set_aside(emptied, [dead], "dead")
+    await asyncio.to_thread(facts, emptied, "dead", "discard", dead.message_id, "--reason", "a test")
+
+    assert (await seen(emptied)).queue.due_seconds == pytest.approx(90, abs=30)
+
+
 async def test_a_live_delivery_behind_an_import_is_due(emptied: str) -> None:
     change(
         emptied,
@@ -120,15 +130,15 @@ async def test_what_died_within_ten_minutes_is_counted_with_its_most_frequent_ca
     assert (queue.dying_since is not None) == bool(lately)
 
 
-async def test_a_process_is_known_by_its_first_and_its_last_report_of_the_hour(emptied: str) -> None:
-    for ago in ("61 minutes", "59 minutes", "10 minutes"):
+async def test_a_process_is_known_by_its_first_and_its_last_report_that_is_kept(emptied: str) -> None:
+    for ago in ("361 minutes", "359 minutes", "10 minutes"):
         report(emptied, ago, 1)
-    report(emptied, "2 hours", 2)
+    report(emptied, "7 hours", 2)
 
     found = await seen(emptied)
 
     [process] = found.processes
-    assert found.at - process.first_at == pytest.approx(timedelta(minutes=59), abs=timedelta(seconds=5))
+    assert found.at - process.first_at == pytest.approx(timedelta(minutes=359), abs=timedelta(seconds=5))
     assert found.at - process.last_at == pytest.approx(timedelta(minutes=10), abs=timedelta(seconds=5))
     assert [each.code for each in findings(found)][:1] == ["process_silent"]
 

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
-from psycopg.errors import InsufficientPrivilege
+from psycopg.errors import CheckViolation, DataError, InsufficientPrivilege
 
 from consumer.events.registry import EVENT_TYPES
 from consumer.metrics import Metrics
@@ -177,6 +177,37 @@ async def test_no_role_chooses_the_time_of_a_report_or_changes_one(emptied: str,
             conn.execute(f"SET LOCAL ROLE consumer_{role}")
             with pytest.raises(InsufficientPrivilege):
                 conn.execute(statement.encode())
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("sources", "'{billing}'"),
+        ("clock_skew_seconds", "'infinity'"),
+        ("clock_skew_seconds", "'NaN'"),
+        ("next_at", "now() + interval '24 hours 1 second'"),
+        ("counters", """'{"deliveries_refused:no_match": "x"}'"""),
+        ("counters", """'{"deliveries_refused:no_match": [1]}'"""),
+        ("counters", """'{"deliveries_refused:no_match": 1.5}'"""),
+        ("counters", """'{"deliveries_refused:no_match": -1}'"""),
+        ("counters", """'{"deliveries_refused:no_match": 1e400}'"""),
+        ("counters", "'[1]'"),
+        ("histograms", """'{"delivery_seconds": 1}'"""),
+        ("histograms", """'{"delivery_seconds": [1, "x"]}'"""),
+    ],
+)
+async def test_a_receiver_that_was_taken_over_reports_nothing_that_readers_break_on(
+    emptied: str, column: str, value: str
+) -> None:
+    values = {"clock_skew_seconds": "0", column: value}
+    statement = (
+        f"INSERT INTO consumer.reports (process_id, duty, host, pid, release, {', '.join(values)}) "
+        f"VALUES (gen_random_uuid(), 'receiver', 'x', 1, 'x', {', '.join(values.values())})"
+    )
+    with psycopg.connect(emptied) as conn:
+        conn.execute("SET LOCAL ROLE consumer_receiver")
+        with pytest.raises((CheckViolation, DataError)):
+            conn.execute(statement.encode())
 
 
 async def test_each_kind_of_process_reports_and_says_when_it_ends(emptied: str, tmp_path: Path) -> None:

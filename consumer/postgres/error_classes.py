@@ -28,8 +28,12 @@ STATES = {
 }
 SQLSTATES = {state: kind for kind, states in STATES.items() for state in states.split()}
 
-# Undefined table, insufficient privilege: their messages name a relation, and no value of a row.
+# Undefined table, insufficient privilege: the server's messages name an object, and no value of a row.
 NAMING = ("42P01", "42501")
+# The files of the server that say so. A trigger of the application can raise the same states with any text.
+NAMING_FILES = ("aclchk.c", "parse_relation.c", "namespace.c", "execMain.c")
+# The functions of this schema raise the second with numbers.
+OWN_FUNCTION = "PL/pgSQL function consumer."
 
 # By SQLSTATE: the kind of a constraint, and why it refuses a row.
 CONSTRAINTS = {
@@ -79,7 +83,8 @@ def summary(error: BaseException) -> str:
     if not isinstance(error, psycopg.Error):
         return type(error).__name__
     diag = error.diag
-    named = diag.message_primary if error.sqlstate in NAMING else None
+    names_only = diag.source_file in NAMING_FILES or (diag.context or "").startswith(OWN_FUNCTION)
+    named = diag.message_primary if error.sqlstate in NAMING and names_only else None
     parts = (type(error).__name__, diag.schema_name, diag.table_name, diag.constraint_name, named)
     return " ".join(part for part in parts if part)
 

@@ -45,6 +45,13 @@ async def first_applied_at(conn: Connection) -> datetime:
     return applied_at
 
 
+async def last_applied_at(conn: Connection) -> datetime:
+    """Return when the database got its newest migration."""
+    [applied_at] = await rows(conn, scalar_row, "ledger/last")
+    assert isinstance(applied_at, datetime)
+    return applied_at
+
+
 async def missing_ids(conn: Connection) -> list[str]:
     """Return the ids of the migrations that this release carries and the database lacks."""
     applied = await applied_ids(conn)

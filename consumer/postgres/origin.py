@@ -43,10 +43,17 @@ def cure() -> str:
 
 
 async def difference(conn: Connection) -> str | None:
-    """Return how this database is not the one that was recorded, or None; in a transaction of the operator's."""
+    """Return how this database is not known as the one that may act, or None; in a transaction of the operator's."""
+    if await _recorded(conn) is None:
+        return "nobody has recorded yet which server and database this is"
+    return await copy_reason(conn)
+
+
+async def copy_reason(conn: Connection) -> str | None:
+    """Return how this database is not the one that was recorded, or None, also if none was; in a transaction."""
     known = await _recorded(conn)
     if known is None:
-        return "nobody has recorded yet which server and database this is"
+        return None
     here = await _here(conn)
     place = f"the database {known.database_name}"
     if known.server != here.server:

@@ -32,7 +32,7 @@ class QueueState:
 
 @dataclass(frozen=True, slots=True)
 class ReportedProcess:
-    """A process by its reports of the last hour; *next_at*: when the next is due, None if it has ended as it was told.
+    """A process by its reports that are kept; *next_at*: when the next is due, None if it has ended as it was told.
 
     *sources*, *clock_skew_seconds* and *paused_by* are those of the last report.
     """
@@ -73,6 +73,8 @@ class Observation:
     # The sources that a receiver has a secret of; any other may be silent.
     expected: Collection[str] = ()
     installed_at: datetime | None = None
+    # When the newest migration was applied: the jobs that came with it could not run before.
+    migrated_at: datetime | None = None
     # The last delivery of each source that has one.
     last_received: Mapping[str, datetime] = field(default_factory=dict)
     # None: no silence is a finding.

@@ -9,6 +9,7 @@ from psycopg.rows import class_row, tuple_row
 
 from consumer.doctor.server import activity
 from consumer.operations import maintenance
+from consumer.operations.hours import REPORTS_KEPT
 from consumer.outbox import deliveries
 from consumer.postgres import ledger, locks, origin, session
 from consumer.postgres.connections import Access, Connection, as_login, transaction
@@ -16,8 +17,6 @@ from consumer.postgres.queries import rows
 from consumer.verdict.observation import Observation, QueueState, ReportedProcess
 from consumer.verdict.queue import DYING_TIME
 
-# A process that has been silent for longer is known to be gone.
-SEEN_TIME = timedelta(hours=1)
 # What is refused is counted for this long, and against an average span of the same length.
 UNMATCHED_TIME = timedelta(minutes=15)
 
@@ -56,6 +55,7 @@ async def observe(conn: Connection, access: Access, expected: Expectations) -> O
             at=await session.now(conn),
             expected={*expected.sources, *(source for process in reported for source in process.sources)},
             installed_at=await ledger.first_applied_at(conn),
+            migrated_at=await ledger.last_applied_at(conn),
             last_received=last_received,
             silence_max=expected.silence_max,
             queue=await _queue(conn),
@@ -74,19 +74,20 @@ async def observe(conn: Connection, access: Access, expected: Expectations) -> O
 
 async def _migrated(conn: Connection, last_received: Mapping[str, datetime]) -> dict[str, Any]:
     """Read what only a database with all migrations has."""
-    [(unmatched, usual)] = await rows(conn, tuple_row, "observe/unmatched", {"time": UNMATCHED_TIME})
+    times = {"time": UNMATCHED_TIME, "kept": REPORTS_KEPT}
+    [(unmatched, usual)] = await rows(conn, tuple_row, "observe/unmatched", times)
     return {
         "quietest": await _quietest(conn, last_received),
         "unmatched": unmatched,
         "unmatched_usual": usual,
         "last_runs": await maintenance.last_runs(conn),
-        "copy_reason": await origin.difference(conn),
+        "copy_reason": await origin.copy_reason(conn),
     }
 
 
 async def processes(conn: Connection) -> list[ReportedProcess]:
-    """Return each process that has reported within the last hour."""
-    return await rows(conn, class_row(ReportedProcess), "observe/processes", {"seen_time": SEEN_TIME})
+    """Return each process that has a report which is kept."""
+    return await rows(conn, class_row(ReportedProcess), "observe/processes", {"seen_time": REPORTS_KEPT})
 
 
 async def _queue(conn: Connection) -> QueueState:

@@ -7,10 +7,14 @@ from consumer.doctor.installation import DUE_MAX
 from consumer.doctor.server import SKEW_MAX
 from consumer.verdict.durations import duration
 from consumer.verdict.finding import Finding, Gravity
-from consumer.verdict.observation import Observation, ReportedProcess
+from consumer.verdict.observation import REPORT_LATE, Observation, ReportedProcess
 
 # A fifth of the 300 s after which a receiver refuses every signature for its time.
 SKEW_FAILING_MAX = timedelta(seconds=60)
+# A process that has been silent for longer is known to be gone, if another does its duty.
+FORGET_TIME = timedelta(hours=1)
+# A deploy that stops the receiver first starts the next one within this time.
+DEPLOY_TIME = timedelta(seconds=60)
 
 PAGE = "/system"
 
@@ -20,6 +24,7 @@ def process_findings(observation: Observation) -> Iterator[Finding]:
     yield from _no_worker(observation)
     yield from _paused_workers(observation)
     yield from _silent(observation)
+    yield from _no_receiver(observation)
     yield from _skewed(observation)
 
 
@@ -30,12 +35,15 @@ def is_worked_on(observation: Observation) -> bool:
 
 def _no_worker(observation: Observation) -> Iterator[Finding]:
     queue = observation.queue
-    if is_worked_on(observation) or not (queue.has_pending or queue.due_seconds):
-        return
-    # A worker that is restarted is back within seconds.
-    gravity: Gravity = "failing" if queue.due_seconds > DUE_MAX.total_seconds() else "warning"
     workers = [process for process in observation.processes if process.duty == "worker"]
     last = max(workers, key=lambda process: process.last_at, default=None)
+    # A run fills the queue without making it late.
+    is_late = queue.due_seconds > REPORT_LATE.total_seconds() or (queue.has_pending and not queue.due_seconds)
+    # A worker that is restarted is back within seconds.
+    is_back_soon = last is not None and observation.at - last.last_at <= REPORT_LATE
+    if is_worked_on(observation) or is_back_soon or not is_late:
+        return
+    gravity: Gravity = "failing" if queue.due_seconds > DUE_MAX.total_seconds() else "warning"
     seen = f"; last seen: {last.host}, {_ago(observation, last)} ago" if last else ""
     sentence = f"nobody applies deliveries, the oldest has waited for {duration(queue.due_seconds)}{seen}"
     cure = "Start a worker: `consumer work`, or `consumer up`. What waits is stored."
@@ -54,14 +62,20 @@ def _paused_workers(observation: Observation) -> Iterator[Finding]:
 
 
 def _silent(observation: Observation) -> Iterator[Finding]:
-    """Yield each process that vanished, unless another of its duty began to report afterwards and took its place."""
-    for duty in sorted({process.duty for process in observation.processes}):
+    """Yield each process that vanished, unless another of its duty began to report afterwards and took its place.
+
+    While none of its duty is alive, it is forgotten with its reports only: what is broken does not mend itself.
+    """
+    # A console is opened and left at will.
+    for duty in sorted({process.duty for process in observation.processes} - {"console"}):
         ours = sorted((each for each in observation.processes if each.duty == duty), key=lambda each: each.last_at)
         others = sorted((each.first_at for each in ours if not each.is_silent(observation.at)), reverse=True)
         alive_count = len(_alive(observation, duty))
         for process in (each for each in ours if each.is_silent(observation.at)):
             if successor := next((began for began in reversed(others) if began > process.last_at), None):
                 others.remove(successor)
+                continue
+            if alive_count and observation.at - process.last_at > FORGET_TIME:
                 continue
             # Without a receiver nothing is stored; without a worker, `no_worker` says what waits.
             gravity: Gravity = "failing" if duty == "receiver" and not alive_count else "warning"
@@ -70,11 +84,25 @@ def _silent(observation: Observation) -> Iterator[Finding]:
             yield Finding("process_silent", gravity, process.name, sentence, cure, PAGE)
 
 
+def _no_receiver(observation: Observation) -> Iterator[Finding]:
+    """Yield that the last receiver was stopped, and none was started since; of one that vanished, `_silent` tells."""
+    receivers = [process for process in observation.processes if process.duty == "receiver"]
+    last = max(receivers, key=lambda process: process.last_at, default=None)
+    if last is None or last.next_at is not None or _alive(observation, "receiver"):
+        return
+    if observation.at - last.last_at > DEPLOY_TIME:
+        sentence = f"nobody takes deliveries; last seen: {last.host}, stopped {_ago(observation, last)} ago"
+        cure = "Start a receiver: `consumer serve`, or `consumer up`. Meanwhile the senders repeat."
+        yield Finding("no_receiver", "failing", "receivers", sentence, cure, PAGE)
+
+
 def _skewed(observation: Observation) -> Iterator[Finding]:
     for process in observation.processes:
         seconds = process.clock_skew_seconds
         if process.is_alive(observation.at) and abs(seconds) > SKEW_MAX.total_seconds():
-            gravity: Gravity = "failing" if abs(seconds) > SKEW_FAILING_MAX.total_seconds() else "warning"
+            # Only receivers compare a signature's time with their clock.
+            is_failing = process.duty == "receiver" and abs(seconds) > SKEW_FAILING_MAX.total_seconds()
+            gravity: Gravity = "failing" if is_failing else "warning"
             side = "ahead of" if seconds > 0 else "behind"
             sentence = f"its clock is {abs(seconds):.1f} s {side} the database's"
             cure = "Set its clock: at 300 s a receiver refuses every signature for its time."

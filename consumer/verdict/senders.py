@@ -21,6 +21,8 @@ SILENCE_CURES = {
     "docs/recovery/lost-week.md brings in what was missed.",
     "app": "Does your backend still post to /webhooks/app, and what is it answered?",
 }
+# Of a source that another release takes deliveries of.
+OTHER_CURE = "Does its sender still post, and what is it answered?"
 
 
 def sender_findings(observation: Observation) -> Iterator[Finding]:
@@ -38,7 +40,7 @@ def _nothing_received(observation: Observation, source: str) -> Finding:
     # Your own backend need not send anything.
     waited, silence_max = observation.at - (observation.installed_at or observation.at), observation.silence_max
     is_late = source == "stack" and silence_max is not None and waited > silence_max
-    cure = SILENCE_CURES[source] if is_late else None
+    cure = SILENCE_CURES.get(source, OTHER_CURE) if is_late else None
     gravity: Gravity = "warning" if is_late else "note"
     return Finding("nothing_received", gravity, source, "nothing received yet", cure, _page(source))
 
@@ -51,11 +53,11 @@ def _silence(observation: Observation, source: str, received_at: datetime, silen
         if quietest >= QUIET_DELIVERIES_MIN and silence >= QUIET_TIME_MIN:
             lasted = duration(silence.total_seconds())
             sentence = f"nothing received for {lasted}, {last}; the quietest of four weeks brought {quietest:,.0f}"
-            cure = f"{SILENCE_CURES[source]} If it may be silent, mute it by SILENCE_HOURS=0."
+            cure = f"{SILENCE_CURES.get(source, OTHER_CURE)} If it may be silent, mute it by SILENCE_HOURS=0."
             yield Finding("quiet", "warning", source, sentence, cure, _page(source), quietest)
     elif silence > silence_max:
         sentence = f"nothing received for {silence // timedelta(hours=1):,} h, {last}"
-        cure = f"{SILENCE_CURES[source]} If it may be silent for so long, raise SILENCE_HOURS."
+        cure = f"{SILENCE_CURES.get(source, OTHER_CURE)} If it may be silent for so long, raise SILENCE_HOURS."
         yield Finding("source_silent", "warning", source, sentence, cure, _page(source))
 
 

@@ -22,7 +22,7 @@ def upkeep_findings(observation: Observation) -> Iterator[Finding]:
     """Yield each job that is on and failed, or was not done in time."""
     for job in observation.jobs:
         last = observation.last_runs.get(job)
-        due_at = last.due_at if last else observation.installed_at or observation.at
+        due_at = last.due_at if last else observation.migrated_at or observation.at
         if last and last.error:
             yield _failed(last, last.error)
         elif observation.at - due_at > LATE_TIME:

@@ -14,12 +14,26 @@ CREATE TABLE consumer.reports (
     host text NOT NULL CONSTRAINT reports_host CHECK (length(host) <= 255),
     pid integer NOT NULL,
     release text NOT NULL CONSTRAINT reports_release CHECK (length(release) <= 100),
-    clock_skew_seconds double precision NOT NULL, -- its clock minus the database's
-    next_at timestamptz, -- when its next report is due; null: it has ended
-    sources text[] NOT NULL DEFAULT '{}', -- whose deliveries it takes: a receiver has a secret of each
+    -- Its clock minus the database's; the limit excludes infinity, which no reader could show.
+    clock_skew_seconds double precision NOT NULL
+    CONSTRAINT reports_clock_skew_seconds CHECK (abs(clock_skew_seconds) <= 1e10),
+    -- When its next report is due; null: it has ended. A later one would count as alive without an end.
+    next_at timestamptz CONSTRAINT reports_next_at CHECK (next_at - at <= interval '1 day'),
+    -- Whose deliveries it takes: a receiver has a secret of each.
+    sources text[] NOT NULL DEFAULT '{}' CONSTRAINT reports_sources CHECK (sources <@ '{stack,app}'),
     paused_by text CONSTRAINT reports_paused_by CHECK (length(paused_by) <= 1000), -- why it can't work; null: it works
-    counters jsonb NOT NULL DEFAULT '{}', -- by metric and label values; what did not rise is absent
-    histograms jsonb NOT NULL DEFAULT '{}', -- by metric, the count of each bucket; likewise
+    -- By metric and label values, and by metric for each bucket; what did not rise is absent. Readers add them all up,
+    -- so that one which is no count would break every reader.
+    counters jsonb NOT NULL DEFAULT '{}' CONSTRAINT reports_counters CHECK (
+        NOT jsonb_path_exists(
+            counters, 'strict $.* ? (@.type() != "number" || @ < 0 || @ > 1000000000000 || @ != @.floor())'
+        )
+    ),
+    histograms jsonb NOT NULL DEFAULT '{}' CONSTRAINT reports_histograms CHECK (
+        NOT jsonb_path_exists(
+            histograms, 'strict $.*[*] ? (@.type() != "number" || @ < 0 || @ > 1000000000000 || @ != @.floor())'
+        )
+    ),
     findings jsonb, -- what it has told as open; null: it tells nobody
     PRIMARY KEY (at, process_id) -- observe/… and reports/remove read by time
 );

@@ -26,6 +26,13 @@ VERDICTS = (
         TABLE,
     ),
     Bug(
+        "a worker that is restarted is missed at once",
+        "consumer/verdict/processes.py",
+        "is_worked_on(observation) or is_back_soon or",
+        "is_worked_on(observation) or",
+        TABLE,
+    ),
+    Bug(
         "a process that ended as it was told is silent",
         "consumer/verdict/observation.py",
         "return self.next_at is not None and at > self.next_at + REPORT_LATE",
@@ -40,10 +47,38 @@ VERDICTS = (
         TABLE,
     ),
     Bug(
+        "a dead receiver is forgotten though none is alive",
+        "consumer/verdict/processes.py",
+        "if alive_count and observation.at",
+        "if observation.at",
+        TABLE,
+    ),
+    Bug(
+        "a receiver that was stopped is missed by nobody",
+        "consumer/verdict/processes.py",
+        "    yield from _no_receiver(observation)\n",
+        "",
+        TABLE,
+    ),
+    Bug(
         "a clock that is behind is right",
         "consumer/verdict/processes.py",
         "and abs(seconds) > SKEW_MAX",
         "and seconds > SKEW_MAX",
+        TABLE,
+    ),
+    Bug(
+        "a worker's clock refuses signatures",
+        "consumer/verdict/processes.py",
+        'process.duty == "receiver" and abs(seconds)',
+        "abs(seconds)",
+        TABLE,
+    ),
+    Bug(
+        "an upgrade makes new jobs late",
+        "consumer/verdict/upkeep.py",
+        "observation.migrated_at or",
+        "observation.installed_at or",
         TABLE,
     ),
     Bug(
@@ -79,9 +114,16 @@ VERDICTS = (
     Bug(
         "what is replayed makes the queue late",
         "sql/queries/observe/queue.sql",
-        "    WHERE seq > (SELECT coalesce(max(d.seq), 0) FROM consumer.outcomes AS d)\n",
-        "",
+        "SELECT coalesce(max(d.seq), 0) FROM consumer.outcomes AS d\n            WHERE d.outcome <> 'discarded'\n",
+        "0\n",
         f"{OBSERVED}_what_is_retried_by_hand_or_imported_makes_nothing_late",
+    ),
+    Bug(
+        "a discard hides that nobody works",
+        "sql/queries/observe/queue.sql",
+        "            WHERE d.outcome <> 'discarded'\n",
+        "",
+        f"{OBSERVED}_a_discard_is_no_sign_of_a_worker",
     ),
     Bug(
         "an import makes the queue late",
@@ -95,7 +137,7 @@ VERDICTS = (
         "sql/queries/observe/processes.sql",
         "ON reported.last_at = r.at",
         "ON reported.first_at = r.at",
-        f"{OBSERVED}_a_process_is_known_by_its_first_and_its_last_report_of_the_hour",
+        f"{OBSERVED}_a_process_is_known_by_its_first_and_its_last_report_that_is_kept",
     ),
     Bug(
         "a worker without the secrets expects nothing",
@@ -176,6 +218,13 @@ VERDICTS = (
         f"{REPORTS}_what_was_counted_while_the_database_was_away_is_in_the_next_report",
     ),
     Bug(
+        "a counter is any text",
+        "sql/migrations/0017.reports.sql",
+        'counters, \'strict $.* ? (@.type() != "number" || @ < 0',
+        "counters, 'strict $.* ? (@ < 0",
+        f"{REPORTS}_a_receiver_that_was_taken_over_reports_nothing_that_readers_break_on",
+    ),
+    Bug(
         "an outage ends the reports",
         "consumer/process/reports.py",
         "except (psycopg.Error, OSError):",
@@ -216,6 +265,13 @@ VERDICTS = (
         "self.turned_at, self.trouble, self.paused_by = time.monotonic(), None, None",
         "self.turned_at, self.trouble = time.monotonic(), None",
         "tests/test_loop_pauses.py::test_one_turn_that_succeeds_ends_the_trouble_and_starts_the_pauses_again",
+    ),
+    Bug(
+        "a trigger's text is stored",
+        "consumer/postgres/error_classes.py",
+        "error.sqlstate in NAMING and names_only",
+        "error.sqlstate in NAMING",
+        "tests/test_error_classes.py::test_what_a_trigger_of_the_application_raises_is_not_quoted",
     ),
     Bug(
         "a check never fails",

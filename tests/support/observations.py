@@ -103,6 +103,31 @@ TABLE: dict[str, tuple[Observation, Sequence[tuple[str, str, str, str, str | Non
         seen(**queue(has_pending=True, due_seconds=60)),
         [("no_worker", "warning", "workers", "nobody applies deliveries, the oldest has waited for 1m", "/system")],
     ),
+    "nobody works, and something has waited for 20 s": (seen(**queue(has_pending=True, due_seconds=20)), []),
+    "nobody works, and something has waited for longer": (
+        seen(**queue(has_pending=True, due_seconds=20.1)),
+        [("no_worker", "warning", "workers", "nobody applies deliveries, the oldest has waited for 20s", "/system")],
+    ),
+    "nobody works, and a run waits": (
+        seen(**queue(has_pending=True)),
+        [("no_worker", "warning", "workers", "nobody applies deliveries, the oldest has waited for 0.0s", "/system")],
+    ),
+    "a worker was stopped 20 s ago": (
+        seen(processes=[process(age=20 * SECOND, next_at=None)], **queue(has_pending=True, due_seconds=61)),
+        [],
+    ),
+    "a worker was stopped longer ago": (
+        seen(processes=[process(age=20 * SECOND + MOMENT, next_at=None)], **queue(due_seconds=20.1)),
+        [
+            (
+                "no_worker",
+                "warning",
+                "workers",
+                "nobody applies deliveries, the oldest has waited for 20s; last seen: work-1, 20s ago",
+                "/system",
+            )
+        ],
+    ),
     "nobody works, and it waits for more than a minute": (
         seen(processes=[replace(GONE, next_at=None)], **queue(due_seconds=60.1)),
         [
@@ -147,6 +172,7 @@ TABLE: dict[str, tuple[Observation, Sequence[tuple[str, str, str, str, str | Non
         seen(processes=[process(), GONE]),
         [missing("work-2", "warning", "14m", 1)],
     ),
+    "a console is silent": (seen(processes=[process("console", age=DAY)]), []),
     "it has ended as it was told": (seen(processes=[process(), replace(GONE, next_at=None)]), []),
     "another took its place": (seen(processes=[process(), GONE, SUCCESSOR]), []),
     "another took its place, and has ended": (seen(processes=[GONE, replace(SUCCESSOR, next_at=None)]), []),
@@ -162,6 +188,38 @@ TABLE: dict[str, tuple[Observation, Sequence[tuple[str, str, str, str, str | Non
         seen(processes=[process("receiver", "web-1", age=MINUTE)]),
         [missing("web-1", "failing", "1m", 0, "receiver")],
     ),
+    "the only receiver has been silent for hours": (
+        seen(processes=[process("receiver", "web-1", age=5 * HOUR)]),
+        [missing("web-1", "failing", "5h", 0, "receiver")],
+    ),
+    "one of two workers has been silent for an hour": (
+        seen(processes=[process(), process(host="work-2", age=HOUR)]),
+        [missing("work-2", "warning", "1h", 1)],
+    ),
+    "one of two workers has been silent for longer": (
+        seen(processes=[process(), process(host="work-2", age=HOUR + MOMENT)]),
+        [],
+    ),
+    "the only receiver was stopped a minute ago": (
+        seen(processes=[process("receiver", "web-1", age=MINUTE, next_at=None)]),
+        [],
+    ),
+    "the only receiver was stopped longer ago": (
+        seen(processes=[process("receiver", "web-1", age=MINUTE + MOMENT, next_at=None)]),
+        [
+            (
+                "no_receiver",
+                "failing",
+                "receivers",
+                "nobody takes deliveries; last seen: web-1, stopped 1m ago",
+                "/system",
+            )
+        ],
+    ),
+    "a receiver was stopped, and another takes deliveries": (
+        seen(processes=[process("receiver", "web-1", age=HOUR, next_at=None), process("receiver", "web-2")]),
+        [],
+    ),
     "one of two receivers is silent": (
         seen(processes=[process("receiver", "web-1", age=MINUTE), process("receiver", "web-2")]),
         [missing("web-1", "warning", "1m", 1, "receiver")],
@@ -173,7 +231,15 @@ TABLE: dict[str, tuple[Observation, Sequence[tuple[str, str, str, str, str | Non
     ),
     "a clock is over a minute behind": (
         seen(processes=[process(clock_skew_seconds=-60.1)]),
-        [("skew", "failing", "worker on work-1", "its clock is 60.1 s behind the database's", "/system")],
+        [("skew", "warning", "worker on work-1", "its clock is 60.1 s behind the database's", "/system")],
+    ),
+    "a receiver's clock is a minute behind": (
+        seen(processes=[process("receiver", clock_skew_seconds=-60)]),
+        [("skew", "warning", "receiver on work-1", "its clock is 60.0 s behind the database's", "/system")],
+    ),
+    "a receiver's clock is further behind": (
+        seen(processes=[process("receiver", clock_skew_seconds=-60.1)]),
+        [("skew", "failing", "receiver on work-1", "its clock is 60.1 s behind the database's", "/system")],
     ),
     "a process with a wrong clock has ended": (seen(processes=[process(clock_skew_seconds=99, next_at=None)]), []),
     "something is dead": (
@@ -246,6 +312,18 @@ TABLE: dict[str, tuple[Observation, Sequence[tuple[str, str, str, str, str | Non
         seen(expected=["stack"], installed_at=NOW - 9 * DAY, silence_max=None),
         [("nothing_received", "note", "stack", "nothing received yet", "/deliveries?source=stack")],
     ),
+    "a source of another release is silent": (
+        silent("billing", DAY + MOMENT),
+        [
+            (
+                "source_silent",
+                "warning",
+                "billing",
+                "nothing received for 24 h, since 2026-11-28 11:59:59Z",
+                "/deliveries?source=billing",
+            )
+        ],
+    ),
     "nine signatures fit no secret": (seen(unmatched=9), []),
     "ten signatures fit no secret": (
         seen(unmatched=10, unmatched_usual=3.3),
@@ -261,8 +339,12 @@ TABLE: dict[str, tuple[Observation, Sequence[tuple[str, str, str, str, str | Non
         ran("prune", age=25 * HOUR + MOMENT),
         [("maintenance_overdue", "warning", "prune", "was due at 2026-11-28 10:59:59Z", "/system")],
     ),
+    "a job has never run since a migration of yesterday": (
+        seen(jobs=["prune"], installed_at=NOW - 9 * DAY, migrated_at=NOW - 25 * HOUR),
+        [],
+    ),
     "a job has never run": (
-        seen(jobs=["prune"], installed_at=NOW - 2 * DAY),
+        seen(jobs=["prune"], installed_at=NOW - 9 * DAY, migrated_at=NOW - 25 * HOUR - MOMENT),
         [("maintenance_overdue", "warning", "prune", "has never run", "/system")],
     ),
     "Svix can't be asked": (

@@ -1,11 +1,15 @@
 -- Whether anything waits for a worker, how long the oldest live delivery has been due, how many are dead, how many of
 -- them died lately, since when and most often of what. Runs fill the queue too, and their deliveries are not live: an
 -- import has a source of its own, and what is replayed stands before deliveries that are done. Behind 10,000 imported
--- ones a live one is not looked for.
+-- ones a live one is not looked for. What somebody discarded is done, but by no worker.
 WITH head AS (
     SELECT seq
     FROM consumer.pending
-    WHERE seq > (SELECT coalesce(max(d.seq), 0) FROM consumer.outcomes AS d)
+    WHERE
+        seq > (
+            SELECT coalesce(max(d.seq), 0) FROM consumer.outcomes AS d
+            WHERE d.outcome <> 'discarded'
+        )
     ORDER BY seq
     LIMIT 10000
 ),

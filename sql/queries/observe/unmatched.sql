@@ -4,6 +4,7 @@ WITH reported AS (
         at,
         (counters ->> 'deliveries_refused:no_match')::bigint AS unmatched
     FROM consumer.reports
+    WHERE at > now() - %(kept)b::interval
 )
 
 SELECT
