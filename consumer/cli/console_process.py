@@ -17,7 +17,7 @@ from consumer.cli.secret import keep_console
 from consumer.cli.sources import expectations
 from consumer.console import form, live, sample
 from consumer.console.app import console_app
-from consumer.console.background import Background, going_on
+from consumer.console.background import IDLE_SECONDS, Background, going_on
 from consumer.console.base import base_of
 from consumer.console.door import Door, Signer, is_name
 from consumer.console.reading import open_database
@@ -69,7 +69,8 @@ async def serve_console(
     async with open_database(conninfo, viewer, operator, outage.record) as database:
         ask = partial(sample.take, database, lambda: expectations(settings))
         sampler = Sampler(ask, partial(live.frames, renderer), _now)
-        background = Background(database, works(outside(settings, worker_conninfo or conninfo)))
+        idle = max(IDLE_SECONDS, settings.poll_max_seconds)
+        background = Background(database, works(outside(settings, worker_conninfo or conninfo)), idle)
         console = Console(base, door, database, sampler, renderer, background, _shown(settings))
         reporter = Reporter(conninfo, operator, "console", period_seconds=report_seconds(settings))
         async with (
