@@ -45,7 +45,7 @@ def link(settings: Settings, secret: str, name: str, role: Literal["viewer", "op
     if not is_name(name):
         raise ConsumerError("A name has 1 to 64 printable characters, without a space at an end.")
     base = base_of(settings.console_url, port, STEPS)
-    return f"{base.origin}{base.url('/open/')}{Signer(secret, _now).link(name, role)}"
+    return f"{base.origin}{base.url('/open/')}{Signer(secret, base, _now).link(name, role)}"
 
 
 async def serve_console(
@@ -64,7 +64,7 @@ async def serve_console(
     base = base_of(settings.console_url, listeners[0].getsockname()[1], STEPS)
     label = address(conninfo).rpartition("/")[2] if has_urls(settings) else "embedded"
     renderer = Renderer(base, label, webhook_url(settings, "stack"))
-    door = Door(Signer(keep_console(settings), _now), base, settings.console_trust_user_header)
+    door = Door(Signer(keep_console(settings), base, _now), base, settings.console_trust_user_header)
     viewer, operator = viewer_access(settings.role_prefix), operator_access(settings.role_prefix)
     async with open_database(conninfo, viewer, operator, outage.record) as database:
         ask = partial(sample.take, database, lambda: expectations(settings))
