@@ -207,7 +207,7 @@ def test_an_idle_console_holds_one_reader_and_its_reports(desk: Desk, emptied: s
     """As docs/SIZING.md counts them; its start may open a second reader, which is closed after ten minutes."""
     held = """SELECT application_name AS name FROM pg_stat_activity
     WHERE application_name LIKE 'consumer %' AND datname = current_database()"""
-    found = until(lambda: len(names := sorted(row["name"] for row in rows(emptied, held))) > 1 and names)
+    found = until(lambda: len(names := sorted(str(row["name"]) for row in rows(emptied, held))) > 1 and names)
 
     assert desk.get("/livez").status == 200
-    assert found in (["consumer console report", *["consumer viewer"] * n] for n in (1, 2))
+    assert found in [["consumer console report", *["consumer viewer"] * n] for n in (1, 2)]

@@ -151,8 +151,10 @@ async def open_database(
 ) -> AsyncIterator[ConsoleDatabase]:
     """Open the console's access; it opens even while the database is away. *attempted* gets each try to connect."""
     database = ConsoleDatabase(conninfo, viewer, operator, attempted)
-    size, timeout = (CONNECTIONS_KEPT, CONNECTIONS), CONNECTION_TIMEOUT
+    size, timeout = CONNECTIONS_KEPT, CONNECTION_TIMEOUT
     async with open_pool(conninfo, viewer, size=size, wait_timeout=timeout, attempted=database._note) as pool:
+        pool.max_waiting = 4 * CONNECTIONS
+        await pool.resize(size, CONNECTIONS)
         database._pool = pool
         try:
             yield database

@@ -136,22 +136,13 @@ def is_pooled(conn: psycopg.Connection[TupleRow]) -> bool:
 
 @asynccontextmanager
 async def open_pool(
-    conninfo: str,
-    access: Access,
-    *,
-    size: int | tuple[int, int],
-    wait_timeout: timedelta,
-    attempted: Attempted = lambda _: None,
+    conninfo: str, access: Access, *, size: int, wait_timeout: timedelta, attempted: Attempted = lambda _: None
 ) -> AsyncIterator[Pool]:
     """Open a pool of *size* connections; it opens even while the database is away. *attempted* gets each try.
 
-    A pair as *size* says how many stay open while nobody asks, and how many there are at most. The first is at least 1:
-    with none, a pool whose round of attempts has ended begins no other.
     Connections are not checked before they are lent: psycopg_pool pauses a second after each one that fails, and after
     a restart all of them do. A borrower with a lost connection drains the pool and asks again.
     """
-
-    kept, most = size if isinstance(size, tuple) else (size, size)
 
     async def prepare(conn: Connection) -> None:
         try:
@@ -167,14 +158,14 @@ async def open_pool(
         _conninfo(conninfo, access),
         connection_class=Connection,
         kwargs={"attempted": attempted},
-        min_size=kept,
-        max_size=most,
+        min_size=size,
+        max_size=size,
         timeout=wait_timeout.total_seconds(),
         reconnect_timeout=RECONNECT_SECONDS,
         # A check begins another round. Otherwise only a borrower does, and the pool rejects all of them once borrowers
         # that gave up fill its queue: an outage of 40 s never ended (psycopg_pool 3.3.3).
         reconnect_failed=AsyncConnectionPool.check,
-        max_waiting=4 * most,
+        max_waiting=4 * size,
         configure=prepare,
         name=access.name,
         open=False,

@@ -123,8 +123,8 @@ CONSOLE_ACTING = (
     Bug(
         "an action of a newer release starves the others",
         "sql/queries/background/next.sql",
-        "AND a.action = ANY(%(known)b::text [])",
-        "AND %(known)b::text [] IS NOT NULL",
+        "AND a.action = ANY(%(known)b::text[])",
+        "AND %(known)b::text[] IS NOT NULL",
         f"{ORDERS}::test_an_action_that_this_release_does_not_know_is_left_to_one_that_does",
     ),
     Bug(
