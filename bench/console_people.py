@@ -22,7 +22,9 @@ from urllib.parse import urlencode
 from bench.checks import FalseFigure, require_soon
 from bench.commands import HOST, READY_SECONDS_MAX, TREE, WORK_FOLDER
 from consumer.cli.addresses import free_port
+from consumer.console.base import base_of
 from consumer.console.door import Signer, SignInLink
+from consumer.console.routes import STEPS
 
 # A page that takes longer is no page.
 ANSWER_SECONDS_MAX = 30
@@ -77,7 +79,8 @@ def console(url: str) -> Iterator[Operator]:
         "CONSOLE_SECRET": secret,
         "CONSOLE_PORT": str(port),
     }
-    value = Signer(secret, lambda: datetime.now(UTC)).cookie(SignInLink("", "bench", "operator", 0))
+    signer = Signer(secret, base_of(None, port, STEPS), lambda: datetime.now(UTC))
+    value = signer.cookie(SignInLink("", "bench", "operator", 0))
     operator = Operator(port, f"console-{port}={value}")
     process = subprocess.Popen(
         [sys.executable, "-m", "consumer", "console"], env=environment, cwd=WORK_FOLDER, stderr=subprocess.DEVNULL

@@ -11,6 +11,10 @@ class ConsumerError(Exception):
         super().__init__(message or (type(self).__doc__ or "").strip())
 
 
+class TryLater(ConsumerError):
+    """It can't be done now, and the same may succeed later."""
+
+
 class BadSettings(ConsumerError):
     """The configuration is not usable."""
 

@@ -244,3 +244,17 @@ async def test_a_name_longer_than_a_login_and_a_host_is_cut(emptied: str) -> Non
     assert rows(emptied, "SELECT length(actor) AS n, role, filter FROM consumer.actions") == [
         {"n": 256, "role": "viewer", "filter": {"since": "2:00:00"}}
     ]
+
+
+def test_an_action_on_a_user_s_delivery_alone_is_exported_and_forgotten_with_the_user(emptied: str) -> None:
+    own, other = user_updated(), user_updated(UUID(int=7))
+    arrive(emptied, own, other)
+    for each in (own, other):
+        facts(emptied, "deliveries", "discard", "--message-id", each.message_id, "--reason", "asked by Ada")
+    exported = facts(emptied, "export", str(own.user_id))["actions"]
+    facts(emptied, "erase", str(own.user_id), "--yes", "--even-if-alive")
+
+    assert [each["filter"]["message_ids"] for each in exported if each["action"] == "discard"] == [[own.message_id]]
+    reasons = rows(emptied, "SELECT filter, reason FROM consumer.actions WHERE action = 'discard'")
+    found = {row["filter"]["message_ids"][0]: row["reason"] for row in reasons}
+    assert found == {own.message_id: None, other.message_id: "asked by Ada"}

@@ -10,8 +10,10 @@ import pytest
 
 from consumer.cli import console
 from consumer.settings.settings import Settings
+from consumer.web.listen import listen
 from tests.support.console import SECRET, Desk, Page
 from tests.support.processes import ask, invoke, on, ports, running, until
+from tests.support.settings import load
 
 ONLY = {"DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none", "CONSOLE_SECRET": SECRET, "CONSOLE_PORT": ""}
 LINK = ("console", "link", "--as", "kim", "--role", "viewer")
@@ -145,6 +147,15 @@ def test_up_prints_a_link_that_opens_the_console_and_starts_it_again(emptied: st
     assert (page.status, "· operator" in page.text) == (200, True)
     assert again.status == 403
     assert exit_code == 0
+
+
+def test_no_link_goes_into_a_log_that_others_read_where_they_reach_the_console() -> None:
+    (port,) = ports(1)
+    with listen("127.0.0.1", port, "CONSOLE_PORT")[0] as listener:
+        url = "https://ops.example.com/users"
+        found = console.first_link(load({**ONLY, "CONSOLE_URL": url}), [listener])
+
+    assert found == f"{url} (`consumer console link --as NAME --role operator` makes a link)"
 
 
 def test_up_runs_on_without_a_console_where_its_port_is_taken(

@@ -6,10 +6,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from consumer.cli import console_process
-from consumer.console.door import COOKIE_TIME, LINK_TIME, Signer, SignInLink
+from consumer.console.door import COOKIE_TIME, LINK_TIME, SignInLink
 from tests.support.console import SECRET, Desk, cookie_name, running
 from tests.support.databases import rows
+from tests.support.settings import load
 
 NOW = datetime.now(UTC)
 
@@ -20,13 +20,13 @@ def desk(emptied: str) -> Iterator[Desk]:
         yield desk
 
 
-def token(name: str = "kim", role: str = "viewer", at: datetime | None = None) -> str:
-    signer = Signer(SECRET, lambda: at or datetime.now(UTC))
+def token(desk: Desk, name: str = "kim", role: str = "viewer", at: datetime | None = None) -> str:
+    signer = desk.signer(SECRET, lambda: at or datetime.now(UTC))
     return signer.link(name, role)  # type: ignore[arg-type]
 
 
 def test_a_link_asks_first_and_signs_in_as_the_person_it_names(desk: Desk, emptied: str) -> None:
-    link = token("Kim Lee", "operator")
+    link = token(desk, "Kim Lee", "operator")
 
     asked = desk.get(f"/open/{link}")
     again = desk.get(f"/open/{link}")
@@ -41,7 +41,7 @@ def test_a_link_asks_first_and_signs_in_as_the_person_it_names(desk: Desk, empti
 
 
 def test_a_cookie_keeps_from_scripts_and_other_sites_for_twelve_hours(desk: Desk) -> None:
-    cookie = desk.post("/open", {"token": token()}).headers["set-cookie"]
+    cookie = desk.post("/open", {"token": token(desk)}).headers["set-cookie"]
 
     assert cookie.startswith(f"console-{desk.port}=")
     assert {"HttpOnly", "SameSite=strict", "Path=/", "Max-Age=43200"} <= set(cookie.split("; "))
@@ -49,7 +49,7 @@ def test_a_cookie_keeps_from_scripts_and_other_sites_for_twelve_hours(desk: Desk
 
 
 def test_a_link_opens_once_also_at_another_console_and_after_a_restart(desk: Desk, emptied: str) -> None:
-    link = token()
+    link = token(desk)
     first = desk.post("/open", {"token": link})
     second = desk.post("/open", {"token": link})
     with running(emptied) as other:
@@ -61,8 +61,8 @@ def test_a_link_opens_once_also_at_another_console_and_after_a_restart(desk: Des
 
 
 def test_a_link_is_good_for_ten_minutes(desk: Desk) -> None:
-    early = token(at=datetime.now(UTC) - LINK_TIME + timedelta(seconds=30))
-    late = token(at=datetime.now(UTC) - LINK_TIME - timedelta(seconds=1))
+    early = token(desk, at=datetime.now(UTC) - LINK_TIME + timedelta(seconds=30))
+    late = token(desk, at=datetime.now(UTC) - LINK_TIME - timedelta(seconds=1))
 
     assert timedelta(minutes=10) == LINK_TIME
     assert [desk.get(f"/open/{link}").status for link in (early, late)] == [200, 403]
@@ -71,7 +71,7 @@ def test_a_link_is_good_for_ten_minutes(desk: Desk) -> None:
 
 def test_a_cookie_is_good_for_twelve_hours(desk: Desk) -> None:
     def status(age: timedelta) -> int:
-        signer = Signer(SECRET, lambda: datetime.now(UTC) - age)
+        signer = desk.signer(SECRET, lambda: datetime.now(UTC) - age)
         value = signer.cookie(SignInLink("", "kim", "viewer", 0))
         return Desk(desk.port, desk.settings, f"{cookie_name(desk)}={value}").get("/system").status
 
@@ -81,10 +81,10 @@ def test_a_cookie_is_good_for_twelve_hours(desk: Desk) -> None:
 
 @pytest.mark.parametrize("forge", ["other secret", "a link for a cookie", "changed", "empty", "another's name"])
 def test_a_cookie_that_the_secret_did_not_sign_is_nobody_s(desk: Desk, forge: str) -> None:
-    good = Signer(SECRET, console_process._now).cookie(SignInLink("", "kim", "viewer", 0))
+    good = desk.signer().cookie(SignInLink("", "kim", "viewer", 0))
     value = {
-        "other secret": Signer(SECRET[::-1], console_process._now).cookie(SignInLink("", "kim", "viewer", 0)),
-        "a link for a cookie": token(),
+        "other secret": desk.signer(SECRET[::-1]).cookie(SignInLink("", "kim", "viewer", 0)),
+        "a link for a cookie": token(desk),
         "changed": good[:-2] + ("AA" if good[-2:] != "AA" else "BB"),
         "empty": "",
         "another's name": good,
@@ -95,7 +95,7 @@ def test_a_cookie_that_the_secret_did_not_sign_is_nobody_s(desk: Desk, forge: st
 
 
 def test_a_cookie_is_no_link(desk: Desk) -> None:
-    cookie = Signer(SECRET, console_process._now).cookie(SignInLink("", "kim", "operator", 0))
+    cookie = desk.signer().cookie(SignInLink("", "kim", "operator", 0))
 
     assert desk.post("/open", {"token": cookie}).status == 403
 
@@ -121,3 +121,11 @@ def test_a_visitor_from_another_site_comes_back_with_the_cookie_by_itself(desk: 
 
     assert (linked.status, '<meta http-equiv="refresh" content="0">' in linked.text) == (200, True)
     assert (direct.status, direct.headers["location"]) == (303, "/login")
+
+
+def test_a_link_or_cookie_of_another_installation_with_the_same_secret_is_nobody_s(desk: Desk) -> None:
+    other = Desk(desk.port, load({"CONSOLE_URL": "https://ops.example.com/other"}))
+    cookie = other.signer().cookie(SignInLink("", "kim", "operator", 0))
+
+    assert desk.get(f"/open/{token(other)}").status == 403
+    assert Desk(desk.port, desk.settings, f"{cookie_name(desk)}={cookie}").get("/system").status == 303

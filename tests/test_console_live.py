@@ -10,7 +10,7 @@ from http.client import HTTPResponse
 
 import pytest
 
-from consumer.console.door import Signer, SignInLink
+from consumer.console.door import SignInLink
 from consumer.console.sample import Sample
 from consumer.console.sampler import SAMPLE_TIME, WATCHERS_MAX, Sampler, View, sampling
 from consumer.verdict.observation import Observation
@@ -78,7 +78,7 @@ def test_other_pages_get_the_clock_and_the_numbers_on_the_side_alone(desk: Desk)
 def test_a_session_that_ends_sends_its_page_to_the_door(desk: Desk) -> None:
     """A 401 would be one more failure to the browser's script, which asks again without end."""
     ends_at = datetime.now(UTC) + timedelta(seconds=3)
-    signer = Signer(SECRET, lambda: ends_at - timedelta(hours=12))
+    signer = desk.signer(SECRET, lambda: ends_at - timedelta(hours=12))
     value = signer.cookie(SignInLink("", "kim", "viewer", 0))
     leaving = Desk(desk.port, desk.settings, f"{cookie_name(desk)}={value}")
 
@@ -201,3 +201,13 @@ def test_a_bug_in_a_page_does_not_end_the_sampler() -> None:
             return await anext(made.frames("", None))
 
     assert asyncio.run(work()) == b"rendered"
+
+
+def test_an_idle_console_holds_one_reader_and_its_reports(desk: Desk, emptied: str) -> None:
+    """As docs/SIZING.md counts them; its start may open a second reader, which is closed after ten minutes."""
+    held = """SELECT application_name AS name FROM pg_stat_activity
+    WHERE application_name LIKE 'consumer %' AND datname = current_database()"""
+    found = until(lambda: len(names := sorted(str(row["name"]) for row in rows(emptied, held))) > 1 and names)
+
+    assert desk.get("/livez").status == 200
+    assert found in [["consumer console report", *["consumer viewer"] * n] for n in (1, 2)]

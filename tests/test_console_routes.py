@@ -22,8 +22,8 @@ EXPECTED: dict[str, dict[Method, tuple[int, int, int]]] = {
     "/": {"GET": PAGE, "POST": OTHER_METHOD},
     "/deliveries": {"GET": PAGE, "POST": OTHER_METHOD},
     # These name nothing that is stored.
-    "/deliveries/{seq:int}": {"GET": UNKNOWN, "POST": OTHER_METHOD},
-    "/deliveries/{seq:int}/reveal": {"GET": (303, 403, 200), "POST": (401, 403, 400)},
+    "/deliveries/{seq:seq}": {"GET": UNKNOWN, "POST": OTHER_METHOD},
+    "/deliveries/{seq:seq}/reveal": {"GET": (303, 403, 200), "POST": (401, 403, 400)},
     "/users": {"GET": PAGE, "POST": OTHER_METHOD},
     "/users/{user_id:uuid}": {"GET": UNKNOWN, "POST": OTHER_METHOD},
     "/users/{user_id:uuid}/reveal": {"GET": (303, 403, 200), "POST": (401, 403, 400)},
@@ -106,3 +106,12 @@ def test_an_address_that_is_not_in_the_list_does_not_exist(desk: Desk) -> None:
 
 def test_the_first_steps_are_those_of_the_list() -> None:
     assert {"actions", "system", "live", "static", "open", "login", "leave", "livez"} <= STEPS
+
+
+@pytest.mark.parametrize(("who", "status"), [("nobody", 404), ("viewer", 404)])
+def test_a_number_that_no_delivery_can_have_is_not_found(desk: Desk, who: Who, status: int) -> None:
+    asked = desk.as_(who)
+    digits = "9" * 5_000
+
+    assert [asked.get(f"/deliveries/{number}").status for number in ("9" * 19, digits)] == [status, status]
+    assert desk.as_("viewer").get(f"/deliveries?about={digits}").status == 400

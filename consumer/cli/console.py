@@ -2,6 +2,7 @@
 
 import logging
 import socket
+import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
 from functools import partial
@@ -79,9 +80,14 @@ def listen_beside(settings: Settings) -> list[socket.socket]:
 
 
 def first_link(settings: Settings, listeners: Sequence[socket.socket]) -> str | None:
-    """Return a link that opens the console of these sockets as the shell's user; None if there are none."""
+    """Return a link that opens the console of these sockets as the shell's user; None if there are none.
+
+    If nobody sits there and others can reach the console, it is the command instead: logs are read by many.
+    """
     if not listeners:
         return None
+    if settings.console_url and not (sys.stdout.isatty() or sys.stderr.isatty()):
+        return f"{settings.console_url} (`consumer console link --as NAME --role operator` makes a link)"
     key, chosen = keep_console(settings), listeners[0].getsockname()[1]
     return f"{process().link(settings, key, shell_user() or 'up', 'operator', chosen)} (once, within 10 minutes)"
 

@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from uuid import UUID
 
 from consumer.cli.stack import access_problems, acting_api, cured, project_id
-from consumer.errors import ConsumerError
+from consumer.errors import ConsumerError, TryLater
 from consumer.operations import refresh
 from consumer.operations.background_work import Outside
 from consumer.outbox.storage import Delivery
@@ -13,6 +13,8 @@ from consumer.postgres.connections import Access, Connection, RoleRefused, conne
 from consumer.process.readiness import not_ready_reason
 from consumer.settings.settings import Settings
 from consumer.stack_api.rate import RateLimit
+
+REFUSED = "This console can't work as a worker does"
 
 
 def outside(settings: Settings, worker_conninfo: str) -> Outside:
@@ -24,9 +26,9 @@ def outside(settings: Settings, worker_conninfo: str) -> Outside:
         try:
             reason = await not_ready_reason(worker_conninfo, access, settings.shaping, applies=True)
         except RoleRefused as error:
-            reason = str(error)
+            raise ConsumerError(f"{REFUSED}: {error}") from error
         if reason:
-            raise ConsumerError(f"This console can't work as a worker does: {reason}")
+            raise TryLater(f"{REFUSED}: {reason}")
         async with await connect(worker_conninfo, access) as conn:
             yield conn, access
 

@@ -17,7 +17,7 @@ from consumer.cli.secret import keep_console
 from consumer.cli.sources import expectations
 from consumer.console import form, live, sample
 from consumer.console.app import console_app
-from consumer.console.background import Background, going_on
+from consumer.console.background import IDLE_SECONDS, Background, going_on
 from consumer.console.base import base_of
 from consumer.console.door import Door, Signer, is_name
 from consumer.console.reading import open_database
@@ -45,7 +45,7 @@ def link(settings: Settings, secret: str, name: str, role: Literal["viewer", "op
     if not is_name(name):
         raise ConsumerError("A name has 1 to 64 printable characters, without a space at an end.")
     base = base_of(settings.console_url, port, STEPS)
-    return f"{base.origin}{base.url('/open/')}{Signer(secret, _now).link(name, role)}"
+    return f"{base.origin}{base.url('/open/')}{Signer(secret, base, _now).link(name, role)}"
 
 
 async def serve_console(
@@ -64,12 +64,13 @@ async def serve_console(
     base = base_of(settings.console_url, listeners[0].getsockname()[1], STEPS)
     label = address(conninfo).rpartition("/")[2] if has_urls(settings) else "embedded"
     renderer = Renderer(base, label, webhook_url(settings, "stack"))
-    door = Door(Signer(keep_console(settings), _now), base, settings.console_trust_user_header)
+    door = Door(Signer(keep_console(settings), base, _now), base, settings.console_trust_user_header)
     viewer, operator = viewer_access(settings.role_prefix), operator_access(settings.role_prefix)
     async with open_database(conninfo, viewer, operator, outage.record) as database:
         ask = partial(sample.take, database, lambda: expectations(settings))
         sampler = Sampler(ask, partial(live.frames, renderer), _now)
-        background = Background(database, works(outside(settings, worker_conninfo or conninfo)))
+        idle = max(IDLE_SECONDS, settings.poll_max_seconds)
+        background = Background(database, works(outside(settings, worker_conninfo or conninfo)), idle)
         console = Console(base, door, database, sampler, renderer, background, _shown(settings))
         reporter = Reporter(conninfo, operator, "console", period_seconds=report_seconds(settings))
         async with (

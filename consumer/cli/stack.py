@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from typing import NamedTuple, TypeVar
 
 from consumer.cli.database import as_operator
-from consumer.errors import ConsumerError
+from consumer.errors import ConsumerError, TryLater
 from consumer.operations import runs
 from consumer.postgres import origin
 from consumer.postgres.connections import Access, Connection, transaction
@@ -14,7 +14,7 @@ from consumer.settings.settings import Settings
 from consumer.stack_api.admin import StackAdmin, open_stack_admin
 from consumer.stack_api.client import StackAccess, StackApi, open_stack_api
 from consumer.stack_api.cures import cure
-from consumer.stack_api.errors import ApiError
+from consumer.stack_api.errors import ApiError, TemporaryFailure
 from consumer.stack_api.rate import RateLimit
 from consumer.stack_api.svix import SvixApi, open_svix
 
@@ -114,7 +114,8 @@ async def cured(work: Awaitable[T]) -> T:
     try:
         return await work
     except ApiError as error:
-        raise ConsumerError(f"{error} {cure(error)}".strip()) from error
+        kind = TryLater if isinstance(error, TemporaryFailure) else ConsumerError
+        raise kind(f"{error} {cure(error)}".strip()) from error
 
 
 def stack_access(settings: Settings) -> StackAccess:

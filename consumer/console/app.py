@@ -82,7 +82,7 @@ async def _answer(console: Console, endpoint: Endpoint, request: Request) -> Res
     person = console.door.visitor(request)
     visit = Visit(console, request, person, Form(), Form())
     if not person.may(endpoint.role):
-        return await sign_in.refuse(visit)
+        return await sign_in.refuse(visit, endpoint.path)
     try:
         query = form.parse(request.url.query.encode())
         fields = await _fields(request) if endpoint.method == "POST" else Form()

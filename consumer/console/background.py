@@ -16,7 +16,8 @@ from consumer.postgres.connections import Access, Connection
 PAUSE_SECONDS_MIN = 0.05
 # While nobody works: twice this is how late the next page comes then.
 PAUSE_SECONDS_MAX = 2.0
-# Nothing is ordered: what another console has left behind begins after this time.
+# Nothing is ordered: what another console has left behind begins after this time, or after POLL_MAX_SECONDS if that is
+# longer, because a database that sleeps while nobody asks must be left alone.
 IDLE_SECONDS = 5.0
 
 log = logging.getLogger(__name__)
@@ -28,6 +29,7 @@ class Background:
 
     database: ConsoleDatabase
     works: Mapping[str, OrderWork]
+    idle_seconds: float = IDLE_SECONDS
     _due: asyncio.Event = field(default_factory=asyncio.Event)
 
     def wake(self) -> None:
@@ -43,11 +45,11 @@ class Background:
                         await self._finish_all(conn, access)
             except (DatabaseAway, NotMigrated, TooSlow):
                 pass
-            # A bug of ours, or an error that PostgreSQL names: the action's page shows it, and others go on.
+            # A bug of ours.
             except Exception:
                 log.exception(logs.TASK_FAILED, extra={"task": "background actions"})
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._due.wait(), IDLE_SECONDS)
+                await asyncio.wait_for(self._due.wait(), self.idle_seconds)
             self._due.clear()
 
     async def _finish_all(self, conn: Connection, access: Access) -> None:

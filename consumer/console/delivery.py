@@ -131,4 +131,4 @@ def _printed(body: Mapping[str, Any] | None) -> str | None:
     return None if body is None else json.dumps(body, indent=2, ensure_ascii=False)
 
 
-ENDPOINTS = (Endpoint("GET", "/deliveries/{seq:int}", "viewer", show),)
+ENDPOINTS = (Endpoint("GET", "/deliveries/{seq:seq}", "viewer", show),)

@@ -33,12 +33,13 @@ class SignInLink:
 
 
 class Signer:
-    """Makes and reads links and cookies, which one secret signs."""
+    """Makes and reads links and cookies, which one secret signs; each counts at one console URL alone."""
 
-    def __init__(self, secret: str, clock: Callable[[], datetime]) -> None:
+    def __init__(self, secret: str, base: Base, clock: Callable[[], datetime]) -> None:
         self._clock = clock
+        signing = {"key_derivation": "hmac", "digest_method": sha256}
         self._links, self._cookies = (
-            URLSafeSerializer(secret, salt=salt, signer_kwargs={"key_derivation": "hmac", "digest_method": sha256})
+            URLSafeSerializer(secret, salt=f"{salt} {base.origin}{base.path}", signer_kwargs=signing)
             for salt in ("console link", "console cookie")
         )
 

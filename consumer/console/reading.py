@@ -29,6 +29,10 @@ T = TypeVar("T")
 
 # Pages of people, who read far longer than a query takes, and one sampler.
 CONNECTIONS = 4
+# While nobody looks. It is what tries to connect again after an outage.
+CONNECTIONS_KEPT = 1
+# One for what goes on in the background and one for who acts, so that people can't take a small plan's connections.
+ACTING_MAX = 2
 # A person waits for the page.
 CONNECTION_TIMEOUT = timedelta(seconds=2)
 # Above the statement's own limit: only a silent connection takes so long.
@@ -73,6 +77,7 @@ class ConsoleDatabase:
         )
         self._observing: Connection | None = None
         self._turn = asyncio.Lock()
+        self._acting = asyncio.Semaphore(ACTING_MAX)
         # The error of the last attempt to connect: while there is one, nobody waits for the next.
         self._refusal: Exception | None = None
 
@@ -97,11 +102,18 @@ class ConsoleDatabase:
     async def acting(self) -> AsyncIterator[tuple[Connection, Access]]:
         """Yield a connection for an operator's changes and its access, for `transaction`.
 
-        Raises DatabaseAway, NotMigrated or TooSlow.
+        At most ACTING_MAX at once, others wait. Raises DatabaseAway, NotMigrated, or TooSlow, also after such a wait.
         """
-        with _errors():
-            async with await connect(self._conninfo, self._operator) as conn:
-                yield conn, self._operator
+        try:
+            await asyncio.wait_for(self._acting.acquire(), READ_TIMEOUT.total_seconds())
+        except TimeoutError as error:
+            raise TooSlow from error
+        try:
+            with _errors():
+                async with await connect(self._conninfo, self._operator) as conn:
+                    yield conn, self._operator
+        finally:
+            self._acting.release()
 
     async def observe(self, work: Callable[[Connection, Access], Coroutine[Any, Any, T]]) -> T:
         """Return what *work* reads as the operator: what a verdict needs, and nothing of a person.
@@ -139,8 +151,10 @@ async def open_database(
 ) -> AsyncIterator[ConsoleDatabase]:
     """Open the console's access; it opens even while the database is away. *attempted* gets each try to connect."""
     database = ConsoleDatabase(conninfo, viewer, operator, attempted)
-    size, timeout = CONNECTIONS, CONNECTION_TIMEOUT
+    size, timeout = CONNECTIONS_KEPT, CONNECTION_TIMEOUT
     async with open_pool(conninfo, viewer, size=size, wait_timeout=timeout, attempted=database._note) as pool:
+        pool.max_waiting = 4 * CONNECTIONS
+        await pool.resize(size, CONNECTIONS)
         database._pool = pool
         try:
             yield database

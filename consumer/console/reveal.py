@@ -78,8 +78,8 @@ def _form(visit: Visit, problem: str = "") -> Response:
 
 
 ENDPOINTS = (
-    Endpoint("GET", "/deliveries/{seq:int}/reveal", "operator", ask),
-    Endpoint("POST", "/deliveries/{seq:int}/reveal", "operator", reveal_delivery),
+    Endpoint("GET", "/deliveries/{seq:seq}/reveal", "operator", ask),
+    Endpoint("POST", "/deliveries/{seq:seq}/reveal", "operator", reveal_delivery),
     Endpoint("GET", "/users/{user_id:uuid}/reveal", "operator", ask),
     Endpoint("POST", "/users/{user_id:uuid}/reveal", "operator", reveal_user),
 )

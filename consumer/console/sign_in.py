@@ -1,5 +1,6 @@
 """Signing in by a link, signing out, and what a person without the role is told."""
 
+import time
 from contextlib import suppress
 
 from starlette.responses import Response
@@ -11,6 +12,9 @@ from consumer.operations import actions
 from consumer.operations.actions import Action
 from consumer.postgres.connections import transaction
 from consumer.postgres.queries import query
+
+# A viewer's forms write at most one row in this time for each address: they must not fill the record or the database.
+REFUSAL_SECONDS = 60
 
 
 async def show_door(visit: Visit) -> Response:
@@ -44,10 +48,13 @@ async def leave(visit: Visit) -> Response:
     return response
 
 
-async def refuse(visit: Visit) -> Response:
-    """Answer a person who may not ask for this address; a viewer's attempt to act is recorded."""
+async def refuse(visit: Visit, path: str) -> Response:
+    """Answer a person who may not ask for this address; a viewer's attempt to act is recorded.
+
+    *path* is the address in Starlette's form.
+    """
     if visit.person.may("viewer"):
-        if visit.request.method == "POST":
+        if visit.request.method == "POST" and _is_new(visit, path):
             # The refusal does not depend on the record.
             with suppress(DatabaseAway, NotMigrated, TooSlow):
                 await _record_refusal(visit)
@@ -59,6 +66,15 @@ async def refuse(visit: Visit) -> Response:
     if visit.request.headers.get("sec-fetch-site", "same-origin") in {"cross-site", "same-site"}:
         return visit.page("again.html", title="One moment")
     return visit.redirect("/login")
+
+
+def _is_new(visit: Visit, path: str) -> bool:
+    """Tell whether this person was refused here for the first time in REFUSAL_SECONDS."""
+    refusals, key, now = visit.console.refusals, (visit.person.name, path), time.monotonic()
+    if now - refusals.get(key, -REFUSAL_SECONDS) < REFUSAL_SECONDS:
+        return False
+    refusals[key] = now
+    return True
 
 
 async def _record_refusal(visit: Visit) -> None:

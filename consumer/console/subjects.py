@@ -40,7 +40,7 @@ REFRESH = Kind(
     "user, nothing is stored or deleted.",
     "/users/{user_id}",
 )
-NOUN = "users and companies"
+ONE, MANY = "user or company", "users and companies"
 
 
 async def show(kind: Kind, visit: Visit) -> Response:
@@ -93,7 +93,7 @@ async def _question(visit: Visit, form: Form) -> Question:
         short = replace(access, statement_timeout=COUNT_TIME)
         count = await _count(conn, short, named)
         async with transaction(conn, short):
-            return Question(count, NOUN, conditions, conditions, await session.now(conn))
+            return Question(count, ONE if count == 1 else MANY, conditions, conditions, await session.now(conn))
 
 
 async def _count(conn: Connection, access: Access, named: dict[str, UUID]) -> int:

@@ -2,10 +2,11 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 from uuid import UUID
 
+from starlette.convertors import IntegerConvertor, register_url_convertor
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
 
@@ -23,6 +24,15 @@ from consumer.postgres.connections import Access, Connection
 T = TypeVar("T")
 
 
+class SeqConvertor(IntegerConvertor):
+    """A delivery's number in a path: one that a bigint holds."""
+
+    regex = "[0-9]{1,18}"
+
+
+register_url_convertor("seq", SeqConvertor())
+
+
 @dataclass(frozen=True, slots=True)
 class Console:
     """What all pages share."""
@@ -35,6 +45,8 @@ class Console:
     background: Background
     # Without secrets, by variable.
     settings: Mapping[str, str]
+    # When a refusal was recorded last, in seconds of the process's clock, by person and path in Starlette's form.
+    refusals: dict[tuple[str, str], float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

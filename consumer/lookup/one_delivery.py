@@ -11,12 +11,15 @@ from psycopg.rows import args_row, class_row, scalar_row
 from consumer.errors import BadPayload
 from consumer.events import json_limits
 from consumer.lookup import revealed
-from consumer.lookup.listing import NEWEST, ListedDelivery
+from consumer.lookup.listing import ListedDelivery
 from consumer.postgres.connections import Connection
 from consumer.postgres.queries import rows
 
 # Deliveries before, and as many after.
 NEIGHBOURS = 3
+
+# Any number of so many digits fits into a bigint.
+DIGITS_MAX = 18
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +49,8 @@ class OneDelivery:
 
 async def find(conn: Connection, name: str) -> list[OneDelivery]:
     """Return the deliveries with this number or message id: several sources may have the same id."""
-    number = int(name) if name.isascii() and name.isdecimal() and int(name) < NEWEST else None
+    is_number = name.isascii() and name.isdecimal() and len(name) <= DIGITS_MAX
+    number = int(name) if is_number else None
     return await rows(conn, class_row(OneDelivery), "one_delivery/find", {"seq": number, "message_id": name})
 
 

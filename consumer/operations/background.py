@@ -4,6 +4,7 @@ Each page commits together with the place where the action goes on. After a kill
 is done twice.
 """
 
+import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -12,7 +13,8 @@ import psycopg
 from psycopg.rows import args_row, scalar_row
 from psycopg.types.json import Jsonb
 
-from consumer.errors import ConsumerError
+from consumer import logs
+from consumer.errors import ConsumerError, SettingsMismatch, TryLater, WrongRelease
 from consumer.operations import actions
 from consumer.operations.actions import Action
 from consumer.postgres import ledger
@@ -25,6 +27,10 @@ from consumer.postgres.queries import query, rows
 PENDING_MAX = 200
 # As the table checks it.
 ERROR_CHARACTERS_MAX = 1000
+# An upgrade, another console or some minutes end these.
+TEMPORARY = (TryLater, WrongRelease, SettingsMismatch)
+
+log = logging.getLogger(__name__)
 
 
 class Order(NamedTuple):
@@ -49,7 +55,7 @@ class PageDone(NamedTuple):
 
 # Does a page in the caller's transaction.
 Commit = Callable[[Connection], Awaitable[PageDone]]
-# Asks what must be known before, outside of any transaction.
+# Asks what must be known before, outside of any transaction. Another console may do the same page, so it is short.
 OrderWork = Callable[[Connection, Access, Order], Awaitable[Commit]]
 
 
@@ -72,11 +78,12 @@ async def is_any(conn: Connection) -> bool:
 async def run_once(conn: Connection, access: Access, works: Mapping[str, OrderWork]) -> bool:
     """Do one page of the action that has waited longest; return False if none can go on now.
 
-    A ConsumerError ends the action and is its result. After an error of PostgreSQL, which is raised, another action
-    goes on first.
+    A ConsumerError ends the action and is its result, unless it is TEMPORARY. After that and any other error the page
+    is tried again later, and another action goes on first. An error is raised only if it has closed the connection.
     """
     async with transaction(conn, access):
-        found = await rows(conn, args_row(Order), "background/next", {"pending_max": PENDING_MAX})
+        values = {"pending_max": PENDING_MAX, "known": list(works)}
+        found = await rows(conn, args_row(Order), "background/next", values)
     if not found:
         return False
     [order] = found
@@ -84,15 +91,19 @@ async def run_once(conn: Connection, access: Access, works: Mapping[str, OrderWo
         commit = await works[order.action](conn, access, order)
         async with transaction(conn, access):
             await ledger.begin_work(conn)
-            # Another process may have done the page since.
-            if await rows(conn, scalar_row, "background/lock", {"id": order.id, "place": Jsonb(order.place)}):
-                await _advance(conn, order, await commit(conn))
+            # Another process does the page, or has done it since.
+            if not await rows(conn, scalar_row, "background/lock", {"id": order.id, "place": Jsonb(order.place)}):
+                return False
+            await _advance(conn, order, await commit(conn))
     except ConsumerError as error:
-        await _fail(conn, access, order, str(error), is_final=True)
-    except psycopg.Error as error:
-        if not conn.closed:
-            await _fail(conn, access, order, code(error), is_final=False)
-        raise
+        await _fail(conn, access, order, str(error), is_final=not isinstance(error, TEMPORARY))
+    # A bug of ours, or an error that PostgreSQL names.
+    except Exception as error:
+        if conn.closed:
+            raise
+        log.exception(logs.TASK_FAILED, extra={"task": f"action {order.action}"})
+        name = code(error) if isinstance(error, psycopg.Error) else type(error).__name__
+        await _fail(conn, access, order, name, is_final=False)
     return True
 
 

@@ -117,20 +117,20 @@ async def _queue_next(order: Order, conn: Connection) -> PageDone:
 
 
 async def _check(outside: Outside, conn: Connection, access: Access, order: Order) -> Commit:
-    subjects, place = await _subjects(conn, access, order), _place(order)
-    async with outside.as_worker() as (worker, worker_access):
-        page, differing = await rebuild.compare_page(worker, worker_access, place, subjects)
+    return partial(_check_page, outside, order, await _subjects(conn, access, order))
+
+
+async def _check_page(outside: Outside, order: Order, subjects: Subjects | None, _: Connection) -> PageDone:
+    place = _place(order)
+    async with outside.as_worker() as (worker, access):
+        page, differing = await rebuild.compare_page(worker, access, place, subjects)
     drift = Drift(order.result.get("users", 0), order.result.get("companies", 0))
     drift.differing.update(order.result.get("differing", {}))
     drift.add(place[0], page, differing)
     result = {"users": drift.users, "companies": drift.companies, "differing": drift.differing}
     if first := order.result.get("first") or (drift.first and str(drift.first[0])):
         result["first"] = first
-
-    async def commit(_: Connection) -> PageDone:
-        return PageDone(_after(place[0], page), 0, result)
-
-    return commit
+    return PageDone(_after(place[0], page), 0, result)
 
 
 async def _refresh(outside: Outside, conn: Connection, access: Access, order: Order) -> Commit:

@@ -2,14 +2,12 @@
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Page
 
-from consumer.console.door import Signer
 from consumer.console.routes import ENDPOINTS
 from tests.browser.chromium import (
     LOOKS,
@@ -24,7 +22,7 @@ from tests.browser.chromium import (
 )
 from tests.browser.installation import company, person
 from tests.support.confirming import confirm
-from tests.support.console import SECRET, Desk
+from tests.support.console import Desk
 from tests.support.databases import rows
 
 pytestmark = needs_chromium
@@ -33,8 +31,8 @@ pytestmark = needs_chromium
 PAGES: Mapping[str, tuple[str, ...]] = {
     "/": ("/", "/?range=3h"),
     "/deliveries": ("/deliveries", "/deliveries?state=dead&type=user.*&since=15m", "/deliveries?source=operator"),
-    "/deliveries/{seq:int}": ("/deliveries/{dead}", "/deliveries/{applied}"),
-    "/deliveries/{seq:int}/reveal": ("/deliveries/{dead}/reveal",),
+    "/deliveries/{seq:seq}": ("/deliveries/{dead}", "/deliveries/{applied}"),
+    "/deliveries/{seq:seq}/reveal": ("/deliveries/{dead}/reveal",),
     "/deliveries/replay": ("/deliveries/replay",),
     "/deliveries/discard": ("/deliveries/discard?state=dead",),
     "/deliveries/undiscard": ("/deliveries/undiscard",),
@@ -69,7 +67,7 @@ ADDRESSES = [address for addresses in PAGES.values() for address in addresses]
 @pytest.fixture(scope="module")
 def examples(filled: str, filled_desk: Desk) -> dict[str, Any]:
     """What stands for the names in braces."""
-    signer = Signer(SECRET, lambda: datetime.now(UTC))
+    signer = filled_desk.signer()
     [dead] = rows(filled, "SELECT max(seq) AS seq FROM consumer.failures WHERE error_code = '23505'")
     [applied] = rows(filled, "SELECT max(seq) AS seq FROM consumer.outcomes WHERE outcome = 'applied'")
     ordered = confirm(filled_desk, "/recovery/check")

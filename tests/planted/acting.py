@@ -4,6 +4,7 @@ from tests.planted.bug import Bug
 
 BULK, CHOSEN, CONFIRM = (f"consumer/console/{name}.py" for name in ("bulk", "chosen", "confirm"))
 ACTING, BACKGROUND, SUBJECTS = (f"tests/test_console_{name}.py" for name in ("acting", "background", "subjects"))
+ORDERS = "tests/test_console_orders.py"
 RUN = "consumer/operations/background.py"
 
 CONSOLE_ACTING = (
@@ -94,7 +95,7 @@ CONSOLE_ACTING = (
     Bug(
         "a page that PostgreSQL refuses is not said",
         RUN,
-        "await _fail(conn, access, order, code(error), is_final=False)",
+        "await _fail(conn, access, order, name, is_final=False)",
         "pass",
         f"{BACKGROUND}::test_a_page_that_postgres_refuses_is_said_and_tried_again_while_others_go_on",
     ),
@@ -108,9 +109,30 @@ CONSOLE_ACTING = (
     Bug(
         "a check that can't be done is tried for good",
         RUN,
-        "str(error), is_final=True",
-        "str(error), is_final=False",
+        "is_final=not isinstance(error, TEMPORARY)",
+        "is_final=False",
         f"{SUBJECTS}::test_a_refresh_without_a_key_says_which_settings_it_needs",
+    ),
+    Bug(
+        "an upgrade ends an order for good",
+        RUN,
+        "TEMPORARY = (TryLater, WrongRelease, SettingsMismatch)",
+        "TEMPORARY = (TryLater, SettingsMismatch)",
+        f"{ORDERS}::test_an_upgrade_ends_no_order",
+    ),
+    Bug(
+        "an action of a newer release starves the others",
+        "sql/queries/background/next.sql",
+        "AND a.action = ANY(%(known)b::text[])",
+        "AND %(known)b::text[] IS NOT NULL",
+        f"{ORDERS}::test_an_action_that_this_release_does_not_know_is_left_to_one_that_does",
+    ),
+    Bug(
+        "a page that another console has counts as done",
+        RUN,
+        "                return False\n",
+        "                return True\n",
+        f"{ORDERS}::test_a_check_that_another_console_has_is_not_computed_too",
     ),
     Bug(
         "a check of a user compares everybody",

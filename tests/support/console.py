@@ -1,10 +1,11 @@
 """A running console over real HTTP, and a browser's manners when asking it."""
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import partial
 from http.client import HTTPConnection, HTTPResponse
 from threading import Thread
@@ -16,7 +17,9 @@ import uvloop
 from consumer.cli import console_process
 from consumer.cli.console_process import serve_console
 from consumer.console import static
+from consumer.console.base import base_of
 from consumer.console.door import Signer, SignInLink
+from consumer.console.routes import STEPS
 from consumer.settings.settings import Settings
 from consumer.web.listen import listen
 from tests.support.settings import load
@@ -28,7 +31,7 @@ UNKNOWN_ID = "6f1c2f0e-9d3b-4a57-8c21-0b7d5e9a4f10"
 EXAMPLES = {
     "{token}": "not-ours",
     "{version}/{name}": f"{static.VERSION}/console.css",
-    "{seq:int}": "999999999",
+    "{seq:seq}": "999999999",
     "{id}": UNKNOWN_ID,
     "{user_id:uuid}": UNKNOWN_ID,
     "{company_id:uuid}": UNKNOWN_ID,
@@ -88,11 +91,15 @@ class Desk:
         finally:
             connection.close()
 
+    def signer(self, secret: str = SECRET, clock: Callable[[], datetime] = console_process._now) -> Signer:
+        """Return what signs this console's links and cookies."""
+        return Signer(secret, base_of(self.settings.console_url, self.port, STEPS), clock)
+
     def as_(self, role: Literal["nobody", "viewer", "operator"], name: str = "kim") -> "Desk":
         """Return the same console as it is asked by somebody with this role."""
         if role == "nobody":
             return Desk(self.port, self.settings, "", self.path, self.headers)
-        value = Signer(SECRET, console_process._now).cookie(SignInLink("", name, role, 0))
+        value = self.signer().cookie(SignInLink("", name, role, 0))
         return Desk(self.port, self.settings, f"{cookie_name(self)}={value}", self.path, self.headers)
 
 

@@ -1,5 +1,5 @@
--- The unfinished action whose last page is the longest ago. What puts deliveries back to pending waits until few are
--- pending, and what failed waits a while: another action can go on meanwhile.
+-- The unfinished known action whose last page is the longest ago. What puts deliveries back to pending waits until few
+-- are pending, and what failed waits a while: another action can go on meanwhile.
 SELECT
     b.id,
     a.actor,
@@ -12,6 +12,8 @@ FROM consumer.background AS b
 INNER JOIN consumer.actions AS a ON b.id = a.id
 WHERE
     b.finished_at IS NULL
+    -- A newer release may know more.
+    AND a.action = ANY(%(known)b::text[])
     AND (b.error IS NULL OR b.stepped_at < now() - interval '10 seconds')
     AND (
         a.action NOT IN ('retry', 'replay', 'undiscard')
