@@ -76,7 +76,8 @@ def claim(
 ) -> tuple[dict[FindingKey, FindingState], Notification | None]:
     """Return the notification that is due next, if any, and the states with its claim; *found*: gravest first.
 
-    Findings that are *fresh* are not told as opened yet. *new_id* becomes its message id, unless a failed attempt has one. Nobody else sends it for CLAIM_TIME.
+    Findings that are *fresh* are not told as opened yet. *new_id* becomes its message id, unless a failed attempt has
+    one. Nobody else sends it for CLAIM_TIME.
     """
     open_findings: dict[FindingKey, Finding] = {}
     for finding in found:
