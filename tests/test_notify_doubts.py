@@ -42,6 +42,7 @@ async def test_a_database_that_records_nothing_mutes_nothing(
     with refusing(emptied, sqlstate):
         await process.look(both, HOUR)
         await process.look(both, MINUTE)
+        assert listener.said()[1:] == [("finding.opened", "stalled")]
     await process.look(both, MINUTE)
     other = await started(emptied, listener)
     await other.look(both, 2 * HOUR)
