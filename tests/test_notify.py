@@ -14,6 +14,8 @@ from tests.support.databases import change, rows
 from tests.support.notifying import DEAD, HOUR, MINUTE, SECOND, WELL, Telling, started
 from tests.support.told import SHORT, Listener
 
+pytestmark = pytest.mark.usefixtures("told_at_once")
+
 WRITTEN = "SELECT findings FROM consumer.reports WHERE findings IS NOT NULL ORDER BY at"
 OPEN_TRANSACTIONS = """
     SELECT FROM pg_stat_activity

@@ -9,6 +9,7 @@ import orjson
 import pytest
 from standardwebhooks.webhooks import Webhook
 
+from consumer import logs
 from consumer.process.channels import SendLimits
 from tests.support.cli import arrive, call, examined
 from tests.support.databases import rows
@@ -86,6 +87,18 @@ def test_a_watch_ends_while_nobody_answers_it(emptied: str, listener: Listener, 
 
     # Less than the time that an attempt may take.
     assert time.monotonic() - began < SendLimits().seconds
+
+
+@pytest.mark.parametrize("name", ["NOTIFY_URL", "HEARTBEAT_URL"])
+def test_one_call_says_that_only_a_watch_notifies(
+    emptied: str, listener: Listener, caplog: pytest.LogCaptureFixture, name: str
+) -> None:
+    call(emptied, "maintain", **{name: listener.url})
+    assert caplog.messages.count(logs.NOTIFY_BY_WATCH) == 1
+    call(emptied, "maintain")
+
+    assert caplog.messages.count(logs.NOTIFY_BY_WATCH) == 1
+    assert listener.heard == []
 
 
 def test_a_test_says_who_was_told(emptied: str, listener: Listener) -> None:

@@ -26,6 +26,8 @@ from tests.support.backfills import ACCESS
 from tests.support.notifying import DEAD, HOUR, MINUTE, SECOND, STALLED, WELL, beats, started
 from tests.support.told import Listener
 
+pytestmark = pytest.mark.usefixtures("told_at_once")
+
 
 async def test_a_channel_that_fails_is_logged_once_tried_each_minute_and_keeps_nothing_else_waiting(
     emptied: str, listener: Listener, caplog: pytest.LogCaptureFixture
@@ -137,7 +139,7 @@ async def test_a_stranger_who_holds_the_lock_is_logged_and_named(
         async with await connect(emptied, ACCESS) as conn:
             holders = await locks.noteworthy(conn)
 
-    assert listener.said() == []
+    assert listener.said() == [("finding.opened", "dead")]
     assert [vars(each)["error"] for each in caplog.records if each.message == logs.NOTIFY_FAILED] == [
         "PostgreSQL refused a statement: LockNotAvailable."
     ]

@@ -63,6 +63,8 @@ def command(settings: Settings, *, is_watching: bool, is_test: bool, is_json: bo
         if is_watching:
             run(partial(_watch, settings, conninfo), is_supervised=is_supervised)
             return
+        if settings.notify.is_on:
+            log.warning(logs.NOTIFY_BY_WATCH)
         reports = run(partial(_once, settings, conninfo), is_supervised=is_supervised)
     present({"jobs": reports}, lambda _: _show(reports), is_json=is_json)
     if failed := [f"{report.job} failed: {report.error}" for report in reports if report.state == "failed"]:

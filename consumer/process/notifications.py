@@ -1,6 +1,6 @@
 """Which notification is due: pure functions of what was told about each finding, and of the findings that are open."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Literal
@@ -15,7 +15,8 @@ NotificationKind = Literal["opened", "worse", "closed", "test"]
 # A finding is known by its code and its subject.
 FindingKey = tuple[str, str]
 
-# The most that a flapping finding takes of anybody's attention: one notification in this time.
+# The most that a flapping finding takes of anybody's attention: one notification in this time. That it
+# fails does not wait if what was told last says less.
 QUIET_TIME = timedelta(hours=1)
 # A finding is worse if its magnitude is this many times what was told last: an order of magnitude needs another answer.
 WORSE_FACTOR = 10
@@ -71,11 +72,12 @@ def key(finding: Finding) -> FindingKey:
 
 
 def claim(
-    states: FindingStates, found: Sequence[Finding], now: datetime, new_id: UUID
+    states: FindingStates, found: Sequence[Finding], now: datetime, new_id: UUID, fresh: Collection[FindingKey] = ()
 ) -> tuple[dict[FindingKey, FindingState], Notification | None]:
     """Return the notification that is due next, if any, and the states with its claim; *found*: gravest first.
 
-    *new_id* becomes its message id, unless a failed attempt has one. Nobody else sends it for CLAIM_TIME.
+    Findings that are *fresh* are not told as opened yet. *new_id* becomes its message id, unless a failed attempt has
+    one. Nobody else sends it for CLAIM_TIME.
     """
     open_findings: dict[FindingKey, Finding] = {}
     for finding in found:
@@ -84,9 +86,10 @@ def claim(
             open_findings.setdefault(key(finding), finding)
     kept = {each: state for each, state in states.items() if each in open_findings or not _is_over(state, now)}
     # What was refused last comes last: it must not hold up what may be taken.
-    for finding, kind in sorted(_due(kept, open_findings), key=lambda due: _attempted_at(kept.get(key(due[0])))):
+    due = sorted(_due(kept, open_findings, fresh), key=lambda each: _attempted_at(kept.get(key(each[0]))))
+    for finding, kind in due:
         before = kept.get(key(finding)) or FindingState(finding, opened_at=now)
-        if not _may_tell(before, now):
+        if not _may_tell(before, finding, kind, now):
             continue
         if before.sending not in {None, kind}:
             # An attempt without an answer may have arrived.
@@ -141,13 +144,14 @@ def _text(sent: Notification, place: str, url: str | None) -> str:
 
 
 def _due(
-    states: FindingStates, open_findings: Mapping[FindingKey, Finding]
+    states: FindingStates, open_findings: Mapping[FindingKey, Finding], fresh: Collection[FindingKey]
 ) -> Iterator[tuple[Finding, NotificationKind]]:
     """Yield what differs from what was told, the gravest first, then what is over."""
     for each, finding in open_findings.items():
         state = states.get(each)
         if state is None or not state.told or state.told == "closed":
-            yield finding, "opened"
+            if each not in fresh:
+                yield finding, "opened"
         elif _is_worse(finding, state.finding):
             yield finding, "worse"
         elif state.sending == "closed":
@@ -171,9 +175,11 @@ def _attempted_at(state: FindingState | None) -> float:
     return state.claimed_until.timestamp() if state and state.claimed_until else 0.0
 
 
-def _may_tell(state: FindingState, now: datetime) -> bool:
+def _may_tell(state: FindingState, finding: Finding, kind: NotificationKind, now: datetime) -> bool:
+    is_urgent = finding.gravity == "failing" and (state.told == "closed" or state.finding.gravity != "failing")
     is_quiet = state.told_at is not None and now - state.told_at < QUIET_TIME
-    return not is_quiet and (state.claimed_until is None or now >= state.claimed_until)
+    is_held = is_quiet and not (is_urgent and kind != "closed")
+    return not is_held and (state.claimed_until is None or now >= state.claimed_until)
 
 
 def _is_over(state: FindingState, now: datetime) -> bool:

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -14,9 +14,9 @@ from consumer.deadline import within
 from consumer.postgres.connections import RoleRefused
 from consumer.postgres.error_classes import ErrorClass, error_class, summary
 from consumer.process.channels import NotSent, Send
-from consumer.process.notifications import CLAIM_TIME, Notification, body
+from consumer.process.notifications import CLAIM_TIME, FindingKey, Notification, body, key
 from consumer.process.outage_log import REASONS, is_refused
-from consumer.process.told import Told, ToldFromMemory
+from consumer.process.told import Told, ToldFromDatabase, ToldFromMemory
 from consumer.verdict.finding import Finding
 from consumer.verdict.findings import findings
 from consumer.verdict.observation import Observation
@@ -27,6 +27,8 @@ LOOK_SECONDS = 10.0
 HEARTBEAT_TIME = timedelta(minutes=1)
 # A restart or a failover of the database is over by then, and nobody has to do anything.
 AWAY_TIME = timedelta(seconds=30)
+# While `up` migrates or processes start, findings are open for seconds that nobody has to do anything about.
+LASTING_TIME = timedelta(seconds=20)
 # A server that is stopped keeps its connections and answers nothing. Reading the findings takes it milliseconds.
 LOOK_TIME_MAX = timedelta(seconds=20)
 # Above the limit of a connect, and that of a wait for the lock.
@@ -56,7 +58,12 @@ class Notifier:
     """
 
     def __init__(
-        self, observed: Observed, stored: Told, outlets: Outlets, clock: Clock, period_seconds: float = LOOK_SECONDS
+        self,
+        observed: Observed,
+        stored: ToldFromDatabase,
+        outlets: Outlets,
+        clock: Clock,
+        period_seconds: float = LOOK_SECONDS,
     ) -> None:
         self._observed = observed
         self._stored = stored
@@ -64,6 +71,8 @@ class Notifier:
         self._clock = clock
         self._period_seconds = period_seconds
         self._memory = ToldFromMemory()
+        # Since when each finding has been open in each look.
+        self._open_since: dict[FindingKey, datetime] = {}
         self._away_since: datetime | None = None
         self._beat_at: datetime | None = None
         self._failed_at: datetime | None = None
@@ -86,18 +95,35 @@ class Notifier:
         now = self._clock()
         try:
             seen = await within(LOOK_TIME_MAX, self._observed())
-            self._away_since = None
-            found = findings(seen)
-            await self._beat(found, now)
-            await self._tell(self._memory, [], now)
-            await self._tell(self._stored, found, seen.at)
-            self._refused_by = None
-            self._note("findings", None)
         except (psycopg.Error, TimeoutError) as error:
+            self._open_since = {}
             if is_away(error):
                 await self._miss_database(error, now)
             else:
-                self._note_refusal(f"PostgreSQL refused a statement: {summary(error)}.")
+                self._note_refusal(error)
+            return
+        self._away_since = None
+        found = findings(seen)
+        # A copy is nobody's business but that it is one. It has the original's rows, also those of what was told.
+        copies = [finding for finding in found if finding.code == "copy"]
+        if not copies:
+            await self._beat(found, now)
+        await self._tell(self._memory, copies, now)
+        if not copies:
+            await self._tell_found(found, seen.at, now)
+
+    async def _tell_found(self, found: Sequence[Finding], at: datetime, now: datetime) -> None:
+        """Tell what is due; from memory, if the database records nothing: its disk is full, or it takes no writes."""
+        self._open_since = {key(finding): self._open_since.get(key(finding), now) for finding in found}
+        fresh = {each for each, since in self._open_since.items() if not has_passed(LASTING_TIME, since, now)}
+        try:
+            await self._tell(self._stored, found, at, fresh)
+        except (psycopg.Error, TimeoutError) as error:
+            self._note_refusal(error)
+            await self._tell(self._stored.meanwhile, found, at, fresh)
+            return
+        self._refused_by = None
+        self._note("findings", None)
 
     async def _miss_database(self, error: Exception, now: datetime) -> None:
         self._away_since = since = self._away_since or now
@@ -116,11 +142,13 @@ class Notifier:
             except NotSent as error:
                 self._note("heartbeat", str(error))
 
-    async def _tell(self, told: Told, found: Sequence[Finding], at: datetime) -> None:
+    async def _tell(
+        self, told: Told, found: Sequence[Finding], at: datetime, fresh: Collection[FindingKey] = ()
+    ) -> None:
         """Tell one after another; after one that is not taken, wait as long as its claim lasts."""
         began = self._clock()
         while self._outlets.send and has_passed(CLAIM_TIME, self._failed_at, self._clock()):
-            due = await within(CHANGE_TIME_MAX, told.claim(found, at + (self._clock() - began)))
+            due = await within(CHANGE_TIME_MAX, told.claim(found, at + (self._clock() - began), fresh))
             if due is None:
                 return
             if await self._send(self._outlets.send, due):
@@ -139,8 +167,9 @@ class Notifier:
         log.info(logs.NOTIFICATION_SENT, extra={**fields, "subject": due.finding.subject})
         return True
 
-    def _note_refusal(self, reason: str) -> None:
+    def _note_refusal(self, error: Exception) -> None:
         """Log it at the second time: `up` migrates while its processes start."""
+        reason = f"PostgreSQL refused a statement: {summary(error)}."
         if reason == self._refused_by:
             self._note("findings", reason)
         self._refused_by = reason

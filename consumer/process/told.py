@@ -1,6 +1,6 @@
 """What was told of findings: in the database, where restarts and other processes find it; without one, in memory."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple, Protocol
@@ -22,7 +22,9 @@ REFRESH_TIME = timedelta(minutes=10)
 class Told(Protocol):
     """What was told; of all processes that share it, one at a time changes it."""
 
-    async def claim(self, found: Sequence[Finding], at: datetime) -> Notification | None:
+    async def claim(
+        self, found: Sequence[Finding], at: datetime, fresh: Collection[FindingKey] = ()
+    ) -> Notification | None:
         """Return the notification that is due next at this time, if any: nobody else gets it for CLAIM_TIME."""
 
     async def settle(self, sent: Notification, at: datetime) -> None:
@@ -33,16 +35,18 @@ class ToldFromMemory:
     """What this process told while there was no database to ask."""
 
     def __init__(self) -> None:
-        self._states: FindingStates = {}
+        self.states: FindingStates = {}
 
-    async def claim(self, found: Sequence[Finding], at: datetime) -> Notification | None:
+    async def claim(
+        self, found: Sequence[Finding], at: datetime, fresh: Collection[FindingKey] = ()
+    ) -> Notification | None:
         """As `Told.claim`."""
-        self._states, due = claim(self._states, found, at, uuid4())
+        self.states, due = claim(self.states, found, at, uuid4(), fresh)
         return due
 
     async def settle(self, sent: Notification, at: datetime) -> None:
         """As `Told.settle`."""
-        self._states = settle(self._states, sent, at)
+        self.states = settle(self.states, sent, at)
 
 
 class StoredStates(NamedTuple):
@@ -69,26 +73,37 @@ NOTHING = StoredStates({"number": 0, "told": []}, timedelta(0))
 
 
 class ToldFromDatabase:
-    """What all processes told, as the newest report with findings has it; each change is one short transaction."""
+    """What all processes told, as the newest report with findings has it; each change is one short transaction.
+
+    *meanwhile* goes on from what was known last, while the database can be read and records nothing; what it told is
+    recorded by the next change.
+    """
 
     def __init__(self, conninfo: str, access: Access, process_id: UUID) -> None:
         self._conninfo = conninfo
         self._access = access
         self._process_id = process_id
+        self.meanwhile = ToldFromMemory()
+        self._recorded: FindingStates = {}
 
-    async def claim(self, found: Sequence[Finding], at: datetime) -> Notification | None:
+    async def claim(
+        self, found: Sequence[Finding], at: datetime, fresh: Collection[FindingKey] = ()
+    ) -> Notification | None:
         """As `Told.claim`; None before this process has reported, because nothing could be recorded."""
         async with self._locked() as (conn, stored):
-            before = stored.states()
-            states, due = claim(before, found, at, uuid4())
+            states, due = claim(self._known(stored), found, at, uuid4(), fresh)
             is_old = bool(states) and stored.age >= REFRESH_TIME
-            is_written = (states != before or is_old) and await self._write(conn, states, stored)
+            is_written = (states != self._recorded or is_old) and await self._write(conn, states, stored)
+        if is_written:
+            self.meanwhile.states = self._recorded = states
         return due if is_written else None
 
     async def settle(self, sent: Notification, at: datetime) -> None:
         """As `Told.settle`."""
         async with self._locked() as (conn, stored):
-            await self._write(conn, settle(stored.states(), sent, at), stored)
+            states = settle(self._known(stored), sent, at)
+            await self._write(conn, states, stored)
+        self.meanwhile.states = self._recorded = states
 
     @asynccontextmanager
     async def _locked(self) -> AsyncIterator[tuple[Connection, StoredStates]]:
@@ -96,6 +111,14 @@ class ToldFromDatabase:
             await conn.execute(query("told/lock"))
             found = await rows(conn, class_row(StoredStates), "told/newest")
             yield conn, found[0] if found else NOTHING
+
+    def _known(self, stored: StoredStates) -> FindingStates:
+        """Return what is stored, and what this process could not record."""
+        known, recorded = self.meanwhile.states, self._recorded
+        unrecorded = {each: state for each, state in known.items() if recorded.get(each) != state}
+        self._recorded = stored.states()
+        self.meanwhile.states = {**self._recorded, **unrecorded}
+        return self.meanwhile.states
 
     async def _write(self, conn: Connection, states: FindingStates, before: StoredStates) -> bool:
         findings = {"number": before.number + 1, "told": msgspec.to_builtins(list(states.values()))}

@@ -22,8 +22,8 @@ DEPLOY = (
     Bug(
         "the image brings the bundled server",
         DOCKERFILE,
-        "/wheels/stack_auth_consumer-*.whl",
-        "'stack-auth-consumer[embedded]'",
+        "stack-auth-consumer[console]",
+        "stack-auth-consumer[console,embedded]",
         f"{IMAGE}::test_the_image_holds_what_the_wheel_requires_and_no_bundled_server",
     ),
     Bug(

@@ -8,6 +8,7 @@ CHANNELS = "consumer/process/channels.py"
 TOLD = "tests/test_notifications.py::test"
 LOOKS = "tests/test_notify.py::test"
 TROUBLES = "tests/test_notify_troubles.py::test"
+DOUBTS = "tests/test_notify_doubts.py::test"
 SENT = "tests/test_channels.py::test"
 SETTINGS = "tests/test_notify_settings.py::test"
 
@@ -15,8 +16,8 @@ NOTIFYING = (
     Bug(
         "a finding that flaps is told each time",
         RULES,
-        "state.told_at is not None and now - state.told_at < QUIET_TIME",
-        "False",
+        "is_quiet = state.told_at is not None and now - state.told_at < QUIET_TIME",
+        "is_quiet = False",
         f"{TOLD}_a_finding_is_told_once_an_hour_however_it_flaps",
     ),
     Bug(
@@ -81,6 +82,41 @@ NOTIFYING = (
         'all(finding.gravity != "failing" for finding in found)',
         "True",
         f"{TROUBLES}_a_heartbeat_comes_once_a_minute_while_no_finding_fails",
+    ),
+    Bug(
+        "a full disk mutes what is found",
+        NOTIFY,
+        "            await self._tell(self._stored.meanwhile, found, at, fresh)\n",
+        "",
+        f"{DOUBTS}_a_database_that_records_nothing_mutes_nothing",
+    ),
+    Bug(
+        "what was told meanwhile is told again",
+        "consumer/process/told.py",
+        "{**self._recorded, **unrecorded}",
+        "{**self._recorded}",
+        f"{DOUBTS}_a_database_that_records_nothing_mutes_nothing",
+    ),
+    Bug(
+        "what fails now waits for the hour",
+        RULES,
+        'not (is_urgent and kind != "closed")',
+        "True",
+        f"{TOLD}_what_fails_now_and_only_warned_before_is_told_at_once",
+    ),
+    Bug(
+        "a start tells what is open for a second",
+        NOTIFY,
+        "if not has_passed(LASTING_TIME, since, now)}",
+        "if now < since}",
+        f"{DOUBTS}_a_finding_is_told_once_it_lasts",
+    ),
+    Bug(
+        "a copy lets the heart beat",
+        NOTIFY,
+        "        if not copies:\n            await self._beat(found, now)\n",
+        "        await self._beat(found, now)\n",
+        f"{DOUBTS}_a_copy_tells_only_that_it_is_one",
     ),
     Bug(
         "a notification follows a redirect",

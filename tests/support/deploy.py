@@ -60,9 +60,8 @@ def manifests(*kinds: str) -> list[Document]:
 def pods() -> Mapping[str, Document]:
     """Return the pod templates by the name of the object that makes the pods."""
     templates = {}
-    for each in manifests("Deployment", "Job", "CronJob"):
-        spec = each["spec"]["jobTemplate"]["spec"] if each["kind"] == "CronJob" else each["spec"]
-        templates[each["metadata"]["name"]] = spec["template"]
+    for each in manifests("Deployment", "Job"):
+        templates[each["metadata"]["name"]] = each["spec"]["template"]
     return templates
 
 

@@ -5,6 +5,9 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from uuid import UUID
 
+import pytest
+
+from consumer.process import notify
 from consumer.process.channels import SendLimits, call, channel
 from consumer.process.notify import Notifier, Outlets
 from consumer.process.reports import Reporter
@@ -20,6 +23,12 @@ SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hou
 WELL = Observation(at=NOW)
 DEAD = replace(WELL, queue=QueueState(dead=12))
 STALLED = replace(WELL, worker_sessions=1, queue=QueueState(has_pending=True, due_seconds=61))
+
+
+@pytest.fixture
+def told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first look that sees a finding tells it."""
+    monkeypatch.setattr(notify, "LASTING_TIME", timedelta(0))
 
 
 class Telling:
