@@ -206,7 +206,7 @@ async def test_the_keys_go_along_the_rows_and_find(desk: Desk, browser: Browser)
 @in_one_loop
 async def test_a_viewer_sees_every_action_locked_and_is_refused(desk: Desk, acted_on: str, browser: Browser) -> None:
     found = addresses(acted_on)
-    viewer = desk.as_("viewer", "vera")
+    viewer, tried = desk.as_("viewer", "vera"), set[str]()
     async with opened(browser, desk) as operators, opened(browser, viewer) as page:
         for offer in FIRST_OFFERS:
             await operators.goto(offer.page.format_map(found))
@@ -215,9 +215,12 @@ async def test_a_viewer_sees_every_action_locked_and_is_refused(desk: Desk, acte
             await expect(button(page, offer)).to_be_disabled()
             await button(page, offer).click(force=True)
             await expect(page.locator("#dialog")).to_be_hidden()
+            address = (target or "").partition("?")[0]
             async with page.expect_navigation():
-                await page.evaluate(SEND, (target or "").partition("?")[0])
+                await page.evaluate(SEND, address)
+            tried.add(address)
             await expect(page.locator("h1")).to_have_text("An operator's action")
 
     recorded = rows(acted_on, "SELECT actor, role, action, affected FROM consumer.actions")
-    assert recorded == [{"actor": "vera", "role": "viewer", "action": "refused", "affected": 0}] * len(FIRST_OFFERS)
+    # Of an address one a minute.
+    assert recorded == [{"actor": "vera", "role": "viewer", "action": "refused", "affected": 0}] * len(tried)
