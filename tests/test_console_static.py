@@ -85,6 +85,16 @@ def test_a_name_that_is_markup_is_shown_as_text() -> None:
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in text
 
 
+def test_htmx_begins_only_when_its_extension_is_there() -> None:
+    """Deferred it would begin at once, and a page whose next script came late would stay without its stream."""
+    scripts = re.findall(r"<script[^>]*>", (ROOT / "consumer/console/templates/base.html").read_text())
+
+    assert scripts[:2] == [
+        """<script src="{{ static('htmx.min.js') }}">""",
+        """<script src="{{ static('hx-sse.min.js') }}" defer>""",
+    ]
+
+
 def test_the_core_knows_nothing_of_the_console() -> None:
     """Only the console and the process of its command import what the extra brings, or the console itself."""
     importing = set()

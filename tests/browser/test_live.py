@@ -54,6 +54,12 @@ async def apply_one(url: str) -> None:
     await asyncio.to_thread(work, url)
 
 
+async def goes_live(page: Page) -> None:
+    async with page.expect_request(lambda request: "/live" in request.url):
+        await page.goto("/")
+    await is_live(page)
+
+
 async def is_live(page: Page) -> None:
     await expect(page.locator("#live-state")).to_contain_text("Live")
     await expect(page.locator("html")).not_to_have_class(re.compile("stale"))
@@ -100,8 +106,7 @@ async def test_a_list_stays_still_and_says_that_newer_ones_have_come(
 @in_one_loop
 async def test_pause_keeps_the_page_as_it_is_until_it_goes_on(desk: Desk, emptied: str, browser: Browser) -> None:
     async with opened(browser, desk) as page:
-        await page.goto("/")
-        await is_live(page)
+        await goes_live(page)
         await page.keyboard.press("p")
         await expect(page.locator("#live-state")).to_contain_text("Paused at")
         await apply_one(emptied)
@@ -119,8 +124,7 @@ async def test_pause_keeps_the_page_as_it_is_until_it_goes_on(desk: Desk, emptie
 @in_one_loop
 async def test_a_hidden_tab_closes_its_stream_and_opens_it_when_it_is_shown_again(desk: Desk, browser: Browser) -> None:
     async with opened(browser, desk) as page:
-        await page.goto("/")
-        await is_live(page)
+        await goes_live(page)
         async with page.expect_event("requestfailed", lambda request: "/live" in request.url):
             await page.evaluate(HIDE, True)
         async with page.expect_request(lambda request: "/live" in request.url):
