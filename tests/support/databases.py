@@ -119,6 +119,12 @@ def session(url: str) -> Iterator[psycopg.Connection]:
     yield KEPT.conn
 
 
+def close_session() -> None:
+    """Close the kept session: what it goes through must end."""
+    if KEPT.conn:
+        KEPT.conn.close()
+
+
 def empty(database_url: str) -> None:
     """Delete every row, the recorded settings too; DELETE, for TRUNCATE costs a file per table."""
     with session(database_url) as conn:

@@ -7,6 +7,8 @@ from contextlib import contextmanager, suppress
 
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from tests.support.databases import close_session
+
 # Its type, a length of 12 in protocol 3.0; then come the process id and the key for cancelling.
 BACKEND_KEY_DATA = b"K\x00\x00\x00\x0c"
 # The clients are gone by then.
@@ -33,6 +35,7 @@ def pooled(url: str) -> Iterator[str]:
     try:
         yield make_conninfo(url, host="127.0.0.1", port=str(listener.getsockname()[1]), sslmode="disable")
     finally:
+        close_session()
         listener.shutdown(socket.SHUT_RDWR)
         for thread in (accepting, *relays):
             thread.join(JOIN_SECONDS)
