@@ -17,7 +17,7 @@ from tests.support.processes import HOST
 # Without pauses; a busy machine may take its time.
 PATIENT = SendLimits(backoff_seconds=0)
 # For what a test waits for in earnest.
-SHORT = SendLimits(seconds=0.5, backoff_seconds=0)
+SHORT = SendLimits(seconds=2, backoff_seconds=0)
 SECRET_PATH = "/services/T0/s3cr3t?key=s3cr3t"
 
 # A status to answer with, or what becomes of the connection.
