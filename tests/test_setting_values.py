@@ -52,6 +52,7 @@ DEFAULTS = {
         "company_key": "company_id",
         "delete_policy": "soft",
     },
+    "notify": {"url": None, "secrets": (), "command": (), "heartbeat_url": None},
     "warnings": (),
     "variables": {},
 }
