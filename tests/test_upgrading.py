@@ -52,7 +52,7 @@ def test_a_command_of_the_pages_is_accepted(line: str) -> None:
 def test_the_pages_show_how_each_way_begins() -> None:
     lines = set(consumer_lines())
 
-    assert {"migrate", "work", "maintain", "doctor"} <= lines
+    assert {"migrate", "work", "maintain --watch", "doctor"} <= lines
     assert len(lines) >= 8
 
 
