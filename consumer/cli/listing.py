@@ -1,6 +1,7 @@
 """The list of `consumer deliveries`: its filters, its lines, and what it says of how far it looked."""
 
 from collections.abc import Callable
+from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any, TypedDict, TypeVar
 from uuid import UUID
@@ -128,7 +129,7 @@ async def chosen(conn: Connection, options: ListOptions, now: datetime) -> ListF
 
 def document(delivery: ListedDelivery) -> dict[str, object]:
     """Return a delivery for printing as JSON."""
-    return {name: value for name, value in delivery._asdict().items() if name != "changed_fields"}
+    return {name: value for name, value in asdict(delivery).items() if name != "changed_fields"}
 
 
 def outcome(state: str, outcome: str | None, error_code: str | None) -> Text:

@@ -20,7 +20,8 @@ FEW = frozenset({"pending", "retrying", "dead"})
 ANY_END = "*"
 
 
-class ListedDelivery(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class StoredDelivery:
     """A stored delivery without its body; *at* is when it was done or last refused, None while it is pending.
 
     *outcome* is None unless it is done, *error_code* and *error* unless it is retrying or dead.
@@ -42,6 +43,12 @@ class ListedDelivery(NamedTuple):
     next_attempt_at: datetime | None
     error_code: str | None
     error: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ListedDelivery(StoredDelivery):
+    """A delivery of a list."""
+
     # Only of `recent`: the fields of profiles that it changed.
     changed_fields: Sequence[str] = ()
 

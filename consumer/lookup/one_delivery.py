@@ -4,14 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
-from uuid import UUID
 
 from psycopg.rows import args_row, class_row, scalar_row
 
 from consumer.errors import BadPayload
 from consumer.events import json_limits
 from consumer.lookup import revealed
-from consumer.lookup.listing import ListedDelivery
+from consumer.lookup.listing import ListedDelivery, StoredDelivery
 from consumer.postgres.connections import Connection
 from consumer.postgres.queries import rows
 
@@ -23,25 +22,9 @@ DIGITS_MAX = 18
 
 
 @dataclass(frozen=True, slots=True)
-class OneDelivery:
-    """A stored delivery without its body, as in ListedDelivery; and who excluded it, if somebody did."""
+class OneDelivery(StoredDelivery):
+    """A delivery, and who excluded it, if somebody did."""
 
-    seq: int
-    source: str
-    message_id: str
-    event_type: str | None
-    user_id: UUID | None
-    team_id: UUID | None
-    occurred_at: datetime
-    received_at: datetime
-    verified_by: str | None
-    state: str
-    outcome: str | None
-    at: datetime | None
-    attempts: int
-    next_attempt_at: datetime | None
-    error_code: str | None
-    error: str | None
     excluded_by: str | None
     excluded_at: datetime | None
     excluded_reason: str | None
