@@ -13,6 +13,7 @@ from consumer.postgres.connections import connect, enter, operator_access, trans
 from tests.support.cli import arrive, work
 from tests.support.databases import change, rows
 from tests.support.factories import membership, team_event, user_updated
+from tests.test_plans import nodes
 
 VIEWER = viewer_access("consumer")
 ADA = UUID("6f1c2f0e-9d3b-4a57-8c21-0b7d5e9a4f10")
@@ -45,10 +46,6 @@ def viewer(many: str) -> Iterator[psycopg.Connection[Any]]:
     with psycopg.connect(many, autocommit=True) as conn:
         conn.execute("SET ROLE consumer_viewer")
         yield conn
-
-
-def nodes(plan: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    return [plan, *(node for child in plan.get("Plans", ()) for node in nodes(child))]
 
 
 def ran(conn: psycopg.Connection[Any], statement: str) -> list[Mapping[str, Any]]:
