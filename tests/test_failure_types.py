@@ -18,7 +18,7 @@ from tests.support.dead import dead_at_the_door
 from tests.support.factories import edited, user_updated
 from tests.support.outbox import arrive as put
 from tests.support.outbox import set_aside
-from tests.test_plans import nodes
+from tests.support.plans import nodes
 
 WORKER = worker_access("consumer")
 

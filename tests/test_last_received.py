@@ -12,7 +12,7 @@ from consumer.postgres import migrations
 from consumer.postgres.connections import Access, connect, operator_access, transaction, worker_access
 from consumer.postgres.queries import query
 from tests.support.databases import scratch_database
-from tests.test_plans import nodes
+from tests.support.plans import nodes, rows_read
 
 FILL = """
     INSERT INTO consumer.outbox (source, message_id, occurred_at, received_at, body)
@@ -62,7 +62,7 @@ def test_it_is_found_by_its_index_and_no_other_row_is_read(long: str, analyzed: 
         conn.rollback()
 
     found = nodes(plan[0]["Plan"])
-    read = [node["Actual Rows"] * node["Actual Loops"] + node.get("Rows Removed by Filter", 0) for node in found]
+    read = [rows_read(node) for node in found]
     assert {node["Index Name"] for node in found if "Index Name" in node} == {
         "outbox_pkey",
         "outbox_message_key",
@@ -109,9 +109,6 @@ def test_behind_many_deliveries_of_others_stacks_last_is_found_by_the_greatest_m
             [(plan,)] = conn.execute(b"EXPLAIN (ANALYZE, FORMAT JSON) " + query("deliveries/last_received")).fetchall()
             found: dict[str, datetime] = dict(conn.execute(query("deliveries/last_received")).fetchall())
 
-    read = [
-        node["Actual Rows"] * node["Actual Loops"] + node.get("Rows Removed by Filter", 0)
-        for node in nodes(plan[0]["Plan"])
-    ]
+    read = [rows_read(node) for node in nodes(plan[0]["Plan"])]
     assert f"{found['stack'].astimezone(UTC):%m-%d %H:%M}" == "01-01 09:00"
     assert max(read) <= 20_000

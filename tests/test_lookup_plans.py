@@ -13,7 +13,7 @@ from consumer.postgres import migrations
 from consumer.postgres.connections import connect, operator_access, transaction
 from consumer.postgres.queries import query, sql_root
 from tests.support.databases import scratch_database
-from tests.test_plans import nodes
+from tests.support.plans import nodes, rows_read
 
 pytestmark = pytest.mark.slow
 
@@ -61,13 +61,7 @@ def read_rows(url: str, name: str, values: Mapping[str, object]) -> tuple[int, s
         conn.execute("SET LOCAL ROLE consumer_viewer")
         [(plan,)] = conn.execute(b"EXPLAIN (ANALYZE, FORMAT JSON) " + query(name), values).fetchall()
     found = nodes(plan[0]["Plan"])
-    read = [
-        node["Actual Rows"] * node["Actual Loops"]
-        + node.get("Rows Removed by Filter", 0)
-        + node.get("Rows Removed by Index Recheck", 0)
-        for node in found
-    ]
-    return int(max(read)), {node["Index Name"] for node in found if "Index Name" in node}
+    return int(max(map(rows_read, found))), {node["Index Name"] for node in found if "Index Name" in node}
 
 
 def page_values(wanted: ListFilter, *, floor: int = 0) -> dict[str, object]:

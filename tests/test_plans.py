@@ -13,6 +13,7 @@ from bench.tenants import QUERIES, fill
 from consumer.postgres import migrations
 from consumer.postgres.queries import query
 from tests.support.databases import scratch_database
+from tests.support.plans import nodes
 from tests.support.tenants import reader
 
 pytestmark = pytest.mark.slow
@@ -43,10 +44,6 @@ def company(url: str, number: int) -> str:
     with psycopg.connect(url) as conn:
         [(found,)] = conn.execute("SELECT md5('company' || %s::text)::uuid", [number]).fetchall()
     return str(found)
-
-
-def nodes(plan: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    return [plan, *(node for child in plan.get("Plans", ()) for node in nodes(child))]
 
 
 def explained(conn: Connection[Any], statement: str) -> list[Mapping[str, Any]]:

@@ -8,6 +8,7 @@ import psycopg
 import pytest
 
 from consumer.postgres.queries import query
+from tests.support.plans import nodes
 
 USERS = 20_000
 RUN = UUID(int=1)
@@ -47,12 +48,6 @@ def explained(conn: psycopg.Connection, statement: bytes, values: dict[str, obje
 
 def buffers(plan: dict[str, Any]) -> int:
     return int(plan["Shared Hit Blocks"]) + int(plan["Shared Read Blocks"])
-
-
-def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    yield plan
-    for each in plan.get("Plans", []):
-        yield from nodes(each)
 
 
 def ids(conn: psycopg.Connection) -> list[UUID]:

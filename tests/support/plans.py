@@ -1,0 +1,17 @@
+"""Plans of PostgreSQL, as EXPLAIN (FORMAT JSON) tells them."""
+
+from collections.abc import Mapping
+from typing import Any
+
+Node = Mapping[str, Any]
+
+
+def nodes(plan: Node) -> list[Node]:
+    """Return a step of a plan and all steps below it."""
+    return [plan, *(node for child in plan.get("Plans", ()) for node in nodes(child))]
+
+
+def rows_read(node: Node) -> float:
+    """Return the rows that a step read, with ANALYZE: PostgreSQL gives them as the mean of its loops."""
+    names = ("Actual Rows", "Rows Removed by Filter", "Rows Removed by Index Recheck")
+    return sum(float(node.get(name, 0)) for name in names) * float(node["Actual Loops"])
