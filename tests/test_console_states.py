@@ -140,6 +140,22 @@ def test_while_the_database_is_away_the_last_sample_stays_greyed_and_one_stays_s
     assert 'class="stale"' not in back.text
 
 
+def test_a_database_that_was_started_again_while_nobody_looked_is_there(desk: Desk, emptied: str) -> None:
+    desk.get()
+    change(emptied, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'consumer %'")
+    arrive(emptied, user_updated())
+    work(emptied)
+    pages: list[str] = []
+
+    def is_shown() -> bool:
+        pages.append(words(desk.get().text))
+        return "user.updated" in pages[-1]
+
+    until(is_shown)
+
+    assert not [page for page in pages if "away" in page]
+
+
 def test_a_console_that_starts_while_the_database_is_away_says_so_at_once() -> None:
     with running("postgresql://nobody@127.0.0.1:1/none") as desk:
         page = desk.as_("viewer").get()

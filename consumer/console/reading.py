@@ -122,19 +122,29 @@ class ConsoleDatabase:
         """
         with _errors():
             async with self._turn:
+                is_new = self._observing is None
                 try:
-                    if self._observing is None:
-                        self._observing = await connect(self._conninfo, self._observer)
-                    return await within(READ_TIMEOUT, work(self._observing, self._observer))
-                except Exception:
-                    await self.close()
-                    raise
+                    return await self._observe_once(work)
+                except psycopg.OperationalError as error:
+                    if is_new or error_class(error) is not ErrorClass.TRANSIENT:
+                        raise
+                    # The server was started again since the last look.
+                    return await self._observe_once(work)
 
     async def close(self) -> None:
         """Close the observer's connection without a farewell, which would wait for the server."""
         if self._observing:
             await self._observing.close()
         self._observing = None
+
+    async def _observe_once(self, work: Callable[[Connection, Access], Coroutine[Any, Any, T]]) -> T:
+        try:
+            if self._observing is None:
+                self._observing = await connect(self._conninfo, self._observer)
+            return await within(READ_TIMEOUT, work(self._observing, self._observer))
+        except Exception:
+            await self.close()
+            raise
 
     async def _read_once(self, work: Callable[[Connection], Awaitable[T]]) -> T:
         async with self._pool.connection() as conn, transaction(conn, self._viewer):

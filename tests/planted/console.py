@@ -23,6 +23,13 @@ CONSOLE = (
         f"{DOORS}::test_a_link_asks_first_and_signs_in_as_the_person_it_names",
     ),
     Bug(
+        "the first look after a restart of the database says that it is away",
+        "consumer/console/reading.py",
+        "if is_new or error_class(error)",
+        "if True or error_class(error)",
+        f"{STATES}::test_a_database_that_was_started_again_while_nobody_looked_is_there",
+    ),
+    Bug(
         "a link or cookie never ends",
         DOOR,
         'return values if values["until"] > self._clock().timestamp() else None',
