@@ -130,6 +130,17 @@ def test_metadata_that_users_write_is_not_followed(emptied: str) -> None:
     assert unfollowed(emptied, first.message_id) == []
 
 
+def test_the_keys_of_metadata_are_those_that_shape_the_rows(emptied: str) -> None:
+    """The recorded ones, whatever the shell that asks has set."""
+    first = user_updated(client_metadata={"role": "admin"})
+    applied(emptied, first)
+    arguments = ("deliveries", "show", first.message_id, "--reveal", "--reason", "a test")
+
+    [found] = facts(emptied, *arguments, ROLE_KEY="position")["deliveries"]
+
+    assert [each["field"] for each in found["unfollowed"]] == ["client_metadata.role"]
+
+
 def test_a_selected_team_moves_nobody_and_a_company_that_is_gone_is_named(emptied: str) -> None:
     home_id, other_id, gone_id = uuid4(), uuid4(), uuid4()
     user_id = uuid4()

@@ -1,9 +1,9 @@
 """`consumer deliveries show`: one delivery, what it changed, what did not follow from it, and why."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import datetime
-from typing import Any, Unpack
+from typing import Unpack
 
 import click
 
@@ -14,30 +14,16 @@ from consumer.cli.database import read
 from consumer.cli.listing import document, outcome
 from consumer.cli.output import as_called, console, emit, json_option, show_facts
 from consumer.cli.reveal import Reveal, is_masked, record, reveal_options
-from consumer.lookup import audit, one_delivery, one_user, revealed
+from consumer.lookup import one_delivery
 from consumer.lookup.audit import AuditRow
-from consumer.lookup.forecast import replay_forecast
 from consumer.lookup.listing import ListedDelivery
 from consumer.lookup.one_delivery import OneDelivery
-from consumer.lookup.unfollowed import Known, MetadataKeys, Unfollowed, unfollowed
-from consumer.postgres import session
+from consumer.lookup.shown import ShownDelivery, show_delivery
 from consumer.postgres.connections import Connection
 from consumer.settings.settings import Settings
 
-# Audit rows of one delivery: a team's may have moved any number of users.
+# Audit rows of one delivery.
 CHANGES_MAX = 20
-
-
-@dataclass(frozen=True, slots=True)
-class ShownDelivery:
-    """All that is shown of one delivery."""
-
-    delivery: OneDelivery
-    changes: list[AuditRow]
-    unfollowed: list[Unfollowed]
-    replay: str
-    neighbours: list[ListedDelivery]
-    body: Mapping[str, Any] | None
 
 
 @click.command(
@@ -57,43 +43,24 @@ def show(settings: Settings, *, name: str, with_body: bool, is_json: bool, **rev
     """
     masked = is_masked(reveal)
 
-    async def found(conn: Connection) -> tuple[list[ShownDelivery], datetime]:
+    async def found(conn: Connection) -> list[ShownDelivery]:
         deliveries = await one_delivery.find(conn, name)
         if deliveries and not masked:
             message_ids, user_ids = zip(*((each.message_id, each.user_id) for each in deliveries), strict=True)
             await record(conn, {"message_ids": message_ids, "user_ids": user_ids}, reveal["reason"])
-        shown = [await _shown(conn, each, settings, masked=masked) for each in deliveries]
-        return shown, await session.now(conn)
+        return [
+            await show_delivery(conn, each, changes_max=CHANGES_MAX, is_operators=True, masked=masked)
+            for each in deliveries
+        ]
 
-    deliveries, now = read(settings, found)
+    deliveries = read(settings, found)
     if not deliveries:
         raise click.ClickException(f"No delivery has the message id or number {printable(name)}.")
     if is_json:
         emit({"deliveries": [_document(each, with_body=with_body) for each in deliveries]})
         return
     for each in deliveries:
-        _print(each, now, with_body=with_body)
-
-
-async def _shown(conn: Connection, delivery: OneDelivery, settings: Settings, *, masked: bool) -> ShownDelivery:
-    known = None
-    if user_id := delivery.user_id:
-        user = await one_user.find(conn, user_id, masked=masked)
-        known = Known(
-            user, await one_user.edits(conn, user_id), await one_user.memberships(conn, user_id, masked=masked)
-        )
-    body = await one_delivery.body(conn, delivery.seq, masked=masked)
-    shaping = settings.shaping
-    keys = MetadataKeys(shaping.role_key, shaping.department_key, shaping.company_key)
-    return ShownDelivery(
-        delivery=delivery,
-        changes=await audit.of_delivery(conn, delivery.seq, size=CHANGES_MAX, masked=masked),
-        unfollowed=unfollowed(delivery, body, known, keys),
-        # Whether this release can use a dead one is no personal data.
-        replay=replay_forecast(delivery, await revealed.body(conn, delivery.seq) if delivery.state == "dead" else None),
-        neighbours=await one_delivery.neighbours(conn, delivery),
-        body=body,
-    )
+        _print(each, with_body=with_body)
 
 
 def _document(shown: ShownDelivery, *, with_body: bool) -> dict[str, object]:
@@ -106,8 +73,8 @@ def _document(shown: ShownDelivery, *, with_body: bool) -> dict[str, object]:
     return facts | {"body": shown.body} if with_body else facts
 
 
-def _print(shown: ShownDelivery, now: datetime, *, with_body: bool) -> None:
-    delivery = shown.delivery
+def _print(shown: ShownDelivery, *, with_body: bool) -> None:
+    delivery, now = shown.delivery, shown.now
     show_facts(_facts(delivery))
     _head("What happened")
     show_columns(_way(delivery, now))

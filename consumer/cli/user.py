@@ -1,7 +1,6 @@
 """`consumer user`: who set each field of a profile, and what happened to its user."""
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import datetime
 from typing import Unpack
 from uuid import UUID
@@ -17,9 +16,9 @@ from consumer.cli.listing import document, outcome
 from consumer.cli.output import as_called, console, emit, json_option
 from consumer.cli.reveal import Reveal, is_masked, record, reveal_options
 from consumer.lookup import one_user
-from consumer.lookup.one_user import Entry, KnownMembership, KnownUser, StoredCounts, Timeline
-from consumer.lookup.origins import FieldOrigin, origins
-from consumer.postgres import session
+from consumer.lookup.one_user import Entry, KnownMembership, KnownUser
+from consumer.lookup.origins import FieldOrigin
+from consumer.lookup.shown import ShownUser, show_user
 from consumer.postgres.connections import Connection
 from consumer.settings.settings import Settings
 from consumer.verdict.durations import duration
@@ -33,18 +32,6 @@ class UserOptions(Reveal):
 
     size: int
     before: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class ShownUser:
-    """All that is shown of one user, as read at *now*."""
-
-    user: KnownUser
-    fields: Sequence[FieldOrigin]
-    memberships: Sequence[KnownMembership]
-    timeline: Timeline
-    counts: StoredCounts
-    now: datetime
 
 
 @click.command(
@@ -74,10 +61,10 @@ def command(settings: Settings, *, name: str, is_json: bool, **options: Unpack[U
         user_id = await _user_id(conn, name)
         if not masked:
             await record(conn, {"user_id": user_id}, options["reason"])
-        return await _shown(conn, user_id, options, masked=masked)
+        return await show_user(conn, user_id, size=options["size"], before=options["before"], masked=masked)
 
     shown = read(settings, found)
-    if not shown.user.is_known and not shown.counts.deliveries:
+    if not shown.is_stored:
         raise click.ClickException("No delivery about this user was ever stored.")
     if is_json:
         emit(_document(shown))
@@ -96,19 +83,6 @@ async def _user_id(conn: Connection, name: str) -> UUID:
     if len(found) > 1:
         raise click.ClickException(f"{len(found)} users have this e-mail address: {', '.join(map(str, found))}.")
     return found[0]
-
-
-async def _shown(conn: Connection, user_id: UUID, options: UserOptions, *, masked: bool) -> ShownUser:
-    user = await one_user.find(conn, user_id, masked=masked)
-    edits, memberships = await one_user.edits(conn, user_id), await one_user.memberships(conn, user_id, masked=masked)
-    return ShownUser(
-        user=user,
-        fields=origins(user, edits, memberships, await one_user.field_changes(conn, user_id)),
-        memberships=memberships,
-        timeline=await one_user.timeline(conn, user_id, size=options["size"], before=options["before"], masked=masked),
-        counts=await one_user.counts(conn, user_id),
-        now=await session.now(conn),
-    )
 
 
 def _document(shown: ShownUser) -> dict[str, object]:

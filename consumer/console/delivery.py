@@ -4,23 +4,19 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from uuid import UUID
 
 from starlette.responses import Response
 
 from consumer.console.visit import Endpoint, Visit
-from consumer.lookup import audit, labels, metadata_keys, one_delivery, one_user, revealed
+from consumer.lookup import labels, one_delivery
 from consumer.lookup.audit import AuditRow
-from consumer.lookup.forecast import replay_forecast
-from consumer.lookup.listing import ListedDelivery
 from consumer.lookup.one_delivery import OneDelivery
-from consumer.lookup.one_user import KnownUser
-from consumer.lookup.unfollowed import Known, Unfollowed, unfollowed
-from consumer.postgres import session
+from consumer.lookup.shown import ShownDelivery, show_delivery
 from consumer.postgres.connections import Connection
 
-# Audit rows of one delivery: a team's may have moved any number of users.
+# Audit rows of one delivery.
 CHANGES_MAX = 50
 
 
@@ -33,20 +29,17 @@ class WayStep(NamedTuple):
     is_bad: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class ViewedDelivery:
-    """All that is shown of one delivery, as read at *now*; *emails* and *teams* are what its subjects are called."""
+@dataclass(frozen=True)
+class ViewedDelivery(ShownDelivery):
+    """A delivery with what its subjects are called: *emails* and *teams* by their ids."""
 
-    delivery: OneDelivery
-    user: KnownUser | None
-    changes: Sequence[AuditRow]
-    unfollowed: Sequence[Unfollowed]
-    replay: str
-    neighbours: Sequence[ListedDelivery]
-    body: str | None
     emails: Mapping[UUID, str]
     teams: Mapping[UUID, str]
-    now: datetime
+
+    @property
+    def text(self) -> str | None:
+        """Its body for reading."""
+        return None if self.body is None else json.dumps(self.body, indent=2, ensure_ascii=False)
 
     @property
     def steps(self) -> list[WayStep]:
@@ -92,43 +85,18 @@ async def find(conn: Connection, seq: int) -> OneDelivery | None:
 
 async def shown(conn: Connection, delivery: OneDelivery, *, masked: bool = True) -> ViewedDelivery:
     """Read all that is shown of a delivery; without *masked* only as an operator, who records it."""
-    known = await _known(conn, delivery.user_id, masked=masked) if delivery.user_id else None
-    body = await one_delivery.body(conn, delivery.seq, masked=masked)
-    neighbours = await one_delivery.neighbours(conn, delivery)
-    changes = await audit.of_delivery(conn, delivery.seq, size=CHANGES_MAX, masked=masked)
-    user_ids = {delivery.user_id, *(each.user_id for each in changes)}
-    team_ids = {delivery.team_id, *_companies(changes), *(each.team_id for each in neighbours)}
+    one = await show_delivery(conn, delivery, changes_max=CHANGES_MAX, is_operators=not masked, masked=masked)
+    user_ids = {delivery.user_id, *(each.user_id for each in one.changes)}
+    team_ids = {delivery.team_id, *_companies(one.changes), *(each.team_id for each in one.neighbours)}
     emails = await labels.emails(conn, user_ids)
-    if known and not masked and known.user.email:
-        emails[known.user.user_id] = known.user.email
-    return ViewedDelivery(
-        delivery=delivery,
-        user=known.user if known else None,
-        changes=changes,
-        unfollowed=unfollowed(delivery, body, known, await metadata_keys.read(conn)),
-        # Only an operator's connection may read a body, to tell whether this release can use it.
-        replay=replay_forecast(delivery, None if masked else await revealed.body(conn, delivery.seq)),
-        neighbours=neighbours,
-        body=_printed(body),
-        emails=emails,
-        teams=await labels.company_names(conn, team_ids),
-        now=await session.now(conn),
-    )
-
-
-async def _known(conn: Connection, user_id: UUID, *, masked: bool) -> Known:
-    user = await one_user.find(conn, user_id, masked=masked)
-    memberships = await one_user.memberships(conn, user_id, masked=masked)
-    return Known(user, await one_user.edits(conn, user_id), memberships)
+    if one.user and not masked and one.user.email:
+        emails[one.user.user_id] = one.user.email
+    return ViewedDelivery(**vars(one), emails=emails, teams=await labels.company_names(conn, team_ids))
 
 
 def _companies(changes: Sequence[AuditRow]) -> set[UUID]:
     """Return the companies that changes lead to."""
     return {each.company_id for each in changes if each.company_id}
-
-
-def _printed(body: Mapping[str, Any] | None) -> str | None:
-    return None if body is None else json.dumps(body, indent=2, ensure_ascii=False)
 
 
 ENDPOINTS = (Endpoint("GET", "/deliveries/{seq:seq}", "viewer", show),)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date
 from itertools import groupby
 from uuid import UUID
 
@@ -10,10 +10,9 @@ from starlette.responses import Response
 
 from consumer.console.filters import read_before
 from consumer.console.visit import Endpoint, Visit
-from consumer.lookup import labels, one_user
-from consumer.lookup.one_user import Entry, KnownMembership, KnownUser, StoredCounts, Timeline
-from consumer.lookup.origins import FieldOrigin, origins
-from consumer.postgres import session
+from consumer.lookup import labels
+from consumer.lookup.one_user import Entry
+from consumer.lookup.shown import ShownUser, show_user
 from consumer.postgres.connections import Connection
 
 # Two screens of what happened.
@@ -30,22 +29,11 @@ class Day:
     sign_ins: Sequence[Entry]
 
 
-@dataclass(frozen=True, slots=True)
-class ViewedUser:
-    """All that is shown of one user, as read at *now*."""
+@dataclass(frozen=True)
+class ViewedUser(ShownUser):
+    """A user with the names of *teams* by their ids."""
 
-    user: KnownUser
-    fields: Sequence[FieldOrigin]
-    memberships: Sequence[KnownMembership]
-    timeline: Timeline
-    counts: StoredCounts
     teams: Mapping[UUID, str]
-    now: datetime
-
-    @property
-    def is_stored(self) -> bool:
-        """Whether anything about the user is stored."""
-        return self.user.is_known or self.counts.deliveries > 0
 
     @property
     def days(self) -> list[Day]:
@@ -95,20 +83,11 @@ def page(visit: Visit, one: ViewedUser, *, reason: str | None = None) -> Respons
 
 async def shown(conn: Connection, user_id: UUID, *, before: int | None = None, masked: bool = True) -> ViewedUser:
     """Read all that is shown of a user; without *masked* only as an operator, who records it."""
-    user = await one_user.find(conn, user_id, masked=masked)
-    edits, memberships = await one_user.edits(conn, user_id), await one_user.memberships(conn, user_id, masked=masked)
-    timeline = await one_user.timeline(conn, user_id, size=TIMELINE_SIZE, before=before, masked=masked)
-    team_ids = {entry.delivery.team_id for entry in timeline.entries if entry.delivery}
-    team_ids |= {change.company_id for entry in timeline.entries for change in entry.changes}
-    return ViewedUser(
-        user=user,
-        fields=origins(user, edits, memberships, await one_user.field_changes(conn, user_id)),
-        memberships=memberships,
-        timeline=timeline,
-        counts=await one_user.counts(conn, user_id),
-        teams=await labels.company_names(conn, team_ids | {each.company_id for each in memberships}),
-        now=await session.now(conn),
-    )
+    one = await show_user(conn, user_id, size=TIMELINE_SIZE, before=before, masked=masked)
+    team_ids = {entry.delivery.team_id for entry in one.timeline.entries if entry.delivery}
+    team_ids |= {change.company_id for entry in one.timeline.entries for change in entry.changes}
+    team_ids |= {each.company_id for each in one.memberships}
+    return ViewedUser(**vars(one), teams=await labels.company_names(conn, team_ids))
 
 
 def _day_of(entry: Entry) -> date:
