@@ -42,6 +42,14 @@ def reachable(desk: Desk, world: Told) -> dict[str, str]:
     return texts
 
 
+def test_a_form_that_asks_for_a_reason_says_who_reads_it(world: Told) -> None:
+    asking = (f"/users/{world.user_id}/reveal", "/dead/discard")
+
+    texts = [words(world.desk.as_("operator").get(path).text) for path in asking]
+
+    assert [path for path, text in zip(asking, texts, strict=True) if "name no person" not in text] == []
+
+
 def test_a_viewer_s_pages_hold_no_personal_data(world: Told) -> None:
     texts = reachable(world.desk.as_("viewer"), world)
 
