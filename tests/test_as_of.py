@@ -99,6 +99,18 @@ def test_it_prints_mirror_profile_and_members_and_what_their_rows_depend_on(told
     assert [company["id"] for company in document["companies"]] == [str(TEAM)]
 
 
+def test_a_guest_who_was_anonymous_then_has_no_name(emptied: str) -> None:
+    anonymous = user_updated(BOB, display_name="Bob", is_anonymous=True, server_metadata={"company_id": str(TEAM)})
+    received(emptied, FIRST, team_event("created", TEAM), team_event("created", OTHER), anonymous)
+    received(emptied, FIRST, membership("created", OTHER, BOB))
+    received(emptied, SECOND, user_updated(BOB, display_name="Bob", server_metadata={"company_id": str(TEAM)}))
+
+    for time, profile, name in ((JANUARY, None, None), (FEBRUARY, "Bob", "bob")):
+        [bob] = as_of(emptied, time, "--user", str(BOB))["users"]
+        assert (bob["profile"] or {}).get("full_name") == profile
+        assert [(one["is_guest"], one["search_name"]) for one in bob["members"]] == [(True, name)]
+
+
 def test_a_company_that_only_users_name_is_there_from_the_first_who_selects_it(told: str) -> None:
     assert as_of(told, FEBRUARY, "--team", str(OTHER))["companies"] == []
     [company] = as_of(told, MARCH, "--team", str(OTHER))["companies"]

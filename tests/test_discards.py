@@ -15,11 +15,11 @@ from tests.support.acting import action
 from tests.support.cli import arrive, call, facts, work
 from tests.support.databases import change, rows
 from tests.support.erasing import Life
-from tests.support.factories import user_updated
+from tests.support.factories import membership, team_event, user_updated
 from tests.support.outbox import pruned
 from tests.support.worker import drain_all, stored, worker
 
-ADA = UUID(int=1)
+ADA, HOME, VISITED = (UUID(int=n) for n in (1, 77, 78))
 ACCESS = operator_access("consumer")
 WAITING = "SELECT FROM pg_locks WHERE NOT granted AND relation = 'consumer.exclusions'::regclass"
 
@@ -46,6 +46,25 @@ async def test_what_a_worker_applies_between_the_choice_and_the_discard_is_undon
 
     assert excluded.deliveries == 1
     assert model.state(emptied) == model.fold([honest], ShapingSettings())
+
+
+def test_a_guest_who_loses_the_profile_loses_the_name_that_a_search_finds(emptied: str) -> None:
+    at_home = {"server_metadata": {"company_id": str(HOME)}}
+    forged = user_updated(ADA, display_name="Ada", **at_home)
+    honest = [
+        *(team_event("created", one) for one in (HOME, VISITED)),
+        membership("created", VISITED, ADA),
+        user_updated(ADA, display_name="Ada", is_anonymous=True, **at_home),
+    ]
+    arrive(emptied, forged, *honest)
+    work(emptied)
+    assert model.state(emptied) == model.fold([forged, *honest], ShapingSettings())
+
+    facts(emptied, "deliveries", "discard", "--message-id", forged.message_id, "--reason", "forged")
+    work(emptied)
+
+    assert model.state(emptied) == model.fold(honest, ShapingSettings())
+    assert rows(emptied, "SELECT search_name FROM identity.company_members") == [{"search_name": None}]
 
 
 async def prune_all(url: str) -> None:

@@ -31,7 +31,7 @@ LOOKING_UP = (
     ),
     Bug(
         "the signed body is shown without a reason",
-        "consumer/cli/delivery.py",
+        "consumer/lookup/shown.py",
         "one_delivery.body(conn, delivery.seq, masked=masked)",
         "one_delivery.body(conn, delivery.seq, masked=False)",
         f"{DELIVERY}::test_nothing_personal_is_shown_without_a_reason",

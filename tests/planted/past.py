@@ -23,6 +23,13 @@ PAST = (
         f"{TESTS}::test_rows_are_those_of_what_was_received_until_then",
     ),
     Bug(
+        "a guest keeps the name of a profile that is gone",
+        "sql/queries/users/name_guests.sql",
+        "m.stack_user_id = p.user_id AND m.has_profile\n",
+        "m.stack_user_id = p.user_id\n",
+        "tests/test_discards.py::test_a_guest_who_loses_the_profile_loses_the_name_that_a_search_finds",
+    ),
+    Bug(
         "a look into the past brings an erased user back",
         STORED,
         "            OR o.event_type = 'user.erased'\n",
