@@ -16,7 +16,7 @@ from consumer.postgres.queries import sql_root
 from consumer.process.readiness import not_ready_reason
 from consumer.settings.settings import ShapingSettings
 from tests.support.cli import call, examined, facts
-from tests.support.databases import rows, schema_change
+from tests.support.databases import rows, schema_change, waits_for_locks
 from tests.support.dead import dead_at_the_door
 from tests.support.factories import membership, team_event, user_updated
 from tests.support.fence import LATER, OWN, TOO_OLD, ahead, tables
@@ -82,7 +82,7 @@ async def test_a_batch_that_waits_for_a_migration_obeys_the_fence_that_it_makes(
         migrator.execute("SELECT consumer.pause_work()")
         migrator.execute("INSERT INTO consumer.fence (migration, oldest_release) VALUES (9999, 9999)")
         working = asyncio.create_task(run_once(emptied, worker(access=PATIENT)))
-        await until(lambda: rows(emptied, "SELECT FROM pg_locks WHERE locktype = 'relation' AND NOT granted"))
+        await until(lambda: waits_for_locks(emptied))
         migrator.commit()
         try:
             with pytest.raises(WrongRelease):

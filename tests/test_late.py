@@ -10,7 +10,7 @@ import pytest
 from consumer.outbox.storage import Delivery
 from consumer.postgres.connections import connect
 from tests.support.cli import arrive, work
-from tests.support.databases import rows
+from tests.support.databases import rows, waits_for_locks
 from tests.support.erasing import Life, bodies, left
 from tests.support.factories import delivery, edited, membership, user_deleted, user_updated
 from tests.support.outbox import set_aside
@@ -123,17 +123,13 @@ async def test_a_user_who_is_erased_while_a_batch_waits_for_the_lock_is_noticed(
         async with AsyncExitStack() as stack:
             conn = await stack.enter_async_context(await connect(emptied, worker().access))
             batch = asyncio.create_task(worker().run_once(conn))
-            await until(lambda: _is_waiting(emptied))
+            await until(lambda: waits_for_locks(emptied))
             other.commit()
             done = await batch
 
     assert sorted(done.outcomes.values()) == ["applied", "discarded"]
     assert outcomes(emptied, late, living) == ["discarded", "applied"]
     assert not [value for value in left(emptied) if value in str(bodies(emptied, life.user_id))]
-
-
-def _is_waiting(url: str) -> bool:
-    return bool(rows(url, "SELECT FROM pg_locks WHERE NOT granted AND locktype IN ('transactionid', 'tuple')"))
 
 
 def test_only_bodies_about_erased_users_can_be_reduced(emptied: str, erased: Life) -> None:

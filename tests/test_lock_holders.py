@@ -18,7 +18,7 @@ from consumer.worker import batch
 from consumer.worker.batch import BatchRunner
 from consumer.worker.loop import Worker
 from tests.support.cli import arrive, call, examined, facts
-from tests.support.databases import rows, scratch_database
+from tests.support.databases import rows, scratch_database, waits_for_locks
 from tests.support.factories import team_event, user_updated
 from tests.support.names import own
 from tests.support.polling import until
@@ -112,7 +112,7 @@ async def test_a_row_is_named_while_a_process_of_ours_waits_for_it(emptied: str)
         assert await held(emptied) == []
         async with await connect(emptied, ACCESS) as conn:
             waiting = asyncio.create_task(conn.execute("SELECT FROM identity.profiles FOR UPDATE"))
-            await until(lambda: rows(emptied, "SELECT FROM pg_locks WHERE NOT granted"))
+            await until(lambda: waits_for_locks(emptied))
             found = await held(emptied)
             holder.rollback()
             await waiting

@@ -157,6 +157,12 @@ def rows(database_url: str, statement: str) -> list[dict[str, Any]]:
         return conn.cursor(row_factory=dict_row).execute(statement).fetchall()
 
 
+def waits_for_locks(url: str) -> bool:
+    """Tell whether a session of this database waits for a lock; other tests use the same server."""
+    waiting = "FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    return bool(rows(url, f"SELECT {waiting}"))
+
+
 def change(url: str, statement: str) -> None:
     """Execute one statement."""
     with psycopg.connect(url, autocommit=True) as conn:
