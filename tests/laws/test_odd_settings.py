@@ -121,7 +121,9 @@ async def handed_over(url: str) -> dict[str, object]:
         async with profiles.acting_as(conn, "consumer_app"):
             await handle_sign_in(conn, BOB, at=NOON)
             await profiles.edit(conn, ADA, {"role_type": "böss"})
-        await outbox.work(url)
+    await outbox.work(url)
+    # Another session: an application's own may be ended while it is idle.
+    async with await psycopg.AsyncConnection.connect(url, autocommit=True) as conn:
         async with profiles.acting_as(conn, "consumer_tenant", company_id=TEAM):
             home = await profiles.with_company(conn, ADA)
             read = [*await profiles.page(conn), *await profiles.search(conn, "ada"), home and home.profile]
