@@ -440,7 +440,6 @@ GRANT INSERT (counters) ON TABLE consumer.reports TO consumer_operator;
 GRANT INSERT (counters) ON TABLE consumer.reports TO consumer_receiver;
 GRANT INSERT (counters) ON TABLE consumer.reports TO consumer_worker;
 GRANT INSERT (duty) ON TABLE consumer.reports TO consumer_operator;
-GRANT INSERT (duty) ON TABLE consumer.reports TO consumer_receiver;
 GRANT INSERT (duty) ON TABLE consumer.reports TO consumer_worker;
 GRANT INSERT (error) ON TABLE consumer.failures TO consumer_receiver;
 GRANT INSERT (error_code) ON TABLE consumer.failures TO consumer_receiver;

@@ -1717,7 +1717,7 @@ ALTER TABLE consumer.rehome ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
 CREATE TABLE consumer.reports (
     at timestamp with time zone DEFAULT now() NOT NULL,
     process_id uuid NOT NULL,
-    duty text NOT NULL,
+    duty text DEFAULT 'receiver'::text NOT NULL,
     host text NOT NULL,
     pid integer NOT NULL,
     release text NOT NULL,
@@ -4751,7 +4751,6 @@ GRANT INSERT(process_id) ON TABLE consumer.reports TO consumer_operator;
 -- Name: COLUMN reports.duty; Type: ACL; Schema: consumer; Owner: -
 --
 
-GRANT INSERT(duty) ON TABLE consumer.reports TO consumer_receiver;
 GRANT INSERT(duty) ON TABLE consumer.reports TO consumer_worker;
 GRANT INSERT(duty) ON TABLE consumer.reports TO consumer_operator;
 
