@@ -670,6 +670,38 @@ CREATE FUNCTION consumer_masked.seq_before(since timestamp with time zone) RETUR
     RETURN consumer.seq_before(since);
 
 
+--
+-- Name: statements(); Type: FUNCTION; Schema: consumer_masked; Owner: -
+--
+
+CREATE FUNCTION consumer_masked.statements() RETURNS TABLE(name text, calls bigint, total double precision, longest double precision)
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $_$
+DECLARE
+    place CONSTANT text := (
+        SELECT n.nspname FROM pg_extension AS e
+        INNER JOIN pg_namespace AS n ON e.extnamespace = n.oid
+        WHERE e.extname = 'pg_stat_statements'
+    );
+BEGIN
+    IF place IS NULL THEN
+        RETURN;
+    END IF;
+    RETURN QUERY EXECUTE format(
+        'SELECT named.name, sum(s.calls)::bigint, sum(s.total_exec_time) / 1000, max(s.max_exec_time) / 1000 '
+        'FROM %I.pg_stat_statements AS s '
+        'CROSS JOIN substring(s.query FROM ''/\* consumer ([a-z_]{1,60}/[a-z_]{1,60}) \*/\s*$'') AS named (name) '
+        'INNER JOIN pg_database AS d ON s.dbid = d.oid '
+        'WHERE named.name IS NOT NULL AND d.datname = current_database() '
+        'AND has_schema_privilege(s.userid, ''consumer'', ''USAGE'') '
+        'GROUP BY named.name',
+        place
+    );
+END
+$_$;
+
+
 SET default_tablespace = '';
 
 SET default_table_access_method = heap;
@@ -3669,6 +3701,15 @@ GRANT ALL ON FUNCTION consumer_masked.name(value text) TO consumer_operator;
 REVOKE ALL ON FUNCTION consumer_masked.seq_before(since timestamp with time zone) FROM PUBLIC;
 GRANT ALL ON FUNCTION consumer_masked.seq_before(since timestamp with time zone) TO consumer_viewer;
 GRANT ALL ON FUNCTION consumer_masked.seq_before(since timestamp with time zone) TO consumer_operator;
+
+
+--
+-- Name: FUNCTION statements(); Type: ACL; Schema: consumer_masked; Owner: -
+--
+
+REVOKE ALL ON FUNCTION consumer_masked.statements() FROM PUBLIC;
+GRANT ALL ON FUNCTION consumer_masked.statements() TO consumer_viewer;
+GRANT ALL ON FUNCTION consumer_masked.statements() TO consumer_operator;
 
 
 --
