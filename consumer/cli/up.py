@@ -185,8 +185,8 @@ def _programs(plan: UpPlan) -> list[Program]:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path)}
     for source, file in plan.secret_files.items():
         environment[f"{source.upper()}_WEBHOOK_SECRETS_FILE"] = str(file)
-    # The worker's ops port must not be the receiver's port.
-    environment |= _variable("PORT", plan.settings.port)
+    # The console tells and tries where the receiver listens, and the worker's ops port must not be its port.
+    environment |= _variable("HOST", plan.settings.host) | _variable("PORT", plan.settings.port)
     flags = ["--embedded"] if plan.uses_embedded else []
     arguments = {"receiver": ["serve", "--host", plan.settings.host, *flags], "worker": ["work", *flags]}
     ops_ports = [_variable("OPS_PORT", port) for port in plan.ops_ports] or [{}, {}]
@@ -204,7 +204,7 @@ def _programs(plan: UpPlan) -> list[Program]:
     return programs
 
 
-def _variable(name: str, value: int) -> dict[str, str]:
+def _variable(name: str, value: str | int) -> dict[str, str]:
     """Return what sets a variable in an environment that may name a file for it."""
     return {name: str(value), f"{name}_FILE": ""}
 
