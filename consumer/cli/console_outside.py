@@ -11,7 +11,7 @@ from consumer.cli.stack import access_problems, acting_api, cured, project_id
 from consumer.errors import BadSettings, ConsumerError, TryLater
 from consumer.operations import refresh
 from consumer.operations.background_work import Outside
-from consumer.operations.test_delivery import Target
+from consumer.operations.test_delivery import Destination
 from consumer.outbox.storage import Delivery
 from consumer.postgres.connections import Access, Connection, RoleRefused, connect, worker_access
 from consumer.process.readiness import not_ready_reason
@@ -42,13 +42,13 @@ def outside(settings: Settings, worker_conninfo: str) -> Outside:
         async with acting_api(settings, conn, access, RateLimit(settings.stack_api_rps)) as api:
             return await cured(refresh.ask(conn, access, api, project_id(settings), user_id))
 
-    return Outside(as_worker, ask, partial(target, settings))
+    return Outside(as_worker, ask, partial(destination, settings))
 
 
-def target(settings: Settings) -> Target:
+def destination(settings: Settings) -> Destination:
     """Return this machine's receiver, with its newest secret as far as this process knows one."""
     known: tuple[str, ...] = ()
     # A kept file that can't be used, or belongs to another user.
     with suppress(BadSettings, OSError):
         known = secret.known(settings, "stack")
-    return Target(webhook_url(settings, "stack"), next(iter(known), None))
+    return Destination(webhook_url(settings, "stack"), next(iter(known), None))

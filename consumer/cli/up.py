@@ -185,8 +185,9 @@ def _programs(plan: UpPlan) -> list[Program]:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path)}
     for source, file in plan.secret_files.items():
         environment[f"{source.upper()}_WEBHOOK_SECRETS_FILE"] = str(file)
-    # The console tells and tries where the receiver listens, and the worker's ops port must not be its port.
-    environment |= _variable("HOST", plan.settings.host) | _variable("PORT", plan.settings.port)
+    # The console names and tries the receiver's address, and the worker's ops port must not be its port.
+    environment |= _variable("HOST", plan.settings.host)
+    environment |= _variable("PORT", plan.settings.port)
     flags = ["--embedded"] if plan.uses_embedded else []
     arguments = {"receiver": ["serve", "--host", plan.settings.host, *flags], "worker": ["work", *flags]}
     ops_ports = [_variable("OPS_PORT", port) for port in plan.ops_ports] or [{}, {}]

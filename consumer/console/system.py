@@ -57,6 +57,7 @@ class StatementsAccess:
     is_installed: bool
     is_current: bool
     may_enter_schema: bool
+    may_select: bool
     may_read: bool
     reader: str
     schema: str | None
@@ -69,6 +70,7 @@ class StatementsAccess:
             grant += " WITH INHERIT TRUE"
         else:
             grant += f"; ALTER ROLE {self.reader} INHERIT"
+        named = f"{self.schema}.pg_stat_statements TO {self.reader}"
         library = "ALTER SYSTEM SET shared_preload_libraries = 'pg_stat_statements'"
         cures = (
             (
@@ -90,6 +92,11 @@ class StatementsAccess:
                 self.may_enter_schema,
                 f"The role that reads them may not enter their schema. As its owner run "
                 f"`GRANT USAGE ON SCHEMA {self.schema} TO {self.reader}`.",
+            ),
+            (
+                self.may_select,
+                "The role that reads them may not. As their owner run "
+                f"`GRANT SELECT ON {named}; GRANT EXECUTE ON FUNCTION {named}`.",
             ),
             (self.may_read, f"They are hidden from the role that reads them. As an administrator run `{grant}`."),
         )

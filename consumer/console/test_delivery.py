@@ -15,10 +15,10 @@ from consumer.simulator.sender import new_message_id
 
 async def show(visit: Visit) -> Response:
     """Ask whether to send it; without a secret, say how else."""
-    target = visit.console.target()
+    destination = visit.console.destination()
     async with visit.acting() as (conn, access), transaction(conn, access):
-        url = await test_delivery.address(conn, target)
-    title = "Send a test delivery?" if target.secret else "A test delivery"
+        url = await test_delivery.address(conn, destination)
+    title = "Send a test delivery?" if destination.secret else "A test delivery"
     return visit.page(
         "test_delivery.html",
         title=title,
@@ -26,7 +26,7 @@ async def show(visit: Visit) -> Response:
         action_id=uuid4(),
         address=url,
         event_type=test_delivery.EVENT_TYPE,
-        can_sign=bool(target.secret),
+        can_sign=bool(destination.secret),
     )
 
 

@@ -18,7 +18,7 @@ from consumer.postgres.queries import query
 # The queries of each process, by folder or name. Those of a session, the doctor, the demo, the migrator's login and the
 # catalogue need no grant of ours; those of `profiles` and `sync` run under an application's login.
 QUERIES: Mapping[str, Sequence[str]] = {
-    "receiver": ("ledger/applied", "recorded_settings/read", "reports/*", "storage/*", "waits/*"),
+    "receiver": ("ledger/applied", "recorded_settings/read", "reports/put_receiver", "storage/*", "waits/*"),
     "worker": (
         "anew/*",
         "as_of/*",

@@ -14,7 +14,7 @@ from consumer.operations import refresh as refreshing
 from consumer.operations.background import Commit, Order, OrderWork, PageDone
 from consumer.operations.exclusions import Decision
 from consumer.operations.rebuild import Drift, Subjects
-from consumer.operations.test_delivery import NotTaken, Target
+from consumer.operations.test_delivery import Destination, NotTaken
 from consumer.outbox import deliveries, rebuild_queue
 from consumer.outbox.deliveries import SelectedDelivery, Selection
 from consumer.outbox.rebuild_queue import Stage
@@ -37,7 +37,7 @@ class Outside:
 
     as_worker: Callable[[], AbstractAsyncContextManager[tuple[Connection, Access]]]
     ask: Callable[[Connection, Access, UUID], Awaitable[Delivery | None]]
-    target: Callable[[], Target]
+    destination: Callable[[], Destination]
 
 
 def works(outside: Outside) -> Mapping[str, OrderWork]:
@@ -151,10 +151,10 @@ async def _refresh(outside: Outside, conn: Connection, access: Access, order: Or
 async def _test(outside: Outside, conn: Connection, access: Access, order: Order) -> Commit:
     """Send the test delivery under the order's message id: if a killed console has sent it, this is a repeat."""
     [message_id] = order.filter["message_ids"]
-    target = outside.target()
+    destination = outside.destination()
     async with transaction(conn, access):
-        url = await test_delivery.address(conn, target)
-    seconds = await test_delivery.send(url, target.secret, message_id)
+        url = await test_delivery.address(conn, destination)
+    seconds = await test_delivery.send(url, destination.secret, message_id)
 
     async def commit(conn: Connection) -> PageDone:
         stored = await deliveries.find(conn, message_id, with_body=False)

@@ -33,16 +33,16 @@ class NotTaken(ConsumerError):
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class Destination:
     """The receiver's URL for Stack's deliveries as the settings have it, and a secret of it; None: not known here."""
 
     url: str
     secret: str | None = field(repr=False)
 
 
-async def address(conn: Connection, target: Target) -> str:
-    """Return the URL that Stack sends to, if `consumer connect` has recorded it, else the target's."""
-    return await connect.endpoint_url(conn) or target.url
+async def address(conn: Connection, destination: Destination) -> str:
+    """Return the URL that Stack sends to, if `consumer connect` has recorded it, else the destination's."""
+    return await connect.endpoint_url(conn) or destination.url
 
 
 async def send(url: str, secret: str | None, message_id: str) -> float:
