@@ -670,6 +670,38 @@ CREATE FUNCTION consumer_masked.seq_before(since timestamp with time zone) RETUR
     RETURN consumer.seq_before(since);
 
 
+--
+-- Name: statements(); Type: FUNCTION; Schema: consumer_masked; Owner: -
+--
+
+CREATE FUNCTION consumer_masked.statements() RETURNS TABLE(name text, calls bigint, total double precision, longest double precision)
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $_$
+DECLARE
+    place CONSTANT text := (
+        SELECT n.nspname FROM pg_extension AS e
+        INNER JOIN pg_namespace AS n ON e.extnamespace = n.oid
+        WHERE e.extname = 'pg_stat_statements'
+    );
+BEGIN
+    IF place IS NULL THEN
+        RETURN;
+    END IF;
+    RETURN QUERY EXECUTE format(
+        'SELECT named.name, sum(s.calls)::bigint, sum(s.total_exec_time) / 1000, max(s.max_exec_time) / 1000 '
+        'FROM %I.pg_stat_statements AS s '
+        'CROSS JOIN substring(s.query FROM ''/\* consumer ([a-z_]{1,60}/[a-z_]{1,60}) \*/\s*$'') AS named (name) '
+        'INNER JOIN pg_database AS d ON s.dbid = d.oid '
+        'WHERE named.name IS NOT NULL AND d.datname = current_database() '
+        'AND has_schema_privilege(s.userid, ''consumer'', ''USAGE'') '
+        'GROUP BY named.name',
+        place
+    );
+END
+$_$;
+
+
 SET default_tablespace = '';
 
 SET default_table_access_method = heap;
@@ -1717,7 +1749,7 @@ ALTER TABLE consumer.rehome ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
 CREATE TABLE consumer.reports (
     at timestamp with time zone DEFAULT now() NOT NULL,
     process_id uuid NOT NULL,
-    duty text NOT NULL,
+    duty text DEFAULT 'receiver'::text NOT NULL,
     host text NOT NULL,
     pid integer NOT NULL,
     release text NOT NULL,
@@ -3672,6 +3704,15 @@ GRANT ALL ON FUNCTION consumer_masked.seq_before(since timestamp with time zone)
 
 
 --
+-- Name: FUNCTION statements(); Type: ACL; Schema: consumer_masked; Owner: -
+--
+
+REVOKE ALL ON FUNCTION consumer_masked.statements() FROM PUBLIC;
+GRANT ALL ON FUNCTION consumer_masked.statements() TO consumer_viewer;
+GRANT ALL ON FUNCTION consumer_masked.statements() TO consumer_operator;
+
+
+--
 -- Name: TABLE stack_user_profiles; Type: ACL; Schema: identity; Owner: -
 --
 
@@ -4751,7 +4792,6 @@ GRANT INSERT(process_id) ON TABLE consumer.reports TO consumer_operator;
 -- Name: COLUMN reports.duty; Type: ACL; Schema: consumer; Owner: -
 --
 
-GRANT INSERT(duty) ON TABLE consumer.reports TO consumer_receiver;
 GRANT INSERT(duty) ON TABLE consumer.reports TO consumer_worker;
 GRANT INSERT(duty) ON TABLE consumer.reports TO consumer_operator;
 

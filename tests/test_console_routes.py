@@ -44,6 +44,7 @@ EXPECTED: dict[str, dict[Method, tuple[int, int, int]]] = {
     "/users/{user_id:uuid}/refresh": ORDER,
     "/actions": {"GET": PAGE, "POST": OTHER_METHOD},
     "/system": {"GET": PAGE, "POST": OTHER_METHOD},
+    "/system/test": ORDER,
     "/login": {"GET": (200, 200, 200), "POST": OTHER_METHOD},
     "/open/{token}": {"GET": (403, 403, 403), "POST": OTHER_METHOD},
     "/open": {"GET": OTHER_METHOD, "POST": (403, 403, 403)},

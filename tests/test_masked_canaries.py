@@ -177,7 +177,9 @@ def test_a_viewer_can_read_nothing_behind_the_views(database_url: str, schema: s
                 conn.execute(f"SELECT FROM {schema}.{row['relname']}")
 
 
-def test_a_viewer_may_execute_no_function_but_those_that_mask_and_those_that_return_ids(database_url: str) -> None:
+def test_a_viewer_may_execute_no_function_but_those_that_mask_or_return_ids_or_names_of_queries(
+    database_url: str,
+) -> None:
     found = rows(
         database_url,
         "SELECT p.oid::regprocedure::text AS name FROM pg_proc AS p JOIN pg_namespace AS n ON n.oid = pronamespace "
@@ -192,6 +194,7 @@ def test_a_viewer_may_execute_no_function_but_those_that_mask_and_those_that_ret
         "consumer_masked.hidden(text)",
         "consumer_masked.name(text)",
         "consumer_masked.seq_before(timestamp with time zone)",
+        "consumer_masked.statements()",
         "consumer_masked.users_by_email(text)",
     ]
 

@@ -16,6 +16,7 @@ from tests.support.cli import facts
 from tests.support.databases import change, rows
 from tests.support.factories import user_updated
 from tests.support.outbox import arrive, set_aside, work
+from tests.support.strangers import stranger
 
 EVERYTHING = Expectations(sources=["stack", "app"], jobs=["hours"], silence_max=timedelta(hours=24))
 REPORT = (
@@ -175,6 +176,18 @@ async def test_without_reports_nothing_is_usual(emptied: str) -> None:
 async def test_a_worker_that_reports_nothing_is_known_by_its_session(emptied: str) -> None:
     async with await connect(emptied, ACCESSES["worker"]("consumer")):
         assert (await seen(emptied)).worker_sessions == 1
+
+
+async def test_a_receiver_that_was_taken_over_does_not_name_its_session_a_worker_s(emptied: str) -> None:
+    name = ACCESSES["worker"]("consumer").name
+    with stranger(emptied, application=name) as conn:
+        login = f"{conn.info.user}"
+        change(emptied, f"GRANT consumer_receiver TO {login}")
+        as_receiver = (await seen(emptied)).worker_sessions
+        change(emptied, f"GRANT consumer_worker TO {login}")
+        as_worker = (await seen(emptied)).worker_sessions
+
+    assert (as_receiver, as_worker) == (0, 1)
 
 
 async def test_before_a_migration_the_verdict_says_that_it_is_pending(emptied: str) -> None:

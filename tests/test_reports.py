@@ -179,6 +179,19 @@ async def test_no_role_chooses_the_time_of_a_report_or_changes_one(emptied: str,
                 conn.execute(statement.encode())
 
 
+async def test_a_receiver_that_was_taken_over_does_not_pass_for_a_worker(emptied: str) -> None:
+    columns, values = "process_id, host, pid, release, clock_skew_seconds", "gen_random_uuid(), 'x', 1, 'x', 0"
+    with psycopg.connect(emptied, autocommit=True) as conn:
+        conn.execute("SET ROLE consumer_receiver")
+        for duty in ("worker", "maintenance", "console", "receiver"):
+            statement = f"INSERT INTO consumer.reports ({columns}, duty) VALUES ({values}, '{duty}')"
+            with pytest.raises(InsufficientPrivilege):
+                conn.execute(statement.encode())
+        conn.execute(f"INSERT INTO consumer.reports ({columns}) VALUES ({values})".encode())
+
+    assert [report["duty"] for report in rows(emptied, REPORTS)] == ["receiver"]
+
+
 @pytest.mark.parametrize(
     ("column", "value"),
     [
@@ -201,8 +214,8 @@ async def test_a_receiver_that_was_taken_over_reports_nothing_that_readers_break
 ) -> None:
     values = {"clock_skew_seconds": "0", column: value}
     statement = (
-        f"INSERT INTO consumer.reports (process_id, duty, host, pid, release, {', '.join(values)}) "
-        f"VALUES (gen_random_uuid(), 'receiver', 'x', 1, 'x', {', '.join(values.values())})"
+        f"INSERT INTO consumer.reports (process_id, host, pid, release, {', '.join(values)}) "
+        f"VALUES (gen_random_uuid(), 'x', 1, 'x', {', '.join(values.values())})"
     )
     with psycopg.connect(emptied) as conn:
         conn.execute("SET LOCAL ROLE consumer_receiver")

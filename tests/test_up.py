@@ -5,6 +5,7 @@ import signal
 import stat
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -12,6 +13,7 @@ import psutil
 import pytest
 from psycopg.conninfo import make_conninfo
 
+from consumer.cli.up import UpPlan, _programs
 from consumer.errors import BadSettings
 from consumer.process.supervision import Program, supervise
 from tests.support.databases import change, scratch_database
@@ -30,9 +32,18 @@ from tests.support.processes import (
     running,
     until,
 )
+from tests.support.settings import load
 
 # What a parent that was killed may leave behind, and for how long.
 ORPHAN_SECONDS = 5.0
+
+
+def test_every_process_knows_where_the_receiver_listens() -> None:
+    settings = replace(load(on("postgresql://localhost/app", HOST="127.0.0.1", PORT=8000)), host="::1", port=8123)
+    plan = UpPlan(settings, ops_ports=(), migrate_conninfo="", secret_files={})
+
+    for program in _programs(plan):
+        assert (program.environment["HOST"], program.environment["PORT"]) == ("::1", "8123")
 
 
 @pytest.fixture(scope="module")

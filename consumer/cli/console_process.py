@@ -11,7 +11,7 @@ from typing import Literal
 
 from consumer import logs
 from consumer.cli.addresses import webhook_url
-from consumer.cli.console_outside import outside
+from consumer.cli.console_outside import destination, outside
 from consumer.cli.database import has_urls
 from consumer.cli.secret import keep_console
 from consumer.cli.sources import expectations
@@ -71,7 +71,9 @@ async def serve_console(
         sampler = Sampler(ask, partial(live.frames, renderer), _now)
         idle = max(IDLE_SECONDS, settings.poll_max_seconds)
         background = Background(database, works(outside(settings, worker_conninfo or conninfo)), idle)
-        console = Console(base, door, database, sampler, renderer, background, _shown(settings))
+        console = Console(
+            base, door, database, sampler, renderer, background, partial(destination, settings), _shown(settings)
+        )
         reporter = Reporter(conninfo, operator, "console", period_seconds=report_seconds(settings))
         async with (
             reporting(reporter),

@@ -185,7 +185,8 @@ def _programs(plan: UpPlan) -> list[Program]:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path)}
     for source, file in plan.secret_files.items():
         environment[f"{source.upper()}_WEBHOOK_SECRETS_FILE"] = str(file)
-    # The worker's ops port must not be the receiver's port.
+    # The console names and tries the receiver's address, and the worker's ops port must not be its port.
+    environment |= _variable("HOST", plan.settings.host)
     environment |= _variable("PORT", plan.settings.port)
     flags = ["--embedded"] if plan.uses_embedded else []
     arguments = {"receiver": ["serve", "--host", plan.settings.host, *flags], "worker": ["work", *flags]}
@@ -204,7 +205,7 @@ def _programs(plan: UpPlan) -> list[Program]:
     return programs
 
 
-def _variable(name: str, value: int) -> dict[str, str]:
+def _variable(name: str, value: str | int) -> dict[str, str]:
     """Return what sets a variable in an environment that may name a file for it."""
     return {name: str(value), f"{name}_FILE": ""}
 

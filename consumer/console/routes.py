@@ -16,6 +16,7 @@ from consumer.console import (
     sign_in,
     subjects,
     system,
+    test_delivery,
     users,
 )
 from consumer.console.visit import Endpoint
@@ -34,6 +35,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *bulk.ENDPOINTS,
     *subjects.ENDPOINTS,
     *system.ENDPOINTS,
+    *test_delivery.ENDPOINTS,
     *live.ENDPOINTS,
     *sign_in.ENDPOINTS,
     *public.ENDPOINTS,

@@ -19,6 +19,7 @@ from consumer.console.reading import ConsoleDatabase
 from consumer.console.render import Renderer
 from consumer.console.sampler import Sampler
 from consumer.operations.actions import Actor
+from consumer.operations.test_delivery import Destination
 from consumer.postgres.connections import Access, Connection
 
 T = TypeVar("T")
@@ -43,6 +44,7 @@ class Console:
     sampler: Sampler
     renderer: Renderer
     background: Background
+    destination: Callable[[], Destination]
     # Without secrets, by variable.
     settings: Mapping[str, str]
     # When a refusal was recorded last, in seconds of the process's clock, by person and path in Starlette's form.

@@ -12,12 +12,13 @@ from consumer.doctor.check import Check, fail_unless, warn_unless
 from consumer.effects import reached_code
 from consumer.postgres.connections import Access, Connection, transaction
 from consumer.postgres.error_classes import code
-from consumer.postgres.queries import query, sql_root
+from consumer.postgres.queries import names as query_names
+from consumer.postgres.queries import query
 
 # The queries of each process, by folder or name. Those of a session, the doctor, the demo, the migrator's login and the
 # catalogue need no grant of ours; those of `profiles` and `sync` run under an application's login.
 QUERIES: Mapping[str, Sequence[str]] = {
-    "receiver": ("ledger/applied", "recorded_settings/read", "reports/*", "storage/*", "waits/*"),
+    "receiver": ("ledger/applied", "recorded_settings/read", "reports/put_receiver", "storage/*", "waits/*"),
     "worker": (
         "anew/*",
         "as_of/*",
@@ -109,8 +110,7 @@ NAMING = (
 
 def names(duty: str) -> list[str]:
     """Return the queries of the process with this duty, by name."""
-    found = [f"{file.parent.name}/{file.stem}" for file in (sql_root() / "queries").glob("*/*.sql")]
-    return sorted(name for name in found if any(fnmatchcase(name, pattern) for pattern in QUERIES[duty]))
+    return [name for name in query_names() if any(fnmatchcase(name, pattern) for pattern in QUERIES[duty])]
 
 
 async def rehearse(conn: Connection, access: Access, duty: str) -> Check:

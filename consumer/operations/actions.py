@@ -30,6 +30,7 @@ ActionName = Literal[
     "refresh",
     "recover",
     "prune",
+    "test",
     "reveal",
     "refused",
 ]

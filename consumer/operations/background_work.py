@@ -9,16 +9,17 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
-from consumer.operations import exclusions, rebuild, replay
+from consumer.operations import exclusions, rebuild, replay, test_delivery
 from consumer.operations import refresh as refreshing
 from consumer.operations.background import Commit, Order, OrderWork, PageDone
 from consumer.operations.exclusions import Decision
 from consumer.operations.rebuild import Drift, Subjects
+from consumer.operations.test_delivery import Destination, NotTaken
 from consumer.outbox import deliveries, rebuild_queue
 from consumer.outbox.deliveries import SelectedDelivery, Selection
 from consumer.outbox.rebuild_queue import Stage
 from consumer.outbox.storage import Delivery
-from consumer.postgres.connections import Access, Connection
+from consumer.postgres.connections import Access, Connection, transaction
 
 # Deliveries a transaction: as many as may be pending, see PENDING_MAX.
 PAGE_SIZE = 200
@@ -36,6 +37,7 @@ class Outside:
 
     as_worker: Callable[[], AbstractAsyncContextManager[tuple[Connection, Access]]]
     ask: Callable[[Connection, Access, UUID], Awaitable[Delivery | None]]
+    destination: Callable[[], Destination]
 
 
 def works(outside: Outside) -> Mapping[str, OrderWork]:
@@ -48,6 +50,7 @@ def works(outside: Outside) -> Mapping[str, OrderWork]:
         "rebuild": _rebuild,
         "check": partial(_check, outside),
         "refresh": partial(_refresh, outside),
+        "test": partial(_test, outside),
     }
 
 
@@ -141,6 +144,23 @@ async def _refresh(outside: Outside, conn: Connection, access: Access, order: Or
             return PageDone(None, 0, {"is_found": False})
         stored = await refreshing.store(conn, delivery)
         return PageDone(None, 1, {"is_found": True, "message_id": stored.message_id, "error": stored.error})
+
+    return commit
+
+
+async def _test(outside: Outside, conn: Connection, access: Access, order: Order) -> Commit:
+    """Send the test delivery under the order's message id: if a killed console has sent it, this is a repeat."""
+    [message_id] = order.filter["message_ids"]
+    destination = outside.destination()
+    async with transaction(conn, access):
+        url = await test_delivery.address(conn, destination)
+    seconds = await test_delivery.send(url, destination.secret, message_id)
+
+    async def commit(conn: Connection) -> PageDone:
+        stored = await deliveries.find(conn, message_id, with_body=False)
+        if not stored:
+            raise NotTaken(f"{url} took it, but not into this database: compare the receiver's DATABASE_URL.")
+        return PageDone(None, 1, {"delivery": stored[0]["seq"], "milliseconds": round(1000 * seconds)})
 
     return commit
 

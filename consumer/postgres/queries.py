@@ -19,9 +19,20 @@ def sql_root() -> Path:
 
 @cache
 def query(name: str) -> bytes:
-    """Return the text of ``sql/queries/<name>.sql``; FileNotFoundError when there is none."""
+    """Return the text of ``sql/queries/<name>.sql`` with the name behind it; FileNotFoundError when there is none.
+
+    By the name `pg_stat_statements` and the server's log tell which query it is. Since PostgreSQL 18 the former drops
+    what stands before a statement, and always what stands behind its semicolon.
+    """
     folder, verb = name.split("/")
-    return (sql_root() / "queries" / folder / f"{verb}.sql").read_bytes()
+    text = (sql_root() / "queries" / folder / f"{verb}.sql").read_bytes()
+    return text.rstrip().removesuffix(b";") + f"\n/* consumer {name} */\n".encode()
+
+
+@cache
+def names() -> list[str]:
+    """Return the names of all queries."""
+    return sorted(f"{file.parent.name}/{file.stem}" for file in (sql_root() / "queries").glob("*/*.sql"))
 
 
 async def rows(

@@ -10,7 +10,8 @@ INSERT INTO consumer.fence (migration, oldest_release) VALUES (17, 10);
 CREATE TABLE consumer.reports (
     at timestamptz NOT NULL DEFAULT now(),
     process_id uuid NOT NULL, -- another one after each start
-    duty text NOT NULL CONSTRAINT reports_duty CHECK (duty IN ('receiver', 'worker', 'maintenance', 'console')),
+    duty text NOT NULL DEFAULT 'receiver'
+    CONSTRAINT reports_duty CHECK (duty IN ('receiver', 'worker', 'maintenance', 'console')),
     host text NOT NULL CONSTRAINT reports_host CHECK (length(host) <= 255),
     pid integer NOT NULL,
     release text NOT NULL CONSTRAINT reports_release CHECK (length(release) <= 100),
@@ -51,7 +52,6 @@ ALTER TABLE consumer.maintenance ADD COLUMN place jsonb;
 
 GRANT INSERT (
     process_id,
-    duty,
     host,
     pid,
     release,
@@ -62,7 +62,9 @@ GRANT INSERT (
     counters,
     histograms
 ) ON consumer.reports TO consumer_receiver, consumer_worker, consumer_operator;
--- A receiver that a stranger has taken over must not mute the notifications.
+-- A receiver that a stranger has taken over must not pass for a worker, or nobody hears that none works. It must not
+-- mute the notifications either.
+GRANT INSERT (duty) ON consumer.reports TO consumer_worker, consumer_operator;
 GRANT INSERT (findings) ON consumer.reports TO consumer_operator;
 GRANT SELECT, DELETE ON consumer.reports TO consumer_operator;
 GRANT SELECT, INSERT, UPDATE ON consumer.hours TO consumer_operator;

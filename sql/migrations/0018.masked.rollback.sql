@@ -41,6 +41,7 @@ consumer_masked.email,
 consumer_masked.hidden,
 consumer_masked.name,
 consumer_masked.seq_before,
+consumer_masked.statements,
 consumer_masked.users_by_email;
 DROP SCHEMA consumer_masked;
 DROP POLICY masker ON consumer.outbox;

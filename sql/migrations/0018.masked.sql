@@ -462,6 +462,34 @@ BEGIN ATOMIC
         AND octet_length(m.stack_primary_email) <= 320
     ORDER BY m.stack_user_id;
 END;
+-- What pg_stat_statements, in whatever schema it lies, counts of our queries, in seconds. Of a statement only the name
+-- that we put behind it comes out: texts hold what others wrote, passwords of CREATE ROLE among it.
+CREATE FUNCTION consumer_masked.statements() RETURNS TABLE (
+    name text, calls bigint, total double precision, longest double precision
+)
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    place CONSTANT text := (
+        SELECT n.nspname FROM pg_extension AS e
+        INNER JOIN pg_namespace AS n ON e.extnamespace = n.oid
+        WHERE e.extname = 'pg_stat_statements'
+    );
+BEGIN
+    IF place IS NULL THEN
+        RETURN;
+    END IF;
+    RETURN QUERY EXECUTE format(
+        'SELECT named.name, sum(s.calls)::bigint, sum(s.total_exec_time) / 1000, max(s.max_exec_time) / 1000 '
+        'FROM %I.pg_stat_statements AS s '
+        'CROSS JOIN substring(s.query FROM ''/\* consumer ([a-z_]{1,60}/[a-z_]{1,60}) \*/\s*$'') AS named (name) '
+        'INNER JOIN pg_database AS d ON s.dbid = d.oid '
+        'WHERE named.name IS NOT NULL AND d.datname = current_database() '
+        'AND has_schema_privilege(s.userid, ''consumer'', ''USAGE'') '
+        'GROUP BY named.name',
+        place
+    );
+END
+$$;
 -- As consumer.queue_stats, which reads with the rights of its reader.
 CREATE VIEW consumer_masked.queue_stats AS
 SELECT
@@ -569,6 +597,7 @@ consumer_masked.email,
 consumer_masked.hidden,
 consumer_masked.name,
 consumer_masked.seq_before,
+consumer_masked.statements,
 consumer_masked.users_by_email
 TO consumer_viewer, consumer_operator;
 GRANT SELECT ON
@@ -637,6 +666,7 @@ ALTER VIEW consumer_masked.settings OWNER TO consumer_masker;
 ALTER VIEW consumer_masked.suspects OWNER TO consumer_masker;
 ALTER VIEW consumer_masked.team_permissions OWNER TO consumer_masker;
 ALTER FUNCTION consumer_masked.seq_before OWNER TO consumer_masker;
+ALTER FUNCTION consumer_masked.statements OWNER TO consumer_masker;
 ALTER FUNCTION consumer_masked.users_by_email OWNER TO consumer_masker;
 REVOKE CREATE ON SCHEMA consumer_masked FROM consumer_masker;
 

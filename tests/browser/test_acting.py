@@ -16,6 +16,7 @@ from tests.support.databases import rows
 from tests.support.dead import dead_at_the_door
 from tests.support.factories import membership, team_event, user_updated
 from tests.support.outbox import set_aside
+from tests.support.web import SECRET
 
 pytestmark = needs_chromium
 
@@ -58,6 +59,7 @@ OFFERS = (
     Offer("/recovery", "Replay…", "Replay"),
     Offer("/deliveries/{unusable}", "Discard…", "Discard"),
     Offer("/deliveries/{unusable}", "Let it count again…", "Take back the discard of"),
+    Offer("/system", "Send a test delivery…", "Send"),
     Offer("/dead", "Discard…", "Discard"),
     Offer("/deliveries/{done}", "Discard…", "Discard"),
 )
@@ -84,7 +86,8 @@ def acted_on(emptied: str) -> str:
 
 @pytest.fixture
 def desk(acted_on: str) -> Iterator[Desk]:
-    with running(acted_on) as desk:
+    # No receiver listens there.
+    with running(acted_on, STACK_WEBHOOK_SECRETS=SECRET, PORT="1") as desk:
         yield desk.as_("operator")
 
 
@@ -110,13 +113,13 @@ async def do(page: Page, offer: Offer, scope: str) -> None:
         await reason.fill("a test")
     await asked.get_by_role("button", name=re.compile(f"^{offer.verb}")).click()
     await expect(page.locator("main")).to_contain_text(offer.leads_to)
-    await expect(page.locator("main .note.bad")).to_have_count(int(offer.verb == "Refresh"))
+    await expect(page.locator("main .note.bad")).to_have_count(int(offer.verb in {"Refresh", "Send"}))
 
 
 @in_one_loop
 @pytest.mark.parametrize(
     ("offers", "script"),
-    [pytest.param(OFFERS, True, id="in a dialog"), pytest.param(OFFERS[-2:], False, id="on a page without script")],
+    [pytest.param(OFFERS, True, id="in a dialog"), pytest.param(OFFERS[-3:], False, id="on a page without script")],
 )
 async def test_every_action_is_asked_and_done(
     offers: Sequence[Offer], script: bool, desk: Desk, acted_on: str, browser: Browser

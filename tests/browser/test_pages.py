@@ -53,6 +53,7 @@ PAGES: Mapping[str, tuple[str, ...]] = {
     "/actions": ("/actions",),
     "/actions/{id}": ("/actions/{action}",),
     "/system": ("/system",),
+    "/system/test": ("/system/test",),
     "/login": ("/login",),
     "/open/{token}": ("/open/{token}", "/open/used-up"),
 }

@@ -28,6 +28,7 @@ from tests.planted.retention import RETENTION
 from tests.planted.rights import RIGHTS
 from tests.planted.set_aside import SET_ASIDE
 from tests.planted.strangers import STRANGERS
+from tests.planted.system import SYSTEM
 from tests.planted.trust import TRUST
 from tests.planted.verdicts import VERDICTS
 from tests.planted.verify import VERIFY
@@ -63,6 +64,7 @@ BUGS = (
     *LOOKING_UP,
     *CONSOLE,
     *CONSOLE_ACTING,
+    *SYSTEM,
     *LOOKING,
     *BROWSER,
 )

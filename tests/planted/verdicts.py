@@ -246,6 +246,13 @@ VERDICTS = (
         f"{REPORTS}_a_silent_server_holds_the_end_up_for_a_second_at_most",
     ),
     Bug(
+        "a receiver passes for a worker",
+        "sql/migrations/0017.reports.sql",
+        "GRANT INSERT (\n    process_id,\n",
+        "GRANT INSERT (\n    process_id,\n    duty,\n",
+        f"{REPORTS}_a_receiver_that_was_taken_over_does_not_pass_for_a_worker",
+    ),
+    Bug(
         "the skew has the wrong sign",
         "sql/queries/reports/put.sql",
         "%(sent_at)b::timestamptz - clock_timestamp()",
