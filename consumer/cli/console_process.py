@@ -58,7 +58,7 @@ async def serve_console(
 ) -> None:
     """Serve the pages until *stop* is set; then end the streams, answer the requests in flight and return.
 
-    A check against a rebuild uses *worker_conninfo*, by default the operator's.
+    A check against a rebuild, and the dry run of a retry, use *worker_conninfo*, by default the operator's.
     """
     outage = Outage("console", conninfo)
     base = base_of(settings.console_url, listeners[0].getsockname()[1], STEPS)
@@ -70,9 +70,19 @@ async def serve_console(
         ask = partial(sample.take, database, lambda: expectations(settings))
         sampler = Sampler(ask, partial(live.frames, renderer), _now)
         idle = max(IDLE_SECONDS, settings.poll_max_seconds)
-        background = Background(database, works(outside(settings, worker_conninfo or conninfo)), idle)
+        reach = outside(settings, worker_conninfo or conninfo)
+        background = Background(database, works(reach), idle)
         console = Console(
-            base, door, database, sampler, renderer, background, partial(destination, settings), _shown(settings)
+            base,
+            door,
+            database,
+            sampler,
+            renderer,
+            background,
+            partial(destination, settings),
+            reach,
+            settings.projection_sql,
+            _shown(settings),
         )
         reporter = Reporter(conninfo, operator, "console", period_seconds=report_seconds(settings))
         async with (

@@ -7,7 +7,7 @@ from functools import partial
 
 from starlette.responses import Response
 
-from consumer.console import confirm
+from consumer.console import confirm, retry_sample
 from consumer.console.chosen import ChosenDeliveries, chosen
 from consumer.console.confirm import COUNT_MAX, COUNT_TIME, Kind, Question
 from consumer.console.form import Form
@@ -38,7 +38,7 @@ EXCLUDED = (
     "The reason is kept beside each delivery."
 )
 BULKS = (
-    Bulk(Kind("/dead/retry", "retry", "Retry", CHECKED, "/dead"), ("dead",), "dead "),
+    Bulk(Kind("/dead/retry", "retry", "Retry", CHECKED, "/dead", has_sample=True), ("dead",), "dead "),
     Bulk(Kind("/dead/discard", "discard", "Discard", EXCLUDED, "/dead", True, True), ("dead",), "dead "),
     Bulk(
         Kind(
@@ -81,8 +81,13 @@ BULKS = (
 
 
 async def show(bulk: Bulk, visit: Visit) -> Response:
-    """Ask whether to act on what the address chooses."""
-    return confirm.ask(visit, bulk.kind, await _question(bulk, visit, visit.query))
+    """Ask whether to act on what the address chooses; with *sample*, say what a sample of it tells."""
+    question = await _question(bulk, visit, visit.query)
+    if bulk.kind.has_sample and question.count and visit.query.text("sample"):
+        found = chosen(visit.query, bulk.states, question.seen_at, is_discarded=bulk.is_discarded)
+        sample = await retry_sample.take(visit, found.selection)
+        question = replace(question, sample=sample.sentences)
+    return confirm.ask(visit, bulk.kind, question)
 
 
 async def act(bulk: Bulk, visit: Visit) -> Response:

@@ -16,7 +16,7 @@ from consumer.outbox.deliveries import DeliveryCount
 from consumer.postgres.connections import Connection
 
 # What the form says besides the filter.
-FIELDS = ("id", "seen_at", "seen_count", "number", "reason")
+FIELDS = ("id", "seen_at", "seen_count", "number", "reason", "sample")
 # Above it the person types the number: nobody types it by mistake.
 NUMBER_MIN = 100
 # Deliveries that a page counts before it says "or more": a tenth of a second, where a million would take some.
@@ -38,6 +38,8 @@ class Kind:
     asks_reason: bool = False
     # It can't be taken back, or not by one click.
     is_grave: bool = False
+    # A sample tells what it would do.
+    has_sample: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,8 @@ class Question:
     hidden: Sequence[tuple[str, str]]
     seen_at: datetime
     counts: Sequence[DeliveryCount] = ()
+    # What a sample has told; none was taken yet if it is empty.
+    sample: Sequence[str] = ()
     id: UUID = field(default_factory=uuid4)
 
     @property

@@ -1,5 +1,6 @@
 """One request at the console: who asks for what, and the ways to answer."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ from consumer.console.reading import ConsoleDatabase
 from consumer.console.render import Renderer
 from consumer.console.sampler import Sampler
 from consumer.operations.actions import Actor
+from consumer.operations.background_work import Outside
 from consumer.operations.test_delivery import Destination
 from consumer.postgres.connections import Access, Connection
 
@@ -45,10 +47,15 @@ class Console:
     renderer: Renderer
     background: Background
     destination: Callable[[], Destination]
+    outside: Outside
+    # The application's statement, if the settings have one.
+    projection_sql: bytes | None
     # Without secrets, by variable.
     settings: Mapping[str, str]
     # When a refusal was recorded last, in seconds of the process's clock, by person and path in Starlette's form.
     refusals: dict[tuple[str, str], float] = field(default_factory=dict)
+    # One sample is tried at a time: each takes a worker's connection.
+    trying: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
 @dataclass(frozen=True, slots=True)

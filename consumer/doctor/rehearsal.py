@@ -26,6 +26,7 @@ QUERIES: Mapping[str, Sequence[str]] = {
         "deliveries/last_received",
         "deliveries/oldest_received",
         "deliveries/stats",
+        "dry_run/*",
         "edits/*",
         "effects/*",
         "fill/page",

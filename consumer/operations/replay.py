@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 
 from consumer.errors import BadPayload
 from consumer.events.check import check, subject
@@ -21,6 +22,8 @@ from consumer.postgres.connections import Access, Connection
 STORED_OTHERWISE = "stored_otherwise"
 UNREADABLE = (None, None, None)
 READ_FIRST_TODAY = {"unknown_type", "no_subject"}
+# Deliveries that a sample is taken from: one page of them takes some 30 ms.
+SPREAD_MAX = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +39,14 @@ class Replayed:
 
     def __add__(self, other: "Replayed") -> "Replayed":
         return Replayed(self.queued + other.queued, self.unusable + other.unusable, self.rebuilt + other.rebuilt)
+
+
+class Rechecked(NamedTuple):
+    """Dead deliveries as this release reads them: what is *reread* differs from what is stored, usable or not."""
+
+    usable: list[int]
+    reread: list[Reread]
+    unusable: list[BuryReason]
 
 
 def replay(conn: Connection, access: Access, selection: Selection, action: Action) -> AsyncIterator[Replayed]:
@@ -60,25 +71,41 @@ async def replay_page(conn: Connection, page: Sequence[SelectedDelivery]) -> Rep
     applied = [delivery for delivery in page if delivery.outcome not in {None, "ignored"}]
     await queue_concerned(conn, applied)
     usable = [delivery.seq for delivery in page if delivery.state != "dead" and delivery not in applied]
-    unusable: list[BuryReason] = []
-    reread: list[Reread] = []
-    async for dead in deliveries.lock_dead(conn, [delivery.seq for delivery in page if delivery.state == "dead"]):
+    dead = await _recheck(deliveries.lock_dead(conn, [delivery.seq for delivery in page if delivery.state == "dead"]))
+    if dead.reread:
+        await deliveries.reread(conn, dead.reread)
+    if dead.unusable:
+        await deliveries.rebury(conn, dead.unusable)
+    queued = await deliveries.replay(conn, [*usable, *dead.usable])
+    # Idle workers may have backed off to long pauses.
+    await session.wake(conn)
+    return Replayed(queued + len(applied), len(dead.unusable), len(applied))
+
+
+async def sample(conn: Connection, selection: Selection, size: int) -> list[int]:
+    """Return the numbers of at most *size* matching deliveries, spread evenly over the oldest SPREAD_MAX."""
+    found = await deliveries.page(conn, selection, after_seq=0, page_size=SPREAD_MAX)
+    size = min(size, len(found))
+    return [found[n * len(found) // size].seq for n in range(size)]
+
+
+async def recheck(conn: Connection, seqs: Sequence[int]) -> Rechecked:
+    """Return what a replay would find of the dead ones of these deliveries; it locks and stores nothing."""
+    return await _recheck(deliveries.dead(conn, seqs))
+
+
+async def _recheck(found: AsyncIterator[Dead]) -> Rechecked:
+    rechecked = Rechecked([], [], [])
+    async for dead in found:
         stored = Reread(dead.seq, dead.event_type, dead.user_id, dead.team_id, dead.reduced)
         read, reason = _read(dead, stored)
         if read != stored:
-            reread.append(read)
+            rechecked.reread.append(read)
         if reason:
-            unusable.append(reason)
+            rechecked.unusable.append(reason)
         else:
-            usable.append(dead.seq)
-    if reread:
-        await deliveries.reread(conn, reread)
-    if unusable:
-        await deliveries.rebury(conn, unusable)
-    queued = await deliveries.replay(conn, usable)
-    # Idle workers may have backed off to long pauses.
-    await session.wake(conn)
-    return Replayed(queued + len(applied), len(unusable), len(applied))
+            rechecked.usable.append(dead.seq)
+    return rechecked
 
 
 def _read(dead: Dead, stored: Reread) -> tuple[Reread, BuryReason | None]:

@@ -61,7 +61,7 @@ class SelectedDelivery(NamedTuple):
 
 
 class Dead(NamedTuple):
-    """A dead delivery that this transaction has locked."""
+    """A dead delivery, with what decides whether it can be applied now."""
 
     seq: int
     source: str
@@ -200,11 +200,20 @@ async def page(conn: Connection, selection: Selection, *, after_seq: int, page_s
     return await rows(conn, args_row(SelectedDelivery), "deliveries/page", values)
 
 
-async def lock_dead(conn: Connection, seqs: Sequence[int]) -> AsyncIterator[Dead]:
+def lock_dead(conn: Connection, seqs: Sequence[int]) -> AsyncIterator[Dead]:
     """Lock the dead ones of these and yield one at a time: bodies are large, and there may be a page of them."""
+    return _dead(conn, "deliveries/lock_dead", seqs)
+
+
+def dead(conn: Connection, seqs: Sequence[int]) -> AsyncIterator[Dead]:
+    """Yield the dead ones of these, one at a time, without a lock."""
+    return _dead(conn, "deliveries/dead", seqs)
+
+
+async def _dead(conn: Connection, name: str, seqs: Sequence[int]) -> AsyncIterator[Dead]:
     async with conn.cursor(row_factory=args_row(Dead)) as cursor:
-        async for dead in cursor.stream(query("deliveries/lock_dead"), {"seqs": list(seqs)}, binary=True):
-            yield dead
+        async for found in cursor.stream(query(name), {"seqs": list(seqs)}, binary=True):
+            yield found
 
 
 async def replay(conn: Connection, seqs: Sequence[int]) -> int:

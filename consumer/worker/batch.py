@@ -9,21 +9,18 @@ from datetime import timedelta
 
 from consumer import logs
 from consumer.effects import recorded_settings
-from consumer.effects.apply import apply
-from consumer.effects.by_fact import NO_SUBJECT, lacks_subject
 from consumer.errors import Inseparable, LostDeliveries, StatementRefused
-from consumer.events.registry import ERASED, known_types
+from consumer.events.registry import known_types
 from consumer.metrics import Metrics
 from consumer.outbox import queue
 from consumer.outbox.queue import Claimed
 from consumer.postgres import ledger
 from consumer.postgres.connections import Access, Connection, transaction
 from consumer.postgres.error_classes import ErrorClass, code, error_class, summary
-from consumer.worker import late, rebuild, rehome
+from consumer.worker import rebuild, rehome
 from consumer.worker.batch_report import count_pages, oldest_age, report_batch
-from consumer.worker.bisect import Failing, apply_except_failing
+from consumer.worker.claimed import apply_claimed
 from consumer.worker.newer_release import set_unknown_aside
-from consumer.worker.tally import BatchTally, subject_of
 
 log = logging.getLogger(__name__)
 
@@ -164,27 +161,8 @@ class BatchRunner:
 
     async def _apply(self, conn: Connection, claimed: Sequence[Claimed], batch: Batch) -> None:
         """Apply the deliveries; set aside those that cannot be applied."""
-
-        for delivery in filter(lacks_subject, claimed):
-            await self._set_aside(conn, delivery, NO_SUBJECT, batch)
-        usable = [delivery for delivery in claimed if not lacks_subject(delivery)]
-        # Erasures come first: what else the batch brings about their users is late.
-        erasures = [delivery for delivery in usable if delivery.event_type == ERASED]
-        others = [delivery for delivery in usable if delivery.event_type != ERASED] if erasures else usable
-        for part in filter(None, (erasures, others)):
-            await self._apply_usable(conn, part, batch)
-
-    async def _apply_usable(self, conn: Connection, usable: Sequence[Claimed], batch: Batch) -> None:
-        async def attempt(deliveries: Sequence[Claimed]) -> dict[int, str]:
-            outcomes = await apply(conn, deliveries, self._projection_sql)
-            await late.require_none(conn, deliveries)
-            return outcomes
-
-        async def bisect(deliveries: Sequence[Claimed]) -> tuple[dict[int, str] | None, Failing[Claimed]]:
-            return await apply_except_failing(conn, deliveries, attempt, BatchTally(deliveries), subject=subject_of)
-
-        discarded, (outcomes, failing) = await late.apply_around(conn, usable, bisect)
-        batch.outcomes |= discarded | (outcomes or {})
+        outcomes, failing = await apply_claimed(conn, claimed, self._projection_sql)
+        batch.outcomes |= outcomes
         # Without settings every user is skipped, and only `migrate` can help.
         if any(isinstance(error, LostDeliveries) for _, error in failing):
             await recorded_settings.require_any(conn)

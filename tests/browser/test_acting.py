@@ -145,6 +145,19 @@ async def until_done(url: str) -> None:
 
 
 @in_one_loop
+async def test_a_dialog_before_a_retry_says_what_a_sample_has_told(desk: Desk, browser: Browser) -> None:
+    async with opened(browser, desk) as page:
+        seen = Seen.by(page, origin(desk))
+        await page.goto("/dead")
+        await page.get_by_role("link", name="Retry all…").click()
+        await expect(page.locator("#dialog #tried")).to_contain_text("3 checked again: 1 would be applied")
+        await page.goto("/dead/retry")
+        await expect(page.locator("#confirm #tried")).to_contain_text("3 checked again: 1 would be applied")
+
+    assert (seen.messages, seen.foreign) == ([], [])
+
+
+@in_one_loop
 async def test_an_action_is_done_by_keys_alone(desk: Desk, acted_on: str, browser: Browser) -> None:
     async with opened(browser, desk) as page:
         await page.goto("/")

@@ -37,7 +37,7 @@ PAGES: Mapping[str, tuple[str, ...]] = {
     "/deliveries/discard": ("/deliveries/discard?state=dead",),
     "/deliveries/undiscard": ("/deliveries/undiscard",),
     "/dead": ("/dead", "/dead?by=event", "/dead?by=each", "/dead?error=23505"),
-    "/dead/retry": ("/dead/retry",),
+    "/dead/retry": ("/dead/retry", "/dead/retry?sample=1"),
     "/dead/discard": ("/dead/discard?error=23505",),
     "/users": ("/users",),
     "/users/{user_id:uuid}": ("/users/{person}", "/users/{nobody}"),

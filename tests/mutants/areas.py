@@ -50,6 +50,7 @@ AREAS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("console", ("consumer/console/", "consumer/cli/console.py", "consumer/cli/console_process.py")),
     ("console", tuple(f"sql/queries/{x}/" for x in ("dead", "recovery", "reported", "sample", "sign_in", "system"))),
     ("outbox", ("consumer/outbox/", "consumer/worker/", "sql/queries/queue/", "sql/queries/storage/")),
+    ("outbox", ("sql/queries/dry_run/",)),
     ("operations", tuple(f"sql/queries/{x}/" for x in ("actions", "background", "erase", "export"))),
     ("operations", tuple(f"sql/queries/{x}/" for x in ("late", "stored_bodies"))),
     ("intake", ("consumer/receiver/intake.py",)),

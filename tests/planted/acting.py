@@ -5,7 +5,8 @@ from tests.planted.bug import Bug
 BULK, CHOSEN, CONFIRM = (f"consumer/console/{name}.py" for name in ("bulk", "chosen", "confirm"))
 ACTING, BACKGROUND, SUBJECTS = (f"tests/test_console_{name}.py" for name in ("acting", "background", "subjects"))
 ORDERS = "tests/test_console_orders.py"
-RUN = "consumer/operations/background.py"
+SAMPLE = "tests/test_console_retry_sample.py"
+RUN, DRY_RUN = "consumer/operations/background.py", "consumer/worker/dry_run.py"
 
 CONSOLE_ACTING = (
     Bug(
@@ -140,5 +141,40 @@ CONSOLE_ACTING = (
         "if not user_id and not team_id:",
         "if not team_id:",
         f"{SUBJECTS}::test_a_check_counts_what_differs_and_changes_nothing",
+    ),
+    Bug(
+        "a sample before a retry is applied for good",
+        DRY_RUN,
+        "conn.transaction(force_rollback=True):",
+        "conn.transaction():",
+        f"{SAMPLE}::test_a_sample_writes_nothing",
+    ),
+    Bug(
+        "a sample before a retry waits for locks",
+        DRY_RUN,
+        "lock_timeout=LOCK_TIMEOUT, ",
+        "",
+        f"{SAMPLE}::test_rows_that_others_hold_are_not_waited_for",
+    ),
+    Bug(
+        "a sample before a retry takes as long as it takes",
+        "consumer/console/retry_sample.py",
+        "return await within(dry_run.TIME, _take(visit, selection))",
+        "return await _take(visit, selection)",
+        f"{SAMPLE}::test_what_takes_too_long_is_given_up_and_leaves_nothing_locked",
+    ),
+    Bug(
+        "a sample before a retry runs no statement of the application",
+        "consumer/console/retry_sample.py",
+        "stored, visit.console.projection_sql)",
+        "stored, None)",
+        f"{SAMPLE}::test_the_statement_of_an_application_runs_where_it_is_set",
+    ),
+    Bug(
+        "a click waits for a sample",
+        "consumer/console/retry_sample.py",
+        "    async with visit.console.trying:\n",
+        "    async with visit.console.trying, visit.acting(), visit.acting():\n",
+        f"{SAMPLE}::test_a_click_does_not_wait_for_a_sample",
     ),
 )

@@ -113,6 +113,7 @@
       if (!parts) throw new Error("not a confirmation");
       dialog.replaceChildren(...parts.childNodes);
       dialog.showModal();
+      htmx.process(dialog);
       dialog.addEventListener("close", () => link.focus(), { once: true });
     } catch {
       location.assign(link.href);
