@@ -17,6 +17,7 @@ from tests.support.factories import user_updated
 from tests.support.processes import until
 from tests.support.states import pending_migration, reported, waits, wired
 
+
 def words(text: str) -> str:
     """Return what a person reads of a page's main part."""
     main = text[text.index("<main") : text.index("</main>")]

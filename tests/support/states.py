@@ -15,7 +15,11 @@ REPORT = """
 INSERT INTO consumer.reports (process_id, duty, host, pid, release, clock_skew_seconds, next_at, paused_by)
 VALUES (gen_random_uuid(), '{duty}', '{host}', 1, '0', {skew}, now() + interval '10 seconds', {paused_by})
 """
-RENAME_MIGRATION = "UPDATE consumer._yoyo_migration SET migration_id = '{}' WHERE migration_id = '{}'"
+FORGET_MIGRATION = """
+CREATE TEMPORARY TABLE forgotten AS SELECT * FROM consumer._yoyo_migration WHERE migration_id = '{}';
+DELETE FROM consumer._yoyo_migration USING forgotten WHERE _yoyo_migration.migration_id = forgotten.migration_id
+"""
+RECALL_MIGRATION = "INSERT INTO consumer._yoyo_migration SELECT * FROM forgotten"
 
 
 def reported(url: str, duty: str, host: str, skew: float = 0.0, paused_by: str | None = None) -> None:
@@ -47,7 +51,7 @@ def long_history(url: str) -> None:
 def pending_migration(url: str) -> Iterator[str]:
     """Let the newest migration be missing for the duration; yields its id."""
     newest = ledger.carried_ids()[-1]
-    with schema_change(url, RENAME_MIGRATION.format("later", newest), RENAME_MIGRATION.format(newest, "later")):
+    with schema_change(url, FORGET_MIGRATION.format(newest), RECALL_MIGRATION):
         yield newest
 
 
