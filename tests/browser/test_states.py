@@ -23,56 +23,58 @@ pytestmark = needs_chromium
 
 @dataclass(frozen=True)
 class State:
-    """What makes it, where it is seen, what stands there as the title, and what else."""
+    """What makes it, what stands there as the title, and what else; where it is seen, and what holds it meanwhile."""
 
-    make: Callable[[str], AbstractContextManager[object]]
+    make: Callable[[str], None]
     title: str
     says: tuple[str, ...]
     address: str = "/"
+    held: Callable[[str], AbstractContextManager[object]] = nullcontext
 
 
 # A name as long as PostgreSQL allows, which has to break on a phone.
 REASON = f"permission denied for table {'app_users' * 7}"
 STATES: Mapping[str, State] = {
     "empty": State(
-        nullcontext,
+        lambda _: None,
         "Ready. No delivery has come yet.",
         ("Point Stack at http://127.0.0.1:8000/webhooks/stack", "consumer send user.created"),
     ),
     "nobody works": State(
-        lambda url: nullcontext(waits(url)),
+        waits,
         "Users are flowing. One thing needs you.",
         ("nobody applies deliveries, the oldest has waited for", "Start a worker: consumer work"),
     ),
     "a migration is pending": State(
-        pending_migration,
+        lambda _: None,
         "Users are not flowing. One thing needs you.",
         ("pending: 0", "consumer migrate", "This page shows what the present schema has."),
+        held=pending_migration,
     ),
     "a clock is wrong": State(
-        lambda url: nullcontext(reported(url, "receiver", "web-2", skew=-71.0)),
+        lambda url: reported(url, "receiver", "web-2", skew=-71.0),
         "Users are flowing. One thing needs you.",
         ("receiver on web-2", "its clock is 71.", "Set its clock: at 300 s a receiver refuses every signature"),
     ),
     "a worker is paused": State(
-        lambda url: nullcontext(reported(url, "worker", "work-1", paused_by=REASON)),
+        lambda url: reported(url, "worker", "work-1", paused_by=REASON),
         "Users are not flowing. One thing needs you.",
         (f"paused by {REASON}", "Nothing dies of it", "consumer doctor"),
     ),
     "a process is paused, on the page of the system": State(
-        lambda url: nullcontext(reported(url, "worker", "work-1", paused_by=REASON)),
+        lambda url: reported(url, "worker", "work-1", paused_by=REASON),
         "System",
         (f"paused by {REASON}", "Nothing dies of it"),
         "/system",
     ),
     "a cause has a long name": State(
-        lambda url: nullcontext(arrive(url, dead_at_the_door("says too little")._replace(error=REASON))),
+        lambda url: arrive(url, dead_at_the_door("says too little")._replace(error=REASON)),
         "Dead letters",
         (REASON,),
         "/dead",
     ),
     "nothing matches": State(
-        lambda url: nullcontext(long_history(url)),
+        long_history,
         "Deliveries",
         ("Nothing matches", "so far was looked back", "Look further back", "Clear the filter"),
         "/deliveries?type=team.*",
@@ -99,7 +101,8 @@ async def test_a_state_is_named_with_its_cure_and_readable(
     name: str, tabs: list[tuple[Look, Page, Seen]], emptied: str
 ) -> None:
     state, wrong = STATES[name], dict[str, object]()
-    with await asyncio.to_thread(state.make, emptied):
+    await asyncio.to_thread(state.make, emptied)
+    with state.held(emptied):
         for look, page, seen in tabs:
             answer = await page.goto(state.address)
             await expect(page.locator("h1")).to_have_text(state.title)

@@ -14,10 +14,10 @@ AWAY = f"{STATES}::test_while_the_database_is_away_the_last_sample_is_greyed_act
 
 BROWSER = (
     Bug(
-        "the text of a grave button has its ground's colour",
+        "the text of a chief button is hard to read on its ground",
         SHEET,
-        ".btn.main.bad { color: var(--on-accent); background: var(--bad); border-color: var(--bad); }\n",
-        "",
+        ".btn.main { color: var(--on-accent);",
+        ".btn.main {",
         PAGES,
     ),
     Bug(
@@ -54,6 +54,13 @@ BROWSER = (
         'dialog.addEventListener("close", () => link.focus(), { once: true });',
         "",
         f"{ACTING}::test_cancel_closes_the_dialog_changes_nothing_and_gives_the_focus_back",
+    ),
+    Bug(
+        "a chart of a single step shows 1,000 days",
+        SCRIPT,
+        "x: { range: ({ data: [times] }) => [Math.min(times[0], times.at(-1) - 900), times.at(-1)] }, ",
+        "",
+        f"{LIVE}::test_a_chart_of_a_single_step_has_an_axis_of_times",
     ),
     Bug(
         "the finding of a vanished worker names a command that starts another process",
