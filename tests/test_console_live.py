@@ -138,6 +138,21 @@ def test_several_who_load_the_page_share_one_question() -> None:
     assert asyncio.run(work()) == 1
 
 
+def test_those_who_wait_for_a_silent_database_wait_for_one_question() -> None:
+    async def work() -> int:
+        asked, now = Asked(), iter(NOW + n * 2 * SAMPLE_TIME for n in range(100))
+
+        async def ask(before: Sample | None) -> Sample:
+            await asyncio.sleep(0)
+            return await asked(before)
+
+        made = Sampler(ask, lambda _: {}, lambda: next(now))
+        await asyncio.gather(*(made.fresh() for _ in range(20)))
+        return asked.questions
+
+    assert asyncio.run(work()) == 1
+
+
 def test_a_slow_viewer_misses_frames_and_gets_the_newest() -> None:
     async def work() -> list[bytes]:
         asked = Asked()

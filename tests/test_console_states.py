@@ -7,26 +7,15 @@ from datetime import timedelta
 import psycopg
 import pytest
 
-from consumer.postgres import ledger
 from consumer.postgres.connections import viewer_access
-from tests.faults.proxy import Wire, wire
+from tests.faults.proxy import Wire
 from tests.support.cli import arrive, work
 from tests.support.console import Desk, running
-from tests.support.databases import change, schema_change, scratch_database
+from tests.support.databases import change, scratch_database
+from tests.support.dead import dead_at_the_door
 from tests.support.factories import user_updated
 from tests.support.processes import until
-
-REPORT = """
-INSERT INTO consumer.reports (process_id, duty, host, pid, release, clock_skew_seconds, next_at, paused_by)
-VALUES (gen_random_uuid(), %s, %s, 1, '0', {skew}, now() + interval '10 seconds', {paused_by})
-"""
-
-
-def reported(url: str, duty: str, host: str, skew: float = 0.0, paused_by: str | None = None) -> None:
-    """Let a process report now."""
-    texts = [f"'{text}'" for text in (duty, host)]
-    statement = REPORT.format(skew=skew, paused_by=f"'{paused_by}'" if paused_by else "NULL").replace("%s", "{}")
-    change(url, statement.format(*texts))
+from tests.support.states import pending_migration, reported, waits, wired
 
 
 def words(text: str) -> str:
@@ -42,12 +31,12 @@ def desk(emptied: str) -> Iterator[Desk]:
 
 
 @pytest.fixture
-def wired(emptied: str) -> Iterator[tuple[Desk, Wire]]:
-    """A console behind a wire to its database, which a test can cut."""
+def cut_off(emptied: str) -> Iterator[tuple[Desk, Wire]]:
+    """A console behind a wire to its database, which has one delivery."""
     arrive(emptied, user_updated())
     work(emptied)
-    with wire(emptied) as cable, running(cable.url) as desk:
-        yield desk.as_("operator"), cable
+    with wired(emptied) as made:
+        yield made
 
 
 def test_an_empty_installation_says_where_deliveries_come_in(desk: Desk) -> None:
@@ -69,8 +58,7 @@ def test_all_well_is_one_sentence_and_the_figures(desk: Desk, emptied: str) -> N
 
 
 def test_without_a_worker_the_page_says_what_waits_and_how_to_start_one(desk: Desk, emptied: str) -> None:
-    arrive(emptied, user_updated())
-    change(emptied, "UPDATE consumer.outbox SET received_at = now() - interval '30 seconds'")
+    waits(emptied)
 
     seen = words(desk.get().text)
 
@@ -97,9 +85,7 @@ def test_a_paused_worker_is_named_with_its_reason(desk: Desk, emptied: str) -> N
 
 
 def test_a_pending_migration_is_named_and_the_rest_of_the_page_left_out(desk: Desk, emptied: str) -> None:
-    newest = ledger.carried_ids()[-1]
-    renamed = "UPDATE consumer._yoyo_migration SET migration_id = '{}' WHERE migration_id = '{}'"
-    with schema_change(emptied, renamed.format("later", newest), renamed.format(newest, "later")):
+    with pending_migration(emptied) as newest:
         page = desk.get()
 
     assert (page.status, f"pending: {newest}" in words(page.text)) == (200, True)
@@ -118,9 +104,9 @@ def test_a_database_without_any_migration_asks_for_it(server_url: str) -> None:
 
 
 def test_while_the_database_is_away_the_last_sample_stays_greyed_and_one_stays_signed_in(
-    wired: tuple[Desk, Wire],
+    cut_off: tuple[Desk, Wire],
 ) -> None:
-    desk, cable = wired
+    desk, cable = cut_off
     before = desk.get()
     cable.cut()
     away = until(lambda: next((page for page in [desk.get()] if "has been away for" in page.text), None))
@@ -138,6 +124,33 @@ def test_while_the_database_is_away_the_last_sample_stays_greyed_and_one_stays_s
     assert (system.status, "Settings of this process" in system.text) == (200, True)
     assert "Users are flowing." in words(back.text)
     assert 'class="stale"' not in back.text
+
+
+def test_each_page_says_that_the_database_is_away_and_that_it_is_back_though_nobody_asks_for_the_overview(
+    cut_off: tuple[Desk, Wire],
+) -> None:
+    desk, cable = cut_off
+    before = desk.get("/deliveries")
+    cable.cut()
+    away = until(lambda: next((page for page in [desk.get("/dead")] if 'class="stale"' in page.text), None))
+    cable.mend()
+    back = until(lambda: next((page for page in [desk.get("/deliveries")] if page.status == 200), None))
+
+    assert (away.status, "The database is away" in words(away.text)) == (503, True)
+    assert "Stopped at" in away.text
+    for page in (before, back):
+        assert '<html lang="en">' in page.text
+        assert "Stopped at" not in page.text
+        assert '<a class="btn " href="/deliveries/replay" data-dialog>' in page.text
+
+
+def test_each_page_counts_the_dead_of_now(desk: Desk, emptied: str) -> None:
+    before = desk.get("/users")
+    arrive(emptied, dead_at_the_door("says too little"))
+    after = until(lambda: next((page for page in [desk.get("/users")] if 'id="side-dead">1</span>' in page.text), None))
+
+    assert 'id="side-dead"></span>' in before.text
+    assert after.status == 200
 
 
 def test_a_database_that_was_started_again_while_nobody_looked_is_there(desk: Desk, emptied: str) -> None:
@@ -163,8 +176,8 @@ def test_a_console_that_starts_while_the_database_is_away_says_so_at_once() -> N
     assert "Nothing has been known since this console started." in words(page.text)
 
 
-def test_no_page_waits_long_for_a_silent_database(wired: tuple[Desk, Wire]) -> None:
-    desk, cable = wired
+def test_no_page_waits_long_for_a_silent_database(cut_off: tuple[Desk, Wire]) -> None:
+    desk, cable = cut_off
     desk.get()
     cable.hold()
     try:

@@ -8,7 +8,7 @@ import pytest
 from consumer.verdict.finding import Finding
 from consumer.verdict.findings import CODES, HALTING, findings, open_findings, verdict_sentence
 from consumer.verdict.observation import Observation
-from tests.support.observations import DAY, NOW, TABLE, process, queue, seen, silent
+from tests.support.observations import DAY, MINUTE, NOW, TABLE, process, queue, seen, silent
 
 
 @pytest.mark.parametrize(("observation", "found"), TABLE.values(), ids=TABLE)
@@ -31,6 +31,15 @@ def test_each_finding_but_a_note_has_a_cure_and_each_text_is_a_line() -> None:
             assert (each.cure is None) == (each.gravity == "note"), each
             assert "\n" not in each.sentence + (each.cure or "")
             assert each.cure is None or each.cure.rstrip().endswith("."), each
+
+
+@pytest.mark.parametrize(
+    ("duty", "command"), [("receiver", "serve"), ("worker", "work"), ("maintenance", "maintain --watch")]
+)
+def test_the_cure_of_a_vanished_process_is_the_command_that_starts_it_again(duty: Any, command: str) -> None:
+    [found] = findings(seen(processes=[process(duty, age=MINUTE)]))
+
+    assert found.cure == f"Start it again: `consumer {command}`. Why it vanished is in its log on work-1 (pid 41)."
 
 
 def test_the_gravest_come_first_in_a_steady_order() -> None:

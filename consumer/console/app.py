@@ -81,9 +81,12 @@ async def _answer(console: Console, endpoint: Endpoint, request: Request) -> Res
     """Let the endpoint answer, if the person may ask; else say what is missing."""
     person = console.door.visitor(request)
     visit = Visit(console, request, person, Form(), Form())
-    if not person.may(endpoint.role):
-        return await sign_in.refuse(visit, endpoint.path)
     try:
+        if "nobody" not in {person.role, endpoint.role}:
+            # Each page says whether the database is there, and offers actions only while it is.
+            await console.sampler.fresh()
+        if not person.may(endpoint.role):
+            return await sign_in.refuse(visit, endpoint.path)
         query = form.parse(request.url.query.encode())
         fields = await _fields(request) if endpoint.method == "POST" else Form()
         return await endpoint.handle(Visit(console, request, person, fields, query))

@@ -10,7 +10,6 @@ from consumer.console.visit import Endpoint, Visit
 
 async def show(visit: Visit) -> Response:
     """Show the newest sample, and while the database is away the last one; *range* 3h: charts of the last hours."""
-    await visit.console.sampler.fresh()
     if visit.query.text("range") != "3h":
         return visit.page("overview.html", title="Overview", here="/", span=QUARTER.name)
     return visit.page("overview.html", title="Overview", here="/", span=HOURS.name, chart=await _hours(visit))

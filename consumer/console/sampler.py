@@ -84,8 +84,10 @@ class Sampler:
 
     async def fresh(self) -> View:
         """Return a view that is at most as old as the sampler's pause; several who ask at once share one question."""
+        before = self.view
         async with self._asking:
-            if not self._is_fresh():
+            # Before a silent database a question lasts longer than the pause: those who waited for it take its answer.
+            if self.view is before and not self._is_fresh():
                 await self._ask()
             return self.view
 

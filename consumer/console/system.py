@@ -120,8 +120,7 @@ class SystemFacts:
 
 async def show(visit: Visit) -> Response:
     """Show the system; while the database is away, what the sampler knows and the settings."""
-    view = await visit.console.sampler.fresh()
-    facts = await visit.read(_read) if view.is_there else None
+    facts = await visit.read(_read) if visit.console.sampler.view.is_there else None
     return visit.page("system.html", title="System", here="/system", facts=facts, settings=visit.console.settings)
 
 

@@ -16,7 +16,7 @@ from consumer.console.base import Base
 from consumer.console.door import Door
 from consumer.console.form import Form
 from consumer.console.person import ConsoleRole, Visitor
-from consumer.console.reading import ConsoleDatabase
+from consumer.console.reading import ConsoleDatabase, DatabaseAway
 from consumer.console.render import Renderer
 from consumer.console.sampler import Sampler
 from consumer.operations.actions import Actor
@@ -100,7 +100,12 @@ class Visit:
         return StreamingResponse(events, media_type="text/event-stream", headers={"x-accel-buffering": "no"})
 
     async def read(self, work: Callable[[Connection], Awaitable[T]]) -> T:
-        """Return what *work* reads in one READ ONLY transaction under the viewer's role."""
+        """Return what *work* reads in one READ ONLY transaction under the viewer's role.
+
+        Raises DatabaseAway at once if it was just found away: a silent one is waited for once.
+        """
+        if isinstance(problem := self.console.sampler.view.problem, DatabaseAway):
+            raise DatabaseAway from problem
         return await self.console.database.read(work)
 
     def acting(self) -> AbstractAsyncContextManager[tuple[Connection, Access]]:

@@ -1,13 +1,13 @@
 """Which processes work, and which of them are paused, silent or have a wrong clock."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 
 from consumer.doctor.installation import DUE_MAX
 from consumer.doctor.server import SKEW_MAX
 from consumer.verdict.durations import duration
 from consumer.verdict.finding import Finding, Gravity
-from consumer.verdict.observation import REPORT_LATE, Observation, ReportedProcess
+from consumer.verdict.observation import REPORT_LATE, Duty, Observation, ReportedProcess
 
 # A fifth of the 300 s after which a receiver refuses every signature for its time.
 SKEW_FAILING_MAX = timedelta(seconds=60)
@@ -15,7 +15,8 @@ SKEW_FAILING_MAX = timedelta(seconds=60)
 FORGET_TIME = timedelta(hours=1)
 # A deploy that stops the receiver first starts the next one within this time.
 DEPLOY_TIME = timedelta(seconds=60)
-
+# What starts a process of a duty again.
+COMMANDS: Mapping[Duty, str] = {"receiver": "serve", "worker": "work", "maintenance": "maintain --watch"}
 PAGE = "/system"
 
 
@@ -80,7 +81,8 @@ def _silent(observation: Observation) -> Iterator[Finding]:
             # Without a receiver nothing is stored; without a worker, `no_worker` says what waits.
             gravity: Gravity = "failing" if duty == "receiver" and not alive_count else "warning"
             sentence = f"has not reported for {_ago(observation, process)}; others of its kind: {alive_count}"
-            cure = f"Start it again, or look into its log on {process.host} (pid {process.pid})."
+            log = f"Why it vanished is in its log on {process.host} (pid {process.pid})."
+            cure = f"Start it again: `consumer {COMMANDS[process.duty]}`. {log}"
             yield Finding("process_silent", gravity, process.name, sentence, cure, PAGE)
 
 

@@ -2,7 +2,7 @@
 
 import shutil
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -31,6 +31,9 @@ STEP_MILLISECONDS = 30_000
 expect.set_options(timeout=STEP_MILLISECONDS)
 # For normal text, by WCAG 2.2, 1.4.3.
 CONTRAST_MIN = 4.5
+IDS_TWICE = """
+() => [...document.querySelectorAll("[id]")].map((each) => each.id).filter((id, at, all) => all.indexOf(id) !== at)
+"""
 FAINT_TEXTS = Path(__file__).with_name("faint_texts.js").read_text()
 
 
@@ -116,3 +119,32 @@ async def faint_texts(page: Page) -> list[tuple[str, float]]:
 async def sideways_pixels(page: Page) -> int:
     """Return by how much a page is wider than its window."""
     return int(await page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth"))
+
+
+@asynccontextmanager
+async def in_each_look(browser: Browser, desk: Desk) -> AsyncIterator[list[tuple[Look, Page, Seen]]]:
+    """Open a tab for each look."""
+    async with AsyncExitStack() as stack:
+        tabs = []
+        for look in LOOKS:
+            page = await stack.enter_async_context(opened(browser, desk, look))
+            tabs.append((look, page, Seen.by(page, origin(desk))))
+        yield tabs
+
+
+async def problems(page: Page, seen: Seen, status: int) -> dict[str, object]:
+    """Return what is wrong with a page that was answered with *status*; what the tab has noticed is forgotten."""
+    # The browser itself tells of a status from 400 on.
+    messages = [each for each in seen.messages if f"status of {status} " not in each]
+    found = {
+        "status": [status] if status >= 500 else [],
+        "headings": [] if len(titles := await page.locator("h1").all_inner_texts()) == 1 else titles or ["none"],
+        "ids twice": await page.evaluate(IDS_TWICE),
+        "faint": await faint_texts(page),
+        "too wide": [pixels] if (pixels := await sideways_pixels(page)) > 0 else [],
+        "messages": messages,
+        "foreign": list(seen.foreign),
+    }
+    seen.messages.clear()
+    seen.foreign.clear()
+    return {name: what for name, what in found.items() if what}

@@ -33,8 +33,16 @@ HIDE = """
   document.dispatchEvent(new Event("visibilitychange"));
 }
 """
-
-
+# Notes the texts that are drawn on each chart.
+NOTE_DRAWN = """
+  window.drawn = {};
+  const fill = CanvasRenderingContext2D.prototype.fillText;
+  CanvasRenderingContext2D.prototype.fillText = function (text, ...place) {
+    const chart = this.canvas.closest("figure[data-chart]")?.dataset.chart;
+    (drawn[chart] ??= []).push(text);
+    fill.call(this, text, ...place);
+  };
+"""
 # A chart has points once a process has reported in a whole step.
 REPORT = """
 INSERT INTO consumer.reports (process_id, duty, host, pid, release, at, clock_skew_seconds)
@@ -84,6 +92,18 @@ async def test_a_delivery_appears_by_itself_and_what_is_open_stays_open(
         await expect(opened_by_hand).to_have_count(1)
 
     assert (seen.messages, seen.foreign) == ([], [])
+
+
+@in_one_loop
+async def test_a_chart_of_a_single_step_has_an_axis_of_times(desk: Desk, emptied: str, browser: Browser) -> None:
+    change(emptied, REPORT)
+    async with opened(browser, desk) as page:
+        await page.add_init_script(NOTE_DRAWN)
+        await page.goto("/")
+        await page.locator("figure canvas").last.wait_for()
+        drawn = await page.evaluate("drawn.rates")
+
+    assert len({text for text in drawn if ":" in text}) > 1
 
 
 @in_one_loop

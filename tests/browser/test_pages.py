@@ -1,7 +1,6 @@
 """Every page in a real browser, light, dark and on a phone: all is readable, fits, keeps quiet and is ours."""
 
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
@@ -9,17 +8,7 @@ import pytest_asyncio
 from playwright.async_api import Browser, Page
 
 from consumer.console.routes import ENDPOINTS
-from tests.browser.chromium import (
-    LOOKS,
-    Look,
-    Seen,
-    faint_texts,
-    in_one_loop,
-    needs_chromium,
-    opened,
-    origin,
-    sideways_pixels,
-)
+from tests.browser.chromium import Look, Seen, in_each_look, in_one_loop, needs_chromium, problems
 from tests.browser.installation import company, person
 from tests.support.confirming import confirm
 from tests.support.console import Desk
@@ -59,9 +48,6 @@ PAGES: Mapping[str, tuple[str, ...]] = {
 }
 # What is no page.
 NO_PAGES = {"/favicon.ico", "/live", "/livez", "/static/{version}/{name}"}
-IDS_TWICE = """
-() => [...document.querySelectorAll("[id]")].map((each) => each.id).filter((id, at, all) => all.indexOf(id) !== at)
-"""
 ADDRESSES = [address for addresses in PAGES.values() for address in addresses]
 
 
@@ -85,13 +71,8 @@ def examples(filled: str, filled_desk: Desk) -> dict[str, Any]:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def tabs(browser: Browser, filled_desk: Desk) -> AsyncIterator[list[tuple[Look, Page, Seen]]]:
-    """A tab for each look."""
-    async with AsyncExitStack() as stack:
-        found = []
-        for look in LOOKS:
-            page = await stack.enter_async_context(opened(browser, filled_desk, look))
-            found.append((look, page, Seen.by(page, origin(filled_desk))))
-        yield found
+    async with in_each_look(browser, filled_desk) as tabs:
+        yield tabs
 
 
 def test_every_page_of_the_router_is_looked_at() -> None:
@@ -107,22 +88,11 @@ async def test_a_page_is_readable_fits_and_keeps_quiet(
 ) -> None:
     wrong: dict[str, object] = {}
     for look, page, seen in tabs:
-        seen.messages.clear()
-        seen.foreign.clear()
         answer = await page.goto(address.format_map(examples))
         assert answer
         if await page.locator("figure[data-chart]").count():
             await page.locator("figure canvas").first.wait_for()
-        found = {
-            "status": [answer.status] if answer.status >= 500 else [],
-            "headings": [] if len(titles := await page.locator("h1").all_inner_texts()) == 1 else titles or ["none"],
-            "ids twice": await page.evaluate(IDS_TWICE),
-            "faint": await faint_texts(page),
-            "too wide": [pixels] if (pixels := await sideways_pixels(page)) > 0 else [],
-            # The browser itself tells of a status from 400 on.
-            "messages": [each for each in seen.messages if f"status of {answer.status} " not in each],
-            "foreign": list(seen.foreign),
-        }
-        wrong |= {f"{look.name}, {name}": what for name, what in found.items() if what}
+        found = await problems(page, seen, answer.status)
+        wrong |= {f"{look.name}, {name}": what for name, what in found.items()}
 
     assert wrong == {}

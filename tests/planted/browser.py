@@ -8,13 +8,16 @@ SHEET = "consumer/console/static/console.css"
 PAGES = "tests/browser/test_pages.py::test_a_page_is_readable_fits_and_keeps_quiet"
 LIVE = "tests/browser/test_live.py"
 ACTING = "tests/browser/test_acting.py"
+CURES = "tests/browser/test_cures.py::test_the_three_things_of_the_overview_are_cured_from_the_page"
+STATES = "tests/browser/test_states.py"
+AWAY = f"{STATES}::test_while_the_database_is_away_the_last_sample_is_greyed_actions_are_off_and_one_stays_signed_in"
 
 BROWSER = (
     Bug(
-        "the text of a grave button has its ground's colour",
+        "the text of a chief button is hard to read on its ground",
         SHEET,
-        ".btn.main.bad { color: var(--on-accent); background: var(--bad); border-color: var(--bad); }\n",
-        "",
+        ".btn.main { color: var(--on-accent);",
+        ".btn.main {",
         PAGES,
     ),
     Bug(
@@ -51,5 +54,54 @@ BROWSER = (
         'dialog.addEventListener("close", () => link.focus(), { once: true });',
         "",
         f"{ACTING}::test_cancel_closes_the_dialog_changes_nothing_and_gives_the_focus_back",
+    ),
+    Bug(
+        "a chart of a single step shows 1,000 days",
+        SCRIPT,
+        "x: { range: ({ data: [times] }) => [Math.min(times[0], times.at(-1) - 900), times.at(-1)] }, ",
+        "",
+        f"{LIVE}::test_a_chart_of_a_single_step_has_an_axis_of_times",
+    ),
+    Bug(
+        "the finding of a vanished worker names a command that starts another process",
+        "consumer/verdict/processes.py",
+        '"worker": "work"',
+        '"worker": "demo"',
+        CURES,
+    ),
+    Bug(
+        "the finding of dead letters leads to a list without causes",
+        "consumer/verdict/queue.py",
+        '"/dead", queue.dead)',
+        '"/deliveries?state=dead", queue.dead)',
+        CURES,
+    ),
+    Bug(
+        "a silent source is found by the deliveries of all",
+        "consumer/verdict/senders.py",
+        'return f"/deliveries?source={source}"',
+        'return "/deliveries"',
+        CURES,
+    ),
+    Bug(
+        "what is old loses its grey with the next frame",
+        f"{TEMPLATES}/live_now.html",
+        '<span class="warn-t">Stopped at',
+        "<span>Stopped at",
+        AWAY,
+    ),
+    Bug(
+        "what is old can't be read",
+        SHEET,
+        ".stale main { filter: grayscale(1); }",
+        ".stale main { opacity: 0.5; }",
+        AWAY,
+    ),
+    Bug(
+        "a long name in a finding makes a phone scroll sideways",
+        SHEET,
+        "main p { overflow-wrap: anywhere; }",
+        "",
+        f"{STATES}::test_a_state_is_named_with_its_cure_and_readable",
     ),
 )

@@ -123,9 +123,23 @@ CONSOLE = (
     Bug(
         "each who looks asks the database",
         SAMPLER,
-        "            if not self._is_fresh():\n                await self._ask()\n",
+        "            if self.view is before and not self._is_fresh():\n                await self._ask()\n",
         "            await self._ask()\n",
         f"{LIVE}::test_several_who_load_the_page_share_one_question",
+    ),
+    Bug(
+        "those who wait for a silent database ask it one after the other",
+        SAMPLER,
+        "            if self.view is before and not",
+        "            if not",
+        f"{LIVE}::test_those_who_wait_for_a_silent_database_wait_for_one_question",
+    ),
+    Bug(
+        "a page says for as long as nobody opens the overview that the database is away",
+        "consumer/console/app.py",
+        "            await console.sampler.fresh()\n",
+        "            pass\n",
+        f"{STATES}::test_each_page_says_that_the_database_is_away_and_that_it_is_back_though_nobody_asks_for_the_overview",
     ),
     Bug(
         "the sampler asks though nobody looks",

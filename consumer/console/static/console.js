@@ -76,7 +76,8 @@
       tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"),
       legend: { show: false },
       cursor: { show: false },
-      scales: { y: { range: (_, __, most) => [0, Math.max(1, most * 1.1)] } },
+      // Around a single step uPlot would show 1,000 days.
+      scales: { x: { range: ({ data: [times] }) => [Math.min(times[0], times.at(-1) - 900), times.at(-1)] }, y: { range: (_, __, most) => [0, Math.max(1, most * 1.1)] } },
       axes: [{ ...axis, space: 60, size: 28, values: (_, splits) => splits.map((s) => clock(new Date(s * 1000), false).slice(0, 5)) }, { ...axis, size: 44 }],
       series: [{}, ...series],
     }, values, figure));
