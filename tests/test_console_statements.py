@@ -1,5 +1,6 @@
 """The slowest statements on the system page, with the real pg_stat_statements: ours by name, no text of anybody."""
 
+import asyncio
 import re
 from collections.abc import Iterator
 from contextlib import suppress
@@ -15,6 +16,8 @@ from psycopg.conninfo import make_conninfo
 from consumer.console.system import STATEMENTS, StatementsAccess
 from consumer.embedded import server as embedded
 from consumer.postgres import migrations
+from consumer.postgres.connections import connect, operator_access
+from consumer.postgres.privileges import differences
 from consumer.postgres.queries import names
 from tests.support.cli import arrive, facts, work
 from tests.support.console import running
@@ -156,8 +159,12 @@ def test_statements_of_another_database_or_of_a_stranger_are_not_ours(counted: s
     assert not {"queue/claim", "queue/bury"} & set(panel(counted).queries)
 
 
-def test_the_next_migration_leaves_the_grant(counted: str) -> None:
-    assert facts(counted, "migrate")["mended"] == []
+async def test_the_next_migration_leaves_the_grant_and_the_doctor_finds_nothing_in_it(counted: str) -> None:
+    mended = await asyncio.to_thread(facts, counted, "migrate")
+    async with await connect(counted, operator_access("consumer")) as conn:
+        further = (await differences(conn, "consumer")).further
+
+    assert (mended["mended"], further) == ([], [])
     assert panel(counted).queries
 
 

@@ -134,6 +134,17 @@ def test_a_form_sent_twice_sends_one(desk: Desk, emptied: str) -> None:
     assert len(deliveries(emptied)) == len(rows(emptied, "SELECT FROM consumer.actions")) == 1
 
 
+def test_a_form_with_the_id_of_another_action_sends_nothing(desk: Desk, emptied: str) -> None:
+    """What it sent would stand in the name of somebody else."""
+    desk.as_("viewer", "lee").post(PATH)
+    [others] = rows(emptied, "SELECT * FROM consumer.actions")
+
+    answer = desk.post(PATH, {"id": str(others["id"])})
+
+    assert (answer.status, rows(emptied, "SELECT FROM consumer.background")) == (303, [])
+    assert rows(emptied, "SELECT * FROM consumer.actions") == [others]
+
+
 def test_a_console_that_was_killed_after_it_sent_repeats_the_same_event(desk: Desk, emptied: str) -> None:
     answer = confirm(desk, PATH)
     first = finished(emptied, answer)

@@ -48,11 +48,11 @@ SYSTEM = (
         f"{STATEMENTS}_the_slowest_are_ours_by_name_the_slowest_first",
     ),
     Bug(
-        "a migration takes the right to read statistics back",
+        "the doctor warns of the right to read statistics",
         "sql/queries/privileges/read.sql",
         "    WHERE NOT (ours.rolname LIKE '%%\\_masker' AND g.rolname = 'pg_read_all_stats')\n",
         "",
-        f"{STATEMENTS}_the_next_migration_leaves_the_grant",
+        f"{STATEMENTS}_the_next_migration_leaves_the_grant_and_the_doctor_finds_nothing_in_it",
     ),
     Bug(
         "the cure of an unloaded library is to make the extension",
@@ -83,11 +83,11 @@ SYSTEM = (
         f"{DELIVERY}_a_viewer_and_another_site_send_nothing",
     ),
     Bug(
-        "a form sent twice fails",
+        "a form with another action's id is done",
         "consumer/console/test_delivery.py",
         "        if not await background.is_known(conn, action_id):\n            await background",
         "        if True:\n            await background",
-        f"{DELIVERY}_a_form_sent_twice_sends_one",
+        f"{DELIVERY}_a_form_with_the_id_of_another_action_sends_nothing",
     ),
     Bug(
         "a server that drips holds the console up",
