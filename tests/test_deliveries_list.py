@@ -141,7 +141,7 @@ def test_times_limit_what_is_listed_by_arrival(mixed: str) -> None:
 
 
 def test_the_limit_of_one_look_is_a_hundred_thousand() -> None:
-    assert listing.LOOK_MAX == 100_000
+    assert listing.LOOK_MAX == 50_000
 
 
 def test_a_list_fits_80_columns_and_names_nobody(mixed: str) -> None:

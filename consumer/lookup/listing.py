@@ -12,7 +12,7 @@ from consumer.postgres.connections import Connection
 from consumer.postgres.queries import rows
 
 # Numbers that one call looks at when its filter has no index: about 25 ms, and twice that if the rows are on disk.
-LOOK_MAX = 100_000
+LOOK_MAX = 50_000
 # Above every number.
 NEWEST = 2**63 - 1
 # These states lie in small tables of their own.

@@ -1,14 +1,19 @@
 -- The newest dead deliveries, at most `look_max`, in groups alike in their error, or with `by_type` in their type; the
 -- largest groups first, at most `size`. Each has its deaths in each of the last 24 hours, the latest hour last, and
 -- its most frequent reasons, and event types, or with `by_type` errors.
-WITH looked AS (
+WITH hour_starts AS MATERIALIZED (
+    SELECT array_agg(now() - hours_ago * INTERVAL '1 hour' ORDER BY hours_ago DESC) AS at
+    FROM generate_series(1, 24) AS n (hours_ago)
+),
+
+looked AS (
     SELECT
         f.seq,
         f.error,
         f.failed_at,
         CASE WHEN %(by_type)b::boolean THEN coalesce(f.event_type, 'unreadable') ELSE f.error_code END AS key,
         CASE WHEN %(by_type)b::boolean THEN f.error_code ELSE coalesce(f.event_type, 'unreadable') END AS other,
-        floor(extract(EPOCH FROM now() - f.failed_at) / 3600)::integer AS hours_ago
+        24 - width_bucket(f.failed_at, (SELECT h.at FROM hour_starts AS h)) AS hours_ago
     FROM consumer_masked.failures AS f
     WHERE f.state = 'dead'
     ORDER BY f.seq DESC
@@ -20,13 +25,13 @@ alike AS MATERIALIZED (
         key,
         other,
         error,
-        least(hours_ago, 24) AS hours_ago,
+        hours_ago,
         count(*) AS deliveries,
         min(failed_at) AS first_at,
         max(failed_at) AS last_at,
         max(seq) AS last_seq
     FROM looked
-    GROUP BY key, other, error, least(hours_ago, 24)
+    GROUP BY key, other, error, hours_ago
 ),
 
 groups AS (
