@@ -70,19 +70,11 @@ async def serve_console(
         ask = partial(sample.take, database, lambda: expectations(settings))
         sampler = Sampler(ask, partial(live.frames, renderer), _now)
         idle = max(IDLE_SECONDS, settings.poll_max_seconds)
-        reach = outside(settings, worker_conninfo or conninfo)
+        reach, target = outside(settings, worker_conninfo or conninfo), partial(destination, settings)
         background = Background(database, works(reach), idle)
+        shown = _shown(settings)
         console = Console(
-            base,
-            door,
-            database,
-            sampler,
-            renderer,
-            background,
-            partial(destination, settings),
-            reach,
-            settings.projection_sql,
-            _shown(settings),
+            base, door, database, sampler, renderer, background, target, reach, settings.projection_sql, shown
         )
         reporter = Reporter(conninfo, operator, "console", period_seconds=report_seconds(settings))
         async with (
