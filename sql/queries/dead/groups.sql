@@ -2,7 +2,7 @@
 -- largest groups first, at most `size`. Each has its deaths in each of the last 24 hours, the latest hour last, and
 -- its most frequent reasons, and event types, or with `by_type` errors.
 WITH hour_starts AS MATERIALIZED (
-    SELECT array_agg(now() - hours_ago * INTERVAL '1 hour' ORDER BY hours_ago DESC) AS at
+    SELECT array_agg(now() - make_interval(hours => hours_ago) ORDER BY hours_ago DESC) AS at
     FROM generate_series(1, 24) AS n (hours_ago)
 ),
 
