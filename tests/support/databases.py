@@ -20,6 +20,7 @@ from consumer.postgres.connections import connect, operator_access
 from consumer.postgres.preflight import DUTIES
 from consumer.postgres.queries import query
 from consumer.settings.settings import ShapingSettings
+from tests.support.kept import kept
 from tests.support.names import own
 
 TABLES = (
@@ -163,7 +164,7 @@ async def record(database_url: str, settings: ShapingSettings, role_prefix: str 
     """Record projection settings as `migrate --settings` does."""
     worker_role = f"{role_prefix}_worker"
     access = operator_access(role_prefix)
-    async with await connect(database_url, access) as conn:
+    async with kept(database_url, access) as conn:
         await recorded_settings.record(conn, access, settings, worker_role=worker_role, is_forced=True)
 
 
