@@ -41,7 +41,7 @@ class Filled:
     def addresses(self, path: str) -> list[str]:
         """Return the addresses of a path of the router's list: one of each stored thing that it can name."""
         ids = next((self.ids[part] for part in self.ids if part in path), [""])
-        return [address(path, {part: each for part in self.ids}) for each in ids]
+        return [address(path, dict.fromkeys(self.ids, each)) for each in ids]
 
 
 @pytest.fixture(scope="module")
@@ -63,8 +63,7 @@ def filled(database_url: str) -> Iterator[Filled]:
         assert call(database_url, *command, str(user_id)).exit_code == 0
     change(
         database_url,
-        "INSERT INTO consumer.runs (id, kind, project_id, stage) "
-        "VALUES (gen_random_uuid(), 'reconcile', 'p', 'users')",
+        "INSERT INTO consumer.runs (id, kind, project_id, stage) VALUES (gen_random_uuid(), 'reconcile', 'p', 'users')",
     )
     queries = {
         "{seq:seq}": "SELECT seq AS id FROM consumer.outbox",

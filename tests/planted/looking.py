@@ -20,8 +20,8 @@ LOOKING = (
     Bug(
         "a delivery is revealed without a record",
         "consumer/console/reveal.py",
-        '        await actions.record(conn, Action(visit.actor, "reveal", chosen, reason=reason), 1)\n',
-        "        del chosen\n",
+        '        await actions.record(conn, Action(visit.actor, "reveal", {"seqs": [seq]}, reason=reason), 1)\n',
+        "",
         f"{REVEAL}::test_an_operator_reveals_a_delivery_once_for_a_recorded_reason",
     ),
     Bug(
