@@ -74,6 +74,20 @@ LOOKING = (
         f"{DEAD}::test_each_group_shows_its_deaths_by_hour",
     ),
     Bug(
+        "a filter that the page of dead letters does not know is left out",
+        "consumer/console/dead.py",
+        "if values.keys() - {NARROWING[by]}:",
+        "if not by:",
+        f"{DEAD}::test_a_condition_that_the_page_does_not_know_leads_to_the_list_that_does",
+    ),
+    Bug(
+        "the dead letters of small groups are not counted",
+        "sql/queries/dead/groups.sql",
+        "(sum(sum(deliveries)) OVER ())::bigint AS total",
+        "sum(deliveries)::bigint AS total",
+        f"{DEAD}::test_more_groups_than_a_page_has_are_counted_too",
+    ),
+    Bug(
         "all dead letters are looked up to count their users",
         "sql/queries/dead/users.sql",
         """    WHERE d.state = 'dead'
