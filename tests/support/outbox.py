@@ -134,6 +134,11 @@ def set_aside(database_url: str, deliveries: Sequence[Delivery], state: str = "d
         )
 
 
+def seqs(database_url: str) -> dict[str, int]:
+    """Return each delivery's number by its message id."""
+    return {row["message_id"]: row["seq"] for row in rows(database_url, "SELECT message_id, seq FROM consumer.outbox")}
+
+
 def states(database_url: str) -> dict[str, str]:
     """Return each delivery's state by its message id."""
     found = rows(database_url, "SELECT message_id, state FROM consumer.deliveries ORDER BY seq")
