@@ -57,8 +57,7 @@ Pool = AsyncConnectionPool[Connection]
 # An idle connection whose server vanished is noticed after 30 s and three probes 5 s apart.
 KEEPALIVE = {"keepalives": "1", "keepalives_idle": "30", "keepalives_interval": "5", "keepalives_count": "3"}
 
-# The length of a pool's round of attempts to connect, and the time between two attempts: by the default of 300 s a pool
-# backs off so far that recovery came 18.5 s late.
+# The length of a pool's round of attempts to connect, and the time between two: the default of 300 s recovers late.
 RECONNECT_SECONDS = 1.0
 
 
@@ -113,8 +112,14 @@ def _access(duty: str, role_prefix: str, *, is_read_only: bool = False, **second
 
 
 async def connect(conninfo: str, access: Access) -> Connection:
-    """Open a connection; OperationalError when the server does not answer in time."""
-    return await Connection.connect(_conninfo(conninfo, access))
+    """Open a connection, which may be idle for long; OperationalError when the server does not answer in time."""
+    conn = await Connection.connect(_conninfo(conninfo, access))
+    try:
+        await conn.execute(query("connections/stay"), {"pid": conn.info.backend_pid})
+    except BaseException:
+        await conn.close()
+        raise
+    return conn
 
 
 async def enter(conn: Connection, access: Access) -> bool:
@@ -130,8 +135,7 @@ async def enter(conn: Connection, access: Access) -> bool:
 
 def is_pooled(conn: psycopg.Connection[TupleRow]) -> bool:
     """Tell whether a pooler answered the connect: then the next transaction may run in another server process."""
-    [(pid,)] = conn.execute(query("connections/backend")).fetchall()
-    return bool(pid != conn.info.backend_pid)
+    return conn.execute(query("connections/backend")).fetchall() != [(conn.info.backend_pid,)]
 
 
 @asynccontextmanager
@@ -192,12 +196,6 @@ async def as_login(conn: Connection, access: Access) -> AsyncIterator[None]:
     async with conn.transaction():
         await conn.execute(query("connections/enter"), _settings(access, role=None, is_local=True))
         yield
-
-
-async def allow_writes(conn: Connection) -> None:
-    """Let transactions write even if the database's or the server's default forbids it; a standby still can't."""
-    if conn.info.parameter_status("in_hot_standby") == "off":
-        await conn.set_read_only(False)
 
 
 @asynccontextmanager

@@ -61,6 +61,20 @@ MACHINERY = (
         "tests/test_session_limits.py::test_no_session_waits_for_less_than_on_and_one_that_waits_for_more_still_does",
     ),
     Bug(
+        "a session is ended while its command waits",
+        "sql/queries/connections/stay.sql",
+        "'0', FALSE)",
+        "'0', TRUE)",
+        "tests/test_session_limits.py::test_the_limits_of_a_transaction_end_with_it",
+    ),
+    Bug(
+        "a pooler's session is changed for its next client",
+        "sql/queries/connections/stay.sql",
+        "WHERE pg_catalog.pg_backend_pid() = %(pid)b::integer",
+        "WHERE %(pid)b::integer IS NOT NULL",
+        "tests/test_session_limits.py::test_a_session_has_its_limits_as_a_whole_only_where_it_is_its_own",
+    ),
+    Bug(
         "the embedded server's fsync left to a file",
         "consumer/embedded/keeper.py",
         '    "fsync": "on",\n',
