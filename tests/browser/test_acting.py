@@ -173,7 +173,8 @@ async def test_cancel_closes_the_dialog_changes_nothing_and_gives_the_focus_back
     async with opened(browser, desk) as page:
         await page.goto("/dead")
         retry = page.get_by_role("link", name="Retry all…")
-        await retry.click()
+        # Some browsers leave the focus where it was when a link is clicked.
+        await retry.dispatch_event("click")
         await page.locator("#dialog").get_by_role("link", name="Cancel").click()
 
         await expect(page.locator("#dialog")).to_be_hidden()
