@@ -12,6 +12,7 @@ from tests.support.databases import change, rows
 from tests.support.factories import membership, team_event, user_deleted, user_updated
 
 ADDRESS = "back@example.com"
+HOUR_SECONDS = 3600.0
 # Each refuses a second row with one address.
 TABLES = {
     "not null": "id uuid PRIMARY KEY, email text NOT NULL UNIQUE, name text",
@@ -41,8 +42,10 @@ PEOPLE = {name: f"CREATE TABLE app.users ({columns})" for name, columns in TABLE
 
 
 @pytest.fixture
-def adopt(emptied: str, tmp_path: Path) -> Iterator[Callable[..., str]]:
+def adopt(emptied: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., str]]:
     """Make tables, plan and grant, record the policy; return what starts a worker with the statement."""
+    # No retry is due before `make_due`: drawn near 0 s, its delay would be over at the next start of the worker.
+    monkeypatch.setattr("consumer.worker.batch.random.uniform", lambda low, high: high + HOUR_SECONDS)
     file = tmp_path / "projection.sql"
     made: list[None] = []
 

@@ -13,7 +13,7 @@ from consumer.settings.settings import ShapingSettings
 from tests.support import model
 from tests.support.acting import action
 from tests.support.cli import arrive, call, facts, work
-from tests.support.databases import change, rows
+from tests.support.databases import change, rows, waits_for_locks
 from tests.support.erasing import Life
 from tests.support.factories import membership, team_event, user_updated
 from tests.support.outbox import pruned
@@ -21,7 +21,6 @@ from tests.support.worker import drain_all, stored, worker
 
 ADA, HOME, VISITED = (UUID(int=n) for n in (1, 77, 78))
 ACCESS = operator_access("consumer")
-WAITING = "SELECT FROM pg_locks WHERE NOT granted AND relation = 'consumer.exclusions'::regclass"
 
 
 async def test_what_a_worker_applies_between_the_choice_and_the_discard_is_undone(emptied: str) -> None:
@@ -36,7 +35,7 @@ async def test_what_a_worker_applies_between_the_choice_and_the_discard_is_undon
         discarding = asyncio.ensure_future(
             anext(exclusions.exclude(conn, ACCESS, chosen, forged_by, action("discard")))
         )
-        while not await asyncio.to_thread(rows, emptied, WAITING):
+        while not await asyncio.to_thread(waits_for_locks, emptied):
             assert not discarding.done()
             await asyncio.sleep(0.01)
         await drain_all(emptied, worker())

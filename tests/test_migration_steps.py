@@ -42,9 +42,11 @@ ON_ROWS = re.compile(
     r"(?:\A|;\n)(?:\s*\n|--.*\n)*(WITH|UPDATE|DELETE|INSERT(?! INTO consumer.fence)|MERGE|CREATE MATERIALIZED)\b"
 )
 OLD = "SELECT FROM pg_stat_activity WHERE application_name = 'an old one' AND now() - xact_start > interval '1 s'"
-WAITED = "SELECT FROM pg_locks WHERE NOT granted AND clock_timestamp() - waitstart > interval '0.6 s'"
-TAKEN = """
-SELECT relation::regclass FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND relation::regclass::text ~ '^identity'
+# Of this database alone: others of the server have tables of the same numbers.
+LOCKS = "pg_locks INNER JOIN pg_database ON database = pg_database.oid AND datname = current_database()"
+WAITED = f"SELECT FROM {LOCKS} WHERE NOT granted AND clock_timestamp() - waitstart > interval '0.6 s'"
+TAKEN = f"""
+SELECT relation::regclass FROM {LOCKS} WHERE mode = 'AccessExclusiveLock' AND relation::regclass::text ~ '^identity'
 """
 OUTBOX = "-- step: intake\nALTER TABLE consumer.outbox ADD COLUMN planted text;"
 

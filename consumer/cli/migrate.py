@@ -12,9 +12,8 @@ from consumer.cli.database import database
 from consumer.cli.output import as_called, console, json_option, present
 from consumer.effects import recorded_settings
 from consumer.errors import SettingsMismatch
-from consumer.postgres import migrations, origin, preflight, privileges
+from consumer.postgres import migrations, origin, preflight, privileges, session
 from consumer.postgres.connections import (
-    allow_writes,
     as_login,
     connect,
     operator_access,
@@ -102,7 +101,7 @@ async def _mend_and_record(
     role_prefix, access = settings.role_prefix, operator_access(settings.role_prefix)
     mended, others, recorded = list[str](), list[str](), list[str]()
     async with await connect(conninfo, access) as conn:
-        await allow_writes(conn)
+        await session.allow_writes(conn)
         if not found.newer:
             async with as_login(conn, access):
                 rights = await privileges.differences(conn, role_prefix)
@@ -124,7 +123,7 @@ async def _record_origin(
     """Record server and database; say what is adopted, and warn of a copy that is not."""
     access = operator_access(settings.role_prefix)
     async with await connect(conninfo, access) as conn:
-        await allow_writes(conn)
+        await session.allow_writes(conn)
         was = await origin.record(conn, access, is_adopted=is_adopted)
         async with transaction(conn, access):
             still = await origin.difference(conn)

@@ -11,8 +11,8 @@ from consumer.cli.erase import is_terminal
 from consumer.cli.output import as_called, console, emit, json_option
 from consumer.operations import uninstall
 from consumer.operations.uninstall import Uninstall
-from consumer.postgres import migrations
-from consumer.postgres.connections import allow_writes, connect, operator_access
+from consumer.postgres import migrations, session
+from consumer.postgres.connections import connect, operator_access
 from consumer.settings.settings import Settings
 
 NOT_ALL = (
@@ -90,7 +90,7 @@ def _run(conninfo: str, settings: Settings, planned: Uninstall) -> dict[str, str
 
     async def run() -> dict[str, str]:
         async with await connect(conninfo, access) as conn:
-            await allow_writes(conn)
+            await session.allow_writes(conn)
             return await uninstall.run(conn, access, planned)
 
     with migrations.turn(conninfo):

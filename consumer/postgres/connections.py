@@ -114,7 +114,11 @@ def _access(duty: str, role_prefix: str, *, is_read_only: bool = False, **second
 async def connect(conninfo: str, access: Access) -> Connection:
     """Open a connection, which may be idle for long; OperationalError when the server does not answer in time."""
     conn = await Connection.connect(_conninfo(conninfo, access))
-    await conn.execute(query("connections/stay"), {"pid": conn.info.backend_pid})
+    try:
+        await conn.execute(query("connections/stay"), {"pid": conn.info.backend_pid})
+    except BaseException:
+        await conn.close()
+        raise
     return conn
 
 
@@ -192,12 +196,6 @@ async def as_login(conn: Connection, access: Access) -> AsyncIterator[None]:
     async with conn.transaction():
         await conn.execute(query("connections/enter"), _settings(access, role=None, is_local=True))
         yield
-
-
-async def allow_writes(conn: Connection) -> None:
-    """Let transactions write even if the database's or the server's default forbids it; a standby still can't."""
-    if conn.info.parameter_status("in_hot_standby") == "off":
-        await conn.set_read_only(False)
 
 
 @asynccontextmanager

@@ -25,6 +25,12 @@ async def forbid_writes(conn: AsyncConnection[Any]) -> None:
     await conn.execute(query("session/forbid_writes"))
 
 
+async def allow_writes(conn: AsyncConnection[Any]) -> None:
+    """Let transactions write even if the database's or the server's default forbids it; a standby still can't."""
+    if conn.info.parameter_status("in_hot_standby") == "off":
+        await conn.set_read_only(False)
+
+
 async def set_lock_timeout(conn: AsyncConnection[Any], milliseconds: int) -> None:
     """Wait for a lock no longer than this until the transaction ends."""
     await conn.execute(query("session/set_lock_timeout"), {"lock_timeout": str(milliseconds)})

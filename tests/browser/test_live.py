@@ -3,11 +3,11 @@
 import asyncio
 import re
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Browser, Page, expect
+from playwright.async_api import Browser, Page, Request, Response, Route, expect
 
 from consumer.cli.addresses import free_port
 from tests.browser.chromium import Seen, faint_texts, in_one_loop, needs_chromium, opened, origin
@@ -24,6 +24,7 @@ pytestmark = needs_chromium
 # Beyond the ten seconds after which a page takes a silent stream for dead, and the longest pause before the next try.
 SILENT_MILLISECONDS = 12_000
 AGAIN_MILLISECONDS = 70_000
+TRIES = 5
 # What a browser does when somebody turns to another tab; Chromium without a screen shows all its tabs.
 HIDE = """
 (isHidden) => {
@@ -66,6 +67,10 @@ async def goes_live(page: Page) -> None:
     async with page.expect_request(lambda request: "/live" in request.url):
         await page.goto("/")
     await is_live(page)
+
+
+def is_of_stream(exchange: Request | Response) -> bool:
+    return "/live" in exchange.url
 
 
 async def is_live(page: Page) -> None:
@@ -153,6 +158,28 @@ async def test_a_hidden_tab_closes_its_stream_and_opens_it_when_it_is_shown_agai
 
 
 @in_one_loop
+@pytest.mark.parametrize("status", [None, 502], ids=["no answer", "a proxy's answer"])
+async def test_a_page_whose_stream_never_began_greys_and_begins_it_again(
+    desk: Desk, browser: Browser, status: int | None
+) -> None:
+    async def fail(route: Route) -> None:
+        await (route.abort() if status is None else route.fulfill(status=status, body="<h1>Bad gateway</h1>"))
+
+    async with opened(browser, desk) as page:
+        await page.clock.install()
+        await page.route("**/live?*", fail)
+        async with page.expect_event("requestfailed" if status is None else "response", is_of_stream):
+            await page.goto("/")
+        await page.clock.fast_forward(SILENT_MILLISECONDS)
+        await expect(page.locator("html")).to_have_class(re.compile("stale"))
+        await expect(page.locator("#live-state")).to_contain_text("Stopped at")
+
+        await page.unroute("**/live?*")
+        await page.clock.fast_forward(SILENT_MILLISECONDS)
+        await is_live(page)
+
+
+@in_one_loop
 async def test_a_page_greys_when_the_console_is_killed_and_goes_on_when_it_is_back(
     tmp_path: Path, emptied: str, browser: Browser
 ) -> None:
@@ -179,7 +206,11 @@ async def test_a_page_greys_when_the_console_is_killed_and_goes_on_when_it_is_ba
 
             await asyncio.to_thread(start)
             await apply_one(emptied)
-            # Each try that fails sets the time of the next.
-            while "Live" not in await page.locator("#live-state").inner_text():
+            for _ in range(TRIES):
+                # Each try that fails sets the time of the next; one that succeeds needs a moment until its first frame.
                 await page.clock.fast_forward(AGAIN_MILLISECONDS)
+                with suppress(AssertionError):
+                    await is_live(page)
+                    break
+            await is_live(page)
             await expect(page.locator("#verdict")).to_have_text("Users are flowing. Nothing needs you.")

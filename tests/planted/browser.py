@@ -14,6 +14,20 @@ AWAY = f"{STATES}::test_while_the_database_is_away_the_last_sample_is_greyed_act
 
 BROWSER = (
     Bug(
+        "a page whose stream never began waits for it without end",
+        SCRIPT,
+        'htmx.trigger(live, "again");',
+        "",
+        f"{LIVE}::test_a_page_whose_stream_never_began_greys_and_begins_it_again",
+    ),
+    Bug(
+        "a proxy's answer takes the place of what the page says of its liveness",
+        f"{TEMPLATES}/base.html",
+        ',"4xx","5xx"]',
+        "]",
+        f"{LIVE}::test_a_page_whose_stream_never_began_greys_and_begins_it_again",
+    ),
+    Bug(
         "the text of a chief button is hard to read on its ground",
         SHEET,
         ".btn.main { color: var(--on-accent);",

@@ -26,9 +26,9 @@ from tests.support.settings import load
 
 SECRET = "0123456789abcdef" * 4
 FORM = {"content-type": "application/x-www-form-urlencoded", "sec-fetch-site": "same-origin"}
-# What stands for the parts of a path in braces.
 # No other test uses it: what they stored may still be there.
 UNKNOWN_ID = "c7a1d0de-5b1e-4f0a-9e57-1d2c3b4a5f60"
+# What stands for the parts of a path in braces.
 EXAMPLES = {
     "{token}": "not-ours",
     "{version}/{name}": f"{static.VERSION}/console.css",

@@ -176,8 +176,8 @@ def rows(database_url: str, statement: str) -> list[dict[str, Any]]:
 
 def waits_for_locks(url: str) -> bool:
     """Tell whether a session of this database waits for a lock; other tests use the same server."""
-    waiting = "FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-    return bool(rows(url, f"SELECT {waiting}"))
+    waiting = "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    return bool(rows(url, waiting))
 
 
 def change(url: str, statement: str) -> None:

@@ -1,5 +1,6 @@
 """A log of a test's own: what a process would write to its stderr."""
 
+import gc
 import json
 import logging
 import sys
@@ -52,7 +53,8 @@ class Start(Protocol):
 @contextmanager
 def logging_as_before() -> Iterator[None]:
     """Undo what a command does to logging, which belongs to the process that the tests share."""
-    root = logging.getLogger()
+    root, server = logging.getLogger(), logging.getLogger("uvicorn.error")
+    server_level = server.level
     handlers, level, hooks = root.handlers[:], root.level, (sys.excepthook, threading.excepthook)
     switches = {
         name: getattr(logging, name) for name in ("logThreads", "logProcesses", "logMultiprocessing", "_srcfile")
@@ -65,6 +67,7 @@ def logging_as_before() -> Iterator[None]:
         for name, value in switches.items():
             setattr(logging, name, value)
         logging.getLogger("consumer").setLevel(logging.NOTSET)
+        server.setLevel(server_level)
         logging.getLogger("uvicorn.access").disabled = False
         logging.captureWarnings(capture=False)
 
@@ -84,6 +87,10 @@ def start(monkeypatch: pytest.MonkeyPatch, undone: None) -> Start:
         stderr = stderr or Terminal()
         monkeypatch.setattr(sys, "stderr", stderr)
         logging.getLogger().handlers = []
+        # As in a process of its own: another test's server has set its level, and what other tests have left
+        # is told when it is collected.
+        logging.getLogger("uvicorn.error").setLevel(logging.NOTSET)
+        gc.collect()
         logs.configure(log_format, level)
         return stderr
 

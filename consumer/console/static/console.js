@@ -16,6 +16,7 @@
   // Liveness. A page whose stream is silent greys, says since when, and goes on by itself.
   const live = $("#live");
   let framedAt = new Date();
+  let askedAt = framedAt;
   let isPaused = false;
   const stopped = (words) => {
     const state = $("#live-state");
@@ -27,7 +28,10 @@
   });
   live?.addEventListener("ended", () => location.assign(document.body.dataset.login));
   setInterval(() => {
-    if (!live || isPaused || document.hidden || new Date() - framedAt < SILENCE_MS) return;
+    const now = new Date();
+    if (!live || isPaused || document.hidden || now - framedAt < SILENCE_MS) return;
+    // htmx goes on with a stream that has begun, and leaves one whose first request failed.
+    if (now - askedAt >= SILENCE_MS) { askedAt = now; htmx.trigger(live, "again"); }
     if (document.documentElement.classList.contains("stale")) return;
     document.documentElement.classList.add("stale");
     stopped(`Stopped at ${clock(framedAt, false)}`);
