@@ -109,10 +109,7 @@ class ConsoleDatabase:
                     await self._pool.drain()
                     if isinstance(error, TimeoutError):
                         raise TooSlow from error
-                    try:
-                        return await within(READ_TIMEOUT, self._read_once(work))
-                    except FULL_POOL:
-                        raise error from None
+                    return await within(READ_TIMEOUT, self._read_once(work))
 
     @asynccontextmanager
     async def acting(self, person: str) -> AsyncIterator[tuple[Connection, Access]]:
