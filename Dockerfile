@@ -1,4 +1,4 @@
-# The service with the console and without the bundled PostgreSQL: docker build --tag stack-auth-consumer .
+# The service with the console and tracing, without the bundled PostgreSQL: docker build --tag stack-auth-consumer .
 FROM python:3.13-slim-trixie AS build
 WORKDIR /build
 COPY requirements.lock ./
@@ -11,14 +11,14 @@ COPY sql sql
 # hadolint ignore=DL3013
 RUN pip wheel --no-cache-dir --no-index --find-links /wheels --no-deps --wheel-dir /wheels . \
     && python -m venv --without-pip /app \
-    && pip --python /app/bin/python install --no-cache-dir --no-index --find-links /wheels 'stack-auth-consumer[console]'
+    && pip --python /app/bin/python install --no-cache-dir --no-index --find-links /wheels 'stack-auth-consumer[console,otel]'
 
 FROM python:3.13-slim-trixie
 LABEL org.opencontainers.image.title="stack-auth-consumer" \
     org.opencontainers.image.description="Stack Auth (Hexclave) webhooks into your own Postgres" \
     org.opencontainers.image.licenses="MIT"
 COPY --from=build /app /app
-# OPS_PORT is fixed because the health check asks it, in receiver and worker alike.
+# OPS_PORT is fixed because the health check asks it, in receiver and worker alike; the console needs a check of its own.
 ENV PATH=/app/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \

@@ -1,7 +1,8 @@
 """A real PostgreSQL for every test: TEST_DATABASE_URL's server, else an embedded one of the session's own."""
 
+import gc
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,7 +14,7 @@ from xdist.scheduler import LoadFileScheduling
 from consumer.embedded import server as embedded
 from consumer.postgres import migrations
 from tests.support.application import DROP, SCHEMA, tables
-from tests.support.databases import empty, plain_owner, record_settings, scratch_database
+from tests.support.databases import plain_owner, reset, scratch_database
 from tests.support.names import living
 
 FIXTURES = ("adopt", "dead", "embedded", "endpoint", "logs", "notifying", "short_wire", "stack_api", "told", "worker")
@@ -49,6 +50,17 @@ class Scheduling(LoadFileScheduling):  # type: ignore[misc]  # xdist ships no ty
     def _split_scope(self, nodeid: str) -> str:
         file = super()._split_scope(nodeid)
         return "timed" if file in TIMED else file
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Look for no garbage among the tests while they are collected, nor later: a third of the time of a collection."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+        gc.freeze()
 
 
 @contextmanager
@@ -110,8 +122,7 @@ def emptied(request: pytest.FixtureRequest) -> str:
     """The session's database, or a marked test's on the lone server, without a row, the default settings recorded."""
     is_lone = request.node.get_closest_marker("lone_server")
     url: str = request.getfixturevalue("lone_database_url" if is_lone else "database_url")
-    empty(url)
-    record_settings(url)
+    reset(url)
     return url
 
 

@@ -18,7 +18,7 @@ from tests.support.console import Desk, Page, running
 from tests.support.databases import change, rows
 from tests.support.dead import dead_at_the_door, three_dead
 from tests.support.factories import user_updated
-from tests.support.outbox import set_aside
+from tests.support.outbox import seqs, set_aside
 
 __all__ = ["three_dead"]
 
@@ -69,8 +69,8 @@ def test_the_page_counts_before_anything_is_done(desk: Desk, three_dead: str) ->
 @pytest.mark.parametrize(
     ("chosen", "kept"),
     [
-        ("?message_id=first", {"second", "broken"}),
-        ("?message_id=first&message_id=second", {"broken"}),
+        ("?seq={first}", {"second", "broken"}),
+        ("?seq={first}&seq={second}", {"broken"}),
         ("?error=23514", {"broken"}),
         ("?error=23514&type=user.updated", {"broken"}),
         ("?type=user.*", {"broken"}),
@@ -80,11 +80,11 @@ def test_the_page_counts_before_anything_is_done(desk: Desk, three_dead: str) ->
     ],
 )
 def test_only_what_the_address_chooses_is_retried(desk: Desk, three_dead: str, chosen: str, kept: set[str]) -> None:
-    page = desk.get(RETRY + chosen)
+    path = RETRY + chosen.format(**seqs(three_dead))
     if len(kept) == 3:
-        assert "Nothing matches" in page.text
+        assert "Nothing matches" in desk.get(path).text
     else:
-        finished(three_dead, confirm(desk, RETRY + chosen))
+        finished(three_dead, confirm(desk, path))
 
     assert {message_id for message_id, state in states(three_dead).items() if state == "dead"} == kept
 
@@ -92,16 +92,16 @@ def test_only_what_the_address_chooses_is_retried(desk: Desk, three_dead: str, c
 def test_of_a_page_of_dead_letters_the_selected_ones_are_retried(desk: Desk, three_dead: str) -> None:
     page = desk.get("/dead?by=each")
     none = desk.get(f"{RETRY}?selected=1")
-    finished(three_dead, confirm(desk, f"{RETRY}?selected=1&message_id=first"))
+    finished(three_dead, confirm(desk, f"{RETRY}?selected=1&seq={seqs(three_dead)['first']}"))
 
-    assert page.text.count('form="selected" name="message_id"') == 3
+    assert page.text.count('form="selected" name="seq"') == 3
     assert desk.as_("viewer").get("/dead?by=each").text.count('form="selected"') == 0
     assert "Nothing matches" in none.text
     assert states(three_dead) == {"first": "pending", "second": "dead", "broken": "dead"}
 
 
 def test_a_discard_of_dead_ones_keeps_the_person_and_the_reason(desk: Desk, three_dead: str) -> None:
-    done = finished(three_dead, confirm(desk, "/dead/discard?message_id=broken", reason="sent by a test"))
+    done = finished(three_dead, confirm(desk, "/dead/discard?error=bad_shape", reason="sent by a test"))
 
     assert states(three_dead)["broken"] == "discarded"
     [kept] = rows(three_dead, "SELECT excluded_by, reason FROM consumer.exclusions")
@@ -113,10 +113,10 @@ def test_applied_ones_are_discarded_and_count_again(desk: Desk, emptied: str) ->
     arrive(emptied, user_updated()._replace(message_id="one"))
     work(emptied)
 
-    finished(emptied, confirm(desk, "/deliveries/discard?message_id=one", reason="a mistake"))
+    finished(emptied, confirm(desk, f"/deliveries/discard?seq={seqs(emptied)['one']}", reason="a mistake"))
     work(emptied)
     discarded = states(emptied)
-    done = finished(emptied, confirm(desk, "/deliveries/undiscard?message_id=one", reason="none at all"))
+    done = finished(emptied, confirm(desk, f"/deliveries/undiscard?seq={seqs(emptied)['one']}", reason="none at all"))
     work(emptied)
 
     assert (discarded, states(emptied)) == ({"one": "discarded"}, {"one": "applied"})
@@ -239,7 +239,7 @@ def test_without_a_reason_nothing_is_discarded_or_taken_back(
 
 def test_a_form_sent_twice_is_done_once(desk: Desk, three_dead: str) -> None:
     """Also when nothing matches any more, because it was done."""
-    address, fields = order(desk.get(f"{RETRY}?message_id=first"))
+    address, fields = order(desk.get(f"{RETRY}?seq={seqs(three_dead)['first']}"))
 
     first, second = desk.post(address, fields), desk.post(address, fields)
     finished(three_dead, first)

@@ -24,7 +24,7 @@ from tests.support.console import SECRET, Desk, running
 from tests.support.databases import change, end_sessions, rows, schema_change, sessions
 from tests.support.dead import three_dead
 from tests.support.factories import user_updated
-from tests.support.outbox import set_aside
+from tests.support.outbox import seqs, set_aside
 from tests.support.processes import until
 from tests.support.settings import load
 
@@ -180,7 +180,7 @@ def test_a_page_that_postgres_refuses_is_said_and_tried_again_while_others_go_on
         answer = confirm(desk, RETRY)
         until(lambda: progress(three_dead)["error"])
         page = desk.get(answer.headers["location"])
-        other = finished(three_dead, confirm(desk, "/dead/discard?message_id=broken", reason="a test"))
+        other = finished(three_dead, confirm(desk, f"/dead/discard?seq={seqs(three_dead)['broken']}", reason="a test"))
     change(three_dead, "UPDATE consumer.background SET stepped_at = now() - interval '10 seconds'")
     done = finished(three_dead, answer)
 

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
@@ -10,53 +11,101 @@ import pytest
 from consumer.console.routes import ENDPOINTS
 from tests.support.cli import arrive, call, work
 from tests.support.console import Desk, address, running
-from tests.support.factories import delivery, edited, snapshot, user_updated
+from tests.support.databases import change, empty, record_settings, rows
+from tests.support.factories import delivery, edited, membership, snapshot, team_event, user_updated
+from tests.support.outbox import set_aside
+from tests.test_console_routes import EXPECTED, WHO, Who
 
 # In every name, address, picture and piece of metadata that is sent.
 TOKEN = "kanarie"
+EMAIL = f"zoe.{TOKEN}@example.com"
 PERSON: dict[str, Any] = {
     "display_name": f"Zoe {TOKEN.title()}",
-    "primary_email": f"zoe.{TOKEN}@example.com",
+    "primary_email": EMAIL,
     "profile_image_url": f"https://example.com/{TOKEN}.png",
     "client_metadata": {TOKEN: [TOKEN]},
     "server_metadata": {"note": f"call {TOKEN}"},
 }
-PATHS = [each.path for each in ENDPOINTS if each.method == "GET" and each.path != "/live"]
+PATHS = [(each.path, each.method) for each in ENDPOINTS if each.path != "/live"]
+# What else an address can ask for.
+QUERIES = ("/?range=3h", "/deliveries?state=dead", "/dead?by=event", "/dead?by=each", "/dead/retry?sample=1")
+
+
+@dataclass(frozen=True)
+class Filled:
+    """A console over deliveries about persons, applied, waiting and dead; *ids* of all that has a page, by its kind."""
+
+    desk: Desk
+    ids: dict[str, list[str]]
+
+    def addresses(self, path: str) -> list[str]:
+        """Return the addresses of a path of the router's list: one of each stored thing that it can name."""
+        ids = next((self.ids[part] for part in self.ids if part in path), [""])
+        return [address(path, dict.fromkeys(self.ids, each)) for each in ids]
 
 
 @pytest.fixture(scope="module")
-def desk(database_url: str) -> Iterator[Desk]:
-    with running(database_url) as desk:
-        yield desk
-
-
-@pytest.fixture
-def filled(emptied: str) -> str:
-    """Deliveries about persons, applied, waiting and dead, and actions about them."""
-    user_id = uuid4()
-    arrive(emptied, user_updated(user_id, **PERSON), edited(user_id, full_name=f"Edited {TOKEN}"))
+def filled(database_url: str) -> Iterator[Filled]:
+    empty(database_url)
+    record_settings(database_url)
+    user_id, team_id = uuid4(), uuid4()
+    # Its only member's name is its name.
+    team = team_event("created", team_id, display_name=f"{TOKEN}'s team")
+    persons = user_updated(user_id, **PERSON), user_updated(**PERSON)
+    arrive(database_url, team, *persons, membership("created", team_id, user_id))
+    work(database_url)
     dead = delivery("user.updated", uuid4(), **snapshot(**PERSON) | {"primary_email_verified": TOKEN})
-    work(emptied)
-    arrive(emptied, user_updated(**PERSON), dead)
-    assert call(emptied, "export", str(user_id)).exit_code == 0
-    return emptied
+    arrive(database_url, edited(user_id, full_name=f"Edited {TOKEN}"), dead)
+    work(database_url)
+    arrive(database_url, user_updated(**PERSON), gone := user_updated(user_id, **PERSON))
+    set_aside(database_url, [gone])
+    for command in (("export",), ("user", "--reveal", "--reason", "ticket"), ("rebuild", "--user")):
+        assert call(database_url, *command, str(user_id)).exit_code == 0
+    change(
+        database_url,
+        "INSERT INTO consumer.runs (id, kind, project_id, stage) VALUES (gen_random_uuid(), 'reconcile', 'p', 'users')",
+    )
+    queries = {
+        "{seq:seq}": "SELECT seq AS id FROM consumer.outbox",
+        "{user_id:uuid}": "SELECT DISTINCT user_id AS id FROM consumer.outbox WHERE user_id IS NOT NULL",
+        "{company_id:uuid}": "SELECT id FROM identity.companies WHERE name <> 'Default'",
+        "{run_id:uuid}": "SELECT id FROM consumer.runs",
+        "{id}": "SELECT id FROM consumer.actions",
+    }
+    ids = {part: [str(row["id"]) for row in rows(database_url, query)] for part, query in queries.items()}
+    assert [len(each) for each in ids.values()] == [8, 4, 1, 1, 3]
+    with running(database_url) as desk:
+        yield Filled(desk, ids)
 
 
-@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize(("path", "method"), [*PATHS, *((path, "GET") for path in QUERIES)])
 @pytest.mark.parametrize("who", ["viewer", "operator"])
-def test_no_page_holds_a_canary(desk: Desk, filled: str, path: str, who: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_no_page_holds_a_canary(
+    filled: Filled, path: str, method: str, who: Who, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level(logging.DEBUG)
-    page = desk.as_(who).get(address(path))  # type: ignore[arg-type]
+    status = EXPECTED[path.partition("?")[0]][method][WHO.index(who)]  # type: ignore[index]
+    desk = filled.desk.as_(who)
+    for each in filled.addresses(path):
+        page = desk.get(each) if method == "GET" else desk.post(each, {"x": 1})
 
-    assert filled
-    assert page.status < 500
-    assert TOKEN not in f"{page.text} {page.headers}".lower()
+        # There everything is known.
+        assert page.status == (200 if status == 404 else status), each
+        assert TOKEN not in f"{page.text} {page.headers}".lower(), each
     assert TOKEN not in caplog.text.lower()
 
 
-def test_no_stream_holds_a_canary(desk: Desk, filled: str) -> None:
-    assert filled
-    with desk.as_("operator").open("GET", "/live?page=overview", "", {}) as answer:
+@pytest.mark.parametrize("text", [EMAIL, "{seq:seq}", "{user_id:uuid}", "{company_id:uuid}"])
+@pytest.mark.parametrize("who", ["viewer", "operator"])
+def test_what_is_found_holds_no_canary(filled: Filled, text: str, who: Who) -> None:
+    page = filled.desk.as_(who).post("/find", {"q": filled.addresses(text)[0]})
+
+    assert page.status in {200, 303}
+    assert TOKEN not in f"{page.text} {page.headers}".lower()
+
+
+def test_no_stream_holds_a_canary(filled: Filled) -> None:
+    with filled.desk.as_("operator").open("GET", "/live?page=overview", "", {}) as answer:
         lines = iter(lambda: answer.readline().decode(), "\n")
         text = "".join(lines).lower()
 

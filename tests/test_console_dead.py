@@ -41,6 +41,7 @@ def test_dead_letters_are_grouped_by_cause_with_sentence_and_cure(world: Told) -
     assert "bad_shape The body is not what its type promises $.data.id: Required field is missing" in second
     assert "1 1 user" in second
     assert "4 in all" in words(page.text)
+    assert "in smaller groups" not in words(page.text)
 
 
 def test_each_group_shows_its_deaths_by_hour(world: Told) -> None:
@@ -84,7 +85,35 @@ def test_the_newest_of_a_group_are_shown_below(world: Told) -> None:
     page = world.desk.as_("viewer").get("/dead?error=23505")
 
     assert sorted(listed(page.text)) == [world.seq(each) for each in world.dead]
-    assert "/deliveries?error=23505&state=dead" in links(page.text)
+    assert "/deliveries?state=dead&error=23505" in links(page.text)
+
+
+@pytest.mark.parametrize(
+    ("query", "led_to"),
+    [
+        ("since=5m&source=app", "source=app&since=5m"),
+        ("type=user.updated", "type=user.updated"),
+        ("by=event&error=23505", "error=23505"),
+        ("by=each&error=23505", "error=23505"),
+        ("by=each&since=5m&before=7", "since=5m"),
+    ],
+)
+def test_a_condition_that_the_page_does_not_know_leads_to_the_list_that_does(
+    world: Told, query: str, led_to: str
+) -> None:
+    page = world.desk.as_("viewer").get(f"/dead?{query}")
+
+    assert (page.status, page.headers["location"]) == (303, f"/deliveries?state=dead&{led_to}")
+    assert world.desk.as_("viewer").get(page.headers["location"]).status == 200
+
+
+def test_more_groups_than_a_page_has_are_counted_too(world: Told, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dead, "GROUPS", 1)
+    page = world.desk.as_("viewer").get("/dead")
+
+    assert len(groups(page.text)) == 1
+    assert "4 in all" in words(page.text)
+    assert "1 more in smaller groups." in words(page.text)
 
 
 def test_an_operator_is_led_to_the_actions_on_each_group_and_on_all(world: Told) -> None:

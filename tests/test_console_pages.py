@@ -61,13 +61,13 @@ def test_a_body_is_shown_with_its_persons_masked(world: Told) -> None:
 
 
 def test_a_dead_delivery_shows_why_it_died_and_leads_an_operator_to_the_cure(world: Told) -> None:
-    path = f"/deliveries/{world.seq(world.unusable)}"
-    viewer, operator = world.desk.as_("viewer").get(path), world.desk.as_("operator").get(path)
+    seq = world.seq(world.unusable)
+    viewer, operator = (world.desk.as_(who).get(f"/deliveries/{seq}") for who in ("viewer", "operator"))
 
     assert "Not usable" in words(viewer.text)
     assert "bad_shape $.data.id: Required field is missing" in words(viewer.text)
     assert "It is no JSON object" not in words(viewer.text)
-    assert {"/dead/retry?message_id=msg_unusable", "/dead/discard?message_id=msg_unusable"} <= set(links(operator.text))
+    assert {f"/dead/retry?seq={seq}", f"/dead/discard?seq={seq}"} <= set(links(operator.text))
     assert not [each for each in links(viewer.text) if "/dead/" in each or "reveal" in each]
     assert viewer.text.count('aria-disabled="true"') == 3
 

@@ -24,7 +24,7 @@ from tests.support.dead import dead_at_the_door, three_dead
 from tests.support.factories import user_updated
 from tests.support.names import own
 from tests.support.outbox import arrive as store
-from tests.support.outbox import set_aside
+from tests.support.outbox import seqs, set_aside
 from tests.support.processes import until
 
 __all__ = ["three_dead"]
@@ -114,7 +114,7 @@ def test_what_a_newer_one_has_overtaken_would_be_stale(desk: Desk, emptied: str)
 
 
 def test_only_the_chosen_ones_are_tried(desk: Desk, three_dead: str) -> None:
-    assert "1 checked again: 1 would be applied." in tried(desk, f"{SAMPLE}&message_id=second")
+    assert "1 checked again: 1 would be applied." in tried(desk, f"{SAMPLE}&seq={seqs(three_dead)['second']}")
     assert "1 checked again: 1 would stay dead: bad_shape." in tried(desk, f"{SAMPLE}&error=bad_shape")
 
 

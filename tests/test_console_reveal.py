@@ -88,7 +88,7 @@ def test_an_operator_reveals_a_delivery_once_for_a_recorded_reason(world: Told) 
             "via": "console",
             "role": "operator",
             "action": "reveal",
-            "filter": {"message_ids": [world.snapshot.message_id]},
+            "filter": {"seqs": [world.seq(world.snapshot)]},
             "affected": 1,
             "reason": "ticket 4711",
         }

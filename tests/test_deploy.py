@@ -6,7 +6,10 @@ from typing import Any
 
 import pytest
 
+from consumer.cli import console
+from consumer.cli.addresses import is_loopback
 from consumer.cli.database import VARIABLES
+from consumer.console.guard import HEALTH
 from consumer.postgres.refusals import VERSION_MIN
 from consumer.process.signals import EXIT_SECONDS_MAX
 from consumer.settings.settings import ENVIRONMENT_ONLY, NAMES, Settings
@@ -14,6 +17,7 @@ from tests.support import deploy
 from tests.support.commands_page import parse
 from tests.support.deploy import Process
 from tests.support.processes import ROOT
+from tests.support.settings import load
 
 DEFAULTS = Settings()
 OPS_PORT = int(deploy.image_variables()["OPS_PORT"])
@@ -21,7 +25,8 @@ PROCESSES = {process.place: process for process in deploy.processes()}
 # Variables of Python and of Render, which ours stand beside.
 FOREIGN = {"PATH", "PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED", "PYTHON_VERSION"}
 # Which database each command needs.
-DATABASES = {"serve": "receiver", "work": "worker", "migrate": "migrate", "maintain": "operator"}
+DATABASES = {"serve": "receiver", "work": "worker", "migrate": "migrate", "maintain": "operator", "console": "operator"}
+CONSOLES = [process for process in PROCESSES.values() if process.words == ["console"]]
 every_process = pytest.mark.parametrize("process", PROCESSES.values(), ids=PROCESSES)
 
 
@@ -46,7 +51,7 @@ def test_a_file_that_holds_a_secret_is_given_to_the_process(process: Process) ->
         given = {f"%d/{each.partition(':')[0]}" for each in deploy.services()[name]["LoadCredential"]}
     elif tool == "kubernetes":
         [mount] = deploy.container(deploy.pods()[name])["volumeMounts"]
-        given = {f"{mount['mountPath']}/{each}" for each in ("database_url", "stack_webhook_secrets")}
+        given = {f"{mount['mountPath']}/{each}" for each in ("database_url", "stack_webhook_secrets", "console_secret")}
     else:
         return
     own, shared = f"{VARIABLES[DATABASES[process.words[0]]]}_FILE", "DATABASE_URL_FILE"  # type: ignore[index]
@@ -54,15 +59,16 @@ def test_a_file_that_holds_a_secret_is_given_to_the_process(process: Process) ->
     assert set(files.values()) <= given
     assert files.keys() & {own, shared}
     assert ("STACK_WEBHOOK_SECRETS_FILE" in files) == (process.words[0] == "serve")
+    assert ("CONSOLE_SECRET_FILE" in files) == (process.words[0] == "console")
 
 
-def test_each_way_runs_receiver_worker_migrate_and_a_watch_that_notifies() -> None:
+def test_each_way_runs_receiver_worker_migrate_console_and_a_watch_that_notifies() -> None:
     ways = {process.place.partition(" ")[0] for process in PROCESSES.values()} - {"Dockerfile"}
 
     assert ways == {"compose.yaml", "kubernetes", "systemd", "fly", "render"}
     for way in ways:
         lines = [process.words for process in PROCESSES.values() if process.place.startswith(f"{way} ")]
-        assert {words[0] for words in lines} == {"serve", "work", "migrate", "maintain"}, way
+        assert {words[0] for words in lines} == {"serve", "work", "migrate", "maintain", "console"}, way
         assert ["maintain", "--watch"] in lines, way
 
 
@@ -91,14 +97,16 @@ def test_the_image_listens_on_every_address_of_its_container() -> None:
 
 def test_the_ops_port_is_published_nowhere() -> None:
     published = {name: found.get("ports", []) for name, found in deploy.compose()["services"].items()}
-    [service] = deploy.manifests("Service")
+    services = deploy.manifests("Service")
 
     assert {name: ports for name, ports in published.items() if ports} == {
-        "receiver": [f"127.0.0.1:{DEFAULTS.port}:{DEFAULTS.port}"]
+        "receiver": [f"127.0.0.1:{DEFAULTS.port}:{DEFAULTS.port}"],
+        "console": [f"127.0.0.1:{console.PORT}:{console.PORT}"],
     }
-    assert [port["targetPort"] for port in service["spec"]["ports"]] == ["http"]
+    assert [port["targetPort"] for each in services for port in each["spec"]["ports"]] == ["http", "console"]
     assert deploy.fly()["http_service"]["internal_port"] == DEFAULTS.port
-    assert "services" not in deploy.fly()
+    assert deploy.fly_console()["http_service"]["internal_port"] == console.PORT
+    assert "services" not in {**deploy.fly(), **deploy.fly_console()}
 
 
 def test_metrics_are_read_from_the_ops_port() -> None:
@@ -124,10 +132,41 @@ def test_probes_ask_the_port_that_the_process_has(name: str, port: str) -> None:
 def test_platforms_ask_for_readiness() -> None:
     settings = deploy.fly()
     [check] = settings["http_service"]["checks"]
-    receiver = next(each for each in deploy.render()["services"] if each["type"] == "web")
+    receiver = next(each for each in deploy.render()["services"] if each["name"] == "consumer-receiver")
 
     assert check["path"] == receiver["healthCheckPath"] == "/readyz"
     assert (settings["checks"]["worker"]["path"], settings["checks"]["worker"]["port"]) == ("/readyz", OPS_PORT)
+
+
+@pytest.mark.parametrize("process", CONSOLES, ids=[process.place for process in CONSOLES])
+def test_a_console_starts_and_other_machines_reach_it_by_https_alone(process: Process) -> None:
+    """A value that the platform asks for or makes is empty in the file."""
+    values = {"CONSOLE_URL": "https://console.example.com", "CONSOLE_SECRET": "0" * 32}
+    variables = {name: value or values[name] for name, value in process.variables.items() if name in console_settings()}
+    settings = load({name: value for name, value in variables.items() if not name.endswith("_FILE")})
+
+    assert console.problems(settings) == []
+    assert is_loopback(settings.console_host) == process.place.startswith("systemd ")
+    # Each keeps its links over a restart; on Fly both secrets are set beside the file.
+    assert {"CONSOLE_SECRET", "CONSOLE_SECRET_FILE"} & process.variables.keys() or process.place.startswith("fly ")
+
+
+def console_settings() -> set[str]:
+    return {name for name in NAMES if name.startswith("CONSOLE_")}
+
+
+def test_every_console_is_asked_for_its_health_on_its_own_port() -> None:
+    pod = deploy.container(deploy.pods()["consumer-console"])
+    probe = {"path": HEALTH, "port": "console"}
+    [check] = deploy.fly_console()["http_service"]["checks"]
+    [service] = [each for each in deploy.render()["services"] if each["startCommand"] == "consumer console"]
+
+    assert f"http://127.0.0.1:{console.PORT}{HEALTH}" in deploy.our_services()["console"]["healthcheck"]["test"][-1]
+    assert pod["ports"] == [{"name": "console", "containerPort": console.PORT}]
+    assert (pod["readinessProbe"]["httpGet"], pod["livenessProbe"]["httpGet"]) == (probe, probe)
+    assert check["path"] == service["healthCheckPath"] == HEALTH
+    # Where no other is set, Render's PORT is 10000.
+    assert PROCESSES["render consumer-console startCommand"].variables["CONSOLE_PORT"] == "10000"
 
 
 def test_what_render_and_fly_refer_to_is_in_their_files() -> None:
@@ -157,7 +196,8 @@ def seconds(text: str) -> float:
 
 
 def test_each_way_waits_for_the_process_to_end() -> None:
-    found: dict[str, float] = {"fly": seconds(deploy.fly()["kill_timeout"])}
+    apps = (deploy.fly(), deploy.fly_console())
+    found: dict[str, float] = {app["app"]: seconds(app["kill_timeout"]) for app in apps}
     for name, service in deploy.our_services().items():
         found[f"compose {name}"] = seconds(service["stop_grace_period"])
     for name, pod in deploy.pods().items():
@@ -169,9 +209,9 @@ def test_each_way_waits_for_the_process_to_end() -> None:
         if keys["Type"] == ["exec"]:
             found[f"systemd {name}"] = seconds(keys["TimeoutStopSec"][0])
 
-    assert len(found) == 1 + 4 + 4 + 3
+    assert len(found) == 2 + 5 + 5 + 4
     assert {place for place, granted in found.items() if granted < EXIT_SECONDS_MAX} == set()
-    assert deploy.instruction("STOPSIGNAL") == deploy.fly()["kill_signal"] == "SIGTERM"
+    assert {deploy.instruction("STOPSIGNAL"), *(app["kill_signal"] for app in apps)} == {"SIGTERM"}
 
 
 def test_versions_are_this_release() -> None:
@@ -210,15 +250,22 @@ def test_selectors_select_pods_and_policies_name_ports_of_theirs() -> None:
         assert {port["port"] for rule in each["spec"]["ingress"] for port in rule["ports"]} <= ports
 
     assert [selector for selector in selectors if not any(selector.items() <= each.items() for each in labels)] == []
-    assert len(selectors) == 1 + 3 + 1 + 2
+    assert len(selectors) == 2 + 4 + 1 + 3
 
 
-def test_only_prometheus_reaches_the_ops_port_of_a_pod() -> None:
+def test_only_prometheus_reaches_the_ops_port_of_a_pod_and_the_ingress_its_console() -> None:
     rules = [rule for each in deploy.manifests("NetworkPolicy") for rule in each["spec"]["ingress"]]
     open_to_all = [port["port"] for rule in rules if "from" not in rule for port in rule["ports"]]
 
+    others = [rule["ports"] for rule in rules if {"namespaceSelector": named("monitoring")} not in rule.get("from", [])]
+
     assert open_to_all == ["http"]
+    assert others == [[{"port": "http"}], [{"port": "console"}]]
     assert {} in [each["spec"]["podSelector"] for each in deploy.manifests("NetworkPolicy")]
+
+
+def named(namespace: str) -> dict[str, Any]:
+    return {"matchLabels": {"kubernetes.io/metadata.name": namespace}}
 
 
 def test_every_manifest_is_in_the_kustomization() -> None:

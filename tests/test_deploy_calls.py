@@ -13,13 +13,13 @@ import pytest
 from tests.faults.crashes import can_trace
 from tests.support import deploy
 from tests.support.databases import scratch_database
-from tests.support.processes import deliver, environment, is_ready, on, ports, until
+from tests.support.processes import ask, deliver, environment, is_ready, on, ports, until
 
 pytestmark = pytest.mark.skipif(
     not can_trace() or not shutil.which("systemd-analyze"), reason="it takes strace, for root, and systemd-analyze"
 )
 
-COMMANDS = ("migrate", "serve", "work", "maintain")
+COMMANDS = ("migrate", "serve", "work", "console", "maintain")
 
 
 def groups() -> Mapping[str, list[str]]:
@@ -59,8 +59,10 @@ def database(server_url: str) -> Iterator[str]:
 
 @pytest.mark.slow
 def test_a_unit_allows_every_call_of_its_process(database: str, tmp_path: Path) -> None:
-    port, ops_port = ports(2)
-    settings = environment(on(database, PORT=port, OPS_PORT=ops_port))
+    port, ops_port, console_port = ports(3)
+    settings = environment(
+        on(database, PORT=port, OPS_PORT=ops_port, CONSOLE_PORT=console_port, CONSOLE_SECRET="0" * 32)
+    )
 
     def trace(command: str, until_then: Callable[[], object] = lambda: None) -> int:
         """Run a command to its end, or until a time when it is asked to end; return its exit code."""
@@ -82,6 +84,7 @@ def test_a_unit_allows_every_call_of_its_process(database: str, tmp_path: Path) 
         return until(lambda: is_ready(ops_port), 60) and deliver(port).status == 204
 
     codes = [trace("migrate"), trace("serve", stored), trace("work", lambda: until(lambda: is_ready(ops_port), 60))]
+    codes.append(trace("console", lambda: until(lambda: ask(console_port, "/livez")[0] == 200, 60)))
     codes.append(trace("maintain"))
     made = {name: set(re.findall(r"^\d+ +(\w+)\(", (tmp_path / name).read_text(), re.MULTILINE)) for name in COMMANDS}
 

@@ -138,7 +138,7 @@ def test_systemd_reads_the_units_without_a_warning(units: Path) -> None:
 
     said = run("systemd-analyze", "verify", "--man=no", *files, SYSTEMD_UNIT_PATH=f"{units}:", PATH="/usr/bin:/bin")
 
-    assert len(files) == 4
+    assert len(files) == 5
     assert str(units) not in said
 
 

@@ -114,7 +114,7 @@ def test_every_download_is_checked_by_its_hash() -> None:
 
 
 @pytest.mark.slow
-def test_the_image_holds_what_the_wheel_requires_and_no_bundled_server(app: Path) -> None:
+def test_the_image_holds_the_service_its_console_and_tracing_and_no_bundled_server(app: Path) -> None:
     listing = subprocess.run(
         [sys.executable, "-m", "pip", "--python", app / "bin" / "python", "list", "--format=json"],
         capture_output=True,
@@ -122,8 +122,9 @@ def test_the_image_holds_what_the_wheel_requires_and_no_bundled_server(app: Path
     )
     installed = {re.sub(r"[-_.]+", "-", each["name"]).lower() for each in json.loads(listing.stdout)}
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
-    console = {name for text in extras["console"] for own in [Requirement(text).name] for name in {own, *required(own)}}
-    wanted = {re.sub(r"[-_.]+", "-", re.sub(r"\[.*", "", name)).lower() for name in required(PROJECT) | console}
+    own = [Requirement(text).name for extra in ("console", "otel") for text in extras[extra]]
+    optional = {name for each in own for name in {each, *required(each)}}
+    wanted = {re.sub(r"[-_.]+", "-", re.sub(r"\[.*", "", name)).lower() for name in required(PROJECT) | optional}
 
     assert installed == wanted | {PROJECT}
     assert not installed & LEFT_BEHIND

@@ -21,7 +21,7 @@ from consumer.cli.uninstall import OPEN
 from consumer.outbox.storage import Delivery
 from tests.support.application import tables
 from tests.support.cli import arrive
-from tests.support.databases import empty, record_settings
+from tests.support.databases import reset
 from tests.support.factories import user_updated
 from tests.support.outbox import set_aside
 from tests.support.processes import environment, on
@@ -79,8 +79,7 @@ def died(message_id: str) -> Delivery:
 @pytest.fixture(scope="module")
 def trouble(database_url: str) -> Iterator[str]:
     """Two dead deliveries of two groups, with ids that must stay whole, a retrying one, and an application's table."""
-    empty(database_url)
-    record_settings(database_url)
+    reset(database_url)
     waiting = user_updated()
     arrive(database_url, died(SVIX), died(LONG)._replace(error=f"{PATH} too"), waiting)
     set_aside(database_url, [waiting], "retrying", "23505")

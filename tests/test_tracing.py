@@ -16,7 +16,8 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import StatusCode
 
-from consumer.errors import BadSettings, StoreUnavailable
+from consumer import logs
+from consumer.errors import StoreUnavailable
 from consumer.events.registry import EVENT_TYPES
 from consumer.metrics import Metrics
 from consumer.outbox.storage import Delivery
@@ -35,7 +36,7 @@ from consumer.web.server import serve
 from tests.support.databases import change
 from tests.support.factories import user_updated
 from tests.support.outbox import arrive
-from tests.support.processes import deliver, deliveries, is_ready, on, ports, running, until
+from tests.support.processes import ROOT, deliver, deliveries, is_ready, on, ports, running, until
 from tests.support.samples import body, payload
 from tests.support.web import BODY, NOW, SECRET, TOLERANCE, post, request
 from tests.support.worker import run_once, worker
@@ -193,12 +194,61 @@ def test_without_an_endpoint_nothing_of_opentelemetry_is_loaded(monkeypatch: pyt
     assert done.stdout.split("\n")[:2] == ["Tracing 1 2", "[]"]
 
 
-def test_an_endpoint_without_the_extra_is_refused_with_the_cure(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(ENDPOINT, "http://127.0.0.1:1")
-    monkeypatch.setitem(sys.modules, "consumer.process.spans", None)
+@pytest.mark.parametrize(
+    ("variables", "is_installed", "reason"),
+    [
+        ({}, False, "`pip install 'stack-auth-consumer[otel]'` brings what it needs"),
+        ({"OTEL_BSP_MAX_QUEUE_SIZE": "-1"}, True, "one of OpenTelemetry's own variables has a value"),
+        ({"OTEL_PYTHON_EXPORTER_OTLP_HTTP_CREDENTIAL_PROVIDER": "none"}, True, "one of OpenTelemetry's own variables"),
+    ],
+    ids=["without the extra", "a value out of range", "an unknown plug-in"],
+)
+def test_an_inherited_endpoint_that_cannot_be_used_is_a_warning_with_the_cure(
+    variables: dict[str, str],
+    is_installed: bool,
+    reason: str,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    for name, value in {ENDPOINT: "http://127.0.0.1:1", **variables}.items():
+        monkeypatch.setenv(name, value)
+    if not is_installed:
+        monkeypatch.setitem(sys.modules, "consumer.process.spans", None)
 
-    with pytest.raises(BadSettings, match=r"OTEL_EXPORTER_OTLP_ENDPOINT.*stack-auth-consumer\[otel\]"), open_tracing():
-        pass
+    with open_tracing() as tracing:
+        tracing.committed([], {}, 0.0)
+
+    [record] = [each for each in caplog.records if each.getMessage() == logs.SETTINGS_WARNED]
+    assert type(tracing) is Tracing
+    assert getattr(record, "warning").startswith(f"{ENDPOINT} is set, but no spans are sent: {reason}")  # noqa: B009
+
+
+def test_an_error_of_the_process_is_none_of_its_tracing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(ENDPOINT, "http://127.0.0.1:1")
+
+    with pytest.raises(ValueError, match="of the process"), open_tracing():
+        raise ValueError("of the process")
+
+
+@pytest.mark.parametrize("command", ["serve", "work"])
+def test_a_process_starts_without_the_extra_wherever_the_platform_sets_an_endpoint(
+    command: str, emptied: str, tmp_path: Path
+) -> None:
+    """The library is missing, as in `pip install stack-auth-consumer`."""
+    (tmp_path / "opentelemetry.py").write_text("raise ImportError")
+    port, ops_port = ports(2)
+    settings = {
+        **on(emptied, PORT=port, OPS_PORT=ops_port),
+        ENDPOINT: "http://127.0.0.1:1",
+        "PYTHONPATH": f"{tmp_path}:{ROOT}",
+    }
+
+    with running(tmp_path, settings, command) as process:
+        is_up = until(lambda: is_ready(ops_port))
+        ended = process.stop()
+
+    assert (is_up, ended) == (True, 0)
+    assert "stack-auth-consumer[otel]" in process.text
 
 
 @contextmanager

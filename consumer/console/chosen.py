@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from consumer.console import confirm
-from consumer.console.filters import FIELDS, read_filter
+from consumer.console.filters import FIELDS, read_filter, read_seq
 from consumer.console.form import BadForm, Form
 from consumer.outbox.deliveries import Selection
 
@@ -27,12 +27,13 @@ def chosen(form: Form, states: Sequence[str], now: datetime, *, is_discarded: bo
     What comes, is done or dies after *now* does not match. Raises BadForm for a condition that no action knows: without
     it, more would match than the person saw.
     """
-    if {name for name, _ in form.fields} - {*FIELDS, "message_id", SELECTED, *confirm.FIELDS}:
+    if {name for name, _ in form.fields} - {*FIELDS, "seq", SELECTED, *confirm.FIELDS}:
         raise BadForm
     values = read_filter(form).values
     wanted = read_filter(form).wanted(now)
-    message_ids = tuple(form.texts("message_id"))
-    if form.text(SELECTED) and not message_ids:
+    # A message id is one of each source.
+    seqs = tuple(read_seq(text) for text in form.texts("seq"))
+    if form.text(SELECTED) and not seqs:
         states = ()
     selection = Selection(
         tuple(state for state in states if wanted.states is None or state in wanted.states),
@@ -44,11 +45,11 @@ def chosen(form: Form, states: Sequence[str], now: datetime, *, is_discarded: bo
         event_type=wanted.event_type,
         user_id=wanted.user_ids[0] if wanted.user_ids else None,
         team_id=wanted.team_id,
-        message_ids=message_ids or None,
+        seqs=seqs or None,
         error_code=wanted.error_code,
         verified_by=wanted.verified_by,
         is_discarded=is_discarded,
     )
     fixed = {name: time.isoformat() for name in ("since", "until") if (time := getattr(wanted, name))}
-    conditions = [*({**values, **fixed}).items(), *(("message_id", each) for each in message_ids)]
+    conditions = [*({**values, **fixed}).items(), *(("seq", str(each)) for each in seqs)]
     return ChosenDeliveries(selection, conditions)

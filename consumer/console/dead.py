@@ -26,18 +26,21 @@ GROUPS = 50
 # The newest ones below the groups.
 NEWEST = 6
 GROUPINGS = {"cause": "Cause", "event": "Event", "each": "Each one"}
+# The condition that shows the newest of one group.
+NARROWING = {"cause": "error", "event": "type", "each": None}
 
 
 @dataclass(frozen=True, slots=True)
 class DeadGroup:
     """Dead deliveries alike in *key*, an error code or an event type; *deaths* are those of the last 24 hours by hour.
 
-    *others* are event types where *key* is a code, and codes where it is a type. *users* None: they are too many to be
-    counted.
+    *total* is how many all groups hold, also those that are not shown. *others* are event types where *key* is a code,
+    and codes where it is a type. *users* None: they are too many to be counted.
     """
 
     key: str
     deliveries: int
+    total: int
     first_at: datetime
     last_at: datetime
     last_seq: int
@@ -63,16 +66,27 @@ class ShownDead:
 
     @property
     def total(self) -> int:
-        """How many deliveries the groups hold."""
-        return sum(each.deliveries for each in self.groups)
+        """How many deliveries all groups hold."""
+        return self.groups[0].total if self.groups else 0
+
+    @property
+    def not_shown(self) -> int:
+        """How many of them are in groups smaller than those shown."""
+        return self.total - sum(each.deliveries for each in self.groups)
 
 
 async def show(visit: Visit) -> Response:
-    """Show the groups, and the newest of the *error* or *type* in the address; with *by* each, a page of them."""
+    """Show the groups, and the newest of the *error* or *type* in the address; with *by* each, a page of them.
+
+    Any other condition leads to the list of deliveries, which knows it.
+    """
     by, before = visit.query.text("by", "cause"), read_before(visit.query)
     if by not in GROUPINGS:
         raise BadForm
-    chosen = AddressFilter({**read_filter(visit.query).values, "state": "dead"})
+    values = read_filter(visit.query).values
+    chosen = AddressFilter({"state": "dead", **values})
+    if values.keys() - {NARROWING[by]}:
+        return visit.redirect(chosen.address("/deliveries"))
     if by == "each":
         dead = await visit.read(lambda conn: _each(conn, chosen, before))
     else:
@@ -84,6 +98,7 @@ async def show(visit: Visit) -> Response:
         dead=dead,
         chosen=chosen,
         by=by,
+        field=NARROWING[by],
         groupings=GROUPINGS,
         look_max=LOOK_MAX,
         is_newest=before is None,
@@ -93,7 +108,7 @@ async def show(visit: Visit) -> Response:
 async def _grouped(conn: Connection, chosen: AddressFilter, *, by_type: bool) -> ShownDead:
     values = {"by_type": by_type, "look_max": LOOK_MAX, "size": GROUPS}
     groups = await rows(conn, class_row(DeadGroup), "dead/groups", values)
-    if sum(each.deliveries for each in groups) <= USERS_LOOK_MAX:
+    if groups and groups[0].total <= USERS_LOOK_MAX:
         found = await rows(conn, tuple_row, "dead/users", {"by_type": by_type, "look_max": USERS_LOOK_MAX})
         users: dict[str, int] = dict(found)
         groups = [replace(each, users=users.get(each.key, 0)) for each in groups]

@@ -94,8 +94,11 @@ def read_filter(query: Form) -> AddressFilter:
 def read_before(query: Form) -> int | None:
     """Return the number below which a page begins, None for the newest page; raise BadForm if it is none."""
     text = query.text("before")
-    if not text:
-        return None
+    return read_seq(text) if text else None
+
+
+def read_seq(text: str) -> int:
+    """Return the number of a delivery; raise BadForm if it can be none."""
     if not (text.isascii() and text.isdecimal() and len(text) <= 18):
         raise BadForm
     return int(text)

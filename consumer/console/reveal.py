@@ -35,8 +35,7 @@ async def reveal_delivery(visit: Visit) -> Response:
         found = await delivery.find(conn, seq)
         if found is None:
             return None
-        chosen = {"message_ids": [found.message_id]}
-        await actions.record(conn, Action(visit.actor, "reveal", chosen, reason=reason), 1)
+        await actions.record(conn, Action(visit.actor, "reveal", {"seqs": [seq]}, reason=reason), 1)
         return await delivery.shown(conn, found, masked=False)
 
     return await _revealed(visit, read, lambda one, reason: delivery.page(visit, one, reason=reason))

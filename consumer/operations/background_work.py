@@ -59,7 +59,7 @@ def selection(chosen: Mapping[str, Any]) -> Selection:
     read: Mapping[str, Callable[[Any], Any]] = {
         **dict.fromkeys(("since", "until", "settled_until"), datetime.fromisoformat),
         **dict.fromkeys(("user_id", "team_id"), UUID),
-        **dict.fromkeys(("states", "message_ids"), tuple),
+        **dict.fromkeys(("states", "seqs"), tuple),
     }
     return Selection(**{name: read.get(name, lambda value: value)(value) for name, value in chosen.items()})
 

@@ -33,6 +33,7 @@ class Selection:
     user_id: UUID | None = None
     team_id: UUID | None = None
     message_ids: Sequence[str] | None = None
+    seqs: Sequence[int] | None = None
     error_code: str | None = None
     verified_by: str | None = None
     is_discarded: bool = False
@@ -41,8 +42,8 @@ class Selection:
     @property
     def is_of_failures(self) -> bool:
         """Whether the failures alone tell what matches."""
-        others = (self.since, self.until, self.user_id, self.team_id, self.message_ids, self.verified_by, self.outcome)
-        return FAILED.issuperset(self.states) and not any(others)
+        times, ids = (self.since, self.until), (self.user_id, self.team_id, self.message_ids, self.seqs)
+        return FAILED.issuperset(self.states) and not any((*times, *ids, self.verified_by, self.outcome))
 
     def values(self) -> dict[str, object]:
         """Return the selection as parameters of a query; psycopg makes arrays only of lists."""

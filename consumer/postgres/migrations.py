@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import UTC, datetime
 from functools import partial
+from operator import attrgetter
 from pathlib import Path
 from socket import gethostname
 from tempfile import TemporaryDirectory
@@ -147,7 +148,9 @@ class _Backend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo carries 
         self.begin_schema()
         with self.transaction():
             migration_records.begin(self.connection, hashes)
-            pending = self.to_apply(carried)
+            applied = set(self.get_applied_migration_hashes())
+            # By their numbers: yoyo's own order needs each statement parsed, for a quarter of a second.
+            pending = sorted((each for each in carried if each.hash not in applied), key=attrgetter("id"))
         for migration in pending:
             with self.refusal_explained(migration):
                 self.apply(migration, hashes[migration.id])

@@ -1,18 +1,23 @@
 """OpenTelemetry, if an endpoint for spans is set; else nothing of it is imported."""
 
+import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from importlib import import_module
 
 from starlette.types import ASGIApp
 
-from consumer.errors import BadSettings
+from consumer import logs
 from consumer.outbox.queue import Claimed
 from consumer.receiver.endpoint import Put
 
 # OpenTelemetry's own name; its library reads this and all others from the environment.
 ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
+NOT_INSTALLED = "`pip install 'stack-auth-consumer[otel]'` brings what it needs"
+UNUSABLE = "one of OpenTelemetry's own variables has a value that its library refuses"
+
+log = logging.getLogger(__name__)
 
 
 class Tracing:
@@ -32,13 +37,17 @@ class Tracing:
 
 @contextmanager
 def open_tracing() -> Iterator[Tracing]:
-    """Send spans while the block runs, if ENDPOINT is set; raise BadSettings if the extra `otel` is not installed."""
-    if not os.environ.get(ENDPOINT):
-        yield Tracing()
-        return
-    try:
-        spans = import_module("consumer.process.spans")
-    except ImportError as error:
-        raise BadSettings([f"{ENDPOINT} is set: pip install 'stack-auth-consumer[otel]', or unset it."]) from error
-    with spans.sending() as tracing:
+    """Send spans while the block runs, if ENDPOINT is set and spans can be sent.
+
+    Platforms put the variables into every container, so one that can't be used is a warning: deliveries come first.
+    """
+    with ExitStack() as opened:
+        tracing = Tracing()
+        if os.environ.get(ENDPOINT):
+            try:
+                tracing = opened.enter_context(import_module("consumer.process.spans").sending())
+            except (ImportError, RuntimeError, ValueError) as error:
+                reason = NOT_INSTALLED if isinstance(error, ImportError) else UNUSABLE
+                warning = f"{ENDPOINT} is set, but no spans are sent: {reason}."
+                log.warning(logs.SETTINGS_WARNED, extra={"warning": warning})
         yield tracing

@@ -9,7 +9,7 @@ from playwright.async_api import Browser
 from tests.browser import installation
 from tests.browser.chromium import chromium
 from tests.support.console import Desk, running
-from tests.support.databases import change, empty, record_settings
+from tests.support.databases import change, reset
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
@@ -21,8 +21,7 @@ async def browser() -> AsyncIterator[Browser]:
 @pytest.fixture(scope="module")
 def filled(database_url: str) -> Iterator[str]:
     """The session's database with the made-up installation in it."""
-    empty(database_url)
-    record_settings(database_url)
+    reset(database_url)
     try:
         installation.fill(database_url)
         yield database_url

@@ -16,7 +16,7 @@ from tests.faults.namespace import Elsewhere, elsewhere, what_is_missing
 from tests.faults.storm import storm
 from tests.faults.support import takes_long
 from tests.faults.world import kill, prepare
-from tests.support.databases import empty, record_settings, rows
+from tests.support.databases import reset, rows
 from tests.support.factories import user_updated
 from tests.support.outbox import put
 from tests.support.processes import deliver, is_ready, on, ports, running, until
@@ -50,8 +50,7 @@ def server(host: Elsewhere) -> Iterator[Cluster]:
 
 @pytest.fixture
 def url(server: Cluster) -> str:
-    empty(server.url)
-    record_settings(server.url)
+    reset(server.url)
     return server.url
 
 

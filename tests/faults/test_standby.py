@@ -24,7 +24,7 @@ from consumer.sync import handle_sign_in
 from tests.faults.judge import judge
 from tests.faults.standby import Pair, missing, pair
 from tests.faults.storm import SENDERS, storm
-from tests.support.databases import change, empty, record_settings, rows
+from tests.support.databases import change, reset, rows
 from tests.support.factories import user_updated
 from tests.support.intake import Site, dead, site, started, stored_count, updates
 from tests.support.polling import until as until_async
@@ -51,8 +51,7 @@ def lasting() -> Iterator[Pair]:
 @pytest.fixture
 def both(lasting: Pair) -> Iterator[Pair]:
     """A primary and its standby, without a row."""
-    empty(lasting.primary.url)
-    record_settings(lasting.primary.url)
+    reset(lasting.primary.url)
     yield lasting
     lasting.release()
     if not lasting.standby.is_running:

@@ -1,6 +1,7 @@
 """How the deliveries of a history arrive: its steps, the batches that follow from them, and both in a database."""
 
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
 from typing import Literal, NamedTuple
@@ -12,6 +13,7 @@ from consumer.outbox.storage import Delivery
 from consumer.postgres.connections import Connection, connect, enter, operator_access, worker_access
 from tests.laws.histories import History
 from tests.support.databases import record
+from tests.support.kept import kept
 from tests.support.outbox import apply_next, put, rehome_next, settle
 
 WORKER = worker_access("consumer")
@@ -83,24 +85,38 @@ async def arrive(database_url: str, history: History, between: Callable[[], Awai
     """
     await record(database_url, history.projection)
     counts = []
-    async with await connect(database_url, WORKER) as conn, await connect(database_url, LATE) as late:
-        await enter(late, LATE)
+    async with kept(database_url, WORKER) as conn, _late(database_url, history) as late:
+        zone = str(conn.info.timezone)
         for step in steps(history):
             counts += await _take(step, conn, late)
             await between()
+        await _move(conn, zone)
     assert counts == [len(batch) for batch in batches(history)]
 
 
-async def _take(step: Step, conn: Connection, late: Connection) -> list[int]:
+@asynccontextmanager
+async def _late(database_url: str, history: History) -> AsyncIterator[Connection | None]:
+    """Yield the session that commits late, if a history has one."""
+    if not history.late:
+        yield None
+        return
+    async with await connect(database_url, LATE) as conn:
+        await enter(conn, LATE)
+        yield conn
+
+
+async def _take(step: Step, conn: Connection, late: Connection | None) -> list[int]:
     """Take one step; return the number of deliveries of each batch."""
     match step.action:
         case "put":
             await put(conn, step.deliveries)
         case "put late":
+            assert late
             if late.info.transaction_status is TransactionStatus.IDLE:
                 await late.execute("BEGIN")
             await storage.put(late, step.deliveries)
         case "commit late":
+            assert late
             await late.execute("COMMIT")
         case "apply":
             await _move(conn, step.zone)

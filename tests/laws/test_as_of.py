@@ -14,12 +14,13 @@ from consumer.operations import as_of
 from consumer.operations.prune import DeliveryPrune, prune_deliveries
 from consumer.operations.rebuild import Subjects
 from consumer.outbox.storage import Delivery
-from consumer.postgres.connections import connect, operator_access
+from consumer.postgres.connections import operator_access
 from tests.laws.arrivals import WORKER, arrive
 from tests.laws.histories import COMPANIES, DELIVERIES_MAX, HISTORIES, USERS, History, histories
 from tests.laws.test_function_of_the_set import written
 from tests.support import model
 from tests.support.databases import change, empty
+from tests.support.kept import kept
 
 pytestmark = [pytest.mark.slow, pytest.mark.seconds_max(300 + 2 * HISTORIES)]
 # A prune reaches up to an instant that has passed.
@@ -51,12 +52,12 @@ async def test_a_state_as_it_was_is_that_of_the_deliveries_received_until_then(
         store(database_url, delivery, FIRST + place * MINUTE, is_excluded=delivery in excluded)
     if pruned is not None:
         count = max(count, pruned + 1)
-        async with await connect(database_url, OPERATOR) as conn:
+        async with kept(database_url, OPERATOR) as conn:
             async for _ in prune_deliveries(conn, OPERATOR, DeliveryPrune(FIRST + pruned * MINUTE, page_size=4)):
                 pass
     before = written(database_url)
 
-    async with await connect(database_url, WORKER) as conn:
+    async with kept(database_url, WORKER) as conn:
         until = FIRST + (count - 1) * MINUTE
         pages = [page async for page in as_of.state(conn, WORKER, until, Subjects(USERS, COMPANIES))]
 

@@ -11,13 +11,14 @@ from consumer.events import personal
 from consumer.events.registry import EVENT_TYPES
 from consumer.metrics import Metrics
 from consumer.operations import erase
-from consumer.postgres.connections import Connection, connect, operator_access
+from consumer.postgres.connections import Connection, operator_access
 from consumer.worker.batch import BatchRunner, drain
 from tests.laws.arrivals import WORKER
 from tests.laws.histories import HISTORIES, History, histories
 from tests.laws.test_function_of_the_set import written
 from tests.support.acting import action
 from tests.support.databases import empty, record, rows
+from tests.support.kept import kept
 from tests.support.outbox import put, rebuild_everything
 
 pytestmark = [pytest.mark.slow, pytest.mark.seconds_max(300 + 2 * HISTORIES)]
@@ -39,7 +40,7 @@ async def test_an_erased_user_is_gone_and_a_rebuild_makes_the_same_rows(
     user_id = users[0] if users else UUID(int=0)
     size = history.batch_sizes[0]
 
-    async with await connect(database_url, WORKER) as conn, await connect(database_url, OPERATOR) as operator:
+    async with kept(database_url, WORKER) as conn, kept(database_url, OPERATOR) as operator:
         await put(conn, history.deliveries[late:])
         await apply_all(conn, size)
         erasure = await erase.prepare(operator, OPERATOR, user_id)

@@ -7,12 +7,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from consumer.postgres.connections import connect, operator_access
+from consumer.postgres.connections import operator_access
 from consumer.settings.settings import ShapingSettings
 from tests.laws.arrivals import WORKER, arrive
 from tests.laws.histories import HISTORIES, History, histories
 from tests.support import model
 from tests.support.databases import change, empty, rows
+from tests.support.kept import kept
 from tests.support.outbox import pruned, put, rebuild_everything, settle
 
 pytestmark = [pytest.mark.slow, pytest.mark.seconds_max(300 + 2 * HISTORIES)]
@@ -34,7 +35,7 @@ async def test_pruned_at_any_moment_and_repeated_late_a_rebuild_makes_the_rows_o
 ) -> None:
     empty(database_url)
     upcoming = list(sizes)
-    async with await connect(database_url, OPERATOR) as operator, await connect(database_url, WORKER) as conn:
+    async with kept(database_url, OPERATOR) as operator, kept(database_url, WORKER) as conn:
 
         async def prune() -> None:
             upcoming.append(size := upcoming.pop(0))
@@ -74,7 +75,7 @@ async def test_what_was_discarded_before_supersedes_nothing(
             f"AND o.source = '{delivery.source}' AND o.message_id = '{delivery.message_id}'",
         )
 
-    async with await connect(database_url, OPERATOR) as operator, await connect(database_url, WORKER) as conn:
+    async with kept(database_url, OPERATOR) as operator, kept(database_url, WORKER) as conn:
         await pruned(operator, size)
         for delivery in history.deliveries:
             await put(conn, [delivery])

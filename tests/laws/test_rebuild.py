@@ -7,13 +7,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from consumer.postgres.connections import connect
 from consumer.settings.settings import DeletePolicy, ShapingSettings
 from tests.laws.arrivals import WORKER, arrive
 from tests.laws.histories import HISTORIES, History, histories
 from tests.laws.test_function_of_the_set import written
 from tests.support import model
 from tests.support.databases import change, empty, record
+from tests.support.kept import kept
 from tests.support.outbox import rebuild_everything
 
 pytestmark = [pytest.mark.slow, pytest.mark.seconds_max(300 + 2 * HISTORIES)]
@@ -66,7 +66,7 @@ async def test_a_rebuild_of_sound_rows_writes_nothing(database_url: str, history
     await arrive(database_url, history)
     before = written(database_url)
 
-    async with await connect(database_url, WORKER) as conn:
+    async with kept(database_url, WORKER) as conn:
         await rebuild_everything(conn)
 
     assert written(database_url) == before
@@ -82,7 +82,7 @@ async def test_a_rebuild_of_damaged_rows_makes_those_of_the_model(
     for damage in damages:
         change(database_url, f"SET session_replication_role = replica; {DAMAGES[damage]}")
 
-    async with await connect(database_url, WORKER) as conn:
+    async with kept(database_url, WORKER) as conn:
         await rebuild_everything(conn)
 
     assert model.state(database_url) == model.fold(history.deliveries, history.projection)
@@ -101,7 +101,7 @@ async def test_a_harder_policy_reaches_back_and_a_softer_brings_nobody_back(
     projection = replace(history.projection, delete_policy=policy)
 
     await record(database_url, projection)
-    async with await connect(database_url, WORKER) as conn:
+    async with kept(database_url, WORKER) as conn:
         await rebuild_everything(conn)
 
     assert model.state(database_url) == model.fold(history.deliveries, projection, forgotten)
@@ -130,7 +130,7 @@ async def test_what_is_discarded_is_as_if_it_had_never_come(
             f"WHERE outcomes.seq = o.seq AND {named}",
         )
 
-    async with await connect(database_url, WORKER) as conn:
+    async with kept(database_url, WORKER) as conn:
         await rebuild_everything(conn)
 
     left = [delivery for delivery in history.deliveries if delivery not in discarded]

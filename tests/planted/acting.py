@@ -5,6 +5,7 @@ from tests.planted.bug import Bug
 BULK, CHOSEN, CONFIRM = (f"consumer/console/{name}.py" for name in ("bulk", "chosen", "confirm"))
 ACTING, BACKGROUND, SUBJECTS = (f"tests/test_console_{name}.py" for name in ("acting", "background", "subjects"))
 ORDERS = "tests/test_console_orders.py"
+SAME_IDS = "tests/test_console_same_ids.py"
 SAMPLE = "tests/test_console_retry_sample.py"
 RUN, DRY_RUN = "consumer/operations/background.py", "consumer/worker/dry_run.py"
 
@@ -68,9 +69,23 @@ CONSOLE_ACTING = (
     Bug(
         "a selection of none is one of all",
         CHOSEN,
-        "if form.text(SELECTED) and not message_ids:",
-        "if form.text(SELECTED) and message_ids is None:",
+        "if form.text(SELECTED) and not seqs:",
+        "if form.text(SELECTED) and seqs is None:",
         f"{ACTING}::test_of_a_page_of_dead_letters_the_selected_ones_are_retried",
+    ),
+    Bug(
+        "one of several with a message id is counted and all are discarded",
+        "sql/queries/deliveries/page.sql",
+        "o.seq = ANY(%(seqs)b::bigint[])))",
+        "o.seq = ANY(%(seqs)b::bigint[])) OR TRUE)",
+        f"{SAME_IDS}::test_an_action_of_a_page_takes_the_delivery_of_that_page_alone",
+    ),
+    Bug(
+        "an erasure leaves the reasons of what was done to one delivery",
+        "sql/queries/actions/scrub.sql",
+        "filter -> 'seqs'",
+        "filter -> 'seq'",
+        f"{SAME_IDS}::test_an_export_lists_and_an_erasure_forgets_the_actions_on_the_users_own_deliveries",
     ),
     Bug(
         "a viewer orders",

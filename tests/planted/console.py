@@ -185,6 +185,13 @@ CONSOLE = (
         "tests/test_console_canaries.py",
     ),
     Bug(
+        "the page of a user shows the name",
+        "sql/migrations/0018.masked.sql",
+        "    consumer_masked.name(p.full_name) AS full_name,",
+        "    p.full_name,",
+        "tests/test_console_canaries.py::test_no_page_holds_a_canary",
+    ),
+    Bug(
         "a name can be a script",
         "consumer/console/render.py",
         "autoescape=True",

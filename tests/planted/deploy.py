@@ -22,9 +22,30 @@ DEPLOY = (
     Bug(
         "the image brings the bundled server",
         DOCKERFILE,
+        "stack-auth-consumer[console,otel]",
+        "stack-auth-consumer[console,otel,embedded]",
+        f"{IMAGE}::test_the_image_holds_the_service_its_console_and_tracing_and_no_bundled_server",
+    ),
+    Bug(
+        "the image cannot send spans",
+        DOCKERFILE,
+        "stack-auth-consumer[console,otel]",
         "stack-auth-consumer[console]",
-        "stack-auth-consumer[console,embedded]",
-        f"{IMAGE}::test_the_image_holds_what_the_wheel_requires_and_no_bundled_server",
+        f"{IMAGE}::test_the_image_holds_the_service_its_console_and_tracing_and_no_bundled_server",
+    ),
+    Bug(
+        "Compose asks the console where it does not listen",
+        COMPOSE,
+        "http://127.0.0.1:8003/livez",
+        "http://127.0.0.1:8001/livez",
+        f"{TRUTH}::test_every_console_is_asked_for_its_health_on_its_own_port",
+    ),
+    Bug(
+        "Kubernetes runs a console that refuses to start",
+        f"{KUBERNETES}/console.yaml",
+        "https://console.example.com",
+        "http://console.example.com",
+        f"{TRUTH}::test_a_console_starts_and_other_machines_reach_it_by_https_alone",
     ),
     Bug(
         "Compose publishes metrics",

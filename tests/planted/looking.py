@@ -20,8 +20,8 @@ LOOKING = (
     Bug(
         "a delivery is revealed without a record",
         "consumer/console/reveal.py",
-        '        await actions.record(conn, Action(visit.actor, "reveal", chosen, reason=reason), 1)\n',
-        "        del chosen\n",
+        '        await actions.record(conn, Action(visit.actor, "reveal", {"seqs": [seq]}, reason=reason), 1)\n',
+        "",
         f"{REVEAL}::test_an_operator_reveals_a_delivery_once_for_a_recorded_reason",
     ),
     Bug(
@@ -72,6 +72,20 @@ LOOKING = (
         "        ORDER BY n.hours_ago DESC\n",
         "        ORDER BY n.hours_ago\n",
         f"{DEAD}::test_each_group_shows_its_deaths_by_hour",
+    ),
+    Bug(
+        "a filter that the page of dead letters does not know is left out",
+        "consumer/console/dead.py",
+        "if values.keys() - {NARROWING[by]}:",
+        "if not by:",
+        f"{DEAD}::test_a_condition_that_the_page_does_not_know_leads_to_the_list_that_does",
+    ),
+    Bug(
+        "the dead letters of small groups are not counted",
+        "sql/queries/dead/groups.sql",
+        "(sum(sum(deliveries)) OVER ())::bigint AS total",
+        "sum(deliveries)::bigint AS total",
+        f"{DEAD}::test_more_groups_than_a_page_has_are_counted_too",
     ),
     Bug(
         "all dead letters are looked up to count their users",

@@ -104,6 +104,13 @@ OBSERVING = (
         f"{TRACES}_a_collector_that_is_silent_holds_the_end_of_a_process_up_no_longer_than_its_limit",
     ),
     Bug(
+        "an inherited endpoint ends a process that has no OpenTelemetry",
+        "consumer/process/tracing.py",
+        "except (ImportError, RuntimeError, ValueError) as error",
+        "except (RuntimeError, ValueError) as error",
+        f"{TRACES}_a_process_starts_without_the_extra_wherever_the_platform_sets_an_endpoint",
+    ),
+    Bug(
         "the receiver sends no span of what it stores",
         "consumer/cli/serve.py",
         "tracing.put(intake.put)",

@@ -9,10 +9,11 @@ from uuid import UUID
 import orjson
 
 from consumer.outbox.storage import Delivery
-from consumer.postgres.connections import connect, worker_access
+from consumer.postgres.connections import worker_access
 from tests.support.databases import rows
 from tests.support.factories import NOON, team
 from tests.support.factories import snapshot as snapshot_fields
+from tests.support.kept import kept
 from tests.support.outbox import apply_next, put
 
 ACCESS = worker_access("consumer")
@@ -99,7 +100,7 @@ def may(verb: str, second: float, name: str, message_id: str | None = None, team
 async def in_batches(url: str, *batches: Sequence[Delivery]) -> list[list[str]]:
     """Apply each batch in a transaction of its own; return the outcomes in the order of the deliveries."""
     found = []
-    async with await connect(url, ACCESS) as conn:
+    async with kept(url, ACCESS) as conn:
         for batch in batches:
             # One by one, so that the deliveries get their numbers in this order.
             for delivery in batch:

@@ -112,9 +112,9 @@ def cookie_name(desk: Desk) -> str:
     return f"console-{desk.port}"
 
 
-def address(path: str) -> str:
+def address(path: str, examples: Mapping[str, str] = EXAMPLES) -> str:
     """Return an address for a path of the router's list."""
-    for part, example in EXAMPLES.items():
+    for part, example in (EXAMPLES | dict(examples)).items():
         path = path.replace(part, example)
     assert "{" not in path, f"{path}: give its parts an example"
     return path

@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 from consumer.outbox.storage import Delivery
 from tests.support.cli import arrive, work
 from tests.support.console import Desk, running
-from tests.support.databases import empty, record_settings, rows
+from tests.support.databases import reset, rows
 from tests.support.dead import dead_at_the_door
 from tests.support.factories import delivery, edited, membership, team_event, user_updated
 from tests.support.lookups import canary
@@ -41,8 +41,7 @@ class Told:
 @contextmanager
 def told(url: str) -> Iterator[Told]:
     """Fill an emptied database, and run a console over it."""
-    empty(url)
-    record_settings(url)
+    reset(url)
     user_id, team_id = uuid4(), uuid4()
     overtaken = canary(user_id=user_id, display_name="Zaphod Before")
     team = team_event("created", team_id, display_name="Northwind")

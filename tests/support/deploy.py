@@ -41,8 +41,13 @@ def our_services() -> Mapping[str, Document]:
     return {name: found for name, found in compose()["services"].items() if "build" in found}
 
 
-def fly() -> Document:
-    return tomllib.loads((DEPLOY / "fly.toml").read_text())
+def fly(name: str = "fly.toml") -> Document:
+    return tomllib.loads((DEPLOY / name).read_text())
+
+
+def fly_console() -> Document:
+    """Return the app of the console, which has an address of its own."""
+    return fly("fly-console.toml")
 
 
 def render() -> Document:
@@ -118,10 +123,12 @@ def processes() -> Iterator[Process]:
 
 
 def _on_platforms() -> Iterator[Process]:
-    settings = fly()
-    lines = {**settings["processes"], "release": settings["deploy"]["release_command"]}
-    for name, line in lines.items():
-        yield Process(f"fly {name}", shlex.split(line), settings["env"])
+    for settings in (fly(), fly_console()):
+        lines = dict(settings["processes"])
+        if "deploy" in settings:
+            lines["release"] = settings["deploy"]["release_command"]
+        for name, line in lines.items():
+            yield Process(f"fly {name}", shlex.split(line), settings["env"])
     for service in render()["services"]:
         for key in sorted({"startCommand", "preDeployCommand"} & service.keys()):
             program, *words = shlex.split(service[key])

@@ -8,6 +8,7 @@ from consumer.postgres.connections import connect, transaction, worker_access
 from consumer.settings.settings import DeletePolicy, ShapingSettings
 from tests.support.databases import record, rows
 from tests.support.factories import user_updated
+from tests.support.kept import kept
 from tests.support.outbox import apply_next, put, rehome_next
 
 ACCESS = worker_access("consumer")
@@ -17,7 +18,7 @@ async def applied(url: str, *deliveries: Delivery) -> list[str]:
     """Store and apply deliveries, one batch each, and return their outcomes."""
 
     outcomes: list[str] = []
-    async with await connect(url, ACCESS) as conn:
+    async with kept(url, ACCESS) as conn:
         for each in deliveries:
             await put(conn, [each])
             outcomes += (await apply_next(conn, 10)).values()
@@ -26,7 +27,7 @@ async def applied(url: str, *deliveries: Delivery) -> list[str]:
 
 async def together(url: str, *deliveries: Delivery) -> list[str]:
     """Store and apply deliveries as one batch, and return their outcomes in the order given."""
-    async with await connect(url, worker_access("consumer")) as conn:
+    async with kept(url, ACCESS) as conn:
         await put(conn, deliveries)
         outcomes = await apply_next(conn, len(deliveries))
     by_id = {row["message_id"]: row["seq"] for row in rows(url, "SELECT message_id, seq FROM consumer.outbox")}
@@ -37,7 +38,7 @@ async def rehomed(url: str, page_size: int = 500) -> int:
     """Re-home until nobody waits; return the number of pages."""
 
     pages = 0
-    async with await connect(url, ACCESS) as conn:
+    async with kept(url, ACCESS) as conn:
         while await rehome_next(conn, page_size):
             pages += 1
     return pages

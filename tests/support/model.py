@@ -9,12 +9,12 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-import psycopg
 from psycopg.rows import dict_row
 
 from consumer.outbox.storage import Delivery
 from consumer.settings.settings import DeletePolicy, ShapingSettings
 from tests.support import model_teams as teams
+from tests.support.databases import session
 from tests.support.model_facts import Row, data, edited, ended, identifier, instant, is_snapshot, text, version
 
 # The softest first.
@@ -190,10 +190,9 @@ def state(database_url: str) -> State:
     }
     visited = "SELECT c.id::text FROM identity.companies AS c WHERE c.guest_key = ANY(guest_keys) ORDER BY 1"
     columns = f"*, ARRAY({visited}) AS guest_of"
-    # One session for all: a new one has to learn the catalogue first.
-    with psycopg.connect(database_url, row_factory=dict_row) as conn:
+    with session(database_url) as conn:
         mirror, profiles, companies, members, sign_ins = (
-            conn.execute(statement).fetchall()
+            conn.cursor(row_factory=dict_row).execute(statement).fetchall()
             for statement in (
                 f"SELECT {columns} FROM identity.stack_user_profiles",
                 f"SELECT {columns} FROM identity.profiles",

@@ -19,7 +19,6 @@ from consumer.postgres import session
 from consumer.postgres.connections import (
     Access,
     Connection,
-    connect,
     operator_access,
     receiver_access,
     transaction,
@@ -30,6 +29,7 @@ from consumer.worker.batch import BatchRunner, drain
 from consumer.worker.rebuild import TriedPage, run_page
 from tests.support.acting import action
 from tests.support.databases import rows
+from tests.support.kept import kept
 
 # Far more batches and pages than any test's deliveries make.
 TURNS_MAX = 500
@@ -39,7 +39,7 @@ EVERYTHING = Selection(states=("done", "dead"))
 async def arrive(database_url: str, *deliveries: Delivery) -> None:
     """Store deliveries as their senders' process does, those with an error code dead."""
     access = storing_access(deliveries)
-    async with await connect(database_url, access) as conn:
+    async with kept(database_url, access) as conn:
         await put(conn, [delivery for delivery in deliveries if not delivery.error_code])
         async with transaction(conn, access):
             for delivery in deliveries:
@@ -50,7 +50,7 @@ async def arrive(database_url: str, *deliveries: Delivery) -> None:
 async def work(database_url: str) -> int:
     """Apply what is due, as a worker does."""
     access = worker_access("consumer")
-    async with await connect(database_url, access) as conn:
+    async with kept(database_url, access) as conn:
         return await drain(conn, BatchRunner(access, Metrics(EVENT_TYPES), attempts_max=12))
 
 
@@ -100,7 +100,7 @@ async def settle(conn: Connection, batch_size: int) -> list[int]:
 async def replayed(database_url: str, selection: Selection = EVERYTHING) -> Replayed:
     """Put deliveries back to pending as `consumer replay` does, and return how many were."""
     access = operator_access("consumer")
-    async with await connect(database_url, access) as conn:
+    async with kept(database_url, access) as conn:
         batches = [batch async for batch in replay(conn, access, selection, action("replay"))]
     return sum(batches, Replayed(queued=0, unusable=0))
 
@@ -114,7 +114,7 @@ async def rebuild_everything(conn: Connection) -> None:
 
 async def replay_everything(database_url: str, *, batch_size: int) -> None:
     """Queue every delivery again and drain."""
-    async with await connect(database_url, worker_access("consumer")) as conn:
+    async with kept(database_url, worker_access("consumer")) as conn:
         async with conn.transaction():
             await conn.execute("DELETE FROM consumer.outcomes")
             await conn.execute("INSERT INTO consumer.pending (seq) SELECT seq FROM consumer.outbox")
@@ -132,6 +132,11 @@ def set_aside(database_url: str, deliveries: Sequence[Delivery], state: str = "d
             "FROM taken ORDER BY seq",
             ([delivery.message_id for delivery in deliveries], state, state, code),
         )
+
+
+def seqs(database_url: str) -> dict[str, int]:
+    """Return each delivery's number by its message id."""
+    return {row["message_id"]: row["seq"] for row in rows(database_url, "SELECT message_id, seq FROM consumer.outbox")}
 
 
 def states(database_url: str) -> dict[str, str]:

@@ -12,6 +12,7 @@ from consumer.postgres.connections import Connection, connect, transaction
 from consumer.worker import rehome
 from consumer.worker.rehome import PageResult
 from tests.support.batches import ACCESS, FIRST, crew, every, in_batches, member, user
+from tests.support.kept import kept
 
 PAGE, PAGES_MAX = 3, 30
 DELAY = timedelta(hours=5)
@@ -32,7 +33,7 @@ async def turn(url: str, page_size: int = PAGE, asked: list[int] | None = None) 
             asked.append(attempts)
         return DELAY
 
-    async with await connect(url, ACCESS) as conn, transaction(conn, ACCESS):
+    async with kept(url, ACCESS) as conn, transaction(conn, ACCESS):
         return await rehome.run_page(conn, delay, page_size)
 
 

@@ -72,7 +72,7 @@ def undo(url: str, migration_id: str) -> None:
     """Roll one migration back, the newest."""
     with migrator(url) as backend, migrations._carried("consumer") as carried:
         backend.begin_schema()
-        [newest] = [each for each in backend.to_rollback(carried) if each.id == migration_id]
+        [newest] = [each for each in carried if each.id == migration_id]
         backend.undo(newest)
 
 

@@ -14,6 +14,7 @@ from consumer.outbox.storage import Delivery
 from consumer.postgres.connections import Access, connect, worker_access
 from consumer.worker.batch import Batch, BatchRunner, drain
 from tests.support.databases import rows, schema_change
+from tests.support.kept import kept
 from tests.support.outbox import put
 
 PATIENT = worker_access("consumer")
@@ -25,7 +26,7 @@ def worker(batch_size: int = 500, attempts_max: int = 12, access: Access = ACCES
 
 
 async def stored(url: str, deliveries: Sequence[Delivery]) -> None:
-    async with await connect(url, ACCESS) as conn:
+    async with kept(url, ACCESS) as conn:
         await put(conn, deliveries)
 
 
@@ -35,7 +36,7 @@ async def run_once(url: str, subject: BatchRunner) -> Batch:
 
 
 async def drain_all(url: str, subject: BatchRunner) -> int:
-    async with await connect(url, ACCESS) as conn:
+    async with kept(url, ACCESS) as conn:
         return await drain(conn, subject)
 
 

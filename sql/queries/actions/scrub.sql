@@ -11,4 +11,9 @@ WHERE
             FROM consumer.outbox AS o
             WHERE o.user_id = %(user_id)b::uuid
         )
+        OR EXISTS (
+            SELECT
+            FROM consumer.outbox AS o
+            WHERE o.user_id = %(user_id)b::uuid AND actions.filter -> 'seqs' @> to_jsonb(o.seq)
+        )
     );

@@ -1,6 +1,6 @@
 -- The newest dead deliveries, at most `look_max`, in groups alike in their error, or with `by_type` in their type; the
--- largest groups first, at most `size`. Each has its deaths in each of the last 24 hours, the latest hour last, and
--- its most frequent reasons, and event types, or with `by_type` errors.
+-- largest groups first, at most `size`; `total` is how many all groups hold. Each has its deaths in each of the last 24
+-- hours, the latest hour last, and its most frequent reasons, and event types, or with `by_type` errors.
 WITH hour_starts AS MATERIALIZED (
     SELECT array_agg(now() - make_interval(hours => hours_ago) ORDER BY hours_ago DESC) AS at
     FROM generate_series(1, 24) AS n (hours_ago)
@@ -38,6 +38,7 @@ groups AS (
     SELECT
         key,
         sum(deliveries)::bigint AS deliveries,
+        (sum(sum(deliveries)) OVER ())::bigint AS total,
         min(first_at) AS first_at,
         max(last_at) AS last_at,
         max(last_seq) AS last_seq
@@ -78,6 +79,7 @@ others AS (
 SELECT
     g.key,
     g.deliveries,
+    g.total,
     g.first_at,
     g.last_at,
     g.last_seq,

@@ -54,6 +54,7 @@ WHERE
     AND (%(user_id)b::uuid IS NULL OR o.user_id = %(user_id)b::uuid)
     AND (%(team_id)b::uuid IS NULL OR o.team_id = %(team_id)b::uuid)
     AND (%(verified_by)b::text IS NULL OR o.verified_by = %(verified_by)b::text)
+    AND (%(seqs)b::bigint[] IS NULL OR (q.seq = ANY(%(seqs)b::bigint[]) AND o.seq = ANY(%(seqs)b::bigint[])))
     AND (
         %(message_ids)b::text[] IS NULL
         -- Name every source, because the unique index begins with it.

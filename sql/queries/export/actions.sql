@@ -9,4 +9,9 @@ WHERE
         FROM consumer.outbox AS o
         WHERE o.user_id = %(user_id)b::uuid
     )
+    OR EXISTS (
+        SELECT
+        FROM consumer.outbox AS o
+        WHERE o.user_id = %(user_id)b::uuid AND a.filter -> 'seqs' @> to_jsonb(o.seq)
+    )
 ORDER BY a.at, a.id;

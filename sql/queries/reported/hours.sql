@@ -12,7 +12,7 @@ SELECT
     s.source,
     coalesce((
         SELECT h.n FROM consumer_masked.hours AS h
-        WHERE h.source = s.source AND h.hour = date_trunc('hour', now()) - interval '1 hour'
+        WHERE h.source = s.source AND h.hour = date_trunc('hour', now(), 'UTC') - interval '1 hour'
     ), 0)::bigint AS last_hour,
     (
         SELECT avg(coalesce(h.n, 0))::double precision
@@ -20,7 +20,7 @@ SELECT
         LEFT JOIN consumer_masked.hours AS h
             ON
                 h.source = s.source
-                AND h.hour = date_trunc('hour', now()) - interval '1 hour' - k.week * interval '168 hours'
-        WHERE s.first_hour <= date_trunc('hour', now()) - interval '1 hour' - k.week * interval '168 hours'
+                AND h.hour = date_trunc('hour', now(), 'UTC') - interval '1 hour' - k.week * interval '168 hours'
+        WHERE s.first_hour <= date_trunc('hour', now(), 'UTC') - interval '1 hour' - k.week * interval '168 hours'
     ) AS usual
 FROM sources AS s;
