@@ -7,12 +7,16 @@ from typing import Any, TypeVar
 from uuid import UUID, uuid4
 
 import orjson
+import psycopg
 import pytest
 
 from consumer.console import formats, reported
 from consumer.console.reported import HOURS, QUARTER, ChartSpan, milliseconds
 from consumer.postgres.connections import Connection, connect, transaction, viewer_access
+from tests.support.cli import arrive
+from tests.support.console import running
 from tests.support.databases import change
+from tests.support.factories import user_updated
 
 T = TypeVar("T")
 
@@ -68,6 +72,40 @@ def test_a_chart_has_a_point_for_each_whole_step(emptied: str) -> None:
     assert [(point.stored, point.applied, point.died) for point in points] == [(4.0, 2.0, 4)] * 2
     assert points[0].at < points[1].at
     assert [point.p50_ms for point in points] == [12.5, 12.5]
+
+
+def test_a_report_of_other_buckets_is_left_out_of_the_times(emptied: str) -> None:
+    """A receiver of another release may run beside ours, and its role may report any numbers that are counts."""
+    report(emptied, ONE, timedelta(minutes=2), {"deliveries_applied:a:applied": 1}, delivery_seconds=[10] + [0] * 13)
+    with psycopg.connect(emptied) as conn:
+        conn.execute("SET ROLE consumer_receiver")
+        conn.execute(
+            "INSERT INTO consumer.reports (process_id, host, pid, release, clock_skew_seconds, counters, histograms)"
+            " VALUES (gen_random_uuid(), 'h', 1, '9', 0, '{\"deliveries_received:stored\": 5.0}',"
+            f' \'{{"delivery_seconds": {[9] * 15}, "apply_seconds": [1.0]}}\')'
+        )
+    change(emptied, "UPDATE consumer.reports SET at = now() - interval '2 minutes'")
+
+    [point] = read(emptied, lambda conn: reported.chart(conn, QUARTER))
+    with running(emptied) as desk:
+        page = desk.as_("viewer").get()
+
+    assert (point.stored, point.p50_ms, point.p99_ms) == (5 / 30, 12.5, 24.75)
+    assert page.status == 200
+
+
+def test_what_is_to_be_made_anew_is_no_pending_delivery(emptied: str) -> None:
+    report(emptied, ONE, timedelta(seconds=5), {"deliveries_applied:a:applied": 60})
+    arrive(emptied, user_updated())
+    change(
+        emptied, "INSERT INTO consumer.rebuild (stage, id) SELECT 2, gen_random_uuid() FROM generate_series(1, 100001)"
+    )
+
+    with running(emptied) as desk:
+        page = desk.as_("viewer").get().text
+
+    assert '<dd>1</dd><dd class="sub">gone in about 1\N{NO-BREAK SPACE}s;' in page
+    assert "100,000+ to make anew" in page
 
 
 @pytest.mark.parametrize(("span", "points_max"), [(QUARTER, 30), (HOURS, 36)])

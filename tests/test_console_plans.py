@@ -80,6 +80,10 @@ def test_a_long_queue_of_rebuilds_is_counted_up_to_a_most(crowded: str) -> None:
     assert read_rows(crowded, "recovery/rebuild", {"look_max": recovery.LOOK_MAX})[0] == ROWS_MAX
 
 
+def test_the_figures_count_each_queue_up_to_a_most(crowded: str) -> None:
+    assert read_rows(crowded, "sample/figures", {})[0] == ROWS_MAX
+
+
 def test_the_newest_actions_are_found_by_their_index(crowded: str) -> None:
     read, indexes = read_rows(crowded, "recovery/actions", {"size": recovery.LISTED})
 

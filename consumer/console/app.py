@@ -19,6 +19,7 @@ from consumer.console.guard import Guard
 from consumer.console.person import NOBODY
 from consumer.console.reading import DatabaseAway, NotMigrated, TooSlow
 from consumer.console.routes import ENDPOINTS
+from consumer.console.turns import Busy, Unavailable
 from consumer.console.visit import Console, Endpoint, Visit
 
 # Below it the head of the answer weighs more than what is saved.
@@ -44,6 +45,12 @@ PROBLEMS = {
         503,
         "The database gave the question up after its time limit, so that a page never slows the work down.",
         "Narrow the filter, or try again.",
+    ),
+    Busy: (
+        "The console is busy",
+        503,
+        "Its connections to the database are in use, or the database gives it no more. Deliveries go on without them.",
+        "Try again. If it stays so, its login's connections are too few.",
     ),
 }
 
@@ -92,7 +99,7 @@ async def _answer(console: Console, endpoint: Endpoint, request: Request) -> Res
         return await endpoint.handle(Visit(console, request, person, fields, query))
     except BadForm as error:
         return visit.page("problem.html", 400, title="Not understood", sentence=str(error), cure="")
-    except (DatabaseAway, NotMigrated, TooSlow) as error:
+    except Unavailable as error:
         title, status, sentence, cure = PROBLEMS[type(error)]
         return visit.page("problem.html", status, title=title, sentence=sentence, cure=cure)
     # A bug of ours: the person reads a sentence and the log has the trace, without values.

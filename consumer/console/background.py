@@ -7,7 +7,8 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
 from consumer import logs
-from consumer.console.reading import ConsoleDatabase, DatabaseAway, NotMigrated, TooSlow
+from consumer.console.reading import ConsoleDatabase
+from consumer.console.turns import Unavailable
 from consumer.operations import background
 from consumer.operations.background import OrderWork
 from consumer.postgres.connections import Access, Connection
@@ -41,9 +42,9 @@ class Background:
         while True:
             try:
                 if await self.database.read(background.is_any):
-                    async with self.database.acting() as (conn, access):
+                    async with self.database.acting_alone() as (conn, access):
                         await self._finish_all(conn, access)
-            except (DatabaseAway, NotMigrated, TooSlow):
+            except Unavailable:
                 pass
             # A bug of ours.
             except Exception:

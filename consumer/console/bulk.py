@@ -93,7 +93,7 @@ async def show(bulk: Bulk, visit: Visit) -> Response:
 async def act(bulk: Bulk, visit: Visit) -> Response:
     """Order the action, if still no more match than the page showed; else ask again."""
     said = confirm.answer(visit.form)
-    async with visit.acting() as (conn, access), transaction(conn, replace(access, statement_timeout=COUNT_TIME)):
+    async with visit.counting() as (conn, access), transaction(conn, replace(access, statement_timeout=COUNT_TIME)):
         if await background.is_known(conn, said.id):
             return confirm.ordered(visit, said)
         # Nobody can choose what comes after now.
@@ -108,7 +108,7 @@ async def act(bulk: Bulk, visit: Visit) -> Response:
 
 
 async def _question(bulk: Bulk, visit: Visit, form: Form) -> Question:
-    async with visit.acting() as (conn, access), transaction(conn, replace(access, statement_timeout=COUNT_TIME)):
+    async with visit.counting() as (conn, access), transaction(conn, replace(access, statement_timeout=COUNT_TIME)):
         now = await session.now(conn)
         found, counts = await _count(bulk, conn, form, now)
     total = _total(counts)

@@ -3,8 +3,8 @@
 from starlette.responses import Response
 
 from consumer.console import reported
-from consumer.console.reading import DatabaseAway, NotMigrated, TooSlow
 from consumer.console.reported import HOURS, QUARTER, ChartPoint
+from consumer.console.turns import Unavailable
 from consumer.console.visit import Endpoint, Visit
 
 
@@ -19,7 +19,7 @@ async def _hours(visit: Visit) -> list[ChartPoint]:
     try:
         return await visit.read(lambda conn: reported.chart(conn, HOURS))
     # The page says that, and shows the last sample without these charts.
-    except (DatabaseAway, NotMigrated, TooSlow):
+    except Unavailable:
         return []
 
 

@@ -91,7 +91,8 @@ async def chart(conn: Connection, span: ChartSpan) -> list[ChartPoint]:
     values = {"time": span.time, "step": span.step}
     counts = await rows(conn, tuple_row, "reported/counts", values)
     times: defaultdict[datetime, list[int]] = defaultdict(list)
-    for at, _, n in await rows(conn, tuple_row, "reported/times", {**values, "histogram": "delivery_seconds"}):
+    histogram = {"histogram": "delivery_seconds", "buckets": len(DELIVERY_SECONDS) + 1}
+    for at, _, n in await rows(conn, tuple_row, "reported/times", values | histogram):
         times[at].append(n)
     seconds = span.step.total_seconds()
     return [

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 import psycopg
 
 from consumer.console.reading import TooSlow
+from consumer.console.turns import Busy
 from consumer.console.visit import Visit
 from consumer.deadline import within
 from consumer.errors import ConsumerError
@@ -76,12 +77,12 @@ async def take(visit: Visit, selection: Selection) -> RetrySample:
     """Check a sample of the selection and apply it, in a transaction of a worker that is rolled back."""
     try:
         return await within(dry_run.TIME, _take(visit, selection))
-    except (TimeoutError, TooSlow):
+    except (TimeoutError, Busy, TooSlow):
         return RetrySample(problem=NOT_IN_TIME)
 
 
 async def _take(visit: Visit, selection: Selection) -> RetrySample:
-    async with visit.acting() as (conn, access):
+    async with visit.counting() as (conn, access):
         reading = replace(access, statement_timeout=dry_run.STATEMENT_TIMEOUT, is_read_only=True)
         async with transaction(conn, reading):
             seqs = await replay.sample(conn, selection, SIZE)

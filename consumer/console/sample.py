@@ -40,6 +40,8 @@ class Figures:
     """How much waits, up to a hundred thousand each; *took_seconds*: the median and the slowest hundredth."""
 
     pending: int = 0
+    # Rows of the queues of rebuilds and of new homes: no delivery, and not done at the deliveries' rate.
+    anew: int = 0
     retrying: int = 0
     next_attempt_at: datetime | None = None
     died_at: datetime | None = None
@@ -130,14 +132,14 @@ class Sample:
 async def take(database: ConsoleDatabase, expected: Callable[[], Expectations], before: Sample | None) -> Sample:
     """Return the next sample after *before*: the verdict from an operator's view, the rest as a viewer reads it.
 
-    Raises DatabaseAway, NotMigrated or TooSlow.
+    Raises Unavailable.
     """
     observation = await database.observe(lambda conn, access: observe(conn, access, expected()))
     observed = Sample(observation, findings(observation))
     if observation.missing_migrations:
         return observed
     reports = before.reports if before else None
-    return await database.read(lambda conn: _completed(conn, observed, reports))
+    return await database.observe_masked(lambda conn: _completed(conn, observed, reports))
 
 
 async def _completed(conn: Connection, observed: Sample, before: Reports | None) -> Sample:

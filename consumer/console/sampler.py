@@ -11,6 +11,7 @@ from consumer import logs
 from consumer.console.formats import duration
 from consumer.console.reading import DatabaseAway, NotMigrated, TooSlow
 from consumer.console.sample import Sample
+from consumer.console.turns import Busy, Unavailable
 from consumer.verdict.finding import Finding
 from consumer.verdict.findings import findings, verdict_sentence
 from consumer.verdict.observation import Observation
@@ -19,6 +20,13 @@ from consumer.verdict.observation import Observation
 SAMPLE_TIME = timedelta(seconds=2)
 # Each holds a connection, and pages must get some too.
 WATCHERS_MAX = 400
+
+# What the database is while it can't be asked.
+WORDS: Mapping[type[Unavailable], str] = {
+    DatabaseAway: "away",
+    TooSlow: "too slow",
+    Busy: "out of connections for this console",
+}
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +38,7 @@ class View:
     sample: Sample | None = None
     # When the database was last asked, by this process's clock.
     asked_at: datetime | None = None
-    problem: DatabaseAway | NotMigrated | TooSlow | None = None
+    problem: Unavailable | None = None
     # Since when it does not answer.
     away_since: datetime | None = None
 
@@ -53,13 +61,18 @@ class View:
         if self.lacks_migration:
             return "A migration is pending"
         lasted = self.asked_at - self.away_since
-        words = "away" if isinstance(self.problem, DatabaseAway) else "too slow"
+        words = WORDS[type(self.problem)]
         return f"The database has been {words} for {duration(lasted)}" if lasted else f"The database is {words}"
 
     @property
     def lacks_migration(self) -> bool:
         """Whether the database lacks what this release reads."""
         return isinstance(self.problem, NotMigrated)
+
+    @property
+    def is_away(self) -> bool:
+        """Whether the database did not answer at all."""
+        return isinstance(self.problem, DatabaseAway)
 
     @property
     def is_there(self) -> bool:
@@ -138,7 +151,7 @@ class Sampler:
         before, at = self.view, self.clock()
         try:
             self.view = View(await self.ask(before.sample), at)
-        except (DatabaseAway, NotMigrated, TooSlow) as problem:
+        except Unavailable as problem:
             self.view = View(before.sample, at, problem, before.away_since or at)
         async with self._changed:
             self._frames = self.render(self.view) if self._watchers else {}

@@ -6,7 +6,7 @@ from contextlib import suppress
 from starlette.responses import Response
 
 from consumer.console.door import SignInLink
-from consumer.console.reading import DatabaseAway, NotMigrated, TooSlow
+from consumer.console.turns import Unavailable
 from consumer.console.visit import Endpoint, Visit
 from consumer.operations import actions
 from consumer.operations.actions import Action
@@ -56,7 +56,7 @@ async def refuse(visit: Visit, path: str) -> Response:
     if visit.person.may("viewer"):
         if visit.request.method == "POST" and _is_new(visit, path):
             # The refusal does not depend on the record.
-            with suppress(DatabaseAway, NotMigrated, TooSlow):
+            with suppress(Unavailable):
                 await _record_refusal(visit)
         return visit.page("limit.html", 403, title="An operator's action")
     if visit.request.method == "POST":

@@ -89,7 +89,7 @@ def _facts(visit: Visit) -> list[tuple[str, str]]:
 async def _question(visit: Visit, form: Form) -> Question:
     named = _named(form)
     conditions = [(name.removesuffix("_id"), str(one)) for name, one in named.items()]
-    async with visit.acting() as (conn, access):
+    async with visit.counting() as (conn, access):
         short = replace(access, statement_timeout=COUNT_TIME)
         count = await _count(conn, short, named)
         async with transaction(conn, short):

@@ -106,11 +106,15 @@ class Visit:
         """
         if isinstance(problem := self.console.sampler.view.problem, DatabaseAway):
             raise DatabaseAway from problem
-        return await self.console.database.read(work)
+        return await self.console.database.read(work, self.person.name)
 
     def acting(self) -> AbstractAsyncContextManager[tuple[Connection, Access]]:
         """Open a connection for an operator's changes; yields it and its access, for `transaction`."""
-        return self.console.database.acting()
+        return self.console.database.acting(self.person.name)
+
+    def counting(self) -> AbstractAsyncContextManager[tuple[Connection, Access]]:
+        """Open one for what may take seconds, such as counting what an action would take, and for what follows."""
+        return self.console.database.counting(self.person.name)
 
 
 Handle = Callable[[Visit], Awaitable[Response]]

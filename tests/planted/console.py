@@ -5,7 +5,8 @@ from tests.planted.bug import Bug
 DOOR, GUARD = "consumer/console/door.py", "consumer/console/guard.py"
 DOORS, GUARDS = "tests/test_console_door.py", "tests/test_console_guard.py"
 LIVE, STATES = "tests/test_console_live.py", "tests/test_console_states.py"
-SAMPLER = "consumer/console/sampler.py"
+SAMPLER, READING = "consumer/console/sampler.py", "consumer/console/reading.py"
+BUSY, FIGURES = "tests/test_console_busy.py", "tests/test_console_figures.py"
 
 CONSOLE = (
     Bug(
@@ -28,6 +29,76 @@ CONSOLE = (
         "if is_new or error_class(error)",
         "if True or error_class(error)",
         f"{STATES}::test_a_database_that_was_started_again_while_nobody_looked_is_there",
+    ),
+    Bug(
+        "a busy console says that the database is away",
+        READING,
+        "    except FULL_POOL as error:\n        raise Busy from error\n",
+        "",
+        f"{BUSY}::test_the_sampler_does_not_need_what_people_read_with",
+    ),
+    Bug(
+        "one person may take all readers",
+        "consumer/console/turns.py",
+        "asyncio.Semaphore(self._each)",
+        "asyncio.Semaphore(99)",
+        f"{BUSY}::test_one_person_s_flood_is_said_to_be_one_and_keeps_nobody_else_out",
+    ),
+    Bug(
+        "the sampler waits for people who read",
+        "consumer/console/sample.py",
+        "database.observe_masked(",
+        "database.read(",
+        f"{BUSY}::test_the_sampler_does_not_need_what_people_read_with",
+    ),
+    Bug(
+        "one connection more that can't be had is an outage",
+        READING,
+        'if error is None or not (self._lent or self._pool.get_stats()["pool_available"]):',
+        "if True:",
+        f"{BUSY}::test_a_connection_that_can_not_be_added_leaves_those_that_are_there",
+    ),
+    Bug(
+        "a login with too few connections has no database",
+        READING,
+        "(Busy if FULL.search(str(error)) else DatabaseAway)",
+        "DatabaseAway",
+        f"{BUSY}::test_a_login_with_too_few_connections_is_said_to_have_too_few",
+    ),
+    Bug(
+        "who counts takes all turns of who acts",
+        READING,
+        "async with self._counting.take(person), self.acting",
+        "async with self.acting",
+        f"{BUSY}::test_who_counts_keeps_nobody_from_a_click",
+    ),
+    Bug(
+        "a report of other buckets ends the overview",
+        "sql/queries/reported/times.sql",
+        "    AND jsonb_array_length(r.histograms -> %(histogram)b::text) = %(buckets)b::integer\n",
+        "    AND %(buckets)b::integer > 0\n",
+        f"{FIGURES}::test_a_report_of_other_buckets_is_left_out_of_the_times",
+    ),
+    Bug(
+        "a count with a point ends the overview",
+        "sql/queries/reported/counts.sql",
+        "coalesce(sum(c.value::numeric) FILTER (\n        WHERE c.key IN ('deliveries_received:stored'",
+        "coalesce(sum(c.value::bigint) FILTER (\n        WHERE c.key IN ('deliveries_received:stored'",
+        f"{FIGURES}::test_a_report_of_other_buckets_is_left_out_of_the_times",
+    ),
+    Bug(
+        "a long queue of rebuilds is counted to its end every two seconds",
+        "sql/queries/sample/figures.sql",
+        "    ORDER BY stage, id\n    LIMIT 100000\n",
+        "    ORDER BY stage, id\n",
+        "tests/test_console_plans.py::test_the_figures_count_each_queue_up_to_a_most",
+    ),
+    Bug(
+        "a rebuild counts as pending deliveries",
+        "sql/queries/sample/figures.sql",
+        "(SELECT count(*) FROM pending) AS pending,",
+        "(SELECT count(*) FROM pending) + (SELECT count(*) FROM anew) AS pending,",
+        f"{FIGURES}::test_what_is_to_be_made_anew_is_no_pending_delivery",
     ),
     Bug(
         "a link or cookie never ends",

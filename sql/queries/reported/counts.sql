@@ -1,11 +1,11 @@
 -- What all processes together counted in each whole step of a time: deliveries stored, done, and dead.
 SELECT
     date_bin(%(step)b::interval, r.at, timestamptz '2000-01-01 00:00:00+00') AS at,
-    coalesce(sum(c.value::bigint) FILTER (
+    coalesce(sum(c.value::numeric) FILTER (
         WHERE c.key IN ('deliveries_received:stored', 'deliveries_received:dead')
     ), 0)::bigint AS stored,
-    coalesce(sum(c.value::bigint) FILTER (WHERE c.key LIKE 'deliveries_applied:%%'), 0)::bigint AS applied,
-    coalesce(sum(c.value::bigint) FILTER (
+    coalesce(sum(c.value::numeric) FILTER (WHERE c.key LIKE 'deliveries_applied:%%'), 0)::bigint AS applied,
+    coalesce(sum(c.value::numeric) FILTER (
         WHERE c.key IN ('deliveries_received:dead', 'deliveries_buried')
     ), 0)::bigint AS died
 FROM consumer_masked.reports AS r

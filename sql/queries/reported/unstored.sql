@@ -2,8 +2,8 @@
 -- before.
 SELECT
     split_part(c.key, ':', 2) AS reason,
-    coalesce(sum(c.value::bigint) FILTER (WHERE r.at > now() - %(time)b::interval), 0)::bigint AS requests,
-    coalesce(sum(c.value::bigint) FILTER (WHERE r.at <= now() - %(time)b::interval), 0)
+    coalesce(sum(c.value::numeric) FILTER (WHERE r.at > now() - %(time)b::interval), 0)::bigint AS requests,
+    coalesce(sum(c.value::numeric) FILTER (WHERE r.at <= now() - %(time)b::interval), 0)
     * extract(EPOCH FROM %(time)b::interval)::double precision / 3600 AS usual
 FROM consumer_masked.reports AS r
 CROSS JOIN LATERAL jsonb_each_text(r.counters) AS c

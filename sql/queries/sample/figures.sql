@@ -1,10 +1,24 @@
--- How much waits and how much is tried again, each counted up to a hundred thousand; when the next failed delivery is
--- tried again, when the last one died, how many runs go on, and how long the newest thousand took from receipt to
--- profile, in seconds.
+-- How much is pending, to be made anew and tried again, each counted up to a hundred thousand; when the next failed
+-- delivery is tried again, when the last one died, how many runs go on, and how long the newest thousand took from
+-- receipt to profile, in seconds.
 WITH pending AS (
     SELECT seq
     FROM consumer_masked.pending
     ORDER BY seq
+    LIMIT 100000
+),
+
+anew AS (
+    SELECT id
+    FROM consumer_masked.rebuild
+    ORDER BY stage, id
+    LIMIT 100000
+),
+
+homes AS (
+    SELECT id
+    FROM consumer_masked.rehome
+    ORDER BY id
     LIMIT 100000
 ),
 
@@ -66,9 +80,8 @@ log AS (
 )
 
 SELECT
-    (SELECT count(*) FROM pending)
-    + (SELECT count(*) FROM consumer_masked.rebuild)
-    + (SELECT count(*) FROM consumer_masked.rehome) AS pending,
+    (SELECT count(*) FROM pending) AS pending,
+    least((SELECT count(*) FROM anew) + (SELECT count(*) FROM homes), 100000) AS anew,
     waiting.retrying,
     waiting.next_attempt_at,
     dead.died_at,
