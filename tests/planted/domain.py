@@ -194,7 +194,7 @@ DOMAIN = (
     Bug(
         "the reduced body of a retried delivery is forgotten",
         "consumer/operations/replay.py",
-        "            reread.append(read)\n",
+        "            rechecked.reread.append(read)\n",
         "            pass\n",
         "tests/test_reread.py::test_a_dead_delivery_is_applied_without_the_part_that_killed_it",
     ),

@@ -32,14 +32,14 @@ ERASING = (
     ),
     Bug(
         "a body is left whose user was erased meanwhile",
-        "consumer/worker/batch.py",
-        "            await late.require_none(conn, deliveries)\n",
+        "consumer/worker/claimed.py",
+        "        await late.require_none(conn, deliveries)\n",
         "",
         f"{LATE_TESTS}::test_a_user_who_is_erased_while_a_batch_waits_for_the_lock_is_noticed",
     ),
     Bug(
         "what comes in the batch of the erasure is left",
-        "consumer/worker/batch.py",
+        "consumer/worker/claimed.py",
         "for part in filter(None, (erasures, others)):",
         "for part in filter(None, ([*others, *erasures],)):",
         f"{LATE_TESTS}::test_what_comes_in_the_batch_of_the_erasure_is_late",
