@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from uuid import UUID
 
@@ -13,7 +14,7 @@ import pytest
 from consumer.console import retry_sample
 from consumer.operations import replay
 from consumer.outbox.deliveries import Selection
-from consumer.postgres.connections import connect, operator_access, transaction
+from consumer.postgres.connections import connect, operator_access, transaction, worker_access
 from consumer.worker import dry_run
 from tests.support.cli import arrive, work
 from tests.support.confirming import order
@@ -167,7 +168,9 @@ def test_a_console_that_may_not_work_checks_by_this_release_alone(three_dead: st
     assert "may not act as consumer_worker" in said
 
 
-def test_rows_that_others_hold_are_not_waited_for(desk: Desk, emptied: str) -> None:
+def test_rows_that_others_hold_are_not_waited_for(desk: Desk, emptied: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("TIME", "STATEMENT_TIMEOUT"):
+        monkeypatch.setattr(dry_run, name, timedelta(seconds=60))
     arrive(emptied, user_updated(ADA))
     work(emptied)
     dead(emptied, ADA, BOB)
@@ -179,7 +182,7 @@ def test_rows_that_others_hold_are_not_waited_for(desk: Desk, emptied: str) -> N
         took = time.perf_counter() - began
 
     assert "1 would be applied, 1 could not be tried: their rows are locked, or it takes too long." in said
-    assert took < dry_run.TIME.total_seconds()
+    assert took < worker_access("consumer").lock_timeout.total_seconds()
 
 
 def test_what_takes_too_long_is_given_up_and_leaves_nothing_locked(desk: Desk, emptied: str) -> None:

@@ -1,15 +1,18 @@
 """Actions on users and companies at the console: rebuild, check, and a refresh from Stack."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 
+from consumer.console.confirm import COUNT_TIME
 from tests.support.backfills import environment, held, long_ago, named, truth
 from tests.support.cli import arrive, work
 from tests.support.confirming import confirm, finished, order
 from tests.support.console import Desk, running
+from tests.support.console_pages import links
 from tests.support.databases import change, rows, schema_change
 from tests.support.factories import membership, team_event, user_updated
 from tests.support.fake_stack import FakeStack
@@ -73,10 +76,66 @@ def test_a_rebuild_of_a_team_takes_its_users(desk: Desk, wrong: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("chosen", "names_after"),
+    [
+        ("since={between}", ["wrong", "Bob"]),
+        ("verified_by=0ddba11e", ["Ada", "wrong"]),
+        ("since={between}&verified_by=0ddba11e", ["wrong", "wrong"]),
+        ("user={ada}&since={between}", ["Ada", "Bob"]),
+    ],
+)
+def test_a_rebuild_by_deliveries_takes_the_users_of_these(
+    desk: Desk, emptied: str, chosen: str, names_after: list[str]
+) -> None:
+    """One of Ada came first, under another secret; one of Bob came later."""
+    arrive(emptied, user_updated(ADA, display_name="Ada")._replace(verified_by="0ddba11e"))
+    change(emptied, "UPDATE consumer.outbox SET received_at = now() - interval '2 days'")
+    arrive(emptied, user_updated(BOB, display_name="Bob"))
+    work(emptied)
+    change(emptied, "UPDATE identity.profiles SET full_name = 'wrong'")
+    path = f"/recovery/rebuild?{chosen.format(between='1d', ada=ADA)}"
+    if names_after == ["wrong", "wrong"]:
+        assert desk.get(path).status == 422
+    else:
+        done = finished(emptied, confirm(desk, path))
+        assert done["seen_count"] == done["affected"] == 2 - names_after.count("wrong")
+        assert {"settled_until"} < done["filter"].keys()
+    work(emptied)
+
+    assert names(emptied) == names_after
+
+
+def test_what_is_applied_after_the_page_was_made_is_not_chosen(desk: Desk, wrong: str) -> None:
+    address, fields = order(desk.get("/recovery/check?since=1h"))
+    arrive(wrong, user_updated(UUID(int=3)))
+    work(wrong)
+
+    assert finished(wrong, desk.post(address, fields))["result"]["users"] == 2
+
+
+def test_a_form_can_not_choose_deliveries_of_the_future(desk: Desk, wrong: str) -> None:
+    address, fields = order(desk.get("/recovery/check?since=1h"))
+
+    done = finished(wrong, desk.post(address, {**fields, "seen_at": "2999-01-01T00:00:00+00:00"}))
+
+    assert done["filter"]["settled_until"] < "2999"
+
+
+def test_a_rebuild_leads_to_its_dry_run(desk: Desk, wrong: str) -> None:
+    page = desk.get(f"/recovery/rebuild?user={ADA}&since=1h")
+    [there] = [each for each in links(page.text) if each.startswith("/recovery/check")]
+
+    assert "Check 3 users and companies?" in desk.get(there).text
+    assert "/recovery/check" in links(desk.get("/recovery/rebuild").text)
+    assert "Check first" not in desk.get("/recovery/check").text
+
+
+@pytest.mark.parametrize(
     ("chosen", "result"),
     [
         ("", {"users": 2, "companies": 1, "differing": {"profile": 2}, "first": str(ADA)}),
         (f"?user={BOB}", {"users": 1, "companies": 0, "differing": {"profile": 1}, "first": str(BOB)}),
+        ("?since=1h", {"users": 2, "companies": 1, "differing": {"profile": 2}, "first": str(ADA)}),
         (f"?team={TEAM}", {"users": 1, "companies": 1, "differing": {"profile": 1}, "first": str(BOB)}),
     ],
 )
@@ -121,9 +180,48 @@ def test_of_an_unknown_user_there_is_nothing_to_make_anew(desk: Desk, wrong: str
 
 
 @pytest.mark.parametrize("path", ["/recovery/rebuild", "/recovery/check"])
-@pytest.mark.parametrize("chosen", ["user=all", "team=1", "since=2h", "state=dead"])
+@pytest.mark.parametrize("chosen", ["state=dead", "until=2h", "email=a@example.com"])
 def test_a_condition_that_it_does_not_know_is_refused(desk: Desk, emptied: str, path: str, chosen: str) -> None:
     assert desk.get(f"{path}?{chosen}").status == 400
+
+
+@pytest.mark.parametrize("path", ["/recovery/rebuild", "/recovery/check"])
+@pytest.mark.parametrize(
+    ("name", "typed", "sentence"),
+    [
+        ("user", "all", "The field user is an id, a UUID."),
+        ("team", "1", "The field team is an id, a UUID."),
+        ("since", "yesterday", "A time is ISO 8601 in UTC"),
+        ("since", "2999-01-01T00:00:00", "The field since lies in the future"),
+        ("verified_by", "whsec_mine", "A secret is named by the first 8 hex digits of its SHA-256"),
+        ("verified_by", "0BADCAFE", "No applied delivery was signed with the secret 0badcafe: nothing is chosen."),
+    ],
+)
+def test_what_can_not_be_used_is_said_and_kept(
+    desk: Desk, wrong: str, path: str, name: str, typed: str, sentence: str
+) -> None:
+    other = f"team={TEAM}" if name == "user" else f"user={ADA}"
+    page = desk.get(f"{path}?{name}={typed}&{other}")
+
+    assert (page.status, page.text.count('class="note bad"')) == (422, 1), page.text
+    assert sentence in page.text
+    assert f'name="{name}" value="{typed}"' in page.text
+    assert str(TEAM if name == "user" else ADA) in page.text
+    assert 'id="order"' not in page.text
+    assert acted(wrong) == []
+
+
+@pytest.mark.parametrize("path", ["/recovery/rebuild", "/recovery/check"])
+def test_what_takes_too_long_to_find_is_said_and_kept(
+    desk: Desk, wrong: str, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert COUNT_TIME.total_seconds() == 5
+    monkeypatch.setattr("consumer.console.subjects.COUNT_TIME", timedelta(0))
+
+    page = desk.get(f"{path}?since=2h")
+
+    assert (page.status, "choose less, or use the command consumer rebuild." in page.text) == (422, True)
+    assert 'name="since" value="2h"' in page.text
 
 
 def test_above_a_hundred_the_number_is_typed(desk: Desk, emptied: str) -> None:

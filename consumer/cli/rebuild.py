@@ -35,8 +35,6 @@ from consumer.worker.rebuild import RebuiltPage
 WAIT_SECONDS = 0.2
 # Between two counts of what is left: of a million users one takes as long as six pages.
 COUNT_SECONDS = 10.0
-# What is applied or was: a pending delivery has changed no row.
-STATES = ("done",)
 T = TypeVar("T")
 
 
@@ -145,15 +143,13 @@ async def _subjects(conn: Connection, access: Access, chosen: Chosen) -> Subject
     named = Subjects(chosen["user_ids"], chosen["team_ids"])
     if unknown := await rebuild.unknown(conn, access, named):
         raise click.ClickException(f"Neither a delivery nor a row is about {', '.join(map(str, unknown))}.")
-    subjects = await rebuild.with_users_of(conn, access, named)
+    applied = None
     if chosen["since"] or chosen["verified_by"]:
         async with transaction(conn, access):
             now = await session.now(conn)
         since = None if chosen["since"] is None else instant(chosen["since"], now)
-        wanted = Selection(STATES, since=since, until=now, verified_by=chosen["verified_by"])
-        found = await rebuild.concerned(conn, access, wanted)
-        subjects = Subjects([*subjects.user_ids, *found.user_ids], [*subjects.company_ids, *found.company_ids])
-    return await rebuild.with_companies_named_by(conn, access, subjects)
+        applied = Selection(rebuild.APPLIED, since=since, until=now, verified_by=chosen["verified_by"])
+    return await rebuild.chosen(conn, access, named, applied)
 
 
 def _as_worker(settings: Settings, work: Callable[[Connection, Access], Awaitable[T]]) -> T:

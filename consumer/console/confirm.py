@@ -40,6 +40,8 @@ class Kind:
     is_grave: bool = False
     # A sample tells what it would do.
     has_sample: bool = False
+    # The address of an action that finds out what this one would change.
+    check: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,8 @@ class Question:
     counts: Sequence[DeliveryCount] = ()
     # What a sample has told; none was taken yet if it is empty.
     sample: Sequence[str] = ()
+    # Fields to choose by: name, label and what was typed.
+    choices: Sequence[tuple[str, str, str]] = ()
     id: UUID = field(default_factory=uuid4)
 
     @property

@@ -1,18 +1,26 @@
 """Actions on users and companies: make them anew, compare them with that, bring one user in from Stack."""
 
-from dataclasses import replace
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import partial
 from uuid import UUID
 
+from psycopg import errors as postgres
 from starlette.responses import Response
 
 from consumer.console import confirm
 from consumer.console.confirm import COUNT_TIME, Kind, Question
+from consumer.console.filters import read_filter
 from consumer.console.form import BadForm, Form
-from consumer.console.visit import Endpoint, Visit, uuid
+from consumer.console.formats import clock
+from consumer.console.visit import Endpoint, Visit
+from consumer.deadline import within
 from consumer.operations import background, rebuild
 from consumer.operations.rebuild import Subjects
-from consumer.outbox import rebuild_queue
+from consumer.outbox import deliveries, rebuild_queue
+from consumer.outbox.deliveries import Selection
 from consumer.postgres import session
 from consumer.postgres.connections import Access, Connection, transaction
 
@@ -23,6 +31,7 @@ REBUILD = Kind(
     "Workers make their rows anew from the stored deliveries. A row that comes out different is written and audited as "
     "rebuilt, a row that no delivery tells of goes, and the others stay as they are. It is safe to repeat.",
     "/recovery",
+    check="/recovery/check",
 )
 CHECK = Kind(
     "/recovery/check",
@@ -41,23 +50,89 @@ REFRESH = Kind(
     "/users/{user_id}",
 )
 ONE, MANY = "user or company", "users and companies"
+# The fields that choose, as the command line has them; what each of the first two and the deliveries name is taken.
+FIELDS = {
+    "user": "User id",
+    "team": "Team id, with its users",
+    "since": "Users and teams of deliveries received since",
+    "verified_by": "Signed with the secret (8 hex digits)",
+}
+FINGERPRINT = re.compile("[0-9a-f]{8}")
+FINGERPRINT_HINT = "A secret is named by the first 8 hex digits of its SHA-256, as the page of each delivery shows."
+TOO_MANY = f"To find them took over {COUNT_TIME.seconds} s: choose less, or use the command consumer rebuild."
+
+
+@dataclass(frozen=True, slots=True)
+class ChosenSubjects:
+    """What a form chooses, by the names of the form's fields; *applied* are deliveries that were done at its time."""
+
+    user_id: UUID | None
+    team_id: UUID | None
+    applied: Selection | None
+
+    @classmethod
+    def read(cls, form: Form, now: datetime) -> "ChosenSubjects":
+        """Read a form; a duration counts back from *now*. Raises BadForm with a sentence on what can't be used."""
+        values = read_filter(Form(tuple(each for each in form.fields if each[0] in FIELDS)))
+        wanted = values.wanted(now)
+        fingerprint = wanted.verified_by.lower() if wanted.verified_by else None
+        if fingerprint and not FINGERPRINT.fullmatch(fingerprint):
+            raise BadForm(FINGERPRINT_HINT)
+        if wanted.since and wanted.since >= now:
+            raise BadForm("The field since lies in the future: no delivery came since.")
+        applied = Selection(rebuild.APPLIED, since=wanted.since, settled_until=now, verified_by=fingerprint)
+        return cls(
+            wanted.user_ids[0] if wanted.user_ids else None,
+            wanted.team_id,
+            applied if wanted.since or fingerprint else None,
+        )
+
+    @property
+    def named(self) -> Subjects:
+        """The user and the team."""
+        return Subjects([self.user_id] if self.user_id else [], [self.team_id] if self.team_id else [])
+
+    @property
+    def conditions(self) -> Sequence[tuple[str, str]]:
+        """The conditions as fields of a form, with fixed times."""
+        since = self.applied.since.isoformat() if self.applied and self.applied.since else None
+        verified_by = self.applied.verified_by if self.applied else None
+        found = {"user": self.user_id, "team": self.team_id, "since": since, "verified_by": verified_by}
+        return [(name, str(value)) for name, value in found.items() if value]
+
+    @property
+    def recorded(self) -> Mapping[str, object]:
+        """The conditions as the record of actions has them."""
+        named = {"user_id": self.user_id, "team_id": self.team_id}
+        if self.applied is None:
+            return named
+        names = ("since", "settled_until", "verified_by")
+        return named | {name: getattr(self.applied, name) for name in names}
+
+    @property
+    def words(self) -> str:
+        """The deliveries, for a sentence."""
+        assert self.applied
+        since, secret = self.applied.since, self.applied.verified_by
+        signed = f"was signed with the secret {secret}" if secret else "was received"
+        return f"{signed} since {clock(since)}" if since else signed
 
 
 async def show(kind: Kind, visit: Visit) -> Response:
-    """Ask whether to act on the user or team of the address, or on everybody."""
-    return confirm.ask(visit, kind, await _question(visit, visit.query))
+    """Ask whether to act on what the address chooses: a user, a team, those of some deliveries, or everybody."""
+    return await _ask(kind, visit, visit.query)
 
 
 async def act(kind: Kind, visit: Visit) -> Response:
     """Order it. Users who came since are no reason to ask again: a rebuild writes only what differs."""
     said = confirm.answer(visit.form)
-    named = _named(visit.form)
-    problem = said.problem(kind, said.seen_count)
-    if problem:
-        return confirm.ask(visit, kind, await _question(visit, visit.form), problem)
+    if problem := said.problem(kind, said.seen_count):
+        return await _ask(kind, visit, visit.form, problem)
     async with visit.acting() as (conn, access), transaction(conn, access):
+        # Nobody can choose what comes after now.
+        seen_at = min(said.seen_at, await session.now(conn))
         if not await background.is_known(conn, said.id):
-            await confirm.order(conn, visit, kind, said, named)
+            await confirm.order(conn, visit, kind, said, ChosenSubjects.read(visit.form, seen_at).recorded)
     return confirm.ordered(visit, said)
 
 
@@ -86,38 +161,43 @@ def _facts(visit: Visit) -> list[tuple[str, str]]:
     return [("user", str(visit.params["user_id"]))]
 
 
-async def _question(visit: Visit, form: Form) -> Question:
-    named = _named(form)
-    conditions = [(name.removesuffix("_id"), str(one)) for name, one in named.items()]
+async def _ask(kind: Kind, visit: Visit, form: Form, problem: tuple[int, str] | None = None) -> Response:
+    """Ask with the fields as they were typed; say what can't be used of them, or what they don't match."""
+    if {name for name, _ in form.fields} - {*FIELDS, *confirm.FIELDS}:
+        raise BadForm
+    typed = [(name, label, form.text(name)) for name, label in FIELDS.items()]
     async with visit.acting() as (conn, access):
         short = replace(access, statement_timeout=COUNT_TIME)
-        count = await _count(conn, short, named)
         async with transaction(conn, short):
-            return Question(count, ONE if count == 1 else MANY, conditions, conditions, await session.now(conn))
+            now = await session.now(conn)
+        try:
+            chosen = ChosenSubjects.read(form, now)
+        except BadForm as error:
+            question = Question(0, MANY, (), (), now, choices=typed)
+            return confirm.ask(visit, kind, question, (422, str(error)))
+        try:
+            count = await within(COUNT_TIME, _count(conn, short, chosen))
+        except (TimeoutError, postgres.QueryCanceled):
+            count, problem = 0, (422, TOO_MANY)
+    if not count and not problem and chosen.applied:
+        problem = 422, f"No applied delivery {chosen.words}: nothing is chosen."
+    question = Question(count, ONE if count == 1 else MANY, chosen.conditions, chosen.conditions, now, choices=typed)
+    return confirm.ask(visit, kind, question, problem)
 
 
-async def _count(conn: Connection, access: Access, named: dict[str, UUID]) -> int:
-    if not named:
+async def _count(conn: Connection, access: Access, chosen: ChosenSubjects) -> int:
+    if not chosen.conditions:
         async with transaction(conn, access):
             return await rebuild_queue.count(conn)
-    subjects = Subjects(
-        [one for name, one in named.items() if name == "user_id"],
-        [one for name, one in named.items() if name == "team_id"],
-    )
-    if await rebuild.unknown(conn, access, subjects):
+    if await rebuild.unknown(conn, access, chosen.named):
         return 0
-    subjects = await rebuild.with_companies_named_by(conn, access, await rebuild.with_users_of(conn, access, subjects))
+    # A name beside it does not make up for a secret that nobody has.
+    if chosen.applied:
+        async with transaction(conn, access):
+            if not await deliveries.count(conn, chosen.applied, count_max=1):
+                return 0
+    subjects = await rebuild.chosen(conn, access, chosen.named, chosen.applied)
     return len(subjects.user_ids) + len(subjects.company_ids)
-
-
-def _named(form: Form) -> dict[str, UUID]:
-    """Return the user or team that a form names, by the name that the record has; raise BadForm for anything else."""
-    if {name for name, _ in form.fields} - {"user", "team", *confirm.FIELDS}:
-        raise BadForm
-    named = {f"{name}_id": uuid(form.text(name)) for name in ("user", "team") if form.text(name)}
-    if None in named.values():
-        raise BadForm
-    return {name: one for name, one in named.items() if one}
 
 
 ENDPOINTS = (

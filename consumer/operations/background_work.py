@@ -166,12 +166,14 @@ async def _test(outside: Outside, conn: Connection, access: Access, order: Order
 
 
 async def _subjects(conn: Connection, access: Access, order: Order) -> Subjects | None:
-    """Return the users and companies that the filter names, with all that these concern; None: everybody."""
-    user_id, team_id = (order.filter.get(name) for name in ("user_id", "team_id"))
-    if not user_id and not team_id:
+    """Return the users and companies that the filter chooses, with all that these concern; None: everybody."""
+    chosen = dict(order.filter)
+    user_id, team_id = (chosen.pop(name, None) for name in ("user_id", "team_id"))
+    if not user_id and not team_id and not chosen:
         return None
     named = Subjects([UUID(user_id)] if user_id else [], [UUID(team_id)] if team_id else [])
-    return await rebuild.with_companies_named_by(conn, access, await rebuild.with_users_of(conn, access, named))
+    applied = selection({**chosen, "states": rebuild.APPLIED}) if chosen else None
+    return await rebuild.chosen(conn, access, named, applied)
 
 
 def _place(order: Order) -> tuple[Stage, UUID | None]:

@@ -22,6 +22,9 @@ from consumer.postgres.error_classes import ErrorClass, error_class
 # The kind of difference of a row that a constraint, or an application's trigger, keeps as it is.
 REFUSED = "refused"
 
+# The states of deliveries that have changed rows: a pending one has changed none.
+APPLIED = ("done",)
+
 # A company begins or ends with these: users without a delivery of their own may have got another home.
 REHOMING = {"team.created", "team.deleted", "company.declared"}
 
@@ -106,6 +109,18 @@ async def with_companies_named_by(conn: Connection, access: Access, subjects: Su
     async with transaction(conn, access):
         companies = await rebuild_queue.named_by(conn, subjects.user_ids)
     return Subjects(list(dict.fromkeys(subjects.user_ids)), list(dict.fromkeys([*subjects.company_ids, *companies])))
+
+
+async def chosen(conn: Connection, access: Access, named: Subjects, applied: Selection | None) -> Subjects:
+    """Return the named users, the named companies with their users, and those of *applied* deliveries.
+
+    The companies that these users name come with them.
+    """
+    subjects = await with_users_of(conn, access, named)
+    if applied:
+        found = await concerned(conn, access, applied)
+        subjects = Subjects([*subjects.user_ids, *found.user_ids], [*subjects.company_ids, *found.company_ids])
+    return await with_companies_named_by(conn, access, subjects)
 
 
 async def queue_all(conn: Connection, access: Access, action: Action) -> AsyncIterator[int]:

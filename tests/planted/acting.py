@@ -6,6 +6,7 @@ BULK, CHOSEN, CONFIRM = (f"consumer/console/{name}.py" for name in ("bulk", "cho
 ACTING, BACKGROUND, SUBJECTS = (f"tests/test_console_{name}.py" for name in ("acting", "background", "subjects"))
 ORDERS = "tests/test_console_orders.py"
 SAME_IDS = "tests/test_console_same_ids.py"
+SUBJECTS_PAGE = "consumer/console/subjects.py"
 SAMPLE = "tests/test_console_retry_sample.py"
 RUN, DRY_RUN = "consumer/operations/background.py", "consumer/worker/dry_run.py"
 
@@ -153,8 +154,8 @@ CONSOLE_ACTING = (
     Bug(
         "a check of a user compares everybody",
         "consumer/operations/background_work.py",
-        "if not user_id and not team_id:",
-        "if not team_id:",
+        "if not user_id and not team_id and not chosen:",
+        "if not team_id and not chosen:",
         f"{SUBJECTS}::test_a_check_counts_what_differs_and_changes_nothing",
     ),
     Bug(
@@ -191,5 +192,26 @@ CONSOLE_ACTING = (
         "    async with visit.console.trying:\n",
         "    async with visit.console.trying, visit.acting(), visit.acting():\n",
         f"{SAMPLE}::test_a_click_does_not_wait_for_a_sample",
+    ),
+    Bug(
+        "a rebuild by deliveries takes those that are applied after the page",
+        SUBJECTS_PAGE,
+        "since=wanted.since, settled_until=now,",
+        "since=wanted.since,",
+        f"{SUBJECTS}::test_what_is_applied_after_the_page_was_made_is_not_chosen",
+    ),
+    Bug(
+        "a secret that nobody has is passed over",
+        SUBJECTS_PAGE,
+        "if not await deliveries.count(conn, chosen.applied, count_max=1):",
+        "if False:",
+        f"{SUBJECTS}::test_what_can_not_be_used_is_said_and_kept",
+    ),
+    Bug(
+        "a rebuild by deliveries is one of everybody",
+        "consumer/operations/background_work.py",
+        "if not user_id and not team_id and not chosen:",
+        "if not user_id and not team_id:",
+        f"{SUBJECTS}::test_a_rebuild_by_deliveries_takes_the_users_of_these",
     ),
 )
