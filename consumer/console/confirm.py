@@ -58,6 +58,8 @@ class Question:
     sample: Sequence[str] = ()
     # Fields to choose by: name, label and what was typed.
     choices: Sequence[tuple[str, str, str]] = ()
+    # False: there may be more than *count*.
+    is_all: bool = True
     id: UUID = field(default_factory=uuid4)
 
     @property
@@ -103,7 +105,7 @@ def answer(form: Form) -> Confirmed:
 def ask(visit: Visit, kind: Kind, question: Question, problem: tuple[int, str] | None = None) -> Response:
     """Answer with the page that asks; *problem* says with which status and why it asks again."""
     status, sentence = problem or (200, None)
-    more = " or more" if question.count == COUNT_MAX else ""
+    more = " or more" if question.count == COUNT_MAX or not question.is_all else ""
     title = f"{kind.verb} {question.count:,}{more} {question.noun}?" if question.count else "Nothing matches"
     return visit.page(
         "confirm.html",
