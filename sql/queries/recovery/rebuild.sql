@@ -1,5 +1,5 @@
--- How much waits in each stage of the queue of rebuilds, of its first `look_max` rows; how much of that has failed and is
--- not due yet, with one of the reasons.
+-- How much waits in each stage of the queue of rebuilds, of its first `look_max` rows; how much of that has failed and
+-- is not due yet, with one of the reasons.
 SELECT
     s.stage,
     count(*) AS waiting,
