@@ -80,7 +80,10 @@ class Confirmed(NamedTuple):
     def problem(self, kind: Kind, count: int) -> tuple[int, str] | None:
         """Return why nothing is done, with a status; *count* match now."""
         if count > self.seen_count:
-            return 409, f"{count:,} match now; it were {self.seen_count:,} when the page was made. Look at them anew."
+            return (
+                409,
+                f"{count:,} match now; there were {self.seen_count:,} when the page was made. Look at them anew.",
+            )
         if not count:
             return 409, "Nothing matches any more, so nothing was done."
         if kind.asks_reason and not 0 < len(self.reason or "") <= REASON_CHARACTERS_MAX:

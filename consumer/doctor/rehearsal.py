@@ -93,7 +93,7 @@ QUERIES: Mapping[str, Sequence[str]] = {
         "storage/*",
         "stored_bodies/*",
         "suspects/*",
-        "told/*",
+        "notification_states/*",
         "system/*",
     ),
 }
