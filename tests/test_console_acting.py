@@ -199,7 +199,7 @@ def test_a_count_that_has_grown_is_shown_anew(desk: Desk, three_dead: str) -> No
 
     page = desk.post(address, fields)
 
-    refused(page, 409, "4 match now")
+    refused(page, 409, "4 match now; there were 3 when the page was made.")
     assert actions(three_dead) == []
     assert order(page)[1]["seen_count"] == ["4"]
     finished(three_dead, desk.post(address, order(page)[1]))

@@ -91,11 +91,31 @@ def test_a_queue_that_another_action_has_filled_tells_no_rate(desk: Desk, emptie
     assert "a second" not in page
 
 
-def test_a_long_queue_is_counted_up_to_a_most(desk: Desk, emptied: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("consumer.console.recovery.LOOK_MAX", 5)
-    waiting(emptied, 2, 9)
+def test_each_stage_of_a_long_queue_is_counted_up_to_a_most_of_its_own(
+    desk: Desk, emptied: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("consumer.console.recovery.LOOK_MAX", {1: 4, 2: 5, 3: 4})
+    for stage, n in ((1, 4), (2, 9), (3, 2)):
+        waiting(emptied, stage, n)
 
-    assert "5+ wait" in seen(desk)
+    page = seen(desk)
+
+    assert "11+ wait" in page
+    assert "companies 4+ 0 – users 5+ 0 – companies that users name 2 0 –" in page
+
+
+@pytest.mark.parametrize(("n", "is_known"), [(4, True), (5, False)])
+def test_a_queue_that_is_longer_than_is_counted_tells_neither_what_is_done_nor_a_rate(
+    desk: Desk, emptied: str, monkeypatch: pytest.MonkeyPatch, n: int, is_known: bool
+) -> None:
+    """All that was ordered still waits: what is not counted is not done."""
+    monkeypatch.setattr("consumer.console.recovery.LOOK_MAX", {1: 5, 2: 5, 3: 5})
+    waiting(emptied, 2, n)
+    change(emptied, ACTION.format(id=uuid4(), action="rebuild", n=50))
+
+    page = desk.as_("viewer").get("/recovery").text
+
+    assert ("are done" in page, "a second" in page, "percent done" in page) == (is_known,) * 3
 
 
 def test_companies_whose_users_wait_for_a_home_show_how_far_they_are(desk: Desk, emptied: str) -> None:

@@ -85,6 +85,13 @@ def test_a_name_that_is_markup_is_shown_as_text() -> None:
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in text
 
 
+def test_a_list_without_a_process_says_for_how_long_none_has_reported() -> None:
+    renderer = Renderer(base_of(None, 8003, STEPS), "label", "http://x/")
+    text = renderer.render("processes.html", view={"sample": {"observation": {"processes": []}}})
+
+    assert "No process has reported within the last 6\u00a0h." in text
+
+
 def test_htmx_begins_only_when_its_extension_is_there() -> None:
     """Deferred it would begin at once, and a page whose next script came late would stay without its stream."""
     scripts = re.findall(r"<script[^>]*>", (ROOT / "consumer/console/templates/base.html").read_text())

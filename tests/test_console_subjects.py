@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
+import psycopg
 import pytest
 
 from consumer.console.confirm import COUNT_TIME
@@ -59,6 +60,38 @@ def test_a_rebuild_of_everybody_is_queued(desk: Desk, wrong: str) -> None:
     # The company is made anew before the users, and after them for what they tell of it.
     assert (done["filter"], done["seen_count"], done["affected"], done["result"]) == ({}, 3, 4, {"queued": 4})
     assert names(wrong) == ["Ada", "Bob"]
+
+
+@pytest.mark.parametrize("path", ["/recovery/rebuild", "/recovery/check"])
+def test_everybody_is_counted_by_the_deliveries_where_the_rows_are_lost(desk: Desk, wrong: str, path: str) -> None:
+    lost = ("stack_user_profiles", "profiles", "companies", "company_members")
+    change(wrong, f"TRUNCATE {', '.join(f'identity.{name}' for name in lost)} CASCADE")
+
+    page = desk.get(path)
+    done = finished(wrong, confirm(desk, path))
+    work(wrong)
+
+    assert "3 users and companies?" in page.text
+    assert done["seen_count"] == 3
+    assert names(wrong) == (["Ada", "Bob"] if path == "/recovery/rebuild" else [])
+
+
+def test_everybody_is_counted_up_to_a_most(desk: Desk, wrong: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("consumer.console.subjects.COUNT_MAX", 2)
+
+    assert "Rebuild 2 or more users and companies?" in desk.get("/recovery/rebuild").text
+
+
+def test_everybody_may_be_chosen_where_counting_them_takes_too_long(
+    desk: Desk, wrong: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("consumer.console.subjects.COUNT_TIME", timedelta(milliseconds=200))
+    with psycopg.connect(wrong) as holder:
+        holder.execute("LOCK TABLE consumer.outbox IN ACCESS EXCLUSIVE MODE")
+        page = desk.get("/recovery/rebuild")
+
+    assert "Rebuild 1 or more users and companies?" in page.text
+    assert finished(wrong, desk.post(*order(page)))["affected"] == 4
 
 
 def test_a_rebuild_of_one_user_leaves_the_others(desk: Desk, wrong: str) -> None:

@@ -7,7 +7,7 @@ from uuid import uuid4
 import psycopg
 import pytest
 
-from consumer.process.told import REFRESH_TIME
+from consumer.process.notification_states import REFRESH_TIME
 from consumer.verdict.observation import QueueState
 from tests.support import polling
 from tests.support.databases import change, rows

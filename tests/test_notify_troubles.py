@@ -16,9 +16,9 @@ from consumer.cli.notify import notifier
 from consumer.postgres import locks
 from consumer.postgres.connections import connect
 from consumer.process import notify
+from consumer.process.notification_states import StatesInDatabase
 from consumer.process.notify import AWAY_TIME, HEARTBEAT_TIME, LOOK_SECONDS, Notifier, notifying
 from consumer.process.reports import Reporter
-from consumer.process.told import ToldFromDatabase
 from consumer.settings.settings import read
 from consumer.verdict.observation import Observation
 from tests.support import polling
@@ -130,7 +130,7 @@ async def test_a_stranger_who_holds_the_lock_is_logged_and_named(
 ) -> None:
     process = await started(emptied, listener)
     held = replace(ACCESS, lock_timeout=timedelta(milliseconds=50))
-    process.notifier._stored = ToldFromDatabase(emptied, held, uuid4())
+    process.notifier._stored = StatesInDatabase(emptied, held, uuid4())
 
     with psycopg.connect(emptied, application_name="a stranger") as stranger:
         stranger.execute("SELECT pg_advisory_xact_lock(hashtext('consumer.maintenance'), hashtext('told'))")

@@ -15,11 +15,11 @@ from consumer.doctor.check import Check, ok
 from consumer.errors import BadSettings
 from consumer.postgres.connections import connect, operator_access
 from consumer.process.channels import SendLimits, call, channel
+from consumer.process.notification_states import StatesInDatabase
 from consumer.process.notifications import Notification, body
 from consumer.process.notify import HEARTBEAT_TIME, Notifier, Outlets
 from consumer.process.outage_log import address
 from consumer.process.reports import Reporter
-from consumer.process.told import ToldFromDatabase
 from consumer.settings.settings import NAMES, Settings
 from consumer.verdict.finding import Finding
 from consumer.verdict.observation import Observation
@@ -50,26 +50,26 @@ def notifier(settings: Settings, conninfo: str, reporter: Reporter) -> Notifier 
         async with await connect(conninfo, access) as conn:
             return await observe(conn, access, expectations(settings))
 
-    told = ToldFromDatabase(conninfo, access, reporter.process_id)
+    states = StatesInDatabase(conninfo, access, reporter.process_id)
     # Where a database may sleep for longer, the jobs ask it once a minute all the same.
     period_seconds = min(reporter.period_seconds, HEARTBEAT_TIME.total_seconds())
-    return Notifier(observed, told, outlets(settings), lambda: datetime.now(UTC), period_seconds)
+    return Notifier(observed, states, outlets(settings), lambda: datetime.now(UTC), period_seconds)
 
 
 async def send_test(settings: Settings) -> list[str]:
     """Send a made-up notification and a heartbeat to those that are set; return a line on each. Raises NotSent."""
-    found, said = outlets(settings), []
+    found, lines = outlets(settings), []
     if found.send:
         now = datetime.now(UTC)
         notification = Notification(f"msg_{uuid4().hex}", "test", TEST, now)
         await found.send(notification.message_id, body(notification, now, found.place))
-        said.append(f"Sent {notification.message_id} {_way(settings)}.")
+        lines.append(f"Sent {notification.message_id} {_way(settings)}.")
     if found.beat:
         await found.beat()
-        said.append(f"Called HEARTBEAT_URL at {_host(settings.notify.heartbeat_url)}.")
-    if not said:
+        lines.append(f"Called HEARTBEAT_URL at {_host(settings.notify.heartbeat_url)}.")
+    if not lines:
         raise BadSettings([UNSET])
-    return said
+    return lines
 
 
 def check_notify(settings: Settings) -> list[Check]:

@@ -71,7 +71,9 @@ def console_app(console: Console, endpoints: Sequence[Endpoint] = ENDPOINTS) -> 
         visit = Visit(console, request, NOBODY, Form(), Form())
         if error.status_code == 404:
             return visit.missing()
-        page = visit.page("problem.html", 405, title="Not so", sentence="This address takes another method.", cure="")
+        page = visit.page(
+            "problem.html", 405, title="Method not allowed", sentence="This address takes another method.", cure=""
+        )
         page.headers.update(error.headers or {})
         return page
 

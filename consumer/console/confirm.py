@@ -58,6 +58,8 @@ class Question:
     sample: Sequence[str] = ()
     # Fields to choose by: name, label and what was typed.
     choices: Sequence[tuple[str, str, str]] = ()
+    # False: there may be more than *count*.
+    is_all: bool = True
     id: UUID = field(default_factory=uuid4)
 
     @property
@@ -78,7 +80,10 @@ class Confirmed(NamedTuple):
     def problem(self, kind: Kind, count: int) -> tuple[int, str] | None:
         """Return why nothing is done, with a status; *count* match now."""
         if count > self.seen_count:
-            return 409, f"{count:,} match now; it were {self.seen_count:,} when the page was made. Look at them anew."
+            return (
+                409,
+                f"{count:,} match now; there were {self.seen_count:,} when the page was made. Look at them anew.",
+            )
         if not count:
             return 409, "Nothing matches any more, so nothing was done."
         if kind.asks_reason and not 0 < len(self.reason or "") <= REASON_CHARACTERS_MAX:
@@ -103,7 +108,7 @@ def answer(form: Form) -> Confirmed:
 def ask(visit: Visit, kind: Kind, question: Question, problem: tuple[int, str] | None = None) -> Response:
     """Answer with the page that asks; *problem* says with which status and why it asks again."""
     status, sentence = problem or (200, None)
-    more = " or more" if question.count == COUNT_MAX else ""
+    more = " or more" if question.count == COUNT_MAX or not question.is_all else ""
     title = f"{kind.verb} {question.count:,}{more} {question.noun}?" if question.count else "Nothing matches"
     return visit.page(
         "confirm.html",

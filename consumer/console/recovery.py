@@ -15,8 +15,10 @@ from consumer.postgres import session
 from consumer.postgres.connections import Connection
 from consumer.postgres.queries import rows
 
-# Rows of a queue that are counted; a longer one is "more than".
-LOOK_MAX = 100_000
+# Rows of a stage that are counted, so 100,000 for a page; a longer one is "more than".
+LOOK_MAX = {Stage.COMPANY: 10_000, Stage.USER: 80_000, Stage.NAMED_BY_USERS: 10_000}
+# What a run has found, and set right, that is counted.
+REPAIRS_MAX = 100_000
 LISTED = 20
 STAGES = {Stage.COMPANY: "companies", Stage.USER: "users", Stage.NAMED_BY_USERS: "companies that users name"}
 
@@ -28,6 +30,11 @@ class RebuildStage(NamedTuple):
     waiting: int
     postponed: int
     error: str | None
+
+    @property
+    def is_more(self) -> bool:
+        """Whether it was counted to the most."""
+        return self.waiting >= LOOK_MAX[Stage(self.stage)]
 
 
 class WaitingHome(NamedTuple):
@@ -114,17 +121,20 @@ class ShownRecovery:
         waiting = sum(each.waiting for each in self.stages)
         if not waiting:
             return None
+        is_more = any(each.is_more for each in self.stages)
         newest = next((each for each in self.actions if each.action == "rebuild" and each.affected), None)
-        if newest is None or newest.affected < waiting:
-            return Rebuilding(waiting)
-        return Rebuilding(waiting, newest.affected - waiting, self.now - newest.at)
+        # Without the number that waits nobody knows what is done of it.
+        if is_more or newest is None or newest.affected < waiting:
+            return Rebuilding(waiting, is_more)
+        return Rebuilding(waiting, is_more, newest.affected - waiting, self.now - newest.at)
 
 
 @dataclass(frozen=True, slots=True)
 class Rebuilding:
-    """How much waits to be made anew; *done* of the newest rebuild in *time*, if it alone has filled the queue."""
+    """How much waits to be made anew, or more; *done* of the newest rebuild in *time*, if it alone filled the queue."""
 
     waiting: int
+    is_more: bool
     done: int = 0
     time: timedelta = timedelta(0)
 
@@ -142,9 +152,7 @@ class Rebuilding:
 async def show(visit: Visit) -> Response:
     """Show the queues, the runs and the earlier actions."""
     found = await visit.read(_read)
-    return visit.page(
-        "recovery.html", title="Recovery", here="/recovery", found=found, stages=STAGES, look_max=LOOK_MAX
-    )
+    return visit.page("recovery.html", title="Recovery", here="/recovery", found=found, stages=STAGES)
 
 
 async def show_run(visit: Visit) -> Response:
@@ -153,7 +161,7 @@ async def show_run(visit: Visit) -> Response:
 
     async def read(conn: Connection) -> tuple[list[ShownRun], list[RunRepair], datetime]:
         runs = await rows(conn, class_row(ShownRun), "recovery/runs", {"id": run_id, "size": 1})
-        repairs = await rows(conn, args_row(RunRepair), "recovery/repairs", {"id": run_id, "look_max": LOOK_MAX})
+        repairs = await rows(conn, args_row(RunRepair), "recovery/repairs", {"id": run_id, "look_max": REPAIRS_MAX})
         return runs, repairs, await session.now(conn)
 
     runs, repairs, now = await visit.read(read)
@@ -165,8 +173,9 @@ async def show_run(visit: Visit) -> Response:
 
 
 async def _read(conn: Connection) -> ShownRecovery:
+    looked_at = {"stages": list(LOOK_MAX), "look_max": list(LOOK_MAX.values())}
     return ShownRecovery(
-        await rows(conn, args_row(RebuildStage), "recovery/rebuild", {"look_max": LOOK_MAX}),
+        await rows(conn, args_row(RebuildStage), "recovery/rebuild", looked_at),
         await rows(conn, args_row(WaitingHome), "recovery/rehome", {"size": LISTED}),
         await rows(conn, class_row(ShownRun), "recovery/runs", {"id": None, "size": LISTED}),
         await rows(conn, class_row(RecoveryAction), "recovery/actions", {"size": LISTED}),

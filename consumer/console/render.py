@@ -7,6 +7,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from consumer.console import formats, static
 from consumer.console.base import Base
 from consumer.console.sample import SOURCES
+from consumer.operations.hours import REPORTS_KEPT
 
 FOLDER = Path(__file__).parent / "templates"
 
@@ -29,6 +30,7 @@ class Renderer:
             "url": base.url,
             "static": lambda name: base.url(static.address(name)),
             "sources": SOURCES,
+            "reports_kept": REPORTS_KEPT,
             "label": label,
             "webhook_url": webhook_url,
         }

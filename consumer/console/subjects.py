@@ -1,6 +1,7 @@
 """Actions on users and companies: make them anew, compare them with that, bring one user in from Stack."""
 
 import re
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -11,7 +12,7 @@ from psycopg import errors as postgres
 from starlette.responses import Response
 
 from consumer.console import confirm
-from consumer.console.confirm import COUNT_TIME, Kind, Question
+from consumer.console.confirm import COUNT_MAX, COUNT_TIME, Kind, Question
 from consumer.console.filters import read_filter
 from consumer.console.form import BadForm, Form
 from consumer.console.formats import clock
@@ -19,8 +20,9 @@ from consumer.console.visit import Endpoint, Visit
 from consumer.deadline import within
 from consumer.operations import background, rebuild
 from consumer.operations.rebuild import Subjects
-from consumer.outbox import deliveries, rebuild_queue
+from consumer.outbox import deliveries
 from consumer.outbox.deliveries import Selection
+from consumer.outbox.rebuild_queue import Stage
 from consumer.postgres import session
 from consumer.postgres.connections import Access, Connection, transaction
 
@@ -175,20 +177,39 @@ async def _ask(kind: Kind, visit: Visit, form: Form, problem: tuple[int, str] | 
         except BadForm as error:
             question = Question(0, MANY, (), (), now, choices=typed)
             return confirm.ask(visit, kind, question, (422, str(error)))
+        is_all = True
         try:
-            count = await within(COUNT_TIME, _count(conn, short, chosen))
+            if chosen.conditions:
+                count = await within(COUNT_TIME, _count(conn, short, chosen))
+            else:
+                count, is_all = await _count_everybody(conn, short)
         except (TimeoutError, postgres.QueryCanceled):
             count, problem = 0, (422, TOO_MANY)
     if not count and not problem and chosen.applied:
         problem = 422, f"No applied delivery {chosen.words}: nothing is chosen."
-    question = Question(count, ONE if count == 1 else MANY, chosen.conditions, chosen.conditions, now, choices=typed)
+    noun, conditions = ONE if count == 1 and is_all else MANY, chosen.conditions
+    question = Question(count, noun, conditions, conditions, now, choices=typed, is_all=is_all)
     return confirm.ask(visit, kind, question, problem)
 
 
+async def _count_everybody(conn: Connection, access: Access) -> tuple[int, bool]:
+    """Count the users and companies that the work will find, by its own queries; tell whether these are all.
+
+    A count that takes too long is given up, but everybody may be chosen all the same: then there is at least one.
+    """
+    found, given_up_at = 0, time.monotonic() + COUNT_TIME.total_seconds()
+    try:
+        for stage in (Stage.COMPANY, Stage.USER):
+            async for ids in rebuild.all_ids(conn, access, stage):
+                found += len(ids)
+                if found >= COUNT_MAX or time.monotonic() > given_up_at:
+                    return min(found, COUNT_MAX), False
+    except postgres.QueryCanceled:
+        return max(found, 1), False
+    return found, True
+
+
 async def _count(conn: Connection, access: Access, chosen: ChosenSubjects) -> int:
-    if not chosen.conditions:
-        async with transaction(conn, access):
-            return await rebuild_queue.count(conn)
     if await rebuild.unknown(conn, access, chosen.named):
         return 0
     # A name beside it does not make up for a secret that nobody has.

@@ -76,7 +76,6 @@ QUERIES: Mapping[str, Sequence[str]] = {
         "origin/table_number",
         "prune/*",
         "rates/*",
-        "rebuild_queue/count",
         "rebuild_queue/named_by",
         "rebuild_queue/next_*",
         "rebuild_queue/put_companies",
@@ -94,7 +93,7 @@ QUERIES: Mapping[str, Sequence[str]] = {
         "storage/*",
         "stored_bodies/*",
         "suspects/*",
-        "told/*",
+        "notification_states/*",
         "system/*",
     ),
 }

@@ -126,7 +126,7 @@ async def chosen(conn: Connection, access: Access, named: Subjects, applied: Sel
 async def queue_all(conn: Connection, access: Access, action: Action) -> AsyncIterator[int]:
     """Queue every user and company that a delivery or a row names, page by page; yield how many after each commit."""
     for stage in Stage:
-        async for ids in _all_ids(conn, access, stage):
+        async for ids in all_ids(conn, access, stage):
             async with transaction(conn, access):
                 await ledger.begin_work(conn)
                 await put_stage(conn, stage, ids)
@@ -215,7 +215,7 @@ async def differing(conn: Connection, access: Access, stage: Stage, page: Sequen
 async def pages(conn: Connection, access: Access, stage: Stage, subjects: Subjects | None) -> AsyncIterator[list[UUID]]:
     """Yield the ids of a stage in pages as workers take them; None: of everybody."""
     if subjects is None:
-        async for ids in _all_ids(conn, access, stage):
+        async for ids in all_ids(conn, access, stage):
             async for page in _fitting(conn, access, stage, ids):
                 yield page
         return
@@ -235,7 +235,7 @@ async def _fitting(conn: Connection, access: Access, stage: Stage, ids: Collecti
         left = left[size:]
 
 
-async def _all_ids(conn: Connection, access: Access, stage: Stage) -> AsyncIterator[list[UUID]]:
+async def all_ids(conn: Connection, access: Access, stage: Stage) -> AsyncIterator[list[UUID]]:
     """Yield the ids of all users, or of all companies, in pages and in their order."""
     after: UUID | None = None
     while True:

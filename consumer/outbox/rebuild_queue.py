@@ -81,12 +81,6 @@ async def next_ids(conn: Connection, stage: Stage, after: UUID | None) -> list[U
     return await rows(conn, scalar_row, f"rebuild_queue/{name}", values)
 
 
-async def count(conn: Connection) -> int:
-    """Return how many users and companies there are, deleted ones too."""
-    [found] = await rows(conn, scalar_row, "rebuild_queue/count")
-    return int(found)
-
-
 async def first_stage(conn: Connection) -> Stage | None:
     """Return the stage that is worked on; None when the queue is empty."""
     [stage] = await rows(conn, scalar_row, "rebuild_queue/stage")

@@ -14,9 +14,9 @@ from consumer.deadline import within
 from consumer.postgres.connections import RoleRefused
 from consumer.postgres.error_classes import ErrorClass, error_class, summary
 from consumer.process.channels import NotSent, Send
+from consumer.process.notification_states import NotificationStates, StatesInDatabase, StatesInMemory
 from consumer.process.notifications import CLAIM_TIME, FindingKey, Notification, body, key
 from consumer.process.outage_log import REASONS, is_refused
-from consumer.process.told import Told, ToldFromDatabase, ToldFromMemory
 from consumer.verdict.finding import Finding
 from consumer.verdict.findings import findings
 from consumer.verdict.observation import Observation
@@ -60,7 +60,7 @@ class Notifier:
     def __init__(
         self,
         observed: Observed,
-        stored: ToldFromDatabase,
+        stored: StatesInDatabase,
         outlets: Outlets,
         clock: Clock,
         period_seconds: float = LOOK_SECONDS,
@@ -70,7 +70,7 @@ class Notifier:
         self._outlets = outlets
         self._clock = clock
         self._period_seconds = period_seconds
-        self._memory = ToldFromMemory()
+        self._memory = StatesInMemory()
         # Since when each finding has been open in each look.
         self._open_since: dict[FindingKey, datetime] = {}
         self._away_since: datetime | None = None
@@ -143,16 +143,16 @@ class Notifier:
                 self._note("heartbeat", str(error))
 
     async def _tell(
-        self, told: Told, found: Sequence[Finding], at: datetime, fresh: Collection[FindingKey] = ()
+        self, states: NotificationStates, found: Sequence[Finding], at: datetime, fresh: Collection[FindingKey] = ()
     ) -> None:
         """Tell one after another; after one that is not taken, wait as long as its claim lasts."""
         began = self._clock()
         while self._outlets.send and has_passed(CLAIM_TIME, self._failed_at, self._clock()):
-            due = await within(CHANGE_TIME_MAX, told.claim(found, at + (self._clock() - began), fresh))
+            due = await within(CHANGE_TIME_MAX, states.claim(found, at + (self._clock() - began), fresh))
             if due is None:
                 return
             if await self._send(self._outlets.send, due):
-                await within(CHANGE_TIME_MAX, told.settle(due, at + (self._clock() - began)))
+                await within(CHANGE_TIME_MAX, states.settle(due, at + (self._clock() - began)))
 
     async def _send(self, send: Send, due: Notification) -> bool:
         try:

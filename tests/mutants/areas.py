@@ -45,8 +45,11 @@ AREAS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ),
     ("operations", tuple(f"sql/queries/{x}/" for x in ("activity", "hours", "maintenance", "uninstall"))),
     ("verdict", ("consumer/verdict/", "consumer/process/reports.py")),
-    ("verdict", tuple(f"consumer/process/{x}.py" for x in ("channels", "notifications", "notify", "told"))),
-    ("verdict", tuple(f"sql/queries/{x}/" for x in ("observe", "rates", "reports", "told"))),
+    (
+        "verdict",
+        tuple(f"consumer/process/{x}.py" for x in ("channels", "notifications", "notify", "notification_states")),
+    ),
+    ("verdict", tuple(f"sql/queries/{x}/" for x in ("observe", "rates", "reports", "notification_states"))),
     ("console", ("consumer/console/", "consumer/cli/console.py", "consumer/cli/console_process.py")),
     ("console", tuple(f"sql/queries/{x}/" for x in ("dead", "recovery", "reported", "sample", "sign_in", "system"))),
     ("outbox", ("consumer/outbox/", "consumer/worker/", "sql/queries/queue/", "sql/queries/storage/")),

@@ -7,6 +7,7 @@ ACTING, BACKGROUND, SUBJECTS = (f"tests/test_console_{name}.py" for name in ("ac
 ORDERS = "tests/test_console_orders.py"
 SAME_IDS = "tests/test_console_same_ids.py"
 SUBJECTS_PAGE = "consumer/console/subjects.py"
+COUNTED = f"{SUBJECTS}::test_everybody_is_counted_by_the_deliveries_where_the_rows_are_lost"
 SAMPLE = "tests/test_console_retry_sample.py"
 RUN, DRY_RUN = "consumer/operations/background.py", "consumer/worker/dry_run.py"
 
@@ -199,6 +200,28 @@ CONSOLE_ACTING = (
         "since=wanted.since, settled_until=now,",
         "since=wanted.since,",
         f"{SUBJECTS}::test_what_is_applied_after_the_page_was_made_is_not_chosen",
+    ),
+    Bug(
+        "everybody is counted without the users",
+        SUBJECTS_PAGE,
+        "for stage in (Stage.COMPANY, Stage.USER):",
+        "for stage in (Stage.COMPANY,):",
+        COUNTED,
+    ),
+    Bug(
+        "everybody can't be chosen where counting them takes too long",
+        SUBJECTS_PAGE,
+        "return max(found, 1), False",
+        "return found, False",
+        f"{SUBJECTS}::test_everybody_may_be_chosen_where_counting_them_takes_too_long",
+    ),
+    Bug(
+        "what is not counted of a queue is shown as done",
+        "consumer/console/recovery.py",
+        "if is_more or newest is None",
+        "if newest is None",
+        "tests/test_console_recovery.py::"
+        "test_a_queue_that_is_longer_than_is_counted_tells_neither_what_is_done_nor_a_rate",
     ),
     Bug(
         "a secret that nobody has is passed over",

@@ -50,14 +50,14 @@ NOTIFYING = (
     ),
     Bug(
         "two watchers tell the same",
-        "sql/queries/told/lock.sql",
+        "sql/queries/notification_states/lock.sql",
         "pg_advisory_xact_lock(hashtext('consumer.maintenance'), hashtext('told'))",
         "hashtext('told')",
         f"{LOOKS}_of_processes_at_once_one_tells",
     ),
     Bug(
         "what was told goes with its report",
-        "consumer/process/told.py",
+        "consumer/process/notification_states.py",
         "stored.age >= REFRESH_TIME",
         "stored.age < timedelta(0)",
         f"{LOOKS}_what_was_told_is_written_anew_before_its_report_is_removed",
@@ -92,7 +92,7 @@ NOTIFYING = (
     ),
     Bug(
         "what was told meanwhile is told again",
-        "consumer/process/told.py",
+        "consumer/process/notification_states.py",
         "{**self._recorded, **unrecorded}",
         "{**self._recorded}",
         f"{DOUBTS}_a_database_that_records_nothing_mutes_nothing",

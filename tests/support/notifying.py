@@ -9,9 +9,9 @@ import pytest
 
 from consumer.process import notify
 from consumer.process.channels import SendLimits, call, channel
+from consumer.process.notification_states import StatesInDatabase
 from consumer.process.notify import Notifier, Outlets
 from consumer.process.reports import Reporter
-from consumer.process.told import ToldFromDatabase
 from consumer.settings.notifications import NotifySettings
 from consumer.verdict.observation import Observation, QueueState
 from tests.support.backfills import ACCESS
@@ -40,7 +40,7 @@ class Telling:
         self.error: Exception | None = None
         settings = NotifySettings(url=listener.url, secrets=(SECRET,))
         outlets = Outlets(channel(settings, {}, limits), partial(call, listener.url, limits), "db:5432/app")
-        stored = ToldFromDatabase(database, ACCESS, process_id)
+        stored = StatesInDatabase(database, ACCESS, process_id)
         self.notifier = Notifier(self.observed, stored, outlets, lambda: self.now)
 
     async def observed(self) -> Observation:

@@ -19,7 +19,7 @@ from consumer.verdict.finding import Finding
 REFRESH_TIME = timedelta(minutes=10)
 
 
-class Told(Protocol):
+class NotificationStates(Protocol):
     """What was told; of all processes that share it, one at a time changes it."""
 
     async def claim(
@@ -31,7 +31,7 @@ class Told(Protocol):
         """Record that it has arrived."""
 
 
-class ToldFromMemory:
+class StatesInMemory:
     """What this process told while there was no database to ask."""
 
     def __init__(self) -> None:
@@ -40,12 +40,12 @@ class ToldFromMemory:
     async def claim(
         self, found: Sequence[Finding], at: datetime, fresh: Collection[FindingKey] = ()
     ) -> Notification | None:
-        """As `Told.claim`."""
+        """As `NotificationStates.claim`."""
         self.states, due = claim(self.states, found, at, uuid4(), fresh)
         return due
 
     async def settle(self, sent: Notification, at: datetime) -> None:
-        """As `Told.settle`."""
+        """As `NotificationStates.settle`."""
         self.states = settle(self.states, sent, at)
 
 
@@ -72,7 +72,7 @@ class StoredStates(NamedTuple):
 NOTHING = StoredStates({"number": 0, "told": []}, timedelta(0))
 
 
-class ToldFromDatabase:
+class StatesInDatabase:
     """What all processes told, as the newest report with findings has it; each change is one short transaction.
 
     *meanwhile* goes on from what was known last, while the database can be read and records nothing; what it told is
@@ -83,13 +83,13 @@ class ToldFromDatabase:
         self._conninfo = conninfo
         self._access = access
         self._process_id = process_id
-        self.meanwhile = ToldFromMemory()
+        self.meanwhile = StatesInMemory()
         self._recorded: FindingStates = {}
 
     async def claim(
         self, found: Sequence[Finding], at: datetime, fresh: Collection[FindingKey] = ()
     ) -> Notification | None:
-        """As `Told.claim`; None before this process has reported, because nothing could be recorded."""
+        """As `NotificationStates.claim`; None before this process has reported, because nothing could be recorded."""
         async with self._locked() as (conn, stored):
             states, due = claim(self._known(stored), found, at, uuid4(), fresh)
             is_old = bool(states) and stored.age >= REFRESH_TIME
@@ -99,7 +99,7 @@ class ToldFromDatabase:
         return due if is_written else None
 
     async def settle(self, sent: Notification, at: datetime) -> None:
-        """As `Told.settle`."""
+        """As `NotificationStates.settle`."""
         async with self._locked() as (conn, stored):
             states = settle(self._known(stored), sent, at)
             await self._write(conn, states, stored)
@@ -108,8 +108,8 @@ class ToldFromDatabase:
     @asynccontextmanager
     async def _locked(self) -> AsyncIterator[tuple[Connection, StoredStates]]:
         async with await connect(self._conninfo, self._access) as conn, transaction(conn, self._access):
-            await conn.execute(query("told/lock"))
-            found = await rows(conn, class_row(StoredStates), "told/newest")
+            await conn.execute(query("notification_states/lock"))
+            found = await rows(conn, class_row(StoredStates), "notification_states/newest")
             yield conn, found[0] if found else NOTHING
 
     def _known(self, stored: StoredStates) -> FindingStates:
@@ -123,4 +123,4 @@ class ToldFromDatabase:
     async def _write(self, conn: Connection, states: FindingStates, before: StoredStates) -> bool:
         findings = {"number": before.number + 1, "told": msgspec.to_builtins(list(states.values()))}
         values = {"process_id": self._process_id, "findings": Jsonb(findings)}
-        return bool(await rows(conn, scalar_row, "told/write", values))
+        return bool(await rows(conn, scalar_row, "notification_states/write", values))
