@@ -274,6 +274,18 @@ def test_a_step_that_locks_works_on_no_rows(migration_id: str) -> None:
         assert set(re.findall(r"^CREATE (?:UNIQUE )?INDEX \w+\s+ON (\S+)", step, re.MULTILINE)) <= made
 
 
+def test_each_migration_depends_on_the_one_before_it() -> None:
+    """Their numbers are the order in which they are applied."""
+    named = {
+        migration_id: re.findall(
+            r"^-- depends: (.*)$", (sql_root() / "migrations" / f"{migration_id}.sql").read_text(), re.MULTILINE
+        )
+        for migration_id in IDS
+    }
+
+    assert named == {one: [before] if before else [] for before, one in zip([None, *IDS], IDS, strict=False)}
+
+
 def test_a_step_of_an_unknown_kind_is_refused() -> None:
     with pytest.raises(AssertionError, match="concurently"):
         migration_steps.steps("-- step: concurently\nCREATE INDEX CONCURRENTLY one ON consumer.outbox (seq);")
