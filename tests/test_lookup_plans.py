@@ -114,13 +114,16 @@ def test_a_filter_that_matches_nothing_reads_no_more_than_one_look(crowded: str)
         assert read <= look
 
 
-async def test_a_page_by_time_begins_near_that_time(crowded: str) -> None:
-    access = operator_access("consumer")
+async def test_a_search_for_what_is_rare_says_how_far_it_looked_and_goes_on_from_there(crowded: str) -> None:
+    access, rare = operator_access("consumer"), ListFilter(event_type="user.erased")
     async with await connect(crowded, access) as conn, transaction(conn, access):
-        found = await listing.page(conn, ListFilter(event_type="user.erased"), size=SIZE)
+        first = await listing.page(conn, rare, size=SIZE)
+        rest = await listing.page(conn, rare, size=SIZE, before=first.before)
 
-    assert [each.event_type for each in found.deliveries] == ["user.erased"]
-    assert (found.before, found.looked_back_to) == (None, None)
+    assert (first.deliveries, first.before) == ([], ROWS - listing.LOOK_MAX + 1)
+    assert first.looked_back_to is not None
+    assert [each.event_type for each in rest.deliveries] == ["user.erased"]
+    assert (rest.before, rest.looked_back_to) == (None, None)
 
 
 def test_what_one_delivery_changed_is_found_by_its_index(crowded: str) -> None:

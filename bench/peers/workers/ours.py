@@ -4,6 +4,7 @@ import asyncio
 import os
 import sys
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import redirect_stderr
 from datetime import UTC, datetime, timedelta
 from unittest.mock import patch
 from uuid import UUID
@@ -44,7 +45,7 @@ async def fill(file: str) -> None:
 async def work(effect: str) -> None:
     logs.configure("json", "info")
     worker = BatchRunner(ACCESS, Metrics(EVENT_TYPES), attempts_max=12)
-    with patch("consumer.worker.batch.apply", _applying(effect)):
+    with patch("consumer.worker.claimed.apply", _applying(effect)):
         async with await connect(URL, ACCESS) as conn:
             await asyncio.to_thread(await_shot)
             await drain(conn, worker)
@@ -84,6 +85,6 @@ def _delivery(body: str, number: int) -> Delivery:
 
 
 if __name__ == "__main__":
-    # The usual log, thrown away.
-    with open(os.devnull, "w") as sys.stderr:  # noqa: PTH123
+    # The usual log, thrown away; what ends the program is not.
+    with open(os.devnull, "w") as nowhere, redirect_stderr(nowhere):  # noqa: PTH123
         asyncio.run({"fill": fill, "work": work}[sys.argv[1]](sys.argv[2]))
