@@ -765,6 +765,15 @@ END;
 
 
 --
+-- Name: written(text); Type: FUNCTION; Schema: consumer_masked; Owner: -
+--
+
+CREATE FUNCTION consumer_masked.written(value text) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN regexp_replace(value, '[^\s@"]*@'::text, '•••••@'::text, 'g'::text);
+
+
+--
 -- Name: changed_fields(jsonb, jsonb); Type: FUNCTION; Schema: identity; Owner: -
 --
 
@@ -1888,10 +1897,10 @@ CREATE VIEW consumer_masked.actions AS
     via,
     role,
     action,
-    filter,
+    (consumer_masked.written((filter)::text))::jsonb AS filter,
     seen_count,
     affected,
-    reason
+    consumer_masked.written(reason) AS reason
    FROM consumer.actions a;
 
 
@@ -2077,7 +2086,7 @@ CREATE VIEW consumer_masked.deliveries AS
     d.at AS done_at,
     f.failed_at,
     f.error_code,
-    COALESCE(f.error, e.reason) AS error
+    COALESCE(f.error, consumer_masked.written(e.reason)) AS error
    FROM ((((consumer.outbox o
      LEFT JOIN consumer.outcomes d ON ((o.seq = d.seq)))
      LEFT JOIN consumer.failures f ON ((o.seq = f.seq)))
@@ -2105,7 +2114,7 @@ CREATE VIEW consumer_masked.edits AS
 CREATE VIEW consumer_masked.exclusions AS
  SELECT seq,
     excluded_by,
-    reason,
+    consumer_masked.written(reason) AS reason,
     excluded_at
    FROM consumer.exclusions e;
 
@@ -2267,10 +2276,10 @@ CREATE VIEW consumer_masked.outcomes AS
 CREATE VIEW consumer_masked.past_exclusions AS
  SELECT seq,
     excluded_by,
-    reason,
+    consumer_masked.written(reason) AS reason,
     excluded_at,
     taken_back_by,
-    taken_back_reason,
+    consumer_masked.written(taken_back_reason) AS taken_back_reason,
     taken_back_at
    FROM consumer.past_exclusions e;
 
@@ -2860,6 +2869,13 @@ ALTER TABLE ONLY identity.stack_user_profiles
 --
 
 CREATE INDEX actions_at ON consumer.actions USING btree (at, id);
+
+
+--
+-- Name: background_newest; Type: INDEX; Schema: consumer; Owner: -
+--
+
+CREATE INDEX background_newest ON consumer.background USING btree (COALESCE(finished_at, 'infinity'::timestamp with time zone), begun_at, id);
 
 
 --
@@ -3969,6 +3985,15 @@ GRANT SELECT(is_removed) ON TABLE identity.stack_user_profiles TO consumer_maske
 REVOKE ALL ON FUNCTION consumer_masked.users_by_email(address text) FROM PUBLIC;
 GRANT ALL ON FUNCTION consumer_masked.users_by_email(address text) TO consumer_viewer;
 GRANT ALL ON FUNCTION consumer_masked.users_by_email(address text) TO consumer_operator;
+
+
+--
+-- Name: FUNCTION written(value text); Type: ACL; Schema: consumer_masked; Owner: -
+--
+
+REVOKE ALL ON FUNCTION consumer_masked.written(value text) FROM PUBLIC;
+GRANT ALL ON FUNCTION consumer_masked.written(value text) TO consumer_viewer;
+GRANT ALL ON FUNCTION consumer_masked.written(value text) TO consumer_operator;
 
 
 --

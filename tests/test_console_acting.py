@@ -23,7 +23,7 @@ from tests.support.outbox import seqs, set_aside
 __all__ = ["three_dead"]
 
 RETRY = "/dead/retry"
-ASKING = [each.kind.path for each in bulk.BULKS if each.kind.asks_reason]
+ASKING = [each.page.path for each in bulk.BULKS if each.page.asks_reason]
 
 
 @pytest.fixture
@@ -268,26 +268,26 @@ def test_what_is_no_longer_there_is_said(desk: Desk, three_dead: str) -> None:
     refused(desk.post(address, fields), 409, "Nothing matches any more")
 
 
-@pytest.mark.parametrize("each", bulk.BULKS, ids=lambda each: each.kind.path)
+@pytest.mark.parametrize("each", bulk.BULKS, ids=lambda each: each.page.path)
 def test_a_condition_that_no_action_knows_is_refused(desk: Desk, three_dead: str, each: bulk.Bulk) -> None:
     """To leave it out would act on more than the list showed."""
-    assert desk.get(f"{each.kind.path}?email=a@example.com").status == 400
-    assert desk.get(f"{each.kind.path}?user=all").status == 400
+    assert desk.get(f"{each.page.path}?email=a@example.com").status == 400
+    assert desk.get(f"{each.page.path}?user=all").status == 400
 
 
-@pytest.mark.parametrize("each", bulk.BULKS, ids=lambda each: each.kind.path)
+@pytest.mark.parametrize("each", bulk.BULKS, ids=lambda each: each.page.path)
 def test_a_viewer_s_form_and_one_of_another_site_do_nothing(desk: Desk, three_dead: str, each: bulk.Bulk) -> None:
     before = states(three_dead)
     fields = {"id": "6f1c2f0e-9d3b-4a57-8c21-0b7d5e9a4f10", "seen_at": "2999-01-01T00:00:00Z", "seen_count": "3"}
 
-    viewer, again = (desk.as_("viewer", "lee").post(each.kind.path, {**fields, "reason": "mine"}) for _ in range(2))
-    foreign = desk.post(each.kind.path, {**fields, "reason": "theirs"}, sec_fetch_site="cross-site")
+    viewer, again = (desk.as_("viewer", "lee").post(each.page.path, {**fields, "reason": "mine"}) for _ in range(2))
+    foreign = desk.post(each.page.path, {**fields, "reason": "theirs"}, sec_fetch_site="cross-site")
 
     assert (viewer.status, again.status, foreign.status, states(three_dead)) == (403, 403, 403, before)
     assert REFUSAL_SECONDS == 60
     [recorded] = actions(three_dead)
     assert (recorded["actor"], recorded["role"], recorded["action"]) == ("lee", "viewer", "refused")
-    assert recorded["filter"] == {"address": each.kind.path}
+    assert recorded["filter"] == {"address": each.page.path}
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,14 @@ PERSON: dict[str, Any] = {
     "client_metadata": {TOKEN: [TOKEN]},
     "server_metadata": {"note": f"call {TOKEN}"},
 }
+# Nobody goes on with it: no console knows the action.
+ORDERED = f"""
+INSERT INTO consumer.actions (id, actor, via, role, action, filter, reason)
+VALUES (
+    gen_random_uuid(), 'kim', 'console', 'operator', 'unknown', '{{"message_ids": ["{EMAIL}"]}}', 'asked by {EMAIL}'
+);
+INSERT INTO consumer.background (id) SELECT id FROM consumer.actions WHERE action = 'unknown'
+"""
 PATHS = [(each.path, each.method) for each in ENDPOINTS if each.path != "/live"]
 # What else an address can ask for.
 QUERIES = ("/?range=3h", "/deliveries?state=dead", "/dead?by=event", "/dead?by=each", "/dead/retry?sample=1")
@@ -65,6 +73,7 @@ def filled(database_url: str) -> Iterator[Filled]:
         database_url,
         "INSERT INTO consumer.runs (id, kind, project_id, stage) VALUES (gen_random_uuid(), 'reconcile', 'p', 'users')",
     )
+    change(database_url, ORDERED)
     queries = {
         "{seq:seq}": "SELECT seq AS id FROM consumer.outbox",
         "{user_id:uuid}": "SELECT DISTINCT user_id AS id FROM consumer.outbox WHERE user_id IS NOT NULL",
@@ -73,7 +82,7 @@ def filled(database_url: str) -> Iterator[Filled]:
         "{id}": "SELECT id FROM consumer.actions",
     }
     ids = {part: [str(row["id"]) for row in rows(database_url, query)] for part, query in queries.items()}
-    assert [len(each) for each in ids.values()] == [8, 4, 1, 1, 3]
+    assert [len(each) for each in ids.values()] == [8, 4, 1, 1, 4]
     with running(database_url) as desk:
         yield Filled(desk, ids)
 

@@ -29,6 +29,15 @@ MORE = """
     INSERT INTO consumer.rebuild (stage, id) SELECT 2, md5('user' || n)::uuid FROM generate_series(1, 120000) AS n;
     INSERT INTO consumer.actions (id, actor, via, role, action)
     SELECT gen_random_uuid(), 'kim', 'console', 'viewer', 'sign_in' FROM generate_series(1, 3000);
+    WITH ordered AS (
+        INSERT INTO consumer.actions (id, at, actor, via, role, action)
+        SELECT md5('order' || n)::uuid, now() - interval '1 day', 'kim', 'console', 'operator', 'retry'
+        FROM generate_series(1, 100010) AS n
+        RETURNING id
+    )
+    INSERT INTO consumer.background (id, finished_at)
+    SELECT id, CASE WHEN row_number() OVER () > 10 THEN now() - row_number() OVER () * interval '1 second' END
+    FROM ordered;
 """
 COMPANY = UUID("00000000-0000-0000-0000-000000000001")
 ROWS_MAX = 100_000
@@ -36,7 +45,7 @@ ROWS_MAX = 100_000
 
 @pytest.fixture(scope="module")
 def crowded(server_url: str) -> Iterator[str]:
-    """Sixty thousand dead deliveries, a company of twenty thousand members, and a long queue of rebuilds."""
+    """Sixty thousand dead deliveries, a company of twenty thousand members, long queues, a hundred thousand orders."""
     with scratch_database(server_url, "pages") as url:
         migrations.apply(url, "consumer")
         with psycopg.connect(url, autocommit=True) as conn:
@@ -92,6 +101,17 @@ def test_the_newest_actions_are_found_by_their_index(crowded: str) -> None:
     read, indexes = read_rows(crowded, "recovery/actions", {"size": recovery.LISTED})
 
     assert (read <= 1_000, indexes) == (True, {"actions_at"})
+
+
+@pytest.mark.parametrize("number", [None, 5, 50_000], ids=["newest", "unfinished", "further"])
+def test_a_page_of_orders_reads_a_page(crowded: str, number: int | None) -> None:
+    with psycopg.connect(crowded) as conn:
+        [(before,)] = conn.execute("SELECT md5('order' || %s)::uuid", [number]).fetchall()
+    size = recovery.LISTED + 1
+    read, indexes = read_rows(crowded, "recovery/orders", {"before": before, "size": size})
+
+    assert read <= size
+    assert {"background_newest", "actions_pkey"} <= indexes
 
 
 @pytest.mark.parametrize("name", ["labels/emails", "labels/company_names", "labels/is_team"])

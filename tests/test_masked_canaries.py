@@ -107,7 +107,7 @@ def filled(emptied: str) -> str:
         holder.execute(LOCK, [[done]])
         delivered(emptied, every_type(done), 5)
         asyncio.run(drain_all(emptied, worker()))
-    facts(emptied, "deliveries", "discard", "--message-id", f"msg_{1:013}{0:014}", "--reason", "sent by a test")
+    facts(emptied, "deliveries", "discard", "--message-id", f"msg_{1:013}{0:014}", "--reason", f"{EMAIL} asked")
     delivered(emptied, every_type(waiting), 6)
     # Statistics hold values too.
     change(emptied, "ANALYZE")
@@ -144,6 +144,8 @@ def test_the_same_search_finds_the_canaries_where_they_are(filled: str) -> None:
                 ("identity.profile_audit", "new_values"),
                 ("identity.profile_audit ", "edited_by, reason"),
                 ("identity.companies", "name"),
+                ("consumer.exclusions", "reason"),
+                ("consumer.actions", "reason"),
             )
         }
 
@@ -196,6 +198,7 @@ def test_a_viewer_may_execute_no_function_but_those_that_mask_or_return_ids_or_n
         "consumer_masked.seq_before(timestamp with time zone)",
         "consumer_masked.statements()",
         "consumer_masked.users_by_email(text)",
+        "consumer_masked.written(text)",
     ]
 
 

@@ -13,7 +13,7 @@ from consumer.postgres.connections import Access, Connection
 from consumer.settings.settings import Settings
 from consumer.stack_api.client import StackApi
 
-# What is said of the size of a run: a product of some years.
+# The users, and the teams, of the example that a dry run gives: a product of some years.
 MANY = 80_000
 
 

@@ -27,8 +27,8 @@ VARIABLES: Mapping[ProcessKind, str] = {
     "migrate": "MIGRATE_DATABASE_URL",
     "operator": "DATABASE_URL",
 }
-# Of the running command: whether it has said that it uses the embedded database.
-SAID = "consumer.embedded_is_said"
+# Of the running command: whether it has announced the embedded database.
+IS_ANNOUNCED = "consumer.embedded_is_announced"
 # Each of these variables is set by one platform, where a container loses its disk at every deploy.
 PLATFORMS = ("KUBERNETES_SERVICE_HOST", "FLY_APP_NAME", "RENDER", "DYNO", "RAILWAY_ENVIRONMENT")
 
@@ -121,9 +121,9 @@ def embedded_database(folder: Path, role_prefix: str, *, create: bool) -> Iterat
     """
     context = click.get_current_context()
     is_json, is_supervised = (bool(context.params.get(name)) for name in ("is_json", "is_supervised"))
-    if not is_supervised and not context.meta.setdefault(SAID, False):
+    if not is_supervised and not context.meta.setdefault(IS_ANNOUNCED, False):
         click.echo(f"The database is the embedded one in {folder}.", err=is_json)
-        context.meta[SAID] = True
+        context.meta[IS_ANNOUNCED] = True
     with embedded_uris(folder, role_prefix, create=create) as uris:
         try:
             yield uris

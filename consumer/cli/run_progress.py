@@ -1,4 +1,4 @@
-"""The bar of a run over Stack's API, and what is said of the run."""
+"""The progress bar of a run over Stack's API, and its summary."""
 
 import time
 from collections.abc import AsyncIterator

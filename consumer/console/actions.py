@@ -9,12 +9,15 @@ from uuid import UUID
 from psycopg.rows import class_row
 from starlette.responses import Response
 
+from consumer.console.confirm import COUNT_MAX
 from consumer.console.visit import Endpoint, Visit, uuid
 from consumer.postgres.connections import Connection
 from consumer.postgres.queries import rows
 
 # A page that is read, not searched.
 PAGE_SIZE = 50
+# What a result counts of those that the action has been through.
+COUNTS = ("put_back", "to_rebuild", "still_unusable", "discarded", "queued", "users", "companies")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +44,17 @@ class ActionInBackground(RecordedAction):
     finished_at: datetime | None
     result: Mapping[str, Any] | None
     error: str | None
+
+    @property
+    def done(self) -> int:
+        """How many it has been through, changed or not."""
+        return sum((self.result or {}).get(name, 0) for name in COUNTS) or self.affected
+
+    @property
+    def total(self) -> int | None:
+        """How many it goes through; None if nobody knows, as where more was found than was counted."""
+        is_known = self.seen_count is not None and self.done <= self.seen_count < COUNT_MAX
+        return self.seen_count if is_known else None
 
 
 async def show(visit: Visit) -> Response:

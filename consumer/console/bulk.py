@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from consumer.console import confirm, retry_sample
 from consumer.console.chosen import ChosenDeliveries, chosen
-from consumer.console.confirm import COUNT_MAX, COUNT_TIME, Kind, Question
+from consumer.console.confirm import COUNT_MAX, COUNT_TIME, ActionPage, Question
 from consumer.console.form import Form
 from consumer.console.visit import Endpoint, Visit
 from consumer.operations import background
@@ -23,7 +23,7 @@ from consumer.postgres.connections import Connection, transaction
 class Bulk:
     """An action, and the states of the deliveries that it takes."""
 
-    kind: Kind
+    page: ActionPage
     states: Sequence[str]
     noun: str = ""
     is_discarded: bool = False
@@ -38,10 +38,10 @@ EXCLUDED = (
     "The reason is kept beside each delivery."
 )
 BULKS = (
-    Bulk(Kind("/dead/retry", "retry", "Retry", CHECKED, "/dead", has_sample=True), ("dead",), "dead "),
-    Bulk(Kind("/dead/discard", "discard", "Discard", EXCLUDED, "/dead", True, True), ("dead",), "dead "),
+    Bulk(ActionPage("/dead/retry", "retry", "Retry", CHECKED, "/dead", has_sample=True), ("dead",), "dead "),
+    Bulk(ActionPage("/dead/discard", "discard", "Discard", EXCLUDED, "/dead", True, True), ("dead",), "dead "),
     Bulk(
-        Kind(
+        ActionPage(
             "/deliveries/replay",
             "replay",
             "Replay",
@@ -52,7 +52,7 @@ BULKS = (
         ("done", "dead", "retrying"),
     ),
     Bulk(
-        Kind(
+        ActionPage(
             "/deliveries/discard",
             "discard",
             "Discard",
@@ -65,7 +65,7 @@ BULKS = (
         ("pending", "retrying", "dead", "done"),
     ),
     Bulk(
-        Kind(
+        ActionPage(
             "/deliveries/undiscard",
             "undiscard",
             "Take back the discard of",
@@ -83,28 +83,28 @@ BULKS = (
 async def show(bulk: Bulk, visit: Visit) -> Response:
     """Ask whether to act on what the address chooses; with *sample*, say what a sample of it tells."""
     question = await _question(bulk, visit, visit.query)
-    if bulk.kind.has_sample and question.count and visit.query.text("sample"):
+    if bulk.page.has_sample and question.count and visit.query.text("sample"):
         found = chosen(visit.query, bulk.states, question.seen_at, is_discarded=bulk.is_discarded)
         sample = await retry_sample.take(visit, found.selection)
         question = replace(question, sample=sample.sentences)
-    return confirm.ask(visit, bulk.kind, question)
+    return confirm.ask(visit, bulk.page, question)
 
 
 async def act(bulk: Bulk, visit: Visit) -> Response:
     """Order the action, if still no more match than the page showed; else ask again."""
-    said = confirm.answer(visit.form)
+    confirmed = confirm.answer(visit.form)
     async with visit.counting() as (conn, access), transaction(conn, replace(access, statement_timeout=COUNT_TIME)):
-        if await background.is_known(conn, said.id):
-            return confirm.ordered(visit, said)
+        if await background.is_known(conn, confirmed.id):
+            return confirm.ordered(visit, confirmed)
         # Nobody can choose what comes after now.
-        seen_at = min(said.seen_at, await session.now(conn))
+        seen_at = min(confirmed.seen_at, await session.now(conn))
         found, counts = await _count(bulk, conn, visit.form, seen_at)
-        problem = said.problem(bulk.kind, _total(counts))
+        problem = confirmed.problem(bulk.page, _total(counts))
         if not problem:
-            await confirm.order(conn, visit, bulk.kind, said, asdict(found.selection))
+            await confirm.order(conn, visit, bulk.page, confirmed, asdict(found.selection))
     if problem:
-        return confirm.ask(visit, bulk.kind, await _question(bulk, visit, visit.form), problem)
-    return confirm.ordered(visit, said)
+        return confirm.ask(visit, bulk.page, await _question(bulk, visit, visit.form), problem)
+    return confirm.ordered(visit, confirmed)
 
 
 async def _question(bulk: Bulk, visit: Visit, form: Form) -> Question:
@@ -131,7 +131,7 @@ ENDPOINTS = tuple(
     endpoint
     for bulk in BULKS
     for endpoint in (
-        Endpoint("GET", bulk.kind.path, "operator", partial(show, bulk)),
-        Endpoint("POST", bulk.kind.path, "operator", partial(act, bulk)),
+        Endpoint("GET", bulk.page.path, "operator", partial(show, bulk)),
+        Endpoint("POST", bulk.page.path, "operator", partial(act, bulk)),
     )
 )

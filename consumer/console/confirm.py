@@ -27,7 +27,7 @@ GOES_ON = "It goes on in the background, also after a restart. Live deliveries g
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class ActionPage:
     """An action as a page: its address, its words, and whether it asks for a reason."""
 
     path: str
@@ -77,7 +77,7 @@ class Confirmed(NamedTuple):
     number: str
     reason: str | None
 
-    def problem(self, kind: Kind, count: int) -> tuple[int, str] | None:
+    def problem(self, page: ActionPage, count: int) -> tuple[int, str] | None:
         """Return why nothing is done, with a status; *count* match now."""
         if count > self.seen_count:
             return (
@@ -86,7 +86,7 @@ class Confirmed(NamedTuple):
             )
         if not count:
             return 409, "Nothing matches any more, so nothing was done."
-        if kind.asks_reason and not 0 < len(self.reason or "") <= REASON_CHARACTERS_MAX:
+        if page.asks_reason and not 0 < len(self.reason or "") <= REASON_CHARACTERS_MAX:
             return 422, f"Nothing was done: a reason has from 1 to {REASON_CHARACTERS_MAX:,} characters."
         if self.seen_count > NUMBER_MIN and self.number.replace(",", "") != str(self.seen_count):
             return 422, f"Nothing was done: the number to type is {self.seen_count:,}."
@@ -105,17 +105,17 @@ def answer(form: Form) -> Confirmed:
     return Confirmed(action_id, seen_at, seen_count, form.text("number"), form.text("reason") or None)
 
 
-def ask(visit: Visit, kind: Kind, question: Question, problem: tuple[int, str] | None = None) -> Response:
+def ask(visit: Visit, page: ActionPage, question: Question, problem: tuple[int, str] | None = None) -> Response:
     """Answer with the page that asks; *problem* says with which status and why it asks again."""
     status, sentence = problem or (200, None)
     more = " or more" if question.count == COUNT_MAX or not question.is_all else ""
-    title = f"{kind.verb} {question.count:,}{more} {question.noun}?" if question.count else "Nothing matches"
+    title = f"{page.verb} {question.count:,}{more} {question.noun}?" if question.count else "Nothing matches"
     return visit.page(
         "confirm.html",
         status,
         title=title,
-        here=kind.back,
-        kind=kind,
+        here=page.back,
+        page=page,
         question=question,
         problem=sentence,
         reason=visit.form.text("reason"),
@@ -124,12 +124,15 @@ def ask(visit: Visit, kind: Kind, question: Question, problem: tuple[int, str] |
     )
 
 
-async def order(conn: Connection, visit: Visit, kind: Kind, said: Confirmed, chosen: Mapping[str, object]) -> None:
+async def order(
+    conn: Connection, visit: Visit, page: ActionPage, confirmed: Confirmed, chosen: Mapping[str, object]
+) -> None:
     """Queue the action in the caller's transaction."""
-    await background.put(conn, Action(visit.actor, kind.action, chosen, said.seen_count, said.reason, said.id))
+    recorded = confirmed.seen_count, confirmed.reason, confirmed.id
+    await background.put(conn, Action(visit.actor, page.action, chosen, *recorded))
 
 
-def ordered(visit: Visit, said: Confirmed) -> Response:
+def ordered(visit: Visit, confirmed: Confirmed) -> Response:
     """Answer that the action is queued: its page tells how far it is."""
     visit.console.background.wake()
-    return visit.redirect(f"/actions/{said.id}")
+    return visit.redirect(f"/actions/{confirmed.id}")

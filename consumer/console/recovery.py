@@ -1,4 +1,4 @@
-"""Recovery: the queues of rebuilds and new homes, runs over Stack's API, and what operators have set right."""
+"""Recovery: the queues, the actions in the background, runs over Stack's API, and what operators have set right."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,7 +9,8 @@ from uuid import UUID
 from psycopg.rows import args_row, class_row
 from starlette.responses import Response
 
-from consumer.console.visit import Endpoint, Visit
+from consumer.console.actions import ActionInBackground
+from consumer.console.visit import Endpoint, Visit, uuid
 from consumer.outbox.rebuild_queue import Stage
 from consumer.postgres import session
 from consumer.postgres.connections import Connection
@@ -111,6 +112,9 @@ class ShownRecovery:
 
     stages: Sequence[RebuildStage]
     homes: Sequence[WaitingHome]
+    # A page of them, and the last one of it if there are more.
+    orders: Sequence[ActionInBackground]
+    older: UUID | None
     runs: Sequence[ShownRun]
     actions: Sequence[RecoveryAction]
     now: datetime
@@ -150,9 +154,12 @@ class Rebuilding:
 
 
 async def show(visit: Visit) -> Response:
-    """Show the queues, the runs and the earlier actions."""
-    found = await visit.read(_read)
-    return visit.page("recovery.html", title="Recovery", here="/recovery", found=found, stages=STAGES)
+    """Show the queues, the runs, the earlier actions and a page of orders: those after *before*, if it is given."""
+    before = uuid(visit.query.text("before"))
+    if bool(visit.query.text("before")) != bool(before):
+        return visit.missing("There is no such page.")
+    found = await visit.read(lambda conn: _read(conn, before))
+    return visit.page("recovery.html", title="Recovery", here="/recovery", found=found, stages=STAGES, before=before)
 
 
 async def show_run(visit: Visit) -> Response:
@@ -172,11 +179,15 @@ async def show_run(visit: Visit) -> Response:
     )
 
 
-async def _read(conn: Connection) -> ShownRecovery:
+async def _read(conn: Connection, before: UUID | None) -> ShownRecovery:
     looked_at = {"stages": list(LOOK_MAX), "look_max": list(LOOK_MAX.values())}
+    paged = {"before": before, "size": LISTED + 1}
+    orders = await rows(conn, class_row(ActionInBackground), "recovery/orders", paged)
     return ShownRecovery(
         await rows(conn, args_row(RebuildStage), "recovery/rebuild", looked_at),
         await rows(conn, args_row(WaitingHome), "recovery/rehome", {"size": LISTED}),
+        orders[:LISTED],
+        orders[LISTED - 1].id if len(orders) > LISTED else None,
         await rows(conn, class_row(ShownRun), "recovery/runs", {"id": None, "size": LISTED}),
         await rows(conn, class_row(RecoveryAction), "recovery/actions", {"size": LISTED}),
         await session.now(conn),

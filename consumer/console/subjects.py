@@ -12,7 +12,7 @@ from psycopg import errors as postgres
 from starlette.responses import Response
 
 from consumer.console import confirm
-from consumer.console.confirm import COUNT_MAX, COUNT_TIME, Kind, Question
+from consumer.console.confirm import COUNT_MAX, COUNT_TIME, ActionPage, Question
 from consumer.console.filters import read_filter
 from consumer.console.form import BadForm, Form
 from consumer.console.formats import clock
@@ -26,7 +26,7 @@ from consumer.outbox.rebuild_queue import Stage
 from consumer.postgres import session
 from consumer.postgres.connections import Access, Connection, transaction
 
-REBUILD = Kind(
+REBUILD = ActionPage(
     "/recovery/rebuild",
     "rebuild",
     "Rebuild",
@@ -35,7 +35,7 @@ REBUILD = Kind(
     "/recovery",
     check="/recovery/check",
 )
-CHECK = Kind(
+CHECK = ActionPage(
     "/recovery/check",
     "check",
     "Check",
@@ -43,7 +43,7 @@ CHECK = Kind(
     "what a rebuild would change.",
     "/recovery",
 )
-REFRESH = Kind(
+REFRESH = ActionPage(
     "/users/{user_id}/refresh",
     "refresh",
     "Refresh",
@@ -120,22 +120,22 @@ class ChosenSubjects:
         return f"{signed} since {clock(since)}" if since else signed
 
 
-async def show(kind: Kind, visit: Visit) -> Response:
+async def show(page: ActionPage, visit: Visit) -> Response:
     """Ask whether to act on what the address chooses: a user, a team, those of some deliveries, or everybody."""
-    return await _ask(kind, visit, visit.query)
+    return await _ask(page, visit, visit.query)
 
 
-async def act(kind: Kind, visit: Visit) -> Response:
+async def act(page: ActionPage, visit: Visit) -> Response:
     """Order it. Users who came since are no reason to ask again: a rebuild writes only what differs."""
-    said = confirm.answer(visit.form)
-    if problem := said.problem(kind, said.seen_count):
-        return await _ask(kind, visit, visit.form, problem)
+    confirmed = confirm.answer(visit.form)
+    if problem := confirmed.problem(page, confirmed.seen_count):
+        return await _ask(page, visit, visit.form, problem)
     async with visit.acting() as (conn, access), transaction(conn, access):
         # Nobody can choose what comes after now.
-        seen_at = min(said.seen_at, await session.now(conn))
-        if not await background.is_known(conn, said.id):
-            await confirm.order(conn, visit, kind, said, ChosenSubjects.read(visit.form, seen_at).recorded)
-    return confirm.ordered(visit, said)
+        seen_at = min(confirmed.seen_at, await session.now(conn))
+        if not await background.is_known(conn, confirmed.id):
+            await confirm.order(conn, visit, page, confirmed, ChosenSubjects.read(visit.form, seen_at).recorded)
+    return confirm.ordered(visit, confirmed)
 
 
 async def show_refresh(visit: Visit) -> Response:
@@ -146,24 +146,24 @@ async def show_refresh(visit: Visit) -> Response:
 
 async def act_refresh(visit: Visit) -> Response:
     """Order it."""
-    said = confirm.answer(visit.form)
+    confirmed = confirm.answer(visit.form)
     async with visit.acting() as (conn, access), transaction(conn, access):
-        if not await background.is_known(conn, said.id):
-            await confirm.order(conn, visit, REFRESH, said, {"user_id": visit.params["user_id"]})
-    return confirm.ordered(visit, said)
+        if not await background.is_known(conn, confirmed.id):
+            await confirm.order(conn, visit, REFRESH, confirmed, {"user_id": visit.params["user_id"]})
+    return confirm.ordered(visit, confirmed)
 
 
 def _ask_refresh(visit: Visit, question: Question) -> Response:
     user_id = visit.params["user_id"]
-    kind = replace(REFRESH, path=REFRESH.path.format(user_id=user_id), back=REFRESH.back.format(user_id=user_id))
-    return confirm.ask(visit, kind, question)
+    page = replace(REFRESH, path=REFRESH.path.format(user_id=user_id), back=REFRESH.back.format(user_id=user_id))
+    return confirm.ask(visit, page, question)
 
 
 def _facts(visit: Visit) -> list[tuple[str, str]]:
     return [("user", str(visit.params["user_id"]))]
 
 
-async def _ask(kind: Kind, visit: Visit, form: Form, problem: tuple[int, str] | None = None) -> Response:
+async def _ask(page: ActionPage, visit: Visit, form: Form, problem: tuple[int, str] | None = None) -> Response:
     """Ask with the fields as they were typed; say what can't be used of them, or what they don't match."""
     if {name for name, _ in form.fields} - {*FIELDS, *confirm.FIELDS}:
         raise BadForm
@@ -176,7 +176,7 @@ async def _ask(kind: Kind, visit: Visit, form: Form, problem: tuple[int, str] | 
             chosen = ChosenSubjects.read(form, now)
         except BadForm as error:
             question = Question(0, MANY, (), (), now, choices=typed)
-            return confirm.ask(visit, kind, question, (422, str(error)))
+            return confirm.ask(visit, page, question, (422, str(error)))
         is_all = True
         try:
             if chosen.conditions:
@@ -189,7 +189,7 @@ async def _ask(kind: Kind, visit: Visit, form: Form, problem: tuple[int, str] | 
         problem = 422, f"No applied delivery {chosen.words}: nothing is chosen."
     noun, conditions = ONE if count == 1 and is_all else MANY, chosen.conditions
     question = Question(count, noun, conditions, conditions, now, choices=typed, is_all=is_all)
-    return confirm.ask(visit, kind, question, problem)
+    return confirm.ask(visit, page, question, problem)
 
 
 async def _count_everybody(conn: Connection, access: Access) -> tuple[int, bool]:
@@ -222,8 +222,8 @@ async def _count(conn: Connection, access: Access, chosen: ChosenSubjects) -> in
 
 
 ENDPOINTS = (
-    *(Endpoint("GET", kind.path, "operator", partial(show, kind)) for kind in (REBUILD, CHECK)),
-    *(Endpoint("POST", kind.path, "operator", partial(act, kind)) for kind in (REBUILD, CHECK)),
+    *(Endpoint("GET", page.path, "operator", partial(show, page)) for page in (REBUILD, CHECK)),
+    *(Endpoint("POST", page.path, "operator", partial(act, page)) for page in (REBUILD, CHECK)),
     Endpoint("GET", "/users/{user_id:uuid}/refresh", "operator", show_refresh),
     Endpoint("POST", "/users/{user_id:uuid}/refresh", "operator", act_refresh),
 )

@@ -108,15 +108,15 @@ def _wait(holder: MigratorConnection, transaction: ExitStack) -> None:
     """Enter the transaction that has the lock. No transaction stays open while it waits: it would occupy a pooler."""
     started = since = time.monotonic()
     seen: Holder | None = None
-    is_said = False
+    is_logged = False
     while not _try_lock(holder, transaction):
         before, seen, now = seen, _lock_holder(holder), time.monotonic()
         if seen != before:
-            since, is_said = now, False
-        if seen and not is_said and now - since > QUIET_WAIT_SECONDS:
+            since, is_logged = now, False
+        if seen and not is_logged and now - since > QUIET_WAIT_SECONDS:
             fields = {"pid": seen.pid, "login": seen.login, "application": seen.application}
             log.warning(logs.MIGRATION_WAITED, extra=fields)
-            is_said = True
+            is_logged = True
         if now - started > LOCK_WAIT_SECONDS:
             raise MigrationsBusy(_busy(seen))
         time.sleep(LOCK_POLL_SECONDS)

@@ -18,7 +18,7 @@ EVERYWHERE = "*"
 # This machine lacks the family or the address.
 ABSENT = (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL)
 
-# A family, and its address as a socket takes it, whose port is not said yet.
+# A family, and its address as a socket takes it, whose port is not known yet.
 Target = tuple[socket.AddressFamily, tuple[Any, ...]]
 
 

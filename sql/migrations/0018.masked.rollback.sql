@@ -42,7 +42,8 @@ consumer_masked.hidden,
 consumer_masked.name,
 consumer_masked.seq_before,
 consumer_masked.statements,
-consumer_masked.users_by_email;
+consumer_masked.users_by_email,
+consumer_masked.written;
 DROP SCHEMA consumer_masked;
 DROP POLICY masker ON consumer.outbox;
 DROP POLICY masker ON consumer.failures;

@@ -48,6 +48,10 @@ END;
 CREATE FUNCTION consumer_masked.hidden(value text) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN CASE WHEN value IS NOT NULL THEN '•••' END;
+-- What a person wrote, with •••••@example.com for each e-mail address; of JSON, JSON.
+CREATE FUNCTION consumer_masked.written(value text) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN regexp_replace(value, '[^\s@"]*@', '•••••@', 'g');
 
 -- A document without persons. A text stays only under a key that never holds one; under a key of names, addresses,
 -- pictures or metadata everything but truth values is masked. What lies deeper than depth is masked whole.
@@ -114,10 +118,10 @@ SELECT
     a.via,
     a.role,
     a.action,
-    a.filter,
+    consumer_masked.written(a.filter::text)::jsonb AS filter,
     a.seen_count,
     a.affected,
-    a.reason
+    consumer_masked.written(a.reason) AS reason
 FROM consumer.actions AS a;
 
 -- One row a delivery, through the outbox by its key: a page of the newest reads no more than that page.
@@ -143,7 +147,7 @@ SELECT
     d.at AS done_at,
     f.failed_at,
     f.error_code,
-    coalesce(f.error, e.reason) AS error
+    coalesce(f.error, consumer_masked.written(e.reason)) AS error
 FROM consumer.outbox AS o
 LEFT JOIN consumer.outcomes AS d ON o.seq = d.seq
 LEFT JOIN consumer.failures AS f ON o.seq = f.seq
@@ -191,17 +195,17 @@ CREATE VIEW consumer_masked.exclusions AS
 SELECT
     e.seq,
     e.excluded_by,
-    e.reason,
+    consumer_masked.written(e.reason) AS reason,
     e.excluded_at
 FROM consumer.exclusions AS e;
 CREATE VIEW consumer_masked.past_exclusions AS
 SELECT
     e.seq,
     e.excluded_by,
-    e.reason,
+    consumer_masked.written(e.reason) AS reason,
     e.excluded_at,
     e.taken_back_by,
-    e.taken_back_reason,
+    consumer_masked.written(e.taken_back_reason) AS taken_back_reason,
     e.taken_back_at
 FROM consumer.past_exclusions AS e;
 
@@ -598,7 +602,8 @@ consumer_masked.hidden,
 consumer_masked.name,
 consumer_masked.seq_before,
 consumer_masked.statements,
-consumer_masked.users_by_email
+consumer_masked.users_by_email,
+consumer_masked.written
 TO consumer_viewer, consumer_operator;
 GRANT SELECT ON
 consumer_masked.actions,

@@ -18,6 +18,8 @@ CREATE TABLE consumer.background (
 );
 -- The next one to go on with.
 CREATE INDEX background_unfinished ON consumer.background (stepped_at) WHERE finished_at IS NULL;
+-- A page of them: the unfinished ones, then those finished last.
+CREATE INDEX background_newest ON consumer.background (coalesce(finished_at, 'infinity'), begun_at, id);
 GRANT SELECT, INSERT, UPDATE (stepped_at, finished_at, place, result, error) ON consumer.background
 TO consumer_operator;
 

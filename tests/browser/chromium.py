@@ -86,14 +86,17 @@ async def chromium() -> AsyncIterator[Browser]:
 
 
 @asynccontextmanager
-async def opened(browser: Browser, desk: Desk, look: Look = LOOKS[0], *, script: bool = True) -> AsyncIterator[Page]:
-    """Open an empty tab that bears the cookie of *desk*."""
+async def opened(
+    browser: Browser, desk: Desk, look: Look = LOOKS[0], *, script: bool = True, zone: str = "UTC"
+) -> AsyncIterator[Page]:
+    """Open an empty tab that bears the cookie of *desk*, on a machine in a time zone."""
     context = await browser.new_context(
         base_url=origin(desk),
         color_scheme=look.colour_scheme,
         viewport={"width": look.width, "height": look.height},
         java_script_enabled=script,
         reduced_motion="reduce",
+        timezone_id=zone,
     )
     context.set_default_timeout(STEP_MILLISECONDS)
     if desk.cookie:

@@ -35,7 +35,7 @@ PAGES: Mapping[str, tuple[str, ...]] = {
     "/companies": ("/companies",),
     "/companies/{company_id:uuid}": ("/companies/{company}",),
     "/find": ("/find",),
-    "/recovery": ("/recovery",),
+    "/recovery": ("/recovery", "/recovery?before={action}"),
     "/recovery/{run_id:uuid}": ("/recovery/{nobody}",),
     "/recovery/rebuild": ("/recovery/rebuild",),
     "/recovery/check": ("/recovery/check",),

@@ -29,8 +29,8 @@ CONSOLE_ACTING = (
     Bug(
         "a form chooses what comes after it",
         BULK,
-        "min(said.seen_at, await session.now(conn))",
-        "max(said.seen_at, await session.now(conn))",
+        "min(confirmed.seen_at, await session.now(conn))",
+        "max(confirmed.seen_at, await session.now(conn))",
         f"{ACTING}::test_a_form_can_not_choose_what_comes_later",
     ),
     Bug(
@@ -50,15 +50,15 @@ CONSOLE_ACTING = (
     Bug(
         "a discard of the console needs no reason",
         CONFIRM,
-        "if kind.asks_reason and",
-        "if kind.is_grave and kind.path == '/dead/discard' and",
+        "if page.asks_reason and",
+        "if page.is_grave and page.path == '/dead/discard' and",
         f"{ACTING}::test_without_a_reason_nothing_is_discarded_or_taken_back",
     ),
     Bug(
         "a form that is sent twice acts twice",
         BULK,
-        "if await background.is_known(conn, said.id):",
-        "if not said.id:",
+        "if await background.is_known(conn, confirmed.id):",
+        "if not confirmed.id:",
         f"{ACTING}::test_a_form_sent_twice_is_done_once",
     ),
     Bug(
@@ -92,8 +92,8 @@ CONSOLE_ACTING = (
     Bug(
         "a viewer orders",
         BULK,
-        'Endpoint("POST", bulk.kind.path, "operator"',
-        'Endpoint("POST", bulk.kind.path, "viewer"',
+        'Endpoint("POST", bulk.page.path, "operator"',
+        'Endpoint("POST", bulk.page.path, "viewer"',
         f"{ACTING}::test_a_viewer_s_form_and_one_of_another_site_do_nothing",
     ),
     Bug(

@@ -10,6 +10,7 @@ LIVE = "tests/browser/test_live.py"
 ACTING = "tests/browser/test_acting.py"
 CURES = "tests/browser/test_cures.py::test_the_three_things_of_the_overview_are_cured_from_the_page"
 STATES = "tests/browser/test_states.py"
+TIMES = "tests/browser/test_times.py"
 AWAY = f"{STATES}::test_while_the_database_is_away_the_last_sample_is_greyed_actions_are_off_and_one_stays_signed_in"
 
 BROWSER = (
@@ -117,5 +118,40 @@ BROWSER = (
         "main p { overflow-wrap: anywhere; }",
         "",
         f"{STATES}::test_a_state_is_named_with_its_cure_and_readable",
+    ),
+    Bug(
+        "a time in the reader's zone loses its day",
+        SCRIPT,
+        "time.textContent = day(at) + clock(at);",
+        "time.textContent = clock(at);",
+        f"{TIMES}::test_a_time_of_another_day_keeps_its_day_in_the_reader_s_zone",
+    ),
+    Bug(
+        "the day of a time is left out on the day of UTC",
+        SCRIPT,
+        "date.toDateString() === new Date().toDateString()",
+        "date.toISOString().slice(0, 10) === new Date().toISOString().slice(0, 10)",
+        f"{TIMES}::test_a_time_of_another_day_keeps_its_day_in_the_reader_s_zone",
+    ),
+    Bug(
+        "the axis of a chart stays in UTC",
+        SCRIPT,
+        "    drawAnew();\n  });",
+        "  });",
+        f"{TIMES}::test_the_axis_of_a_chart_is_in_the_reader_s_zone_at_round_times",
+    ),
+    Bug(
+        "the axis of a chart is at the round times of UTC",
+        SCRIPT,
+        "isLocal ? new Date(seconds * 1000) : ",
+        "",
+        f"{TIMES}::test_the_axis_of_a_chart_is_in_the_reader_s_zone_at_round_times",
+    ),
+    Bug(
+        "the time on a confirmation stays in UTC",
+        SCRIPT,
+        "parts.childNodes);\n      showTimes();",
+        "parts.childNodes);",
+        f"{TIMES}::test_the_time_on_a_confirmation_is_in_the_reader_s_zone",
     ),
 )

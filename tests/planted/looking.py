@@ -8,6 +8,8 @@ CHANGES = "tests/test_console_changes.py"
 DEAD = "tests/test_console_dead.py"
 PLANS = "tests/test_console_plans.py"
 USER = "tests/test_console_pages.py"
+ORDERS = "tests/test_console_recovery_orders.py"
+ORDERS_QUERY = "sql/queries/recovery/orders.sql"
 
 LOOKING = (
     Bug(
@@ -109,5 +111,68 @@ LOOKING = (
             ORDER BY b.user_id
 """,
         f"{PLANS}::test_a_company_of_any_size_is_counted_up_to_a_most",
+    ),
+    Bug(
+        "a page of orders reads them all",
+        ORDERS_QUERY,
+        """    ORDER BY coalesce(finished_at, 'infinity') DESC, begun_at DESC, id DESC
+    LIMIT %(size)b::integer
+) AS b
+""",
+        """    AND %(size)b::integer > 0
+) AS b
+""",
+        f"{PLANS}::test_a_page_of_orders_reads_a_page",
+    ),
+    Bug(
+        "orders that are not finished come last",
+        ORDERS_QUERY,
+        "'infinity'",
+        "'-infinity'",
+        f"{ORDERS}::test_what_is_not_finished_comes_first_then_what_finished_last",
+    ),
+    Bug(
+        "orders that finished at once are left out between two pages",
+        ORDERS_QUERY,
+        """begun_at, id) < (
+            SELECT
+                coalesce(last.finished_at, 'infinity'),
+                last.begun_at,
+                last.id
+""",
+        """begun_at) < (
+            SELECT
+                coalesce(last.finished_at, 'infinity'),
+                last.begun_at
+""",
+        f"{ORDERS}::test_orders_that_finished_at_once_are_all_shown",
+    ),
+    Bug(
+        "an order is lost between two pages",
+        "consumer/console/recovery.py",
+        "orders[LISTED - 1].id",
+        "orders[LISTED].id",
+        f"{ORDERS}::test_older_orders_follow_page_by_page_and_none_is_missing",
+    ),
+    Bug(
+        "a check that goes on has done nothing",
+        "consumer/console/actions.py",
+        ', "users", "companies")',
+        ")",
+        f"{ORDERS}::test_an_order_tells_how_far_it_is_of_what_was_counted",
+    ),
+    Bug(
+        "an order has done more than it was counted to take",
+        "consumer/console/actions.py",
+        "self.done <= self.seen_count < COUNT_MAX",
+        "self.seen_count < COUNT_MAX",
+        f"{ORDERS}::test_an_order_tells_how_far_it_is_of_what_was_counted",
+    ),
+    Bug(
+        "an order that was stopped does not say why",
+        "consumer/console/templates/recovery.html",
+        "{% if each.error %}{{ each.error }}{% else %}",
+        "{% if each.error %}–{% else %}",
+        f"{ORDERS}::test_an_order_says_what_stopped_it",
     ),
 )

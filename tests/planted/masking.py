@@ -171,4 +171,32 @@ MASKING = (
         "removed.total()",
         f"{ACTIONS}::test_a_prune_by_hand_is_an_action",
     ),
+    Bug(
+        "a filter shows an address",
+        MIGRATION,
+        "    consumer_masked.written(a.filter::text)::jsonb AS filter,",
+        "    a.filter,",
+        "tests/test_console_canaries.py::test_no_page_holds_a_canary",
+    ),
+    Bug(
+        "the reason of an action shows an address",
+        MIGRATION,
+        "    consumer_masked.written(a.reason) AS reason\nFROM consumer.actions",
+        "    a.reason\nFROM consumer.actions",
+        NOTHING,
+    ),
+    Bug(
+        "the reason of a discard shows an address",
+        MIGRATION,
+        "consumer_masked.written(e.reason)) AS error",
+        "e.reason) AS error",
+        NOTHING,
+    ),
+    Bug(
+        "a filter that is masked is no JSON any more",
+        MIGRATION,
+        """'[^\\s@"]*@'""",
+        """'[^\\s@]*@'""",
+        "tests/test_console_recovery_orders.py::test_an_address_in_a_filter_or_a_reason_is_masked",
+    ),
 )

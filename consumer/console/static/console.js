@@ -8,9 +8,14 @@
   const base = document.body.dataset.base;
   const go = (path) => location.assign(base.replace(/\/$/, "") + path);
   const two = (number) => String(number).padStart(2, "0");
-  const clock = (date, isLocal) => isLocal
+  // Times are in UTC; the reader may want those of the browser's zone, with the day as the pages write it.
+  let isLocal = localStorage.getItem("local-times") === "yes";
+  const clock = (date) => isLocal
     ? [date.getHours(), date.getMinutes(), date.getSeconds()].map(two).join(":")
     : date.toISOString().slice(11, 19);
+  const day = (date) => date.toDateString() === new Date().toDateString()
+    ? ""
+    : `${date.getDate()}\u00a0${date.toLocaleString("en", { month: "short" })}, `;
   document.documentElement.classList.add("js");
 
   // Liveness. A page whose stream is silent greys, says since when, and goes on by itself.
@@ -34,7 +39,7 @@
     if (now - askedAt >= SILENCE_MS) { askedAt = now; htmx.trigger(live, "again"); }
     if (document.documentElement.classList.contains("stale")) return;
     document.documentElement.classList.add("stale");
-    stopped(`Stopped at ${clock(framedAt, false)}`);
+    stopped(`Stopped at ${clock(framedAt)}`);
   }, 1000);
   document.addEventListener("visibilitychange", () => {
     if (!document.hidden) framedAt = new Date();
@@ -42,7 +47,7 @@
   const pause = () => {
     isPaused = !isPaused;
     $("#pause-live").setAttribute("aria-pressed", String(isPaused));
-    if (isPaused) stopped(`Paused at ${clock(new Date(), false)}`);
+    if (isPaused) stopped(`Paused at ${clock(new Date())}`);
   };
   $("#pause-live")?.addEventListener("click", pause);
 
@@ -77,31 +82,35 @@
     plots.set(figure, new uPlot({
       width: figure.clientWidth || 300,
       height: 160,
-      tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"),
+      tzDate: (seconds) => isLocal ? new Date(seconds * 1000) : uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"),
       legend: { show: false },
       cursor: { show: false },
       // Around a single step uPlot would show 1,000 days.
       scales: { x: { range: ({ data: [times] }) => [Math.min(times[0], times.at(-1) - 900), times.at(-1)] }, y: { range: (_, __, most) => [0, Math.max(1, most * 1.1)] } },
-      axes: [{ ...axis, space: 60, size: 28, values: (_, splits) => splits.map((s) => clock(new Date(s * 1000), false).slice(0, 5)) }, { ...axis, size: 44 }],
+      axes: [{ ...axis, space: 60, size: 28, values: (_, splits) => splits.map((s) => clock(new Date(s * 1000)).slice(0, 5)) }, { ...axis, size: 44 }],
       series: [{}, ...series],
     }, values, figure));
   };
   const drawAll = () => all("figure[data-chart]").forEach(draw);
+  const drawAnew = () => { plots.clear(); drawAll(); };
   addEventListener("resize", () => plots.forEach((plot, figure) => plot.setSize({ width: figure.clientWidth, height: 160 })));
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { plots.clear(); drawAll(); });
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawAnew);
 
-  // Times are in UTC; the reader may want those of the browser.
-  let isLocal = localStorage.getItem("local-times") === "yes";
   const showTimes = () => {
-    if (isLocal) all("time[datetime]").forEach((time) => { time.textContent = clock(new Date(time.dateTime), true); });
+    if (!isLocal) return;
+    all("time[datetime]").forEach((time) => {
+      const at = new Date(time.dateTime);
+      time.textContent = day(at) + clock(at);
+    });
+    $("#zone").textContent = Intl.DateTimeFormat().resolvedOptions().timeZone;
+    $("#local-times").textContent = "show UTC";
   };
-  const localTimes = $("#local-times");
-  const nameTimes = () => { if (localTimes) localTimes.textContent = isLocal ? "show UTC" : "show mine"; };
-  localTimes?.addEventListener("click", () => {
+  $("#local-times")?.addEventListener("click", () => {
     isLocal = !isLocal;
     localStorage.setItem("local-times", isLocal ? "yes" : "no");
-    if (isLocal) showTimes(); else location.reload();
-    nameTimes();
+    if (!isLocal) { location.reload(); return; }
+    showTimes();
+    drawAnew();
   });
 
   // A confirmation is a page of its own; here it opens over the page that led to it.
@@ -117,6 +126,7 @@
       const parts = answer.ok && $("#confirm", page);
       if (!parts) throw new Error("not a confirmation");
       dialog.replaceChildren(...parts.childNodes);
+      showTimes();
       dialog.showModal();
       htmx.process(dialog);
       dialog.addEventListener("close", () => link.focus(), { once: true });
@@ -153,5 +163,4 @@
   });
   drawAll();
   showTimes();
-  nameTimes();
 })();
