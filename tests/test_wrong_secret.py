@@ -1,0 +1,97 @@
+"""What becomes of signatures that fit no secret in the course of hours: what is found, and what is told of it."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from itertools import groupby
+
+import psycopg
+import pytest
+
+from consumer.postgres.connections import connect, operator_access, transaction
+from consumer.verdict.findings import findings
+from consumer.verdict.observation import Observation
+from consumer.verdict.observe import _signatures
+from tests.test_notifications import NOW, Story
+
+# Minutes, and in each of them: signatures that fit no secret, and deliveries that are accepted.
+Course = Sequence[tuple[int, int, int]]
+LOOK_MINUTES = 5
+KEPT_MINUTES = 360
+REPORT = """
+    INSERT INTO consumer.reports (at, process_id, host, pid, release, clock_skew_seconds, counters)
+    SELECT
+        now() - m.ago * interval '1 minute' + interval '1 second', '00000000-0000-4000-8000-000000000001', 'h', 1, 'x',
+        0, jsonb_build_object('deliveries_refused:no_match', m.unmatched, 'deliveries_received:stored', m.accepted)
+    FROM unnest(%s::integer[], %s::integer[], %s::integer[]) AS m (ago, unmatched, accepted)
+"""
+HEALTHY, WRONG, CURED = (360, 0, 5), (720, 60, 0), (180, 0, 5)
+
+
+async def observed(url: str, course: Course) -> tuple[list[str], list[str]]:
+    """Return the gravities that are found one after another (``-``: nothing is), and what is told."""
+    minutes = [(unmatched, accepted) for count, unmatched, accepted in course for _ in range(count)]
+    story, access = Story(), operator_access("consumer")
+    found: list[str] = []
+    told: list[str] = []
+    with psycopg.connect(url, autocommit=True) as receiver:
+        async with await connect(url, access) as conn:
+            for now in range(LOOK_MINUTES, len(minutes) + 1, LOOK_MINUTES):
+                kept = minutes[max(now - KEPT_MINUTES, 0) : now]
+                receiver.execute("DELETE FROM consumer.reports")
+                receiver.execute(REPORT, ([*range(len(kept), 0, -1)], *map(list, zip(*kept, strict=True))))
+                async with transaction(conn, access):
+                    signatures = await _signatures(conn)
+                seen = findings(Observation(NOW, signatures=signatures))
+                found.append(seen[0].gravity if seen else "-")
+                told.extend(kind for kind, _ in story.look(*seen, after=timedelta(minutes=LOOK_MINUTES)))
+    return [gravity for gravity, _ in groupby(found)], told
+
+
+@pytest.mark.parametrize(
+    ("course", "found", "told"),
+    [
+        pytest.param([WRONG, CURED], ["failing", "warning", "-"], ["opened", "closed"], id="since the installation"),
+        pytest.param(
+            [HEALTHY, WRONG, CURED],
+            ["-", "warning", "failing", "warning", "-"],
+            ["opened", "worse", "closed"],
+            id="after six healthy hours",
+        ),
+        pytest.param(
+            [(360, 2, 5), (720, 62, 0), (180, 2, 5)],
+            ["-", "warning", "failing", "warning", "-"],
+            ["opened", "worse", "closed"],
+            id="beside a stranger",
+        ),
+        pytest.param(
+            [HEALTHY, (720, 60, 5), CURED], ["-", "warning", "-"], ["opened", "closed"], id="of one of two senders"
+        ),
+        pytest.param(
+            [(360, 0, 20), (300, 4, 20), (180, 0, 20)],
+            ["-", "warning", "-"],
+            ["opened", "closed"],
+            id="a proxy changes some bodies",
+        ),
+    ],
+)
+async def test_a_wrong_secret_is_told_once_and_is_not_over_before_its_cure(
+    emptied: str, course: Course, found: list[str], told: list[str]
+) -> None:
+    assert await observed(emptied, course) == (found, told)
+
+
+@pytest.mark.parametrize(
+    "course",
+    [
+        pytest.param([(720, 2, 5)], id="since the installation"),
+        pytest.param([HEALTHY, (30, 0, 5), (1, 9, 5), (120, 0, 5)], id="nine at once"),
+    ],
+)
+async def test_a_stranger_beside_healthy_deliveries_is_no_finding(emptied: str, course: Course) -> None:
+    assert await observed(emptied, course) == (["-"], [])
+
+
+async def test_a_stranger_beside_rare_deliveries_is_told_once_and_does_not_fail(emptied: str) -> None:
+    rare: Course = [(9, 2, 0), (1, 2, 1)] * 72
+
+    assert await observed(emptied, [(10, 0, 1), *rare]) == (["-", "warning"], ["opened"])
