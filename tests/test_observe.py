@@ -163,8 +163,8 @@ async def test_signatures_are_those_of_a_quarter_of_an_hour_and_of_the_calmest_q
     # The quarter that it falls in is not known as a whole, and a worker takes no deliveries.
     report(emptied, "100 minutes", duty="worker")
 
-    assert too_little == Signatures(unmatched=12, accepted=0, calmest=None)
-    assert (await seen(emptied)).signatures == Signatures(unmatched=12, accepted=0, calmest=2)
+    assert too_little == Signatures(unmatched=12, since_accepted=12)
+    assert (await seen(emptied)).signatures == Signatures(unmatched=12, since_accepted=12, calmest=2)
 
 
 async def test_each_delivery_that_was_answered_204_is_accepted(emptied: str) -> None:
@@ -173,6 +173,16 @@ async def test_each_delivery_that_was_answered_204_is_accepted(emptied: str) -> 
         report(emptied, ago, duty="receiver", counters=outcomes)
 
     assert (await seen(emptied)).signatures == Signatures(accepted=123)
+
+
+async def test_the_busiest_quarter_since_a_delivery_was_accepted_is_known(emptied: str) -> None:
+    for ago, unmatched, accepted in [("16 minutes", 4, 0), ("31 minutes", 7, 0), ("59 minutes", 30, 1)]:
+        counters = f'{{"deliveries_refused:no_match": {unmatched}, "deliveries_received:dead": {accepted}}}'
+        report(emptied, ago, duty="receiver", counters=counters)
+    before = (await seen(emptied)).signatures
+    report(emptied, "1 minute", duty="receiver", counters='{"deliveries_received:duplicate": 1}')
+
+    assert (before, (await seen(emptied)).signatures) == (Signatures(since_accepted=7), Signatures(accepted=1))
 
 
 async def test_without_reports_nothing_is_usual(emptied: str) -> None:

@@ -101,11 +101,12 @@ async def test_of_an_hour_the_share_of_the_silence_counts(emptied: str) -> None:
     assert found == pytest.approx(6, abs=0.1)
 
 
-async def test_a_week_that_brought_nothing_then_makes_nobody_quiet(emptied: str) -> None:
+@pytest.mark.parametrize("nothing", [5 * HOUR, WEEK], ids=["in these hours", "at all"])
+async def test_a_week_that_brought_nothing_then_makes_nobody_quiet(emptied: str, nothing: timedelta) -> None:
     fill(emptied, [60, 60, 60, 60])
     since = now(emptied) - 3 * HOUR
     then = since - 2 * WEEK
-    change(emptied, f"DELETE FROM consumer.hours WHERE hour BETWEEN '{then - HOUR}' AND '{then + 4 * HOUR}'")
+    change(emptied, f"DELETE FROM consumer.hours WHERE hour BETWEEN '{then - HOUR}' AND '{then + nothing}'")
 
     assert await quietest(emptied, since) == 0
 

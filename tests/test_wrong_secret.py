@@ -27,71 +27,87 @@ REPORT = """
 HEALTHY, WRONG, CURED = (360, 0, 5), (720, 60, 0), (180, 0, 5)
 
 
-async def observed(url: str, course: Course) -> tuple[list[str], list[str]]:
-    """Return the gravities that are found one after another (``-``: nothing is), and what is told."""
+async def observed(url: str, course: Course) -> list[tuple[str, str]]:
+    """Return of each part of a course the gravities that are found one after another, or ``-``, and what is told."""
     minutes = [(unmatched, accepted) for count, unmatched, accepted in course for _ in range(count)]
     story, access = Story(), operator_access("consumer")
-    found: list[str] = []
-    told: list[str] = []
+    parts: list[tuple[str, str]] = []
+    now = 0
     with psycopg.connect(url, autocommit=True) as receiver:
         async with await connect(url, access) as conn:
-            for now in range(LOOK_MINUTES, len(minutes) + 1, LOOK_MINUTES):
-                kept = minutes[max(now - KEPT_MINUTES, 0) : now]
-                receiver.execute("DELETE FROM consumer.reports")
-                receiver.execute(REPORT, ([*range(len(kept), 0, -1)], *map(list, zip(*kept, strict=True))))
-                async with transaction(conn, access):
-                    signatures = await _signatures(conn)
-                seen = findings(Observation(NOW, signatures=signatures))
-                found.append(seen[0].gravity if seen else "-")
-                told.extend(kind for kind, _ in story.look(*seen, after=timedelta(minutes=LOOK_MINUTES)))
-    return [gravity for gravity, _ in groupby(found)], told
+            for count, _, _ in course:
+                found: list[str] = []
+                told: list[str] = []
+                for _ in range(LOOK_MINUTES, count + 1, LOOK_MINUTES):
+                    now += LOOK_MINUTES
+                    kept = minutes[max(now - KEPT_MINUTES, 0) : now]
+                    receiver.execute("DELETE FROM consumer.reports")
+                    receiver.execute(REPORT, ([*range(len(kept), 0, -1)], *map(list, zip(*kept, strict=True))))
+                    async with transaction(conn, access):
+                        signatures = await _signatures(conn)
+                    seen = findings(Observation(NOW, signatures=signatures))
+                    found.append(seen[0].gravity if seen else "-")
+                    told.extend(kind for kind, _ in story.look(*seen, after=timedelta(minutes=LOOK_MINUTES)))
+                parts.append((" ".join(gravity for gravity, _ in groupby(found)), " ".join(told)))
+    return parts
+
+
+WELL, OVER = ("-", ""), ("warning -", "closed")
 
 
 @pytest.mark.parametrize(
-    ("course", "found", "told"),
+    ("course", "parts"),
     [
-        pytest.param([WRONG, CURED], ["failing", "warning", "-"], ["opened", "closed"], id="since the installation"),
+        pytest.param([WRONG, CURED], [("failing", "opened"), OVER], id="since the installation"),
         pytest.param(
-            [HEALTHY, WRONG, CURED],
-            ["-", "warning", "failing", "warning", "-"],
-            ["opened", "worse", "closed"],
-            id="after six healthy hours",
+            [HEALTHY, WRONG, CURED], [WELL, ("warning failing", "opened worse"), OVER], id="after six healthy hours"
         ),
         pytest.param(
             [(360, 2, 5), (720, 62, 0), (180, 2, 5)],
-            ["-", "warning", "failing", "warning", "-"],
-            ["opened", "worse", "closed"],
+            [WELL, ("warning failing", "opened worse"), OVER],
             id="beside a stranger",
         ),
         pytest.param(
-            [HEALTHY, (720, 60, 5), CURED], ["-", "warning", "-"], ["opened", "closed"], id="of one of two senders"
+            [HEALTHY, (30, 1, 0), (60, 0, 0), (240, 1, 0), (60, 0, 0), CURED],
+            [
+                WELL,
+                ("- warning failing", "opened worse"),
+                ("failing", ""),
+                ("failing", ""),
+                ("failing", ""),
+                ("-", "closed"),
+            ],
+            id="of a sender that pauses",
         ),
+        pytest.param([HEALTHY, (720, 60, 5), CURED], [WELL, ("warning", "opened"), OVER], id="of one of two senders"),
         pytest.param(
             [(360, 0, 20), (300, 4, 20), (180, 0, 20)],
-            ["-", "warning", "-"],
-            ["opened", "closed"],
+            [WELL, ("warning", "opened"), OVER],
             id="a proxy changes some bodies",
         ),
     ],
 )
 async def test_a_wrong_secret_is_told_once_and_is_not_over_before_its_cure(
-    emptied: str, course: Course, found: list[str], told: list[str]
+    emptied: str, course: Course, parts: list[tuple[str, str]]
 ) -> None:
-    assert await observed(emptied, course) == (found, told)
+    assert await observed(emptied, course) == parts
 
 
 @pytest.mark.parametrize(
     "course",
     [
         pytest.param([(720, 2, 5)], id="since the installation"),
-        pytest.param([HEALTHY, (30, 0, 5), (1, 9, 5), (120, 0, 5)], id="nine at once"),
+        pytest.param([HEALTHY, (5, 1, 5), (5, 0, 5), (20, 0, 5)], id="five at once"),
     ],
 )
 async def test_a_stranger_beside_healthy_deliveries_is_no_finding(emptied: str, course: Course) -> None:
-    assert await observed(emptied, course) == (["-"], [])
+    assert await observed(emptied, course) == [WELL] * len(course)
 
 
 async def test_a_stranger_beside_rare_deliveries_is_told_once_and_does_not_fail(emptied: str) -> None:
-    rare: Course = [(9, 2, 0), (1, 2, 1)] * 72
+    rare: Course = [(5, 2, 0), (5, 2, 1)] * 72
 
-    assert await observed(emptied, [(10, 0, 1), *rare]) == (["-", "warning"], ["opened"])
+    before, began, *later = await observed(emptied, [(5, 0, 1), *rare])
+
+    assert (before, began) == (WELL, ("warning", "opened"))
+    assert set(later) == {("warning", "")}

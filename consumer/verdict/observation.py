@@ -75,11 +75,13 @@ class SourceHistory:
 class Signatures:
     """Signatures of no known secret in the last quarter of an hour, and deliveries that were accepted meanwhile.
 
-    *calmest*: those of no known secret in the calmest quarter before; None while too little is known.
+    Those of no known secret also in other quarters: *since_accepted* in the busiest one since a delivery was accepted,
+    *calmest* in the calmest one before; None while too little is known.
     """
 
     unmatched: int = 0
     accepted: int = 0
+    since_accepted: int = 0
     calmest: int | None = None
 
 

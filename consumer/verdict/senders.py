@@ -23,6 +23,10 @@ SILENCE_CURES = {
 }
 # Of a source that another release takes deliveries of.
 OTHER_CURE = "Does its sender still post, and what is it answered?"
+REFUSED_CURE = (
+    "Compare the endpoint's secret in Stack's dashboard with STACK_WEBHOOK_SECRETS, and your backend's with "
+    "APP_WEBHOOK_SECRETS; then restart the receivers. If they are the same, a proxy changes bodies."
+)
 
 
 def sender_findings(observation: Observation) -> Iterator[Finding]:
@@ -68,20 +72,21 @@ def _silence(observation: Observation, source: str, received_at: datetime, silen
 def _unmatched(observation: Observation) -> Iterator[Finding]:
     """Yield that signatures fit no secret: more than are accepted, or far more than strangers send all the time.
 
-    What is accepted says whether the secret is right, however long a wrong one has been usual.
+    It fails until a delivery is accepted, because nothing else tells that the secret is right.
     """
-    count, accepted = observation.signatures.unmatched, observation.signatures.accepted
-    calmest = observation.signatures.calmest
-    is_unusual = calmest is not None and count > UNMATCHED_FACTOR * calmest
-    if count >= UNMATCHED_MIN and (count > accepted or is_unusual):
-        gravity: Gravity = "warning" if accepted else "failing"
-        before = "" if calmest is None else f", {calmest:,} in the calmest 15 min before"
-        sentence = f"{count:,} signatures in 15 min fit no secret{before}; deliveries accepted: {accepted:,}"
-        cure = (
-            "Compare the endpoint's secret in Stack's dashboard with STACK_WEBHOOK_SECRETS, and your backend's with "
-            "APP_WEBHOOK_SECRETS; then restart the receivers. If they are the same, a proxy changes bodies."
-        )
-        yield Finding("refused", gravity, "signatures", sentence, cure, "/system", count)
+    seen = observation.signatures
+    is_unusual = seen.calmest is not None and seen.unmatched > UNMATCHED_FACTOR * seen.calmest
+    gravity: Gravity
+    if seen.since_accepted >= UNMATCHED_MIN:
+        gravity, count, beside = "failing", seen.since_accepted, "no delivery has been accepted since"
+    elif seen.unmatched >= UNMATCHED_MIN and (seen.unmatched > seen.accepted or is_unusual):
+        gravity, count, beside = "warning", seen.unmatched, f"deliveries accepted: {seen.accepted:,}"
+        if seen.calmest is not None:
+            beside = f"{seen.calmest:,} in the calmest 15 min before; {beside}"
+    else:
+        return
+    sentence = f"{count:,} signatures in 15 min fit no secret; {beside}"
+    yield Finding("refused", gravity, "signatures", sentence, REFUSED_CURE, "/system", count)
 
 
 def _page(source: str) -> str:

@@ -43,8 +43,8 @@ def history(quietest: float, longest_silence: timedelta = timedelta(0), source: 
     return {"histories": {source: SourceHistory(quietest, longest_silence)}}
 
 
-def signatures(unmatched: int, accepted: int = 0, calmest: int | None = None) -> dict[str, Any]:
-    return {"signatures": Signatures(unmatched, accepted, calmest)}
+def signatures(unmatched: int, accepted: int, calmest: int | None = None, since_accepted: int = 0) -> dict[str, Any]:
+    return {"signatures": Signatures(unmatched, accepted, since_accepted, calmest)}
 
 
 def ran(job: str, error: str | None = None, age: timedelta = HOUR, **counts: int) -> Observation:
@@ -57,8 +57,8 @@ def missing(host: str, gravity: str, time: str, others: int, duty: str = "worker
     return "process_silent", gravity, f"{duty} on {host}", sentence, "/system"
 
 
-def refused(gravity: str, sentence: str, accepted: int) -> tuple[str, str, str, str, str]:
-    return "refused", gravity, "signatures", f"{sentence}; deliveries accepted: {accepted:,}", "/system"
+def refused(gravity: str, sentence: str) -> tuple[str, str, str, str, str]:
+    return "refused", gravity, "signatures", sentence, "/system"
 
 
 LATE = process(age=30 * SECOND + MOMENT)
@@ -361,20 +361,25 @@ TABLE: dict[str, tuple[Observation, Sequence[tuple[str, str, str, str, str | Non
             )
         ],
     ),
-    "nine signatures fit no secret": (seen(**signatures(9)), []),
-    "ten signatures fit no secret, and nothing is accepted": (
-        seen(**signatures(10, calmest=10)),
-        [refused("failing", "10 signatures in 15 min fit no secret, 10 in the calmest 15 min before", 0)],
+    "nine signatures fit no secret": (seen(**signatures(9, 0, since_accepted=9)), []),
+    "ten fitted none since a delivery was accepted": (
+        seen(**signatures(0, 0, 10, since_accepted=10)),
+        [refused("failing", "10 signatures in 15 min fit no secret; no delivery has been accepted since")],
     ),
     "ten, one more than are accepted": (
         seen(**signatures(10, 9)),
-        [refused("warning", "10 signatures in 15 min fit no secret", 9)],
+        [refused("warning", "10 signatures in 15 min fit no secret; deliveries accepted: 9")],
     ),
     "ten, as many as are accepted": (seen(**signatures(10, 10)), []),
     "three times as many as in the calmest quarter": (seen(**signatures(30, 99, 10)), []),
     "more than three times as many": (
         seen(**signatures(31, 9_000, 10)),
-        [refused("warning", "31 signatures in 15 min fit no secret, 10 in the calmest 15 min before", 9_000)],
+        [
+            refused(
+                "warning",
+                "31 signatures in 15 min fit no secret; 10 in the calmest 15 min before; deliveries accepted: 9,000",
+            )
+        ],
     ),
     "a job failed": (
         ran("prune", "Away."),
