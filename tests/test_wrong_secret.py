@@ -15,12 +15,13 @@ from tests.test_notifications import NOW, Story
 
 # Minutes, and in each of them: signatures that fit no secret, and deliveries that are accepted.
 Course = Sequence[tuple[int, int, int]]
+# There is a report, and then a look, after so many minutes; the reports of six hours are kept.
 LOOK_MINUTES = 5
-KEPT_MINUTES = 360
+REPORTS_KEPT = 72
 REPORT = """
     INSERT INTO consumer.reports (at, process_id, host, pid, release, clock_skew_seconds, counters)
     SELECT
-        now() - m.ago * interval '1 minute' + interval '1 second', '00000000-0000-4000-8000-000000000001', 'h', 1, 'x',
+        now() - m.ago * interval '5 minutes' + interval '1 second', '00000000-0000-4000-8000-000000000001', 'h', 1, 'x',
         0, jsonb_build_object('deliveries_refused:no_match', m.unmatched, 'deliveries_received:stored', m.accepted)
     FROM unnest(%s::integer[], %s::integer[], %s::integer[]) AS m (ago, unmatched, accepted)
 """
@@ -29,18 +30,22 @@ HEALTHY, WRONG, CURED = (360, 0, 5), (720, 60, 0), (180, 0, 5)
 
 async def observed(url: str, course: Course) -> list[tuple[str, str]]:
     """Return of each part of a course the gravities that are found one after another, or ``-``, and what is told."""
-    minutes = [(unmatched, accepted) for count, unmatched, accepted in course for _ in range(count)]
+    reports = [
+        (unmatched * LOOK_MINUTES, accepted * LOOK_MINUTES)
+        for minutes, unmatched, accepted in course
+        for _ in range(minutes // LOOK_MINUTES)
+    ]
     story, access = Story(), operator_access("consumer")
     parts: list[tuple[str, str]] = []
     now = 0
     with psycopg.connect(url, autocommit=True) as receiver:
         async with await connect(url, access) as conn:
-            for count, _, _ in course:
+            for minutes, _, _ in course:
                 found: list[str] = []
                 told: list[str] = []
-                for _ in range(LOOK_MINUTES, count + 1, LOOK_MINUTES):
-                    now += LOOK_MINUTES
-                    kept = minutes[max(now - KEPT_MINUTES, 0) : now]
+                for _ in range(minutes // LOOK_MINUTES):
+                    now += 1
+                    kept = reports[max(now - REPORTS_KEPT, 0) : now]
                     receiver.execute("DELETE FROM consumer.reports")
                     receiver.execute(REPORT, ([*range(len(kept), 0, -1)], *map(list, zip(*kept, strict=True))))
                     async with transaction(conn, access):
