@@ -17,8 +17,9 @@ from consumer.gauges import JobTimes, StoreState, Tables
 from consumer.metrics import Metrics
 from consumer.verdict.findings import CODES, open_findings
 from consumer.verdict.queue import DYING_MIN
+from consumer.verdict.senders import UNMATCHED_MIN
 from tests.support.processes import ROOT
-from tests.support.promql import Scrape, Scrapes, evaluate, scrape, selectors, values
+from tests.support.promql import Scrape, Scrapes, evaluate, fires, scrape, selectors, values
 
 [GROUP] = yaml.safe_load((ROOT / "docs" / "prometheus" / "alerts.yaml").read_text())["groups"]
 RULES = {rule["alert"]: rule for rule in GROUP["rules"]}
@@ -66,6 +67,7 @@ class Installation:
         self.receiver.received("stored", 100)
         self.receiver.received("dead")
         self.receiver.refused("not_found")
+        self.receiver.refused("no_match", deliveries=UNMATCHED_MIN - 1)
         for n in range(100):
             self.receiver.observe_receive(4.0 if n == 99 else 0.01)
             self.worker.observe_batch(0.05, 1, 40.0 if n == 99 else 0.02)
@@ -105,7 +107,7 @@ def applies_slowly(there: Installation) -> None:
 def refuses_all(there: Installation) -> None:
     there.receiver = metrics()
     there.__post_init__()
-    there.receiver.refused("no_match")
+    there.receiver.refused("no_match", deliveries=UNMATCHED_MIN)
 
 
 FAULTS: Mapping[str, Callable[[Installation], object]] = {
@@ -144,8 +146,25 @@ def fired(fault: Callable[[Installation], object]) -> set[str]:
     before = there.scrape()
     there.work()
     fault(there)
-    scrapes = Scrapes(before, there.scrape(), NOW.timestamp())
+    scrapes = Scrapes([(NOW.timestamp() - 15, before), (NOW.timestamp(), there.scrape())])
     return {name for name, rule in RULES.items() if evaluate(rule["expr"], scrapes)}
+
+
+def wait(rule: Mapping[str, Any]) -> float:
+    """Return the seconds for which a rule's expression must hold before it fires."""
+    return promql.parse_duration(rule["for"]).total_seconds()
+
+
+def fired_after(seconds: float, rule: Mapping[str, Any], faults: Sequence[Callable[[Installation], object]]) -> bool:
+    """Tell whether a rule fires so long after the first of these faults, which come evenly one after the other."""
+    there = Installation()
+    before = there.scrape()
+    there.work()
+    made = [(NOW.timestamp() - 15, before)]
+    for step, fault in enumerate(faults):
+        fault(there)
+        made.append((NOW.timestamp() + step * seconds / (len(faults) - 1), there.scrape()))
+    return fires(rule["expr"], wait(rule), Scrapes(made))
 
 
 def test_nothing_fires_on_a_sound_installation_close_to_every_limit() -> None:
@@ -155,6 +174,62 @@ def test_nothing_fires_on_a_sound_installation_close_to_every_limit() -> None:
 @pytest.mark.parametrize("name", RULES)
 def test_an_alert_fires_on_its_fault_and_no_other_does(name: str) -> None:
     assert fired(FAULTS[name]) == {name} | BESIDE.get(name, set())
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_an_alert_fires_once_its_fault_has_lasted_as_long_as_the_rule_waits(name: str) -> None:
+    rule = RULES[name]
+    lasting = [FAULTS[name]] * 11
+
+    assert fired_after(wait(rule), rule, lasting)
+    assert not fired_after(wait(rule) - 1, rule, lasting)
+
+
+@pytest.mark.parametrize(
+    "name", [name for name, rule in RULES.items() if not re.search(r"(increase|rate)\(", rule["expr"])]
+)
+def test_a_fault_begins_anew_after_a_moment_without_it(name: str) -> None:
+    rule = RULES[name]
+    faulty, sound = Installation(), Installation()
+    FAULTS[name](faulty)
+    seen = [faulty, sound, faulty, faulty]
+    made = [(NOW.timestamp() + step * wait(rule) / 2, there.scrape()) for step, there in enumerate(seen)]
+
+    assert not fires(rule["expr"], wait(rule), Scrapes(made))
+    assert fires(rule["expr"], wait(rule), Scrapes([made[0], *made[2:]]))
+
+
+@pytest.mark.parametrize(
+    ("count", "alerts"),
+    [
+        (1, set()),
+        (UNMATCHED_MIN - 1, set()),
+        (UNMATCHED_MIN, {"ConsumerSignaturesRefused", "ConsumerEverythingRefused"}),
+    ],
+)
+def test_a_stranger_s_requests_in_a_quiet_quarter_of_an_hour_alarm_by_the_limit_of_the_finding(
+    count: int, alerts: set[str]
+) -> None:
+    there = Installation()
+    made = [(NOW.timestamp(), there.scrape())]
+    there.receiver.refused("no_match", deliveries=count)
+    made += [(NOW.timestamp() + 60 * minute, there.scrape()) for minute in range(1, 13)]
+
+    assert {name for name, rule in RULES.items() if fires(rule["expr"], wait(rule), Scrapes(made))} == alerts
+    assert RULES["ConsumerSignaturesRefused"]["labels"]["severity"] == "warning"
+
+
+def test_a_stranger_beside_deliveries_wakes_nobody() -> None:
+    there = Installation()
+    made = [(NOW.timestamp(), there.scrape())]
+    for minute in range(1, 31):
+        there.receiver.refused("no_match", deliveries=UNMATCHED_MIN)
+        there.receiver.received("stored")
+        made.append((NOW.timestamp() + 60 * minute, there.scrape()))
+
+    assert {name for name, rule in RULES.items() if fires(rule["expr"], wait(rule), Scrapes(made))} == {
+        "ConsumerSignaturesRefused"
+    }
 
 
 # Of the findings that are warnings: those that other rules notice, by their own limits.

@@ -156,6 +156,15 @@ def test_dead_letters_are_not_over_while_more_die() -> None:
     assert story.look(dead(130), after=HOUR) == [("worse", "dead"), ("closed", "dying")]
 
 
+def test_a_silence_is_not_over_while_its_history_tells_of_it() -> None:
+    story = Story()
+    silent = Finding("source_silent", "warning", "stack", "nothing received for 25 h", "Look.")
+    story.look(silent)
+
+    assert story.look(replace(silent, code="quiet"), after=HOUR) == [("opened", "quiet")]
+    assert story.look(after=HOUR) == [("closed", "source_silent"), ("closed", "quiet")]
+
+
 def test_several_of_one_subject_are_told_as_the_gravest() -> None:
     story = Story()
 

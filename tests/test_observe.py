@@ -9,7 +9,7 @@ import pytest
 
 from consumer.postgres.connections import ACCESSES, connect, operator_access
 from consumer.verdict.findings import findings
-from consumer.verdict.observation import Observation
+from consumer.verdict.observation import Observation, Signatures
 from consumer.verdict.observe import Expectations, observe
 from consumer.verdict.rates import quantile, rates
 from tests.support.cli import facts
@@ -154,23 +154,52 @@ async def test_a_source_that_a_receiver_has_a_secret_of_is_expected_where_no_sec
     assert (await seen(emptied, "worker", Expectations())).expected == {"app"}
 
 
-async def test_unmatched_signatures_are_those_of_a_quarter_of_an_hour_and_of_an_average_one_before(
-    emptied: str,
-) -> None:
-    for ago, count in (("14 minutes", 7), ("1 minute", 5), ("16 minutes", 4), ("74 minutes", 8)):
-        report(emptied, ago, counters=f'{{"deliveries_refused:no_match": {count}}}')
-    report(emptied, "75 minutes", counters='{"deliveries_refused:too_old": 900}')
+async def test_signatures_are_those_of_a_quarter_of_an_hour_and_of_the_calmest_quarter_before(emptied: str) -> None:
+    quarters = {"14 minutes": 7, "1 minute": 5, "16 minutes": 4, "31 minutes": 3, "59 minutes": 2, "74 minutes": 8}
+    for ago, count in quarters.items():
+        report(emptied, ago, duty="receiver", counters=f'{{"deliveries_refused:no_match": {count}}}')
+    too_little = (await seen(emptied)).signatures
+    report(emptied, "76 minutes", duty="receiver", counters='{"deliveries_refused:too_old": 900}')
+    # The quarter that it falls in is not known as a whole, and a worker takes no deliveries.
+    report(emptied, "100 minutes", duty="worker")
 
-    found = await seen(emptied)
+    assert too_little == Signatures(unmatched=12, since_accepted=12)
+    assert (await seen(emptied)).signatures == Signatures(unmatched=12, since_accepted=12, calmest=2)
 
-    assert found.unmatched == 12
-    assert found.unmatched_usual == pytest.approx(12 / 4, rel=0.01)
+
+async def test_each_delivery_that_was_answered_204_is_accepted(emptied: str) -> None:
+    outcomes = '{"deliveries_received:stored": 3, "deliveries_received:duplicate": 20, "deliveries_received:dead": 100}'
+    for ago in ("14 minutes", "16 minutes"):
+        report(emptied, ago, duty="receiver", counters=outcomes)
+
+    assert (await seen(emptied)).signatures == Signatures(accepted=123)
+
+
+async def test_the_busiest_quarter_since_a_delivery_was_accepted_is_known(emptied: str) -> None:
+    for ago, unmatched, accepted in [("16 minutes", 4, 0), ("31 minutes", 7, 0), ("59 minutes", 30, 1)]:
+        counters = f'{{"deliveries_refused:no_match": {unmatched}, "deliveries_received:dead": {accepted}}}'
+        report(emptied, ago, duty="receiver", counters=counters)
+    before = (await seen(emptied)).signatures
+    report(emptied, "1 minute", duty="receiver", counters='{"deliveries_received:duplicate": 1}')
+
+    assert (before, (await seen(emptied)).signatures) == (Signatures(since_accepted=7), Signatures(accepted=1))
 
 
 async def test_without_reports_nothing_is_usual(emptied: str) -> None:
     found = await seen(emptied)
 
-    assert (found.unmatched, found.unmatched_usual, list(found.processes)) == (0, 0.0, [])
+    assert (found.signatures, list(found.processes)) == (Signatures(), [])
+
+
+async def test_counts_that_are_written_with_a_point_are_counts(emptied: str) -> None:
+    counters = '{"deliveries_refused:no_match": 5.0, "deliveries_received:stored": 7.0}'
+    report(emptied, "1 minute", duty="receiver", counters=counters)
+    change(emptied, "UPDATE consumer.reports SET histograms = '{\"delivery_seconds\": [1.0, 2.0]}'")
+    async with await connect(emptied, operator_access("consumer")) as conn:
+        found = await rates(conn)
+
+    assert (found.refused, sum(found.received), list(found.delivery_seconds)) == (5, 7, [1, 2])
+    assert (await seen(emptied)).signatures == Signatures(unmatched=5, accepted=7)
 
 
 async def test_a_worker_that_reports_nothing_is_known_by_its_session(emptied: str) -> None:

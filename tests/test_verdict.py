@@ -8,7 +8,7 @@ import pytest
 from consumer.verdict.finding import Finding
 from consumer.verdict.findings import CODES, HALTING, findings, open_findings, verdict_sentence
 from consumer.verdict.observation import Observation
-from tests.support.observations import DAY, MINUTE, NOW, TABLE, process, queue, seen, silent
+from tests.support.observations import DAY, MINUTE, NOW, TABLE, process, queue, seen, signatures, silent
 
 
 @pytest.mark.parametrize(("observation", "found"), TABLE.values(), ids=TABLE)
@@ -43,7 +43,7 @@ def test_the_cure_of_a_vanished_process_is_the_command_that_starts_it_again(duty
 
 
 def test_the_gravest_come_first_in_a_steady_order() -> None:
-    observation = silent("app", 9 * DAY, unmatched=10, **queue(dead=10, died_lately=10, dying_since=NOW))
+    observation = silent("app", 9 * DAY, **signatures(10, 1), **queue(dead=10, died_lately=10, dying_since=NOW))
     observation = replace(observation, expected=["app", "stack"], oldest_xmin_seconds=9999)
 
     assert [each.code for each in findings(observation)] == [

@@ -26,7 +26,7 @@ CLAIM_TIME = timedelta(minutes=1)
 # The chats that read `text` take 2,000 to 40,000 characters.
 TEXT_CHARACTERS_MAX = 2_000
 # The first is not over while the second says the same and more.
-COVERED = {"dead": "dying"}
+COVERED = {"dead": "dying", "source_silent": "quiet"}
 # A name of a session is free text: in a chat none of these may begin a link or call everybody.
 PLAIN = str.maketrans("<>@", "‹›＠")
 HEADINGS: Mapping[NotificationKind, str] = {"worse": "Worse: ", "closed": "Over: ", "test": "Test: "}

@@ -29,7 +29,7 @@ CODES: dict[str, tuple[Gravity, ...]] = {
     "quiet": ("warning",),
     "source_silent": ("warning",),
     "nothing_received": ("warning", "note"),
-    "refused": ("warning",),
+    "refused": ("failing", "warning"),
     "lock_held": ("warning",),
     "xmin_held": ("warning",),
     "disk": ("warning",),
@@ -50,6 +50,7 @@ HALTING = {
     "stalled",
     "endpoint_disabled",
     "process_silent",
+    "refused",
 }
 NUMBERS = ("Nothing", "One thing", "Two things", "Three things", "Four things", "Five things", "Six things")
 

@@ -64,6 +64,28 @@ class ReportedProcess:
 
 
 @dataclass(frozen=True, slots=True)
+class SourceHistory:
+    """The four weeks before a silence: what the quietest of them brought in its hours, and the longest silence then."""
+
+    quietest: float
+    longest_silence: timedelta = timedelta(0)
+
+
+@dataclass(frozen=True, slots=True)
+class Signatures:
+    """Signatures of no known secret in the last quarter of an hour, and deliveries that were accepted meanwhile.
+
+    Those of no known secret also in other quarters: *since_accepted* in the busiest one since a delivery was accepted,
+    *calmest* in the calmest one before; None while too little is known.
+    """
+
+    unmatched: int = 0
+    accepted: int = 0
+    since_accepted: int = 0
+    calmest: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Observation:
     """What is known of an installation at the time *at*; what was not looked at has a default that is no finding."""
 
@@ -79,12 +101,9 @@ class Observation:
     last_received: Mapping[str, datetime] = field(default_factory=dict)
     # None: no silence is a finding.
     silence_max: timedelta | None = timedelta(hours=24)
-    # By source, how many deliveries the quietest of the last four weeks brought in the hours of the silence; a source
-    # without four weeks of history is absent.
-    quietest: Mapping[str, float] = field(default_factory=dict)
-    # Signatures of no known secret in the last quarter of an hour, and in an average one before.
-    unmatched: int = 0
-    unmatched_usual: float = 0.0
+    # Of each source that has four weeks of history before its silence.
+    histories: Mapping[str, SourceHistory] = field(default_factory=dict)
+    signatures: Signatures = field(default_factory=Signatures)
     queue: QueueState = field(default_factory=QueueState)
     processes: Sequence[ReportedProcess] = ()
     # The sessions of workers, also of such that report nothing; behind some poolers none is known as one.

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from psycopg.rows import class_row, tuple_row
+from psycopg.rows import args_row, class_row, tuple_row
 
 from consumer.doctor.server import activity
 from consumer.operations import maintenance
@@ -14,11 +14,13 @@ from consumer.outbox import deliveries
 from consumer.postgres import ledger, locks, origin, session
 from consumer.postgres.connections import Access, Connection, as_login, transaction
 from consumer.postgres.queries import rows
-from consumer.verdict.observation import Observation, QueueState, ReportedProcess
+from consumer.verdict.observation import Observation, QueueState, ReportedProcess, Signatures, SourceHistory
 from consumer.verdict.queue import DYING_TIME
 
-# What is refused is counted for this long, and against an average span of the same length.
+# What is refused is counted for this long, and against the calmest span of the same length before.
 UNMATCHED_TIME = timedelta(minutes=15)
+# Of an hour the calmest quarter says what strangers do all the time.
+UNMATCHED_SPANS_MIN = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,12 +76,9 @@ async def observe(conn: Connection, access: Access, expected: Expectations) -> O
 
 async def _migrated(conn: Connection, last_received: Mapping[str, datetime]) -> dict[str, Any]:
     """Read what only a database with all migrations has."""
-    times = {"time": UNMATCHED_TIME, "kept": REPORTS_KEPT}
-    [(unmatched, usual)] = await rows(conn, tuple_row, "observe/unmatched", times)
     return {
-        "quietest": await _quietest(conn, last_received),
-        "unmatched": unmatched,
-        "unmatched_usual": usual,
+        "histories": await _histories(conn, last_received),
+        "signatures": await _signatures(conn),
         "last_runs": await maintenance.last_runs(conn),
         "copy_reason": await origin.copy_reason(conn),
     }
@@ -95,6 +94,13 @@ async def _queue(conn: Connection) -> QueueState:
     return found
 
 
-async def _quietest(conn: Connection, last_received: Mapping[str, datetime]) -> dict[str, float]:
+async def _signatures(conn: Connection) -> Signatures:
+    values = {"time": UNMATCHED_TIME, "kept": REPORTS_KEPT, "spans_min": UNMATCHED_SPANS_MIN}
+    [found] = await rows(conn, args_row(Signatures), "observe/unmatched", values)
+    return found
+
+
+async def _histories(conn: Connection, last_received: Mapping[str, datetime]) -> dict[str, SourceHistory]:
     values = {"sources": list(last_received), "since": list(last_received.values())}
-    return dict(await rows(conn, tuple_row, "observe/quietest", values))
+    found = await rows(conn, tuple_row, "observe/quietest", values)
+    return {source: SourceHistory(quietest, longest) for source, quietest, longest in found}

@@ -13,7 +13,7 @@ QUIET_DELIVERIES_MIN = 20
 QUIET_TIME_MIN = timedelta(minutes=5)
 # Signatures of no known secret in a quarter of an hour: a stranger who tries some is no finding.
 UNMATCHED_MIN = 10
-# And so many times as many as usual, where strangers try again and again.
+# And so many times as many as in the calmest quarter before, where strangers try again and again.
 UNMATCHED_FACTOR = 3
 
 SILENCE_CURES = {
@@ -23,10 +23,14 @@ SILENCE_CURES = {
 }
 # Of a source that another release takes deliveries of.
 OTHER_CURE = "Does its sender still post, and what is it answered?"
+REFUSED_CURE = (
+    "Compare the endpoint's secret in Stack's dashboard with STACK_WEBHOOK_SECRETS, and your backend's with "
+    "APP_WEBHOOK_SECRETS; then restart the receivers. If they are the same, a proxy changes bodies."
+)
 
 
 def sender_findings(observation: Observation) -> Iterator[Finding]:
-    """Yield each source that is silent, and refusals above the usual."""
+    """Yield each source that is silent, and signatures that fit no secret."""
     for source in sorted(observation.expected):
         received_at = observation.last_received.get(source)
         if received_at is None:
@@ -46,30 +50,43 @@ def _nothing_received(observation: Observation, source: str) -> Finding:
 
 
 def _silence(observation: Observation, source: str, received_at: datetime, silence_max: timedelta) -> Iterator[Finding]:
-    """Yield a silence that is longer than it ever was at this time of the week; before that is known, than set."""
-    silence, quietest = observation.at - received_at, observation.quietest.get(source)
+    """Yield a silence in which even the quietest of four weeks brought many deliveries; else, one that is too long.
+
+    Too long is what exceeds SILENCE_HOURS, and each silence of these weeks: nights and weekends of a source are none.
+    """
+    silence, history = observation.at - received_at, observation.histories.get(source)
     last = f"since {received_at.astimezone(UTC):%Y-%m-%d %H:%M:%SZ}"
-    if quietest is not None:
-        if quietest >= QUIET_DELIVERIES_MIN and silence >= QUIET_TIME_MIN:
+    if history and history.quietest >= QUIET_DELIVERIES_MIN:
+        if silence >= QUIET_TIME_MIN:
             lasted = duration(silence.total_seconds())
-            sentence = f"nothing received for {lasted}, {last}; the quietest of four weeks brought {quietest:,.0f}"
+            brought = f"the quietest of four weeks brought {history.quietest:,.0f}"
             cure = f"{SILENCE_CURES.get(source, OTHER_CURE)} If it may be silent, mute it by SILENCE_HOURS=0."
-            yield Finding("quiet", "warning", source, sentence, cure, _page(source), quietest)
-    elif silence > silence_max:
+            sentence = f"nothing received for {lasted}, {last}; {brought}"
+            yield Finding("quiet", "warning", source, sentence, cure, _page(source), history.quietest)
+    elif silence > max(silence_max, history.longest_silence if history else timedelta(0)):
         sentence = f"nothing received for {silence // timedelta(hours=1):,} h, {last}"
         cure = f"{SILENCE_CURES.get(source, OTHER_CURE)} If it may be silent for so long, raise SILENCE_HOURS."
         yield Finding("source_silent", "warning", source, sentence, cure, _page(source))
 
 
 def _unmatched(observation: Observation) -> Iterator[Finding]:
-    count, usual = observation.unmatched, observation.unmatched_usual
-    if count >= UNMATCHED_MIN and count > UNMATCHED_FACTOR * usual:
-        sentence = f"{count:,} signatures in 15 min fit no secret, usually {usual:,.0f}"
-        cure = (
-            "Compare the endpoint's secret in Stack's dashboard with STACK_WEBHOOK_SECRETS and restart the receivers. "
-            "If it is the same, a proxy changes bodies."
-        )
-        yield Finding("refused", "warning", "signatures", sentence, cure, "/system", count)
+    """Yield that signatures fit no secret: more than are accepted, or far more than strangers send all the time.
+
+    It fails until a delivery is accepted, because nothing else tells that the secret is right.
+    """
+    seen = observation.signatures
+    is_unusual = seen.calmest is not None and seen.unmatched > UNMATCHED_FACTOR * seen.calmest
+    gravity: Gravity
+    if seen.since_accepted >= UNMATCHED_MIN:
+        gravity, count, beside = "failing", seen.since_accepted, "no delivery has been accepted since"
+    elif seen.unmatched >= UNMATCHED_MIN and (seen.unmatched > seen.accepted or is_unusual):
+        gravity, count, beside = "warning", seen.unmatched, f"deliveries accepted: {seen.accepted:,}"
+        if seen.calmest is not None:
+            beside = f"{seen.calmest:,} in the calmest 15 min before; {beside}"
+    else:
+        return
+    sentence = f"{count:,} signatures in 15 min fit no secret; {beside}"
+    yield Finding("refused", gravity, "signatures", sentence, REFUSED_CURE, "/system", count)
 
 
 def _page(source: str) -> str:

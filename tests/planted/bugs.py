@@ -26,6 +26,7 @@ from tests.planted.reconciling import RECONCILING
 from tests.planted.releases import RELEASES
 from tests.planted.retention import RETENTION
 from tests.planted.rights import RIGHTS
+from tests.planted.senders import SENDER_BUGS
 from tests.planted.set_aside import SET_ASIDE
 from tests.planted.strangers import STRANGERS
 from tests.planted.system import SYSTEM
@@ -61,6 +62,7 @@ BUGS = (
     *MASKING,
     *OBSERVING,
     *VERDICTS,
+    *SENDER_BUGS,
     *LOOKING_UP,
     *CONSOLE,
     *CONSOLE_ACTING,

@@ -76,6 +76,20 @@ OBSERVING = (
         f"{FIRES}_a_rule_waits_long_enough_for_a_scrape_and_no_longer_than_its_event_is_seen",
     ),
     Bug(
+        "one forged request raises an alarm",
+        ALERTS,
+        '{reason="no_match"}[15m])) >= 10\n          unless',
+        '{reason="no_match"}[15m])) > 0\n          unless',
+        f"{FIRES}_a_stranger_s_requests_in_a_quiet_quarter_of_an_hour_alarm_by_the_limit_of_the_finding",
+    ),
+    Bug(
+        "an alert that waits fires at once",
+        "tests/support/promql.py",
+        "scrapes.now - since >= wait_seconds",
+        "scrapes.now >= since",
+        f"{FIRES}_an_alert_fires_once_its_fault_has_lasted_as_long_as_the_rule_waits",
+    ),
+    Bug(
         "the dashboard groups by a label that does not exist",
         "docs/grafana/dashboard.json",
         "sum by (error_class)",

@@ -23,8 +23,8 @@ OPERATIONS = (
     Bug(
         "a silent source is told a day late",
         "consumer/verdict/senders.py",
-        "elif silence > silence_max:",
-        "elif silence > silence_max + timedelta(days=1):",
+        "elif silence > max(",
+        "elif silence > timedelta(days=1) + max(",
         "tests/test_findings.py::test_a_source_with_a_secret_may_be_silent_for_so_long",
     ),
     Bug(

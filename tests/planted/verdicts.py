@@ -7,7 +7,6 @@ VERDICT = "tests/test_verdict.py::test"
 REPORTS = "tests/test_reports.py::test"
 HOURS = "tests/test_hours.py::test"
 OBSERVED = "tests/test_observe.py::test"
-QUIET = "tests/test_quiet.py::test"
 BOARD = "tests/test_board.py::test"
 
 VERDICTS = (
@@ -180,27 +179,6 @@ VERDICTS = (
         "date_trunc('hour', received_at, 'UTC')",
         "date_trunc('hour', received_at)",
         f"{HOURS}_deliveries_are_counted_by_source_and_hour_of_arrival_in_utc",
-    ),
-    Bug(
-        "the busiest week decides",
-        "sql/queries/observe/quietest.sql",
-        "    min(deliveries) AS deliveries\n",
-        "    max(deliveries) AS deliveries\n",
-        f"{QUIET}_the_quietest_week_counts",
-    ),
-    Bug(
-        "a whole hour counts for a part of it",
-        "sql/queries/observe/quietest.sql",
-        "least(h.hour + interval '1 hour', w.until) - greatest(h.hour, w.since)",
-        "interval '1 hour'",
-        f"{QUIET}_of_an_hour_the_share_of_the_silence_counts",
-    ),
-    Bug(
-        "a week without a row is left out",
-        "sql/queries/observe/quietest.sql",
-        "    LEFT JOIN consumer.hours AS h\n",
-        "    INNER JOIN consumer.hours AS h\n",
-        f"{QUIET}_a_week_that_brought_nothing_then_makes_nobody_quiet",
     ),
     Bug(
         "a report counts everything since the start",

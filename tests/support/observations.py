@@ -8,7 +8,7 @@ from uuid import UUID
 
 from consumer.operations.maintenance import LastRun
 from consumer.postgres.locks import LockHolder
-from consumer.verdict.observation import Duty, Observation, QueueState, ReportedProcess
+from consumer.verdict.observation import Duty, Observation, QueueState, ReportedProcess, Signatures, SourceHistory
 
 NOW = datetime(2026, 11, 29, 12, tzinfo=UTC)
 SECOND, MINUTE, HOUR, DAY = (timedelta(seconds=each) for each in (1, 60, 3600, 86_400))
@@ -39,6 +39,14 @@ def silent(source: str, age: timedelta, **values: Any) -> Observation:
     return seen(expected=[source], last_received={source: NOW - age}, **values)
 
 
+def history(quietest: float, longest_silence: timedelta = timedelta(0), source: str = "app") -> dict[str, Any]:
+    return {"histories": {source: SourceHistory(quietest, longest_silence)}}
+
+
+def signatures(unmatched: int, accepted: int, calmest: int | None = None, since_accepted: int = 0) -> dict[str, Any]:
+    return {"signatures": Signatures(unmatched, accepted, since_accepted, calmest)}
+
+
 def ran(job: str, error: str | None = None, age: timedelta = HOUR, **counts: int) -> Observation:
     """A job that is on and was due so long ago."""
     return seen(jobs=[job], last_runs={job: LastRun(job, NOW, NOW, NOW - age, counts, None, error)})
@@ -47,6 +55,10 @@ def ran(job: str, error: str | None = None, age: timedelta = HOUR, **counts: int
 def missing(host: str, gravity: str, time: str, others: int, duty: str = "worker") -> tuple[str, str, str, str, str]:
     sentence = f"has not reported for {time}; others of its kind: {others}"
     return "process_silent", gravity, f"{duty} on {host}", sentence, "/system"
+
+
+def refused(gravity: str, sentence: str) -> tuple[str, str, str, str, str]:
+    return "refused", gravity, "signatures", sentence, "/system"
 
 
 LATE = process(age=30 * SECOND + MOMENT)
@@ -258,9 +270,9 @@ TABLE: dict[str, tuple[Observation, Sequence[tuple[str, str, str, str, str | Non
             )
         ],
     ),
-    "the quietest week brought 19": (silent("app", 3 * HOUR, quietest={"app": 19.9}), []),
+    "the quietest week brought 19": (silent("app", 3 * HOUR, **history(19.9)), []),
     "the quietest week brought 20": (
-        silent("app", 3 * HOUR + 12 * MINUTE, quietest={"app": 20.0}),
+        silent("app", 3 * HOUR + 12 * MINUTE, **history(20.0)),
         [
             (
                 "quiet",
@@ -271,9 +283,9 @@ TABLE: dict[str, tuple[Observation, Sequence[tuple[str, str, str, str, str | Non
             )
         ],
     ),
-    "a busy sender pauses for less than five minutes": (silent("app", 5 * MINUTE - MOMENT, quietest={"app": 99}), []),
+    "a busy sender pauses for less than five minutes": (silent("app", 5 * MINUTE - MOMENT, **history(99)), []),
     "a busy sender pauses for five minutes": (
-        silent("app", 5 * MINUTE, quietest={"app": 99}),
+        silent("app", 5 * MINUTE, **history(99)),
         [
             (
                 "quiet",
@@ -284,7 +296,32 @@ TABLE: dict[str, tuple[Observation, Sequence[tuple[str, str, str, str, str | Non
             )
         ],
     ),
-    "a source that is rare by its history": (silent("app", 9 * DAY, quietest={"app": 3}), []),
+    "a rare source is silent for longer than SILENCE_HOURS": (
+        silent("app", 9 * DAY, **history(19.9)),
+        [
+            (
+                "source_silent",
+                "warning",
+                "app",
+                "nothing received for 216 h, since 2026-11-20 12:00:00Z",
+                "/deliveries?source=app",
+            )
+        ],
+    ),
+    "a weekend as long as those of four weeks": (silent("app", 3 * DAY, **history(19.9, 3 * DAY)), []),
+    "a weekend that is longer": (
+        silent("app", 3 * DAY + MOMENT, **history(19.9, 3 * DAY)),
+        [
+            (
+                "source_silent",
+                "warning",
+                "app",
+                "nothing received for 72 h, since 2026-11-26 11:59:59Z",
+                "/deliveries?source=app",
+            )
+        ],
+    ),
+    "a rare source is silent for SILENCE_HOURS": (silent("app", DAY, **history(19.9, 3 * HOUR)), []),
     "without a history, SILENCE_HOURS": (silent("app", DAY), []),
     "without a history, longer than SILENCE_HOURS": (
         silent("app", DAY + MOMENT),
@@ -298,7 +335,7 @@ TABLE: dict[str, tuple[Observation, Sequence[tuple[str, str, str, str, str | Non
             )
         ],
     ),
-    "muted, with a history": (silent("app", 9 * DAY, quietest={"app": 999}, silence_max=None), []),
+    "muted, with a history": (silent("app", 9 * DAY, silence_max=None, **history(999)), []),
     "muted, without a history": (silent("app", 9 * DAY, silence_max=None), []),
     "nothing has come yet": (
         seen(expected=["stack"], installed_at=NOW - DAY),
@@ -324,12 +361,26 @@ TABLE: dict[str, tuple[Observation, Sequence[tuple[str, str, str, str, str | Non
             )
         ],
     ),
-    "nine signatures fit no secret": (seen(unmatched=9), []),
-    "ten signatures fit no secret": (
-        seen(unmatched=10, unmatched_usual=3.3),
-        [("refused", "warning", "signatures", "10 signatures in 15 min fit no secret, usually 3", "/system")],
+    "nine signatures fit no secret": (seen(**signatures(9, 0, since_accepted=9)), []),
+    "ten fitted none since a delivery was accepted": (
+        seen(**signatures(0, 0, 10, since_accepted=10)),
+        [refused("failing", "10 signatures in 15 min fit no secret; no delivery has been accepted since")],
     ),
-    "three times as many as usual": (seen(unmatched=30, unmatched_usual=10), []),
+    "ten, one more than are accepted": (
+        seen(**signatures(10, 9)),
+        [refused("warning", "10 signatures in 15 min fit no secret; deliveries accepted: 9")],
+    ),
+    "ten, as many as are accepted": (seen(**signatures(10, 10)), []),
+    "three times as many as in the calmest quarter": (seen(**signatures(30, 99, 10)), []),
+    "more than three times as many": (
+        seen(**signatures(31, 9_000, 10)),
+        [
+            refused(
+                "warning",
+                "31 signatures in 15 min fit no secret; 10 in the calmest 15 min before; deliveries accepted: 9,000",
+            )
+        ],
+    ),
     "a job failed": (
         ran("prune", "Away."),
         [("maintenance_failed", "warning", "prune", "failed: Away.", "/system")],

@@ -1,6 +1,6 @@
-"""The part of PromQL that our alerts use, evaluated over two scrapes; a real parser reads the expressions.
+"""The part of PromQL that our alerts use, evaluated over scrapes; a real parser reads the expressions.
 
-A range vector has the samples of both scrapes, whatever its range is: so an increase is what came between them.
+An increase is what came between the first and the last scrape of its range: nothing is extrapolated.
 """
 
 import operator
@@ -33,11 +33,21 @@ AGGREGATES: Mapping[str, Callable[[Sequence[float]], float]] = {"sum": sum, "max
 
 @dataclass(frozen=True)
 class Scrapes:
-    """Two scrapes of the same processes, and the Unix time of the later one."""
+    """Scrapes of the same processes with their Unix times; the last one is made now."""
 
-    before: Scrape
-    after: Scrape
-    now: float
+    made: Sequence[tuple[float, Scrape]]
+
+    @property
+    def now(self) -> float:
+        return self.made[-1][0]
+
+    @property
+    def last(self) -> Scrape:
+        return self.made[-1][1]
+
+    def first(self, seconds: float) -> Scrape:
+        """Return the first scrape of this time until now."""
+        return next(found for at, found in self.made if at > self.now - seconds)
 
 
 def scrape(expositions: Mapping[str, bytes]) -> Scrape:
@@ -75,10 +85,19 @@ def values(matcher: promql.Matcher) -> list[str]:
 
 
 def evaluate(expression: str, scrapes: Scrapes) -> Vector:
-    """Return the result of an expression at the later scrape; one that is not empty is an alert that fires."""
+    """Return the result of an expression at the last scrape; an alert is pending while it is not empty."""
     result = _evaluate(promql.parse(expression), scrapes)
     assert isinstance(result, dict), "an alert's expression is a vector"
     return result
+
+
+def fires(expression: str, wait_seconds: float, scrapes: Scrapes) -> bool:
+    """Tell whether an alert fires at the last scrape: at each one since a time of its `for`, it has been pending."""
+    pending: dict[Labels, float] = {}
+    for count in range(1, len(scrapes.made) + 1):
+        until = Scrapes(scrapes.made[:count])
+        pending = {labels: pending.get(labels, until.now) for labels in evaluate(expression, until)}
+    return any(scrapes.now - since >= wait_seconds for since in pending.values())
 
 
 def _evaluate(node: promql.Expr, scrapes: Scrapes) -> Vector | float:
@@ -88,7 +107,7 @@ def _evaluate(node: promql.Expr, scrapes: Scrapes) -> Vector | float:
         case promql.ParenExpr():
             return _evaluate(node.expr, scrapes)
         case promql.VectorSelector():
-            return _select(node, scrapes.after)
+            return _select(node, scrapes.last)
         case promql.Call():
             return _call(node, scrapes)
         case promql.AggregateExpr():
@@ -120,8 +139,8 @@ def _call(node: promql.Call, scrapes: Scrapes) -> Vector | float:
     [argument] = arguments
     if isinstance(argument, promql.MatrixSelector):
         selector, seconds = argument.vector_selector, argument.range.total_seconds()
-        before = _select(selector, scrapes.before)
-        risen = {labels: value - before.get(labels, 0) for labels, value in _select(selector, scrapes.after).items()}
+        before = _select(selector, scrapes.first(seconds))
+        risen = {labels: value - before.get(labels, 0) for labels, value in _select(selector, scrapes.last).items()}
         return {labels: value / {"increase": 1.0, "rate": seconds}[name] for labels, value in risen.items()}
     vector = _evaluate(argument, scrapes)
     assert isinstance(vector, dict)

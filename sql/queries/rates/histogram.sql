@@ -1,5 +1,5 @@
 -- The counts of a histogram's buckets in the last minutes, of all processes together; none if nothing was observed.
-SELECT sum(b.n::bigint)::bigint AS n
+SELECT sum(b.n::numeric)::bigint AS n
 FROM consumer.reports AS r
 CROSS JOIN jsonb_array_elements_text(r.histograms -> %(metric)b::text) WITH ORDINALITY AS b (n, place)
 WHERE r.at > now() - %(minutes)b::integer * interval '1 minute'

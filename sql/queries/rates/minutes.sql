@@ -2,7 +2,7 @@
 SELECT
     floor(extract(EPOCH FROM now() - r.at) / 60)::integer AS minute,
     c.key AS counter,
-    sum(c.value::bigint)::bigint AS n
+    sum(c.value::numeric)::bigint AS n
 FROM consumer.reports AS r
 CROSS JOIN jsonb_each_text(r.counters) AS c (key, value)
 WHERE r.at > now() - %(minutes)b::integer * interval '1 minute'
