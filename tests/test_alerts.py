@@ -74,6 +74,8 @@ class Installation:
         self.worker.applied("user.created", "applied", deliveries=99)
         self.worker.buried(deliveries=DYING_MIN - 1)
         self.worker.failed("transient")
+        for _ in range(2):
+            self.worker.failed("ours")
         self.worker.rebuilt("user", deliveries=10)
         self.worker.differing("profile", deliveries=10)
 
