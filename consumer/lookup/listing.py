@@ -20,6 +20,13 @@ FEW = frozenset({"pending", "retrying", "dead"})
 ANY_END = "*"
 
 
+class Place(NamedTuple):
+    """Where a change of a delivery lies among all changes: by time, and where several have one time, by number."""
+
+    at: datetime
+    seq: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class StoredDelivery:
     """A stored delivery without its body; *at* is when it was done or last refused, None while it is pending.
@@ -51,6 +58,11 @@ class ListedDelivery(StoredDelivery):
 
     # Only of `recent`: the fields of profiles that it changed.
     changed_fields: Sequence[str] = ()
+
+    @property
+    def place(self) -> Place:
+        """Its place among all changes: when it was done or last refused, else received."""
+        return Place(self.at or self.received_at, self.seq)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,15 +144,16 @@ async def newest(conn: Connection) -> int:
     return found[0] if found else 0
 
 
-async def recent(conn: Connection, wanted: ListFilter, since: datetime, *, size: int) -> list[ListedDelivery]:
-    """Return the matching deliveries that were received, done or refused since then, the latest first.
+async def recent(
+    conn: Connection, wanted: ListFilter, after: Place, until: datetime, *, size: int
+) -> list[ListedDelivery]:
+    """Return the next matching deliveries whose last change lies behind a place and before an instant, at most *size*.
 
-    To follow, ask again for some time that was seen already: a delivery gets its time and its number before its
-    transaction commits, so a lower number may appear after a higher one.
+    The earliest change is first. To follow, ask again for some time that was seen already: a delivery gets its time and
+    its number before its transaction commits, so an earlier place may appear after a later one.
     """
-    return await rows(
-        conn, args_row(ListedDelivery), "listing/recent", {**wanted.values(), "since": since, "size": size}
-    )
+    values = {**wanted.values(), "after_at": after.at, "after_seq": after.seq, "until": until, "size": size}
+    return await rows(conn, args_row(ListedDelivery), "listing/recent", values)
 
 
 async def _bounds(conn: Connection, wanted: ListFilter) -> tuple[int, int]:
