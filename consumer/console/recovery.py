@@ -13,6 +13,7 @@ from consumer.console.visit import Endpoint, Visit
 from consumer.outbox.rebuild_queue import Stage
 from consumer.postgres import session
 from consumer.postgres.connections import Connection
+from consumer.postgres.first_rows import FirstRows, first_rows
 from consumer.postgres.queries import rows
 
 # Rows of a stage that are counted, so 100,000 for a page; a longer one is "more than".
@@ -110,8 +111,8 @@ class ShownRecovery:
     """The page as read at *now*."""
 
     stages: Sequence[RebuildStage]
-    homes: Sequence[WaitingHome]
-    runs: Sequence[ShownRun]
+    homes: FirstRows[WaitingHome]
+    runs: FirstRows[ShownRun]
     actions: Sequence[RecoveryAction]
     now: datetime
 
@@ -176,8 +177,8 @@ async def _read(conn: Connection) -> ShownRecovery:
     looked_at = {"stages": list(LOOK_MAX), "look_max": list(LOOK_MAX.values())}
     return ShownRecovery(
         await rows(conn, args_row(RebuildStage), "recovery/rebuild", looked_at),
-        await rows(conn, args_row(WaitingHome), "recovery/rehome", {"size": LISTED}),
-        await rows(conn, class_row(ShownRun), "recovery/runs", {"id": None, "size": LISTED}),
+        await first_rows(conn, args_row(WaitingHome), "recovery/rehome", {}, size=LISTED),
+        await first_rows(conn, class_row(ShownRun), "recovery/runs", {"id": None}, size=LISTED),
         await rows(conn, class_row(RecoveryAction), "recovery/actions", {"size": LISTED}),
         await session.now(conn),
     )
