@@ -21,6 +21,11 @@ STORE = (
     "SELECT '{0}', gen_random_uuid(), '{1}', '{1}', '' FROM generate_series(1, {2})"
 )
 
+NUMBERED = (
+    "INSERT INTO consumer.outbox (seq, source, message_id, occurred_at, body) OVERRIDING SYSTEM VALUE "
+    "VALUES ({0}, 'stack', 'x', now(), '')"
+)
+
 
 @pytest.fixture
 async def conn(emptied: str) -> AsyncIterator[Connection]:
@@ -119,13 +124,34 @@ async def test_a_number_that_was_rolled_back_holds_nothing_up(emptied: str, conn
 async def test_a_long_log_is_counted_page_by_page(
     emptied: str, conn: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(hours, "PAGE_NUMBERS", 7)
+    monkeypatch.setattr(hours, "PAGE_SIZE", 7)
     store(emptied, count=50)
 
     await hours.keep_hours(conn, ACCESS)
 
     assert counted(emptied) == 50
-    assert hours.PAGE_NUMBERS == 7
+    assert hours.PAGE_SIZE == 7
+
+
+async def test_a_long_gap_of_numbers_is_no_page(
+    emptied: str, conn: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Numbers go on after what was pruned, and a sequence that was set jumps."""
+    store(emptied)
+    change(emptied, NUMBERED.format(10**15))
+    places: list[int] = []
+    advance = hours._advance
+
+    async def noted(conn: Connection, place: hours.HoursPlace) -> None:
+        places.append(place.counted)
+        assert len(places) <= 3
+        await advance(conn, place)
+
+    monkeypatch.setattr(hours, "_advance", noted)
+    await hours.keep_hours(conn, ACCESS)
+
+    assert counted(emptied) == 2
+    assert places == [0, 10**15]
 
 
 async def test_a_count_that_is_killed_between_two_pages_goes_on_there(
@@ -144,7 +170,7 @@ async def test_a_count_that_is_killed_between_two_pages_goes_on_there(
         if pages == 4:
             raise ConnectionAbortedError
 
-    monkeypatch.setattr(hours, "PAGE_NUMBERS", 7)
+    monkeypatch.setattr(hours, "PAGE_SIZE", 7)
     monkeypatch.setattr(hours, "_advance", killed)
     with pytest.raises(ConnectionAbortedError):
         await hours.keep_hours(conn, ACCESS)

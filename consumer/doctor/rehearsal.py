@@ -67,6 +67,7 @@ QUERIES: Mapping[str, Sequence[str]] = {
         "listing/*",
         "maintenance/*",
         "metadata_keys/*",
+        "numbers/*",
         "observe/*",
         "one_company/*",
         "one_delivery/*",

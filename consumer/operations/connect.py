@@ -7,6 +7,7 @@ from psycopg.rows import scalar_row
 
 from consumer.errors import ConsumerError
 from consumer.operations import runs
+from consumer.outbox import numbers
 from consumer.postgres import ledger
 from consumer.postgres.connections import Access, Connection, transaction
 from consumer.postgres.queries import query, rows
@@ -39,7 +40,7 @@ async def show_arrival(
     """
     expected = signing_secrets.fingerprint(signing_secrets.decoded(secret))
     async with transaction(conn, access):
-        [last_seq] = await rows(conn, scalar_row, "connect/last_seq")
+        last_seq = await numbers.last(conn)
     is_taken = await admin.send_test_webhook(endpoint.id)
     deadline = time.monotonic() + ARRIVAL_SECONDS
     while True:

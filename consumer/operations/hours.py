@@ -8,15 +8,16 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import NamedTuple
 
-from psycopg.rows import args_row, class_row, scalar_row
+from psycopg.rows import args_row, class_row
 
+from consumer.outbox import numbers
 from consumer.postgres import ledger
 from consumer.postgres.connections import Access, Connection, transaction
 from consumer.postgres.queries import query, rows
 
 JOB = "hours"
-# Numbers that one transaction counts, as in `prune`: 20 ms, and the rest of a long log waits for the next one.
-PAGE_NUMBERS = 10_000
+# Deliveries that one transaction counts, as in `prune`: 20 ms, and the rest of a long log waits for the next one.
+PAGE_SIZE = 10_000
 # The console and `status` show the last hours, and what is usual is the average of them.
 REPORTS_KEPT = timedelta(hours=6)
 
@@ -49,7 +50,7 @@ async def keep_hours(conn: Connection, access: Access) -> None:
         place = await _place(conn)
         if place.counted == place.next:
             # In this order: who stores a number below this one and is not seen afterwards has committed.
-            [last_seq] = await rows(conn, scalar_row, "hours/last_seq")
+            last_seq = await numbers.last(conn)
             writers = [open_now.writer for open_now in await _writers(conn)]
             await _advance(conn, replace(place, next=last_seq, writers=writers))
     await _count(conn, access)
@@ -66,9 +67,10 @@ async def _count(conn: Connection, access: Access) -> None:
             place = await _place(conn)
             if place.counted == place.next or await _is_awaited(conn, place):
                 return
-            until_seq = min(place.counted + PAGE_NUMBERS, place.next)
-            await conn.execute(query("hours/fold"), {"after_seq": place.counted, "until_seq": until_seq})
-            await _advance(conn, replace(place, counted=until_seq))
+            page = {"after_seq": place.counted, "until_seq": place.next}
+            page["until_seq"] = await numbers.page_end(conn, **page, page_size=PAGE_SIZE)
+            await conn.execute(query("hours/fold"), page)
+            await _advance(conn, replace(place, counted=page["until_seq"]))
 
 
 async def _place(conn: Connection) -> HoursPlace:

@@ -8,6 +8,7 @@ from psycopg.rows import args_row, scalar_row
 
 from consumer.events import personal
 from consumer.events.personal import ErasedBody, Person, Traces
+from consumer.outbox import numbers
 from consumer.postgres.connections import Access, Connection, transaction
 from consumer.postgres.queries import query, rows
 
@@ -15,7 +16,7 @@ from consumer.postgres.queries import query, rows
 # 200 of the largest bodies are 400 MB.
 PAGE_SIZE = 200
 # Deliveries whose bodies one statement searches; of 2 kB each they take about 0.1 s.
-RANGE = 10_000
+SEARCHED_MAX = 10_000
 # Recorded in the place of an error: its body is gone, and a text about it helps nobody.
 ERROR = "Erased with the body"
 
@@ -62,12 +63,12 @@ async def about_others(
         "page_size": PAGE_SIZE,
     }
     async with transaction(conn, access):
-        [end] = await rows(conn, scalar_row, "stored_bodies/last_seq")
+        end = await numbers.last(conn)
     after_seq = 0
     while after_seq < end:
-        last_seq = after_seq + RANGE
-        limits = {"after_seq": after_seq, "last_seq": last_seq}
         async with transaction(conn, access):
+            last_seq = await numbers.page_end(conn, after_seq=after_seq, until_seq=end, page_size=SEARCHED_MAX)
+            limits = {"after_seq": after_seq, "last_seq": last_seq}
             page = await rows(conn, args_row(Candidate), "stored_bodies/others", values | limits)
         after_seq = page[-1].seq if len(page) == PAGE_SIZE else last_seq
         yield page

@@ -52,7 +52,10 @@ AREAS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("verdict", tuple(f"sql/queries/{x}/" for x in ("observe", "rates", "reports", "notification_states"))),
     ("console", ("consumer/console/", "consumer/cli/console.py", "consumer/cli/console_process.py")),
     ("console", tuple(f"sql/queries/{x}/" for x in ("dead", "recovery", "reported", "sample", "sign_in", "system"))),
-    ("outbox", ("consumer/outbox/", "consumer/worker/", "sql/queries/queue/", "sql/queries/storage/")),
+    (
+        "outbox",
+        ("consumer/outbox/", "consumer/worker/", *(f"sql/queries/{x}/" for x in ("numbers", "queue", "storage"))),
+    ),
     ("outbox", ("sql/queries/dry_run/",)),
     ("operations", tuple(f"sql/queries/{x}/" for x in ("actions", "background", "erase", "export"))),
     ("operations", tuple(f"sql/queries/{x}/" for x in ("late", "stored_bodies"))),

@@ -1,3 +1,0 @@
--- The last delivery that is committed.
-SELECT coalesce(max(seq), 0) AS seq
-FROM consumer.outbox;
