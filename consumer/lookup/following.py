@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 
 from consumer.lookup import listing
-from consumer.lookup.listing import ListedDelivery, ListFilter, Place
+from consumer.lookup.listing import ListedDelivery, ListFilter, ChangePlace
 from consumer.postgres import session
 from consumer.postgres.connections import Connection
 
@@ -30,7 +30,7 @@ class Follower:
     def __init__(self, wanted: ListFilter, since: datetime) -> None:
         self.is_behind = False
         # Nothing before *since* will be found again; the next call reads on from *place*.
-        self._wanted, self._since, self._place = wanted, since, Place(since)
+        self._wanted, self._since, self._place = wanted, since, ChangePlace(since)
         self._time = TIME
         self._returned: dict[Key, datetime] = {}
 
@@ -40,11 +40,11 @@ class Follower:
         settled = now - OVERLAP
         # One that can't keep up begins again too, so that it remembers no more than twice the overlap.
         if not self.is_behind or self._since < self._place.at <= settled:
-            self._place, self._time = Place(self._since), TIME
+            self._place, self._time = ChangePlace(self._since), TIME
         until = self._place.at + self._time
         found = await listing.recent(conn, self._wanted, self._place, until, size=CHANGES_MAX)
         is_whole = len(found) < CHANGES_MAX
-        reached = Place(until) if is_whole else found[-1].place
+        reached = ChangePlace(until) if is_whole else found[-1].place
         if self._place.at <= self._since:
             self._since = max(self._since, min(reached.at, settled))
         new = [each for each in found if _key(each) not in self._returned]

@@ -29,7 +29,7 @@ FEW = frozenset({"pending", "retrying", "dead"})
 ANY_END = "*"
 
 
-class Place(NamedTuple):
+class ChangePlace(NamedTuple):
     """Where a change of a delivery lies among all changes: by time, and where several have one time, by number."""
 
     at: datetime
@@ -69,9 +69,9 @@ class ListedDelivery(StoredDelivery):
     changed_fields: Sequence[str] = ()
 
     @property
-    def place(self) -> Place:
+    def place(self) -> ChangePlace:
         """Its place among all changes: when it was done or last refused, else received."""
-        return Place(self.at or self.received_at, self.seq)
+        return ChangePlace(self.at or self.received_at, self.seq)
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +184,7 @@ async def newest(conn: Connection) -> int:
 
 
 async def recent(
-    conn: Connection, wanted: ListFilter, after: Place, until: datetime, *, size: int
+    conn: Connection, wanted: ListFilter, after: ChangePlace, until: datetime, *, size: int
 ) -> list[ListedDelivery]:
     """Return the next matching deliveries whose last change lies behind a place and before an instant, at most *size*.
 

@@ -6,9 +6,8 @@ from typing import Any, TypeVar
 from psycopg import AsyncConnection
 from psycopg.rows import AsyncRowFactory
 
-from consumer.postgres.queries import rows
+from consumer.postgres.queries import Row, rows
 
-Row = TypeVar("Row")
 Made = TypeVar("Made")
 
 
