@@ -180,6 +180,17 @@ def test_times_limit_what_is_listed_by_arrival(mixed: str) -> None:
     assert "team" not in listed(mixed, "--since", "60h")
 
 
+def test_times_limit_a_list_with_gaps_in_its_numbers(emptied: str) -> None:
+    for name in ("first", "second", "third"):
+        change(emptied, "SELECT setval('consumer.outbox_seq_seq', nextval('consumer.outbox_seq_seq') + 1000)")
+        arrive(emptied, user_updated()._replace(message_id=name))
+    change(
+        emptied, "UPDATE consumer.outbox SET received_at = received_at - interval '2 days' WHERE message_id <> 'third'"
+    )
+
+    assert listed(emptied, "--until", "1d") == ["second", "first"]
+
+
 def test_a_page_reads_no_more_than_a_hundred_thousand_rows() -> None:
     """A company's reads most: a look of two rows a number, and its members, counted three times."""
     assert (listing.LOOK_MAX, listing.ABOUT_MAX, listing.CHOSEN_MAX) == (30_000, 5_000, 1_000)

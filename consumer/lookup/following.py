@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 
 from consumer.lookup import listing
-from consumer.lookup.listing import ListedDelivery, ListFilter, ChangePlace
+from consumer.lookup.listing import ChangePlace, ListedDelivery, ListFilter
 from consumer.postgres import session
 from consumer.postgres.connections import Connection
 

@@ -165,6 +165,13 @@ LOOKING_UP = (
         f"{LIST}::test_a_filter_by_user_and_type_is_looked_for_everywhere",
     ),
     Bug(
+        "the end of a time is looked for among a hundred numbers",
+        "sql/queries/listing/bounds.sql",
+        "        LIMIT 1 OFFSET 100\n    ) AS before",
+        "        LIMIT 1\n    ) + 100 AS before",
+        f"{LIST}::test_times_limit_a_list_with_gaps_in_its_numbers",
+    ),
+    Bug(
         "an underscore in a type stands for any character",
         "consumer/lookup/listing.py",
         r'.replace("_", r"\_")',

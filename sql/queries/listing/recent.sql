@@ -1,12 +1,10 @@
 -- The next changes of matching deliveries from a place on, given as time and number, to before an instant: when they
 -- were done or refused, or else received, each with the fields it changed; the earliest first, at most `size`.
--- As in listing/bounds, consumer.seq_before allows for times that are out of order.
 WITH noticed AS (
     SELECT o.seq
     FROM consumer_masked.outbox AS o
     WHERE
         o.seq > consumer_masked.seq_before(%(after_at)b::timestamptz)
-        AND o.seq < consumer_masked.seq_before(%(until)b::timestamptz + interval '10 minutes') + 101
         AND o.received_at >= %(after_at)b::timestamptz
         AND o.received_at < %(until)b::timestamptz
     UNION
