@@ -1,7 +1,8 @@
 """The figures of the overview: what processes reported as rates, times and refusals, as people read them."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 from uuid import UUID, uuid4
@@ -9,6 +10,7 @@ from uuid import UUID, uuid4
 import orjson
 import psycopg
 import pytest
+from psycopg import sql
 
 from consumer.console import formats, reported
 from consumer.console.reported import HOURS, QUARTER, ChartSpan, milliseconds
@@ -129,15 +131,31 @@ def test_requests_that_stored_nothing_are_counted_by_reason_beside_the_usual(emp
     }
 
 
-def test_an_hour_is_compared_with_the_same_of_four_weeks(emptied: str) -> None:
+@contextmanager
+def in_kolkata(url: str, level: str) -> Iterator[None]:
+    """Give the new sessions of a database a time zone whose hours begin at half past."""
+    with psycopg.connect(url, autocommit=True) as conn:
+        target = sql.SQL(level).format(sql.Identifier(conn.info.dbname))
+        conn.execute(sql.SQL("ALTER {} SET TimeZone = 'Asia/Kolkata'").format(target))
+        try:
+            with psycopg.connect(url) as other:
+                assert other.execute("SHOW TimeZone").fetchone() == ("Asia/Kolkata",)
+            yield
+        finally:
+            conn.execute(sql.SQL("ALTER {} RESET TimeZone").format(target))
+
+
+@pytest.mark.parametrize("level", ["DATABASE {}", "ROLE CURRENT_USER IN DATABASE {}"], ids=["database", "role"])
+def test_an_hour_is_compared_with_the_same_of_four_weeks_in_any_time_zone(emptied: str, level: str) -> None:
     for week, n in ((0, 100), (1, 40), (2, 60)):
         change(
             emptied,
             "INSERT INTO consumer.hours (source, hour, n) VALUES ('stack',"
-            f" date_trunc('hour', now()) - interval '1 hour' - {week} * interval '168 hours', {n})",
+            f" date_trunc('hour', now(), 'UTC') - interval '1 hour' - {week} * interval '168 hours', {n})",
         )
 
-    [found] = read(emptied, reported.hours).values()
+    with in_kolkata(emptied, level):
+        [found] = read(emptied, reported.hours).values()
 
     assert (found.source, found.last_hour, found.usual) == ("stack", 100, 50.0)
 

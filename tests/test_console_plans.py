@@ -57,7 +57,7 @@ def crowded(server_url: str) -> Iterator[str]:
 
 @pytest.mark.parametrize("by_type", [False, True])
 def test_grouping_dead_letters_reads_them_once(crowded: str, by_type: bool) -> None:
-    values = {"by_type": by_type, "look_max": dead.LOOK_MAX, "size": dead.GROUPS}
+    values = {"by_type": by_type, "look_max": dead.LOOK_MAX, "size": dead.GROUPS, "named": dead.NAMED + 1}
 
     assert read_rows(crowded, "dead/groups", values)[0] == 60_000
     assert read_rows(crowded, "dead/groups", values | {"look_max": 1_000})[0] <= 3_000

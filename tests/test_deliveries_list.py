@@ -5,7 +5,7 @@ from uuid import UUID
 
 import pytest
 
-from consumer.lookup import listing
+from consumer.lookup import listing, one_company, one_delivery, one_user
 from tests.support.cli import arrive, call, facts, work
 from tests.support.databases import change
 from tests.support.dead import dead_at_the_door
@@ -116,6 +116,46 @@ def test_a_filter_by_user_and_type_is_looked_for_everywhere(mixed: str, monkeypa
     assert listed(mixed, "--user", str(USER_ID), "--type", "user.*") == ["unchanged", "done"]
 
 
+@pytest.mark.parametrize(
+    "subject", [["--user", str(USER_ID)], ["--team", str(TEAM_ID)], ["--email", EMAIL]], ids=" ".join
+)
+def test_a_user_or_team_with_many_deliveries_is_looked_for_number_by_number(
+    mixed: str, subject: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    everywhere = listed(mixed, *subject)
+    monkeypatch.setattr(listing, "ABOUT_MAX", 0)
+    monkeypatch.setattr(listing, "LOOK_MAX", 3)
+
+    found, before, pages = [], None, 0
+    while pages == 0 or before:
+        page = facts(mixed, "deliveries", *subject, *(["--before", str(before)] if before else []))
+        found += [each["message_id"] for each in page["deliveries"]]
+        before, pages = page["before"], pages + 1
+
+    assert (found, pages) == (everywhere, 3)
+
+
+def test_a_page_of_a_user_is_filled_from_any_number_of_theirs(mixed: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listing, "CHOSEN_MAX", 1)
+
+    assert listed(mixed, "--user", str(USER_ID), "--limit", "1", "--outcome", "stale") == ["done"]
+
+
+def test_a_search_among_the_dead_looks_at_so_many_of_them(mixed: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listing, "FEW_MAX", 1)
+    arrive(mixed, dead_at_the_door("dead too"))
+
+    first = facts(mixed, "deliveries", "--state", "dead", "--email", "nobody@example.com")
+    second = facts(mixed, "deliveries", "--state", "dead")
+    third = facts(mixed, "deliveries", "--state", "dead", "--before", str(second["before"]))
+    text = printed(call(mixed, "deliveries", "--state", "dead", "--error", "none"))
+
+    assert (first["deliveries"], first["before"]) == ([], None)
+    assert [each["message_id"] for page in (second, third) for each in page["deliveries"]] == ["dead too", "dead"]
+    assert (second["looked_back_to"] is None, third["before"]) == (False, None)
+    assert "No delivery among those back to 20" in text
+
+
 def test_numbers_that_nothing_has_are_not_looked_at(emptied: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A prune leaves gaps, and a repeated message takes a number."""
     monkeypatch.setattr(listing, "LOOK_MAX", 10)
@@ -140,8 +180,22 @@ def test_times_limit_what_is_listed_by_arrival(mixed: str) -> None:
     assert "team" not in listed(mixed, "--since", "60h")
 
 
-def test_the_limit_of_one_look_is_a_hundred_thousand() -> None:
-    assert listing.LOOK_MAX == 50_000
+def test_times_limit_a_list_with_gaps_in_its_numbers(emptied: str) -> None:
+    for name in ("first", "second", "third"):
+        change(emptied, "SELECT setval('consumer.outbox_seq_seq', nextval('consumer.outbox_seq_seq') + 1000)")
+        arrive(emptied, user_updated()._replace(message_id=name))
+    change(
+        emptied, "UPDATE consumer.outbox SET received_at = received_at - interval '2 days' WHERE message_id <> 'third'"
+    )
+
+    assert listed(emptied, "--until", "1d") == ["second", "first"]
+
+
+def test_a_page_reads_no_more_than_a_hundred_thousand_rows() -> None:
+    """A company's reads most: a look of two rows a number, and its members, counted three times."""
+    assert (listing.LOOK_MAX, listing.ABOUT_MAX, listing.CHOSEN_MAX) == (30_000, 5_000, 1_000)
+    assert (listing.FEW_MAX, one_user.WAITING_MAX, one_delivery.WINDOW) == (10_000, 10_000, 10_000)
+    assert 2 * listing.LOOK_MAX + listing.ABOUT_MAX + 3 * one_company.COUNTED_MAX <= 100_000
 
 
 def test_a_list_fits_80_columns_and_names_nobody(mixed: str) -> None:

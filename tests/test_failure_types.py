@@ -109,7 +109,7 @@ def test_errors_are_grouped_without_a_look_into_the_log(emptied: str) -> None:
     with psycopg.connect(emptied) as conn:
         [(plan,)] = conn.execute(
             b"EXPLAIN (ANALYZE, FORMAT JSON) " + query("deliveries/errors"),
-            {"states": ["dead"], "error_code": None, "event_type": None, "limit": 100},
+            {"states": ["dead"], "error_code": None, "event_type": None, "size": 100},
         ).fetchall()
 
     read = [(node["Relation Name"], node["Actual Loops"]) for node in nodes(plan[0]["Plan"]) if "Relation Name" in node]

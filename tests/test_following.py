@@ -9,12 +9,14 @@ from uuid import uuid4
 import orjson
 import pytest
 
-from consumer.lookup.following import OVERLAP, Follower
+from consumer.lookup import following
+from consumer.lookup.following import CHANGES_MAX, OVERLAP, Follower
 from consumer.lookup.listing import ListFilter
 from consumer.outbox import storage
 from consumer.postgres import session
 from consumer.postgres.connections import Connection, connect, operator_access, receiver_access, transaction
 from tests.support import cli
+from tests.support.databases import change
 from tests.support.factories import user_updated
 from tests.support.lookups import canary, shown_canaries
 from tests.support.outbox import arrive, set_aside, work
@@ -29,7 +31,7 @@ async def changes(conn: Connection, follower: Follower) -> list[tuple[str, str]]
     return [(each.message_id, each.outcome or each.state) for each in found]
 
 
-async def following(conn: Connection, wanted: ListFilter | None = None) -> Follower:
+async def from_now(conn: Connection, wanted: ListFilter | None = None) -> Follower:
     async with transaction(conn, ACCESS):
         return Follower(wanted or ListFilter(), await session.now(conn))
 
@@ -38,7 +40,7 @@ async def test_a_lower_number_that_commits_after_a_higher_one_is_seen(emptied: s
     slow, quick = user_updated()._replace(message_id="slow"), user_updated()._replace(message_id="quick")
     access = receiver_access("consumer")
     async with await connect(emptied, ACCESS) as conn, await connect(emptied, access) as other:
-        follower = await following(conn)
+        follower = await from_now(conn)
         async with transaction(other, access):
             await storage.put(other, [slow])
             await arrive(emptied, quick)
@@ -52,7 +54,7 @@ async def test_a_lower_number_that_commits_after_a_higher_one_is_seen(emptied: s
 async def test_each_change_of_a_delivery_is_told_once(emptied: str) -> None:
     failing, fine = user_updated()._replace(message_id="failing"), user_updated()._replace(message_id="fine")
     async with await connect(emptied, ACCESS) as conn:
-        follower = await following(conn)
+        follower = await from_now(conn)
         await arrive(emptied, failing, fine)
         stored = await changes(conn, follower)
         set_aside(emptied, [failing], state="retrying")
@@ -70,7 +72,7 @@ async def test_what_it_changed_is_told_by_field(emptied: str) -> None:
     await arrive(emptied, user_updated(user_id))
     await work(emptied)
     async with await connect(emptied, ACCESS) as conn:
-        follower = await following(conn)
+        follower = await from_now(conn)
         await arrive(emptied, user_updated(user_id, display_name="Grace", primary_email="grace@example.com"))
         await work(emptied)
         async with transaction(conn, ACCESS):
@@ -82,12 +84,94 @@ async def test_what_it_changed_is_told_by_field(emptied: str) -> None:
 async def test_only_what_matches_is_told(emptied: str) -> None:
     user_id = uuid4()
     async with await connect(emptied, ACCESS) as conn:
-        follower = await following(conn, ListFilter(user_ids=[user_id], event_type="user.*", states=["pending"]))
+        follower = await from_now(conn, ListFilter(user_ids=[user_id], event_type="user.*", states=["pending"]))
         await arrive(emptied, user_updated(), user_updated(user_id)._replace(message_id="own"))
 
         assert await changes(conn, follower) == [("own", "pending")]
         await work(emptied)
         assert await changes(conn, follower) == []
+
+
+BURST = """
+    WITH stored AS (
+        INSERT INTO consumer.outbox (source, message_id, event_type, occurred_at, received_at, body)
+        SELECT 'stack', 'burst' || n, 'user.updated', at, at, ''
+        FROM generate_series(1, {0}) AS n, LATERAL (SELECT now() - interval '{1} seconds' / {0} * ({0} - n)) AS t (at)
+        RETURNING seq, received_at
+    )
+    INSERT INTO consumer.outcomes (seq, outcome, at) SELECT seq, 'applied', received_at FROM stored
+"""
+
+
+async def looked(conn: Connection, follower: Follower) -> list[tuple[str, str]]:
+    """Return the changes of one look: what follows at once belongs to it."""
+    found = await changes(conn, follower)
+    while follower.is_behind:
+        found += await changes(conn, follower)
+    return found
+
+
+@pytest.mark.parametrize("seconds", [0, 14, 3600], ids=["in one transaction", "within the overlap", "over an hour"])
+async def test_of_a_burst_of_any_size_each_change_is_told_once(emptied: str, seconds: int) -> None:
+    size = 24_000
+    change(emptied, BURST.format(size, seconds))
+    async with await connect(emptied, ACCESS) as conn:
+        async with transaction(conn, ACCESS):
+            follower = Follower(ListFilter(), await session.now(conn) - timedelta(hours=2))
+        found = await looked(conn, follower)
+        await arrive(emptied, user_updated()._replace(message_id="late"))
+        again = await looked(conn, follower)
+
+    assert size > 2 * CHANGES_MAX
+    assert len(found) == size
+    assert dict(found) == {f"burst{n}": "applied" for n in range(1, size + 1)}
+    assert again == [("late", "pending")]
+
+
+async def test_a_look_at_more_than_it_can_read_at_once_tells_the_earliest_first(
+    emptied: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(following, "CHANGES_MAX", 7)
+    change(emptied, BURST.format(50, 5000))
+    async with await connect(emptied, ACCESS) as conn:
+        async with transaction(conn, ACCESS):
+            follower = Follower(ListFilter(), await session.now(conn) - timedelta(hours=2))
+        found = await looked(conn, follower)
+
+    assert found == [(f"burst{n}", "applied") for n in range(1, 51)]
+
+
+async def test_it_remembers_only_what_it_might_find_again(emptied: str) -> None:
+    change(emptied, BURST.format(24_000, 3600))
+    async with await connect(emptied, ACCESS) as conn:
+        async with transaction(conn, ACCESS):
+            follower = Follower(ListFilter(), await session.now(conn) - timedelta(hours=2))
+        await looked(conn, follower)
+
+    # Those of about fifteen seconds of the hour.
+    assert 50 < len(follower._returned) < 300
+
+
+async def test_one_that_cannot_keep_up_begins_again_where_all_is_settled(
+    emptied: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or it would remember ever more, and never see what was committed late."""
+    monkeypatch.setattr(following, "CHANGES_MAX", 7)
+    change(emptied, BURST.format(20, 14))
+    async with await connect(emptied, ACCESS) as conn:
+        async with transaction(conn, ACCESS):
+            follower = Follower(ListFilter(), await session.now(conn) - timedelta(seconds=14))
+        first = await changes(conn, follower)
+        await arrive(emptied, user_updated()._replace(message_id="late"))
+        change(
+            emptied,
+            "UPDATE consumer.outbox SET received_at = now() - interval '13 seconds' WHERE message_id = 'late'",
+        )
+        monkeypatch.setattr(following, "OVERLAP", timedelta(0))
+        rest = await looked(conn, follower)
+
+    assert (len(first), len(rest)) == (7, 14)
+    assert ("late", "pending") in rest
 
 
 def test_it_looks_back_further_than_a_transaction_lasts() -> None:

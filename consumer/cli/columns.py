@@ -4,13 +4,15 @@ import sys
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from shutil import get_terminal_size
+from typing import Any
 
 import click
 from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
 from consumer.cli.cells import cell
-from consumer.cli.output import console
+from consumer.cli.output import as_called, console
+from consumer.postgres.first_rows import FirstRows
 from consumer.verdict.durations import duration
 
 # The width of a page on paper and of a terminal that nobody has widened.
@@ -45,6 +47,12 @@ def wrapped(text: str, indent: str = "") -> None:
     """Print a sentence over as many lines as it needs."""
     for line in click.wrap_text(text, width=line_width(), initial_indent=indent, subsequent_indent=indent).splitlines():
         console().print(Text(line), soft_wrap=True)
+
+
+def show_rest(found: FirstRows[Any], where: str = "") -> None:
+    """Print that a list goes on behind its rows, and *where*, if it does."""
+    if remark := found.remark(as_called(where)):
+        wrapped(remark)
 
 
 def show_line(text: Text) -> None:

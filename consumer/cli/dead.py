@@ -10,6 +10,7 @@ import click
 
 from consumer.cli import matches
 from consumer.cli.cells import printable
+from consumer.cli.columns import show_rest
 from consumer.cli.context import Group, examples, pass_settings
 from consumer.cli.database import as_operator, read
 from consumer.cli.decision import by_option, reason_option, shell_action, shell_user
@@ -23,6 +24,7 @@ from consumer.operations.replay import Replayed
 from consumer.outbox import deliveries
 from consumer.outbox.deliveries import Selection
 from consumer.postgres.connections import Access, Connection, transaction
+from consumer.postgres.first_rows import FirstRows
 from consumer.settings.settings import Settings
 
 T = TypeVar("T")
@@ -81,11 +83,14 @@ def list_dead(settings: Settings, *, is_each: bool, is_json: bool, **filters: Un
         _print(settings, "groups", groups, show_errors, is_json=is_json)
 
 
-def _print(settings: Settings, name: str, found: list[T], show: Callable[[list[T]], None], *, is_json: bool) -> None:
+def _print(
+    settings: Settings, name: str, found: FirstRows[T], show: Callable[[FirstRows[T]], None], *, is_json: bool
+) -> None:
     if is_json:
-        emit({name: found})
+        emit({name: found, "is_more": found.is_more})
     elif found:
         show(found)
+        show_rest(found, "choose a higher --limit")
     elif dead := read(settings, deliveries.stats).dead:
         console().print(f"Nothing dead matches; {amount(dead)} {'is' if dead == 1 else 'are'} dead.")
     else:

@@ -8,7 +8,7 @@ from typing import Unpack
 import click
 
 from consumer.cli.cells import printable
-from consumer.cli.columns import clock, show_columns, took, wrapped
+from consumer.cli.columns import clock, show_columns, show_rest, took, wrapped
 from consumer.cli.context import examples, pass_settings
 from consumer.cli.database import read
 from consumer.cli.listing import document, outcome
@@ -22,8 +22,8 @@ from consumer.lookup.shown import ShownDelivery, show_delivery
 from consumer.postgres.connections import Connection
 from consumer.settings.settings import Settings
 
-# Audit rows of one delivery.
-CHANGES_MAX = 20
+# Audit rows of one delivery: a screen, and what is read of a longer list.
+CHANGES, CHANGES_MAX = 20, 1_000
 
 
 @click.command(
@@ -31,11 +31,20 @@ CHANGES_MAX = 20
     epilog=examples("deliveries show msg_2xkA8bJcV1nQe7sTgYh4Zr9dPqL", "deliveries show 18204771 --body"),
 )
 @click.argument("name", metavar="ID")
+@click.option(
+    "--limit",
+    type=click.IntRange(1, CHANGES_MAX),
+    default=CHANGES,
+    show_default=True,
+    help="At most this many changes.",
+)
 @click.option("--body", "with_body", is_flag=True, help="Show the body too; personal data in it is masked.")
 @reveal_options
 @json_option
 @pass_settings("operator")
-def show(settings: Settings, *, name: str, with_body: bool, is_json: bool, **reveal: Unpack[Reveal]) -> None:
+def show(
+    settings: Settings, *, name: str, limit: int, with_body: bool, is_json: bool, **reveal: Unpack[Reveal]
+) -> None:
     """Show the delivery with this message id or number.
 
     It tells what the delivery changed, what it says that did not follow and why, what a replay would do, and which
@@ -49,8 +58,7 @@ def show(settings: Settings, *, name: str, with_body: bool, is_json: bool, **rev
             message_ids, user_ids = zip(*((each.message_id, each.user_id) for each in deliveries), strict=True)
             await record(conn, {"message_ids": message_ids, "user_ids": user_ids}, reveal["reason"])
         return [
-            await show_delivery(conn, each, changes_max=CHANGES_MAX, is_operators=True, masked=masked)
-            for each in deliveries
+            await show_delivery(conn, each, changes_max=limit, is_operators=True, masked=masked) for each in deliveries
         ]
 
     deliveries = read(settings, found)
@@ -66,6 +74,7 @@ def show(settings: Settings, *, name: str, with_body: bool, is_json: bool, **rev
 def _document(shown: ShownDelivery, *, with_body: bool) -> dict[str, object]:
     facts = asdict(shown.delivery) | {
         "changes": [asdict(each) for each in shown.changes],
+        "has_more_changes": shown.changes.is_more,
         "unfollowed": [asdict(each) for each in shown.unfollowed],
         "replay": shown.replay,
         "neighbours": [document(each) for each in shown.neighbours],
@@ -81,6 +90,7 @@ def _print(shown: ShownDelivery, *, with_body: bool) -> None:
     _head("What it changed")
     if rows := [row for each in shown.changes for row in _changes(each)]:
         show_columns(rows, {"user": 8, "field": 14, "before": 25})
+        show_rest(shown.changes, "choose a higher --limit")
     else:
         wrapped("No profile.")
     if shown.unfollowed:

@@ -49,6 +49,8 @@ async def _followed(
                 found = await follower.changes(conn)
             for delivery in found:
                 line(delivery)
+            if follower.is_behind:
+                continue
             try:
                 await asyncio.wait_for(stop.wait(), POLL_SECONDS)
             except TimeoutError:

@@ -109,9 +109,11 @@ def show_list(settings: Settings, options: ListOptions, *, is_json: bool) -> Non
 
 async def chosen(conn: Connection, options: ListOptions, now: datetime) -> ListFilter:
     """Return the filter of the options; an e-mail address is looked up, and goes no further."""
-    user_ids = None if options["user_id"] is None else [options["user_id"]]
+    user_ids: list[UUID] | None = None if options["user_id"] is None else [options["user_id"]]
     if options["email"] is not None:
         found = await one_user.by_email(conn, options["email"])
+        if found.is_more:
+            click.echo(f"Warning: over {len(found)} users have this e-mail address; the others are left out.", err=True)
         user_ids = found if user_ids is None else [each for each in found if each in user_ids]
     return ListFilter(
         states=None if options["state"] is None else [options["state"]],

@@ -8,7 +8,7 @@ from uuid import UUID
 import click
 
 from consumer.cli.cells import cell
-from consumer.cli.columns import clock, show_columns, show_line, wrapped
+from consumer.cli.columns import clock, show_columns, show_line, show_rest, wrapped
 from consumer.cli.context import examples, pass_settings
 from consumer.cli.database import read
 from consumer.cli.filters import amount
@@ -25,6 +25,7 @@ from consumer.verdict.durations import duration
 
 # As many lines as fit on one screen below the fields.
 LIMIT = 20
+LEFT_OUT = "Not all changes are shown: choose a lower --limit, or `consumer deliveries show NUMBER`."
 
 
 class UserOptions(Reveal):
@@ -81,7 +82,8 @@ async def _user_id(conn: Connection, name: str) -> UUID:
     if not found:
         raise click.ClickException("No stored user has this e-mail address, and it is no user's id.")
     if len(found) > 1:
-        raise click.ClickException(f"{len(found)} users have this e-mail address: {', '.join(map(str, found))}.")
+        number = f"Over {len(found)}" if found.is_more else len(found)
+        raise click.ClickException(f"{number} users have this e-mail address: {', '.join(map(str, found))}.")
     return found[0]
 
 
@@ -90,6 +92,7 @@ def _document(shown: ShownUser) -> dict[str, object]:
         "user": asdict(shown.user) | {"confirmed_at": shown.user.confirmed_at},
         "fields": [asdict(each) for each in shown.fields],
         "memberships": [asdict(each) for each in shown.memberships],
+        "has_more_memberships": shown.memberships.is_more,
         "timeline": [
             {
                 "at": entry.at,
@@ -99,6 +102,7 @@ def _document(shown: ShownUser) -> dict[str, object]:
             }
             for entry in shown.timeline.entries
         ],
+        "has_more_changes": shown.timeline.entries.is_more,
         "before": shown.timeline.before,
         "counts": asdict(shown.counts),
     }
@@ -117,12 +121,15 @@ def _print(shown: ShownUser) -> None:
     if shown.memberships:
         out.print()
         show_columns([_membership(each, user, shown.now) for each in shown.memberships], {"team": 30, "joined": 12})
+        show_rest(shown.memberships, f"`consumer export {user.user_id}` has all")
     if shown.timeline.entries:
         out.print()
         show_columns(
             [_entry(each, shown.now) for each in shown.timeline.entries],
             {"when (UTC)": 12, "event": 20, "outcome": 14},
         )
+        if shown.timeline.entries.is_more:
+            wrapped(as_called(LEFT_OUT))
     out.print()
     wrapped(as_called(_remark(shown)))
 
@@ -181,7 +188,8 @@ def _remark(shown: ShownUser) -> str:
     counts, user = shown.counts, shown.user
     waiting = [f"{n:,} {state}" for state in ("pending", "retrying", "dead") if (n := getattr(counts, state))]
     since = f" since {cell(counts.first_received_at)}" if counts.first_received_at else ""
-    sentences = [f"{amount(counts.deliveries)} stored{since}, {', '.join(waiting) or 'none waits'}."]
+    over = "Over " if counts.is_more else ""
+    sentences = [f"{over}{amount(counts.deliveries)} stored{since}, {', '.join(waiting) or 'none waits'}."]
     if user.is_rebuild_queued:
         sentences.append("The user's rows wait to be made anew.")
     if user.is_unlisted:

@@ -12,6 +12,7 @@ from starlette.responses import Response
 from consumer.console.confirm import COUNT_MAX
 from consumer.console.visit import Endpoint, Visit, uuid
 from consumer.postgres.connections import Connection
+from consumer.postgres.first_rows import FirstRows, first_rows
 from consumer.postgres.queries import rows
 
 # A page that is read, not searched.
@@ -64,13 +65,12 @@ async def show(visit: Visit) -> Response:
     if bool(visit.query.text("before")) != bool(before_at and before_id):
         return visit.missing("There is no such page.")
 
-    async def read(conn: Connection) -> list[RecordedAction]:
-        values = {"before_at": before_at, "before_id": before_id, "size": PAGE_SIZE + 1}
-        return await rows(conn, class_row(RecordedAction), "actions/page", values)
+    async def read(conn: Connection) -> FirstRows[RecordedAction]:
+        values = {"before_at": before_at, "before_id": before_id}
+        return await first_rows(conn, class_row(RecordedAction), "actions/page", values, size=PAGE_SIZE)
 
-    found = await visit.read(read)
-    page, last = found[:PAGE_SIZE], found[PAGE_SIZE - 1] if len(found) > PAGE_SIZE else None
-    older = f"{last.at.timestamp():.6f}_{last.id}" if last else None
+    page = await visit.read(read)
+    older = f"{page[-1].at.timestamp():.6f}_{page[-1].id}" if page.is_more else None
     return visit.page("actions.html", title="Actions", here="/actions", actions=page, older=older)
 
 

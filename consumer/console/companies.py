@@ -24,7 +24,7 @@ LATEST = 10
 class ShownCompany:
     """All that is shown of one company, as read at *now*; *after* is the user that continues the members.
 
-    *company* is None if only deliveries name the team.
+    *company* is None if only deliveries name the team. *has_older*: others than *rows* may name it.
     """
 
     company_id: UUID
@@ -32,6 +32,7 @@ class ShownCompany:
     members: Sequence[CompanyMember]
     after: UUID | None
     rows: Rows
+    has_older: bool
     now: datetime
 
 
@@ -41,20 +42,21 @@ async def show(visit: Visit) -> Response:
     if text and not uuid(text):
         raise BadForm
     one = await visit.read(lambda conn: _read(conn, company_id, uuid(text)))
-    if not one.company and not one.rows.deliveries:
+    if not one.company and not one.rows.deliveries and not one.has_older:
         return visit.missing("No delivery about this team was ever stored.")
     return visit.page("company.html", title="Company", here="/companies", one=one, counted_max=COUNTED_MAX)
 
 
 async def _read(conn: Connection, company_id: UUID, after: UUID | None) -> ShownCompany:
-    members = await one_company.members(conn, company_id, size=MEMBERS_SIZE + 1, after=after)
+    members = await one_company.members(conn, company_id, size=MEMBERS_SIZE, after=after)
     latest = await listing.page(conn, ListFilter(team_id=company_id), size=LATEST)
     return ShownCompany(
         company_id,
         await one_company.find(conn, company_id),
-        members[:MEMBERS_SIZE],
-        members[MEMBERS_SIZE - 1].user_id if len(members) > MEMBERS_SIZE else None,
+        members,
+        members[-1].user_id if members.is_more else None,
         await labelled(conn, latest.deliveries),
+        latest.before is not None,
         await session.now(conn),
     )
 

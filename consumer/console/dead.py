@@ -15,6 +15,7 @@ from consumer.console.visit import Endpoint, Visit
 from consumer.lookup import listing
 from consumer.postgres import session
 from consumer.postgres.connections import Connection
+from consumer.postgres.first_rows import FirstRows
 from consumer.postgres.queries import rows
 
 # All of them, unless a fault has lasted for long: grouping that many takes about 60 ms.
@@ -23,6 +24,8 @@ LOOK_MAX = 100_000
 USERS_LOOK_MAX = 10_000
 # More causes at once were not read.
 GROUPS = 50
+# Reasons of one group, and event types or codes: as many as fit on a line.
+NAMED = 3
 # The newest ones below the groups.
 NEWEST = 6
 GROUPINGS = {"cause": "Cause", "event": "Event", "each": "Each one"}
@@ -106,15 +109,18 @@ async def show(visit: Visit) -> Response:
 
 
 async def _grouped(conn: Connection, chosen: AddressFilter, *, by_type: bool) -> ShownDead:
-    values = {"by_type": by_type, "look_max": LOOK_MAX, "size": GROUPS}
-    groups = await rows(conn, class_row(DeadGroup), "dead/groups", values)
+    values = {"by_type": by_type, "look_max": LOOK_MAX, "size": GROUPS, "named": NAMED + 1}
+    groups = [
+        replace(each, reasons=FirstRows.of(each.reasons, NAMED), others=FirstRows.of(each.others, NAMED))
+        for each in await rows(conn, class_row(DeadGroup), "dead/groups", values)
+    ]
     if groups and groups[0].total <= USERS_LOOK_MAX:
         found = await rows(conn, tuple_row, "dead/users", {"by_type": by_type, "look_max": USERS_LOOK_MAX})
         users: dict[str, int] = dict(found)
         groups = [replace(each, users=users.get(each.key, 0)) for each in groups]
     now = await session.now(conn)
     newest = await listing.page(conn, chosen.wanted(now), size=NEWEST)
-    return ShownDead(groups, await labelled(conn, newest.deliveries), None, now)
+    return ShownDead(groups, await labelled(conn, newest.deliveries), newest.before, now)
 
 
 async def _each(conn: Connection, chosen: AddressFilter, before: int | None) -> ShownDead:

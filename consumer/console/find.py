@@ -11,6 +11,7 @@ from starlette.responses import Response
 from consumer.console.visit import Endpoint, Visit, uuid
 from consumer.lookup import labels, one_delivery, one_user
 from consumer.lookup.one_delivery import OneDelivery
+from consumer.postgres.first_rows import FirstRows
 
 # Longer than any message id and any address that mail can reach.
 CHARACTERS_MAX = 320
@@ -50,7 +51,11 @@ async def find(visit: Visit) -> Response:
 
 
 def _one_of(
-    visit: Visit, paths: Sequence[str], *, user_ids: Sequence[UUID] = (), deliveries: Sequence[OneDelivery] = ()
+    visit: Visit,
+    paths: Sequence[str],
+    *,
+    user_ids: FirstRows[UUID] | None = None,
+    deliveries: Sequence[OneDelivery] = (),
 ) -> Response:
     """Lead to the one that was found, or list them; of an e-mail address the answer repeats nothing."""
     if len(paths) == 1:

@@ -14,6 +14,7 @@ from consumer.console.visit import Endpoint, Visit, uuid
 from consumer.outbox.rebuild_queue import Stage
 from consumer.postgres import session
 from consumer.postgres.connections import Connection
+from consumer.postgres.first_rows import FirstRows, first_rows
 from consumer.postgres.queries import rows
 
 # Rows of a stage that are counted, so 100,000 for a page; a longer one is "more than".
@@ -111,11 +112,10 @@ class ShownRecovery:
     """The page as read at *now*."""
 
     stages: Sequence[RebuildStage]
-    homes: Sequence[WaitingHome]
-    # A page of them, and the last one of it if there are more.
-    orders: Sequence[ActionInBackground]
-    older: UUID | None
-    runs: Sequence[ShownRun]
+    homes: FirstRows[WaitingHome]
+    # A page of them.
+    orders: FirstRows[ActionInBackground]
+    runs: FirstRows[ShownRun]
     actions: Sequence[RecoveryAction]
     now: datetime
 
@@ -181,14 +181,11 @@ async def show_run(visit: Visit) -> Response:
 
 async def _read(conn: Connection, before: UUID | None) -> ShownRecovery:
     looked_at = {"stages": list(LOOK_MAX), "look_max": list(LOOK_MAX.values())}
-    paged = {"before": before, "size": LISTED + 1}
-    orders = await rows(conn, class_row(ActionInBackground), "recovery/orders", paged)
     return ShownRecovery(
         await rows(conn, args_row(RebuildStage), "recovery/rebuild", looked_at),
-        await rows(conn, args_row(WaitingHome), "recovery/rehome", {"size": LISTED}),
-        orders[:LISTED],
-        orders[LISTED - 1].id if len(orders) > LISTED else None,
-        await rows(conn, class_row(ShownRun), "recovery/runs", {"id": None, "size": LISTED}),
+        await first_rows(conn, args_row(WaitingHome), "recovery/rehome", {}, size=LISTED),
+        await first_rows(conn, class_row(ActionInBackground), "recovery/orders", {"before": before}, size=LISTED),
+        await first_rows(conn, class_row(ShownRun), "recovery/runs", {"id": None}, size=LISTED),
         await rows(conn, class_row(RecoveryAction), "recovery/actions", {"size": LISTED}),
         await session.now(conn),
     )

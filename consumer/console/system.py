@@ -11,6 +11,7 @@ from consumer.console.visit import Endpoint, Visit
 from consumer.doctor.server import Server, server
 from consumer.postgres import session
 from consumer.postgres.connections import Connection
+from consumer.postgres.first_rows import FirstRows, first_rows
 from consumer.postgres.queries import names, rows
 
 # The tables that may grow without end are fewer.
@@ -112,7 +113,7 @@ class SystemFacts:
 
     server: Server
     latency_seconds: float
-    sizes: list[TableSize]
+    sizes: FirstRows[TableSize]
     migrations: list[AppliedMigration]
     statements: list[Statement]
     statements_problem: str | None
@@ -129,7 +130,7 @@ async def _read(conn: Connection) -> SystemFacts:
     began = time.perf_counter()
     await session.now(conn)
     latency_seconds = time.perf_counter() - began
-    sizes = await rows(conn, class_row(TableSize), "system/sizes", {"size": TABLES})
+    sizes = await first_rows(conn, class_row(TableSize), "system/sizes", {}, size=TABLES)
     migrations = await rows(conn, class_row(AppliedMigration), "system/migrations")
     [access] = await rows(conn, class_row(StatementsAccess), "system/statements_access")
     if not (problem := access.problem()):

@@ -10,7 +10,7 @@ from psycopg.rows import class_row
 
 from consumer.lookup import revealed
 from consumer.postgres.connections import Connection
-from consumer.postgres.queries import rows
+from consumer.postgres.first_rows import FirstRows, first_rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,24 +37,24 @@ class AuditRow:
         return {field: (before.get(field), after.get(field)) for field in self.changed_fields}
 
 
-async def of_delivery(conn: Connection, seq: int, *, size: int, masked: bool = True) -> list[AuditRow]:
-    """Return what a delivery changed; a team's may have moved any number of users."""
-    found = await rows(conn, class_row(AuditRow), "audit/of_delivery", {"seq": seq, "size": size})
+async def of_delivery(conn: Connection, seq: int, *, size: int, masked: bool = True) -> FirstRows[AuditRow]:
+    """Return the first *size* rows of what a delivery changed; a team's may have moved any number of users."""
+    found = await first_rows(conn, class_row(AuditRow), "audit/of_delivery", {"seq": seq}, size=size)
     return found if masked else await _revealed(conn, found)
 
 
 async def of_user(
     conn: Connection, user_id: UUID, span: tuple[int, int], *, size: int, masked: bool = True
-) -> list[AuditRow]:
+) -> FirstRows[AuditRow]:
     """Return the newest changes of a user's profile, and its sign-ins, by deliveries from one number to below another.
 
     The newest is first.
     """
-    values = {"user_id": user_id, "lowest": span[0], "before": span[1], "size": size}
-    found = await rows(conn, class_row(AuditRow), "audit/of_user", values)
+    values = {"user_id": user_id, "lowest": span[0], "before": span[1]}
+    found = await first_rows(conn, class_row(AuditRow), "audit/of_user", values, size=size)
     return found if masked else await _revealed(conn, found)
 
 
-async def _revealed(conn: Connection, found: Sequence[AuditRow]) -> list[AuditRow]:
+async def _revealed(conn: Connection, found: FirstRows[AuditRow]) -> FirstRows[AuditRow]:
     values = {each.id: each for each in await revealed.audit(conn, [(row.user_id, row.id) for row in found])}
-    return [replace(row, **values[row.id]._asdict()) if row.id in values else row for row in found]
+    return found.made_into(replace(row, **values[row.id]._asdict()) if row.id in values else row for row in found)

@@ -3,21 +3,37 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain
 from typing import NamedTuple
 from uuid import UUID
 
-from psycopg.rows import args_row, tuple_row
+from psycopg.rows import args_row, scalar_row, tuple_row
 
 from consumer.postgres.connections import Connection
 from consumer.postgres.queries import rows
 
-# Numbers that one call looks at when its filter has no index: about 25 ms, and twice that if the rows are on disk.
-LOOK_MAX = 50_000
+# Numbers that one call looks at when nothing leads to what matches, each a row of the log and one of its queue: about
+# 15 ms, and twice that if the rows are on disk.
+LOOK_MAX = 30_000
+# Rows of the small tables that one call looks at: 10 ms, and for a filter that they don't know each is looked up.
+FEW_MAX = 10_000
+# Deliveries about a user or team that are found by their index, wherever they lie. One with more has some among the
+# numbers of each look.
+ABOUT_MAX = 5_000
+# Of these so many are read at a time, each by its number, until a page is full.
+CHOSEN_MAX = 1_000
 # Above every number.
 NEWEST = 2**63 - 1
 # These states lie in small tables of their own.
 FEW = frozenset({"pending", "retrying", "dead"})
 ANY_END = "*"
+
+
+class ChangePlace(NamedTuple):
+    """Where a change of a delivery lies among all changes: by time, and where several have one time, by number."""
+
+    at: datetime
+    seq: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +68,11 @@ class ListedDelivery(StoredDelivery):
     # Only of `recent`: the fields of profiles that it changed.
     changed_fields: Sequence[str] = ()
 
+    @property
+    def place(self) -> ChangePlace:
+        """Its place among all changes: when it was done or last refused, else received."""
+        return ChangePlace(self.at or self.received_at, self.seq)
+
 
 @dataclass(frozen=True, slots=True)
 class ListFilter:
@@ -72,11 +93,15 @@ class ListFilter:
     until: datetime | None = None
 
     @property
-    def is_bounded(self) -> bool:
-        """Whether a search for it might read the whole log: nothing leads to the matching deliveries."""
-        is_found = self.user_ids is not None or self.team_id or (self.states and set(self.states) <= FEW)
-        is_narrow = any((self.states, self.event_type, self.source, self.outcome, self.error_code, self.verified_by))
-        return is_narrow and not is_found
+    def is_narrow(self) -> bool:
+        """Whether a search by number may find less than it looks at."""
+        named = (self.event_type, self.source, self.outcome, self.error_code, self.verified_by, self.team_id)
+        return any(named) or self.user_ids is not None or bool(self.states)
+
+    @property
+    def is_few(self) -> bool:
+        """Whether all that matches lies in the small tables."""
+        return bool(self.states) and set(self.states or ()) <= FEW
 
     def values(self) -> dict[str, object]:
         """Return the filter as parameters of a query."""
@@ -109,14 +134,22 @@ class DeliveryPage(NamedTuple):
 async def page(conn: Connection, wanted: ListFilter, *, size: int, before: int | None = None) -> DeliveryPage:
     """Return the newest matching deliveries with numbers below *before*, at most *size*.
 
-    A filter that no index serves looks at LOOK_MAX numbers: then the page may be short, or empty, and go on.
+    Those about a user or team are looked for everywhere, unless these have more than ABOUT_MAX. Another filter looks at
+    LOOK_MAX numbers, or at FEW_MAX rows of the small tables: then the page may be short, or empty, and go on.
     """
     first, floor = await _bounds(conn, wanted)
     before = min(first, NEWEST if before is None else before)
-    end = floor
-    if wanted.is_bounded:
-        newest = await _older(conn, before - 1)
-        end = max(floor, newest[0] - LOOK_MAX) if newest else floor
+    seqs, rest = await _about(conn, wanted), None
+    if seqs is None and wanted.is_few:
+        seqs, rest = await _few(conn, wanted, before, floor)
+    if seqs is not None:
+        found = await chosen(conn, [seq for seq in seqs if floor < seq < before], wanted, size=size)
+        if len(found) == size:
+            return DeliveryPage(found, found[-1].seq)
+        older = await _older(conn, rest - 1) if rest else None
+        return DeliveryPage(found, rest, older[1]) if older else DeliveryPage(found, None)
+    newest = await _older(conn, before - 1) if wanted.is_narrow else None
+    end = max(floor, newest[0] - LOOK_MAX) if newest else floor
     values = {**wanted.values(), "before": before, "floor": end, "size": size}
     found = await rows(conn, args_row(ListedDelivery), "listing/page", values)
     if len(found) == size:
@@ -126,21 +159,59 @@ async def page(conn: Connection, wanted: ListFilter, *, size: int, before: int |
     return DeliveryPage(found, None)
 
 
+async def about(conn: Connection, *, user_id: UUID | None = None, team_id: UUID | None = None) -> list[int] | None:
+    """Return the numbers of all deliveries about a user, or about a team, newest first; None: over ABOUT_MAX."""
+    values = {"user_id": user_id, "team_id": team_id, "size": ABOUT_MAX + 1}
+    seqs: list[int] = await rows(conn, scalar_row, "listing/about", values)
+    return sorted(seqs, reverse=True) if len(seqs) <= ABOUT_MAX else None
+
+
+async def chosen(conn: Connection, seqs: Sequence[int], wanted: ListFilter, *, size: int) -> list[ListedDelivery]:
+    """Return the first of these numbers' deliveries, newest first, that match, at most *size*."""
+    found: list[ListedDelivery] = []
+    start, end = 0, size
+    while start < len(seqs) and len(found) < size:
+        values = {**wanted.values(), "seqs": list(seqs[start:end]), "size": size - len(found)}
+        found += await rows(conn, args_row(ListedDelivery), "listing/chosen", values)
+        start, end = end, end + CHOSEN_MAX
+    return found
+
+
 async def newest(conn: Connection) -> int:
     """Return the number of the newest delivery, 0 if there is none."""
     found = await _older(conn, NEWEST)
     return found[0] if found else 0
 
 
-async def recent(conn: Connection, wanted: ListFilter, since: datetime, *, size: int) -> list[ListedDelivery]:
-    """Return the matching deliveries that were received, done or refused since then, the latest first.
+async def recent(
+    conn: Connection, wanted: ListFilter, after: ChangePlace, until: datetime, *, size: int
+) -> list[ListedDelivery]:
+    """Return the next matching deliveries whose last change lies behind a place and before an instant, at most *size*.
 
-    To follow, ask again for some time that was seen already: a delivery gets its time and its number before its
-    transaction commits, so a lower number may appear after a higher one.
+    The earliest change is first. To follow, ask again for some time that was seen already: a delivery gets its time and
+    its number before its transaction commits, so an earlier place may appear after a later one.
     """
-    return await rows(
-        conn, args_row(ListedDelivery), "listing/recent", {**wanted.values(), "since": since, "size": size}
-    )
+    values = {**wanted.values(), "after_at": after.at, "after_seq": after.seq, "until": until, "size": size}
+    return await rows(conn, args_row(ListedDelivery), "listing/recent", values)
+
+
+async def _about(conn: Connection, wanted: ListFilter) -> list[int] | None:
+    """Return the numbers of all deliveries about the users or the team, newest first; None: too many, or nobody."""
+    if wanted.user_ids is not None:
+        found = [await about(conn, user_id=user_id) for user_id in wanted.user_ids]
+    elif wanted.team_id:
+        found = [await about(conn, team_id=wanted.team_id)]
+    else:
+        return None
+    known = [seqs for seqs in found if seqs is not None]
+    return sorted(chain.from_iterable(known), reverse=True) if len(known) == len(found) else None
+
+
+async def _few(conn: Connection, wanted: ListFilter, before: int, floor: int) -> tuple[list[int], int | None]:
+    """Return the numbers that may match in the small tables, newest first, and below which the rest of them lies."""
+    values = {**wanted.values(), "before": before, "floor": floor, "look_max": FEW_MAX}
+    [(seqs, rest)] = await rows(conn, tuple_row, "listing/few", values)
+    return seqs, rest
 
 
 async def _bounds(conn: Connection, wanted: ListFilter) -> tuple[int, int]:

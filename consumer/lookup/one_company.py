@@ -10,6 +10,7 @@ from psycopg.rows import args_row, class_row
 
 from consumer.lookup import revealed
 from consumer.postgres.connections import Connection
+from consumer.postgres.first_rows import FirstRows, first_rows
 from consumer.postgres.queries import rows
 
 # A count of rows by an index: some milliseconds, however large the company.
@@ -56,7 +57,9 @@ async def find(conn: Connection, company_id: UUID, *, masked: bool = True) -> Kn
     return found[0] if found else None
 
 
-async def members(conn: Connection, company_id: UUID, *, size: int, after: UUID | None = None) -> list[CompanyMember]:
+async def members(
+    conn: Connection, company_id: UUID, *, size: int, after: UUID | None = None
+) -> FirstRows[CompanyMember]:
     """Return the next active members by user id, at most *size*."""
-    values = {"company_id": company_id, "after": after, "size": size}
-    return await rows(conn, args_row(CompanyMember), "one_company/members", values)
+    values = {"company_id": company_id, "after": after}
+    return await first_rows(conn, args_row(CompanyMember), "one_company/members", values, size=size)

@@ -5,17 +5,19 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from psycopg.rows import args_row, class_row, scalar_row
+from psycopg.rows import class_row, scalar_row
 
 from consumer.errors import BadPayload
 from consumer.events import json_limits
-from consumer.lookup import revealed
-from consumer.lookup.listing import ListedDelivery, StoredDelivery
+from consumer.lookup import listing, revealed
+from consumer.lookup.listing import ListedDelivery, ListFilter, StoredDelivery
 from consumer.postgres.connections import Connection
 from consumer.postgres.queries import rows
 
 # Deliveries before, and as many after.
 NEIGHBOURS = 3
+# Numbers on either side that they are looked for among, of a user or team with many deliveries: 5 ms.
+WINDOW = 10_000
 
 # Any number of so many digits fits into a bigint.
 DIGITS_MAX = 18
@@ -50,10 +52,17 @@ async def body(conn: Connection, seq: int, *, masked: bool = True) -> Mapping[st
 async def neighbours(conn: Connection, delivery: OneDelivery) -> list[ListedDelivery]:
     """Return the deliveries just before and after it, the newest first.
 
-    They are about the same user, or about the same team if it is about no user.
+    They are about the same user, or about the same team if it is about no user. One with more than can be read has
+    neighbours among the nearest numbers only.
     """
-    values = {"seq": delivery.seq, "user_id": delivery.user_id, "team_id": delivery.team_id, "size": NEIGHBOURS}
-    return await rows(conn, args_row(ListedDelivery), "one_delivery/neighbours", values)
+    user_id, team_id, seq = delivery.user_id, None if delivery.user_id else delivery.team_id, delivery.seq
+    seqs = await listing.about(conn, user_id=user_id, team_id=team_id)
+    if seqs is None:
+        values = {"seq": seq, "user_id": user_id, "team_id": team_id, "window": WINDOW, "size": NEIGHBOURS}
+        seqs = await rows(conn, scalar_row, "one_delivery/neighbours", values)
+    later, earlier = sorted(each for each in seqs if each > seq), [each for each in seqs if each < seq]
+    nearest = [*later[:NEIGHBOURS], *sorted(earlier, reverse=True)[:NEIGHBOURS]]
+    return await listing.chosen(conn, nearest, ListFilter(), size=2 * NEIGHBOURS)
 
 
 def _document(text: bytes | None) -> object:

@@ -14,6 +14,7 @@ from consumer.lookup import audit, listing, revealed
 from consumer.lookup.audit import AuditRow
 from consumer.lookup.listing import ListedDelivery, ListFilter
 from consumer.postgres.connections import Connection
+from consumer.postgres.first_rows import FirstRows, first_rows
 from consumer.postgres.queries import rows
 
 # Users with one e-mail address: the sender allows several, as after a deletion.
@@ -22,6 +23,8 @@ SAME_EMAIL_MAX = 20
 MEMBERSHIPS_MAX = 100
 # Audit rows that are searched for the last change of each field: 10 ms.
 AUDIT_ROWS_MAX = 10_000
+# Rows of each queue that are searched for those of a user with very many deliveries.
+WAITING_MAX = 10_000
 # Changes beside one page of deliveries; each is masked, which takes 0.1 ms.
 CHANGES_MAX = 200
 
@@ -101,13 +104,17 @@ class KnownMembership:
 
 @dataclass(frozen=True, slots=True)
 class StoredCounts:
-    """The stored deliveries about a user, and how many of them are not done."""
+    """The stored deliveries about a user, and how many of them are not done.
+
+    *is_more*: there are more deliveries, and those that are not done are counted among the newest that wait.
+    """
 
     deliveries: int
     pending: int
     retrying: int
     dead: int
     first_received_at: datetime | None
+    is_more: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,15 +140,18 @@ class Entry(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """What happened to a user, newest first; *before* continues it, None at the end."""
+    """What happened to a user, newest first; *before* continues it, None at the end.
 
-    entries: Sequence[Entry]
+    *entries* tell of more if there are changes that they do not show.
+    """
+
+    entries: FirstRows[Entry]
     before: int | None
 
 
-async def by_email(conn: Connection, email: str) -> list[UUID]:
-    """Return the users with this e-mail address at the sender, in any case of its letters."""
-    return await rows(conn, scalar_row, "one_user/by_email", {"email": email, "size": SAME_EMAIL_MAX})
+async def by_email(conn: Connection, email: str) -> FirstRows[UUID]:
+    """Return the first users with this e-mail address at the sender, in any case of its letters."""
+    return await first_rows(conn, scalar_row, "one_user/by_email", {"email": email}, size=SAME_EMAIL_MAX)
 
 
 async def find(conn: Connection, user_id: UUID, *, masked: bool = True) -> KnownUser:
@@ -157,20 +167,26 @@ async def edits(conn: Connection, user_id: UUID) -> dict[str, NewestEdit]:
     }
 
 
-async def memberships(conn: Connection, user_id: UUID, *, masked: bool = True) -> list[KnownMembership]:
-    """Return the memberships of a user, the active ones first, each by its first join."""
-    values = {"user_id": user_id, "size": MEMBERSHIPS_MAX}
-    found = await rows(conn, class_row(KnownMembership), "one_user/memberships", values)
+async def memberships(conn: Connection, user_id: UUID, *, masked: bool = True) -> FirstRows[KnownMembership]:
+    """Return the first memberships of a user, the active ones before the others, each by its first join."""
+    values = {"user_id": user_id}
+    found = await first_rows(conn, class_row(KnownMembership), "one_user/memberships", values, size=MEMBERSHIPS_MAX)
     if masked:
         return found
     names = await revealed.company_names(conn, [each.company_id for each in found])
-    return [replace(each, company_name=names.get(each.company_id)) for each in found]
+    return found.made_into(replace(each, company_name=names.get(each.company_id)) for each in found)
 
 
 async def counts(conn: Connection, user_id: UUID) -> StoredCounts:
-    """Count the stored deliveries about a user."""
-    [found] = await rows(conn, class_row(StoredCounts), "one_user/counts", {"user_id": user_id})
-    return found
+    """Count the stored deliveries about a user, up to listing.ABOUT_MAX."""
+    seqs = await listing.about(conn, user_id=user_id)
+    if seqs is not None:
+        [found] = await rows(conn, class_row(StoredCounts), "one_user/counts", {"seqs": seqs})
+        return found
+    values = {"user_id": user_id, "look_max": WAITING_MAX}
+    waiting: list[int] = await rows(conn, scalar_row, "one_user/waiting", values)
+    [found] = await rows(conn, class_row(StoredCounts), "one_user/counts", {"seqs": waiting})
+    return replace(found, deliveries=listing.ABOUT_MAX, first_received_at=None, is_more=True)
 
 
 async def field_changes(conn: Connection, user_id: UUID) -> dict[str, FieldChange]:
@@ -188,12 +204,11 @@ async def timeline(
     The changes of one page are at most CHANGES_MAX.
     """
     page = await listing.page(conn, ListFilter(user_ids=[user_id]), size=size, before=before)
-    lowest = page.deliveries[-1].seq if page.before else 0
-    span = (lowest, listing.NEWEST if before is None else before)
+    span = (page.before or 0, listing.NEWEST if before is None else before)
     found = await audit.of_user(conn, user_id, span, size=CHANGES_MAX, masked=masked)
     by_seq: defaultdict[int, list[AuditRow]] = defaultdict(list)
     for row in found:
         by_seq[row.seq].append(row)
     entries = [Entry(each.received_at, each.seq, each, by_seq.pop(each.seq, ())) for each in page.deliveries]
     entries += [Entry(group[0].at, seq, None, group) for seq, group in by_seq.items()]
-    return Timeline(sorted(entries, key=attrgetter("at", "seq"), reverse=True), page.before)
+    return Timeline(found.made_into(sorted(entries, key=attrgetter("at", "seq"), reverse=True)), page.before)

@@ -16,6 +16,7 @@ from consumer.lookup.origins import FieldOrigin, origins
 from consumer.lookup.unfollowed import Known, Unfollowed, unfollowed
 from consumer.postgres import session
 from consumer.postgres.connections import Connection
+from consumer.postgres.first_rows import FirstRows
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class ShownDelivery:
 
     delivery: OneDelivery
     user: KnownUser | None
-    changes: Sequence[AuditRow]
+    changes: FirstRows[AuditRow]
     unfollowed: Sequence[Unfollowed]
     replay: str
     neighbours: Sequence[ListedDelivery]
@@ -38,7 +39,7 @@ class ShownUser:
 
     user: KnownUser
     fields: Sequence[FieldOrigin]
-    memberships: Sequence[KnownMembership]
+    memberships: FirstRows[KnownMembership]
     timeline: Timeline
     counts: StoredCounts
     now: datetime

@@ -1,6 +1,6 @@
 """What a delivery says that the profile does not show, and why; pure functions."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -9,6 +9,7 @@ from consumer.events.registry import Fact, event_type
 from consumer.lookup.one_delivery import OneDelivery
 from consumer.lookup.one_user import KnownMembership, KnownUser, NewestEdit
 from consumer.lookup.origins import COMPANY, EDITABLE
+from consumer.postgres.first_rows import FirstRows
 
 EVERYTHING = "everything"
 # Snapshots by a sender other than Stack set nothing else.
@@ -34,7 +35,7 @@ class Known:
 
     user: KnownUser
     edits: Mapping[str, NewestEdit]
-    memberships: Sequence[KnownMembership]
+    memberships: FirstRows[KnownMembership]
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +166,8 @@ def _edit(delivery: OneDelivery, fields: Mapping[str, Any], known: Known) -> Ite
 
 def _membership(delivery: OneDelivery, known: Known) -> Iterator[Unfollowed]:
     found = next((each for each in known.memberships if each.company_id == delivery.team_id), None)
+    if found is None and known.memberships.is_more:
+        return
     is_active = found is not None and found.removed_at is None
     if delivery.event_type == "team_membership.deleted":
         if is_active:

@@ -9,6 +9,7 @@ from uuid import UUID
 from psycopg.rows import args_row, class_row, dict_row, scalar_row
 
 from consumer.postgres.connections import Connection
+from consumer.postgres.first_rows import FirstRows, first_rows
 from consumer.postgres.queries import query, rows
 
 # They lie in a small table of their own.
@@ -162,18 +163,18 @@ async def oldest_received(conn: Connection) -> datetime | None:
 
 async def errors(
     conn: Connection, states: Sequence[str], *, error_code: str | None = None, event_type: str | None = None, limit: int
-) -> list[ErrorGroup]:
+) -> FirstRows[ErrorGroup]:
     """Group failed deliveries by error and reason, the most frequent first; at most *limit* groups."""
-    values = {"states": list(states), "error_code": error_code, "event_type": event_type, "limit": limit}
-    return await rows(conn, class_row(ErrorGroup), "deliveries/errors", values)
+    values = {"states": list(states), "error_code": error_code, "event_type": event_type}
+    return await first_rows(conn, class_row(ErrorGroup), "deliveries/errors", values, size=limit)
 
 
 async def failed(
     conn: Connection, states: Sequence[str], *, error_code: str | None = None, event_type: str | None = None, limit: int
-) -> list[Failed]:
+) -> FirstRows[Failed]:
     """Return each delivery that failed, the oldest first; at most *limit* of them."""
-    values = {"states": list(states), "error_code": error_code, "event_type": event_type, "limit": limit}
-    return await rows(conn, class_row(Failed), "deliveries/failed", values)
+    values = {"states": list(states), "error_code": error_code, "event_type": event_type}
+    return await first_rows(conn, class_row(Failed), "deliveries/failed", values, size=limit)
 
 
 async def find(conn: Connection, message_id: str, *, with_body: bool) -> list[dict[str, Any]]:

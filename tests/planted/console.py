@@ -87,6 +87,13 @@ CONSOLE = (
         f"{FIGURES}::test_a_report_of_other_buckets_is_left_out_of_the_times",
     ),
     Bug(
+        "an hour begins where the time zone of the session has it",
+        "sql/queries/reported/hours.sql",
+        "date_trunc('hour', now(), 'UTC')",
+        "date_trunc('hour', now())",
+        f"{FIGURES}::test_an_hour_is_compared_with_the_same_of_four_weeks_in_any_time_zone",
+    ),
+    Bug(
         "a long queue of rebuilds is counted to its end every two seconds",
         "sql/queries/sample/figures.sql",
         "    ORDER BY stage, id\n    LIMIT 100000\n",

@@ -6,14 +6,44 @@ FOLLOWING = "tests/test_following.py"
 LIST = "tests/test_deliveries_list.py"
 DELIVERY = "tests/test_delivery_command.py"
 USER = "tests/test_user_command.py"
+LARGE = "tests/test_large_subjects.py"
+FIRST = "tests/test_first_rows.py"
 
 LOOKING_UP = (
     Bug(
         "following asks only for what is newer than the last look",
         "consumer/lookup/following.py",
-        "max(self._since, now - OVERLAP)",
-        "max(self._since, now)",
+        "settled = now - OVERLAP",
+        "settled = now",
         f"{FOLLOWING}::test_a_lower_number_that_commits_after_a_higher_one_is_seen",
+    ),
+    Bug(
+        "following leaves out what one call can't read",
+        "consumer/lookup/following.py",
+        "not is_whole or until <= now",
+        "False",
+        f"{FOLLOWING}::test_of_a_burst_of_any_size_each_change_is_told_once",
+    ),
+    Bug(
+        "following leaves out changes at the time where a call ended",
+        "sql/queries/listing/recent.sql",
+        "o.received_at), o.seq) > (%(after_at)b::timestamptz, %(after_seq)b::bigint)",
+        "o.received_at), 0) > (%(after_at)b::timestamptz, %(after_seq)b::bigint * 0)",
+        f"{FOLLOWING}::test_of_a_burst_of_any_size_each_change_is_told_once",
+    ),
+    Bug(
+        "following remembers all that it has told",
+        "consumer/lookup/following.py",
+        "items() if at >= self._since}",
+        "items()}",
+        f"{FOLLOWING}::test_it_remembers_only_what_it_might_find_again",
+    ),
+    Bug(
+        "following that can't keep up never begins again",
+        "consumer/lookup/following.py",
+        "if not self.is_behind or self._since < self._place.at <= settled:",
+        "if not self.is_behind:",
+        f"{FOLLOWING}::test_one_that_cannot_keep_up_begins_again_where_all_is_settled",
     ),
     Bug(
         "following tells a delivery once, whatever becomes of it",
@@ -53,16 +83,93 @@ LOOKING_UP = (
     Bug(
         "a rare filter reads the whole log",
         "consumer/lookup/listing.py",
-        "return is_narrow and not is_found",
-        "return False",
+        "await _older(conn, before - 1) if wanted.is_narrow else None",
+        "None",
         f"{LIST}::test_a_rare_filter_looks_at_so_many_numbers_and_says_how_far",
+    ),
+    Bug(
+        "all deliveries of a large team are read",
+        "sql/queries/listing/about.sql",
+        "    WHERE o.team_id >= %(team_id)b::uuid AND o.team_id <= %(team_id)b::uuid\n    ORDER BY o.team_id\n",
+        "    WHERE o.team_id = %(team_id)b::uuid\n    ORDER BY o.seq\n",
+        f"{LARGE}::test_a_company_reads_no_more_than_a_page_may",
+    ),
+    Bug(
+        "the deliveries of a large team are found by its index",
+        "sql/queries/listing/page.sql",
+        "(o.team_id = %(team_id)b::uuid) IS TRUE",
+        "o.team_id = %(team_id)b::uuid",
+        "tests/test_lookup_plans.py::test_a_search_by_number_uses_no_other_index_however_rare_the_team_seems",
+    ),
+    Bug(
+        "a search among the dead reads them all",
+        "sql/queries/listing/few.sql",
+        "    LIMIT %(look_max)b::integer + 1\n",
+        "",
+        f"{LARGE}::test_a_list_of_any_filter_reads_no_more_than_a_look",
+    ),
+    Bug(
+        "the neighbours of a delivery are looked for in the whole log",
+        "sql/queries/one_delivery/neighbours.sql",
+        "AND o.seq >= %(seq)b::bigint - %(window)b::integer",
+        "AND %(window)b::integer > 0",
+        f"{LARGE}::test_a_delivery_reads_little",
+    ),
+    Bug(
+        "all that a delivery changed is read for its first rows",
+        "sql/queries/audit/of_delivery.sql",
+        "    ORDER BY a.seq\n",
+        "    ORDER BY a.id\n",
+        f"{LARGE}::test_what_a_delivery_changed_is_read_up_to_a_most",
+    ),
+    Bug(
+        "what waits of a user with many deliveries is not counted",
+        "consumer/lookup/one_user.py",
+        'await rows(conn, scalar_row, "one_user/waiting", values)',
+        "[]",
+        f"{LARGE}::test_a_user_with_many_deliveries_is_counted_with_those_that_wait",
+    ),
+    Bug(
+        "a list ends without a word",
+        "consumer/postgres/first_rows.py",
+        "is_more=len(found) > size",
+        "is_more=False",
+        f"{FIRST}::test_what_a_delivery_changed_ends_with_a_word",
+    ),
+    Bug(
+        "a list that is whole says that there are more",
+        "consumer/postgres/first_rows.py",
+        "is_more=len(found) > size",
+        "is_more=len(found) >= size",
+        f"{FIRST}::test_a_list_tells_of_more_only_if_there_are_more",
+    ),
+    Bug(
+        "the users of a common address are left out silently",
+        "consumer/cli/listing.py",
+        "        if found.is_more:\n",
+        "        if not found:\n",
+        f"{FIRST}::test_users_of_one_address_that_are_left_out_are_warned_of",
+    ),
+    Bug(
+        "a membership that was not read is said to be removed",
+        "consumer/lookup/unfollowed.py",
+        "    if found is None and known.memberships.is_more:\n        return\n",
+        "",
+        f"{FIRST}::test_a_membership_that_was_not_read_is_not_judged",
     ),
     Bug(
         "the deliveries about a user are looked for among the newest",
         "consumer/lookup/listing.py",
-        "self.user_ids is not None or self.team_id",
-        "self.team_id",
+        "if wanted.user_ids is not None:",
+        "if False:",
         f"{LIST}::test_a_filter_by_user_and_type_is_looked_for_everywhere",
+    ),
+    Bug(
+        "the end of a time is looked for among a hundred numbers",
+        "sql/queries/listing/bounds.sql",
+        "        LIMIT 1 OFFSET 100\n    ) AS before",
+        "        LIMIT 1\n    ) + 100 AS before",
+        f"{LIST}::test_times_limit_a_list_with_gaps_in_its_numbers",
     ),
     Bug(
         "an underscore in a type stands for any character",

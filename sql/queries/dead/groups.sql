@@ -1,6 +1,7 @@
 -- The newest dead deliveries, at most `look_max`, in groups alike in their error, or with `by_type` in their type; the
 -- largest groups first, at most `size`; `total` is how many all groups hold. Each has its deaths in each of the last 24
--- hours, the latest hour last, and its most frequent reasons, and event types, or with `by_type` errors.
+-- hours, the latest hour last, and at most `named` of its reasons and of its event types, or with `by_type` errors, the
+-- most frequent first.
 WITH hour_starts AS MATERIALIZED (
     SELECT array_agg(now() - make_interval(hours => hours_ago) ORDER BY hours_ago DESC) AS at
     FROM generate_series(1, 24) AS n (hours_ago)
@@ -92,13 +93,13 @@ SELECT
     ARRAY(
         SELECT r.error
         FROM reasons AS r
-        WHERE r.key = g.key AND r.place <= 3
+        WHERE r.key = g.key AND r.place <= %(named)b::integer
         ORDER BY r.place
     ) AS reasons,
     ARRAY(
         SELECT o.other
         FROM others AS o
-        WHERE o.key = g.key AND o.place <= 3
+        WHERE o.key = g.key AND o.place <= %(named)b::integer
         ORDER BY o.place
     ) AS others
 FROM groups AS g

@@ -16,7 +16,7 @@ WITH groups AS (
         AND (%(event_type)b::text IS NULL OR f.event_type = %(event_type)b::text)
     GROUP BY f.state, f.error_code, f.error, f.event_type
     ORDER BY deliveries DESC, last_seq DESC
-    LIMIT %(limit)b::integer
+    LIMIT %(size)b::integer
 )
 
 SELECT

@@ -15,4 +15,4 @@ WHERE
     AND (%(error_code)b::text IS NULL OR f.error_code = %(error_code)b::text)
     AND (%(event_type)b::text IS NULL OR o.event_type = %(event_type)b::text)
 ORDER BY f.seq
-LIMIT %(limit)b::integer;
+LIMIT %(size)b::integer;

@@ -1,7 +1,8 @@
 -- The next page of the matching deliveries, newest first, of those above the number `floor` and below `before`.
 -- As in deliveries/page, the branches of the union have no WHERE, because only such branches are merged in the order of
 -- their indexes, and both sides have a condition on seq. The condition on failed_type follows from the one on the type:
--- of failures it spares the look into the log.
+-- of failures it spares the look into the log. Those on user and team are asked IS TRUE, so that no index serves them:
+-- this query is for subjects that have too many deliveries to be read one by one.
 SELECT
     q.seq,
     o.source,
@@ -68,8 +69,8 @@ WHERE
     AND (%(type_pattern)b::text IS NULL OR q.failed_type IS NULL OR q.failed_type LIKE %(type_pattern)b::text)
     AND (%(type_pattern)b::text IS NULL OR o.event_type LIKE %(type_pattern)b::text)
     AND (%(source)b::text IS NULL OR o.source = %(source)b::text)
-    AND (%(user_ids)b::uuid[] IS NULL OR o.user_id = ANY(%(user_ids)b::uuid[]))
-    AND (%(team_id)b::uuid IS NULL OR o.team_id = %(team_id)b::uuid)
+    AND (%(user_ids)b::uuid[] IS NULL OR (o.user_id = ANY(%(user_ids)b::uuid[])) IS TRUE)
+    AND (%(team_id)b::uuid IS NULL OR (o.team_id = %(team_id)b::uuid) IS TRUE)
     AND (%(verified_by)b::text IS NULL OR o.verified_by = %(verified_by)b::text)
     AND (%(since)b::timestamptz IS NULL OR o.received_at >= %(since)b::timestamptz)
     AND (%(until)b::timestamptz IS NULL OR o.received_at < %(until)b::timestamptz)

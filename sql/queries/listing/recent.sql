@@ -1,19 +1,20 @@
--- The matching deliveries that were received, done or refused since an instant, each with the fields it changed; the
--- latest first, at most `size`.
+-- The next changes of matching deliveries from a place on, given as time and number, to before an instant: when they
+-- were done or refused, or else received, each with the fields it changed; the earliest first, at most `size`.
 WITH noticed AS (
     SELECT o.seq
     FROM consumer_masked.outbox AS o
     WHERE
-        o.seq > consumer_masked.seq_before(%(since)b::timestamptz)
-        AND o.received_at >= %(since)b::timestamptz
+        o.seq > consumer_masked.seq_before(%(after_at)b::timestamptz)
+        AND o.received_at >= %(after_at)b::timestamptz
+        AND o.received_at < %(until)b::timestamptz
     UNION
     SELECT d.seq
     FROM consumer_masked.outcomes AS d
-    WHERE d.at >= %(since)b::timestamptz
+    WHERE d.at >= %(after_at)b::timestamptz AND d.at < %(until)b::timestamptz
     UNION
     SELECT f.seq
     FROM consumer_masked.failures AS f
-    WHERE f.failed_at >= %(since)b::timestamptz
+    WHERE f.failed_at >= %(after_at)b::timestamptz AND f.failed_at < %(until)b::timestamptz
 )
 
 SELECT
@@ -44,7 +45,9 @@ INNER JOIN consumer_masked.outbox AS o ON n.seq = o.seq
 LEFT JOIN consumer_masked.outcomes AS d ON n.seq = d.seq
 LEFT JOIN consumer_masked.failures AS f ON n.seq = f.seq
 WHERE
-    (
+    (coalesce(d.at, f.failed_at, o.received_at), o.seq) > (%(after_at)b::timestamptz, %(after_seq)b::bigint)
+    AND coalesce(d.at, f.failed_at, o.received_at) < %(until)b::timestamptz
+    AND (
         %(states)b::text[] IS NULL
         OR CASE WHEN d.seq IS NOT NULL THEN 'done' ELSE coalesce(f.state, 'pending') END = ANY(%(states)b::text[])
     )
@@ -55,5 +58,5 @@ WHERE
     AND (%(user_ids)b::uuid[] IS NULL OR o.user_id = ANY(%(user_ids)b::uuid[]))
     AND (%(team_id)b::uuid IS NULL OR o.team_id = %(team_id)b::uuid)
     AND (%(verified_by)b::text IS NULL OR o.verified_by = %(verified_by)b::text)
-ORDER BY coalesce(d.at, f.failed_at, o.received_at) DESC, o.seq DESC
+ORDER BY coalesce(d.at, f.failed_at, o.received_at), o.seq
 LIMIT %(size)b::integer;
