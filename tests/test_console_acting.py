@@ -138,7 +138,7 @@ def test_a_replay_queues_the_users_of_applied_ones(desk: Desk, emptied: str) -> 
 
 
 def test_a_page_counts_so_far_and_takes_all(desk: Desk, emptied: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert confirm_page.COUNT_MAX == 100_001
+    assert confirm_page.COUNT_MAX == 50_001
     for module in (bulk, confirm_page):
         monkeypatch.setattr(module, "COUNT_MAX", 2)
     arrive(emptied, *(user_updated() for _ in range(3)))

@@ -19,8 +19,8 @@ from consumer.postgres.connections import Connection
 FIELDS = ("id", "seen_at", "seen_count", "number", "reason", "sample")
 # Above it the person types the number: nobody types it by mistake.
 NUMBER_MIN = 100
-# Deliveries that a page counts before it says "or more": a tenth of a second, where a million would take some.
-COUNT_MAX = 100_001
+# Deliveries that a page counts before it says "or more": up to 70 ms, where a million would take seconds.
+COUNT_MAX = 50_001
 # A person waits for the page: a count that takes longer is given up, and a narrower filter asked for.
 COUNT_TIME = timedelta(seconds=5)
 GOES_ON = "It goes on in the background, also after a restart. Live deliveries go first. Its page tells how far it is."

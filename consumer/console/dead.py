@@ -18,8 +18,8 @@ from consumer.postgres.connections import Connection
 from consumer.postgres.first_rows import FirstRows
 from consumer.postgres.queries import rows
 
-# All of them, unless a fault has lasted for long: grouping that many takes about 60 ms.
-LOOK_MAX = 100_000
+# All of them, unless a fault has lasted for long: grouping that many takes about 30 ms.
+LOOK_MAX = 50_000
 # To count the users, each delivery is looked up.
 USERS_LOOK_MAX = 10_000
 # More causes at once were not read.

@@ -148,10 +148,10 @@ LOOKING = (
         f"{ORDERS}::test_orders_that_finished_at_once_are_all_shown",
     ),
     Bug(
-        "an order is lost between two pages",
-        "consumer/console/recovery.py",
-        "orders[LISTED - 1].id",
-        "orders[LISTED].id",
+        "an order stands on two pages",
+        "consumer/console/templates/recovery.html",
+        "found.orders[-1].id",
+        "found.orders[-2].id",
         f"{ORDERS}::test_older_orders_follow_page_by_page_and_none_is_missing",
     ),
     Bug(
