@@ -7,8 +7,11 @@ from uuid import UUID
 import psycopg
 import pytest
 
-from consumer.console import dead, recovery
+from consumer.console import confirm, dead, recovery
+from consumer.lookup import listing
+from consumer.lookup.listing import ListFilter
 from consumer.lookup.one_company import COUNTED_MAX
+from consumer.outbox.deliveries import Selection
 from consumer.postgres import migrations
 from consumer.postgres.queries import sql_root
 from tests.support.databases import scratch_database
@@ -62,6 +65,21 @@ def test_grouping_dead_letters_reads_them_once(crowded: str, by_type: bool) -> N
     assert read_rows(crowded, "dead/groups", values)[0] == dead.LOOK_MAX
     assert read_rows(crowded, "dead/groups", values | {"look_max": 1_000})[0] <= 3_000
     assert dead.LOOK_MAX == 50_000
+
+
+@pytest.mark.parametrize("states", [["pending"], ["retrying"], ["dead"], ["retrying", "dead"]], ids=" ".join)
+def test_a_search_among_failures_reads_a_look_whatever_their_state(crowded: str, states: list[str]) -> None:
+    wanted = ListFilter(states=states)
+    values = {**wanted.values(), "before": listing.NEWEST, "floor": 0, "look_max": 1_000}
+
+    assert read_rows(crowded, "listing/few", values)[0] <= 1_001
+
+
+def test_counting_what_a_retry_takes_ends_at_a_most(crowded: str) -> None:
+    values = {**Selection(states=["dead"]).values(), "count_max": 1_000}
+
+    assert read_rows(crowded, "deliveries/count_failed", values)[0] <= 1_000
+    assert confirm.COUNT_MAX <= ROWS_MAX
 
 
 def test_counting_the_users_of_dead_letters_looks_up_few_of_them(crowded: str) -> None:

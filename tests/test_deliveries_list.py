@@ -148,12 +148,29 @@ def test_a_search_among_the_dead_looks_at_so_many_of_them(mixed: str, monkeypatc
     first = facts(mixed, "deliveries", "--state", "dead", "--email", "nobody@example.com")
     second = facts(mixed, "deliveries", "--state", "dead")
     third = facts(mixed, "deliveries", "--state", "dead", "--before", str(second["before"]))
+    fourth = facts(mixed, "deliveries", "--state", "dead", "--before", str(third["before"]))
     text = printed(call(mixed, "deliveries", "--state", "dead", "--error", "none"))
 
     assert (first["deliveries"], first["before"]) == ([], None)
-    assert [each["message_id"] for page in (second, third) for each in page["deliveries"]] == ["dead too", "dead"]
-    assert (second["looked_back_to"] is None, third["before"]) == (False, None)
+    found = [[each["message_id"] for each in page["deliveries"]] for page in (second, third, fourth)]
+    assert found == [["dead too"], [], ["dead"]]
+    assert (second["looked_back_to"] is None, third["looked_back_to"] is None, fourth["before"]) == (False, False, None)
     assert "No delivery among those back to 20" in text
+
+
+@pytest.mark.parametrize("state", ["retrying", "pending"])
+def test_the_dead_before_what_is_looked_for_count_as_looked_at(
+    mixed: str, state: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those that wait are in a table of their own, where no dead ones are looked at."""
+    monkeypatch.setattr(listing, "FEW_MAX", 1)
+    arrive(mixed, dead_at_the_door("dead too"))
+
+    first = facts(mixed, "deliveries", "--state", state)
+    second = facts(mixed, "deliveries", "--state", state, "--before", str(first["before"] or 1))
+
+    found = [[each["message_id"] for each in page["deliveries"]] for page in (first, second)]
+    assert found == ([[], ["retrying"]] if state == "retrying" else [["pending"], []])
 
 
 def test_numbers_that_nothing_has_are_not_looked_at(emptied: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -191,7 +191,7 @@ async def has_user(conn: Connection, user_id: UUID) -> bool:
 
 
 async def count(conn: Connection, selection: Selection, *, count_max: int | None = None) -> list[DeliveryCount]:
-    """Count the matching deliveries, except for failed ones at most *count_max*; what matches nothing is absent."""
+    """Count the matching deliveries, at most *count_max*; what matches nothing is absent."""
     name = "deliveries/count_failed" if selection.is_of_failures else "deliveries/count"
     return await rows(conn, class_row(DeliveryCount), name, {**selection.values(), "count_max": count_max})
 

@@ -102,11 +102,39 @@ LOOKING_UP = (
         "tests/test_lookup_plans.py::test_a_search_by_number_uses_no_other_index_however_rare_the_team_seems",
     ),
     Bug(
-        "a search among the dead reads them all",
+        "a search among failures reads them all",
         "sql/queries/listing/few.sql",
-        "    LIMIT %(look_max)b::integer + 1\n",
+        """            FROM consumer_masked.failures
+            WHERE
+                seq < %(before)b::bigint
+                AND seq > %(floor)b::bigint
+                AND '{retrying, dead}' && %(states)b::text[]
+            ORDER BY seq DESC
+            LIMIT %(look_max)b::integer + 1
+""",
+        """            FROM consumer_masked.failures
+            WHERE
+                seq < %(before)b::bigint
+                AND seq > %(floor)b::bigint
+                AND state = ANY(%(states)b::text[])
+            ORDER BY seq DESC
+            LIMIT %(look_max)b::integer + 1
+""",
+        "tests/test_console_plans.py::test_a_search_among_failures_reads_a_look_whatever_their_state",
+    ),
+    Bug(
+        "dead ones fill a list of those that are retried",
+        "sql/queries/listing/few.sql",
+        "            AND l.state = ANY(%(states)b::text[])\n",
         "",
-        f"{LARGE}::test_a_list_of_any_filter_reads_no_more_than_a_look",
+        "tests/test_deliveries_list.py::test_a_filter_chooses_and_the_newest_comes_first",
+    ),
+    Bug(
+        "a page counts all that a retry takes, however many",
+        "sql/queries/deliveries/count_failed.sql",
+        "    LIMIT %(count_max)b::bigint\n",
+        "    LIMIT CASE WHEN %(count_max)b::bigint > 0 THEN NULL END\n",
+        "tests/test_console_plans.py::test_counting_what_a_retry_takes_ends_at_a_most",
     ),
     Bug(
         "the neighbours of a delivery are looked for in the whole log",
