@@ -1,4 +1,4 @@
-"""The proof can fail: `python -m tests.planted` plants each bug in a copy of the tree and runs its test.
+"""The proof can fail: `python -m tests.planted [PART OF A NAME…]` plants each bug in a copy and runs its test.
 
 Every test passes first without a bug. Exits 1 if a bug goes unnoticed.
 """
@@ -67,7 +67,10 @@ def is_caught(tree: Path, bug: Bug) -> bool:
 
 
 def main() -> int:
-    bugs = [bug for bug in BUGS if not sys.argv[1:] or bug.name in sys.argv[1:]]
+    bugs = [bug for bug in BUGS if not sys.argv[1:] or any(part in bug.name for part in sys.argv[1:])]
+    if not bugs:
+        print("No planted bug has such a name.", file=sys.stderr)
+        return 2
     table = Table("planted bug", "noticed by", "caught")
     with TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         tree = Path(folder)
