@@ -123,13 +123,6 @@ LOOKING_UP = (
         "tests/test_console_plans.py::test_a_search_among_failures_reads_a_look_whatever_their_state",
     ),
     Bug(
-        "dead ones fill a list of those that are retried",
-        "sql/queries/listing/few.sql",
-        "            AND l.state = ANY(%(states)b::text[])\n",
-        "",
-        "tests/test_deliveries_list.py::test_a_filter_chooses_and_the_newest_comes_first",
-    ),
-    Bug(
         "a page counts all that a retry takes, however many",
         "sql/queries/deliveries/count_failed.sql",
         "    LIMIT %(count_max)b::bigint\n",
