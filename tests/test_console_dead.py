@@ -125,14 +125,27 @@ def test_an_operator_is_led_to_the_actions_on_each_group_and_on_all(world: Told)
     assert not [each for each in links(viewer.text) if "retry" in each or "discard" in each]
 
 
-def test_an_unreadable_type_is_a_group_without_actions_of_its_own(world: Told) -> None:
-    seq = world.seq(world.unusable)
-    change(world.url, f"UPDATE consumer.failures SET source = 'stack', event_type = NULL WHERE seq = {seq}")
+def regrouped(world: Told, event_type: str | None) -> tuple[str, list[str]]:
+    """Return what the group of a type says, and the addresses that it leads to beside its newest delivery."""
+    seq, written = world.seq(world.unusable), "NULL" if event_type is None else f"'{event_type}'"
+    change(world.url, f"UPDATE consumer.failures SET source = 'stack', event_type = {written} WHERE seq = {seq}")
     page = world.desk.as_("operator").get("/dead?by=event")
     change(world.url, f"UPDATE consumer.failures SET event_type = 'user.updated' WHERE seq = {seq}")
+    return groups(page.text)[-1], [each for each in links(page.text) if "type=" in each and "user.updated" not in each]
 
-    assert "unreadable" in groups(page.text)[-1]
-    assert not [each for each in links(page.text) if "type=unreadable" in each and "/dead/" in each]
+
+@pytest.mark.parametrize("event_type", [None, "unreadable", "user.*"])
+def test_a_group_that_no_filter_names_alone_has_no_list_and_no_actions(world: Told, event_type: str | None) -> None:
+    said, addresses = regrouped(world, event_type)
+
+    assert said.split()[0] == (event_type or "unreadable")
+    assert addresses == []
+
+
+def test_a_group_of_the_longest_type_has_a_list_and_actions(world: Told) -> None:
+    _, addresses = regrouped(world, "x" * 256)
+
+    assert [world.desk.as_("operator").get(each).status for each in addresses] == [200] * 3
 
 
 def test_too_many_to_count_their_users_are_said_to_be(world: Told, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -150,7 +163,7 @@ def test_only_the_newest_are_looked_at_if_they_are_too_many(world: Told, monkeyp
     assert len(groups(page.text)) == 2
 
 
-@pytest.mark.parametrize("query", ["by=colour", "by=each&before=x", "error=" + "x" * 101])
+@pytest.mark.parametrize("query", ["by=colour", "by=each&before=x", "error=" + "x" * 257])
 def test_an_address_that_is_no_page_is_not_understood(world: Told, query: str) -> None:
     assert world.desk.as_("viewer").get(f"/dead?{query}").status == 400
 

@@ -53,6 +53,11 @@ class DeadGroup:
     users: int | None = field(default=None, kw_only=True)
 
     @property
+    def can_be_chosen(self) -> bool:
+        """Whether a filter names this group alone: none names what has no type, and one that ends in `*` names more."""
+        return self.key != "unreadable" and not self.key.endswith("*")
+
+    @property
     def cause(self) -> Cause:
         """What the code means."""
         return cause(self.key)

@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 from consumer.console.form import BadForm, Form
 from consumer.console.sample import SOURCES
 from consumer.console.visit import uuid
+from consumer.events.check import TYPE_CHARACTERS_MAX
 from consumer.lookup.listing import ListFilter
 from consumer.lookup.times import instant, read_time
 
@@ -28,8 +29,8 @@ FIELDS = {
     "until": "received before",
 }
 CHOICES: Mapping[str, tuple[str, ...]] = {"state": STATES, "outcome": OUTCOMES, "source": tuple(SOURCES)}
-# Longer than any type, code or time.
-CHARACTERS_MAX = 100
+# As long as a type may be; codes and times are shorter.
+CHARACTERS_MAX = TYPE_CHARACTERS_MAX
 TIME_HINT = "A time is ISO 8601 in UTC (2026-01-31T12:00:00) or how long ago (90s, 15m, 2h, 3d, 1w)."
 
 
