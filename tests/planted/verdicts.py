@@ -176,7 +176,7 @@ VERDICTS = (
     Bug(
         "an hour is one of the session's time zone",
         "sql/queries/hours/fold.sql",
-        "date_trunc('hour', received_at, 'UTC')",
+        "date_bin('1 hour', received_at, 'epoch')",
         "date_trunc('hour', received_at)",
         f"{HOURS}_deliveries_are_counted_by_source_and_hour_of_arrival_in_utc",
     ),
