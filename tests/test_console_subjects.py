@@ -8,7 +8,6 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 
-from consumer.console.confirm import COUNT_TIME
 from tests.support.backfills import environment, held, long_ago, named, truth
 from tests.support.cli import arrive, work
 from tests.support.confirming import confirm, finished, order
@@ -147,7 +146,7 @@ def test_what_is_applied_after_the_page_was_made_is_not_chosen(desk: Desk, wrong
 
 
 def test_a_form_can_not_choose_deliveries_of_the_future(desk: Desk, wrong: str) -> None:
-    address, fields = order(desk.get("/recovery/check?since=1h"))
+    address, fields = order(desk.get("/recovery/check?since=2026-01-01T00:00:00"))
 
     done = finished(wrong, desk.post(address, {**fields, "seen_at": "2999-01-01T00:00:00+00:00"}))
 
@@ -210,51 +209,6 @@ def test_of_an_unknown_user_there_is_nothing_to_make_anew(desk: Desk, wrong: str
     page = desk.get(f"{path}?user={uuid4()}")
 
     assert (page.status, "Nothing matches" in page.text) == (200, True)
-
-
-@pytest.mark.parametrize("path", ["/recovery/rebuild", "/recovery/check"])
-@pytest.mark.parametrize("chosen", ["state=dead", "until=2h", "email=a@example.com"])
-def test_a_condition_that_it_does_not_know_is_refused(desk: Desk, emptied: str, path: str, chosen: str) -> None:
-    assert desk.get(f"{path}?{chosen}").status == 400
-
-
-@pytest.mark.parametrize("path", ["/recovery/rebuild", "/recovery/check"])
-@pytest.mark.parametrize(
-    ("name", "typed", "sentence"),
-    [
-        ("user", "all", "The field user is an id, a UUID."),
-        ("team", "1", "The field team is an id, a UUID."),
-        ("since", "yesterday", "A time is ISO 8601 in UTC"),
-        ("since", "2999-01-01T00:00:00", "The field since lies in the future"),
-        ("verified_by", "whsec_mine", "A secret is named by the first 8 hex digits of its SHA-256"),
-        ("verified_by", "0BADCAFE", "No applied delivery was signed with the secret 0badcafe: nothing is chosen."),
-    ],
-)
-def test_what_can_not_be_used_is_said_and_kept(
-    desk: Desk, wrong: str, path: str, name: str, typed: str, sentence: str
-) -> None:
-    other = f"team={TEAM}" if name == "user" else f"user={ADA}"
-    page = desk.get(f"{path}?{name}={typed}&{other}")
-
-    assert (page.status, page.text.count('class="note bad"')) == (422, 1), page.text
-    assert sentence in page.text
-    assert f'name="{name}" value="{typed}"' in page.text
-    assert str(TEAM if name == "user" else ADA) in page.text
-    assert 'id="order"' not in page.text
-    assert acted(wrong) == []
-
-
-@pytest.mark.parametrize("path", ["/recovery/rebuild", "/recovery/check"])
-def test_what_takes_too_long_to_find_is_said_and_kept(
-    desk: Desk, wrong: str, path: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    assert COUNT_TIME.total_seconds() == 5
-    monkeypatch.setattr("consumer.console.subjects.COUNT_TIME", timedelta(0))
-
-    page = desk.get(f"{path}?since=2h")
-
-    assert (page.status, "choose less, or use the command consumer rebuild." in page.text) == (422, True)
-    assert 'name="since" value="2h"' in page.text
 
 
 def test_above_a_hundred_the_number_is_typed(desk: Desk, emptied: str) -> None:

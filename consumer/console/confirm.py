@@ -16,7 +16,7 @@ from consumer.outbox.deliveries import DeliveryCount
 from consumer.postgres.connections import Connection
 
 # What the form says besides the filter.
-FIELDS = ("id", "seen_at", "seen_count", "number", "reason", "sample")
+FIELDS = ("id", "seen_at", "seen_count", "number", "reason", "sample", "counted")
 # Above it the person types the number: nobody types it by mistake.
 NUMBER_MIN = 100
 # Deliveries that a page counts before it says "or more": up to 70 ms, where a million would take seconds.

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
+from urllib.parse import urlencode
 from uuid import UUID
 
 from psycopg import errors as postgres
@@ -61,6 +62,7 @@ FIELDS = {
 }
 FINGERPRINT = re.compile("[0-9a-f]{8}")
 FINGERPRINT_HINT = "A secret is named by the first 8 hex digits of its SHA-256, as the page of each delivery shows."
+CHANGED = "The fields were changed after these were counted, so nothing was done. This is what they choose now."
 TOO_MANY = f"To find them took over {COUNT_TIME.seconds} s: choose less, or use the command consumer rebuild."
 
 
@@ -128,7 +130,10 @@ async def show(page: ActionPage, visit: Visit) -> Response:
 async def act(page: ActionPage, visit: Visit) -> Response:
     """Order it. Users who came since are no reason to ask again: a rebuild writes only what differs."""
     confirmed = confirm.answer(visit.form)
-    if problem := confirmed.problem(page, confirmed.seen_count):
+    problem = confirmed.problem(page, confirmed.seen_count)
+    if not _are_counted(visit.form, confirmed.seen_at):
+        problem = 409, CHANGED
+    if problem:
         return await _ask(page, visit, visit.form, problem)
     async with visit.acting() as (conn, access), transaction(conn, access):
         # Nobody can choose what comes after now.
@@ -136,6 +141,14 @@ async def act(page: ActionPage, visit: Visit) -> Response:
         if not await background.is_known(conn, confirmed.id):
             await confirm.order(conn, visit, page, confirmed, ChosenSubjects.read(visit.form, seen_at).recorded)
     return confirm.ordered(visit, confirmed)
+
+
+def _are_counted(form: Form, seen_at: datetime) -> bool:
+    """Tell whether the fields of an order choose what its page has counted."""
+    try:
+        return form.text("counted") == urlencode(ChosenSubjects.read(form, seen_at).conditions)
+    except BadForm:
+        return False
 
 
 async def show_refresh(visit: Visit) -> Response:

@@ -4,7 +4,7 @@ from tests.planted.bug import Bug
 
 BULK, CHOSEN, CONFIRM = (f"consumer/console/{name}.py" for name in ("bulk", "chosen", "confirm"))
 ACTING, BACKGROUND, SUBJECTS = (f"tests/test_console_{name}.py" for name in ("acting", "background", "subjects"))
-ORDERS = "tests/test_console_orders.py"
+ORDERS, CHOICES = "tests/test_console_orders.py", "tests/test_console_choices.py"
 SAME_IDS = "tests/test_console_same_ids.py"
 SUBJECTS_PAGE = "consumer/console/subjects.py"
 COUNTED = f"{SUBJECTS}::test_everybody_is_counted_by_the_deliveries_where_the_rows_are_lost"
@@ -12,6 +12,13 @@ SAMPLE = "tests/test_console_retry_sample.py"
 RUN, DRY_RUN = "consumer/operations/background.py", "consumer/worker/dry_run.py"
 
 CONSOLE_ACTING = (
+    Bug(
+        "a user that was typed and not looked at is forgotten, and everybody is rebuilt",
+        SUBJECTS_PAGE,
+        "    if not _are_counted(visit.form, confirmed.seen_at):",
+        "    if False:",
+        f"{CHOICES}::test_fields_that_were_filled_in_after_everybody_was_counted_are_looked_at_first",
+    ),
     Bug(
         "what dies after the page was made is retried too",
         CHOSEN,
@@ -228,7 +235,7 @@ CONSOLE_ACTING = (
         SUBJECTS_PAGE,
         "if not await deliveries.count(conn, chosen.applied, count_max=1):",
         "if False:",
-        f"{SUBJECTS}::test_what_can_not_be_used_is_said_and_kept",
+        f"{CHOICES}::test_what_can_not_be_used_is_said_and_kept",
     ),
     Bug(
         "a rebuild by deliveries is one of everybody",

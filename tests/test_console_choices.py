@@ -1,0 +1,105 @@
+"""The fields by which a rebuild or a check at the console chooses: none is forgotten, and what can't be used is said."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from consumer.console.confirm import COUNT_TIME
+from tests.support.cli import arrive, work
+from tests.support.confirming import finished, order
+from tests.support.console import Desk, running
+from tests.support.databases import rows
+from tests.support.factories import membership, team_event, user_updated
+
+ADA, TEAM = UUID(int=1), UUID(int=77)
+
+
+@pytest.fixture
+def desk(emptied: str) -> Iterator[Desk]:
+    with running(emptied) as desk:
+        yield desk.as_("operator")
+
+
+@pytest.fixture
+def known(emptied: str) -> str:
+    """Two users, one of them in a team."""
+    other = UUID(int=2)
+    arrive(emptied, team_event("created", TEAM), *map(user_updated, (ADA, other)), membership("created", TEAM, other))
+    work(emptied)
+    return emptied
+
+
+def acted(url: str) -> list[dict[str, Any]]:
+    return rows(url, "SELECT FROM consumer.actions")
+
+
+@pytest.mark.parametrize("path", ["/recovery/rebuild", "/recovery/check"])
+def test_fields_that_were_filled_in_after_everybody_was_counted_are_looked_at_first(
+    desk: Desk, known: str, path: str
+) -> None:
+    address, fields = order(desk.get(path))
+
+    page = desk.post(address, {**fields, "user": [str(ADA)]})
+    before = acted(known)
+    done = finished(known, desk.post(*order(page)))
+
+    assert (page.status, before) == (409, [])
+    assert "The fields were changed after these were counted, so nothing was done." in page.text
+    assert "1 user or company?" in page.text
+    assert done["filter"] == {"user_id": str(ADA)}
+
+
+def test_fields_that_can_not_be_used_order_nothing(desk: Desk, known: str) -> None:
+    address, fields = order(desk.get("/recovery/rebuild"))
+    page = desk.post(address, {**fields, "user": ["Ada"]})
+
+    assert (page.status, acted(known)) == (422, [])
+    assert "The field user is an id, a UUID." in page.text
+
+
+@pytest.mark.parametrize("path", ["/recovery/rebuild", "/recovery/check"])
+@pytest.mark.parametrize("chosen", ["state=dead", "until=2h", "email=a@example.com"])
+def test_a_condition_that_it_does_not_know_is_refused(desk: Desk, emptied: str, path: str, chosen: str) -> None:
+    assert desk.get(f"{path}?{chosen}").status == 400
+
+
+@pytest.mark.parametrize("path", ["/recovery/rebuild", "/recovery/check"])
+@pytest.mark.parametrize(
+    ("name", "typed", "sentence"),
+    [
+        ("user", "all", "The field user is an id, a UUID."),
+        ("team", "1", "The field team is an id, a UUID."),
+        ("since", "yesterday", "A time is ISO 8601 in UTC"),
+        ("since", "2999-01-01T00:00:00", "The field since lies in the future"),
+        ("verified_by", "whsec_mine", "A secret is named by the first 8 hex digits of its SHA-256"),
+        ("verified_by", "0BADCAFE", "No applied delivery was signed with the secret 0badcafe: nothing is chosen."),
+    ],
+)
+def test_what_can_not_be_used_is_said_and_kept(
+    desk: Desk, known: str, path: str, name: str, typed: str, sentence: str
+) -> None:
+    other = f"team={TEAM}" if name == "user" else f"user={ADA}"
+    page = desk.get(f"{path}?{name}={typed}&{other}")
+
+    assert (page.status, page.text.count('class="note bad"')) == (422, 1), page.text
+    assert sentence in page.text
+    assert f'name="{name}" value="{typed}"' in page.text
+    assert str(TEAM if name == "user" else ADA) in page.text
+    assert 'id="order"' not in page.text
+    assert acted(known) == []
+
+
+@pytest.mark.parametrize("path", ["/recovery/rebuild", "/recovery/check"])
+def test_what_takes_too_long_to_find_is_said_and_kept(
+    desk: Desk, known: str, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert COUNT_TIME.total_seconds() == 5
+    monkeypatch.setattr("consumer.console.subjects.COUNT_TIME", timedelta(0))
+
+    page = desk.get(f"{path}?since=2h")
+
+    assert (page.status, "choose less, or use the command consumer rebuild." in page.text) == (422, True)
+    assert 'name="since" value="2h"' in page.text
