@@ -1,4 +1,4 @@
-"""The fields by which a rebuild or a check at the console chooses: none is forgotten, and what can't be used is said."""
+"""The fields by which a rebuild or a check at the console chooses: none is forgotten, what can't be used is said."""
 
 from collections.abc import Iterator
 from datetime import timedelta

@@ -96,6 +96,8 @@ def test_the_form_keeps_the_conditions_that_it_has_no_field_for(world: Told) -> 
         ("since=yesterday", "how long ago (90s, 15m, 2h, 3d, 1w)"),
         ("until=99999999d", "how long ago (90s, 15m, 2h, 3d, 1w)"),
         (f"type={'x' * 257}", "The field type is too long."),
+        ("stat=dead", "There is no filter stat. There are state, type,"),
+        ("state=dead&verified-by=0ddba11e", "There is no filter verified-by. There are"),
         ("before=x", "holds something that no page of the console has"),
         ("before=9999999999999999999", "holds something that no page of the console has"),
     ],

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -9,7 +10,9 @@ import pytest
 from consumer.console.door import COOKIE_TIME, LINK_TIME, SignInLink
 from tests.support.console import SECRET, Desk, cookie_name, running
 from tests.support.databases import rows
+from tests.support.processes import until
 from tests.support.settings import load
+from tests.support.states import wired
 
 NOW = datetime.now(UTC)
 
@@ -67,6 +70,23 @@ def test_a_link_is_good_for_ten_minutes(desk: Desk) -> None:
     assert timedelta(minutes=10) == LINK_TIME
     assert [desk.get(f"/open/{link}").status for link in (early, late)] == [200, 403]
     assert [desk.post("/open", {"token": link}).status for link in (early, late)] == [303, 403]
+
+
+def test_while_the_database_is_away_a_link_stays_unused(emptied: str) -> None:
+    with wired(emptied) as (desk, cable):
+        stranger, link = replace(desk, cookie=""), token(desk)
+        cable.cut()
+        refused = until(
+            lambda: next((page for page in [stranger.post("/open", {"token": link})] if page.status == 503), None)
+        )
+        cable.mend()
+        opened = until(
+            lambda: next((page for page in [stranger.post("/open", {"token": link})] if page.status == 303), None)
+        )
+
+    assert "Nobody can sign in until it is back." in refused.text
+    assert "You stay signed in" not in refused.text
+    assert "set-cookie" in opened.headers
 
 
 def test_a_cookie_is_good_for_twelve_hours(desk: Desk) -> None:

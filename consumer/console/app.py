@@ -54,6 +54,12 @@ PROBLEMS = {
     ),
 }
 
+# To a person who is not signed in, where the database is away: that a link is used up is stored there.
+SIGN_IN_LATER = (
+    "Nobody can sign in until it is back.",
+    "A link that was not used is good for 10 minutes after it was made.",
+)
+
 log = logging.getLogger(__name__)
 
 
@@ -103,6 +109,8 @@ async def _answer(console: Console, endpoint: Endpoint, request: Request) -> Res
         return visit.page("problem.html", 400, title="Not understood", sentence=str(error), cure="")
     except Unavailable as error:
         title, status, sentence, cure = PROBLEMS[type(error)]
+        if isinstance(error, DatabaseAway) and person.role == "nobody":
+            sentence, cure = SIGN_IN_LATER
         return visit.page("problem.html", status, title=title, sentence=sentence, cure=cure)
     # A bug of ours: the person reads a sentence and the log has the trace, without values.
     except Exception:

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from consumer.console import confirm
-from consumer.console.filters import FIELDS, read_filter, read_seq
-from consumer.console.form import BadForm, Form
+from consumer.console.filters import read_filter, read_seq
+from consumer.console.form import Form
 from consumer.outbox.deliveries import Selection
 
 # A list that lets people select says so: if they selected none, none match, instead of all.
@@ -24,13 +24,10 @@ class ChosenDeliveries:
 def chosen(form: Form, states: Sequence[str], now: datetime, *, is_discarded: bool) -> ChosenDeliveries:
     """Return what a form chooses among deliveries of these states, as they were at *now*.
 
-    What comes, is done or dies after *now* does not match. Raises BadForm for a condition that no action knows: without
-    it, more would match than the person saw.
+    What comes, is done or dies after *now* does not match. Raises BadForm for a condition that no action knows.
     """
-    if {name for name, _ in form.fields} - {*FIELDS, "seq", SELECTED, *confirm.FIELDS}:
-        raise BadForm
-    values = read_filter(form).values
-    wanted = read_filter(form).wanted(now)
+    read = read_filter(form, {"seq", SELECTED, *confirm.FIELDS})
+    values, wanted = read.values, read.wanted(now)
     # A message id is one of each source.
     seqs = tuple(read_seq(text) for text in form.texts("seq"))
     if form.text(SELECTED) and not seqs:

@@ -91,7 +91,7 @@ async def show(visit: Visit) -> Response:
     by, before = visit.query.text("by", "cause"), read_before(visit.query)
     if by not in GROUPINGS:
         raise BadForm
-    values = read_filter(visit.query).values
+    values = read_filter(visit.query, {"by", "before"}).values
     chosen = AddressFilter({"state": "dead", **values})
     if values.keys() - {NARROWING[by]}:
         return visit.redirect(chosen.address("/deliveries"))

@@ -76,7 +76,7 @@ async def _read(conn: Connection, chosen: AddressFilter, before: int | None) -> 
 
 async def _about(visit: Visit, about: str) -> Response:
     """Lead to the list with the field that an id belongs to, or to the one delivery."""
-    chosen = read_filter(visit.query)
+    chosen = read_filter(visit.query, {"about", "before"})
     if subject_id := uuid(about):
         is_team = await visit.read(lambda conn: labels.is_team(conn, subject_id))
         return visit.redirect(chosen.address("/deliveries", **{"team" if is_team else "user": subject_id}))

@@ -1,6 +1,6 @@
 """The filter of a list of deliveries: it lies in the address, under the names of the command line's options."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
@@ -31,6 +31,8 @@ FIELDS = {
 CHOICES: Mapping[str, tuple[str, ...]] = {"state": STATES, "outcome": OUTCOMES, "source": tuple(SOURCES)}
 # As long as a type may be; codes and times are shorter.
 CHARACTERS_MAX = TYPE_CHARACTERS_MAX
+# Of a name that is told to be none.
+NAME_CHARACTERS_MAX = 40
 TIME_HINT = "A time is ISO 8601 in UTC (2026-01-31T12:00:00) or how long ago (90s, 15m, 2h, 3d, 1w)."
 
 
@@ -77,8 +79,14 @@ class AddressFilter:
         ]
 
 
-def read_filter(query: Form) -> AddressFilter:
-    """Return the filter of an address or a form; raise BadForm with a sentence about the field that can't be used."""
+def read_filter(query: Form, also: Collection[str] = ("before",)) -> AddressFilter:
+    """Return the filter of an address or a form that may have other fields *also*.
+
+    Raises BadForm with a sentence about the field that can't be used: without it more would match than somebody asked.
+    """
+    for name, _ in query.fields:
+        if name not in FIELDS and name not in also:
+            raise BadForm(f"There is no filter {name[:NAME_CHARACTERS_MAX]}. There are {', '.join(FIELDS)}.")
     values = {name: value for name in FIELDS if (value := query.text(name))}
     for name, value in values.items():
         if len(value) > CHARACTERS_MAX:

@@ -69,10 +69,17 @@ CONSOLE_ACTING = (
         f"{ACTING}::test_a_form_sent_twice_is_done_once",
     ),
     Bug(
+        "a filter that no list knows is left out",
+        "consumer/console/filters.py",
+        "        if name not in FIELDS and name not in also:",
+        "        if False:",
+        "tests/test_console_deliveries.py::test_a_filter_that_cannot_be_used_says_why",
+    ),
+    Bug(
         "a condition that no action knows is left out",
         CHOSEN,
-        "SELECTED, *confirm.FIELDS}:",
-        "SELECTED, 'email', *confirm.FIELDS}:",
+        "SELECTED, *confirm.FIELDS})",
+        "SELECTED, 'email', *confirm.FIELDS})",
         f"{ACTING}::test_a_condition_that_no_action_knows_is_refused",
     ),
     Bug(
