@@ -2,6 +2,7 @@
 
 import gc
 import os
+import shutil
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,6 +28,10 @@ TIMED = {
     "tests/test_embedded_folder.py",
     "tests/test_http_timeouts.py",
 }
+
+# Where Linux keeps files in memory, and what the servers of all processes may need, most of it for their logs.
+MEMORY = Path("/dev/shm")
+MEMORY_BYTES = PROCESSES_MAX * 1024**3
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
@@ -65,11 +70,16 @@ def pytest_collection() -> Generator[None, object, object]:
 
 @contextmanager
 def server_of_its_own() -> Iterator[str]:
-    with TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+    with TemporaryDirectory(ignore_cleanup_errors=True, dir=_memory()) as folder:
         # The server runs as another user when the tests run as root.
         Path(folder).chmod(0o755)
         with embedded.server(Path(folder) / "postgres", create=True) as url:
             yield url
+
+
+def _memory() -> Path | None:
+    """Return where a commit waits for no disk, None without the room."""
+    return MEMORY if MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > MEMORY_BYTES else None
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 import signal
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from uuid import UUID, uuid4
 
@@ -31,7 +32,8 @@ from tests.support.processes import until
 
 ROOT = Path(__file__).parent.parent.parent
 SESSIONS = sessions("worker")
-# Kills itself in front of the n-th statement of its work, the COMMIT included.
+# For each line n a process kills itself in front of the n-th statement of its work, the COMMIT included, and its exit
+# code is printed. It is forked from one that has imported everything, which takes longer than the work.
 KILLED = """
 import asyncio, os, signal, sys
 import psycopg
@@ -40,23 +42,26 @@ from consumer.events.registry import EVENT_TYPES
 from consumer.metrics import Metrics
 from consumer.worker.batch import BatchRunner, drain
 
-left = int(sys.argv[2])
-fetch = psycopg.AsyncConnection.wait
-
-async def counted(self, *args, **kwargs):
-    global left
-    left -= 1
-    if left < 0:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return await fetch(self, *args, **kwargs)
-
-async def work():
+async def work(left):
     access = worker_access("consumer")
+    wait = psycopg.AsyncConnection.wait
+
+    async def counted(self, *args, **kwargs):
+        nonlocal left
+        left -= 1
+        if left < 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return await wait(self, *args, **kwargs)
+
     async with await connect(sys.argv[1], access) as conn:
         psycopg.AsyncConnection.wait = counted
         await drain(conn, BatchRunner(access, Metrics(EVENT_TYPES), attempts_max=12, batch_size=6))
 
-asyncio.run(work())
+for line in sys.stdin:
+    if (worker := os.fork()) == 0:
+        asyncio.run(work(int(line)))
+        os._exit(0)
+    print(os.waitstatus_to_exitcode(os.waitpid(worker, 0)[1]), flush=True)
 """
 
 
@@ -77,25 +82,46 @@ def history(user_id: UUID) -> list[Delivery]:
     ]
 
 
+@pytest.fixture
+def killed_before(emptied: str) -> Iterator[Callable[[int], int]]:
+    """Run a worker that is killed before its n-th statement, and return its exit code."""
+    command = [sys.executable, "-c", KILLED, emptied]
+    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdin
+        assert process.stdout
+        requests, codes = process.stdin, process.stdout
+
+        def run(statement: int) -> int:
+            print(statement, file=requests, flush=True)
+            return int(codes.readline())
+
+        try:
+            yield run
+        finally:
+            process.kill()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("policy", ["soft", "hard"])
-async def test_a_worker_killed_before_any_statement_leaves_no_half_state(emptied: str, policy: str) -> None:
+async def test_a_worker_killed_before_any_statement_leaves_no_half_state(
+    emptied: str, killed_before: Callable[[int], int], policy: str
+) -> None:
     deliveries = history(uuid4())
     settings = ShapingSettings(delete_policy=policy)  # type: ignore[arg-type]  # one of the literals
     survived_at = None
     for statement in range(100):
         await arrive(emptied, deliveries, settings)
-        killed = subprocess.run([sys.executable, "-c", KILLED, emptied, str(statement)], cwd=ROOT, check=False)
+        code = killed_before(statement)
         # A killed worker's rows are locked until the server has noticed.
         until(lambda: not rows(emptied, SESSIONS))
         await finish(emptied)
 
         assert model.state(emptied) == model.fold(deliveries, settings)
         assert states(emptied) == [("done", len(deliveries))]
-        if killed.returncode == 0:
+        if code == 0:
             survived_at = statement
             break
-        assert killed.returncode == -signal.SIGKILL
+        assert code == -signal.SIGKILL
 
     assert survived_at is not None
     assert survived_at > 15, "fewer statements than a batch has: the kill did not fire where it should"
