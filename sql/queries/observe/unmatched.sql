@@ -1,11 +1,10 @@
--- What receivers counted within this time: the signatures that fitted no secret, and the deliveries that were accepted.
--- How many fitted none in the busiest span of this length since a delivery was accepted: only such a one tells that the
--- secret is right. And in the calmest span before, so that no fault becomes usual while it lasts; null while fewer such
--- spans are known.
+-- What receivers counted: the signatures that fitted no secret, and the deliveries that were accepted.
+-- Of the former, how many lay within this time at most: lately; and since a delivery was accepted, because only such a
+-- one tells that the secret is right. Unless one was accepted within this time: between two of them a stranger has tries.
+-- Each report ends such a time, so that none is split, whenever one looks.
 WITH counted AS (
     SELECT
         at,
-        greatest(floor(extract(EPOCH FROM now() - at) / extract(EPOCH FROM %(time)b::interval)), 0) AS span,
         coalesce((counters ->> 'deliveries_refused:no_match')::numeric, 0) AS unmatched,
         coalesce((counters ->> 'deliveries_received:stored')::numeric, 0)
         + coalesce((counters ->> 'deliveries_received:duplicate')::numeric, 0)
@@ -14,29 +13,26 @@ WITH counted AS (
     WHERE at > now() - %(kept)b::interval AND duty = 'receiver'
 ),
 
-spans AS (
-    SELECT
-        span,
-        sum(unmatched) AS unmatched,
-        sum(accepted) AS accepted,
-        -- The oldest one has lost a part of its reports, or began before there were any.
-        now() - (span + 1) * %(time)b::interval >= (SELECT min(c.at) FROM counted AS c) AS is_whole
+last_accepted AS (
+    SELECT coalesce(max(at), '-infinity') AS at
     FROM counted
-    GROUP BY span
+    WHERE accepted > 0
 ),
 
-last_accepted AS (
-    SELECT coalesce(min(span), 'infinity') AS span
-    FROM spans
-    WHERE accepted > 0
+within AS (
+    SELECT
+        c.at,
+        c.accepted,
+        l.at <= now() - %(time)b::interval AS is_none_accepted,
+        sum(c.unmatched) OVER span AS unmatched,
+        sum(c.unmatched) FILTER (WHERE c.at > l.at) OVER span AS since_accepted
+    FROM counted AS c
+    CROSS JOIN last_accepted AS l
+    WINDOW span AS (ORDER BY c.at RANGE BETWEEN %(time)b::interval PRECEDING AND CURRENT ROW)
 )
 
 SELECT
-    coalesce(sum(unmatched) FILTER (WHERE span = 0), 0)::bigint AS unmatched,
-    coalesce(sum(accepted) FILTER (WHERE span = 0), 0)::bigint AS accepted,
-    coalesce(max(unmatched) FILTER (WHERE span < (SELECT l.span FROM last_accepted AS l)), 0)::bigint AS since_accepted,
-    (CASE
-        WHEN count(*) FILTER (WHERE span > 0 AND is_whole) >= %(spans_min)b::integer
-            THEN min(unmatched) FILTER (WHERE span > 0 AND is_whole)
-    END)::bigint AS calmest
-FROM spans;
+    coalesce(max(unmatched) FILTER (WHERE at > now() - %(lately)b::interval), 0)::bigint AS unmatched,
+    coalesce(sum(accepted) FILTER (WHERE at > now() - %(lately)b::interval), 0)::bigint AS accepted,
+    coalesce(max(since_accepted) FILTER (WHERE is_none_accepted), 0)::bigint AS since_accepted
+FROM within;
