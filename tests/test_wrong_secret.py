@@ -89,7 +89,7 @@ WELL, OVER = ("-", ""), ("warning -", "closed")
                 ("failing", ""),
                 ("failing", ""),
                 ("failing", ""),
-                OVER,
+                ("-", "closed"),
             ],
             id="of a sender that pauses",
         ),

@@ -69,8 +69,8 @@ SENDER_BUGS = (
     Bug(
         "a burst is split where a quarter of an hour ends",
         UNMATCHED,
-        "(ORDER BY c.at RANGE",
-        "(PARTITION BY floor(extract(EPOCH FROM now() - c.at) / 900) ORDER BY c.at RANGE",
+        "        ORDER BY extract(EPOCH FROM c.at)",
+        "        PARTITION BY floor(extract(EPOCH FROM now() - c.at) / 900) ORDER BY extract(EPOCH FROM c.at)",
         f"{WRONG}_a_burst_fails_at_every_moment_until_a_delivery_is_accepted",
     ),
     Bug(
@@ -90,21 +90,21 @@ SENDER_BUGS = (
     Bug(
         "a pause of the sender is the end of a wrong secret",
         UNMATCHED,
-        "(WHERE is_none_accepted)",
-        "(WHERE is_none_accepted AND at > now() - %(time)b::interval)",
+        "FILTER (WHERE a.last_at <=",
+        "FILTER (WHERE w.at > now() - %(time)b::interval AND a.last_at <=",
         f"{WRONG}_a_wrong_secret_is_told_once_and_is_not_over_before_its_cure",
     ),
     Bug(
         "a stranger fails between two deliveries",
         UNMATCHED,
-        "l.at <= now() - %(time)b::interval AS",
-        "true AS",
+        " FILTER (WHERE a.last_at <= now() - %(time)b::interval)",
+        "",
         f"{WRONG}_a_stranger_who_tries_for_half_a_day_is_told_once_and_does_not_fail",
     ),
     Bug(
         "an accepted delivery does not end a failure",
         UNMATCHED,
-        "FILTER (WHERE c.at > l.at) OVER",
+        "FILTER (WHERE c.at > a.last_at) OVER",
         "OVER",
         f"{OBSERVED}_the_busiest_15_minutes_since_a_delivery_was_accepted_are_known_after_as_long",
     ),

@@ -1,7 +1,7 @@
 -- What receivers counted: the signatures that fitted no secret, and the deliveries that were accepted.
--- Of the former, how many lay within this time at most: lately; and since a delivery was accepted, because only such a
--- one tells that the secret is right. Unless one was accepted within this time: between two of them a stranger has tries.
--- Each report ends such a time, so that none is split, whenever one looks.
+-- Of the former, how many lay within this time at most, lately, and since a delivery was accepted: only such a one
+-- tells that the secret is right. The latter only if none was accepted within this time: between two of them a stranger
+-- may try. Each report with some ends such a time, so that none is split, whenever one looks.
 WITH counted AS (
     SELECT
         at,
@@ -13,26 +13,31 @@ WITH counted AS (
     WHERE at > now() - %(kept)b::interval AND duty = 'receiver'
 ),
 
-last_accepted AS (
-    SELECT coalesce(max(at), '-infinity') AS at
+accepted AS (
+    SELECT
+        coalesce(max(at) FILTER (WHERE accepted > 0), '-infinity') AS last_at,
+        coalesce(sum(accepted) FILTER (WHERE at > now() - %(lately)b::interval), 0) AS lately
     FROM counted
-    WHERE accepted > 0
 ),
 
 within AS (
     SELECT
         c.at,
-        c.accepted,
-        l.at <= now() - %(time)b::interval AS is_none_accepted,
         sum(c.unmatched) OVER span AS unmatched,
-        sum(c.unmatched) FILTER (WHERE c.at > l.at) OVER span AS since_accepted
+        sum(c.unmatched) FILTER (WHERE c.at > a.last_at) OVER span AS since_accepted
     FROM counted AS c
-    CROSS JOIN last_accepted AS l
-    WINDOW span AS (ORDER BY c.at RANGE BETWEEN %(time)b::interval PRECEDING AND CURRENT ROW)
+    CROSS JOIN accepted AS a
+    WHERE c.unmatched > 0
+    WINDOW span AS (
+        ORDER BY extract(EPOCH FROM c.at) / extract(EPOCH FROM %(time)b::interval)
+        RANGE BETWEEN 1 PRECEDING AND CURRENT ROW
+    )
 )
 
 SELECT
-    coalesce(max(unmatched) FILTER (WHERE at > now() - %(lately)b::interval), 0)::bigint AS unmatched,
-    coalesce(sum(accepted) FILTER (WHERE at > now() - %(lately)b::interval), 0)::bigint AS accepted,
-    coalesce(max(since_accepted) FILTER (WHERE is_none_accepted), 0)::bigint AS since_accepted
-FROM within;
+    coalesce(max(w.unmatched) FILTER (WHERE w.at > now() - %(lately)b::interval), 0)::bigint AS unmatched,
+    a.lately::bigint AS accepted,
+    coalesce(max(w.since_accepted) FILTER (WHERE a.last_at <= now() - %(time)b::interval), 0)::bigint AS since_accepted
+FROM accepted AS a
+LEFT JOIN within AS w ON TRUE
+GROUP BY a.last_at, a.lately;
