@@ -154,35 +154,43 @@ async def test_a_source_that_a_receiver_has_a_secret_of_is_expected_where_no_sec
     assert (await seen(emptied, "worker", Expectations())).expected == {"app"}
 
 
-async def test_signatures_are_those_of_a_quarter_of_an_hour_and_of_the_calmest_quarter_before(emptied: str) -> None:
-    quarters = {"14 minutes": 7, "1 minute": 5, "16 minutes": 4, "31 minutes": 3, "59 minutes": 2, "74 minutes": 8}
-    for ago, count in quarters.items():
-        report(emptied, ago, duty="receiver", counters=f'{{"deliveries_refused:no_match": {count}}}')
-    too_little = (await seen(emptied)).signatures
-    report(emptied, "76 minutes", duty="receiver", counters='{"deliveries_refused:too_old": 900}')
-    # The quarter that it falls in is not known as a whole, and a worker takes no deliveries.
-    report(emptied, "100 minutes", duty="worker")
+def signatures_reported(url: str, ago: str, unmatched: int, accepted: int = 0) -> None:
+    counters = f'{{"deliveries_refused:no_match": {unmatched}, "deliveries_received:dead": {accepted}}}'
+    report(url, ago, duty="receiver", counters=counters)
 
-    assert too_little == Signatures(unmatched=12, since_accepted=12)
-    assert (await seen(emptied)).signatures == Signatures(unmatched=12, since_accepted=12, calmest=2)
+
+async def test_signatures_are_those_of_the_busiest_15_minutes_of_the_last_hour(emptied: str) -> None:
+    for ago, unmatched in {"1 minute": 5, "31 minutes": 4, "45 minutes": 3, "47 minutes": 8, "61 minutes": 90}.items():
+        signatures_reported(emptied, ago, unmatched)
+    signatures_reported(emptied, "62 minutes 30 seconds", 0, 1)
+    report(emptied, "2 minutes", duty="receiver", counters='{"deliveries_refused:too_old": 900}')
+    # A worker takes no deliveries.
+    report(emptied, "3 minutes", duty="worker", counters='{"deliveries_refused:no_match": 900}')
+
+    # A time of 15 minutes that ends within the hour begins before it.
+    assert (await seen(emptied)).signatures == Signatures(unmatched=98, since_accepted=98)
 
 
 async def test_each_delivery_that_was_answered_204_is_accepted(emptied: str) -> None:
     outcomes = '{"deliveries_received:stored": 3, "deliveries_received:duplicate": 20, "deliveries_received:dead": 100}'
-    for ago in ("14 minutes", "16 minutes"):
+    for ago in ("59 minutes", "61 minutes"):
         report(emptied, ago, duty="receiver", counters=outcomes)
 
     assert (await seen(emptied)).signatures == Signatures(accepted=123)
 
 
-async def test_the_busiest_quarter_since_a_delivery_was_accepted_is_known(emptied: str) -> None:
-    for ago, unmatched, accepted in [("16 minutes", 4, 0), ("31 minutes", 7, 0), ("59 minutes", 30, 1)]:
-        counters = f'{{"deliveries_refused:no_match": {unmatched}, "deliveries_received:dead": {accepted}}}'
-        report(emptied, ago, duty="receiver", counters=counters)
+async def test_the_busiest_15_minutes_since_a_delivery_was_accepted_are_known_after_as_long(emptied: str) -> None:
+    for ago, unmatched, accepted in [("2 hours", 9, 0), ("110 minutes", 30, 1), ("100 minutes", 7, 0)]:
+        signatures_reported(emptied, ago, unmatched, accepted)
     before = (await seen(emptied)).signatures
-    report(emptied, "1 minute", duty="receiver", counters='{"deliveries_received:duplicate": 1}')
+    signatures_reported(emptied, "16 minutes", 0, 1)
+    signatures_reported(emptied, "2 minutes", 6)
+    since = (await seen(emptied)).signatures
+    signatures_reported(emptied, "14 minutes", 0, 1)
 
-    assert (before, (await seen(emptied)).signatures) == (Signatures(since_accepted=7), Signatures(accepted=1))
+    assert before == Signatures(since_accepted=7)
+    assert since == Signatures(unmatched=6, accepted=1, since_accepted=6)
+    assert (await seen(emptied)).signatures == Signatures(unmatched=6, accepted=2)
 
 
 async def test_without_reports_nothing_is_usual(emptied: str) -> None:

@@ -73,16 +73,14 @@ class SourceHistory:
 
 @dataclass(frozen=True, slots=True)
 class Signatures:
-    """Signatures of no known secret in the last quarter of an hour, and deliveries that were accepted meanwhile.
+    """Signatures of no known secret in the busiest 15 minutes of the last hour, and deliveries accepted in that hour.
 
-    Those of no known secret also in other quarters: *since_accepted* in the busiest one since a delivery was accepted,
-    *calmest* in the calmest one before; None while too little is known.
+    *since_accepted*: those of the busiest 15 minutes since a delivery was accepted; 0 until that is 15 minutes ago.
     """
 
     unmatched: int = 0
     accepted: int = 0
     since_accepted: int = 0
-    calmest: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

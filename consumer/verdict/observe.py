@@ -17,10 +17,10 @@ from consumer.postgres.queries import rows
 from consumer.verdict.observation import Observation, QueueState, ReportedProcess, Signatures, SourceHistory
 from consumer.verdict.queue import DYING_TIME
 
-# What is refused is counted for this long, and against the calmest span of the same length before.
+# Signatures that fit no secret count together if they lie within this time.
 UNMATCHED_TIME = timedelta(minutes=15)
-# Of an hour the calmest quarter says what strangers do all the time.
-UNMATCHED_SPANS_MIN = 4
+# And for so long after it: when about as many come as are a finding, it neither opens nor closes all the time.
+UNMATCHED_LATELY = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +95,7 @@ async def _queue(conn: Connection) -> QueueState:
 
 
 async def _signatures(conn: Connection) -> Signatures:
-    values = {"time": UNMATCHED_TIME, "kept": REPORTS_KEPT, "spans_min": UNMATCHED_SPANS_MIN}
+    values = {"time": UNMATCHED_TIME, "kept": REPORTS_KEPT, "lately": UNMATCHED_LATELY}
     [found] = await rows(conn, args_row(Signatures), "observe/unmatched", values)
     return found
 

@@ -11,10 +11,9 @@ from consumer.verdict.observation import Observation
 QUIET_DELIVERIES_MIN = 20
 # The count of an hour says nothing of its minutes: a sender that is restarted is not quiet.
 QUIET_TIME_MIN = timedelta(minutes=5)
-# Signatures of no known secret in a quarter of an hour: a stranger who tries some is no finding.
+# Signatures of no known secret in a quarter of an hour: a stranger who tries some is no finding. Nothing else tells a
+# stranger from a fault, least of all how long it has gone on.
 UNMATCHED_MIN = 10
-# And so many times as many as in the calmest quarter before, where strangers try again and again.
-UNMATCHED_FACTOR = 3
 
 SILENCE_CURES = {
     "stack": "Look in Stack's dashboard, under Webhooks: is the endpoint enabled, and its URL this receiver's? "
@@ -70,19 +69,16 @@ def _silence(observation: Observation, source: str, received_at: datetime, silen
 
 
 def _unmatched(observation: Observation) -> Iterator[Finding]:
-    """Yield that signatures fit no secret: more than are accepted, or far more than strangers send all the time.
+    """Yield that signatures fit no secret.
 
     It fails until a delivery is accepted, because nothing else tells that the secret is right.
     """
     seen = observation.signatures
-    is_unusual = seen.calmest is not None and seen.unmatched > UNMATCHED_FACTOR * seen.calmest
     gravity: Gravity
     if seen.since_accepted >= UNMATCHED_MIN:
         gravity, count, beside = "failing", seen.since_accepted, "no delivery has been accepted since"
-    elif seen.unmatched >= UNMATCHED_MIN and (seen.unmatched > seen.accepted or is_unusual):
-        gravity, count, beside = "warning", seen.unmatched, f"deliveries accepted: {seen.accepted:,}"
-        if seen.calmest is not None:
-            beside = f"{seen.calmest:,} in the calmest 15 min before; {beside}"
+    elif seen.unmatched >= UNMATCHED_MIN:
+        gravity, count, beside = "warning", seen.unmatched, f"deliveries accepted in the last hour: {seen.accepted:,}"
     else:
         return
     sentence = f"{count:,} signatures in 15 min fit no secret; {beside}"

@@ -1,11 +1,10 @@
--- What receivers counted within this time: the signatures that fitted no secret, and the deliveries that were accepted.
--- How many fitted none in the busiest span of this length since a delivery was accepted: only such a one tells that the
--- secret is right. And in the calmest span before, so that no fault becomes usual while it lasts; null while fewer such
--- spans are known.
+-- What receivers counted: the signatures that fitted no secret, and the deliveries that were accepted.
+-- Of the former, how many lay within this time at most, lately, and since a delivery was accepted: only such a one
+-- tells that the secret is right. The latter only if none was accepted within this time: between two of them a stranger
+-- may try. Each report with some ends such a time, so that none is split, whenever one looks.
 WITH counted AS (
     SELECT
         at,
-        greatest(floor(extract(EPOCH FROM now() - at) / extract(EPOCH FROM %(time)b::interval)), 0) AS span,
         coalesce((counters ->> 'deliveries_refused:no_match')::numeric, 0) AS unmatched,
         coalesce((counters ->> 'deliveries_received:stored')::numeric, 0)
         + coalesce((counters ->> 'deliveries_received:duplicate')::numeric, 0)
@@ -14,29 +13,31 @@ WITH counted AS (
     WHERE at > now() - %(kept)b::interval AND duty = 'receiver'
 ),
 
-spans AS (
+accepted AS (
     SELECT
-        span,
-        sum(unmatched) AS unmatched,
-        sum(accepted) AS accepted,
-        -- The oldest one has lost a part of its reports, or began before there were any.
-        now() - (span + 1) * %(time)b::interval >= (SELECT min(c.at) FROM counted AS c) AS is_whole
+        coalesce(max(at) FILTER (WHERE accepted > 0), '-infinity') AS last_at,
+        coalesce(sum(accepted) FILTER (WHERE at > now() - %(lately)b::interval), 0) AS lately
     FROM counted
-    GROUP BY span
 ),
 
-last_accepted AS (
-    SELECT coalesce(min(span), 'infinity') AS span
-    FROM spans
-    WHERE accepted > 0
+within AS (
+    SELECT
+        c.at,
+        sum(c.unmatched) OVER span AS unmatched,
+        sum(c.unmatched) FILTER (WHERE c.at > a.last_at) OVER span AS since_accepted
+    FROM counted AS c
+    CROSS JOIN accepted AS a
+    WHERE c.unmatched > 0
+    WINDOW span AS (
+        ORDER BY extract(EPOCH FROM c.at) / extract(EPOCH FROM %(time)b::interval)
+        RANGE BETWEEN 1 PRECEDING AND CURRENT ROW
+    )
 )
 
 SELECT
-    coalesce(sum(unmatched) FILTER (WHERE span = 0), 0)::bigint AS unmatched,
-    coalesce(sum(accepted) FILTER (WHERE span = 0), 0)::bigint AS accepted,
-    coalesce(max(unmatched) FILTER (WHERE span < (SELECT l.span FROM last_accepted AS l)), 0)::bigint AS since_accepted,
-    (CASE
-        WHEN count(*) FILTER (WHERE span > 0 AND is_whole) >= %(spans_min)b::integer
-            THEN min(unmatched) FILTER (WHERE span > 0 AND is_whole)
-    END)::bigint AS calmest
-FROM spans;
+    coalesce(max(w.unmatched) FILTER (WHERE w.at > now() - %(lately)b::interval), 0)::bigint AS unmatched,
+    a.lately::bigint AS accepted,
+    coalesce(max(w.since_accepted) FILTER (WHERE a.last_at <= now() - %(time)b::interval), 0)::bigint AS since_accepted
+FROM accepted AS a
+LEFT JOIN within AS w ON TRUE
+GROUP BY a.last_at, a.lately;
