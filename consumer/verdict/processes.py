@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
+from uuid import UUID
 
 from consumer.doctor.installation import DUE_MAX
 from consumer.doctor.server import SKEW_MAX
@@ -34,6 +35,28 @@ def is_worked_on(observation: Observation) -> bool:
     return bool(observation.worker_sessions or _alive(observation, "worker"))
 
 
+def replaced(observation: Observation) -> set[UUID]:
+    """Return the ids of the processes that vanished, and of which each has a successor.
+
+    It is one of the same duty that began to report later, on the same host before any other, whatever became of it
+    since. Each process succeeds one only, and those that ended as they were told have successors too.
+    """
+    found: set[UUID] = set()
+    for duty in {process.duty for process in observation.processes}:
+        ours = [process for process in observation.processes if process.duty == duty]
+        began = sorted(ours, key=lambda each: each.first_at)
+        # What was seen last has the fewest that began later.
+        gone = sorted(ours, key=lambda each: each.last_at, reverse=True)
+        gone = [process for process in gone if not process.is_alive(observation.at)]
+        for is_here in (True, False):
+            for process in [each for each in gone if each.process_id not in found]:
+                later = (each for each in began if each.first_at > process.last_at)
+                if successor := next((each for each in later if each.host == process.host or not is_here), None):
+                    began.remove(successor)
+                    found.add(process.process_id)
+    return found & {process.process_id for process in observation.processes if process.is_silent(observation.at)}
+
+
 def _no_worker(observation: Observation) -> Iterator[Finding]:
     queue = observation.queue
     workers = [process for process in observation.processes if process.duty == "worker"]
@@ -59,31 +82,28 @@ def _paused_workers(observation: Observation) -> Iterator[Finding]:
         if worker.paused_by:
             sentence = f"paused by {worker.paused_by}"
             cure = "Nothing dies of it, and it tries again every 30 s. `consumer doctor` names what is missing."
-            yield Finding("worker_paused", gravity, worker.name, sentence, cure, PAGE)
+            yield Finding("worker_paused", gravity, _name(observation, worker), sentence, cure, PAGE)
 
 
 def _silent(observation: Observation) -> Iterator[Finding]:
-    """Yield each process that vanished, unless another of its duty began to report afterwards and took its place.
+    """Yield each process that vanished and was not replaced.
 
     While none of its duty is alive, it is forgotten with its reports only: what is broken does not mend itself.
     """
-    # A console is opened and left at will.
-    for duty in sorted({process.duty for process in observation.processes} - {"console"}):
-        ours = sorted((each for each in observation.processes if each.duty == duty), key=lambda each: each.last_at)
-        others = sorted((each.first_at for each in ours if not each.is_silent(observation.at)), reverse=True)
-        alive_count = len(_alive(observation, duty))
-        for process in (each for each in ours if each.is_silent(observation.at)):
-            if successor := next((began for began in reversed(others) if began > process.last_at), None):
-                others.remove(successor)
-                continue
-            if alive_count and observation.at - process.last_at > FORGET_TIME:
-                continue
-            # Without a receiver nothing is stored; without a worker, `no_worker` says what waits.
-            gravity: Gravity = "failing" if duty == "receiver" and not alive_count else "warning"
-            sentence = f"has not reported for {_ago(observation, process)}; others of its kind: {alive_count}"
-            log = f"Why it vanished is in its log on {process.host} (pid {process.pid})."
-            cure = f"Start it again: `consumer {COMMANDS[process.duty]}`. {log}"
-            yield Finding("process_silent", gravity, process.name, sentence, cure, PAGE)
+    over = replaced(observation)
+    for process in observation.processes:
+        # A console is opened and left at will.
+        if process.duty == "console" or not process.is_silent(observation.at) or process.process_id in over:
+            continue
+        alive_count = len(_alive(observation, process.duty))
+        if alive_count and observation.at - process.last_at > FORGET_TIME:
+            continue
+        # Without a receiver nothing is stored; without a worker, `no_worker` says what waits.
+        gravity: Gravity = "failing" if process.duty == "receiver" and not alive_count else "warning"
+        sentence = f"has not reported for {_ago(observation, process)}; others of its kind: {alive_count}"
+        log = f"Why it vanished is in its log on {process.host} (pid {process.pid})."
+        cure = f"Start it again: `consumer {COMMANDS[process.duty]}`. {log}"
+        yield Finding("process_silent", gravity, _name(observation, process), sentence, cure, PAGE)
 
 
 def _no_receiver(observation: Observation) -> Iterator[Finding]:
@@ -108,11 +128,22 @@ def _skewed(observation: Observation) -> Iterator[Finding]:
             side = "ahead of" if seconds > 0 else "behind"
             sentence = f"its clock is {abs(seconds):.1f} s {side} the database's"
             cure = "Set its clock: at 300 s a receiver refuses every signature for its time."
-            yield Finding("skew", gravity, process.name, sentence, cure, PAGE, abs(seconds))
+            yield Finding("skew", gravity, _name(observation, process), sentence, cure, PAGE, abs(seconds))
 
 
 def _alive(observation: Observation, duty: str) -> list[ReportedProcess]:
     return [each for each in observation.processes if each.duty == duty and each.is_alive(observation.at)]
+
+
+def _name(observation: Observation, process: ReportedProcess) -> str:
+    """Return the name by which an operator finds it, with its pid where the host has or misses several of its duty."""
+    over = replaced(observation)
+    meant = [
+        each
+        for each in observation.processes
+        if each.name == process.name and each.next_at is not None and each.process_id not in over
+    ]
+    return process.name if len(meant) < 2 else f"{process.name} (pid {process.pid})"
 
 
 def _ago(observation: Observation, process: ReportedProcess) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from typing import Any
 from uuid import UUID
 
@@ -16,6 +17,7 @@ MOMENT = timedelta(microseconds=1)
 GIBIBYTE = 1024**3
 HOLDER = LockHolder(7, None, "kim", "psql", "table consumer.pending", None, 3.0, is_hidden=False)
 SEEN = Observation(NOW)
+IDS = count(1)
 
 
 def seen(**values: Any) -> Observation:
@@ -23,10 +25,10 @@ def seen(**values: Any) -> Observation:
 
 
 def process(duty: Duty = "worker", host: str = "work-1", age: timedelta = SECOND, **values: Any) -> ReportedProcess:
-    """A process that has reported for an hour, at last so long ago, and is due ten seconds after that."""
+    """A process that reported for an hour, at last so long ago, and is due ten seconds after that."""
     last_at = NOW - age
     made = ReportedProcess(
-        UUID(int=1), duty, host, 41, "1.0", NOW - HOUR, last_at, last_at + 10 * SECOND, (), 0.0, None
+        UUID(int=next(IDS)), duty, host, 41, "1.0", last_at - HOUR, last_at, last_at + 10 * SECOND, (), 0.0, None
     )
     return replace(made, **values)
 
@@ -63,6 +65,7 @@ def refused(gravity: str, sentence: str) -> tuple[str, str, str, str, str]:
 
 LATE = process(age=30 * SECOND + MOMENT)
 GONE = process(host="work-2", age=14 * MINUTE)
+KILLED = process(age=5 * MINUTE)
 SUCCESSOR = process(host="work-3", first_at=NOW - 13 * MINUTE)
 TABLE: dict[str, tuple[Observation, Sequence[tuple[str, str, str, str, str | None]]]] = {
     "nothing is wrong": (SEEN, []),
@@ -193,8 +196,64 @@ TABLE: dict[str, tuple[Observation, Sequence[tuple[str, str, str, str, str | Non
         [missing("work-2", "warning", "14m", 0)],
     ),
     "one took the place of one of two": (
-        seen(processes=[GONE, replace(GONE, host="work-4"), SUCCESSOR]),
+        seen(processes=[GONE, process(host="work-4", age=14 * MINUTE), SUCCESSOR]),
         [missing("work-4", "warning", "14m", 1)],
+    ),
+    "another took its place on its host, and is silent": (
+        seen(processes=[KILLED, process(first_at=KILLED.last_at + SECOND, age=MINUTE, pid=3616)]),
+        [missing("work-1", "warning", "1m", 0)],
+    ),
+    "one of three on a host was killed and not started again": (
+        seen(processes=[KILLED, process(pid=42), process(pid=43)]),
+        [missing("work-1 (pid 41)", "warning", "5m", 2)],
+    ),
+    "one of three on a host was killed, and the two others were stopped and started since": (
+        seen(
+            processes=[
+                KILLED,
+                *(process(pid=pid, age=3 * MINUTE, next_at=None) for pid in (42, 43)),
+                *(process(pid=pid, first_at=NOW - 2 * MINUTE) for pid in (44, 45)),
+            ]
+        ),
+        [missing("work-1 (pid 41)", "warning", "5m", 2)],
+    ),
+    "two of three on a host were killed, and one was started again": (
+        seen(
+            processes=[
+                KILLED,
+                process(pid=42, age=4 * MINUTE),
+                process(pid=43),
+                process(pid=44, first_at=NOW - 3 * MINUTE),
+            ]
+        ),
+        [missing("work-1 (pid 41)", "warning", "5m", 2)],
+    ),
+    "a worker vanished on each of two hosts, and one was started again on its host": (
+        seen(
+            processes=[
+                process(host="work-2", age=5 * MINUTE),
+                process(age=6 * MINUTE, pid=42),
+                process(pid=43, first_at=NOW - 4 * MINUTE),
+            ]
+        ),
+        [missing("work-2", "warning", "5m", 1)],
+    ),
+    "it was killed again and again, and is silent": (
+        seen(
+            processes=[
+                KILLED,
+                process(first_at=KILLED.last_at + SECOND, age=4 * MINUTE, pid=42),
+                process(first_at=NOW - 3 * MINUTE, age=MINUTE, pid=43),
+            ]
+        ),
+        [missing("work-1", "warning", "1m", 0)],
+    ),
+    "one of two on a host is paused, and of another clock": (
+        seen(processes=[process(pid=42), process(paused_by="42501", clock_skew_seconds=6)]),
+        [
+            ("worker_paused", "warning", "worker on work-1 (pid 41)", "paused by 42501", "/system"),
+            ("skew", "warning", "worker on work-1 (pid 41)", "its clock is 6.0 s ahead of the database's", "/system"),
+        ],
     ),
     "the only receiver is silent": (
         seen(processes=[process("receiver", "web-1", age=MINUTE)]),
