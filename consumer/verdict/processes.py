@@ -14,8 +14,8 @@ from consumer.verdict.observation import REPORT_LATE, Duty, Observation, Reporte
 SKEW_FAILING_MAX = timedelta(seconds=60)
 # A process that has been silent for longer is known to be gone, if another does its duty.
 FORGET_TIME = timedelta(hours=1)
-# A deploy that stops the receiver first starts the next one within this time.
-DEPLOY_TIME = timedelta(seconds=60)
+# A restart, or a deploy that stops the old process first, is over by then.
+RESTART_TIME = timedelta(seconds=20)
 # What starts a process of a duty again.
 COMMANDS: Mapping[Duty, str] = {"receiver": "serve", "worker": "work", "maintenance": "maintain --watch"}
 PAGE = "/system"
@@ -23,10 +23,10 @@ PAGE = "/system"
 
 def process_findings(observation: Observation) -> Iterator[Finding]:
     """Yield what is wrong with receivers, workers and maintenance, as they report it or no longer do."""
+    yield from _no_receiver(observation)
     yield from _no_worker(observation)
     yield from _paused_workers(observation)
     yield from _silent(observation)
-    yield from _no_receiver(observation)
     yield from _skewed(observation)
 
 
@@ -58,20 +58,23 @@ def replaced(observation: Observation) -> set[UUID]:
 
 
 def _no_worker(observation: Observation) -> Iterator[Finding]:
-    queue = observation.queue
-    workers = [process for process in observation.processes if process.duty == "worker"]
-    last = max(workers, key=lambda process: process.last_at, default=None)
+    """Yield that no worker runs if something waits for one, or the last one was stopped."""
+    if is_worked_on(observation):
+        return
+    queue, last = observation.queue, _last(observation, "worker")
+    if last and observation.at - last.last_at <= RESTART_TIME:
+        sentence = f"nobody applies deliveries: stopped {_ago(observation, last)} ago"
+        yield Finding("no_worker", "note", "workers", sentence, link=PAGE)
+        return
     # A run fills the queue without making it late.
     is_late = queue.due_seconds > REPORT_LATE.total_seconds() or (queue.has_pending and not queue.due_seconds)
-    # A worker that is restarted is back within seconds.
-    is_back_soon = last is not None and observation.at - last.last_at <= REPORT_LATE
-    if is_worked_on(observation) or is_back_soon or not is_late:
-        return
-    gravity: Gravity = "failing" if queue.due_seconds > DUE_MAX.total_seconds() else "warning"
-    seen = f"; last seen: {last.host}, {_ago(observation, last)} ago" if last else ""
-    sentence = f"nobody applies deliveries, the oldest has waited for {duration(queue.due_seconds)}{seen}"
-    cure = "Start a worker: `consumer work`, or `consumer up`. What waits is stored."
-    yield Finding("no_worker", gravity, "workers", sentence, cure, PAGE, queue.due_seconds)
+    if is_late or (last and last.next_at is None):
+        gravity: Gravity = "failing" if queue.due_seconds > DUE_MAX.total_seconds() else "warning"
+        waits = f", the oldest has waited for {duration(queue.due_seconds)}" if is_late else ""
+        seen = f"; last seen: {last.host}, {_ago(observation, last)} ago" if last else ""
+        sentence = f"nobody applies deliveries{waits}{seen}"
+        cure = "Start a worker: `consumer work`, or `consumer up`. What waits is stored."
+        yield Finding("no_worker", gravity, "workers", sentence, cure, PAGE, queue.due_seconds)
 
 
 def _paused_workers(observation: Observation) -> Iterator[Finding]:
@@ -108,14 +111,16 @@ def _silent(observation: Observation) -> Iterator[Finding]:
 
 def _no_receiver(observation: Observation) -> Iterator[Finding]:
     """Yield that the last receiver was stopped, and none was started since; of one that vanished, `_silent` tells."""
-    receivers = [process for process in observation.processes if process.duty == "receiver"]
-    last = max(receivers, key=lambda process: process.last_at, default=None)
+    last = _last(observation, "receiver")
     if last is None or last.next_at is not None or _alive(observation, "receiver"):
         return
-    if observation.at - last.last_at > DEPLOY_TIME:
-        sentence = f"nobody takes deliveries; last seen: {last.host}, stopped {_ago(observation, last)} ago"
-        cure = "Start a receiver: `consumer serve`, or `consumer up`. Meanwhile the senders repeat."
-        yield Finding("no_receiver", "failing", "receivers", sentence, cure, PAGE)
+    if observation.at - last.last_at <= RESTART_TIME:
+        sentence = f"nobody takes deliveries: stopped {_ago(observation, last)} ago"
+        yield Finding("no_receiver", "note", "receivers", sentence, link=PAGE)
+        return
+    sentence = f"nobody takes deliveries; last seen: {last.host}, stopped {_ago(observation, last)} ago"
+    cure = "Start a receiver: `consumer serve`, or `consumer up`. Meanwhile the senders repeat."
+    yield Finding("no_receiver", "failing", "receivers", sentence, cure, PAGE)
 
 
 def _skewed(observation: Observation) -> Iterator[Finding]:
@@ -133,6 +138,11 @@ def _skewed(observation: Observation) -> Iterator[Finding]:
 
 def _alive(observation: Observation, duty: str) -> list[ReportedProcess]:
     return [each for each in observation.processes if each.duty == duty and each.is_alive(observation.at)]
+
+
+def _last(observation: Observation, duty: Duty) -> ReportedProcess | None:
+    ours = [process for process in observation.processes if process.duty == duty]
+    return max(ours, key=lambda process: process.last_at, default=None)
 
 
 def _name(observation: Observation, process: ReportedProcess) -> str:

@@ -27,8 +27,8 @@ VERDICTS = (
     Bug(
         "a worker that is restarted is missed at once",
         "consumer/verdict/processes.py",
-        "is_worked_on(observation) or is_back_soon or",
-        "is_worked_on(observation) or",
+        "if last and observation.at - last.last_at <= RESTART_TIME:",
+        "if False:",
         TABLE,
     ),
     Bug(
@@ -55,8 +55,8 @@ VERDICTS = (
     Bug(
         "a rolling restart hides what vanished before",
         "consumer/verdict/processes.py",
-        "if not each.is_alive(observation.at)]\n        for",
-        "if each.is_silent(observation.at)]\n        for",
+        "gone if not process.is_alive(observation.at)]",
+        "gone if process.is_silent(observation.at)]",
         TABLE,
     ),
     Bug(
@@ -100,6 +100,42 @@ VERDICTS = (
         "    yield from _no_receiver(observation)\n",
         "",
         TABLE,
+    ),
+    Bug(
+        "a deploy that stops the receiver first pages at once",
+        "consumer/verdict/processes.py",
+        "if observation.at - last.last_at <= RESTART_TIME:",
+        "if False:",
+        TABLE,
+    ),
+    Bug(
+        "the seconds of a note make a finding last",
+        "consumer/process/notify.py",
+        'for finding in found if finding.gravity != "note"]',
+        "for finding in found]",
+        "tests/test_notify_doubts.py::"
+        "test_a_receiver_that_was_stopped_is_told_once_no_restart_is_likely_and_that_lasts",
+    ),
+    Bug(
+        "a worker that was stopped is missed only when something waits",
+        "consumer/verdict/processes.py",
+        "if is_late or (last and last.next_at is None):",
+        "if is_late:",
+        TABLE,
+    ),
+    Bug(
+        "users flow though nobody works and something waits",
+        "consumer/verdict/findings.py",
+        ' or (finding.code == "no_worker" and finding.gravity == "warning")',
+        "",
+        f"{VERDICT}_one_sentence_says_whether_users_flow_and_how_much_needs_somebody",
+    ),
+    Bug(
+        "users flow in the seconds after a stop",
+        "consumer/verdict/findings.py",
+        "    elif stopped:\n",
+        "    elif False:\n",
+        f"{VERDICT}_one_sentence_says_whether_users_flow_and_how_much_needs_somebody",
     ),
     Bug(
         "a clock that is behind is right",
@@ -148,8 +184,8 @@ VERDICTS = (
     Bug(
         "a warning stops the users",
         "consumer/verdict/findings.py",
-        'finding.gravity == "failing" and finding.code in HALTING',
-        "finding.code in HALTING",
+        'finding.gravity == "failing" or (finding.code == "no_worker" and finding.gravity == "warning")',
+        'finding.gravity != "note"',
         f"{VERDICT}_one_sentence_says_whether_users_flow_and_how_much_needs_somebody",
     ),
     Bug(

@@ -129,6 +129,14 @@ TABLE: dict[str, tuple[Observation, Sequence[tuple[str, str, str, str, str | Non
     ),
     "a worker was stopped 20 s ago": (
         seen(processes=[process(age=20 * SECOND, next_at=None)], **queue(has_pending=True, due_seconds=61)),
+        [("no_worker", "note", "workers", "nobody applies deliveries: stopped 20s ago", "/system")],
+    ),
+    "a worker was stopped longer ago, and nothing waits": (
+        seen(processes=[process(age=20 * SECOND + MOMENT, next_at=None)]),
+        [("no_worker", "warning", "workers", "nobody applies deliveries; last seen: work-1, 20s ago", "/system")],
+    ),
+    "a worker was stopped, and one of another release works": (
+        seen(processes=[process(age=SECOND, next_at=None)], worker_sessions=1),
         [],
     ),
     "a worker was stopped longer ago": (
@@ -177,7 +185,7 @@ TABLE: dict[str, tuple[Observation, Sequence[tuple[str, str, str, str, str | Non
         seen(processes=[process(paused_by="42501"), process(host="work-2")]),
         [("worker_paused", "warning", "worker on work-1", "paused by 42501", "/system")],
     ),
-    "a paused worker has ended": (seen(processes=[process(paused_by="42501", next_at=None)]), []),
+    "a paused worker has ended": (seen(processes=[process(), process(paused_by="42501", next_at=None)]), []),
     "a report is 20 s late": (seen(processes=[process(age=30 * SECOND)]), []),
     "a report is a moment later": (
         seen(processes=[LATE]),
@@ -190,7 +198,7 @@ TABLE: dict[str, tuple[Observation, Sequence[tuple[str, str, str, str, str | Non
     "a console is silent": (seen(processes=[process("console", age=DAY)]), []),
     "it has ended as it was told": (seen(processes=[process(), replace(GONE, next_at=None)]), []),
     "another took its place": (seen(processes=[process(), GONE, SUCCESSOR]), []),
-    "another took its place, and has ended": (seen(processes=[GONE, replace(SUCCESSOR, next_at=None)]), []),
+    "another took its place, and has ended": (seen(processes=[process(), GONE, replace(SUCCESSOR, next_at=None)]), []),
     "a receiver took no worker's place": (
         seen(processes=[process("receiver", first_at=NOW - MINUTE), GONE]),
         [missing("work-2", "warning", "14m", 0)],
@@ -271,18 +279,18 @@ TABLE: dict[str, tuple[Observation, Sequence[tuple[str, str, str, str, str | Non
         seen(processes=[process(), process(host="work-2", age=HOUR + MOMENT)]),
         [],
     ),
-    "the only receiver was stopped a minute ago": (
-        seen(processes=[process("receiver", "web-1", age=MINUTE, next_at=None)]),
-        [],
+    "the only receiver was stopped 20 s ago": (
+        seen(processes=[process("receiver", "web-1", age=20 * SECOND, next_at=None)]),
+        [("no_receiver", "note", "receivers", "nobody takes deliveries: stopped 20s ago", "/system")],
     ),
     "the only receiver was stopped longer ago": (
-        seen(processes=[process("receiver", "web-1", age=MINUTE + MOMENT, next_at=None)]),
+        seen(processes=[process("receiver", "web-1", age=20 * SECOND + MOMENT, next_at=None)]),
         [
             (
                 "no_receiver",
                 "failing",
                 "receivers",
-                "nobody takes deliveries; last seen: web-1, stopped 1m ago",
+                "nobody takes deliveries; last seen: web-1, stopped 20s ago",
                 "/system",
             )
         ],
@@ -312,7 +320,10 @@ TABLE: dict[str, tuple[Observation, Sequence[tuple[str, str, str, str, str | Non
         seen(processes=[process("receiver", clock_skew_seconds=-60.1)]),
         [("skew", "failing", "receiver on work-1", "its clock is 60.1 s behind the database's", "/system")],
     ),
-    "a process with a wrong clock has ended": (seen(processes=[process(clock_skew_seconds=99, next_at=None)]), []),
+    "a process with a wrong clock has ended": (
+        seen(processes=[process(), process(clock_skew_seconds=99, next_at=None)]),
+        [],
+    ),
     "something is dead": (
         seen(**queue(dead=1284, died_lately=9, dying_since=NOW, dying_of="23505, x")),
         [("dead", "warning", "dead letters", "1,284", "/dead")],
