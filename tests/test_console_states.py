@@ -97,6 +97,16 @@ def test_a_process_that_was_replaced_is_said_to_be(desk: Desk, emptied: str) -> 
     assert re.search(r"Worker work-1 \S+ 0 ms replaced, silent for 5 min Worker work-1 \S+ 0 ms silent for 2 min", seen)
 
 
+def test_a_receiver_that_was_stopped_just_now_is_said_to_be(desk: Desk, emptied: str) -> None:
+    reported(emptied, "receiver", "web-1")
+    change(emptied, "UPDATE consumer.reports SET next_at = NULL WHERE duty = 'receiver'")
+
+    page = desk.get().text
+
+    assert re.search(r"Nobody takes deliveries: stopped \S+ ago\. Nothing needs you\.", words(page))
+    assert 'class="verdict warn"' in page
+
+
 def test_a_pending_migration_is_named_and_the_rest_of_the_page_left_out(desk: Desk, emptied: str) -> None:
     with pending_migration(emptied) as newest:
         page = desk.get()

@@ -81,6 +81,13 @@ VERDICTS = (
         TABLE,
     ),
     Bug(
+        "the console calls an installation without receiver ready",
+        "consumer/console/templates/overview_now.html",
+        "not sample.figures.has_any and not is_doubtful",
+        "not sample.figures.has_any and not needing",
+        "tests/test_console_states.py::test_a_receiver_that_was_stopped_just_now_is_said_to_be",
+    ),
+    Bug(
         "the console has ghosts",
         "consumer/console/templates/processes.html",
         "each.process_id in replaced",
