@@ -17,6 +17,8 @@ from tests.support.factories import user_updated
 from tests.support.processes import until
 from tests.support.states import pending_migration, reported, waits, wired
 
+AGED = "at = at - interval '{0}', next_at = at - interval '{0}'"
+
 
 def words(text: str) -> str:
     """Return what a person reads of a page's main part."""
@@ -82,6 +84,27 @@ def test_a_paused_worker_is_named_with_its_reason(desk: Desk, emptied: str) -> N
 
     assert "paused by permission denied for table app_users" in seen
     assert "Users are not flowing." in seen
+
+
+def test_a_process_that_was_replaced_is_said_to_be(desk: Desk, emptied: str) -> None:
+    reported(emptied, "worker", "work-1")
+    change(emptied, f"UPDATE consumer.reports SET {AGED.format('5 minutes')} WHERE duty = 'worker'")
+    reported(emptied, "worker", "work-1")
+    change(emptied, f"UPDATE consumer.reports SET {AGED.format('2 minutes')} WHERE duty = 'worker' AND next_at > now()")
+
+    seen = words(desk.get().text)
+
+    assert re.search(r"Worker work-1 \S+ 0 ms replaced, silent for 5 min Worker work-1 \S+ 0 ms silent for 2 min", seen)
+
+
+def test_a_receiver_that_was_stopped_just_now_is_said_to_be(desk: Desk, emptied: str) -> None:
+    reported(emptied, "receiver", "web-1")
+    change(emptied, "UPDATE consumer.reports SET next_at = NULL WHERE duty = 'receiver'")
+
+    page = desk.get().text
+
+    assert re.search(r"Nobody takes deliveries: stopped \S+ ago\. Nothing needs you\.", words(page))
+    assert 'class="verdict warn"' in page
 
 
 def test_a_pending_migration_is_named_and_the_rest_of_the_page_left_out(desk: Desk, emptied: str) -> None:

@@ -11,8 +11,10 @@ import pytest
 from consumer import logs
 from consumer.process.notify import LASTING_TIME
 from consumer.verdict.observation import QueueState
+from consumer.verdict.processes import RESTART_TIME
 from tests.support.databases import schema_change
 from tests.support.notifying import DEAD, HOUR, MINUTE, SECOND, STALLED, WELL, beats, started
+from tests.support.observations import process as reported
 from tests.support.told import Listener
 
 COPY = replace(STALLED, copy_reason="another server")
@@ -71,6 +73,23 @@ async def test_a_finding_is_told_once_it_lasts(emptied: str, listener: Listener)
 
     assert listener.said() == [("finding.opened", "dead")]
     assert timedelta(seconds=20) == LASTING_TIME
+
+
+async def test_a_receiver_that_was_stopped_is_told_once_no_restart_is_likely_and_that_lasts(
+    emptied: str, listener: Listener
+) -> None:
+    process = await started(emptied, listener)
+    stopped = replace(WELL, processes=[reported("receiver", last_at=WELL.at, next_at=None)])
+
+    await process.look(stopped)
+    await process.look(stopped, RESTART_TIME)
+    await process.look(stopped, SECOND)
+    await process.look(stopped, LASTING_TIME - SECOND)
+    assert listener.said() == []
+    await process.look(stopped, SECOND)
+
+    assert listener.said() == [("finding.opened", "no_receiver")]
+    assert timedelta(seconds=20) == RESTART_TIME
 
 
 async def test_a_process_that_starts_knows_that_a_finding_is_not_over(emptied: str, listener: Listener) -> None:

@@ -66,6 +66,9 @@ def finding(code: str, gravity: Any = "failing") -> Finding:
     return Finding(code, gravity, "x", "x", "x")
 
 
+STOPPED = Finding("no_receiver", "note", "receivers", "nobody takes deliveries: stopped 7s ago")
+
+
 @pytest.mark.parametrize(
     ("found", "sentence"),
     [
@@ -74,7 +77,11 @@ def finding(code: str, gravity: Any = "failing") -> Finding:
         ([finding("dead", "warning")], "Users are flowing. One thing needs you."),
         ([finding("dying"), finding("quiet", "warning")], "Users are flowing. Two things need you."),
         ([finding("stalled"), finding("nothing_received", "note")], "Users are not flowing. One thing needs you."),
-        ([finding("no_worker", "warning")], "Users are flowing. One thing needs you."),
+        ([finding("no_worker", "warning")], "Users are not flowing. One thing needs you."),
+        ([finding("process_silent", "warning")], "Users are flowing. One thing needs you."),
+        ([STOPPED], "Nobody takes deliveries: stopped 7s ago. Nothing needs you."),
+        ([finding("dead", "warning"), STOPPED], "Nobody takes deliveries: stopped 7s ago. One thing needs you."),
+        ([finding("no_worker"), STOPPED], "Users are not flowing. One thing needs you."),
         ([finding("dead", "warning")] * 6, "Users are flowing. Six things need you."),
         ([finding("dead", "warning")] * 7, "Users are flowing. 7 things need you."),
     ],

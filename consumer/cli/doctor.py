@@ -173,7 +173,9 @@ async def _installation(conn: Connection, access: Access, settings: Settings, *,
         async with transaction(conn, access):
             checks = [await check_settings(conn, settings.shaping), *await check_queue(conn, workers=workers)]
             url = await endpoint_url(conn)
-        checks += check_findings(await observe(conn, access, expectations(settings)))
+        found = check_findings(await observe(conn, access, expectations(settings)))
+        known = {check.name for check in found}
+        checks = [check for check in checks if check.name not in known] + found
         # Outside the transaction, because the answer comes over the network.
         secrets: tuple[str, ...] = ()
         # A kept file that can't be used has a line of its own.

@@ -19,7 +19,7 @@ STATES: dict[Gravity, State] = {"note": "ok", "warning": "warning", "failing": "
 # The findings that have a check of their own in the doctor's report.
 CHECKED = {
     *("migration_pending", "release_too_old", "release_older", "disk", "lock_held", "xmin_held"),
-    *("no_worker", "stalled", "dead", "endpoint_disabled"),
+    *("stalled", "dead", "endpoint_disabled"),
 }
 
 
@@ -50,7 +50,8 @@ def check_findings(seen: Observation) -> list[Check]:
 
 
 def _line(finding: Finding) -> Check:
-    name = finding.code.replace("_", " ")
+    # It stands for the number of workers, of which no good can be said then.
+    name = "workers" if finding.code == "no_worker" else finding.code.replace("_", " ")
     sentence = finding.sentence if finding.code == "copy" else f"{finding.subject}: {finding.sentence}"
     return Check(name, STATES[finding.gravity], sentence, finding.cure)
 

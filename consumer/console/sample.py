@@ -1,6 +1,6 @@
 """What the sampler reads: the verdict, the figures, who sends and who works, and the latest deliveries."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -16,6 +16,7 @@ from consumer.verdict.finding import Finding
 from consumer.verdict.findings import findings
 from consumer.verdict.observation import Observation
 from consumer.verdict.observe import Expectations, observe
+from consumer.verdict.processes import replaced
 
 # As many as stand beside the other tables.
 LATEST = 6
@@ -114,6 +115,11 @@ class Sample:
     def at(self) -> datetime:
         """The time of the sample, by the database's clock."""
         return self.observation.at
+
+    @property
+    def replaced(self) -> Set[UUID]:
+        """The ids of the processes that vanished, and that another has replaced."""
+        return replaced(self.observation)
 
     def _sending(self, name: str, received_at: datetime | None) -> Sending:
         brought = self.reports.hours.get(name) if self.reports else None

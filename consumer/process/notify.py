@@ -114,7 +114,9 @@ class Notifier:
 
     async def _tell_found(self, found: Sequence[Finding], at: datetime, now: datetime) -> None:
         """Tell what is due; from memory, if the database records nothing: its disk is full, or it takes no writes."""
-        self._open_since = {key(finding): self._open_since.get(key(finding), now) for finding in found}
+        # What becomes more than a note opens then.
+        grave = [finding for finding in found if finding.gravity != "note"]
+        self._open_since = {key(finding): self._open_since.get(key(finding), now) for finding in grave}
         fresh = {each for each, since in self._open_since.items() if not has_passed(LASTING_TIME, since, now)}
         try:
             await self._tell(self._stored, found, at, fresh)

@@ -17,8 +17,8 @@ CODES: dict[str, tuple[Gravity, ...]] = {
     "migration_pending": ("failing",),
     "release_too_old": ("failing",),
     "disk_full": ("failing",),
-    "no_receiver": ("failing",),
-    "no_worker": ("failing", "warning"),
+    "no_receiver": ("failing", "note"),
+    "no_worker": ("failing", "warning", "note"),
     "worker_paused": ("failing", "warning"),
     "stalled": ("failing",),
     "dying": ("failing",),
@@ -39,6 +39,7 @@ CODES: dict[str, tuple[Gravity, ...]] = {
     "maintenance_overdue": ("warning",),
 }
 # While one of these is failing, what users do does not reach their rows. The others may cost some users, or later.
+# Without any worker that is so before it is failing, and for the seconds of a restart a note says it.
 HALTING = {
     "database_away",
     "migration_pending",
@@ -62,10 +63,21 @@ def findings(observation: Observation) -> list[Finding]:
 
 def verdict_sentence(found: Sequence[Finding]) -> str:
     """Return in one sentence or two whether users are flowing, and how many findings need somebody."""
-    is_halted = any(finding.gravity == "failing" and finding.code in HALTING for finding in found)
+    halting = [finding for finding in found if finding.code in HALTING]
+    is_halted = any(
+        finding.gravity == "failing" or (finding.code == "no_worker" and finding.gravity == "warning")
+        for finding in halting
+    )
+    stopped = next((finding.sentence for finding in halting if finding.gravity == "note"), None)
+    if is_halted:
+        flow = "Users are not flowing"
+    elif stopped:
+        flow = f"{stopped[0].upper()}{stopped[1:]}"
+    else:
+        flow = "Users are flowing"
     count = sum(finding.gravity != "note" for finding in found)
     number = NUMBERS[count] if count < len(NUMBERS) else f"{count} things"
-    return f"Users are {'not ' if is_halted else ''}flowing. {number} need{'' if count > 1 else 's'} you."
+    return f"{flow}. {number} need{'' if count > 1 else 's'} you."
 
 
 def open_findings(found: Sequence[Finding]) -> dict[tuple[str, str], bool]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
+from uuid import UUID
 
 from consumer.doctor.installation import DUE_MAX
 from consumer.doctor.server import SKEW_MAX
@@ -13,8 +14,8 @@ from consumer.verdict.observation import REPORT_LATE, Duty, Observation, Reporte
 SKEW_FAILING_MAX = timedelta(seconds=60)
 # A process that has been silent for longer is known to be gone, if another does its duty.
 FORGET_TIME = timedelta(hours=1)
-# A deploy that stops the receiver first starts the next one within this time.
-DEPLOY_TIME = timedelta(seconds=60)
+# A restart, or a deploy that stops the old process first, is over by then.
+RESTART_TIME = timedelta(seconds=20)
 # What starts a process of a duty again.
 COMMANDS: Mapping[Duty, str] = {"receiver": "serve", "worker": "work", "maintenance": "maintain --watch"}
 PAGE = "/system"
@@ -22,10 +23,10 @@ PAGE = "/system"
 
 def process_findings(observation: Observation) -> Iterator[Finding]:
     """Yield what is wrong with receivers, workers and maintenance, as they report it or no longer do."""
+    yield from _no_receiver(observation)
     yield from _no_worker(observation)
     yield from _paused_workers(observation)
     yield from _silent(observation)
-    yield from _no_receiver(observation)
     yield from _skewed(observation)
 
 
@@ -34,21 +35,46 @@ def is_worked_on(observation: Observation) -> bool:
     return bool(observation.worker_sessions or _alive(observation, "worker"))
 
 
+def replaced(observation: Observation) -> set[UUID]:
+    """Return the ids of the processes that vanished, and of which each has a successor.
+
+    It is one of the same duty that began to report later, on the same host before any other, whatever became of it
+    since. Each process succeeds one only, and those that ended as they were told have successors too.
+    """
+    found: set[UUID] = set()
+    for duty in {process.duty for process in observation.processes}:
+        ours = [process for process in observation.processes if process.duty == duty]
+        began = sorted(ours, key=lambda each: each.first_at)
+        # What was seen last has the fewest that began later.
+        gone = sorted(ours, key=lambda each: each.last_at, reverse=True)
+        gone = [process for process in gone if not process.is_alive(observation.at)]
+        for is_here in (True, False):
+            for process in [each for each in gone if each.process_id not in found]:
+                later = (each for each in began if each.first_at > process.last_at)
+                if successor := next((each for each in later if each.host == process.host or not is_here), None):
+                    began.remove(successor)
+                    found.add(process.process_id)
+    return found & {process.process_id for process in observation.processes if process.is_silent(observation.at)}
+
+
 def _no_worker(observation: Observation) -> Iterator[Finding]:
-    queue = observation.queue
-    workers = [process for process in observation.processes if process.duty == "worker"]
-    last = max(workers, key=lambda process: process.last_at, default=None)
+    """Yield that no worker runs if something waits for one, or the last one was stopped."""
+    if is_worked_on(observation):
+        return
+    queue, last = observation.queue, _last(observation, "worker")
+    if last and observation.at - last.last_at <= RESTART_TIME:
+        sentence = f"nobody applies deliveries: stopped {_ago(observation, last)} ago"
+        yield Finding("no_worker", "note", "workers", sentence, link=PAGE)
+        return
     # A run fills the queue without making it late.
     is_late = queue.due_seconds > REPORT_LATE.total_seconds() or (queue.has_pending and not queue.due_seconds)
-    # A worker that is restarted is back within seconds.
-    is_back_soon = last is not None and observation.at - last.last_at <= REPORT_LATE
-    if is_worked_on(observation) or is_back_soon or not is_late:
-        return
-    gravity: Gravity = "failing" if queue.due_seconds > DUE_MAX.total_seconds() else "warning"
-    seen = f"; last seen: {last.host}, {_ago(observation, last)} ago" if last else ""
-    sentence = f"nobody applies deliveries, the oldest has waited for {duration(queue.due_seconds)}{seen}"
-    cure = "Start a worker: `consumer work`, or `consumer up`. What waits is stored."
-    yield Finding("no_worker", gravity, "workers", sentence, cure, PAGE, queue.due_seconds)
+    if is_late or (last and last.next_at is None):
+        gravity: Gravity = "failing" if queue.due_seconds > DUE_MAX.total_seconds() else "warning"
+        waits = f", the oldest has waited for {duration(queue.due_seconds)}" if is_late else ""
+        seen = f"; last seen: {last.host}, {_ago(observation, last)} ago" if last else ""
+        sentence = f"nobody applies deliveries{waits}{seen}"
+        cure = "Start a worker: `consumer work`, or `consumer up`. What waits is stored."
+        yield Finding("no_worker", gravity, "workers", sentence, cure, PAGE, queue.due_seconds)
 
 
 def _paused_workers(observation: Observation) -> Iterator[Finding]:
@@ -59,43 +85,42 @@ def _paused_workers(observation: Observation) -> Iterator[Finding]:
         if worker.paused_by:
             sentence = f"paused by {worker.paused_by}"
             cure = "Nothing dies of it, and it tries again every 30 s. `consumer doctor` names what is missing."
-            yield Finding("worker_paused", gravity, worker.name, sentence, cure, PAGE)
+            yield Finding("worker_paused", gravity, _name(observation, worker), sentence, cure, PAGE)
 
 
 def _silent(observation: Observation) -> Iterator[Finding]:
-    """Yield each process that vanished, unless another of its duty began to report afterwards and took its place.
+    """Yield each process that vanished and was not replaced.
 
     While none of its duty is alive, it is forgotten with its reports only: what is broken does not mend itself.
     """
-    # A console is opened and left at will.
-    for duty in sorted({process.duty for process in observation.processes} - {"console"}):
-        ours = sorted((each for each in observation.processes if each.duty == duty), key=lambda each: each.last_at)
-        others = sorted((each.first_at for each in ours if not each.is_silent(observation.at)), reverse=True)
-        alive_count = len(_alive(observation, duty))
-        for process in (each for each in ours if each.is_silent(observation.at)):
-            if successor := next((began for began in reversed(others) if began > process.last_at), None):
-                others.remove(successor)
-                continue
-            if alive_count and observation.at - process.last_at > FORGET_TIME:
-                continue
-            # Without a receiver nothing is stored; without a worker, `no_worker` says what waits.
-            gravity: Gravity = "failing" if duty == "receiver" and not alive_count else "warning"
-            sentence = f"has not reported for {_ago(observation, process)}; others of its kind: {alive_count}"
-            log = f"Why it vanished is in its log on {process.host} (pid {process.pid})."
-            cure = f"Start it again: `consumer {COMMANDS[process.duty]}`. {log}"
-            yield Finding("process_silent", gravity, process.name, sentence, cure, PAGE)
+    over = replaced(observation)
+    for process in observation.processes:
+        # A console is opened and left at will.
+        if process.duty == "console" or not process.is_silent(observation.at) or process.process_id in over:
+            continue
+        alive_count = len(_alive(observation, process.duty))
+        if alive_count and observation.at - process.last_at > FORGET_TIME:
+            continue
+        # Without a receiver nothing is stored; without a worker, `no_worker` says what waits.
+        gravity: Gravity = "failing" if process.duty == "receiver" and not alive_count else "warning"
+        sentence = f"has not reported for {_ago(observation, process)}; others of its kind: {alive_count}"
+        log = f"Why it vanished is in its log on {process.host} (pid {process.pid})."
+        cure = f"Start it again: `consumer {COMMANDS[process.duty]}`. {log}"
+        yield Finding("process_silent", gravity, _name(observation, process), sentence, cure, PAGE)
 
 
 def _no_receiver(observation: Observation) -> Iterator[Finding]:
     """Yield that the last receiver was stopped, and none was started since; of one that vanished, `_silent` tells."""
-    receivers = [process for process in observation.processes if process.duty == "receiver"]
-    last = max(receivers, key=lambda process: process.last_at, default=None)
+    last = _last(observation, "receiver")
     if last is None or last.next_at is not None or _alive(observation, "receiver"):
         return
-    if observation.at - last.last_at > DEPLOY_TIME:
-        sentence = f"nobody takes deliveries; last seen: {last.host}, stopped {_ago(observation, last)} ago"
-        cure = "Start a receiver: `consumer serve`, or `consumer up`. Meanwhile the senders repeat."
-        yield Finding("no_receiver", "failing", "receivers", sentence, cure, PAGE)
+    if observation.at - last.last_at <= RESTART_TIME:
+        sentence = f"nobody takes deliveries: stopped {_ago(observation, last)} ago"
+        yield Finding("no_receiver", "note", "receivers", sentence, link=PAGE)
+        return
+    sentence = f"nobody takes deliveries; last seen: {last.host}, stopped {_ago(observation, last)} ago"
+    cure = "Start a receiver: `consumer serve`, or `consumer up`. Meanwhile the senders repeat."
+    yield Finding("no_receiver", "failing", "receivers", sentence, cure, PAGE)
 
 
 def _skewed(observation: Observation) -> Iterator[Finding]:
@@ -108,11 +133,27 @@ def _skewed(observation: Observation) -> Iterator[Finding]:
             side = "ahead of" if seconds > 0 else "behind"
             sentence = f"its clock is {abs(seconds):.1f} s {side} the database's"
             cure = "Set its clock: at 300 s a receiver refuses every signature for its time."
-            yield Finding("skew", gravity, process.name, sentence, cure, PAGE, abs(seconds))
+            yield Finding("skew", gravity, _name(observation, process), sentence, cure, PAGE, abs(seconds))
 
 
 def _alive(observation: Observation, duty: str) -> list[ReportedProcess]:
     return [each for each in observation.processes if each.duty == duty and each.is_alive(observation.at)]
+
+
+def _last(observation: Observation, duty: Duty) -> ReportedProcess | None:
+    ours = [process for process in observation.processes if process.duty == duty]
+    return max(ours, key=lambda process: process.last_at, default=None)
+
+
+def _name(observation: Observation, process: ReportedProcess) -> str:
+    """Return the name by which an operator finds it, with its pid where the host has or misses several of its duty."""
+    over = replaced(observation)
+    meant = [
+        each
+        for each in observation.processes
+        if each.name == process.name and each.next_at is not None and each.process_id not in over
+    ]
+    return process.name if len(meant) < 2 else f"{process.name} (pid {process.pid})"
 
 
 def _ago(observation: Observation, process: ReportedProcess) -> str:

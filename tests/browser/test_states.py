@@ -42,7 +42,7 @@ STATES: Mapping[str, State] = {
     ),
     "nobody works": State(
         waits,
-        "Users are flowing. One thing needs you.",
+        "Users are not flowing. One thing needs you.",
         ("nobody applies deliveries, the oldest has waited for", "Start a worker: consumer work"),
     ),
     "a migration is pending": State(

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from typing import Any
 from uuid import UUID
 
@@ -16,6 +17,7 @@ MOMENT = timedelta(microseconds=1)
 GIBIBYTE = 1024**3
 HOLDER = LockHolder(7, None, "kim", "psql", "table consumer.pending", None, 3.0, is_hidden=False)
 SEEN = Observation(NOW)
+IDS = count(1)
 
 
 def seen(**values: Any) -> Observation:
@@ -23,10 +25,10 @@ def seen(**values: Any) -> Observation:
 
 
 def process(duty: Duty = "worker", host: str = "work-1", age: timedelta = SECOND, **values: Any) -> ReportedProcess:
-    """A process that has reported for an hour, at last so long ago, and is due ten seconds after that."""
+    """A process that reported for an hour, at last so long ago, and is due ten seconds after that."""
     last_at = NOW - age
     made = ReportedProcess(
-        UUID(int=1), duty, host, 41, "1.0", NOW - HOUR, last_at, last_at + 10 * SECOND, (), 0.0, None
+        UUID(int=next(IDS)), duty, host, 41, "1.0", last_at - HOUR, last_at, last_at + 10 * SECOND, (), 0.0, None
     )
     return replace(made, **values)
 
@@ -63,6 +65,7 @@ def refused(gravity: str, sentence: str) -> tuple[str, str, str, str, str]:
 
 LATE = process(age=30 * SECOND + MOMENT)
 GONE = process(host="work-2", age=14 * MINUTE)
+KILLED = process(age=5 * MINUTE)
 SUCCESSOR = process(host="work-3", first_at=NOW - 13 * MINUTE)
 TABLE: dict[str, tuple[Observation, Sequence[tuple[str, str, str, str, str | None]]]] = {
     "nothing is wrong": (SEEN, []),
@@ -126,6 +129,14 @@ TABLE: dict[str, tuple[Observation, Sequence[tuple[str, str, str, str, str | Non
     ),
     "a worker was stopped 20 s ago": (
         seen(processes=[process(age=20 * SECOND, next_at=None)], **queue(has_pending=True, due_seconds=61)),
+        [("no_worker", "note", "workers", "nobody applies deliveries: stopped 20s ago", "/system")],
+    ),
+    "a worker was stopped longer ago, and nothing waits": (
+        seen(processes=[process(age=20 * SECOND + MOMENT, next_at=None)]),
+        [("no_worker", "warning", "workers", "nobody applies deliveries; last seen: work-1, 20s ago", "/system")],
+    ),
+    "a worker was stopped, and one of another release works": (
+        seen(processes=[process(age=SECOND, next_at=None)], worker_sessions=1),
         [],
     ),
     "a worker was stopped longer ago": (
@@ -174,7 +185,7 @@ TABLE: dict[str, tuple[Observation, Sequence[tuple[str, str, str, str, str | Non
         seen(processes=[process(paused_by="42501"), process(host="work-2")]),
         [("worker_paused", "warning", "worker on work-1", "paused by 42501", "/system")],
     ),
-    "a paused worker has ended": (seen(processes=[process(paused_by="42501", next_at=None)]), []),
+    "a paused worker has ended": (seen(processes=[process(), process(paused_by="42501", next_at=None)]), []),
     "a report is 20 s late": (seen(processes=[process(age=30 * SECOND)]), []),
     "a report is a moment later": (
         seen(processes=[LATE]),
@@ -187,14 +198,70 @@ TABLE: dict[str, tuple[Observation, Sequence[tuple[str, str, str, str, str | Non
     "a console is silent": (seen(processes=[process("console", age=DAY)]), []),
     "it has ended as it was told": (seen(processes=[process(), replace(GONE, next_at=None)]), []),
     "another took its place": (seen(processes=[process(), GONE, SUCCESSOR]), []),
-    "another took its place, and has ended": (seen(processes=[GONE, replace(SUCCESSOR, next_at=None)]), []),
+    "another took its place, and has ended": (seen(processes=[process(), GONE, replace(SUCCESSOR, next_at=None)]), []),
     "a receiver took no worker's place": (
         seen(processes=[process("receiver", first_at=NOW - MINUTE), GONE]),
         [missing("work-2", "warning", "14m", 0)],
     ),
     "one took the place of one of two": (
-        seen(processes=[GONE, replace(GONE, host="work-4"), SUCCESSOR]),
+        seen(processes=[GONE, process(host="work-4", age=14 * MINUTE), SUCCESSOR]),
         [missing("work-4", "warning", "14m", 1)],
+    ),
+    "another took its place on its host, and is silent": (
+        seen(processes=[KILLED, process(first_at=KILLED.last_at + SECOND, age=MINUTE, pid=3616)]),
+        [missing("work-1", "warning", "1m", 0)],
+    ),
+    "one of three on a host was killed and not started again": (
+        seen(processes=[KILLED, process(pid=42), process(pid=43)]),
+        [missing("work-1 (pid 41)", "warning", "5m", 2)],
+    ),
+    "one of three on a host was killed, and the two others were stopped and started since": (
+        seen(
+            processes=[
+                KILLED,
+                *(process(pid=pid, age=3 * MINUTE, next_at=None) for pid in (42, 43)),
+                *(process(pid=pid, first_at=NOW - 2 * MINUTE) for pid in (44, 45)),
+            ]
+        ),
+        [missing("work-1 (pid 41)", "warning", "5m", 2)],
+    ),
+    "two of three on a host were killed, and one was started again": (
+        seen(
+            processes=[
+                KILLED,
+                process(pid=42, age=4 * MINUTE),
+                process(pid=43),
+                process(pid=44, first_at=NOW - 3 * MINUTE),
+            ]
+        ),
+        [missing("work-1 (pid 41)", "warning", "5m", 2)],
+    ),
+    "a worker vanished on each of two hosts, and one was started again on its host": (
+        seen(
+            processes=[
+                process(host="work-2", age=5 * MINUTE),
+                process(age=6 * MINUTE, pid=42),
+                process(pid=43, first_at=NOW - 4 * MINUTE),
+            ]
+        ),
+        [missing("work-2", "warning", "5m", 1)],
+    ),
+    "it was killed again and again, and is silent": (
+        seen(
+            processes=[
+                KILLED,
+                process(first_at=KILLED.last_at + SECOND, age=4 * MINUTE, pid=42),
+                process(first_at=NOW - 3 * MINUTE, age=MINUTE, pid=43),
+            ]
+        ),
+        [missing("work-1", "warning", "1m", 0)],
+    ),
+    "one of two on a host is paused, and of another clock": (
+        seen(processes=[process(pid=42), process(paused_by="42501", clock_skew_seconds=6)]),
+        [
+            ("worker_paused", "warning", "worker on work-1 (pid 41)", "paused by 42501", "/system"),
+            ("skew", "warning", "worker on work-1 (pid 41)", "its clock is 6.0 s ahead of the database's", "/system"),
+        ],
     ),
     "the only receiver is silent": (
         seen(processes=[process("receiver", "web-1", age=MINUTE)]),
@@ -212,18 +279,18 @@ TABLE: dict[str, tuple[Observation, Sequence[tuple[str, str, str, str, str | Non
         seen(processes=[process(), process(host="work-2", age=HOUR + MOMENT)]),
         [],
     ),
-    "the only receiver was stopped a minute ago": (
-        seen(processes=[process("receiver", "web-1", age=MINUTE, next_at=None)]),
-        [],
+    "the only receiver was stopped 20 s ago": (
+        seen(processes=[process("receiver", "web-1", age=20 * SECOND, next_at=None)]),
+        [("no_receiver", "note", "receivers", "nobody takes deliveries: stopped 20s ago", "/system")],
     ),
     "the only receiver was stopped longer ago": (
-        seen(processes=[process("receiver", "web-1", age=MINUTE + MOMENT, next_at=None)]),
+        seen(processes=[process("receiver", "web-1", age=20 * SECOND + MOMENT, next_at=None)]),
         [
             (
                 "no_receiver",
                 "failing",
                 "receivers",
-                "nobody takes deliveries; last seen: web-1, stopped 1m ago",
+                "nobody takes deliveries; last seen: web-1, stopped 20s ago",
                 "/system",
             )
         ],
@@ -253,7 +320,10 @@ TABLE: dict[str, tuple[Observation, Sequence[tuple[str, str, str, str, str | Non
         seen(processes=[process("receiver", clock_skew_seconds=-60.1)]),
         [("skew", "failing", "receiver on work-1", "its clock is 60.1 s behind the database's", "/system")],
     ),
-    "a process with a wrong clock has ended": (seen(processes=[process(clock_skew_seconds=99, next_at=None)]), []),
+    "a process with a wrong clock has ended": (
+        seen(processes=[process(), process(clock_skew_seconds=99, next_at=None)]),
+        [],
+    ),
     "something is dead": (
         seen(**queue(dead=1284, died_lately=9, dying_since=NOW, dying_of="23505, x")),
         [("dead", "warning", "dead letters", "1,284", "/dead")],
