@@ -14,7 +14,7 @@ from tests.support.console import Desk, running
 from tests.support.console_pages import links, words
 from tests.support.databases import change
 from tests.support.dead import three_dead
-from tests.support.factories import membership, team_event, user_updated
+from tests.support.factories import membership, team_event, user_deleted, user_updated
 from tests.support.outbox import seqs
 
 __all__ = ["three_dead"]
@@ -140,3 +140,20 @@ def test_chosen_numbers_lead_to_their_deliveries_and_many_are_cut_short(desk: De
 
     assert f"/deliveries/{number}" in links(desk.get(answer.headers["location"]).text)
     assert (many.label, len(many.values), many.rest) == ("delivery", VALUES_MAX, 2)
+
+
+def test_of_a_deleted_user_the_page_says_when_instead_of_a_confirmation(desk: Desk, team: str) -> None:
+    arrive(team, user_deleted(ADA))
+    work(team)
+    page = words(desk.get(f"/users/{ADA}").text)
+
+    assert re.search(r"Is it in step with Stack\? in step Stack deleted this user at [^.]*\d\d:\d\d:\d\d\.", page)
+    assert "confirmed" not in page
+
+
+def test_of_a_deleted_user_something_may_wait(desk: Desk, team: str) -> None:
+    arrive(team, user_deleted(ADA))
+    work(team)
+    arrive(team, user_updated(ADA))
+
+    assert "in step with Stack? 1 waiting Stack deleted this user at" in words(desk.get(f"/users/{ADA}").text)
