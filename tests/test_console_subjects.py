@@ -307,9 +307,7 @@ def test_a_refresh_without_a_key_says_which_settings_it_needs(desk: Desk, emptie
     page = desk.get(answer.headers["location"])
 
     assert "This console has no STACK_PROJECT_ID and no STACK_SECRET_SERVER_KEY" in asked
-    assert (
-        '<form method="post"' in asked[asked.index("<main") :],
-        'disabled aria-disabled="true">Refresh 1<' in asked,
-    ) == (False, True)
+    assert 'disabled aria-disabled="true">Refresh 1<' in asked
+    assert 'id="order"' not in asked
     assert done["error"].startswith("STACK_PROJECT_ID is not set; Stack")
     assert "It ended early: STACK_PROJECT_ID is not set" in page.text
