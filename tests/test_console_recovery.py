@@ -54,7 +54,7 @@ def test_nothing_to_recover_is_said_plainly(desk: Desk) -> None:
 
     assert "No user and no company waits to be made anew." in page
     assert "No run was ever begun." in page
-    assert "Nobody has set anything right yet." in page
+    assert "No action besides the orders has set anything right yet." in page
 
 
 def test_a_queue_shows_what_waits_in_each_stage_and_what_failed(desk: Desk, emptied: str) -> None:
@@ -167,9 +167,20 @@ def test_earlier_actions_are_those_that_set_something_right(desk: Desk, emptied:
 
     page = desk.as_("viewer").get("/recovery")
 
-    assert "Retry kim error_code=23505 7 7 why" in words(page.text)
+    assert "Retry kim error 23505 7 7 put back why" in words(page.text)
     assert "Reveal" not in words(page.text)
     assert f"/actions/{retry}" in links(page.text)
+
+
+def test_an_order_stands_among_the_orders_alone(desk: Desk, emptied: str) -> None:
+    retry = uuid4()
+    change(emptied, ACTION.format(id=retry, action="retry", n=7))
+    change(emptied, f"INSERT INTO consumer.background (id, finished_at) VALUES ('{retry}', now())")
+
+    page = desk.as_("viewer").get("/recovery").text
+
+    assert page.count(f'href="/actions/{retry}"') == 1
+    assert "No action besides the orders has set anything right yet." in words(page)
 
 
 def test_an_operator_is_led_to_the_actions(desk: Desk) -> None:

@@ -180,7 +180,7 @@ def test_a_check_counts_what_differs_and_changes_nothing(
 
     assert (done["action"], done["affected"], done["result"]) == ("check", 0, result)
     assert names(wrong) == ["wrong", "wrong"]
-    assert f"profile {result['differing']['profile']}" in page.text
+    assert f"{result['differing']['profile']} profile" in page.text
 
 
 def test_a_check_of_what_is_right_says_that_nothing_differs(desk: Desk, emptied: str) -> None:
@@ -253,9 +253,15 @@ def test_a_refresh_of_a_user_that_stack_does_not_have_stores_nothing(emptied: st
 
 
 def test_a_refresh_without_a_key_says_which_settings_it_needs(desk: Desk, emptied: str) -> None:
-    answer = confirm(desk, f"/users/{ADA}/refresh")
+    path = f"/users/{ADA}/refresh"
+    asked = desk.get(path).text
+    # As of a page that another console has shown.
+    answer = desk.post(path, {"id": uuid4(), "seen_at": "2026-01-31T12:00:00+00:00", "seen_count": 1})
     done = finished(emptied, answer)
     page = desk.get(answer.headers["location"])
 
+    assert "This console has no STACK_PROJECT_ID and no STACK_SECRET_SERVER_KEY" in asked
+    assert 'disabled aria-disabled="true">Refresh 1<' in asked
+    assert 'id="order"' not in asked
     assert done["error"].startswith("STACK_PROJECT_ID is not set; Stack")
     assert "It ended early: STACK_PROJECT_ID is not set" in page.text

@@ -1,5 +1,6 @@
 """`consumer user`: who set each field, what happened, and nothing personal unless it is asked for with a reason."""
 
+import re
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -84,7 +85,10 @@ def test_a_deleted_user_is_in_no_company_and_says_so(emptied: str) -> None:
     user_id = stored(emptied, first, user_deleted(first.user_id))
 
     assert home(emptied, user_id) == ("deletion", "a deleted user is in no company")
-    assert "deleted 20" in printed(call(emptied, "user", str(user_id)))
+    text = " ".join(printed(call(emptied, "user", str(user_id))).split())
+    assert "deleted 20" in text
+    assert re.search(r"The sender deleted the user at 20\d\d-\d\d-\d\d \d\d:\d\d:\d\dZ\.", text)
+    assert "confirmed the user" not in text
 
 
 def test_the_timeline_has_deliveries_with_outcome_and_changes_and_what_other_deliveries_changed(emptied: str) -> None:

@@ -192,7 +192,9 @@ def _remark(shown: ShownUser) -> str:
     sentences = [f"{over}{amount(counts.deliveries)} stored{since}, {', '.join(waiting) or 'none waits'}."]
     if user.is_rebuild_queued:
         sentences.append("The user's rows wait to be made anew.")
-    if user.is_unlisted:
+    if user.deleted_at:
+        sentences.append(f"The sender deleted the user at {cell(user.deleted_at)}.")
+    elif user.is_unlisted:
         sentences.append("The newest reconciliation did not find this user at the sender.")
     elif user.confirmed_at:
         age = duration((shown.now - user.confirmed_at).total_seconds())

@@ -1,16 +1,18 @@
 """The record of who did what: from the command line or here, with the filter, the count and the reason."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from psycopg.rows import class_row
+from psycopg.rows import class_row, scalar_row
 from starlette.responses import Response
 
 from consumer.console.confirm import COUNT_MAX
+from consumer.console.results import TOLD, Sentence, rebuild_of, sentences
 from consumer.console.visit import Endpoint, Visit, uuid
+from consumer.lookup import labels
 from consumer.postgres.connections import Connection
 from consumer.postgres.first_rows import FirstRows, first_rows
 from consumer.postgres.queries import rows
@@ -38,6 +40,16 @@ class RecordedAction:
 
 
 @dataclass(frozen=True, slots=True)
+class Aftermath:
+    """What has become of an action: *dead_now* of the deliveries that it names; *first* is what differs at *path*."""
+
+    dead_now: int | None = None
+    first: str | None = None
+    path: str | None = None
+    rebuild: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ActionInBackground(RecordedAction):
     """An action and its progress; *begun_at* is None if it was done at once. *error*: why it ended early, or waits."""
 
@@ -50,6 +62,17 @@ class ActionInBackground(RecordedAction):
     def done(self) -> int:
         """How many it has been through, changed or not."""
         return sum((self.result or {}).get(name, 0) for name in COUNTS) or self.affected
+
+    @property
+    def sentences(self) -> Sequence[Sentence]:
+        """What came of it."""
+        return sentences(self.result or {}, is_finished=self.finished_at is not None)
+
+    @property
+    def rest(self) -> Mapping[str, Any]:
+        """What the result has besides, by name."""
+        named = (self.result or {}).items()
+        return {name: value for name, value in named if name not in TOLD and value not in (None, {})}
 
     @property
     def total(self) -> int | None:
@@ -78,12 +101,26 @@ async def show_one(visit: Visit) -> Response:
     """Show one action, and how far it is."""
     action_id = uuid(visit.params["id"])
 
-    async def read(conn: Connection) -> list[ActionInBackground]:
-        return await rows(conn, class_row(ActionInBackground), "actions/one", {"id": action_id})
+    async def read(conn: Connection) -> tuple[ActionInBackground, Aftermath] | None:
+        found = await rows(conn, class_row(ActionInBackground), "actions/one", {"id": action_id})
+        return (found[0], await _aftermath(conn, found[0])) if found else None
 
     if action_id is None or not (found := await visit.read(read)):
         return visit.missing("There is no such action.")
-    return visit.page("action.html", title="Action", here="/actions", action=found[0])
+    return visit.page("action.html", title="Action", here="/actions", action=found[0], aftermath=found[1])
+
+
+async def _aftermath(conn: Connection, action: ActionInBackground) -> Aftermath:
+    result = action.result or {}
+    if action.action == "check":
+        first = result.get("first")
+        is_team = first is not None and await labels.is_team(conn, UUID(first))
+        path = f"/{'companies' if is_team else 'users'}/{first}" if first else None
+        return Aftermath(None, first, path, rebuild_of(action.filter) if action.finished_at else None)
+    if result.get("put_back") and (seqs := action.filter.get("seqs")):
+        [dead] = await rows(conn, scalar_row, "actions/dead_now", {"seqs": seqs})
+        return Aftermath(dead)
+    return Aftermath()
 
 
 def _time(text: str) -> datetime | None:

@@ -105,6 +105,8 @@ class RecoveryAction:
     seen_count: int | None
     affected: int
     reason: str | None
+    # It is done in the background, and stands in the list of orders.
+    is_order: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +120,11 @@ class ShownRecovery:
     runs: FirstRows[ShownRun]
     actions: Sequence[RecoveryAction]
     now: datetime
+
+    @property
+    def earlier(self) -> Sequence[RecoveryAction]:
+        """The actions that are no orders."""
+        return [each for each in self.actions if not each.is_order]
 
     @property
     def rebuilding(self) -> "Rebuilding | None":

@@ -6,6 +6,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from consumer.console import formats, static
 from consumer.console.base import Base
+from consumer.console.conditions import conditions
 from consumer.console.sample import SOURCES
 from consumer.operations.hours import REPORTS_KEPT
 
@@ -26,6 +27,7 @@ class Renderer:
         )
         for name in ("ago", "clock", "count", "duration", "rate", "size", "skew"):
             self._environment.filters[name] = getattr(formats, name)
+        self._environment.filters["conditions"] = conditions
         self._environment.globals |= {
             "url": base.url,
             "static": lambda name: base.url(static.address(name)),

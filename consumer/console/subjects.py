@@ -152,7 +152,10 @@ def _are_counted(form: Form, seen_at: datetime) -> bool:
 
 
 async def show_refresh(visit: Visit) -> Response:
-    """Ask whether to ask Stack for a user."""
+    """Ask whether to ask Stack for a user; without the settings for it, say how else."""
+    if missing := [name for name in ("STACK_PROJECT_ID", "STACK_SECRET_SERVER_KEY") if not visit.console.has(name)]:
+        user_id = visit.params["user_id"]
+        return visit.page("refresh.html", title="Refresh a user", here="/users", user_id=user_id, missing=missing)
     async with visit.acting() as (conn, access), transaction(conn, access):
         return _ask_refresh(visit, Question(1, "user", _facts(visit), (), await session.now(conn)))
 

@@ -64,6 +64,8 @@ class ViewedUser(ShownUser):
             return "warn", "warn", f"{counts.dead:,} dead"
         if user.is_rebuild_queued:
             return "run", "again", "waits to be made anew"
+        if user.deleted_at:
+            return "ok", "check", "in step"
         if user.is_unlisted:
             return "warn", "warn", "Stack did not list this user"
         return ("ok", "check", "confirmed") if user.confirmed_at else ("idle", "dash", "never confirmed")

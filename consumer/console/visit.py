@@ -57,6 +57,10 @@ class Console:
     # One sample is tried at a time: each takes a worker's connection.
     trying: asyncio.Lock = field(default_factory=asyncio.Lock)
 
+    def has(self, variable: str) -> bool:
+        """Tell whether a setting is set."""
+        return self.settings[variable] not in {"", "not set"}
+
 
 @dataclass(frozen=True, slots=True)
 class Visit:

@@ -24,6 +24,7 @@ from tests.planted.pages import PAGES
 from tests.planted.past import PAST
 from tests.planted.reconciling import RECONCILING
 from tests.planted.releases import RELEASES
+from tests.planted.results import CONSOLE_RESULTS
 from tests.planted.retention import RETENTION
 from tests.planted.rights import RIGHTS
 from tests.planted.senders import SENDER_BUGS
@@ -66,6 +67,7 @@ BUGS = (
     *LOOKING_UP,
     *CONSOLE,
     *CONSOLE_ACTING,
+    *CONSOLE_RESULTS,
     *SYSTEM,
     *LOOKING,
     *BROWSER,

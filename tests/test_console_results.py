@@ -1,0 +1,160 @@
+"""What the page of an action says: what was chosen, in words, and what came of it."""
+
+import re
+from collections.abc import Iterator
+from uuid import UUID
+
+import pytest
+
+from consumer.console.conditions import VALUES_MAX, conditions
+from consumer.console.results import Sentence, sentences
+from tests.support.cli import arrive, work
+from tests.support.confirming import confirm, finished
+from tests.support.console import Desk, running
+from tests.support.console_pages import links, words
+from tests.support.databases import change
+from tests.support.dead import three_dead
+from tests.support.factories import membership, team_event, user_deleted, user_updated
+from tests.support.outbox import seqs
+
+__all__ = ["three_dead"]
+
+ADA, BOB, TEAM = (UUID(int=n) for n in (1, 2, 77))
+DIES_AGAIN = """
+WITH taken AS (DELETE FROM consumer.pending RETURNING seq)
+INSERT INTO consumer.failures (seq, state, attempts, error_code, error)
+SELECT seq, 'dead', 1, '23505', 'a unique index' FROM taken
+"""
+
+
+@pytest.fixture
+def desk(emptied: str) -> Iterator[Desk]:
+    with running(emptied) as desk:
+        yield desk.as_("operator")
+
+
+@pytest.fixture
+def team(emptied: str) -> str:
+    """Two users and their team."""
+    arrive(emptied, team_event("created", TEAM), user_updated(ADA), user_updated(BOB), membership("created", TEAM, BOB))
+    work(emptied)
+    return emptied
+
+
+def test_a_retry_says_that_workers_apply_what_it_has_put_back_and_leads_to_what_is_dead(
+    desk: Desk, three_dead: str
+) -> None:
+    answer = confirm(desk, "/dead/retry")
+    finished(three_dead, answer)
+    page = desk.get(answer.headers["location"])
+
+    said = "2 put back to pending; workers apply them. What is dead now. 1 still unusable, so dead."
+    assert said in words(page.text)
+    assert "/dead" in links(page.text)
+    assert "Changed" not in words(page.text)
+    assert said in words(desk.get("/recovery").text)
+    assert re.search(r" 2 put back –", words(desk.get("/actions").text))
+
+
+def test_of_deliveries_chosen_by_number_the_page_says_how_many_are_dead_now(desk: Desk, three_dead: str) -> None:
+    number = seqs(three_dead)["first"]
+    answer = confirm(desk, f"/dead/retry?seq={number}")
+    finished(three_dead, answer)
+    before = words(desk.get(answer.headers["location"]).text)
+    change(three_dead, DIES_AGAIN)
+    after = words(desk.get(answer.headers["location"]).text)
+
+    assert "Of the 1 chosen 0 are dead now." in before
+    assert "Of the 1 chosen 1 is dead now." in after
+
+
+def test_a_rebuild_says_that_workers_make_anew_what_it_has_queued(desk: Desk, team: str) -> None:
+    answer = confirm(desk, f"/recovery/rebuild?user={ADA}")
+    finished(team, answer)
+    page = desk.get(answer.headers["location"])
+
+    assert "1 queued; workers make it anew. What waits." in words(page.text)
+    assert "/recovery" in links(page.text)
+    assert "Changed" not in words(page.text)
+
+
+def test_a_check_says_what_a_rebuild_would_change_and_leads_there(desk: Desk, team: str) -> None:
+    change(team, f"UPDATE identity.profiles SET full_name = 'wrong' WHERE user_id = '{BOB}'")
+    answer = confirm(desk, f"/recovery/check?team={TEAM}")
+    finished(team, answer)
+    page, viewers = (desk.as_(role).get(answer.headers["location"]).text for role in ("operator", "viewer"))
+
+    said = f"1 user and 1 company compared. A rebuild would change 1 profile. The first is {BOB}."
+    assert said in words(page)
+    assert {f"/users/{BOB}", f"/recovery/rebuild?team={TEAM}"} <= set(links(page))
+    assert said in words(viewers)
+    assert f"/recovery/rebuild?team={TEAM}" not in links(viewers)
+    assert "Changed" not in words(page)
+
+
+def test_the_first_that_a_check_names_may_be_a_company(desk: Desk, team: str) -> None:
+    change(team, "UPDATE identity.companies SET name = 'wrong'")
+    answer = confirm(desk, "/recovery/check")
+    finished(team, answer)
+    page = desk.get(answer.headers["location"]).text
+
+    assert "2 users and 1 company compared. A rebuild would change 1 company. The first is" in words(page)
+    assert f"/companies/{TEAM}" in links(page)
+    assert "/recovery/rebuild" in links(page)
+
+
+def test_a_check_that_finds_nothing_says_so(desk: Desk, team: str) -> None:
+    answer = confirm(desk, "/recovery/check")
+    finished(team, answer)
+
+    assert "A rebuild would change nothing." in words(desk.get(answer.headers["location"]).text)
+
+
+def test_a_check_that_goes_on_says_so_far_and_names_what_can_not_be_made_anew() -> None:
+    result = {"users": 1200, "companies": 0, "differing": {"profile": 2, "sign_ins": 1, "refused": 3}}
+
+    assert sentences(result, is_finished=False) == [
+        Sentence(
+            "1,200 users and 0 companies compared so far. A rebuild would change 2 profiles, the sign-ins of 1 user. "
+            "3 can't be made anew: their rows are refused."
+        )
+    ]
+
+
+def test_what_was_chosen_is_said_in_the_words_of_the_page_that_asked(desk: Desk, three_dead: str) -> None:
+    asked = desk.get("/dead/retry?error=23514&source=stack").text
+    answer = confirm(desk, "/dead/retry?error=23514&source=stack")
+    finished(three_dead, answer)
+
+    assert "error 23514" in words(asked)
+    for path in (answer.headers["location"], "/actions", "/recovery"):
+        said = words(desk.get(path).text)
+        assert re.search(r"source Stack · state dead · error 23514 · until \d\d:\d\d:\d\d ", said), path
+        assert "states=" not in said
+
+
+def test_chosen_numbers_lead_to_their_deliveries_and_many_are_cut_short(desk: Desk, three_dead: str) -> None:
+    number = seqs(three_dead)["first"]
+    answer = confirm(desk, f"/dead/retry?seq={number}")
+    finished(three_dead, answer)
+    [many] = conditions({"seqs": list(range(VALUES_MAX + 2))})
+
+    assert f"/deliveries/{number}" in links(desk.get(answer.headers["location"]).text)
+    assert (many.label, len(many.values), many.rest) == ("delivery", VALUES_MAX, 2)
+
+
+def test_of_a_deleted_user_the_page_says_when_instead_of_a_confirmation(desk: Desk, team: str) -> None:
+    arrive(team, user_deleted(ADA))
+    work(team)
+    page = words(desk.get(f"/users/{ADA}").text)
+
+    assert re.search(r"Is it in step with Stack\? in step Stack deleted this user at [^.]*\d\d:\d\d:\d\d\.", page)
+    assert "confirmed" not in page
+
+
+def test_of_a_deleted_user_something_may_wait(desk: Desk, team: str) -> None:
+    arrive(team, user_deleted(ADA))
+    work(team)
+    arrive(team, user_updated(ADA))
+
+    assert "in step with Stack? 1 waiting Stack deleted this user at" in words(desk.get(f"/users/{ADA}").text)
