@@ -137,7 +137,7 @@ async def page(conn: Connection, wanted: ListFilter, *, size: int, before: int |
     Those about a user or team are looked for everywhere, unless these have more than ABOUT_MAX. Another filter looks at
     LOOK_MAX numbers, or at FEW_MAX rows of the small tables: then the page may be short, or empty, and go on.
     """
-    first, floor = await _bounds(conn, wanted)
+    first, floor = await _bounds(conn, wanted.since, wanted.until)
     before = min(first, NEWEST if before is None else before)
     seqs, rest = await _about(conn, wanted), None
     if seqs is None and wanted.is_few:
@@ -191,7 +191,9 @@ async def recent(
     The earliest change is first. To follow, ask again for some time that was seen already: a delivery gets its time and
     its number before its transaction commits, so an earlier place may appear after a later one.
     """
-    values = {**wanted.values(), "after_at": after.at, "after_seq": after.seq, "until": until, "size": size}
+    before, floor = await _bounds(conn, after.at, until)
+    place = {"after_at": after.at, "after_seq": after.seq, "until": until, "before": before, "floor": floor}
+    values = {**wanted.values(), **place, "size": size}
     return await rows(conn, args_row(ListedDelivery), "listing/recent", values)
 
 
@@ -214,11 +216,11 @@ async def _few(conn: Connection, wanted: ListFilter, before: int, floor: int) ->
     return seqs, rest
 
 
-async def _bounds(conn: Connection, wanted: ListFilter) -> tuple[int, int]:
-    """Return the numbers that the times of the filter lie between: the upper one and the lower one."""
-    if wanted.since is None and wanted.until is None:
+async def _bounds(conn: Connection, since: datetime | None, until: datetime | None) -> tuple[int, int]:
+    """Return the numbers that those received between these times lie between: the upper one and the lower one."""
+    if since is None and until is None:
         return NEWEST, 0
-    [(floor, before)] = await rows(conn, tuple_row, "listing/bounds", {"since": wanted.since, "until": wanted.until})
+    [(floor, before)] = await rows(conn, tuple_row, "listing/bounds", {"since": since, "until": until})
     return before or NEWEST, floor or 0
 
 

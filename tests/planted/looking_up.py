@@ -7,6 +7,7 @@ LIST = "tests/test_deliveries_list.py"
 DELIVERY = "tests/test_delivery_command.py"
 USER = "tests/test_user_command.py"
 LARGE = "tests/test_large_subjects.py"
+RECENT = "tests/test_recent_plans.py"
 FIRST = "tests/test_first_rows.py"
 
 LOOKING_UP = (
@@ -27,9 +28,23 @@ LOOKING_UP = (
     Bug(
         "following leaves out changes at the time where a call ended",
         "sql/queries/listing/recent.sql",
-        "o.received_at), o.seq) > (%(after_at)b::timestamptz, %(after_seq)b::bigint)",
-        "o.received_at), 0) > (%(after_at)b::timestamptz, %(after_seq)b::bigint * 0)",
+        "(one.changed_at, one.seq) > (%(after_at)b::timestamptz, %(after_seq)b::bigint)",
+        "(one.changed_at, 0) > (%(after_at)b::timestamptz, %(after_seq)b::bigint * 0)",
         f"{FOLLOWING}::test_of_a_burst_of_any_size_each_change_is_told_once",
+    ),
+    Bug(
+        "following walks the whole log",
+        "sql/queries/listing/recent.sql",
+        "    ORDER BY o.seq\n    OFFSET 0\n",
+        "",
+        f"{RECENT}::test_what_is_recent_reads_what_changed_in_its_time",
+    ),
+    Bug(
+        "the number of a time is looked for once for each delivery",
+        "sql/queries/deliveries/count.sql",
+        "AND o.seq > (SELECT coalesce(consumer.seq_before(%(since)b::timestamptz), 0))",
+        "AND o.seq > coalesce(consumer.seq_before(%(since)b::timestamptz), 0)",
+        f"{RECENT}::test_a_selection_by_time_reads_the_deliveries_of_that_time",
     ),
     Bug(
         "following remembers all that it has told",
