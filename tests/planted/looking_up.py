@@ -98,9 +98,9 @@ LOOKING_UP = (
     Bug(
         "a rare filter reads the whole log",
         "consumer/lookup/listing.py",
-        "await _older(conn, before - 1) if wanted.is_narrow else None",
+        "await _look_end(conn, before, floor) if wanted.is_narrow else None",
         "None",
-        f"{LIST}::test_a_rare_filter_looks_at_so_many_numbers_and_says_how_far",
+        f"{LIST}::test_a_rare_filter_looks_at_so_many_deliveries_and_says_how_far",
     ),
     Bug(
         "all deliveries of a large team are read",
@@ -216,10 +216,20 @@ LOOKING_UP = (
     ),
     Bug(
         "the numbers that nothing has are looked at",
-        "consumer/lookup/listing.py",
-        "max(floor, newest[0] - LOOK_MAX) if newest else floor",
-        "max(floor, before - 1 - LOOK_MAX)",
+        "sql/queries/listing/look_end.sql",
+        "n.seq < %(before)b::bigint AND n.seq > %(floor)b::bigint\n    ORDER BY n.seq DESC\n"
+        "    LIMIT 1 OFFSET %(look_max)b::integer\n",
+        "n.seq < %(before)b::bigint AND n.seq > %(floor)b::bigint AND n.seq <= ("
+        "SELECT max(m.seq) - %(look_max)b::integer FROM consumer_masked.outbox AS m WHERE m.seq < %(before)b::bigint)\n"
+        "    ORDER BY n.seq DESC\n    LIMIT 1\n",
         f"{LIST}::test_numbers_that_nothing_has_are_not_looked_at",
+    ),
+    Bug(
+        "a list by time goes on below that time",
+        "sql/queries/listing/look_end.sql",
+        " AND n.seq > %(floor)b::bigint",
+        "",
+        f"{LIST}::test_a_list_by_time_offers_no_page_of_what_is_older",
     ),
     Bug(
         "an edit that was withdrawn still sets the field",
