@@ -47,6 +47,27 @@ LOOKING_UP = (
         f"{RECENT}::test_a_selection_by_time_reads_the_deliveries_of_that_time",
     ),
     Bug(
+        "following looks at a quiet time piece by piece",
+        "consumer/lookup/following.py",
+        "2 * self._time if is_whole",
+        "self._time if is_whole",
+        f"{FOLLOWING}::test_a_time_in_which_nothing_happened_takes_few_calls",
+    ),
+    Bug(
+        "following sorts a whole burst for each part of it",
+        "consumer/lookup/following.py",
+        "else max(self._time / 2, TIME_MIN)",
+        "else self._time",
+        f"{FOLLOWING}::test_calls_in_a_burst_after_a_quiet_week_look_at_little_more_than_they_return",
+    ),
+    Bug(
+        "following of many changes of one instant comes to look at no time",
+        "consumer/lookup/following.py",
+        "max(self._time / 2, TIME_MIN)",
+        "self._time / 2",
+        f"{FOLLOWING}::test_changes_of_one_instant_take_any_number_of_calls",
+    ),
+    Bug(
         "following remembers all that it has told",
         "consumer/lookup/following.py",
         "items() if at >= self._since}",
