@@ -238,11 +238,11 @@ LOOKING_UP = (
     Bug(
         "the numbers that nothing has are looked at",
         "sql/queries/listing/look_end.sql",
-        "n.seq < %(before)b::bigint AND n.seq > %(floor)b::bigint\n    ORDER BY n.seq DESC\n"
-        "    LIMIT 1 OFFSET %(look_max)b::integer\n",
+        "n.seq < %(before)b::bigint AND n.seq > %(floor)b::bigint\n        ORDER BY n.seq DESC\n"
+        "        LIMIT 1 OFFSET %(look_max)b::integer\n",
         "n.seq < %(before)b::bigint AND n.seq > %(floor)b::bigint AND n.seq <= ("
         "SELECT max(m.seq) - %(look_max)b::integer FROM consumer_masked.outbox AS m WHERE m.seq < %(before)b::bigint)\n"
-        "    ORDER BY n.seq DESC\n    LIMIT 1\n",
+        "        ORDER BY n.seq DESC\n        LIMIT 1\n",
         f"{LIST}::test_numbers_that_nothing_has_are_not_looked_at",
     ),
     Bug(

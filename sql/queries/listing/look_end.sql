@@ -4,10 +4,11 @@ SELECT
     o.seq,
     o.received_at
 FROM consumer_masked.outbox AS o
-WHERE o.seq = (
-    SELECT n.seq
-    FROM consumer_masked.outbox AS n
-    WHERE n.seq < %(before)b::bigint AND n.seq > %(floor)b::bigint
-    ORDER BY n.seq DESC
-    LIMIT 1 OFFSET %(look_max)b::integer
-);
+WHERE
+    o.seq = (
+        SELECT n.seq
+        FROM consumer_masked.outbox AS n
+        WHERE n.seq < %(before)b::bigint AND n.seq > %(floor)b::bigint
+        ORDER BY n.seq DESC
+        LIMIT 1 OFFSET %(look_max)b::integer
+    );
