@@ -83,7 +83,9 @@ def test_a_page_goes_on_below_its_last_number_until_nothing_older_is_left(mixed:
     assert (pages, found) == (3, listed(mixed))
 
 
-def test_a_rare_filter_looks_at_so_many_numbers_and_says_how_far(mixed: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_rare_filter_looks_at_so_many_deliveries_and_says_how_far(
+    mixed: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(listing, "LOOK_MAX", 3)
 
     first = facts(mixed, "deliveries", "--type", "team.*")
@@ -175,15 +177,28 @@ def test_the_dead_before_what_is_looked_for_count_as_looked_at(
 
 def test_numbers_that_nothing_has_are_not_looked_at(emptied: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A prune leaves gaps, and a repeated message takes a number."""
-    monkeypatch.setattr(listing, "LOOK_MAX", 10)
-    arrive(emptied, team_event("created", TEAM_ID))
-    change(emptied, "SELECT setval('consumer.outbox_seq_seq', nextval('consumer.outbox_seq_seq') + 1000000)")
-    arrive(emptied, user_updated())
+    monkeypatch.setattr(listing, "LOOK_MAX", 2)
+    for delivery in (team_event("created", TEAM_ID), user_updated(), user_updated()):
+        arrive(emptied, delivery)
+        change(emptied, "SELECT setval('consumer.outbox_seq_seq', nextval('consumer.outbox_seq_seq') + 1000000)")
 
     first = facts(emptied, "deliveries", "--type", "team.*")
     second = facts(emptied, "deliveries", "--type", "team.*", "--before", str(first["before"]))
 
     assert [len(page["deliveries"]) for page in (first, second)] == [0, 1]
+    assert second["before"] is None
+
+
+def test_a_list_by_time_offers_no_page_of_what_is_older(emptied: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listing, "LOOK_MAX", 350)
+    change(
+        emptied,
+        "INSERT INTO consumer.outbox (source, message_id, occurred_at, received_at, body) "
+        "SELECT 'stack', n, now(), now() - interval '2 days' * (n <= 200)::int, '' FROM generate_series(1, 400) AS n",
+    )
+
+    assert facts(emptied, "deliveries", "--type", "team.*", "--since", "1d")["before"] is None
+    assert facts(emptied, "deliveries", "--type", "team.*")["before"]
 
 
 def test_times_limit_what_is_listed_by_arrival(mixed: str) -> None:
@@ -209,10 +224,10 @@ def test_times_limit_a_list_with_gaps_in_its_numbers(emptied: str) -> None:
 
 
 def test_a_page_reads_no_more_than_a_hundred_thousand_rows() -> None:
-    """A company's reads most: a look of two rows a number, and its members, counted three times."""
-    assert (listing.LOOK_MAX, listing.ABOUT_MAX, listing.CHOSEN_MAX) == (30_000, 5_000, 1_000)
+    """A company's reads most: a look of three rows a delivery, and its members, counted three times."""
+    assert (listing.LOOK_MAX, listing.ABOUT_MAX, listing.CHOSEN_MAX) == (20_000, 5_000, 1_000)
     assert (listing.FEW_MAX, one_user.WAITING_MAX, one_delivery.WINDOW) == (10_000, 10_000, 10_000)
-    assert 2 * listing.LOOK_MAX + listing.ABOUT_MAX + 3 * one_company.COUNTED_MAX <= 100_000
+    assert 3 * listing.LOOK_MAX + listing.ABOUT_MAX + 3 * one_company.COUNTED_MAX <= 100_000
 
 
 def test_a_list_fits_80_columns_and_names_nobody(mixed: str) -> None:

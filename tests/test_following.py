@@ -141,6 +141,47 @@ async def test_a_look_at_more_than_it_can_read_at_once_tells_the_earliest_first(
     assert found == [(f"burst{n}", "applied") for n in range(1, 51)]
 
 
+async def test_a_time_in_which_nothing_happened_takes_few_calls(emptied: str) -> None:
+    async with await connect(emptied, ACCESS) as conn:
+        async with transaction(conn, ACCESS):
+            follower = Follower(ListFilter(), await session.now(conn) - timedelta(days=7))
+        for _ in range(16):
+            await changes(conn, follower)
+
+    assert not follower.is_behind
+
+
+async def test_calls_in_a_burst_after_a_quiet_week_look_at_little_more_than_they_return(
+    emptied: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each sorts all that it looks at: here ten changes are those of 36 seconds."""
+    monkeypatch.setattr(following, "CHANGES_MAX", 10)
+    change(emptied, BURST.format(1_000, 3600))
+    looked_at = []
+    async with await connect(emptied, ACCESS) as conn:
+        async with transaction(conn, ACCESS):
+            follower = Follower(ListFilter(), await session.now(conn) - timedelta(days=7))
+        await changes(conn, follower)
+        while follower.is_behind:
+            looked_at.append(follower._time)
+            await changes(conn, follower)
+
+    assert max(looked_at) > timedelta(days=2)
+    assert max(looked_at[-50:]) <= timedelta(seconds=80)
+
+
+async def test_changes_of_one_instant_take_any_number_of_calls(emptied: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Halved again and again, a time would become none."""
+    monkeypatch.setattr(following, "CHANGES_MAX", 1)
+    change(emptied, BURST.format(40, 0))
+    async with await connect(emptied, ACCESS) as conn:
+        async with transaction(conn, ACCESS):
+            follower = Follower(ListFilter(), await session.now(conn) - timedelta(seconds=10))
+        found = await looked(conn, follower)
+
+    assert found == [(f"burst{n}", "applied") for n in range(1, 41)]
+
+
 async def test_it_remembers_only_what_it_might_find_again(emptied: str) -> None:
     change(emptied, BURST.format(24_000, 3600))
     async with await connect(emptied, ACCESS) as conn:

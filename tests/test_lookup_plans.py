@@ -136,10 +136,12 @@ async def test_a_search_for_what_is_rare_says_how_far_it_looked_and_goes_on_from
     access, rare = operator_access("consumer"), ListFilter(event_type="user.erased")
     async with await connect(crowded, access) as conn, transaction(conn, access):
         first = await listing.page(conn, rare, size=SIZE)
-        rest = await listing.page(conn, rare, size=SIZE, before=first.before)
+        second = await listing.page(conn, rare, size=SIZE, before=first.before)
+        rest = await listing.page(conn, rare, size=SIZE, before=second.before)
 
     assert (first.deliveries, first.before) == ([], ROWS - listing.LOOK_MAX + 1)
     assert first.looked_back_to is not None
+    assert (second.deliveries, second.before) == ([], ROWS - 2 * listing.LOOK_MAX + 1)
     assert [each.event_type for each in rest.deliveries] == ["user.erased"]
     assert (rest.before, rest.looked_back_to) == (None, None)
 

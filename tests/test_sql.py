@@ -81,6 +81,14 @@ def test_whatever_knows_a_delivery_already_waits_for_its_first_copy() -> None:
     }
 
 
+@pytest.mark.parametrize("name", [name for name in NAMES if b"seq_before(" in query(name)])
+def test_a_query_looks_once_for_the_number_of_a_time(name: str) -> None:
+    """A bare call in a condition runs for each row that another index finds: thousands of searches of the log."""
+    text = query(name).decode()
+
+    assert len(re.findall(r"\(SELECT (?:\w+\(.*)?consumer\w*\.seq_before\(", text)) == text.count("seq_before(")
+
+
 def test_a_name_without_a_file_is_an_error() -> None:
     with pytest.raises(FileNotFoundError):
         query("outbox/nonsense")

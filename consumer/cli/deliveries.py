@@ -64,7 +64,7 @@ class Options(Filters):
 def command(context: click.Context, *, is_following: bool, is_json: bool, **options: Unpack[ListOptions]) -> None:
     """List stored deliveries, the newest first; show or discard some.
 
-    A delivery must match all filters. No personal data is listed. A filter that no index serves looks at 30,000
+    A delivery must match all filters. No personal data is listed. A filter that no index serves looks at 20,000
     deliveries at a time; the last line says how far it looked, and how to go on. --follow prints a line for each
     delivery that is stored, done or refused; with --json, one document a line.
     """

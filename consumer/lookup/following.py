@@ -14,7 +14,7 @@ OVERLAP = timedelta(seconds=15)
 CHANGES_MAX = 10_000
 # The time that one call looks at: at first more than lies between two calls. It is halved where a call finds too many
 # changes, because each call sorts all of its time, and doubled where it finds few, for a log in which nothing happens.
-TIME, TIME_MIN, TIME_MAX = 2 * OVERLAP, timedelta(milliseconds=1), timedelta(days=30)
+TIME, TIME_MIN = 2 * OVERLAP, timedelta(milliseconds=1)
 
 # A delivery, its state or outcome, and since when.
 Key = tuple[int, str, datetime | None]
@@ -51,7 +51,7 @@ class Follower:
         self._returned.update((_key(each), each.place.at) for each in new)
         self._returned = {key: at for key, at in self._returned.items() if at >= self._since}
         self._place, self.is_behind = reached, not is_whole or until <= now
-        self._time = min(2 * self._time, TIME_MAX) if is_whole else max(self._time / 2, TIME_MIN)
+        self._time = 2 * self._time if is_whole else max(self._time / 2, TIME_MIN)
         return new
 
 

@@ -12,13 +12,13 @@ from psycopg.rows import args_row, scalar_row, tuple_row
 from consumer.postgres.connections import Connection
 from consumer.postgres.queries import rows
 
-# Numbers that one call looks at when nothing leads to what matches, each a row of the log and one of its queue: about
-# 15 ms, and twice that if the rows are on disk.
-LOOK_MAX = 30_000
+# Deliveries that one call looks at when nothing leads to what matches, each a row of the log, one of its queue, and one
+# of an index to find the last: about 15 ms, and twice that if the rows are on disk.
+LOOK_MAX = 20_000
 # Rows of the small tables that one call looks at: 10 ms, and for a filter that they don't know each is looked up.
 FEW_MAX = 10_000
-# Deliveries about a user or team that are found by their index, wherever they lie. One with more has some among the
-# numbers of each look.
+# Deliveries about a user or team that are found by their index, wherever they lie. One with more has some in
+# each look.
 ABOUT_MAX = 5_000
 # Of these so many are read at a time, each by its number, until a page is full.
 CHOSEN_MAX = 1_000
@@ -135,9 +135,9 @@ async def page(conn: Connection, wanted: ListFilter, *, size: int, before: int |
     """Return the newest matching deliveries with numbers below *before*, at most *size*.
 
     Those about a user or team are looked for everywhere, unless these have more than ABOUT_MAX. Another filter looks at
-    LOOK_MAX numbers, or at FEW_MAX rows of the small tables: then the page may be short, or empty, and go on.
+    LOOK_MAX deliveries, or at FEW_MAX rows of the small tables: then the page may be short, or empty, and go on.
     """
-    first, floor = await _bounds(conn, wanted)
+    first, floor = await _bounds(conn, wanted.since, wanted.until)
     before = min(first, NEWEST if before is None else before)
     seqs, rest = await _about(conn, wanted), None
     if seqs is None and wanted.is_few:
@@ -148,15 +148,12 @@ async def page(conn: Connection, wanted: ListFilter, *, size: int, before: int |
             return DeliveryPage(found, found[-1].seq)
         older = await _older(conn, rest - 1) if rest else None
         return DeliveryPage(found, rest, older[1]) if older else DeliveryPage(found, None)
-    newest = await _older(conn, before - 1) if wanted.is_narrow else None
-    end = max(floor, newest[0] - LOOK_MAX) if newest else floor
-    values = {**wanted.values(), "before": before, "floor": end, "size": size}
+    end = await _look_end(conn, before, floor) if wanted.is_narrow else None
+    values = {**wanted.values(), "before": before, "floor": end[0] if end else floor, "size": size}
     found = await rows(conn, args_row(ListedDelivery), "listing/page", values)
     if len(found) == size:
         return DeliveryPage(found, found[-1].seq)
-    if end > floor and (older := await _older(conn, end)) and older[0] > floor:
-        return DeliveryPage(found, end + 1, older[1])
-    return DeliveryPage(found, None)
+    return DeliveryPage(found, end[0] + 1, end[1]) if end else DeliveryPage(found, None)
 
 
 async def about(conn: Connection, *, user_id: UUID | None = None, team_id: UUID | None = None) -> list[int] | None:
@@ -191,7 +188,9 @@ async def recent(
     The earliest change is first. To follow, ask again for some time that was seen already: a delivery gets its time and
     its number before its transaction commits, so an earlier place may appear after a later one.
     """
-    values = {**wanted.values(), "after_at": after.at, "after_seq": after.seq, "until": until, "size": size}
+    before, floor = await _bounds(conn, after.at, until)
+    place = {"after_at": after.at, "after_seq": after.seq, "until": until, "before": before, "floor": floor}
+    values = {**wanted.values(), **place, "size": size}
     return await rows(conn, args_row(ListedDelivery), "listing/recent", values)
 
 
@@ -214,12 +213,18 @@ async def _few(conn: Connection, wanted: ListFilter, before: int, floor: int) ->
     return seqs, rest
 
 
-async def _bounds(conn: Connection, wanted: ListFilter) -> tuple[int, int]:
-    """Return the numbers that the times of the filter lie between: the upper one and the lower one."""
-    if wanted.since is None and wanted.until is None:
+async def _bounds(conn: Connection, since: datetime | None, until: datetime | None) -> tuple[int, int]:
+    """Return the numbers that those received between these times lie between: the upper one and the lower one."""
+    if since is None and until is None:
         return NEWEST, 0
-    [(floor, before)] = await rows(conn, tuple_row, "listing/bounds", {"since": wanted.since, "until": wanted.until})
+    [(floor, before)] = await rows(conn, tuple_row, "listing/bounds", {"since": since, "until": until})
     return before or NEWEST, floor or 0
+
+
+async def _look_end(conn: Connection, before: int, floor: int) -> tuple[int, datetime] | None:
+    """Return the delivery below *before* and above *floor* that a look leaves to the next one; None: it reaches all."""
+    values = {"before": before, "floor": floor, "look_max": LOOK_MAX}
+    return next(iter(await rows(conn, tuple_row, "listing/look_end", values)), None)
 
 
 async def _older(conn: Connection, floor: int) -> tuple[int, datetime] | None:

@@ -7,6 +7,7 @@ LIST = "tests/test_deliveries_list.py"
 DELIVERY = "tests/test_delivery_command.py"
 USER = "tests/test_user_command.py"
 LARGE = "tests/test_large_subjects.py"
+RECENT = "tests/test_recent_plans.py"
 FIRST = "tests/test_first_rows.py"
 
 LOOKING_UP = (
@@ -27,9 +28,44 @@ LOOKING_UP = (
     Bug(
         "following leaves out changes at the time where a call ended",
         "sql/queries/listing/recent.sql",
-        "o.received_at), o.seq) > (%(after_at)b::timestamptz, %(after_seq)b::bigint)",
-        "o.received_at), 0) > (%(after_at)b::timestamptz, %(after_seq)b::bigint * 0)",
+        "(one.changed_at, one.seq) > (%(after_at)b::timestamptz, %(after_seq)b::bigint)",
+        "(one.changed_at, 0) > (%(after_at)b::timestamptz, %(after_seq)b::bigint * 0)",
         f"{FOLLOWING}::test_of_a_burst_of_any_size_each_change_is_told_once",
+    ),
+    Bug(
+        "following walks the whole log",
+        "sql/queries/listing/recent.sql",
+        "    ORDER BY o.seq\n    OFFSET 0\n",
+        "",
+        f"{RECENT}::test_what_is_recent_reads_what_changed_in_its_time",
+    ),
+    Bug(
+        "the number of a time is looked for once for each delivery",
+        "sql/queries/deliveries/count.sql",
+        "AND o.seq > (SELECT coalesce(consumer.seq_before(%(since)b::timestamptz), 0))",
+        "AND o.seq > coalesce(consumer.seq_before(%(since)b::timestamptz), 0)",
+        f"{RECENT}::test_a_selection_by_time_reads_the_deliveries_of_that_time",
+    ),
+    Bug(
+        "following looks at a quiet time piece by piece",
+        "consumer/lookup/following.py",
+        "2 * self._time if is_whole",
+        "self._time if is_whole",
+        f"{FOLLOWING}::test_a_time_in_which_nothing_happened_takes_few_calls",
+    ),
+    Bug(
+        "following sorts a whole burst for each part of it",
+        "consumer/lookup/following.py",
+        "else max(self._time / 2, TIME_MIN)",
+        "else self._time",
+        f"{FOLLOWING}::test_calls_in_a_burst_after_a_quiet_week_look_at_little_more_than_they_return",
+    ),
+    Bug(
+        "following of many changes of one instant comes to look at no time",
+        "consumer/lookup/following.py",
+        "max(self._time / 2, TIME_MIN)",
+        "self._time / 2",
+        f"{FOLLOWING}::test_changes_of_one_instant_take_any_number_of_calls",
     ),
     Bug(
         "following remembers all that it has told",
@@ -83,9 +119,9 @@ LOOKING_UP = (
     Bug(
         "a rare filter reads the whole log",
         "consumer/lookup/listing.py",
-        "await _older(conn, before - 1) if wanted.is_narrow else None",
+        "await _look_end(conn, before, floor) if wanted.is_narrow else None",
         "None",
-        f"{LIST}::test_a_rare_filter_looks_at_so_many_numbers_and_says_how_far",
+        f"{LIST}::test_a_rare_filter_looks_at_so_many_deliveries_and_says_how_far",
     ),
     Bug(
         "all deliveries of a large team are read",
@@ -201,10 +237,20 @@ LOOKING_UP = (
     ),
     Bug(
         "the numbers that nothing has are looked at",
-        "consumer/lookup/listing.py",
-        "max(floor, newest[0] - LOOK_MAX) if newest else floor",
-        "max(floor, before - 1 - LOOK_MAX)",
+        "sql/queries/listing/look_end.sql",
+        "n.seq < %(before)b::bigint AND n.seq > %(floor)b::bigint\n        ORDER BY n.seq DESC\n"
+        "        LIMIT 1 OFFSET %(look_max)b::integer\n",
+        "n.seq < %(before)b::bigint AND n.seq > %(floor)b::bigint AND n.seq <= ("
+        "SELECT max(m.seq) - %(look_max)b::integer FROM consumer_masked.outbox AS m WHERE m.seq < %(before)b::bigint)\n"
+        "        ORDER BY n.seq DESC\n        LIMIT 1\n",
         f"{LIST}::test_numbers_that_nothing_has_are_not_looked_at",
+    ),
+    Bug(
+        "a list by time goes on below that time",
+        "sql/queries/listing/look_end.sql",
+        " AND n.seq > %(floor)b::bigint",
+        "",
+        f"{LIST}::test_a_list_by_time_offers_no_page_of_what_is_older",
     ),
     Bug(
         "an edit that was withdrawn still sets the field",

@@ -1,5 +1,6 @@
 -- Count the matching deliveries by state, type and outcome, the most first within a state; discarded ones only with
--- is_discarded, and then no others. It ends at count_max of them, unless that is null.
+-- is_discarded, and then no others. It ends at count_max of them, unless that is null. SELECT around seq_before calls
+-- it once, where the planner filters rows by it too.
 SELECT
     m.state,
     m.event_type,
@@ -37,8 +38,8 @@ FROM (
     ) AS q
     INNER JOIN consumer.outbox AS o ON q.seq = o.seq
     WHERE
-    q.seq > coalesce(consumer.seq_before(%(since)b::timestamptz), 0)
-    AND o.seq > coalesce(consumer.seq_before(%(since)b::timestamptz), 0)
+    q.seq > (SELECT coalesce(consumer.seq_before(%(since)b::timestamptz), 0))
+    AND o.seq > (SELECT coalesce(consumer.seq_before(%(since)b::timestamptz), 0))
     AND q.state = ANY(%(states)b::text[])
         AND (q.outcome IS NOT DISTINCT FROM 'discarded') = %(is_discarded)b::boolean
         AND (%(error_code)b::text IS NULL OR q.error_code = %(error_code)b::text)

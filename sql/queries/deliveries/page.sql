@@ -1,7 +1,7 @@
 -- The next page of the matching deliveries, oldest first; discarded ones only with is_discarded, and then no others.
 -- The branches of the union have no WHERE, because only such branches are merged in the order of their indexes: 1 ms a
 -- page in a million rows, where consumer.deliveries takes 560. Both sides have a condition on seq, because the planner
--- does not infer the second.
+-- does not infer the second. SELECT around seq_before calls it once, where the planner filters rows by it too.
 SELECT
     q.seq,
     q.state,
@@ -36,8 +36,8 @@ FROM (
 ) AS q
 INNER JOIN consumer.outbox AS o ON q.seq = o.seq
 WHERE
-    q.seq > greatest(%(after_seq)b::bigint, consumer.seq_before(%(since)b::timestamptz))
-    AND o.seq > greatest(%(after_seq)b::bigint, consumer.seq_before(%(since)b::timestamptz))
+    q.seq > (SELECT greatest(%(after_seq)b::bigint, consumer.seq_before(%(since)b::timestamptz)))
+    AND o.seq > (SELECT greatest(%(after_seq)b::bigint, consumer.seq_before(%(since)b::timestamptz)))
     AND q.state = ANY(%(states)b::text[])
     AND (q.outcome IS NOT DISTINCT FROM 'discarded') = %(is_discarded)b::boolean
     AND (%(error_code)b::text IS NULL OR q.error_code = %(error_code)b::text)
