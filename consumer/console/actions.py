@@ -18,7 +18,7 @@ from consumer.postgres.queries import rows
 # A page that is read, not searched.
 PAGE_SIZE = 50
 # What a result counts of those that the action has been through.
-COUNTS = ("put_back", "to_rebuild", "still_unusable", "discarded", "queued", "users", "companies")
+COUNTS = ("put_back", "to_rebuild", "still_unusable", "discarded", "left_out", "queued", "users", "companies")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +50,13 @@ class ActionInBackground(RecordedAction):
     def done(self) -> int:
         """How many it has been through, changed or not."""
         return sum((self.result or {}).get(name, 0) for name in COUNTS) or self.affected
+
+    @property
+    def left_out(self) -> int:
+        """How many of those that were seen a discard has left as they are: held by others, done since, or erasures."""
+        if self.action != "discard" or self.finished_at is None or self.error:
+            return 0
+        return max(int((self.result or {}).get("left_out", 0)), (self.seen_count or 0) - self.affected)
 
     @property
     def total(self) -> int | None:

@@ -85,7 +85,8 @@ async def _replay(conn: Connection, page: Sequence[SelectedDelivery], _: Order) 
 
 async def _discard(conn: Connection, page: Sequence[SelectedDelivery], order: Order) -> Affected:
     done = await exclusions.exclude_page(conn, page, selection(order.filter).states, _decision(order))
-    return done.deliveries, {"discarded": done.deliveries, "users_to_refresh": len(done.user_ids)}
+    counts = {"discarded": done.deliveries, "left_out": done.left_out, "users_to_refresh": len(done.user_ids)}
+    return done.deliveries, counts
 
 
 async def _undiscard(conn: Connection, page: Sequence[SelectedDelivery], order: Order) -> Affected:
