@@ -258,4 +258,25 @@ CONSOLE_ACTING = (
         "self.clock()",
         "tests/test_console_live.py::test_what_is_known_is_asked_anew_once_it_is_old_or_the_clock_was_set_back",
     ),
+    Bug(
+        "a check finds what is chosen anew for each page",
+        "consumer/operations/background_work.py",
+        "    if order.id not in found:",
+        "    if True:",
+        f"{BACKGROUND}::test_a_check_finds_what_is_chosen_once_in_a_process",
+    ),
+    Bug(
+        "a company counts twice in a rebuild of everybody",
+        "consumer/operations/rebuild.py",
+        "return 0 if stage is Stage.NAMED_BY_USERS else len(ids)",
+        "return len(ids)",
+        f"{SUBJECTS}::test_a_rebuild_of_everybody_is_queued",
+    ),
+    Bug(
+        "a silent dry run holds its locks for as long as a worker",
+        DRY_RUN,
+        ", idle_timeout=TIME)",
+        ")",
+        f"{SAMPLE}::test_a_silent_sample_holds_its_locks_for_no_longer_than_it_may_take",
+    ),
 )
