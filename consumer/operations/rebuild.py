@@ -135,10 +135,7 @@ async def queue_all(conn: Connection, access: Access, action: Action) -> AsyncIt
 
 
 async def put_stage(conn: Connection, stage: Stage, ids: Sequence[UUID]) -> int:
-    """Queue these users or companies for one stage, in the caller's transaction; return how many, each counted once.
-
-    A company has two stages, and counts in the first.
-    """
+    """Queue these for one stage, in the caller's transaction; return how many: a company counts in its first stage."""
     if stage is Stage.USER:
         await rebuild_queue.put_users(conn, ids)
     else:
