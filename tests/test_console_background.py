@@ -1,7 +1,7 @@
 """What was ordered at the console goes on: after a kill, beside other consoles, without the database for a while."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,8 @@ from consumer.cli.addresses import free_port
 from consumer.cli.console_outside import outside
 from consumer.operations import background
 from consumer.operations.actions import Action, Actor
-from consumer.operations.background import PENDING_MAX, Commit, Order
-from consumer.operations.background_work import PAGE_SIZE, works
+from consumer.operations.background import PENDING_MAX, Commit, Order, OrderWork
+from consumer.operations.background_work import FOUND_MAX, PAGE_SIZE, works
 from consumer.postgres.connections import Access, Connection, connect, operator_access, transaction
 from consumer.worker.batch import BATCH_SIZE
 from tests.faults.proxy import wire
@@ -54,13 +54,18 @@ def progress(url: str) -> dict[str, Any]:
     return found
 
 
-def step(url: str) -> bool:
+def reach(url: str) -> Mapping[str, OrderWork]:
+    """Return what a console can do that has just started."""
+    return works(outside(load({"DATABASE_URL": url}), url))
+
+
+def step(url: str, known: Mapping[str, OrderWork] | None = None) -> bool:
     """Do one page, as a console does."""
     access = operator_access("consumer")
 
     async def stepped() -> bool:
         async with await connect(url, access) as conn:
-            return await background.run_once(conn, access, works(outside(load({"DATABASE_URL": url}), url)))
+            return await background.run_once(conn, access, known or reach(url))
 
     return asyncio.run(stepped())
 
@@ -198,3 +203,45 @@ def test_the_page_of_an_action_asks_again_until_it_is_finished(desk: Desk, many_
     refresh = '<meta http-equiv="refresh" content="2">'
     assert (going.status, refresh in going.text, "going on" in going.text) == (200, True, True)
     assert (ended.status, refresh in ended.text, f"{MANY:,}" in ended.text) == (200, False, True)
+
+
+def check_ordered(url: str) -> None:
+    """Order a check of the users of all deliveries."""
+    access = operator_access("consumer")
+    ordered = Action(Actor("kim", "console"), "check", {"since": "2026-01-01T00:00:00+00:00"})
+
+    async def put() -> None:
+        async with await connect(url, access) as conn, transaction(conn, access):
+            await background.put(conn, ordered)
+
+    asyncio.run(put())
+
+
+@pytest.mark.parametrize(("is_restarted", "users"), [(False, 1), (True, 2)])
+def test_a_check_finds_what_is_chosen_once_in_a_process(emptied: str, is_restarted: bool, users: int) -> None:
+    """Who comes while it goes on is found only by a process that has not found them yet."""
+    arrive(emptied, user_updated())
+    work(emptied)
+    check_ordered(emptied)
+    known = reach(emptied)
+    step(emptied, known)
+    arrive(emptied, user_updated())
+    work(emptied)
+    while step(emptied, None if is_restarted else known):
+        pass
+
+    assert progress(emptied)["result"]["users"] == users
+
+
+def test_a_process_remembers_the_choice_of_a_few_checks(emptied: str) -> None:
+    arrive(emptied, user_updated())
+    work(emptied)
+    for _ in range(FOUND_MAX + 2):
+        check_ordered(emptied)
+    known = reach(emptied)
+    while step(emptied, known):
+        pass
+
+    assert FOUND_MAX == 4
+    assert len(known["check"].args[1]) == FOUND_MAX  # type: ignore[attr-defined]
+    assert len(rows(emptied, "SELECT FROM consumer.background WHERE finished_at IS NOT NULL")) == FOUND_MAX + 2

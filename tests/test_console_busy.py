@@ -12,8 +12,14 @@ import pytest
 from psycopg.conninfo import make_conninfo
 
 from consumer.console import reading
+from consumer.console.background import Background, going_on
 from consumer.console.confirm import COUNT_TIME
+from consumer.console.reading import open_database
 from consumer.console.turns import Busy, Turns
+from consumer.operations import background
+from consumer.operations.actions import Action, Actor
+from consumer.operations.background import Commit, Order, OrderWork, PageDone
+from consumer.postgres.connections import Access, Connection, operator_access, transaction, viewer_access
 from tests.support.cli import arrive
 from tests.support.console import Desk, running
 from tests.support.databases import change, end_sessions, rows, sessions
@@ -124,8 +130,9 @@ def test_a_connection_that_can_not_be_added_leaves_those_that_are_there(
 
 def test_a_login_with_too_few_connections_is_said_to_have_too_few(emptied: str) -> None:
     with login(emptied) as (url, name), running(url) as desk:
-        until(lambda: rows(emptied, HELD.format(name) + " AND application_name = 'consumer viewer'"))
-        limit(emptied, name, len(rows(emptied, HELD.format(name))))
+        until(lambda: rows(emptied, sessions("viewer")) and rows(emptied, sessions("console")))
+        limit(emptied, name, len(rows(emptied, HELD.format(name))) - 1)
+        end_sessions(emptied, "console")
         overview = desk.as_("operator").get()
         reading_page = desk.as_("operator").get("/deliveries")
         acting_page = desk.as_("operator").get("/dead/retry")
@@ -149,6 +156,47 @@ def test_who_counts_keeps_nobody_from_a_click(desk: Desk, people: ThreadPoolExec
 
     assert (opened.status, still_wait) == (303, 2)
     assert ["The question took too long" in page.text for page in pages] == [True] * 3
+
+
+class KnownLater(dict[str, OrderWork]):
+    """What a console can do, but for its first look: then nothing can go on."""
+
+    looks = 0
+
+    def __iter__(self) -> Iterator[str]:
+        self.looks += 1
+        return iter(()) if self.looks == 1 else super().__iter__()
+
+
+async def test_an_order_is_found_and_done_while_people_hold_all_that_reads(emptied: str) -> None:
+    done, released, all_read, reads = asyncio.Event(), asyncio.Event(), asyncio.Event(), list[Connection]()
+    viewer, operator = viewer_access("consumer"), operator_access("consumer")
+
+    async def hold(conn: Connection) -> None:
+        reads.append(conn)
+        if len(reads) == reading.READERS_MAX:
+            all_read.set()
+        await released.wait()
+
+    async def work(_: Connection, __: Access, ___: Order) -> Commit:
+        async def commit(_: Connection) -> PageDone:
+            done.set()
+            return PageDone(None, 0, {})
+
+        return commit
+
+    async with open_database(emptied, viewer, operator, lambda _: None) as database:
+        async with database.acting_alone() as (conn, access), transaction(conn, access):
+            await background.put(conn, Action(Actor("kim", "console"), "retry", {"states": ["dead"]}))
+        held = [asyncio.create_task(database.read(hold, name)) for name in ("kim", "lee", "mia")]
+        await all_read.wait()
+        async with going_on(Background(database, works := KnownLater(retry=work))):
+            await done.wait()
+            still_held = [not each.done() for each in held]
+        released.set()
+        await asyncio.gather(*held, return_exceptions=True)
+
+    assert (still_held, works.looks) == ([True] * reading.READERS_MAX, 2)
 
 
 def test_one_person_has_no_more_turns_than_one_person_may_have() -> None:

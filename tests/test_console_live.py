@@ -153,6 +153,22 @@ def test_those_who_wait_for_a_silent_database_wait_for_one_question() -> None:
     assert asyncio.run(work()) == 1
 
 
+@pytest.mark.parametrize(
+    ("age", "questions"),
+    [(timedelta(0), 1), (SAMPLE_TIME - timedelta.resolution, 1), (SAMPLE_TIME, 2), (-timedelta.resolution, 2)],
+)
+def test_what_is_known_is_asked_anew_once_it_is_old_or_the_clock_was_set_back(age: timedelta, questions: int) -> None:
+    async def work() -> int:
+        asked, now = Asked(), [NOW]
+        made = Sampler(asked, lambda _: {}, lambda: now[0])
+        await made.fresh()
+        now[0] = NOW + age
+        await made.fresh()
+        return asked.questions
+
+    assert asyncio.run(work()) == questions
+
+
 def test_a_slow_viewer_misses_frames_and_gets_the_newest() -> None:
     async def work() -> list[bytes]:
         asked = Asked()
@@ -218,11 +234,11 @@ def test_a_bug_in_a_page_does_not_end_the_sampler() -> None:
     assert asyncio.run(work()) == b"rendered"
 
 
-def test_an_idle_console_holds_one_reader_and_its_reports(desk: Desk, emptied: str) -> None:
+def test_an_idle_console_holds_one_reader_one_that_looks_for_orders_and_its_reports(desk: Desk, emptied: str) -> None:
     """As docs/SIZING.md counts them; its start may open a second reader, which is closed after ten minutes."""
     held = """SELECT application_name AS name FROM pg_stat_activity
     WHERE application_name LIKE 'consumer %' AND datname = current_database()"""
-    found = until(lambda: len(names := sorted(str(row["name"]) for row in rows(emptied, held))) > 1 and names)
+    found = until(lambda: len(names := sorted(str(row["name"]) for row in rows(emptied, held))) > 2 and names)
 
     assert desk.get("/livez").status == 200
-    assert found in [["consumer console report", *["consumer viewer"] * n] for n in (1, 2)]
+    assert found in [["consumer console", "consumer console report", *["consumer viewer"] * n] for n in (1, 2)]

@@ -81,6 +81,15 @@ def test_a_rebuild_shows_how_far_it_is_and_when_it_ends(desk: Desk, emptied: str
     assert "80 percent done" in page
 
 
+def test_a_company_in_two_stages_counts_once_for_how_far_a_rebuild_is(desk: Desk, emptied: str) -> None:
+    waiting(emptied, 1, 30)
+    waiting(emptied, 2, 50)
+    waiting(emptied, 3, 40)
+    change(emptied, ACTION.format(id=uuid4(), action="rebuild", n=100))
+
+    assert "120 wait, 20 are done" in seen(desk)
+
+
 def test_a_queue_that_another_action_has_filled_tells_no_rate(desk: Desk, emptied: str) -> None:
     waiting(emptied, 2, 100)
     change(emptied, ACTION.format(id=uuid4(), action="rebuild", n=50))

@@ -224,6 +224,15 @@ def test_a_sample_is_small_and_takes_little_time(desk: Desk, emptied: str) -> No
     assert tried(desk).startswith("20 checked again: 20 would be applied.")
 
 
+def test_a_silent_sample_holds_its_locks_for_no_longer_than_it_may_take(desk: Desk, emptied: str) -> None:
+    """The server ends it then."""
+    idle = "current_setting('idle_in_transaction_session_timeout')"
+    dead(emptied, ADA)
+
+    with refusing(emptied, f"RAISE EXCEPTION USING ERRCODE = CASE {idle} WHEN '2s' THEN '23505' ELSE '23503' END;"):
+        assert tried(desk).startswith("1 checked again: 1 would fail again: 23505.")
+
+
 async def test_a_sample_is_spread_over_what_matches(emptied: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert replay.SPREAD_MAX == 10_000
     stored = [user_updated() for _ in range(45)]

@@ -1,6 +1,7 @@
 """Dead letters are tried again or given up by the command line."""
 
 import getpass
+import json
 import tracemalloc
 from uuid import uuid4
 
@@ -176,9 +177,9 @@ def test_a_delivery_that_someone_holds_is_not_discarded_under_their_hands(three_
     with psycopg.connect(three_dead) as holder:
         holder.execute("SELECT seq FROM consumer.failures WHERE error_code = 'bad_shape' FOR UPDATE")
 
-        done = facts(three_dead, "dead", "discard", "--all", "--reason", "a test")
+        result = call(three_dead, "dead", "discard", "--all", "--reason", "a test", "--json")
 
-    assert done == {"discarded": 2}
+    assert (result.exit_code, json.loads(result.stdout)) == (1, {"discarded": 2})
     assert states(three_dead)["broken"] == "dead"
 
 

@@ -13,13 +13,13 @@ from consumer.cli.cells import printable
 from consumer.cli.columns import show_rest
 from consumer.cli.context import Group, examples, pass_settings
 from consumer.cli.database import as_operator, read
-from consumer.cli.decision import by_option, reason_option, shell_action, shell_user
+from consumer.cli.decision import by_option, reason_option, refuse_left_out, shell_action, shell_user
 from consumer.cli.failures import show_each, show_errors
 from consumer.cli.filters import all_option, amount, error_option, refuse_unless_meant, type_option
 from consumer.cli.output import console, emit, json_option, present, show_facts
 from consumer.cli.replay import discarded, show_replayed, total
 from consumer.operations import exclusions, replay
-from consumer.operations.exclusions import Decision
+from consumer.operations.exclusions import Decision, Excluded
 from consumer.operations.replay import Replayed
 from consumer.outbox import deliveries
 from consumer.outbox.deliveries import Selection
@@ -165,13 +165,15 @@ def discard(
     refuse_unless_meant(filters, is_all=is_all)
     selection = Selection(DEAD, **filters)
 
-    async def discarding(conn: Connection, access: Access) -> tuple[list[str], int]:
+    async def discarding(conn: Connection, access: Access) -> tuple[list[str], list[Excluded]]:
         action = shell_action("discard", asdict(selection), reason=reason)
         discards = exclusions.exclude(conn, access, selection, Decision(by or shell_user(), reason), action)
-        return await _missing(conn, access, selection), sum([page.deliveries async for page in discards])
+        return await _missing(conn, access, selection), [page async for page in discards]
 
-    missing, done = as_operator(settings, discarding)
+    missing, pages = as_operator(settings, discarding)
+    done = sum(page.deliveries for page in pages)
     present({"discarded": done}, lambda _: console().print(f"{amount(done)} excluded."), is_json=is_json)
+    refuse_left_out(sum(page.left_out for page in pages))
     _refuse_missing(settings, selection, done, missing)
 
 

@@ -25,6 +25,15 @@ reason_option = click.option("--reason", required=True, callback=checked_reason,
 by_option = click.option("--by", help="The name to record for the decision. Default: this shell's user.")
 
 
+def refuse_left_out(left_out: int) -> None:
+    """Fail if a discard has left some out; the others are discarded."""
+    if left_out:
+        raise click.ClickException(
+            f"{left_out:,} more {'are' if left_out > 1 else 'is'} not discarded: workers or other sessions hold "
+            f"{'them' if left_out > 1 else 'it'} at this moment. Run the command again."
+        )
+
+
 def shell_user() -> str | None:
     """Return the shell's user, or None: a container's user may have no name."""
     with suppress(OSError, KeyError):

@@ -10,7 +10,7 @@ from click.core import ParameterSource
 from consumer.cli import matches
 from consumer.cli.context import Group, examples, pass_settings
 from consumer.cli.database import as_operator, read
-from consumer.cli.decision import by_option, reason_option, shell_action, shell_user
+from consumer.cli.decision import by_option, reason_option, refuse_left_out, shell_action, shell_user
 from consumer.cli.delivery import show
 from consumer.cli.filters import Filters, all_option, amount, filter_options, refuse_unless_meant, selection
 from consumer.cli.follow import follow
@@ -123,8 +123,9 @@ def discard(settings: Settings, *, is_json: bool, **options: Unpack[Options]) ->
     done = sum(page.deliveries for page in pages)
     user_ids = sorted({user_id for page in pages for user_id in page.user_ids})
     present({"discarded": done, "to_refresh": user_ids}, _show_discarded, is_json=is_json)
+    refuse_left_out(sum(page.left_out for page in pages))
     if not done:
-        raise click.ClickException("Workers are applying these deliveries at this moment: run the command again.")
+        raise click.ClickException("These are erasures, or somebody else has discarded them.")
 
 
 @command.command(name="undiscard", epilog=examples("deliveries undiscard --verified-by 0a1b2c3d --reason ours"))

@@ -20,7 +20,7 @@ from consumer.postgres.queries import rows
 # A page that is read, not searched.
 PAGE_SIZE = 50
 # What a result counts of those that the action has been through.
-COUNTS = ("put_back", "to_rebuild", "still_unusable", "discarded", "queued", "users", "companies")
+COUNTS = ("put_back", "to_rebuild", "still_unusable", "discarded", "left_out", "queued", "users", "companies")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +73,13 @@ class ActionInBackground(RecordedAction):
         """What the result has besides, by name."""
         named = (self.result or {}).items()
         return {name: value for name, value in named if name not in TOLD and value not in (None, {})}
+
+    @property
+    def left_out(self) -> int:
+        """How many of those that were seen a discard has left as they are: held by others, done since, or erasures."""
+        if self.action != "discard" or self.finished_at is None or self.error:
+            return 0
+        return max(int((self.result or {}).get("left_out", 0)), (self.seen_count or 0) - self.affected)
 
     @property
     def total(self) -> int | None:

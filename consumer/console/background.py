@@ -41,7 +41,7 @@ class Background:
         """Do what is ordered, until cancelled; a page that is cancelled is rolled back."""
         while True:
             try:
-                if await self.database.read(background.is_any):
+                if await self.database.observe(background.is_any):
                     async with self.database.acting_alone() as (conn, access):
                         await self._finish_all(conn, access)
             except Unavailable:
@@ -58,7 +58,7 @@ class Background:
         while True:
             if await background.run_once(conn, access, self.works):
                 pause = PAUSE_SECONDS_MIN
-            elif await self.database.read(background.is_any):
+            elif await background.is_any(conn, access):
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, PAUSE_SECONDS_MAX)
             else:

@@ -71,7 +71,8 @@ class TooSlow(Unavailable):
 class ConsoleDatabase:
     """Reads as the viewer over a pool, and acts as the operator; open it with `open_database`.
 
-    The sampler and the background have a connection each, so that neither waits for people, nor people for them.
+    The sampler and the background have a connection each, so that neither waits for people, nor people for them. The
+    background connects while something is ordered, and finds that out over the sampler's.
     """
 
     _pool: Pool
@@ -136,7 +137,8 @@ class ConsoleDatabase:
     async def observe(self, work: Callable[[Connection, Access], Coroutine[Any, Any, T]]) -> T:
         """Return what *work* reads as the operator: what a verdict needs, and nothing of a person.
 
-        Its connection stays open, and is the sampler's; one call waits for the other. Raises Unavailable.
+        Its connection stays open; the sampler and the background share it, and one call waits for the other. Raises
+        Unavailable.
         """
         with _errors():
             async with self._turn:

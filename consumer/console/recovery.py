@@ -134,10 +134,12 @@ class ShownRecovery:
             return None
         is_more = any(each.is_more for each in self.stages)
         newest = next((each for each in self.actions if each.action == "rebuild" and each.affected), None)
+        # A rebuild counts a company once, by its first stage.
+        counted = sum(each.waiting for each in self.stages if each.stage != Stage.NAMED_BY_USERS)
         # Without the number that waits nobody knows what is done of it.
-        if is_more or newest is None or newest.affected < waiting:
+        if is_more or newest is None or newest.affected < counted:
             return Rebuilding(waiting, is_more)
-        return Rebuilding(waiting, is_more, newest.affected - waiting, self.now - newest.at)
+        return Rebuilding(waiting, is_more, newest.affected - counted, self.now - newest.at)
 
 
 @dataclass(frozen=True, slots=True)

@@ -145,7 +145,8 @@ class Sampler:
             await asyncio.sleep(SAMPLE_TIME.total_seconds())
 
     def _is_fresh(self) -> bool:
-        return self.view.asked_at is not None and self.clock() - self.view.asked_at < SAMPLE_TIME
+        # A clock that was set back tells no age.
+        return self.view.asked_at is not None and timedelta(0) <= self.clock() - self.view.asked_at < SAMPLE_TIME
 
     async def _ask(self) -> None:
         before, at = self.view, self.clock()

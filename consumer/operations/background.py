@@ -70,9 +70,10 @@ async def put(conn: Connection, action: Action) -> None:
     await conn.execute(query("background/put"), {"id": action.id})
 
 
-async def is_any(conn: Connection) -> bool:
-    """Tell whether an action is not finished; a viewer may ask."""
-    return await rows(conn, scalar_row, "background/is_any") == [True]
+async def is_any(conn: Connection, access: Access) -> bool:
+    """Tell whether an action is not finished."""
+    async with transaction(conn, access):
+        return await rows(conn, scalar_row, "background/is_any") == [True]
 
 
 async def run_once(conn: Connection, access: Access, works: Mapping[str, OrderWork]) -> bool:

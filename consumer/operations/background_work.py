@@ -25,6 +25,10 @@ from consumer.postgres.connections import Access, Connection, transaction
 PAGE_SIZE = 200
 # The reason of a decision, if an erasure has taken it out of the record.
 ERASED = "erased"
+# Checks whose users and companies a process remembers; orders take turns, and those of a million users are 100 MB.
+FOUND_MAX = 4
+# What checks have chosen, by their orders; None: everybody.
+Found = dict[UUID, Subjects | None]
 # How many are affected, and more counts.
 Affected = tuple[int, Mapping[str, int]]
 # Does a page of deliveries.
@@ -48,7 +52,7 @@ def works(outside: Outside) -> Mapping[str, OrderWork]:
         "discard": partial(_in_pages, _discard),
         "undiscard": partial(_in_pages, _undiscard),
         "rebuild": _rebuild,
-        "check": partial(_check, outside),
+        "check": partial(_check, outside, {}),
         "refresh": partial(_refresh, outside),
         "test": partial(_test, outside),
     }
@@ -85,7 +89,8 @@ async def _replay(conn: Connection, page: Sequence[SelectedDelivery], _: Order) 
 
 async def _discard(conn: Connection, page: Sequence[SelectedDelivery], order: Order) -> Affected:
     done = await exclusions.exclude_page(conn, page, selection(order.filter).states, _decision(order))
-    return done.deliveries, {"discarded": done.deliveries, "users_to_refresh": len(done.user_ids)}
+    counts = {"discarded": done.deliveries, "left_out": done.left_out, "users_to_refresh": len(done.user_ids)}
+    return done.deliveries, counts
 
 
 async def _undiscard(conn: Connection, page: Sequence[SelectedDelivery], order: Order) -> Affected:
@@ -115,12 +120,18 @@ async def _queue(subjects: Subjects, conn: Connection) -> PageDone:
 async def _queue_next(order: Order, conn: Connection) -> PageDone:
     stage, after = _place(order)
     ids = await rebuild_queue.next_ids(conn, stage, after)
-    await rebuild.put_stage(conn, stage, ids)
-    return PageDone(_after(stage, ids), len(ids), Counter(order.result) + Counter(queued=len(ids)))
+    queued = await rebuild.put_stage(conn, stage, ids)
+    return PageDone(_after(stage, ids), queued, Counter(order.result) + Counter(queued=queued))
 
 
-async def _check(outside: Outside, conn: Connection, access: Access, order: Order) -> Commit:
-    return partial(_check_page, outside, order, await _subjects(conn, access, order))
+async def _check(outside: Outside, found: Found, conn: Connection, access: Access, order: Order) -> Commit:
+    """Compare the next page; a process finds what the filter chooses once, as that reads all of its deliveries."""
+    if order.id not in found:
+        subjects = await _subjects(conn, access, order)
+        while len(found) >= FOUND_MAX:
+            del found[next(iter(found))]
+        found[order.id] = subjects
+    return partial(_check_page, outside, order, found[order.id])
 
 
 async def _check_page(outside: Outside, order: Order, subjects: Subjects | None, _: Connection) -> PageDone:

@@ -30,9 +30,13 @@ class Decision:
 
 
 class Excluded(NamedTuple):
-    """How many deliveries were excluded, and the users to refresh: a prune may have removed what these superseded."""
+    """How many deliveries were excluded, and how many left out, because another session held them at that moment.
+
+    *user_ids*: the users to refresh, as a prune may have removed what the excluded ones superseded.
+    """
 
     deliveries: int
+    left_out: int
     user_ids: frozenset[UUID]
 
 
@@ -41,8 +45,9 @@ def exclude(
 ) -> AsyncIterator[Excluded]:
     """Exclude the matching deliveries for good, page by page; yield the result after each page's commit.
 
-    Those that a worker applies at this moment are left out. An excluded delivery never comes back, not even if its
-    sender repeats it. The users and companies of those that were applied are queued to be made anew without them.
+    Those that a worker applies at this moment are left out, and counted. An excluded delivery never comes back, not
+    even if its sender repeats it. The users and companies of those that were applied are queued to be made anew without
+    them.
     """
     work = partial(_exclude, decision, action, selection.states)
     return in_pages(conn, access, selection, work)
@@ -68,13 +73,14 @@ async def exclude_page(
         "excluded_by": decision.by,
         "reason": decision.reason,
     }
-    excluded: dict[int, bool] = dict(await rows(conn, tuple_row, "exclusions/exclude", values))
-    undone = [delivery for delivery in page if excluded.get(delivery.seq)]
+    became: dict[int, str] = dict(await rows(conn, tuple_row, "exclusions/exclude", values))
+    undone = [delivery for delivery in page if became.get(delivery.seq) == "undone"]
     await queue_concerned(conn, undone)
     await session.wake(conn)
     is_pruned = await rows(conn, scalar_row, "exclusions/is_log_pruned") == [True]
     users = frozenset(delivery.user_id for delivery in undone if delivery.user_id)
-    return Excluded(len(excluded), users if is_pruned else frozenset())
+    left_out = list(became.values()).count("left_out")
+    return Excluded(len(became) - left_out, left_out, users if is_pruned else frozenset())
 
 
 async def take_back_page(conn: Connection, page: Sequence[SelectedDelivery], decision: Decision) -> Replayed:

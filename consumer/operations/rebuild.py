@@ -129,18 +129,19 @@ async def queue_all(conn: Connection, access: Access, action: Action) -> AsyncIt
         async for ids in all_ids(conn, access, stage):
             async with transaction(conn, access):
                 await ledger.begin_work(conn)
-                await put_stage(conn, stage, ids)
-                await actions.record(conn, action, len(ids))
-            yield len(ids)
+                queued = await put_stage(conn, stage, ids)
+                await actions.record(conn, action, queued)
+            yield queued
 
 
-async def put_stage(conn: Connection, stage: Stage, ids: Sequence[UUID]) -> None:
-    """Queue these users or companies for one stage, in the caller's transaction."""
+async def put_stage(conn: Connection, stage: Stage, ids: Sequence[UUID]) -> int:
+    """Queue these for one stage, in the caller's transaction; return how many: a company counts in its first stage."""
     if stage is Stage.USER:
         await rebuild_queue.put_users(conn, ids)
     else:
         await rebuild_queue.put_companies(conn, ids, stage)
     await session.wake(conn)
+    return 0 if stage is Stage.NAMED_BY_USERS else len(ids)
 
 
 async def concerned(conn: Connection, access: Access, selection: Selection) -> Subjects:

@@ -5,7 +5,7 @@ from tests.planted.bug import Bug
 BULK, CHOSEN, CONFIRM = (f"consumer/console/{name}.py" for name in ("bulk", "chosen", "confirm"))
 ACTING, BACKGROUND, SUBJECTS = (f"tests/test_console_{name}.py" for name in ("acting", "background", "subjects"))
 ORDERS, CHOICES = "tests/test_console_orders.py", "tests/test_console_choices.py"
-SAME_IDS = "tests/test_console_same_ids.py"
+SAME_IDS, BUSY = "tests/test_console_same_ids.py", "tests/test_console_busy.py"
 SUBJECTS_PAGE = "consumer/console/subjects.py"
 COUNTED = f"{SUBJECTS}::test_everybody_is_counted_by_the_deliveries_where_the_rows_are_lost"
 SAMPLE = "tests/test_console_retry_sample.py"
@@ -250,5 +250,47 @@ CONSOLE_ACTING = (
         "if not user_id and not team_id and not chosen:",
         "if not user_id and not team_id:",
         f"{SUBJECTS}::test_a_rebuild_by_deliveries_takes_the_users_of_these",
+    ),
+    Bug(
+        "the background waits for people who read before it looks for orders",
+        "consumer/console/background.py",
+        "self.database.observe(background.is_any):",
+        "self.database.read(lambda conn: background.is_any(conn, self.database._viewer)):",
+        f"{BUSY}::test_an_order_is_found_and_done_while_people_hold_all_that_reads",
+    ),
+    Bug(
+        "the background waits for people who read before it goes on",
+        "consumer/console/background.py",
+        "await background.is_any(conn, access):",
+        "await self.database.read(lambda conn: background.is_any(conn, self.database._viewer)):",
+        f"{BUSY}::test_an_order_is_found_and_done_while_people_hold_all_that_reads",
+    ),
+    Bug(
+        "what was known before the clock was set back is fresh",
+        "consumer/console/sampler.py",
+        "timedelta(0) <= self.clock()",
+        "self.clock()",
+        "tests/test_console_live.py::test_what_is_known_is_asked_anew_once_it_is_old_or_the_clock_was_set_back",
+    ),
+    Bug(
+        "a check finds what is chosen anew for each page",
+        "consumer/operations/background_work.py",
+        "    if order.id not in found:",
+        "    if True:",
+        f"{BACKGROUND}::test_a_check_finds_what_is_chosen_once_in_a_process",
+    ),
+    Bug(
+        "a company counts twice in a rebuild of everybody",
+        "consumer/operations/rebuild.py",
+        "return 0 if stage is Stage.NAMED_BY_USERS else len(ids)",
+        "return len(ids)",
+        f"{SUBJECTS}::test_a_rebuild_of_everybody_is_queued",
+    ),
+    Bug(
+        "a silent dry run holds its locks for as long as a worker",
+        DRY_RUN,
+        ", idle_timeout=TIME)",
+        ")",
+        f"{SAMPLE}::test_a_silent_sample_holds_its_locks_for_no_longer_than_it_may_take",
     ),
 )

@@ -7,6 +7,7 @@ PRUNE = "sql/migrations/0010.prune.sql"
 FACTS = "tests/test_prune_facts.py::test_it_keeps"
 REPEATS = "tests/test_prune_repeats.py"
 PAGES = "tests/test_prune_deliveries.py"
+DISCARDS, EXCLUDE = "tests/test_discards.py", "sql/queries/exclusions/exclude.sql"
 # By the fact that is not kept, which is the name of its case too: what tells it in the SQL, and the bug.
 _FROM = "        WHERE "
 USER_FACTS = {
@@ -106,8 +107,8 @@ RETENTION = (
     Bug(
         "what a worker applies beside a discard stays applied",
         "consumer/operations/exclusions.py",
-        "if excluded.get(delivery.seq)]",
-        'if excluded.get(delivery.seq) and delivery.state == "done"]',
+        'if became.get(delivery.seq) == "undone"]',
+        'if became.get(delivery.seq) == "undone" and delivery.state == "done"]',
         "tests/test_discards.py::test_what_a_worker_applies_between_the_choice_and_the_discard_is_undone",
     ),
     Bug(
@@ -116,5 +117,33 @@ RETENTION = (
         "pruned_until IS NOT NULL",
         "pruned_until > now()",
         "tests/test_discards.py::test_a_discard_after_a_prune_names_the_users_to_refresh",
+    ),
+    Bug(
+        "a discard passes over what others hold, in silence",
+        EXCLUDE,
+        "WHERE w.state = ANY(%(states)b::text[]) AND",
+        "WHERE FALSE AND w.state = ANY(%(states)b::text[]) AND",
+        f"{DISCARDS}::test_a_discard_at_the_console_says_how_many_it_has_left_out",
+    ),
+    Bug(
+        "a command that has left out some ends well",
+        "consumer/cli/decision.py",
+        "    if left_out:\n",
+        "    if left_out > 1:\n",
+        f"{DISCARDS}::test_a_discard_on_the_command_line_fails_with_the_number_that_it_has_left_out",
+    ),
+    Bug(
+        "a discard of dead ones takes those that wait again",
+        EXCLUDE,
+        " AND 'pending' = ANY(%(states)b::text[])",
+        "",
+        f"{DISCARDS}::test_only_what_is_still_in_a_chosen_state_is_excluded",
+    ),
+    Bug(
+        "the page of a discard is silent about what was done before its turn",
+        "consumer/console/actions.py",
+        'get("left_out", 0)), (self.seen_count or 0) - self.affected)',
+        'get("left_out", 0)), 0)',
+        f"{DISCARDS}::test_a_discard_at_the_console_says_how_many_a_worker_has_applied_before_their_turn",
     ),
 )

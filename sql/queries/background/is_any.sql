@@ -1,5 +1,5 @@
 -- Whether an action in the background is not finished.
 SELECT exists(
-    SELECT FROM consumer_masked.background
+    SELECT FROM consumer.background
     WHERE finished_at IS NULL
 );

@@ -1,6 +1,6 @@
--- Exclude deliveries for good, in whatever state they are, but for those that a worker is applying now, and erasures:
--- what they removed would not return. Return the excluded ones, and which of them were done. A worker may have applied
--- some since they were chosen.
+-- Exclude deliveries for good that are in one of the states, but for those that another session holds, as a worker that
+-- applies them, and erasures: what they removed would not return. Return what became of each: 'excluded'; 'undone',
+-- because it was applied, perhaps since it was chosen; 'left_out', because it is held.
 -- The failure row is deleted, so the reason quotes its error.
 WITH chosen AS MATERIALIZED (
     SELECT seq
@@ -13,7 +13,7 @@ waiting AS (
     WHERE seq = ANY(ARRAY(
         SELECT seq
         FROM consumer.pending
-        WHERE seq = ANY(ARRAY(SELECT chosen.seq FROM chosen))
+        WHERE seq = ANY(ARRAY(SELECT chosen.seq FROM chosen)) AND 'pending' = ANY(%(states)b::text[])
         ORDER BY seq
         FOR UPDATE SKIP LOCKED
     ))
@@ -75,13 +75,13 @@ excluded AS (
     SELECT
         seq,
         remark,
-        FALSE AS was_done
+        'excluded' AS became
     FROM taken
     UNION ALL
     SELECT
         seq,
         '' AS remark,
-        TRUE AS was_done
+        'undone' AS became
     FROM done
 ),
 
@@ -97,5 +97,24 @@ kept AS (
 
 SELECT
     seq,
-    was_done
-FROM excluded;
+    became
+FROM excluded
+UNION ALL
+-- As this statement began: a worker may have finished these since, so `done` does not have them either.
+SELECT
+    w.seq,
+    'left_out' AS became
+FROM (
+    SELECT
+        seq,
+        'pending' AS state
+    FROM consumer.pending
+    WHERE seq = ANY(ARRAY(SELECT chosen.seq FROM chosen))
+    UNION ALL
+    SELECT
+        seq,
+        state
+    FROM consumer.failures
+    WHERE seq = ANY(ARRAY(SELECT chosen.seq FROM chosen))
+) AS w
+WHERE w.state = ANY(%(states)b::text[]) AND w.seq NOT IN (SELECT taken.seq FROM taken);
