@@ -1,3 +1,4 @@
+import asyncio
 from dataclasses import replace
 from datetime import timedelta
 
@@ -47,6 +48,27 @@ async def test_a_transaction_says_its_role_its_limits_and_that_a_commit_is_durab
     assert inside[:2] == (access.role, "on")
     assert "0" not in inside[2:]
     assert outside == ("none", "off", "0", "0", "0")
+
+
+async def test_a_connect_that_is_cancelled_at_its_last_step_leaves_no_session(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[Connection] = []
+    reached = asyncio.Event()
+
+    async def held(self: Connection, _: object) -> None:
+        opened.append(self)
+        reached.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(Connection, "set_isolation_level", held)
+    connecting = asyncio.create_task(connect(database_url, operator_access("consumer")))
+    await reached.wait()
+    connecting.cancel()
+    await asyncio.wait([connecting])
+
+    assert connecting.cancelled()
+    assert [conn.closed for conn in opened] == [True]
 
 
 ROLE = "SELECT current_setting('role'), current_setting('lock_timeout'), current_setting('synchronous_commit')"

@@ -71,6 +71,12 @@ def sessions(uri: str) -> set[tuple[str, str]]:
     return {(row["application_name"], row["usename"]) for row in found}
 
 
+def problems(folder: Path) -> dict[str, str]:
+    """Return what the doctor finds, by the names of its checks."""
+    _, checks = examined(None, CONSUMER_DATA_DIR=str(folder))
+    return {name: check["finding"] for name, check in checks.items() if check["state"] != "ok"}
+
+
 def test_inside_up_every_session_of_ours_is_one_of_a_login_of_its_own(folder: Path, tmp_path: Path) -> None:
     port, ops_port = ports(2)
     settings = {"CONSUMER_DATA_DIR": str(folder), "PORT": str(port), "OPS_PORT": str(ops_port)}
@@ -81,9 +87,9 @@ def test_inside_up_every_session_of_ours_is_one_of_a_login_of_its_own(folder: Pa
             until(lambda: sessions(uri) >= SESSIONS)
             # The jobs of maintenance come and go.
             assert sessions(uri) <= SESSIONS | {("consumer operator", "consumer_operator_login")}
-        _, checks = examined(None, CONSUMER_DATA_DIR=str(folder))
+        # A worker that began before the first migration says so until its next report.
+        until(lambda: problems(folder) == {})
 
-    assert {name: check["finding"] for name, check in checks.items() if check["state"] != "ok"} == {}
     assert "consumer_migrator_login@" in group.said("Database")
 
 

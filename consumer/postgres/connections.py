@@ -42,13 +42,16 @@ class Connection(AsyncConnection[TupleRow]):
         except psycopg.OperationalError as error:
             attempted(error)
             raise
-        await conn.set_isolation_level(IsolationLevel.READ_COMMITTED)
-        conn.standby_wait = StandbyWait()
-        conn.add_notice_handler(conn.standby_wait.note)
-        if conn.info.parameter_status("default_transaction_read_only") == "on":
-            [is_of_login] = await rows(conn, scalar_row, "connections/is_read_only_login")
-            if is_of_login:
+        try:
+            await conn.set_isolation_level(IsolationLevel.READ_COMMITTED)
+            conn.standby_wait = StandbyWait()
+            conn.add_notice_handler(conn.standby_wait.note)
+            is_read_only = conn.info.parameter_status("default_transaction_read_only") == "on"
+            if is_read_only and (await rows(conn, scalar_row, "connections/is_read_only_login"))[0]:
                 await conn.set_read_only(False)
+        except BaseException:
+            await conn.close()
+            raise
         return conn
 
 
@@ -95,8 +98,7 @@ def viewer_access(role_prefix: str) -> Access:
 
     It has no login of its own: an operator's may take the role.
     """
-    limits = {"connect": 5, "unacknowledged": 10, "statement": 2, "lock": 1, "idle": 10}
-    return _access("viewer", role_prefix, is_read_only=True, **limits)
+    return _access("viewer", role_prefix, connect=5, unacknowledged=10, statement=2, lock=1, idle=10, is_read_only=True)
 
 
 ACCESSES: Mapping[Literal["receiver", "worker", "migrate", "operator"], Callable[[str], Access]] = {

@@ -47,7 +47,7 @@ NOTE_DRAWN = """
 # A chart has points once a process has reported in a whole step.
 REPORT = """
 INSERT INTO consumer.reports (process_id, duty, host, pid, release, at, clock_skew_seconds)
-VALUES (gen_random_uuid(), 'worker', 'work-1', 1, '0', now() - interval '1 minute', 0)
+VALUES (gen_random_uuid(), 'console', 'work-1', 1, '0', now() - interval '1 minute', 0)
 """
 
 

@@ -125,8 +125,8 @@ MASKING = (
     Bug(
         "a viewer's transaction may write",
         "consumer/postgres/connections.py",
-        "is_read_only=True, **limits",
-        "**limits",
+        "idle=10, is_read_only=True",
+        "idle=10",
         f"{VIEWS}::test_a_viewers_transaction_only_reads_and_does_not_wait",
     ),
     Bug(

@@ -54,8 +54,10 @@ def close_kept() -> None:
 
 async def _begun(url: str, access: Access) -> tuple[Connection, str]:
     conn = await connect(url, replace(access, name=f"kept {access.name}"))
-    # Tests repeat long statements on a few rows: to parse and plan them anew is most of what they cost the server.
-    conn.prepare_threshold = 0
+    # Tests repeat long statements on a few rows: to parse and plan them anew is most of what they cost the server. A
+    # pooler, which is reached by TCP, gives the session to others.
+    if conn.info.host.startswith("/"):
+        conn.prepare_threshold = 0
     return conn, await _defaults(conn)
 
 

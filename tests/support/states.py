@@ -4,9 +4,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 
+from consumer.lookup.listing import LOOK_MAX
 from consumer.postgres import ledger
 from tests.faults.proxy import Wire, wire
-from tests.support.cli import arrive, work
+from tests.support.cli import arrive
 from tests.support.console import Desk, running
 from tests.support.databases import change, schema_change
 from tests.support.factories import user_updated
@@ -40,11 +41,18 @@ def set_back(url: str, time: timedelta) -> None:
 
 
 def long_history(url: str) -> None:
-    """Let a delivery be applied, and the next one be so far from it in number that no look goes back to it."""
-    arrive(url, user_updated())
-    change(url, "SELECT setval('consumer.outbox_seq_seq', nextval('consumer.outbox_seq_seq') + 1000000)")
-    arrive(url, user_updated())
-    work(url)
+    """Let more deliveries be applied than one look goes back over."""
+    change(
+        url,
+        f"""
+        WITH stored AS (
+            INSERT INTO consumer.outbox (source, message_id, event_type, occurred_at, body)
+            SELECT 'stack', gen_random_uuid(), 'user.updated', now(), '' FROM generate_series(0, {LOOK_MAX})
+            RETURNING seq
+        )
+        INSERT INTO consumer.outcomes (seq, outcome) SELECT seq, 'applied' FROM stored
+        """,
+    )
 
 
 @contextmanager
