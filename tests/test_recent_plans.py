@@ -67,7 +67,7 @@ def test_what_is_recent_reads_what_changed_in_its_time(steady: str, ago: int, se
         steady, viewer_access("consumer"), lambda conn: listing.recent(conn, ListFilter(), after, until, size=50)
     )
 
-    assert read <= AROUND + 8 * seconds * A_SECOND < ROWS
+    assert read <= AROUND + 10 * seconds * A_SECOND < ROWS
 
 
 @pytest.mark.parametrize("ago", [600, 6_000])

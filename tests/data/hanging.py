@@ -64,7 +64,7 @@ async def test_event() -> None:
 
 
 async def test_polling() -> None:
-    while not queue.Queue[int]().qsize():  # noqa: ASYNC110  As who waits for another process does.
+    while not queue.Queue[int]().qsize():  # noqa: ASYNC110  As who waits for another process does. # hangs
         await asyncio.sleep(0.01)  # hangs
 
 
