@@ -42,6 +42,8 @@ def steady(server_url: str) -> Iterator[str]:
         migrations.apply(url, "consumer")
         with psycopg.connect(url, autocommit=True) as conn:
             conn.execute(FILL.encode())
+            # All rows are sampled: what chance picks of them would now and then choose another plan.
+            conn.execute("SET default_statistics_target = 1000")
             conn.execute("VACUUM ANALYZE")
         yield url
 
@@ -67,7 +69,7 @@ def test_what_is_recent_reads_what_changed_in_its_time(steady: str, ago: int, se
         steady, viewer_access("consumer"), lambda conn: listing.recent(conn, ListFilter(), after, until, size=50)
     )
 
-    assert read <= AROUND + 10 * seconds * A_SECOND < ROWS
+    assert read <= AROUND + 8 * seconds * A_SECOND < ROWS
 
 
 @pytest.mark.parametrize("ago", [600, 6_000])
