@@ -4,6 +4,7 @@ import re
 import sys
 from datetime import UTC, datetime
 from importlib.metadata import version
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -163,6 +164,8 @@ def test_buckets_reach_from_a_millisecond_to_the_limits_of_a_request_and_of_a_st
     assert APPLY_SECONDS[-1] == 30
     # The bound of promise P6 is one of them, or no alert could tell whether it is kept.
     assert {2, 60} < set(DELIVERY_SECONDS)
+    # What is told of a share is not more than two thirds above the truth.
+    assert all(upper / lower <= 5 / 3 + 1e-9 for lower, upper in pairwise(DELIVERY_SECONDS) if upper <= 30)
 
 
 def test_gauges_say_what_the_tables_said_last(metrics: Metrics) -> None:

@@ -60,7 +60,7 @@ def rate_lines(stats: Stats, rates: Rates | None, columns: int) -> Iterator[Text
         ("refused", f"{rates.refused:,}/{MINUTES} min".rjust(9).ljust(MINUTES + 10)),
     )
     depths = (("pending", f"{stats.pending:,}"), ("retrying", f"{stats.retrying:,}"), ("dead", f"{stats.dead:,}"))
-    times = (("oldest due", due), ("p50 / p99", latency), ("drained in", drained))
+    times = (("oldest due", due), ("p50/p99 ≤", latency), ("drained in", drained))
     for flow, depth, time in zip(flows, depths, times, strict=True):
         parts = (f"{flow[0]:8} {flow[1]}", f"{depth[0]:8} {depth[1]:>9}", f"{time[0]:10} {time[1]:>11}")
         yield from map(Text, [f" {'  '.join(parts)}"] if columns >= COLUMNS else [f" {part}" for part in parts])

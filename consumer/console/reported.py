@@ -1,10 +1,9 @@
 """What the processes have reported: rates, times and refusals, for the charts and tables of the overview."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import accumulate
 from typing import NamedTuple
 from uuid import UUID
 
@@ -13,6 +12,7 @@ from psycopg.rows import args_row, tuple_row
 from consumer.metrics import DELIVERY_SECONDS
 from consumer.postgres.connections import Connection
 from consumer.postgres.queries import rows
+from consumer.verdict.rates import quantile
 
 # Over which `rates` counts.
 RATE_SECONDS = 60
@@ -39,7 +39,8 @@ class ProcessRates(NamedTuple):
 class ChartPoint(NamedTuple):
     """One step of a chart: deliveries a second, those that died, and milliseconds from receipt to profile.
 
-    The times are of the oldest delivery of each batch, so the slower half of all; None if nothing was applied.
+    A time is the bound of `DELIVERY_SECONDS` that the share does not exceed, of each batch's oldest delivery: so of the
+    slower half of all. It is None if nothing was applied.
     """
 
     at: datetime
@@ -101,7 +102,7 @@ async def chart(conn: Connection, span: ChartSpan) -> list[ChartPoint]:
             stored / seconds,
             applied / seconds,
             died,
-            *(milliseconds(DELIVERY_SECONDS, times[at], share) for share in (0.5, 0.95, 0.99)),
+            *(_milliseconds(quantile(share, times[at])) for share in (0.5, 0.95, 0.99)),
         )
         for at, stored, applied, died in counts
     ]
@@ -121,16 +122,5 @@ async def hours(conn: Connection) -> Mapping[str, SourceHours]:
     return {each.source: each for each in await rows(conn, args_row(SourceHours), "reported/hours")}
 
 
-def milliseconds(bounds: Sequence[float], counts: Sequence[int], share: float) -> float | None:
-    """Return the time below which this share of a histogram lies, even within its bucket; None if it is empty.
-
-    *bounds* are the upper ends of its buckets in seconds; the last bucket has none and counts as its lower end.
-    """
-    if not (total := sum(counts)):
-        return None
-    wanted, sums = share * total, list(accumulate(counts))
-    place = next(place for place, below in enumerate(sums) if below >= wanted)
-    lower = bounds[place - 1] if place else 0.0
-    upper = bounds[place] if place < len(bounds) else lower
-    before = sums[place] - counts[place]
-    return 1000 * (lower + (upper - lower) * (wanted - before) / max(counts[place], 1))
+def _milliseconds(seconds: float | None) -> float | None:
+    return None if seconds is None else 1000 * seconds

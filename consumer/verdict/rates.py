@@ -33,7 +33,7 @@ class Rates:
 async def rates(conn: Connection) -> Rates:
     """Read the rates; a database without reports has zeros."""
     counted = await rows(conn, tuple_row, "rates/minutes", {"minutes": MINUTES})
-    values = {"metric": "delivery_seconds", "minutes": MINUTES}
+    values = {"metric": "delivery_seconds", "buckets": len(DELIVERY_SECONDS) + 1, "minutes": MINUTES}
     by_metric: dict[str, list[int]] = {}
     for minute, counter, n in counted:
         if counter != REPEATED and minute < MINUTES:

@@ -89,7 +89,7 @@ CROSS JOIN LATERAL (SELECT
     CASE p.duty
         WHEN 'receiver' THEN jsonb_build_object('receive_seconds', ARRAY[2, 20, n, 20, 8, 2, 0, 0, 0, 0, 0, 0, 0])
         WHEN 'worker' THEN jsonb_build_object(
-            'delivery_seconds', ARRAY[n, n / 2, 9, (4 * random())::integer, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]
+            'delivery_seconds', ARRAY[n, n / 2, 9, (4 * random())::integer] || array_fill(0, ARRAY[25])
         )
         ELSE '{}'
     END AS histograms
