@@ -94,6 +94,31 @@ def names_its_company(one: Delivery, other: Delivery) -> bool:
     return isinstance(named, str) and named.lower() == str(other.team_id)
 
 
+def is_removed_where_selected(history: History, _: Batches) -> bool:
+    """Whether a snapshot selects a team from which a removal, the newest word on the member, has removed the user.
+
+    A deletion of either would hide whether the removal holds.
+    """
+    about = history.deliveries
+    return any(
+        any(is_snapshot(one) and selects(one, removal) for one in about if one.user_id == removal.user_id)
+        and not any(USER_END(one) for one in about if one.user_id == removal.user_id)
+        and not any(TEAM_END(one) for one in about if one.team_id == removal.team_id)
+        and not any(
+            JOIN(one) and is_older(one, removal)
+            for one in about
+            if (one.user_id, one.team_id) == (removal.user_id, removal.team_id)
+        )
+        for removal in filter(REMOVAL, about)
+    )
+
+
+def selects(one: Delivery, other: Delivery) -> bool:
+    """Whether the first names the second's team as the one that the user selected."""
+    selected = data(one).get("selected_team")
+    return isinstance(selected, dict) and selected.get("id") == str(other.team_id)
+
+
 def has_low_number(history: History, applied: Batches) -> bool:
     """Whether a batch applies a delivery with a lower number than one that an earlier batch applied."""
     arrived = dict.fromkeys(delivery for step in steps(history) for delivery in step.deliveries)
@@ -161,6 +186,7 @@ CORNERS: Mapping[str, Corner] = {
     "metadata, then the deletion of the company it names": later(0.01, (), is_snapshot, TEAM_END, names_its_company),
     "an edit, then the company it names": later(0.005, (), EDIT, NAME, names_its_company),
     "metadata, then the company it names": later(0.01, (), is_snapshot, NAME, names_its_company),
+    "a removal from the selected team": Corner(0.02, is_removed_where_selected),
     "two snapshots of one moment": later(0.02, USER, is_snapshot, is_snapshot, is_tied),
     "two edits of one moment": later(0.01, USER, EDIT, EDIT, has_same_field, is_tied, is_older),
     "a join, then a removal of one moment": later(0.01, MEMBER, JOIN, REMOVAL, is_tied),

@@ -94,7 +94,7 @@ A_USER = joined(
     ),
     optional(st.booleans(), "is_anonymous", "is_restricted"),
     optional(MILLIS | st.sampled_from([None, 0, 1.5, "@huge"]), "last_active_at_millis"),
-    optional(st.none() | st.fixed_dictionaries({"id": st.sampled_from(COMPANIES).map(str)} | A_TEAM), "selected_team"),
+    optional(st.none() | st.fixed_dictionaries(A_TEAM), "selected_team"),
 )
 # What is no snapshot may carry fields of one: none of them is a fact, and in a deletion none of them is even checked.
 PARTIAL = optional(st.sampled_from(["Partial", None]), "display_name", "profile_image_url")
@@ -172,6 +172,8 @@ def deliveries(
     for key, subject in ((user_key, user_id), (team_key, team_id)):
         if key:
             data = {key: draw(st.sampled_from([str(subject), str(subject).upper()])), **data}
+    if isinstance(selected := data.get("selected_team"), dict):
+        data = data | {"selected_team": {"id": str(draw(st.sampled_from(companies))), **selected}}
     message_id = draw(IDS)
     if source in {"backfill", "reconcile"} and draw(st.booleans()):
         # One answer about a user or team, or a list of them.
@@ -207,25 +209,37 @@ EDITED = "profile.edited"
 class Scene(NamedTuple):
     """What is told, of how many users and companies: where these are few, facts about the same thing meet."""
 
+    name: str
     event_types: list[str]
     users: int
     companies: int
 
 
 SCENES = [
-    Scene([*DATA, *SNAPSHOTS], 3, 3),
-    Scene([*DATA, *SNAPSHOTS, *DELETIONS, EDITED], 1, 2),
-    Scene([*DELETIONS, *DELETIONS, *DELETIONS, *SIGN_INS, *MEMBERSHIPS, *PERMISSIONS, "user.updated", EDITED], 1, 1),
-    Scene([*DELETIONS, *DELETIONS, "user.updated", "team.updated"], 1, 1),
-    Scene([*MEMBERSHIPS, *MEMBERSHIPS, *PERMISSIONS, "user.updated"], 1, 1),
-    Scene([*TEAMS, *TEAMS, "team.deleted", "user.updated"], 1, 1),
-    Scene([*[EDITED] * 4, *DELETIONS, "user.updated", "team.updated"], 1, 1),
+    Scene("everything", [*DATA, *SNAPSHOTS], 3, 3),
+    Scene("one user", [*DATA, *SNAPSHOTS, *DELETIONS, EDITED], 1, 2),
+    Scene(
+        "deletions beside everything",
+        [*DELETIONS, *DELETIONS, *DELETIONS, *SIGN_INS, *MEMBERSHIPS, *PERMISSIONS, "user.updated", EDITED],
+        1,
+        1,
+    ),
+    Scene("deletions", [*DELETIONS, *DELETIONS, "user.updated", "team.updated"], 1, 1),
+    Scene("memberships", [*MEMBERSHIPS, *MEMBERSHIPS, *PERMISSIONS, "user.updated", "team.deleted"], 1, 1),
+    Scene(
+        "removals and selected teams",
+        [*MEMBERSHIPS, "team_membership.deleted", "user.created", "user.updated", "user.updated"],
+        1,
+        1,
+    ),
+    Scene("teams", [*TEAMS, *TEAMS, *["team.deleted"] * 3, "user.updated"], 1, 1),
+    Scene("edits", [*[EDITED] * 4, *DELETIONS, "team.deleted", "user.updated", "team.updated"], 1, 1),
 ]
 
 
 @st.composite
-def sets_of_deliveries(draw: st.DrawFn) -> list[Delivery]:
-    scene = draw(st.sampled_from(SCENES))
+def sets_of_deliveries(draw: st.DrawFn, scenes: Sequence[Scene]) -> list[Delivery]:
+    scene = draw(st.sampled_from(scenes))
     companies = COMPANIES[: scene.companies] if scene.companies > 1 else [draw(st.sampled_from(COMPANIES[:2]))]
     moments = draw(st.sampled_from([MOMENTS, MOMENTS[::2], MOMENTS[:2]]))
     told = deliveries(scene.event_types, USERS[: scene.users], companies, moments)
@@ -235,7 +249,7 @@ def sets_of_deliveries(draw: st.DrawFn) -> list[Delivery]:
 
 
 @st.composite
-def histories(draw: st.DrawFn) -> History:
+def histories(draw: st.DrawFn, scenes: Sequence[Scene] = SCENES) -> History:
     projection = ShapingSettings(
         default_company_id=draw(st.sampled_from([None, COMPANIES[0]])),
         delete_policy=draw(st.sampled_from(["soft", "anonymise", "hard"])),
@@ -243,7 +257,7 @@ def histories(draw: st.DrawFn) -> History:
     late = st.builds(Late, st.integers(0, DELIVERIES_MAX // 2), st.integers(1, 2), st.integers(1, 6))
     batch_sizes = draw(st.lists(st.integers(1, 6), min_size=1, max_size=4))
     zones = draw(st.lists(st.sampled_from(ZONES), min_size=1, max_size=2, unique=True))
-    known = draw(sets_of_deliveries())
+    known = draw(sets_of_deliveries(scenes))
     first = draw(st.permutations(range(len(known))))
     repeats = draw(st.lists(st.integers(0, len(known) - 1), max_size=4))
     return History(known, [*first, *repeats], batch_sizes, projection, zones, draw(st.none() | late))

@@ -8,25 +8,32 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from consumer.events.registry import EVENT_TYPES, Fact
 from tests.laws.arrivals import batches
 from tests.laws.corners import CORNERS
-from tests.laws.histories import SOURCES, History, histories, keys
+from tests.laws.histories import SCENES, SOURCES, History, Scene, histories, keys
 
 DRAWN, SEED = 800, 1
 
 
 @pytest.fixture(scope="module")
 def reached() -> Counter[str]:
-    """How many of the drawn histories reach each corner."""
+    """How many of the drawn histories, alike many of each scene, reach each corner."""
+    found: Counter[str] = Counter()
+    for scene in SCENES:
+        found += _drawn(scene)
+    return found
+
+
+def _drawn(scene: Scene) -> Counter[str]:
     found: Counter[str] = Counter()
 
     @seed(SEED)
     @settings(
-        max_examples=DRAWN,
+        max_examples=DRAWN // len(SCENES),
         database=None,
         deadline=None,
         phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
     )
-    @given(history=histories())
+    @given(history=histories([scene]))
     def draw(history: History) -> None:
         applied = batches(history)
         found.update(name for name, corner in CORNERS.items() if corner.is_reached(history, applied))

@@ -104,7 +104,7 @@ DOMAIN = (
         "sql/queries/members/put.sql",
         "WHEN f.removal_version > f.join_version THEN",
         "WHEN f.removal_version > f.join_version AND NOT f.is_implied THEN",
-        "tests/test_members.py::test_a_selected_team_implies_a_join_that_undoes_no_removal",
+        LAW,
     ),
     Bug(
         "only the first page of a company's users is re-homed",
