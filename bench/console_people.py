@@ -19,6 +19,8 @@ from selectors import EVENT_READ, DefaultSelector
 from typing import Any
 from urllib.parse import urlencode
 
+import psutil
+
 from bench.checks import FalseFigure, require_soon
 from bench.commands import HOST, READY_SECONDS_MAX, TREE, WORK_FOLDER
 from consumer.cli.addresses import free_port
@@ -39,6 +41,7 @@ class Operator:
 
     port: int
     cookie: str
+    process: psutil.Process  # the console's
 
     def ask(self, method: str, path: str, body: str = "") -> tuple[int, bytes, str]:
         """Return status, the body as it came over the wire, and where it leads."""
@@ -81,13 +84,12 @@ def console(url: str) -> Iterator[Operator]:
     }
     signer = Signer(secret, base_of(None, port, STEPS), lambda: datetime.now(UTC))
     value = signer.cookie(SignInLink("", "bench", "operator", 0))
-    operator = Operator(port, f"console-{port}={value}")
     process = subprocess.Popen(
         [sys.executable, "-m", "consumer", "console"], env=environment, cwd=WORK_FOLDER, stderr=subprocess.DEVNULL
     )
     try:
         require_soon("the console ready", lambda: _is_there(port), READY_SECONDS_MAX, poll=0.02)
-        yield operator
+        yield Operator(port, f"console-{port}={value}", psutil.Process(process.pid))
     finally:
         process.terminate()
         process.wait(timeout=15)
