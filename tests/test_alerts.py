@@ -1,7 +1,7 @@
 """Each alert rule parses, names metrics and labels that exist, and fires on its fault and on nothing else."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -11,6 +11,7 @@ from typing import Any
 import promql_parser as promql
 import pytest
 import yaml
+from prometheus_client.metrics_core import InfoMetricFamily, Metric
 
 from consumer.events.registry import EVENT_TYPES
 from consumer.gauges import JobTimes, StoreState, Tables
@@ -49,7 +50,7 @@ def metrics() -> Metrics:
 
 @dataclass
 class Installation:
-    """A receiver, a worker and the expositions that Prometheus scrapes of them; sound, but for what a test changes."""
+    """A receiver, a worker and what Prometheus scrapes of them; sound, but for what a test changes."""
 
     receiver: Metrics = field(default_factory=metrics)
     worker: Metrics = field(default_factory=metrics)
@@ -80,11 +81,11 @@ class Installation:
         self.worker.differing("profile", deliveries=10)
 
     def scrape(self) -> Scrape:
-        found = {"worker": self.worker.exposition()}
+        found: dict[str, Iterable[Metric]] = {"worker": self.worker.registry.collect()}
         if self.is_receiver_scraped:
-            found["receiver"] = self.receiver.exposition()
+            found["receiver"] = self.receiver.registry.collect()
         if self.other_version:
-            found["old"] = f'consumer_build_info{{version="{self.other_version}"}} 1.0\n'.encode()
+            found["old"] = [InfoMetricFamily("consumer_build", "", {"version": self.other_version})]
         return scrape(found)
 
     def find(self, code: str, gravity: str) -> None:

@@ -5,11 +5,11 @@ An increase is what came between the first and the last scrape of its range: not
 
 import operator
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import promql_parser as promql
-from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.metrics_core import Metric
 from promql_parser import MatchOp
 
 Labels = frozenset[tuple[str, str]]
@@ -50,14 +50,13 @@ class Scrapes:
         return next(found for at, found in self.made if at > self.now - seconds)
 
 
-def scrape(expositions: Mapping[str, bytes]) -> Scrape:
-    """Return the samples of processes by instance, each with a label that names it."""
+def scrape(processes: Mapping[str, Iterable[Metric]]) -> Scrape:
+    """Return the samples of processes by instance, each with a label that names it; their text would say the same."""
     found: dict[str, Vector] = {}
-    for instance, exposition in expositions.items():
-        for family in text_string_to_metric_families(exposition.decode()):
-            for sample in family.samples:
-                labels = frozenset({**sample.labels, "instance": instance}.items())
-                found.setdefault(sample.name, {})[labels] = sample.value
+    for instance, families in processes.items():
+        for sample in (sample for family in families for sample in family.samples):
+            labels = frozenset({**sample.labels, "instance": instance}.items())
+            found.setdefault(sample.name, {})[labels] = sample.value
     return found
 
 
