@@ -357,4 +357,11 @@ VERDICTS = (
         "textwrap.wrap(finding.sentence, width)",
         f"{BOARD}_a_sender_s_text_controls_no_terminal",
     ),
+    Bug(
+        "the cure of dead letters is a command that refuses",
+        "consumer/verdict/queue.py",
+        "`consumer dead retry --all` applies them",
+        "`consumer dead retry` applies them",
+        "tests/test_dead_operations.py::test_each_command_of_the_cure_of_dead_letters_works_as_it_stands",
+    ),
 )
