@@ -8,7 +8,7 @@ from typing import Unpack
 import click
 
 from consumer.cli.cells import printable
-from consumer.cli.columns import clock, show_columns, show_rest, took, wrapped
+from consumer.cli.columns import ID_DIGITS, clock, id_text, show_columns, show_rest, took, wrapped
 from consumer.cli.context import examples, pass_settings
 from consumer.cli.database import read
 from consumer.cli.listing import document, outcome
@@ -89,7 +89,7 @@ def _print(shown: ShownDelivery, *, with_body: bool) -> None:
     show_columns(_way(delivery, now))
     _head("What it changed")
     if rows := [row for each in shown.changes for row in _changes(each)]:
-        show_columns(rows, {"user": 8, "field": 14, "before": 25})
+        show_columns(rows, {"user": ID_DIGITS, "field": 14, "before": 25})
         show_rest(shown.changes, "choose a higher --limit")
     else:
         wrapped("No profile.")
@@ -145,7 +145,7 @@ def _way(delivery: OneDelivery, now: datetime) -> list[dict[str, object]]:
 
 
 def _changes(row: AuditRow) -> Sequence[dict[str, object]]:
-    user = str(row.user_id)[:8]
+    user = id_text(row.user_id)
     if not row.changed_fields:
         return [{"user": user, "field": row.operation, "before": None, "after": None}]
     return [

@@ -10,7 +10,7 @@ import click
 from rich.text import Text
 
 from consumer.cli.cells import cell, printable
-from consumer.cli.columns import clock, show_columns, took, wrapped
+from consumer.cli.columns import ID_DIGITS, clock, id_text, show_columns, took, wrapped
 from consumer.cli.database import read
 from consumer.cli.filters import amount, error_option, secret_option, since_option, until_option
 from consumer.cli.output import as_called, emit
@@ -33,7 +33,7 @@ SIZE = 50
 SIZE_MAX = 1_000
 COLOURS = {"dead": "red", "retrying": "yellow", "pending": "cyan", "applied": "green"}
 # A message id has no room in 80 columns, and what is cut can't be pasted: the number names a delivery too.
-WIDTHS = {"received": 12, "event": 20, "about": 8, "outcome": 14, "took": 7}
+WIDTHS = {"received": 12, "event": 20, "about": ID_DIGITS, "outcome": 14, "took": 7}
 
 
 class ListOptions(TypedDict):
@@ -141,9 +141,9 @@ def outcome(state: str, outcome: str | None, error_code: str | None) -> Text:
 
 
 def about(user_id: UUID | None, team_id: UUID | None) -> str | None:
-    """Return the first digits of the user, else of the team."""
+    """Return the user, else the team."""
     subject = user_id or team_id
-    return str(subject)[:8] if subject else None
+    return id_text(subject) if subject else None
 
 
 def _row(delivery: ListedDelivery, now: datetime) -> dict[str, object]:

@@ -8,7 +8,7 @@ from uuid import UUID
 import click
 
 from consumer.cli.cells import cell
-from consumer.cli.columns import clock, show_columns, show_line, show_rest, wrapped
+from consumer.cli.columns import clock, id_text, show_columns, show_line, show_rest, wrapped
 from consumer.cli.context import examples, pass_settings
 from consumer.cli.database import read
 from consumer.cli.filters import amount
@@ -163,7 +163,7 @@ def _membership(membership: KnownMembership, user: KnownUser, now: datetime) -> 
         state = f"removed {clock(membership.removed_at, now)}"
     return {
         "team": membership.company_name or str(membership.company_id),
-        "id": str(membership.company_id)[:8],
+        "id": id_text(membership.company_id),
         "joined": clock(membership.joined_at, now),
         "state": state,
         "permissions": ", ".join(membership.permissions) or None,

@@ -12,6 +12,20 @@ FIRST = "tests/test_first_rows.py"
 
 LOOKING_UP = (
     Bug(
+        "a list is cut in a file too",
+        "consumer/cli/columns.py",
+        "if sys.stdout.isatty() else PIPE_COLUMNS",
+        "if sys.stdout.isatty() else COLUMNS",
+        "tests/test_columns.py::test_in_a_file_nothing_is_cut",
+    ),
+    Bug(
+        "a file gets the first digits of an id",
+        "consumer/cli/columns.py",
+        "text[:size] if sys.stdout.isatty() else text:{size}",
+        "text[:size]:{size}",
+        "tests/test_columns.py::test_in_a_file_nothing_is_cut",
+    ),
+    Bug(
         "following asks only for what is newer than the last look",
         "consumer/lookup/following.py",
         "settled = now - OVERLAP",
