@@ -15,7 +15,9 @@ from consumer.cli.filters import amount
 from consumer.cli.listing import document, outcome
 from consumer.cli.output import as_called, console, emit, json_option
 from consumer.cli.reveal import Reveal, is_masked, record, reveal_options
-from consumer.lookup import one_user
+from consumer.cli.subject_ids import BEGINNING, the_only
+from consumer.lookup import id_prefixes, one_user
+from consumer.lookup.id_prefixes import id_range
 from consumer.lookup.one_user import Entry, KnownMembership, KnownUser
 from consumer.lookup.origins import FieldOrigin
 from consumer.lookup.shown import ShownUser, show_user
@@ -39,6 +41,7 @@ class UserOptions(Reveal):
     name="user",
     epilog=examples(
         "user 6f1c2f0e-9d3b-4a57-8c21-0b7d5e9a4f10",
+        "user 6f1c2f0e",
         "user m.example@example.com",
         'user m.example@example.com --reveal --reason "ticket 4711"',
     ),
@@ -54,7 +57,7 @@ def command(settings: Settings, *, name: str, is_json: bool, **options: Unpack[U
 
     Each field with who set it: your backend's edit comes first, then the sender, then the default. Then the teams, and
     the deliveries about the user with what they changed, the newest first. Names, e-mail addresses and pictures are
-    masked; an address finds only whole matches.
+    masked; an address finds only whole matches, an id its first 8 digits too.
     """
     masked = is_masked(options)
 
@@ -74,17 +77,17 @@ def command(settings: Settings, *, name: str, is_json: bool, **options: Unpack[U
 
 
 async def _user_id(conn: Connection, name: str) -> UUID:
-    """Return the user with this id or e-mail address; refuse an address of nobody, and one of several users."""
+    """Return the user with this id, beginning of an id, or e-mail address; refuse one of nobody or of several users."""
     try:
         return UUID(name)
     except ValueError:
-        found = await one_user.by_email(conn, name)
+        wanted = id_range(name)
+    if wanted:
+        return the_only(await id_prefixes.users(conn, wanted), "user", BEGINNING)
+    found = await one_user.by_email(conn, name)
     if not found:
         raise click.ClickException("No stored user has this e-mail address, and it is no user's id.")
-    if len(found) > 1:
-        number = f"Over {len(found)}" if found.is_more else len(found)
-        raise click.ClickException(f"{number} users have this e-mail address: {', '.join(map(str, found))}.")
-    return found[0]
+    return the_only(found, "user", "this e-mail address")
 
 
 def _document(shown: ShownUser) -> dict[str, object]:

@@ -10,7 +10,37 @@ LARGE = "tests/test_large_subjects.py"
 RECENT = "tests/test_recent_plans.py"
 FIRST = "tests/test_first_rows.py"
 
+PREFIXES = "tests/test_id_prefixes.py"
+
 LOOKING_UP = (
+    Bug(
+        "the first digits of an id find one id alone",
+        "consumer/lookup/id_prefixes.py",
+        'UUID(digits.ljust(DIGITS, "f"))',
+        'UUID(digits.ljust(DIGITS, "0"))',
+        f"{PREFIXES}::test_a_list_takes_the_first_digits_of_a_user_or_team",
+    ),
+    Bug(
+        "a user without stored deliveries is not found by the first digits",
+        "sql/queries/id_prefixes/users.sql",
+        "    UNION\n",
+        "    EXCEPT\n",
+        f"{PREFIXES}::test_a_user_whose_deliveries_are_pruned_is_found",
+    ),
+    Bug(
+        "the search by first digits reads all ids that begin so",
+        "sql/queries/id_prefixes/users.sql",
+        "    WHERE l.place < %(size)b::integer\n",
+        "",
+        "tests/test_lookup_plans.py::test_an_id_is_found_by_its_first_digits_without_reading_the_others",
+    ),
+    Bug(
+        "the first digits of several ids lead to the first",
+        "consumer/cli/subject_ids.py",
+        "    if len(found) > 1:",
+        "    if False:",
+        f"{PREFIXES}::test_of_several_users_the_command_names_twenty",
+    ),
     Bug(
         "a list is cut in a file too",
         "consumer/cli/columns.py",
