@@ -187,12 +187,14 @@ def _entry(entry: Entry, now: datetime) -> dict[str, object]:
 
 
 def _remark(shown: ShownUser) -> str:
-    """Return how many deliveries there are, what waits, and when the sender last confirmed the user."""
+    """Return how many deliveries there are, what waits, the last sign-in, and when the sender confirmed the user."""
     counts, user = shown.counts, shown.user
     waiting = [f"{n:,} {state}" for state in ("pending", "retrying", "dead") if (n := getattr(counts, state))]
     since = f" since {cell(counts.first_received_at)}" if counts.first_received_at else ""
     over = "Over " if counts.is_more else ""
     sentences = [f"{over}{amount(counts.deliveries)} stored{since}, {', '.join(waiting) or 'none waits'}."]
+    if user.is_known:
+        sentences.append(_signed(user))
     if user.is_rebuild_queued:
         sentences.append("The user's rows wait to be made anew.")
     if user.deleted_at:
@@ -207,3 +209,9 @@ def _remark(shown: ShownUser) -> str:
     if shown.timeline.before:
         sentences.append(f"Older: --before {shown.timeline.before}.")
     return " ".join(sentences)
+
+
+def _signed(user: KnownUser) -> str:
+    last = {"in": user.last_sign_in_at, "out": user.last_sign_out_at}
+    known = [f"{way} at {cell(at)}" for way, at in last.items() if at]
+    return f"The user last signed {', '.join(known)}." if known else "No sign-in is known."

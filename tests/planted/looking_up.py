@@ -14,6 +14,13 @@ PREFIXES = "tests/test_id_prefixes.py"
 
 LOOKING_UP = (
     Bug(
+        "the last sign-out is told as a sign-in",
+        "consumer/cli/user.py",
+        '"out": user.last_sign_out_at',
+        '"out": user.last_sign_in_at',
+        f"{USER}::test_it_says_when_the_user_last_signed_in_and_out",
+    ),
+    Bug(
         "the first digits of an id find one id alone",
         "consumer/lookup/id_prefixes.py",
         'UUID(digits.ljust(DIGITS, "f"))',
