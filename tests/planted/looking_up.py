@@ -12,7 +12,23 @@ FIRST = "tests/test_first_rows.py"
 
 PREFIXES = "tests/test_id_prefixes.py"
 
+ACTIONS = "tests/test_delivery_actions.py"
+
 LOOKING_UP = (
+    Bug(
+        "a delivery shows actions on another source's",
+        "sql/queries/one_delivery/actions.sql",
+        "coalesce(n.filter ->> 'source', %(source)b::text) = %(source)b::text",
+        "%(source)b::text IS NOT NULL",
+        f"{ACTIONS}::test_an_action_of_one_source_is_not_shown_of_another",
+    ),
+    Bug(
+        "a delivery that is done claims that no attempt failed",
+        "consumer/lookup/one_delivery.py",
+        'if self.attempts or self.state != "done":',
+        "if True:",
+        f"{ACTIONS}::test_a_cured_delivery_names_who_retried_it_and_says_that_attempts_are_not_kept",
+    ),
     Bug(
         "the last sign-out is told as a sign-in",
         "consumer/cli/user.py",
