@@ -1,6 +1,8 @@
 """Settings as commands meet them: which database a command says it uses, example keys, names, and hints."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +13,18 @@ from consumer.embedded.server import server
 from consumer.postgres import migrations
 from consumer.settings.signing_secrets import EXAMPLES
 from tests.support.embedded import folder
-from tests.support.processes import APP_SECRET, HOST, SECRET, deliver, invoke, is_ready, ports, running, until
+from tests.support.processes import (
+    APP_SECRET,
+    HOST,
+    SECRET,
+    deliver,
+    environment,
+    invoke,
+    is_ready,
+    ports,
+    running,
+    until,
+)
 
 NOWHERE = {"DATABASE_URL": "postgresql://somebody@127.0.0.1:1/stack"}
 PASSWORD = "hunter2"
@@ -148,6 +161,16 @@ def test_hints_name_run_if_the_caller_typed_it(run: str, typed: str, tmp_path: P
     assert f"`{typed} up`" in refused
     assert f"`{typed} up`" in examined
     assert "`consumer " not in refused
+
+
+def test_a_help_page_names_run_if_the_caller_typed_it(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "consumer", "dead", "--help"]
+    settings = environment({"CONSUMER_RUN": str(tmp_path / "run")})
+
+    page = subprocess.run(command, cwd=tmp_path, env=settings, capture_output=True, check=True).stdout.decode()
+
+    assert page.startswith("Usage: ./run dead ")
+    assert "  ./run dead retry --all\n" in page
 
 
 def test_a_platform_s_empty_variable_is_none(tmp_path: Path) -> None:

@@ -118,6 +118,12 @@ def test_a_user_shows_teams_and_whether_it_is_in_step(world: Told) -> None:
     assert "the newest of 2 taken. No delivery about this user waits." in page
 
 
+def test_a_user_shows_the_last_sign_in_and_sign_out(world: Told) -> None:
+    times = r"Last signed in 22 Nov, 12:\d\d:\d\d, last signed out 22 Nov, 12:\d\d:\d\d\."
+
+    assert re.search(times, seen(world, f"/users/{world.user_id}"))
+
+
 def test_a_user_page_leads_an_operator_on_and_shows_the_commands_to_copy(world: Told) -> None:
     page = world.desk.as_("operator").get(f"/users/{world.user_id}")
     user = world.user_id

@@ -159,7 +159,9 @@ def test_the_box_leads_to_what_is_named(world: Told, who: str) -> None:
     named = {
         str(world.user_id): f"/users/{world.user_id}",
         str(world.user_id).upper(): f"/users/{world.user_id}",
+        str(world.user_id)[:8]: f"/users/{world.user_id}",
         str(world.team_id): f"/companies/{world.team_id}",
+        str(world.team_id)[:13].upper(): f"/companies/{world.team_id}",
         f" {EMAIL.upper()} ": f"/users/{world.user_id}",
         world.edit.message_id: f"/deliveries/{seq}",
         str(seq): f"/deliveries/{seq}",

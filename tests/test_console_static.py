@@ -85,6 +85,21 @@ def test_a_name_that_is_markup_is_shown_as_text() -> None:
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in text
 
 
+@pytest.mark.parametrize(
+    ("program", "typed"), [("./run", "./run"), ("/a&b/run", "/a&amp;b/run"), ("consumer", "consumer")]
+)
+def test_commands_name_the_program_as_people_type_it(program: str, typed: str) -> None:
+    renderer = Renderer(base_of(None, 8003, STEPS), "label", "http://x/", program)
+    values = {"title": "Away", "sentence": "Run `consumer migrate`.", "cure": "A consumer of memory."}
+
+    person = {"role": "nobody", "name": ""}
+    door = renderer.render("door.html", **values, person=person, view=View())
+    problem = renderer.render("problem.html", **values, person=person, view=View())
+
+    assert f"<pre>{typed} console link --as NAME" in door
+    assert f"Run `{typed} migrate`. A consumer of memory." in problem
+
+
 def test_a_list_without_a_process_says_for_how_long_none_has_reported() -> None:
     renderer = Renderer(base_of(None, 8003, STEPS), "label", "http://x/")
     text = renderer.render("processes.html", view={"sample": {"observation": {"processes": []}}})

@@ -2,12 +2,15 @@
 
 import getpass
 import json
+import re
 import tracemalloc
 from uuid import uuid4
 
 import psycopg
 import pytest
 
+from consumer.doctor.check import CURES
+from consumer.verdict.queue import DEAD_CURE
 from tests.support.cli import arrive, call, facts, work
 from tests.support.databases import rows
 from tests.support.dead import dead_at_the_door
@@ -37,6 +40,16 @@ def test_a_retry_puts_back_what_this_release_can_use(
     assert done == {"queued": len(queued), "unusable": unusable}
     assert pending == queued
     assert {name for name, state in states(three_dead).items() if state == "done"} == queued
+
+
+@pytest.mark.parametrize("cure", [DEAD_CURE, CURES["dead letters"]], ids=["verdict", "doctor"])
+def test_each_command_of_the_cure_of_dead_letters_works_as_it_stands(three_dead: str, cure: str) -> None:
+    commands = re.findall(r"`consumer (.*?)`", cure)
+
+    ended = [call(three_dead, *command.split()).exit_code for command in commands]
+
+    assert (commands, ended) == (["dead list", "dead retry --all"], [0, 0])
+    assert set(states(three_dead).values()) == {"pending", "dead"}
 
 
 def test_a_retry_starts_to_count_again(three_dead: str) -> None:

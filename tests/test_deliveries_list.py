@@ -230,7 +230,7 @@ def test_a_page_reads_no_more_than_a_hundred_thousand_rows() -> None:
     assert 3 * listing.LOOK_MAX + listing.ABOUT_MAX + 3 * one_company.COUNTED_MAX <= 100_000
 
 
-def test_a_list_fits_80_columns_and_names_nobody(mixed: str) -> None:
+def test_a_list_names_nobody(mixed: str) -> None:
     long = user_updated()._replace(message_id="m" * 256, event_type="x" * 256)
     arrive(mixed, long)
 

@@ -276,7 +276,7 @@ def test_revealing_a_delivery_that_is_not_there_records_nothing(emptied: str) ->
 
 
 @pytest.mark.parametrize("arguments", [[], ["--reveal", "--reason", "a test"]], ids=["masked", "revealed"])
-def test_a_page_fits_80_columns(emptied: str, arguments: list[str]) -> None:
+def test_a_page_has_four_parts_and_cuts_nothing_in_a_file(emptied: str, arguments: list[str]) -> None:
     user_id = uuid4()
     long, first = canary(display_name="x" * 300), canary()
     applied(emptied, about(user_id, long), about(user_id, first))

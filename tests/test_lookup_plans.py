@@ -7,7 +7,7 @@ from uuid import UUID
 import psycopg
 import pytest
 
-from consumer.lookup import listing
+from consumer.lookup import id_prefixes, listing
 from consumer.lookup.listing import NEWEST, ListFilter
 from consumer.postgres import migrations
 from consumer.postgres.connections import connect, operator_access, transaction
@@ -187,9 +187,25 @@ def test_a_user_is_found_by_e_mail_without_reading_the_others(crowded: str) -> N
     assert found == [(user(crowded, 5),)]
 
 
+@pytest.mark.parametrize("kind", ["user", "team"])
+def test_an_id_is_found_by_its_first_digits_without_reading_the_others(crowded: str, kind: str) -> None:
+    """The log has several deliveries about each; one is read."""
+    everything = {"lowest": UUID(int=0), "highest": UUID(int=2**128 - 1)}
+    with psycopg.connect(crowded) as conn:
+        [(prefix,)] = conn.execute(f"SELECT left(md5('{kind}' || 100), 8)").fetchall()
+    wanted = id_prefixes.id_range(prefix)
+    assert wanted
+
+    read, indexes = read_rows(crowded, f"id_prefixes/{kind}s", {**wanted._asdict(), "size": 21})
+    most, _ = read_rows(crowded, f"id_prefixes/{kind}s", {**everything, "size": 21})
+
+    assert (read <= 2, f"outbox_{kind}_id" in indexes) == (True, True)
+    assert most <= 42
+
+
 def test_lookups_read_the_masked_views_and_nothing_else() -> None:
     """Otherwise no viewer could run them."""
-    folders = ("audit", "listing", "one_company", "one_delivery", "one_user")
+    folders = ("audit", "id_prefixes", "listing", "one_company", "one_delivery", "one_user")
     files = [file for folder in folders for file in (sql_root() / "queries" / folder).glob("*.sql")]
     schemas = {name for file in files for name in re.findall(r"(?:FROM|JOIN) (\w+)\.", file.read_text())}
 

@@ -85,6 +85,16 @@ def test_what_is_replayed_is_due_since_it_came_and_only_until_a_worker_took_it(e
     assert facts(emptied, "status")["queue"]["oldest_due_seconds"] == 0
 
 
+def test_each_cure_names_run_if_the_caller_typed_it(emptied: str) -> None:
+    arrive(emptied, *(user_updated()._replace(error_code=f"code {n}", error="$: a reason") for n in range(7)))
+
+    printed = call(emptied, "status", CONSUMER_RUN="/opt/run").stdout
+
+    assert "after the repair, `/opt/run dead retry --all` applies them" in printed
+    assert "and 2 more: `/opt/run dead list` shows" in printed
+    assert "`consumer " not in printed
+
+
 def test_the_last_errors_come_first_and_are_few(emptied: str) -> None:
     broken = [user_updated()._replace(error_code=f"code {n}", error="$: a reason") for n in range(7)]
     for delivery in broken:

@@ -45,12 +45,17 @@ CALLS: Mapping[str, tuple[str, ...]] = {
     "uninstall --keep-profiles --dry-run": (f"\n-- {OPEN}\n",),
     "--help": ("Commands:", "AUDIT_RETENTION_DAYS."),
 }
+# Rows of one line, cut to a terminal of at least 80 columns.
+LISTS: Mapping[str, tuple[str, ...]] = {
+    "deliveries": (str(USER), TYPE, CODE),
+    f"user {USER}": (str(USER), TYPE, CODE),
+}
 TIMED = {"status", "dead list", "dead list --each", f"dead show {SVIX}", f"dead show {LONG}"}
 # One process for all calls, because each start costs half a second.
 PROGRAM = f"""
 import contextlib
 from consumer.cli.main import consumer
-for line in {list(CALLS)!r}:
+for line in {[*CALLS, *LISTS]!r}:
     print("<<<" + line + ">>>", flush=True)
     with contextlib.suppress(SystemExit):
         consumer(line.split(), prog_name="consumer")
@@ -140,6 +145,19 @@ def test_every_value_is_whole(printed: Printed, call: str) -> None:
     assert [value for value in CALLS[call] if value not in shown] == [], shown
     assert "…" not in shown
     assert (TIME.search(shown) is not None) >= (call in TIMED)
+
+
+@pytest.mark.parametrize("call", LISTS)
+def test_a_list_fits_a_terminal_and_is_whole_in_a_pipe(printed: Printed, call: str) -> None:
+    shown = printed.plain(call)
+
+    if printed.columns is None:
+        assert [value for value in LISTS[call] if value not in shown] == [], shown
+        assert "…" not in shown
+    else:
+        assert str(USER)[:8] in shown
+        assert max(map(cell_len, shown.splitlines())) <= max(printed.columns, 80)
+        assert (TYPE in shown) >= (printed.columns == 400)
 
 
 @pytest.mark.parametrize("call", CALLS)

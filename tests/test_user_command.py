@@ -245,6 +245,20 @@ def test_it_says_what_waits_and_when_the_sender_confirmed_the_user(emptied: str)
     assert "The sender confirmed the user" in " ".join(text.split())
 
 
+def test_it_says_when_the_user_last_signed_in_and_out(emptied: str) -> None:
+    user_id = stored(emptied, user_updated())
+    never = printed(call(emptied, "user", str(user_id)))
+    stored(emptied, delivery("user.signed_in", user_id, "app"))
+    only_in = printed(call(emptied, "user", str(user_id)))
+    stored(emptied, signed_out := delivery("user.signed_out", user_id, "app"))
+    both, found = printed(call(emptied, "user", str(user_id))), facts(emptied, "user", str(user_id))["user"]
+
+    assert "No sign-in is known." in never
+    assert re.search(r"The user last signed in at 2026-11-22 12:\d\d:\d\dZ\.", only_in)
+    assert f", out at {signed_out.occurred_at:%Y-%m-%d %H:%M:%SZ}." in both
+    assert found["last_sign_in_at"] < found["last_sign_out_at"]
+
+
 def test_a_user_that_the_newest_scan_did_not_list_is_out_of_step(emptied: str) -> None:
     user_id = stored(emptied, user_updated())
     run_id = uuid4()

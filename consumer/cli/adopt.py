@@ -17,7 +17,7 @@ from consumer.cli.adopt_output import show_comparison, show_plan, show_stored_ed
 from consumer.cli.cells import printable
 from consumer.cli.context import examples, pass_settings
 from consumer.cli.database import as_operator, databases
-from consumer.cli.output import console, emit, json_option, present
+from consumer.cli.output import as_called, console, emit, json_option, present
 from consumer.errors import ConsumerError
 from consumer.postgres import session
 from consumer.postgres.connections import Access, Connection, as_login, connect, operator_access, worker_access
@@ -79,7 +79,7 @@ def plan_tables(settings: Settings, *, target: TextIO | None, is_json: bool, **n
 @pass_settings("operator")
 def grant(settings: Settings, *, is_json: bool, **named: Unpack[TableOptions]) -> None:
     """Give the worker's role the grants of the plan."""
-    next_step = f"Now set {VARIABLE} for the worker, and run `consumer doctor`."
+    next_step = as_called(f"Now set {VARIABLE} for the worker, and run `consumer doctor`.")
     _execute(settings, _plan(settings, named).grants, next_step, is_json=is_json)
 
 
@@ -188,7 +188,8 @@ def _fill_edits(settings: Settings, named: TableOptions, *, is_json: bool) -> No
 
 def _fill(settings: Settings, after: UUID, *, is_json: bool) -> None:
     if settings.projection_sql is None:
-        raise click.UsageError(f"{VARIABLE} is not set: `consumer adopt plan --write FILE` makes a first version.")
+        hint = as_called("`consumer adopt plan --write FILE` makes a first version")
+        raise click.UsageError(f"{VARIABLE} is not set: {hint}.")
     with databases(settings, "operator") as conninfos:
         pages = _fill_pages(settings, conninfos["worker"], settings.projection_sql, after)
         users, refused = asyncio.run(pages)

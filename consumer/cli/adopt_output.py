@@ -8,7 +8,7 @@ from consumer.adopt.compare import Comparison
 from consumer.adopt.edits import StoredEdits
 from consumer.adopt.plan import AdoptPlan
 from consumer.cli.cells import printable
-from consumer.cli.output import console, show_rows
+from consumer.cli.output import as_called, console, show_rows
 
 # The first few show the cause; the JSON document holds more.
 IDS_SHOWN = 5
@@ -33,7 +33,7 @@ def show_plan(plan: AdoptPlan, target: TextIO | None) -> None:
         ("To keep roles and companies that only your rows have: `consumer adopt fill --edits` runs", [plan.edits]),
     ):
         if any(lines):
-            out.print(f"\n[bold]{title}[/]")
+            out.print(f"\n[bold]{as_called(title)}[/]")
         for line in "\n".join(lines).splitlines():
             click.echo(f"  {printable(line)}")
     if target:

@@ -14,7 +14,7 @@ from rich.markup import escape
 from consumer import logs
 from consumer.cli.addresses import origin, reachable, webhook_url
 from consumer.cli.database import has_urls
-from consumer.cli.output import console, run_script
+from consumer.cli.output import NAME, console, program
 from consumer.cli.secret import variable
 from consumer.settings.settings import Settings
 
@@ -75,11 +75,11 @@ def _sample_line(settings: Settings) -> str:
 
 
 def _this_program() -> list[str]:
-    if run := run_script():
-        return [run]
-    program = Path(sys.argv[0])
-    if program.name == "__main__.py":
+    if (typed := program()) != NAME:
+        return [typed]
+    file = Path(sys.argv[0])
+    if file.name == "__main__.py":
         return [sys.executable, "-m", "consumer"]
-    if shutil.which(program.name) == str(program):
-        return [program.name]
-    return [os.path.relpath(program) if program.is_relative_to(Path.cwd()) else str(program)]
+    if shutil.which(file.name) == str(file):
+        return [file.name]
+    return [os.path.relpath(file) if file.is_relative_to(Path.cwd()) else str(file)]

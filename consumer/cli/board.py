@@ -7,6 +7,7 @@ from datetime import UTC
 from rich.text import Text
 
 from consumer.cli.cells import printable
+from consumer.cli.output import as_called
 from consumer.outbox.deliveries import Stats
 from consumer.verdict.durations import duration
 from consumer.verdict.finding import Finding
@@ -75,7 +76,7 @@ def bars(counts: Sequence[int]) -> str:
 def _finding(finding: Finding) -> Iterator[Text]:
     """Yield a finding in lines of 80 columns: its subject, and its sentence beside."""
     width = COLUMNS - SUBJECT_COLUMNS - 3
-    sentence = textwrap.wrap(printable(finding.sentence), width) or [""]
+    sentence = textwrap.wrap(printable(as_called(finding.sentence)), width) or [""]
     subject = f"{SIGNS[finding.gravity]} {printable(finding.subject)}"
     # A long subject has a line of its own.
     if len(subject) > SUBJECT_COLUMNS + 1:

@@ -1,22 +1,25 @@
-"""Tables of a fixed width: the last column is cut, so that each row stays on one line of 80 columns."""
+"""Tables of one line a row: cut to the width of a terminal, and whole in a file or a pipe."""
 
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from shutil import get_terminal_size
 from typing import Any
+from uuid import UUID
 
 import click
 from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
 from consumer.cli.cells import cell
-from consumer.cli.output import as_called, console
+from consumer.cli.output import PIPE_COLUMNS, as_called, console
 from consumer.postgres.first_rows import FirstRows
 from consumer.verdict.durations import duration
 
-# The width of a page on paper and of a terminal that nobody has widened.
+# The width of a terminal that does not tell its own.
 COLUMNS = 80
+# As many digits of an id find it again.
+ID_DIGITS = 8
 GAP = "  "
 SECOND = 1.0
 MINUTE = 60.0
@@ -39,12 +42,22 @@ def show_columns(rows: Sequence[Mapping[str, object]], widths: Mapping[str, int]
 
 
 def line_width() -> int:
-    """Return the width of the terminal, and COLUMNS elsewhere."""
-    return get_terminal_size((COLUMNS, 24)).columns if sys.stdout.isatty() else COLUMNS
+    """Return the width of the terminal; a file or a pipe has room for whole values."""
+    return get_terminal_size((COLUMNS, 24)).columns if sys.stdout.isatty() else PIPE_COLUMNS
+
+
+def fitted(text: str, size: int) -> str:
+    """Return the text in a column of this size: a terminal gets its beginning, a file or a pipe the whole."""
+    return f"{text[:size] if sys.stdout.isatty() else text:{size}}"
+
+
+def id_text(subject_id: UUID) -> str:
+    """Return an id: its first digits on a terminal."""
+    return fitted(str(subject_id), ID_DIGITS)
 
 
 def wrapped(text: str, indent: str = "") -> None:
-    """Print a sentence over as many lines as it needs."""
+    """Print a sentence over as many lines as a terminal needs."""
     for line in click.wrap_text(text, width=line_width(), initial_indent=indent, subsequent_indent=indent).splitlines():
         console().print(Text(line), soft_wrap=True)
 

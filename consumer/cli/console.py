@@ -18,6 +18,7 @@ from consumer.cli.addresses import is_loopback
 from consumer.cli.context import Group, examples, pass_settings
 from consumer.cli.database import database_problems, databases, has_urls, refuse
 from consumer.cli.decision import shell_user
+from consumer.cli.output import as_called
 from consumer.cli.secret import keep_console
 from consumer.errors import BadSettings
 from consumer.process.signals import run, supervised_option
@@ -87,7 +88,8 @@ def first_link(settings: Settings, listeners: Sequence[socket.socket]) -> str | 
     if not listeners:
         return None
     if settings.console_url and not (sys.stdout.isatty() or sys.stderr.isatty()):
-        return f"{settings.console_url} (`consumer console link --as NAME --role operator` makes a link)"
+        command = as_called("`consumer console link --as NAME --role operator`")
+        return f"{settings.console_url} ({command} makes a link)"
     key, chosen = keep_console(settings), listeners[0].getsockname()[1]
     return f"{process().link(settings, key, shell_user() or 'up', 'operator', chosen)} (once, within 10 minutes)"
 

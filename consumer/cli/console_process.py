@@ -13,6 +13,7 @@ from consumer import logs
 from consumer.cli.addresses import webhook_url
 from consumer.cli.console_outside import destination, outside
 from consumer.cli.database import has_urls
+from consumer.cli.output import program
 from consumer.cli.secret import keep_console
 from consumer.cli.sources import expectations
 from consumer.console import form, live, sample
@@ -63,7 +64,7 @@ async def serve_console(
     outage = Outage("console", conninfo)
     base = base_of(settings.console_url, listeners[0].getsockname()[1], STEPS)
     label = address(conninfo).rpartition("/")[2] if has_urls(settings) else "embedded"
-    renderer = Renderer(base, label, webhook_url(settings, "stack"))
+    renderer = Renderer(base, label, webhook_url(settings, "stack"), program())
     door = Door(Signer(keep_console(settings), base, _now), base, settings.console_trust_user_header)
     viewer, operator = viewer_access(settings.role_prefix), operator_access(settings.role_prefix)
     async with open_database(conninfo, viewer, operator, outage.record) as database:

@@ -14,7 +14,7 @@ from psycopg import errors as postgres
 
 from consumer import logs
 from consumer.cli.database import ProcessKind, database_problems, refuse
-from consumer.cli.output import as_called
+from consumer.cli.output import as_called, program
 from consumer.errors import BadSettings, ConsumerError, NoDatabase, SettingsMismatch
 from consumer.postgres.connections import RoleRefused
 from consumer.postgres.error_classes import summary
@@ -94,7 +94,7 @@ def _sentences() -> Iterator[None]:
 
 def examples(*lines: str) -> str:
     """Return the examples of a command's help page, each without the leading `consumer`."""
-    return "\b\nExamples:\n" + "\n".join(f"  consumer {line}" for line in lines)
+    return "\b\nExamples:\n" + "\n".join(f"  {program()} {line}" for line in lines)
 
 
 def pass_settings(

@@ -8,7 +8,7 @@ from typing import Unpack
 import click
 
 from consumer.cli.cells import printable
-from consumer.cli.columns import clock, show_columns, show_rest, took, wrapped
+from consumer.cli.columns import ID_DIGITS, clock, id_text, show_columns, show_rest, took, wrapped
 from consumer.cli.context import examples, pass_settings
 from consumer.cli.database import read
 from consumer.cli.listing import document, outcome
@@ -17,7 +17,7 @@ from consumer.cli.reveal import Reveal, is_masked, record, reveal_options
 from consumer.lookup import one_delivery
 from consumer.lookup.audit import AuditRow
 from consumer.lookup.listing import ListedDelivery
-from consumer.lookup.one_delivery import OneDelivery
+from consumer.lookup.one_delivery import DeliveryAction, OneDelivery
 from consumer.lookup.shown import ShownDelivery, show_delivery
 from consumer.postgres.connections import Connection
 from consumer.settings.settings import Settings
@@ -73,6 +73,8 @@ def show(
 
 def _document(shown: ShownDelivery, *, with_body: bool) -> dict[str, object]:
     facts = asdict(shown.delivery) | {
+        "actions": [asdict(each) for each in shown.actions],
+        "has_more_actions": shown.actions.is_more,
         "changes": [asdict(each) for each in shown.changes],
         "has_more_changes": shown.changes.is_more,
         "unfollowed": [asdict(each) for each in shown.unfollowed],
@@ -87,9 +89,13 @@ def _print(shown: ShownDelivery, *, with_body: bool) -> None:
     show_facts(_facts(delivery))
     _head("What happened")
     show_columns(_way(delivery, now))
+    if shown.actions:
+        _head("What people did with it")
+        show_columns([_action(each, now) for each in shown.actions], {"by": 30})
+        show_rest(shown.actions)
     _head("What it changed")
     if rows := [row for each in shown.changes for row in _changes(each)]:
-        show_columns(rows, {"user": 8, "field": 14, "before": 25})
+        show_columns(rows, {"user": ID_DIGITS, "field": 14, "before": 25})
         show_rest(shown.changes, "choose a higher --limit")
     else:
         wrapped("No profile.")
@@ -124,6 +130,7 @@ def _facts(delivery: OneDelivery) -> dict[str, object]:
         "team": delivery.team_id,
         "verified by": delivery.verified_by,
         "state": outcome(delivery.state, delivery.outcome, delivery.error_code),
+        "attempts": delivery.attempts_told,
     } | ({"error": delivery.error} if delivery.error else {})
 
 
@@ -144,8 +151,12 @@ def _way(delivery: OneDelivery, now: datetime) -> list[dict[str, object]]:
     return [{"step": step, "at (UTC)": clock(at, now), "": remark} for step, at, remark in steps]
 
 
+def _action(action: DeliveryAction, now: datetime) -> dict[str, object]:
+    return {"at (UTC)": clock(action.at, now), "action": action.action, "by": action.actor, "reason": action.reason}
+
+
 def _changes(row: AuditRow) -> Sequence[dict[str, object]]:
-    user = str(row.user_id)[:8]
+    user = id_text(row.user_id)
     if not row.changed_fields:
         return [{"user": user, "field": row.operation, "before": None, "after": None}]
     return [

@@ -10,7 +10,7 @@ import orjson
 from rich.text import Text
 
 from consumer.cli.cells import cell
-from consumer.cli.columns import show_line, took
+from consumer.cli.columns import fitted, show_line, took
 from consumer.cli.database import database
 from consumer.cli.listing import ListOptions, about, chosen, document, outcome
 from consumer.lookup.following import Follower
@@ -65,7 +65,7 @@ def _as_json(delivery: ListedDelivery) -> None:
 def _as_text(delivery: ListedDelivery) -> None:
     at = (delivery.at or delivery.received_at).astimezone(UTC)
     parts: list[str | Text] = [
-        f"{_time(at)} {delivery.source:9} {cell(delivery.event_type).plain:23.23} ",
+        f"{_time(at)} {delivery.source:9} {fitted(cell(delivery.event_type).plain, 23)} ",
         f"{about(delivery.user_id, delivery.team_id) or '-':8} ",
         outcome(delivery.state, delivery.outcome, delivery.error_code),
         f" {took(delivery.received_at, delivery.at)}" if delivery.at else "",

@@ -10,12 +10,14 @@ import click
 from rich.text import Text
 
 from consumer.cli.cells import cell, printable
-from consumer.cli.columns import clock, show_columns, took, wrapped
+from consumer.cli.columns import ID_DIGITS, clock, id_text, show_columns, took, wrapped
 from consumer.cli.database import read
 from consumer.cli.filters import amount, error_option, secret_option, since_option, until_option
 from consumer.cli.output import as_called, emit
+from consumer.cli.subject_ids import BEGINNING, SubjectId, the_only
 from consumer.events.registry import EVENT_TYPES
-from consumer.lookup import listing, one_user
+from consumer.lookup import id_prefixes, listing, one_user
+from consumer.lookup.id_prefixes import IdRange
 from consumer.lookup.listing import ANY_END, DeliveryPage, ListedDelivery, ListFilter
 from consumer.lookup.times import instant
 from consumer.postgres import session
@@ -33,15 +35,15 @@ SIZE = 50
 SIZE_MAX = 1_000
 COLOURS = {"dead": "red", "retrying": "yellow", "pending": "cyan", "applied": "green"}
 # A message id has no room in 80 columns, and what is cut can't be pasted: the number names a delivery too.
-WIDTHS = {"received": 12, "event": 20, "about": 8, "outcome": 14, "took": 7}
+WIDTHS = {"received": 12, "event": 20, "about": ID_DIGITS, "outcome": 14, "took": 7}
 
 
 class ListOptions(TypedDict):
     """The options of the list; None where one is not given."""
 
-    user_id: UUID | None
+    user_id: UUID | IdRange | None
     email: str | None
-    team_id: UUID | None
+    team_id: UUID | IdRange | None
     event_type: str | None
     state: str | None
     source: str | None
@@ -64,9 +66,9 @@ def _type(_: click.Context, __: click.Parameter, event_type: str | None) -> str 
 
 
 LIST_OPTIONS = (
-    click.option("--user", "user_id", type=click.UUID, help="Only about this user."),
+    click.option("--user", "user_id", type=SubjectId(), help="Only about this user."),
     click.option("--email", help="Only about the users with this e-mail address."),
-    click.option("--team", "team_id", type=click.UUID, help="Only about this team."),
+    click.option("--team", "team_id", type=SubjectId(), help="Only about this team."),
     click.option("--type", "event_type", callback=_type, help="Only of this event type, or of several: 'user.*'."),
     click.option("--state", type=click.Choice(STATES), help="Only in this state."),
     click.option("--outcome", type=click.Choice(OUTCOMES), help="Only done with this outcome."),
@@ -109,7 +111,12 @@ def show_list(settings: Settings, options: ListOptions, *, is_json: bool) -> Non
 
 async def chosen(conn: Connection, options: ListOptions, now: datetime) -> ListFilter:
     """Return the filter of the options; an e-mail address is looked up, and goes no further."""
-    user_ids: list[UUID] | None = None if options["user_id"] is None else [options["user_id"]]
+    user_id, team_id = options["user_id"], options["team_id"]
+    if isinstance(user_id, IdRange):
+        user_id = the_only(await id_prefixes.users(conn, user_id), "user", BEGINNING)
+    if isinstance(team_id, IdRange):
+        team_id = the_only(await id_prefixes.teams(conn, team_id), "team", BEGINNING)
+    user_ids = None if user_id is None else [user_id]
     if options["email"] is not None:
         found = await one_user.by_email(conn, options["email"])
         if found.is_more:
@@ -119,7 +126,7 @@ async def chosen(conn: Connection, options: ListOptions, now: datetime) -> ListF
         states=None if options["state"] is None else [options["state"]],
         event_type=options["event_type"],
         user_ids=user_ids,
-        team_id=options["team_id"],
+        team_id=team_id,
         source=options["source"],
         outcome=options["outcome"],
         error_code=options["error_code"],
@@ -141,9 +148,9 @@ def outcome(state: str, outcome: str | None, error_code: str | None) -> Text:
 
 
 def about(user_id: UUID | None, team_id: UUID | None) -> str | None:
-    """Return the first digits of the user, else of the team."""
+    """Return the user, else the team."""
     subject = user_id or team_id
-    return str(subject)[:8] if subject else None
+    return id_text(subject) if subject else None
 
 
 def _row(delivery: ListedDelivery, now: datetime) -> dict[str, object]:

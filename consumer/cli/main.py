@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from consumer.cli.context import Group, refusals
+from consumer.cli.output import program
 
 # In the order of an installation's life. Each is `command` in the module consumer.cli.<name>.
 COMMANDS = (
@@ -43,4 +44,4 @@ def consumer() -> None:
 
 def main() -> None:
     """Run the command line and exit."""
-    consumer(prog_name="consumer")
+    consumer(prog_name=program())

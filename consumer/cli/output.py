@@ -18,6 +18,8 @@ from consumer.settings.env_file import RUN
 
 T = TypeVar("T")
 
+NAME = "consumer"
+
 # A pipe has no width: a row of a table stays on one line there, for grep, however long its values are.
 PIPE_COLUMNS = 100_000
 JSON_OPTIONS = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE | orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS
@@ -32,13 +34,13 @@ def emit(document: object) -> None:
 
 def as_called(text: str) -> str:
     """Return the text with each of our commands in backquotes as its caller typed it: as `./run` too."""
-    return text.replace("`consumer ", f"`{typed} ") if (typed := run_script()) else text
+    return text.replace("`consumer ", f"`{program()} ")
 
 
-def run_script() -> str | None:
-    """Return `./run` as its caller typed it; None without it."""
+def program() -> str:
+    """Return our program as its caller typed it: `./run` with its path, else NAME."""
     run = os.environ.get(RUN)
-    return "./run" if run and Path(run).parent == Path.cwd() else run
+    return "./run" if run and Path(run).parent == Path.cwd() else run or NAME
 
 
 def present(document: T, show: Callable[[T], None], *, is_json: bool) -> None:

@@ -15,7 +15,7 @@ from consumer.cli.cells import cell, size
 from consumer.cli.context import examples, pass_settings
 from consumer.cli.database import as_operator, database
 from consumer.cli.failures import show_errors
-from consumer.cli.output import console, json_option, present, show_facts
+from consumer.cli.output import as_called, console, json_option, present, show_facts
 from consumer.cli.sources import expectations, last_deliveries
 from consumer.cli.watch import watch
 from consumer.doctor.installation import connected
@@ -136,15 +136,15 @@ def _show(status: Status, seen: Observation) -> None:
     out.print(headline(seen, status.findings, out.width), soft_wrap=True)
     for finding in status.findings:
         if finding.cure:
-            head, cure = f"  {finding.subject}: ", Text.assemble("\n  → ", cell(finding.cure))
-            line = Text.assemble((finding.gravity, "yellow"), head, cell(finding.sentence), cure)
+            head, cure = f"  {finding.subject}: ", Text.assemble("\n  → ", cell(as_called(finding.cure)))
+            line = Text.assemble((finding.gravity, "yellow"), head, cell(as_called(finding.sentence)), cure)
             out.print(line, soft_wrap=True)
     for line in rate_lines(status.queue, status.rates, out.width):
         out.print(line, soft_wrap=True)
     if status.last_errors:
         show_errors(status.last_errors)
     if status.more_errors:
-        out.print(f"and {status.more_errors} more: `consumer dead list` shows those that are dead")
+        out.print(as_called(f"and {status.more_errors} more: `consumer dead list` shows those that are dead"))
     applied, pending = status.migrations["applied"], status.migrations["pending"]
     place = f"{database.name} on PostgreSQL {database.version}"
     show_facts(

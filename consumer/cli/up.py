@@ -32,6 +32,7 @@ from consumer.cli.database import (
     url,
 )
 from consumer.cli.migrate import migrate
+from consumer.cli.output import as_called
 from consumer.deadline import first_of
 from consumer.embedded import server as embedded
 from consumer.embedded.keeper import is_free_within, lock_file
@@ -201,7 +202,7 @@ def _programs(plan: UpPlan) -> list[Program]:
     if plan.uses_embedded or url(plan.settings, "operator"):
         programs.append(Program("maintenance", ["maintain", "--watch"], environment))
     else:
-        log.warning(logs.SETTINGS_WARNED, extra={"warning": NO_MAINTENANCE})
+        log.warning(logs.SETTINGS_WARNED, extra={"warning": as_called(NO_MAINTENANCE)})
     return programs
 
 

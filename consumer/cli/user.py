@@ -8,14 +8,16 @@ from uuid import UUID
 import click
 
 from consumer.cli.cells import cell
-from consumer.cli.columns import clock, show_columns, show_line, show_rest, wrapped
+from consumer.cli.columns import clock, id_text, show_columns, show_line, show_rest, wrapped
 from consumer.cli.context import examples, pass_settings
 from consumer.cli.database import read
 from consumer.cli.filters import amount
 from consumer.cli.listing import document, outcome
 from consumer.cli.output import as_called, console, emit, json_option
 from consumer.cli.reveal import Reveal, is_masked, record, reveal_options
-from consumer.lookup import one_user
+from consumer.cli.subject_ids import BEGINNING, the_only
+from consumer.lookup import id_prefixes, one_user
+from consumer.lookup.id_prefixes import id_range
 from consumer.lookup.one_user import Entry, KnownMembership, KnownUser
 from consumer.lookup.origins import FieldOrigin
 from consumer.lookup.shown import ShownUser, show_user
@@ -39,6 +41,7 @@ class UserOptions(Reveal):
     name="user",
     epilog=examples(
         "user 6f1c2f0e-9d3b-4a57-8c21-0b7d5e9a4f10",
+        "user 6f1c2f0e",
         "user m.example@example.com",
         'user m.example@example.com --reveal --reason "ticket 4711"',
     ),
@@ -54,7 +57,7 @@ def command(settings: Settings, *, name: str, is_json: bool, **options: Unpack[U
 
     Each field with who set it: your backend's edit comes first, then the sender, then the default. Then the teams, and
     the deliveries about the user with what they changed, the newest first. Names, e-mail addresses and pictures are
-    masked; an address finds only whole matches.
+    masked; an address finds only whole matches, an id its first 8 digits too.
     """
     masked = is_masked(options)
 
@@ -74,17 +77,17 @@ def command(settings: Settings, *, name: str, is_json: bool, **options: Unpack[U
 
 
 async def _user_id(conn: Connection, name: str) -> UUID:
-    """Return the user with this id or e-mail address; refuse an address of nobody, and one of several users."""
+    """Return the user with this id, beginning of an id, or e-mail address; refuse one of nobody or of several users."""
     try:
         return UUID(name)
     except ValueError:
-        found = await one_user.by_email(conn, name)
+        wanted = id_range(name)
+    if wanted:
+        return the_only(await id_prefixes.users(conn, wanted), "user", BEGINNING)
+    found = await one_user.by_email(conn, name)
     if not found:
         raise click.ClickException("No stored user has this e-mail address, and it is no user's id.")
-    if len(found) > 1:
-        number = f"Over {len(found)}" if found.is_more else len(found)
-        raise click.ClickException(f"{number} users have this e-mail address: {', '.join(map(str, found))}.")
-    return found[0]
+    return the_only(found, "user", "this e-mail address")
 
 
 def _document(shown: ShownUser) -> dict[str, object]:
@@ -163,7 +166,7 @@ def _membership(membership: KnownMembership, user: KnownUser, now: datetime) -> 
         state = f"removed {clock(membership.removed_at, now)}"
     return {
         "team": membership.company_name or str(membership.company_id),
-        "id": str(membership.company_id)[:8],
+        "id": id_text(membership.company_id),
         "joined": clock(membership.joined_at, now),
         "state": state,
         "permissions": ", ".join(membership.permissions) or None,
@@ -184,12 +187,14 @@ def _entry(entry: Entry, now: datetime) -> dict[str, object]:
 
 
 def _remark(shown: ShownUser) -> str:
-    """Return how many deliveries there are, what waits, and when the sender last confirmed the user."""
+    """Return how many deliveries there are, what waits, the last sign-in, and when the sender confirmed the user."""
     counts, user = shown.counts, shown.user
     waiting = [f"{n:,} {state}" for state in ("pending", "retrying", "dead") if (n := getattr(counts, state))]
     since = f" since {cell(counts.first_received_at)}" if counts.first_received_at else ""
     over = "Over " if counts.is_more else ""
     sentences = [f"{over}{amount(counts.deliveries)} stored{since}, {', '.join(waiting) or 'none waits'}."]
+    if user.is_known:
+        sentences.append(_signed(user))
     if user.is_rebuild_queued:
         sentences.append("The user's rows wait to be made anew.")
     if user.deleted_at:
@@ -204,3 +209,9 @@ def _remark(shown: ShownUser) -> str:
     if shown.timeline.before:
         sentences.append(f"Older: --before {shown.timeline.before}.")
     return " ".join(sentences)
+
+
+def _signed(user: KnownUser) -> str:
+    last = {"in": user.last_sign_in_at, "out": user.last_sign_out_at}
+    known = [f"{way} at {cell(at)}" for way, at in last.items() if at]
+    return f"The user last signed {', '.join(known)}." if known else "No sign-in is known."

@@ -12,8 +12,10 @@ from consumer.console.form import BadForm
 from consumer.console.sample import SOURCES
 from consumer.console.visit import Endpoint, Visit, uuid
 from consumer.events.registry import EVENT_TYPES
-from consumer.lookup import labels, listing, one_delivery
+from consumer.lookup import id_prefixes, labels, listing, one_delivery
+from consumer.lookup.id_prefixes import id_range
 from consumer.lookup.listing import ListedDelivery
+from consumer.lookup.one_delivery import OneDelivery
 from consumer.postgres import session
 from consumer.postgres.connections import Connection
 
@@ -80,14 +82,30 @@ async def _about(visit: Visit, about: str) -> Response:
     if subject_id := uuid(about):
         is_team = await visit.read(lambda conn: labels.is_team(conn, subject_id))
         return visit.redirect(chosen.address("/deliveries", **{"team" if is_team else "user": subject_id}))
-    found = await visit.read(lambda conn: one_delivery.find(conn, about))
+    found, subjects = await visit.read(lambda conn: _named(conn, about))
     if len(found) == 1:
         return visit.redirect(f"/deliveries/{found[0].seq}")
+    if found:
+        raise BadForm(f"{len(found)} sources have a delivery with this message id: name its number.")
+    if len(subjects) == 1:
+        return visit.redirect(chosen.address("/deliveries", **dict(subjects)))
+    if subjects:
+        raise BadForm("Several users or teams have an id that begins like this: the box at the top lists them.")
     raise BadForm(
-        f"{len(found)} sources have a delivery with this message id: name its number."
-        if found
-        else "No user, team or delivery is found by this. Find an e-mail address by the box at the top of the page."
+        "No user, team or delivery is found by this. Find an e-mail address by the box at the top of the page."
     )
+
+
+async def _named(conn: Connection, about: str) -> tuple[list[OneDelivery], list[tuple[str, UUID]]]:
+    """Return the deliveries with this message id or number, and the users and teams whose ids begin like this.
+
+    Each of the latter comes with the name of its field.
+    """
+    subjects: list[tuple[str, UUID]] = []
+    if wanted := id_range(about):
+        subjects += [("user", each) for each in await id_prefixes.users(conn, wanted)]
+        subjects += [("team", each) for each in await id_prefixes.teams(conn, wanted)]
+    return await one_delivery.find(conn, about), subjects
 
 
 ENDPOINTS = (Endpoint("GET", "/deliveries", "viewer", show),)

@@ -1,21 +1,35 @@
-"""The one box: a user's or team's id, an e-mail address, a message id or a number leads to its page.
+"""The one box: a user's or team's id or its beginning, an e-mail address, a message id or a number leads to its page.
 
 It is a POST, because an e-mail address must lie in no address and no log.
 """
 
 from collections.abc import Sequence
+from typing import NamedTuple
 from uuid import UUID
 
 from starlette.responses import Response
 
 from consumer.console.visit import Endpoint, Visit, uuid
-from consumer.lookup import labels, one_delivery, one_user
+from consumer.lookup import id_prefixes, labels, one_delivery, one_user
+from consumer.lookup.id_prefixes import id_range
 from consumer.lookup.one_delivery import OneDelivery
+from consumer.postgres.connections import Connection
 from consumer.postgres.first_rows import FirstRows
 
 # Longer than any message id and any address that mail can reach.
 CHARACTERS_MAX = 320
-NOT_FOUND = "Nothing stored has this id, number or e-mail address. An address is found only as a whole."
+NOT_FOUND = (
+    "Nothing stored has this id, number or e-mail address. "
+    "A user or team is found by the first 8 digits of its id, an address only as a whole."
+)
+
+
+class FoundIds(NamedTuple):
+    """Users or teams that were found, and the folder of their pages."""
+
+    title: str
+    folder: str
+    ids: FirstRows[UUID]
 
 
 async def show_users(visit: Visit) -> Response:
@@ -45,29 +59,36 @@ async def find(visit: Visit) -> Response:
         return visit.redirect(f"/{'companies' if is_team else 'users'}/{found_id}")
     if "@" in text:
         user_ids = await visit.read(lambda conn: one_user.by_email(conn, text))
-        return _one_of(visit, [f"/users/{user_id}" for user_id in user_ids], user_ids=user_ids)
-    deliveries = await visit.read(lambda conn: one_delivery.find(conn, text))
-    return _one_of(visit, [f"/deliveries/{each.seq}" for each in deliveries], deliveries=deliveries)
+        return _one_of(visit, [FoundIds("Users with this e-mail address", "users", user_ids)])
+    return _one_of(visit, *await visit.read(lambda conn: _by_id(conn, text)))
 
 
-def _one_of(
-    visit: Visit,
-    paths: Sequence[str],
-    *,
-    user_ids: FirstRows[UUID] | None = None,
-    deliveries: Sequence[OneDelivery] = (),
-) -> Response:
+async def _by_id(conn: Connection, text: str) -> tuple[list[FoundIds], list[OneDelivery]]:
+    """Return the users and teams whose ids begin like this, and the deliveries with this id or number."""
+    subjects = []
+    if wanted := id_range(text):
+        subjects = [
+            FoundIds("Users with an id that begins like this", "users", await id_prefixes.users(conn, wanted)),
+            FoundIds("Teams with an id that begins like this", "companies", await id_prefixes.teams(conn, wanted)),
+        ]
+    return subjects, await one_delivery.find(conn, text)
+
+
+def _one_of(visit: Visit, subjects: Sequence[FoundIds], deliveries: Sequence[OneDelivery] = ()) -> Response:
     """Lead to the one that was found, or list them; of an e-mail address the answer repeats nothing."""
+    found = [each for each in subjects if each.ids]
+    paths = [f"/{each.folder}/{subject_id}" for each in found for subject_id in each.ids]
+    paths += [f"/deliveries/{each.seq}" for each in deliveries]
     if len(paths) == 1:
         return visit.redirect(paths[0])
     if not paths:
         return _box(visit, "Nothing found", "", NOT_FOUND, status=404)
     title = "Several have this"
-    return visit.page("find.html", title=title, here="", sentence="", user_ids=user_ids, deliveries=deliveries)
+    return visit.page("find.html", title=title, here="", sentence="", subjects=found, deliveries=deliveries)
 
 
 def _box(visit: Visit, title: str, here: str, sentence: str = "", *, status: int = 200) -> Response:
-    return visit.page("find.html", status, title=title, here=here, sentence=sentence, user_ids=(), deliveries=())
+    return visit.page("find.html", status, title=title, here=here, sentence=sentence, subjects=(), deliveries=())
 
 
 ENDPOINTS = (

@@ -1,5 +1,7 @@
 """Renders the templates: everything is escaped, and an unknown name is an error."""
 
+import re
+from html import escape
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -11,12 +13,18 @@ from consumer.console.sample import SOURCES
 from consumer.operations.hours import REPORTS_KEPT
 
 FOLDER = Path(__file__).parent / "templates"
+# Where a page shows one of our commands to copy, or a sentence names one: a line of code or in backquotes.
+COMMAND = re.compile(r"(<code>|<pre>|`|^)consumer (?=[a-z])", re.MULTILINE)
 
 
 class Renderer:
-    """The templates of one console: *label* names its installation, *webhook_url* is where deliveries come in."""
+    """The templates of one console: *label* names its installation, *webhook_url* is where deliveries come in.
 
-    def __init__(self, base: Base, label: str, webhook_url: str) -> None:
+    *program* is our program as people type it here.
+    """
+
+    def __init__(self, base: Base, label: str, webhook_url: str, program: str = "consumer") -> None:
+        self._program = escape(program)
         self._environment = Environment(
             loader=FileSystemLoader(FOLDER),
             autoescape=True,
@@ -38,5 +46,6 @@ class Renderer:
         }
 
     def render(self, template: str, /, **values: object) -> str:
-        """Return a template filled with values."""
-        return self._environment.get_template(template).render(values)
+        """Return a template filled with values; its commands name the program as people type it."""
+        text = self._environment.get_template(template).render(values)
+        return COMMAND.sub(lambda found: f"{found[1]}{self._program} ", text)

@@ -61,6 +61,7 @@ QUERIES: Mapping[str, Sequence[str]] = {
         "exclusions/*",
         "export/*",
         "hours/*",
+        "id_prefixes/*",
         "imports/*",
         "labels/*",
         "ledger/*",

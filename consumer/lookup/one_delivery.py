@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from psycopg.rows import class_row, scalar_row
 
@@ -12,6 +13,7 @@ from consumer.events import json_limits
 from consumer.lookup import listing, revealed
 from consumer.lookup.listing import ListedDelivery, ListFilter, StoredDelivery
 from consumer.postgres.connections import Connection
+from consumer.postgres.first_rows import FirstRows, first_rows
 from consumer.postgres.queries import rows
 
 # Deliveries before, and as many after.
@@ -21,6 +23,8 @@ WINDOW = 10_000
 
 # Any number of so many digits fits into a bigint.
 DIGITS_MAX = 18
+# Nobody acts more often on one delivery.
+ACTIONS_MAX = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +35,39 @@ class OneDelivery(StoredDelivery):
     excluded_at: datetime | None
     excluded_reason: str | None
 
+    @property
+    def attempts_told(self) -> str:
+        """The failed attempts in words: what is done keeps none."""
+        if self.attempts or self.state != "done":
+            return str(self.attempts or "none counted")
+        return "failed ones are kept until it is done; the log names them as delivery_retried and delivery_buried"
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryAction:
+    """What somebody did with one delivery, which they named."""
+
+    id: UUID
+    at: datetime
+    actor: str
+    action: str
+    reason: str | None
+
 
 async def find(conn: Connection, name: str) -> list[OneDelivery]:
     """Return the deliveries with this number or message id: several sources may have the same id."""
     is_number = name.isascii() and name.isdecimal() and len(name) <= DIGITS_MAX
     number = int(name) if is_number else None
     return await rows(conn, class_row(OneDelivery), "one_delivery/find", {"seq": number, "message_id": name})
+
+
+async def actions(conn: Connection, delivery: OneDelivery) -> FirstRows[DeliveryAction]:
+    """Return the retries, replays and discards that named this delivery, the newest first.
+
+    One by a wider filter is not among them: which deliveries it met is not stored.
+    """
+    values = {"seq": delivery.seq, "message_id": delivery.message_id, "source": delivery.source}
+    return await first_rows(conn, class_row(DeliveryAction), "one_delivery/actions", values, size=ACTIONS_MAX)
 
 
 async def body(conn: Connection, seq: int, *, masked: bool = True) -> Mapping[str, Any] | None:

@@ -10,7 +10,7 @@ from consumer.lookup import audit, metadata_keys, one_delivery, one_user, reveal
 from consumer.lookup.audit import AuditRow
 from consumer.lookup.forecast import replay_forecast
 from consumer.lookup.listing import ListedDelivery
-from consumer.lookup.one_delivery import OneDelivery
+from consumer.lookup.one_delivery import DeliveryAction, OneDelivery
 from consumer.lookup.one_user import KnownMembership, KnownUser, StoredCounts, Timeline
 from consumer.lookup.origins import FieldOrigin, origins
 from consumer.lookup.unfollowed import Known, Unfollowed, unfollowed
@@ -21,10 +21,11 @@ from consumer.postgres.first_rows import FirstRows
 
 @dataclass(frozen=True)
 class ShownDelivery:
-    """One delivery, as read at *now*: what it changed, what did not follow, what a replay would do, what is around."""
+    """One delivery, as read at *now*: what people did with it, what it changed, what did not follow, what is around."""
 
     delivery: OneDelivery
     user: KnownUser | None
+    actions: FirstRows[DeliveryAction]
     changes: FirstRows[AuditRow]
     unfollowed: Sequence[Unfollowed]
     replay: str
@@ -64,6 +65,7 @@ async def show_delivery(
     return ShownDelivery(
         delivery=delivery,
         user=known.user if known else None,
+        actions=await one_delivery.actions(conn, delivery),
         changes=await audit.of_delivery(conn, delivery.seq, size=changes_max, masked=masked),
         unfollowed=unfollowed(delivery, body, known, await metadata_keys.read(conn)),
         replay=replay_forecast(delivery, await revealed.body(conn, delivery.seq) if is_checked else None),

@@ -14,7 +14,7 @@ DYING_TIME = timedelta(minutes=10)
 # Fewer are slips of a sender, or the tail of what was mended.
 DYING_MIN = 10
 
-DEAD_CURE = "`consumer dead list` groups them by cause; after the repair, `consumer dead retry` applies them."
+DEAD_CURE = "`consumer dead list` groups them by cause; after the repair, `consumer dead retry --all` applies them."
 
 
 def queue_findings(observation: Observation) -> Iterator[Finding]:

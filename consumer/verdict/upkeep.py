@@ -14,7 +14,10 @@ ENDPOINT_JOB = "endpoint"
 ENDPOINT_ALARMS = "alarms"
 
 MAINTAIN = "Call `consumer maintain` from cron, or keep `consumer maintain --watch` running: it tries again."
-CONNECT = "`consumer connect --check` looks again; afterwards `consumer recover --since` brings in what was missed."
+CONNECT = (
+    "`consumer connect --check` looks again; afterwards `consumer recover --since 7d` brings in what was missed "
+    "in the last seven days."
+)
 PAGE = "/system"
 
 

@@ -40,7 +40,7 @@ AREAS: tuple[tuple[str, tuple[str, ...]], ...] = (
         (
             "consumer/lookup/",
             *(f"sql/queries/{x}/" for x in ("audit", "labels", "listing", "metadata_keys", "revealed")),
-            *(f"sql/queries/{x}/" for x in ("one_company", "one_delivery", "one_user")),
+            *(f"sql/queries/{x}/" for x in ("id_prefixes", "one_company", "one_delivery", "one_user")),
         ),
     ),
     ("operations", tuple(f"sql/queries/{x}/" for x in ("activity", "hours", "maintenance", "uninstall"))),

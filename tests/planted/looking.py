@@ -13,6 +13,13 @@ ORDERS_QUERY = "sql/queries/recovery/orders.sql"
 
 LOOKING = (
     Bug(
+        "the console's commands can't be pasted where ./run was typed",
+        "consumer/console/render.py",
+        'f"{found[1]}{self._program} "',
+        "found[0]",
+        "tests/test_console_static.py::test_commands_name_the_program_as_people_type_it",
+    ),
+    Bug(
         "a user's page shows the person to everybody",
         "consumer/console/users.py",
         "before: int | None = None, masked: bool = True) -> ViewedUser",

@@ -10,7 +10,74 @@ LARGE = "tests/test_large_subjects.py"
 RECENT = "tests/test_recent_plans.py"
 FIRST = "tests/test_first_rows.py"
 
+PREFIXES = "tests/test_id_prefixes.py"
+
+ACTIONS = "tests/test_delivery_actions.py"
+
 LOOKING_UP = (
+    Bug(
+        "a delivery shows actions on another source's",
+        "sql/queries/one_delivery/actions.sql",
+        "coalesce(n.filter ->> 'source', %(source)b::text) = %(source)b::text",
+        "%(source)b::text IS NOT NULL",
+        f"{ACTIONS}::test_an_action_of_one_source_is_not_shown_of_another",
+    ),
+    Bug(
+        "a delivery that is done claims that no attempt failed",
+        "consumer/lookup/one_delivery.py",
+        'if self.attempts or self.state != "done":',
+        "if True:",
+        f"{ACTIONS}::test_a_cured_delivery_names_who_retried_it_and_says_that_attempts_are_not_kept",
+    ),
+    Bug(
+        "the last sign-out is told as a sign-in",
+        "consumer/cli/user.py",
+        '"out": user.last_sign_out_at',
+        '"out": user.last_sign_in_at',
+        f"{USER}::test_it_says_when_the_user_last_signed_in_and_out",
+    ),
+    Bug(
+        "the first digits of an id find one id alone",
+        "consumer/lookup/id_prefixes.py",
+        'UUID(digits.ljust(DIGITS, "f"))',
+        'UUID(digits.ljust(DIGITS, "0"))',
+        f"{PREFIXES}::test_a_list_takes_the_first_digits_of_a_user_or_team",
+    ),
+    Bug(
+        "a user without stored deliveries is not found by the first digits",
+        "sql/queries/id_prefixes/users.sql",
+        "    UNION\n",
+        "    EXCEPT\n",
+        f"{PREFIXES}::test_a_user_whose_deliveries_are_pruned_is_found",
+    ),
+    Bug(
+        "the search by first digits reads all ids that begin so",
+        "sql/queries/id_prefixes/users.sql",
+        "    WHERE l.place < %(size)b::integer\n",
+        "",
+        "tests/test_lookup_plans.py::test_an_id_is_found_by_its_first_digits_without_reading_the_others",
+    ),
+    Bug(
+        "the first digits of several ids lead to the first",
+        "consumer/cli/subject_ids.py",
+        "    if len(found) > 1:",
+        "    if False:",
+        f"{PREFIXES}::test_of_several_users_the_command_names_twenty",
+    ),
+    Bug(
+        "a list is cut in a file too",
+        "consumer/cli/columns.py",
+        "if sys.stdout.isatty() else PIPE_COLUMNS",
+        "if sys.stdout.isatty() else COLUMNS",
+        "tests/test_columns.py::test_in_a_file_nothing_is_cut",
+    ),
+    Bug(
+        "a file gets the first digits of an id",
+        "consumer/cli/columns.py",
+        "text[:size] if sys.stdout.isatty() else text:{size}",
+        "text[:size]:{size}",
+        "tests/test_columns.py::test_in_a_file_nothing_is_cut",
+    ),
     Bug(
         "following asks only for what is newer than the last look",
         "consumer/lookup/following.py",

@@ -353,8 +353,22 @@ VERDICTS = (
     Bug(
         "a sender's text controls the terminal",
         "consumer/cli/board.py",
-        "textwrap.wrap(printable(finding.sentence), width)",
-        "textwrap.wrap(finding.sentence, width)",
+        "textwrap.wrap(printable(as_called(finding.sentence)), width)",
+        "textwrap.wrap(as_called(finding.sentence), width)",
         f"{BOARD}_a_sender_s_text_controls_no_terminal",
+    ),
+    Bug(
+        "status names consumer where ./run was typed",
+        "consumer/cli/status.py",
+        "cell(as_called(finding.cure))",
+        "cell(finding.cure)",
+        "tests/test_status.py::test_each_cure_names_run_if_the_caller_typed_it",
+    ),
+    Bug(
+        "the cure of dead letters is a command that refuses",
+        "consumer/verdict/queue.py",
+        "`consumer dead retry --all` applies them",
+        "`consumer dead retry` applies them",
+        "tests/test_dead_operations.py::test_each_command_of_the_cure_of_dead_letters_works_as_it_stands",
     ),
 )

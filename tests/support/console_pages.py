@@ -50,7 +50,7 @@ def told(url: str) -> Iterator[Told]:
     second = [snapshot, edit, membership("created", team_id, uuid4())]
     dead, unusable = tuple(user_updated() for _ in range(3)), dead_at_the_door("msg_unusable")
     retrying, pending = user_updated(), user_updated()
-    for batch in (first, second, [delivery("user.signed_in", user_id, "app") for _ in range(2)]):
+    for batch in (first, second, [delivery(f"user.signed_{way}", user_id, "app") for way in ("in", "out")]):
         arrive(url, *batch)
         work(url)
     arrive(url, *dead, retrying, unusable, pending)
