@@ -3,6 +3,7 @@
 import gc
 import os
 import shutil
+import signal
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -32,6 +33,12 @@ TIMED = {
 # Where Linux keeps files in memory, and what the servers of all processes may need, most of it for their logs.
 MEMORY = Path("/dev/shm")
 MEMORY_BYTES = PROCESSES_MAX * 1024**3
+
+
+def pytest_configure() -> None:
+    """Take Ctrl-C again where a shell ignores it, as for `./test &`: processes that tests start would ignore it too."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
