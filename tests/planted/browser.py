@@ -99,6 +99,13 @@ BROWSER = (
         CURES,
     ),
     Bug(
+        "a page calls itself live without the stream",
+        f"{TEMPLATES}/live_now.html",
+        "is_streamed|default(false)",
+        "true",
+        "tests/test_console_live.py::test_only_the_stream_calls_a_page_live",
+    ),
+    Bug(
         "what is old loses its grey with the next frame",
         f"{TEMPLATES}/live_now.html",
         '<span class="warn-t">Stopped at',
