@@ -113,6 +113,22 @@ BROWSER = (
         AWAY,
     ),
     Bug(
+        "what is known no more is as old as it was",
+        f"{TEMPLATES}/parts.html",
+        "{% if view.is_there or not at %}{{ at|ago(now) }}",
+        "{% if true %}{{ at|ago(now) }}",
+        "tests/test_console_states.py::"
+        "test_while_the_database_is_away_no_age_stands_still_each_figure_says_of_when_it_is",
+    ),
+    Bug(
+        "while the database is away nothing says what to do",
+        f"{TEMPLATES}/overview_now.html",
+        "{% if needing %}",
+        "{% if needing and view.is_there %}",
+        "tests/test_console_states.py::"
+        "test_while_the_database_is_away_the_last_sample_stays_greyed_and_one_stays_signed_in",
+    ),
+    Bug(
         "what is old can't be read",
         SHEET,
         ".stale main { filter: grayscale(1); }",
