@@ -11,6 +11,7 @@ ACTING = "tests/browser/test_acting.py"
 CURES = "tests/browser/test_cures.py::test_the_three_things_of_the_overview_are_cured_from_the_page"
 STATES = "tests/browser/test_states.py"
 TIMES = "tests/browser/test_times.py"
+HEADER = "tests/browser/test_header.py"
 AWAY = f"{STATES}::test_while_the_database_is_away_the_last_sample_is_greyed_actions_are_off_and_one_stays_signed_in"
 
 BROWSER = (
@@ -134,6 +135,27 @@ BROWSER = (
         ".stale main { filter: grayscale(1); }",
         ".stale main { opacity: 0.5; }",
         AWAY,
+    ),
+    Bug(
+        "a phone hides who acts",
+        SHEET,
+        ".top .clock { display: none; }",
+        ".top .clock, .who span { display: none; }",
+        f"{HEADER}::test_on_a_phone_the_header_has_two_rows_with_the_name_of_who_acts",
+    ),
+    Bug(
+        "on a phone what finds is crowded in beside the name",
+        SHEET,
+        '.top::after { content: ""; order: 1; flex-basis: 100%; }',
+        "",
+        f"{HEADER}::test_on_a_phone_the_header_has_two_rows_with_the_name_of_who_acts",
+    ),
+    Bug(
+        "a long name pushes the header out of the window",
+        SHEET,
+        "gap: 7px; min-width: 0; white-space: nowrap; }",
+        "gap: 7px; white-space: nowrap; }",
+        f"{HEADER}::test_a_long_name_is_cut_and_pushes_nothing_away",
     ),
     Bug(
         "a long name in a finding makes a phone scroll sideways",
