@@ -138,6 +138,7 @@ def test_a_login_with_too_few_connections_is_said_to_have_too_few(emptied: str) 
         acting_page = desk.as_("operator").get("/dead/retry")
 
     assert "The database is out of connections for this console" in words(overview.text)
+    assert "If it stays so, the connections of this console&#39;s login are too few." in words(overview.text)
     assert "Receivers answer 503" not in overview.text
     assert reading_page.status == 200
     assert (acting_page.status, BUSY in acting_page.text) == (503, True)

@@ -1,4 +1,4 @@
-"""The fields by which a rebuild or a check at the console chooses: none is forgotten, what can't be used is said."""
+"""The fields by which an action at the console chooses: none is forgotten, what can't be used is said."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -9,12 +9,14 @@ import pytest
 
 from consumer.console.confirm import COUNT_TIME
 from tests.support.cli import arrive, work
-from tests.support.confirming import finished, order
+from tests.support.confirming import finished, heading, order
 from tests.support.console import Desk, running
 from tests.support.databases import rows
+from tests.support.dead import dead_at_the_door
 from tests.support.factories import membership, team_event, user_updated
 
 ADA, TEAM = UUID(int=1), UUID(int=77)
+UNUSABLE = "A field can't be used"
 
 
 @pytest.fixture
@@ -58,6 +60,7 @@ def test_fields_that_can_not_be_used_order_nothing(desk: Desk, known: str) -> No
 
     assert (page.status, acted(known)) == (422, [])
     assert "The field user is an id, a UUID." in page.text
+    assert heading(page) == UNUSABLE
 
 
 @pytest.mark.parametrize("path", ["/recovery/rebuild", "/recovery/check"])
@@ -68,24 +71,24 @@ def test_a_condition_that_it_does_not_know_is_refused(desk: Desk, emptied: str, 
 
 @pytest.mark.parametrize("path", ["/recovery/rebuild", "/recovery/check"])
 @pytest.mark.parametrize(
-    ("name", "typed", "sentence"),
+    ("name", "typed", "title", "sentence"),
     [
-        ("user", "all", "The field user is an id, a UUID."),
-        ("team", "1", "The field team is an id, a UUID."),
-        ("since", "yesterday", "A time is ISO 8601 in UTC"),
-        ("since", "2999-01-01T00:00:00", "The field since lies in the future"),
-        ("verified_by", "whsec_mine", "A secret is named by the first 8 hex digits of its SHA-256"),
-        ("verified_by", "0BADCAFE", "No applied delivery was signed with the secret 0badcafe: nothing is chosen."),
+        ("user", "all", UNUSABLE, "The field user is an id, a UUID."),
+        ("team", "1", UNUSABLE, "The field team is an id, a UUID."),
+        ("since", "yesterday", UNUSABLE, "A time is ISO 8601 in UTC"),
+        ("since", "2999-01-01T00:00:00", UNUSABLE, "The field since lies in the future"),
+        ("verified_by", "whsec_mine", UNUSABLE, "A secret is named by the first 8 hex digits of its SHA-256"),
+        ("verified_by", "0BADCAFE", "Nothing matches", "No applied delivery was signed with the secret 0badcafe"),
     ],
 )
 def test_what_can_not_be_used_is_said_and_kept(
-    desk: Desk, known: str, path: str, name: str, typed: str, sentence: str
+    desk: Desk, known: str, path: str, name: str, typed: str, title: str, sentence: str
 ) -> None:
     other = f"team={TEAM}" if name == "user" else f"user={ADA}"
     page = desk.get(f"{path}?{name}={typed}&{other}")
 
     assert (page.status, page.text.count('class="note bad"')) == (422, 1), page.text
-    assert sentence in page.text
+    assert (heading(page), sentence in page.text) == (title, True)
     assert f'name="{name}" value="{typed}"' in page.text
     assert str(TEAM if name == "user" else ADA) in page.text
     assert 'id="order"' not in page.text
@@ -102,4 +105,15 @@ def test_what_takes_too_long_to_find_is_said_and_kept(
     page = desk.get(f"{path}?since=2h")
 
     assert (page.status, "choose less, or use the command consumer rebuild." in page.text) == (422, True)
+    assert heading(page) == "To find them takes too long"
     assert 'name="since" value="2h"' in page.text
+
+
+@pytest.mark.parametrize("path", ["/dead/retry", "/dead/discard"])
+def test_who_selected_nothing_reads_that_and_not_that_nothing_matches(desk: Desk, emptied: str, path: str) -> None:
+    arrive(emptied, dead_at_the_door("dead"))
+
+    page = desk.get(f"{path}?selected=1")
+
+    assert (page.status, heading(page), 'id="order"' in page.text) == (422, "Nothing was selected", False)
+    assert "Go back and select the deliveries" in page.text

@@ -1,5 +1,6 @@
 """The console's doors: who gets in, how often and for how long, and who does not."""
 
+import html
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -7,11 +8,13 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from consumer.console.door import COOKIE_TIME, LINK_TIME, SignInLink
+from tests.support.confirming import heading
 from tests.support.console import SECRET, Desk, cookie_name, running
 from tests.support.databases import rows
 from tests.support.settings import load
 
-NOW = datetime.now(UTC)
+# Consoles of one address take each other's links.
+URL = "https://ops.example.com"
 
 
 @pytest.fixture
@@ -48,14 +51,17 @@ def test_a_cookie_keeps_from_scripts_and_other_sites_for_twelve_hours(desk: Desk
     assert "Secure" not in cookie
 
 
-def test_a_link_opens_once_also_at_another_console_and_after_a_restart(desk: Desk, emptied: str) -> None:
-    link = token(desk)
-    first = desk.post("/open", {"token": link})
-    second = desk.post("/open", {"token": link})
-    with running(emptied) as other:
+def test_a_link_opens_once_also_at_another_console_and_after_a_restart(emptied: str) -> None:
+    with running(emptied, CONSOLE_URL=URL) as desk:
+        link = token(desk)
+        first = desk.post("/open", {"token": link})
+        second = desk.post("/open", {"token": link})
+    with running(emptied, CONSOLE_URL=URL) as other:
         third = other.post("/open", {"token": link})
 
     assert (first.status, second.status, third.status) == (303, 403, 403)
+    assert {heading(second), heading(third)} == {"This link was used already"}
+    assert "consumer console link --as kim --role viewer" in second.text
     assert "set-cookie" not in second.headers
     assert "set-cookie" not in third.headers
 
@@ -67,6 +73,23 @@ def test_a_link_is_good_for_ten_minutes(desk: Desk) -> None:
     assert timedelta(minutes=10) == LINK_TIME
     assert [desk.get(f"/open/{link}").status for link in (early, late)] == [200, 403]
     assert [desk.post("/open", {"token": link}).status for link in (early, late)] == [303, 403]
+
+
+def test_a_link_whose_time_is_over_says_so_with_the_command_that_makes_another(desk: Desk) -> None:
+    link = token(desk, "Kim Lee", "operator", datetime.now(UTC) - LINK_TIME)
+    asked, opened = desk.get(f"/open/{link}"), desk.post("/open", {"token": link})
+
+    assert (heading(asked), heading(opened)) == ("This link has expired", "This link has expired")
+    assert "consumer console link --as 'Kim Lee' --role operator" in html.unescape(opened.text)
+
+
+@pytest.mark.parametrize("is_over", [False, True], ids=["fresh", "expired"])
+def test_a_link_that_this_console_did_not_sign_learns_no_more_than_that(desk: Desk, is_over: bool) -> None:
+    at = datetime.now(UTC) - LINK_TIME if is_over else datetime.now(UTC)
+    foreign = desk.signer(SECRET[::-1], lambda: at).link("kim", "operator")
+    for page in (desk.get(f"/open/{foreign}"), desk.post("/open", {"token": foreign}), desk.get("/open/x")):
+        assert (page.status, heading(page)) == (403, "This console did not make this link")
+        assert "consumer console link --as NAME --role viewer" in page.text
 
 
 def test_while_the_database_is_away_a_stranger_reads_when_to_sign_in() -> None:

@@ -75,6 +75,16 @@ def test_other_pages_get_the_clock_and_the_numbers_on_the_side_alone(desk: Desk)
     assert all(line.startswith("data: ") for line in text.splitlines())
 
 
+def test_only_the_stream_calls_a_page_live(desk: Desk) -> None:
+    """Without JavaScript the page stays as it was made, and says when that was."""
+    page = desk.get().text
+    with desk.open("GET", "/live", "", {}) as answer:
+        streamed = event(answer)
+
+    assert (page.count(">Live<"), streamed.count(">Live<")) == (0, 1)
+    assert re.search(r'id="live-state">As of <time datetime="[^"]+">\d\d:\d\d:\d\d</time>', page)
+
+
 def test_a_session_that_ends_sends_its_page_to_the_door(desk: Desk) -> None:
     """A 401 would be one more failure to the browser's script, which asks again without end."""
     ends_at = datetime.now(UTC) + timedelta(seconds=3)

@@ -76,6 +76,7 @@ def test_an_operator_reveals_a_delivery_once_for_a_recorded_reason(world: Told) 
 
     assert (asked.status, shown.status) == (200, 200)
     assert shown_canaries(asked.text + after.text) == []
+    assert "with name, e-mail address, metadata and all else in it" in words(asked.text)
     assert {NAME, EMAIL, AVATAR, SECRET} <= set(shown_canaries(shown.text))
     assert "Personal data is shown on this page only, and it is recorded that you saw it: ticket 4711" in words(
         shown.text
@@ -98,11 +99,15 @@ def test_an_operator_reveals_a_delivery_once_for_a_recorded_reason(world: Told) 
 def test_an_operator_reveals_a_user_once_for_a_recorded_reason(world: Told) -> None:
     operator, path = world.desk.as_("operator"), f"/users/{world.user_id}"
 
+    asked = operator.get(f"{path}/reveal")
     shown = operator.post(f"{path}/reveal", {"reason": "ticket 4711"})
     after = operator.get(path)
 
-    assert {NAME, EMAIL} <= set(shown_canaries(shown.text))
-    assert "Zaphod Before" in shown.text
+    assert "Name, e-mail address and picture, as they are and before and after each change" in words(asked.text)
+    assert "and the names of the teams are shown" in words(asked.text)
+    assert "Metadata is not: it stands in the bodies of deliveries." in words(asked.text)
+    assert set(CANARIES) - set(shown_canaries(shown.text)) == {SECRET}
+    assert {"Zaphod Before", "Northwind"} <= set(re.findall("Zaphod Before|Northwind", shown.text))
     assert shown_canaries(after.text) == []
     assert [(each["action"], each["filter"]) for each in actions(world)] == [
         ("reveal", {"user_id": str(world.user_id)})

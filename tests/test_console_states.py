@@ -19,6 +19,18 @@ from tests.support.states import pending_migration, reported, waits, wired
 
 AGED = "at = at - interval '{0}', next_at = at - interval '{0}'"
 
+TIME, AGE = r"\d\d:\d\d:\d\d", r"(now|[0-9a-z ]+ ago)"
+# What stands on the overview beside a figure or a process, as the page says it, and while the database is away.
+STANDING_STILL = (
+    ("Received [0-9.]+ /s [0-9]+ {}", "in the last minute", "in the minute before"),
+    ("Oldest due .{{1,12}} {} Pending", "alarm above 60 s", f"at {TIME}"),
+    ("Pending [0-9]+ {} Retrying", "nothing waits", f"at {TIME}"),
+    ("Dead 1 newest {}", AGE, f"at {TIME}"),
+    ("Stack {}", AGE, f"at {TIME}"),
+    ("Worker work-1 .{{1,20}} silent {}", "for 5 min", f"since {TIME}"),
+    ("Receiver web-1 .{{1,20}} alive {}", AGE, f"at {TIME}"),
+)
+
 
 def words(text: str) -> str:
     """Return what a person reads of a page's main part."""
@@ -103,7 +115,7 @@ def test_a_receiver_that_was_stopped_just_now_is_said_to_be(desk: Desk, emptied:
 
     page = desk.get().text
 
-    assert re.search(r"Nobody takes deliveries: stopped \S+ ago\. Nothing needs you\.", words(page))
+    assert re.search(r"Nobody takes deliveries: stopped \S+ ago\. It may be a restart\.", words(page))
     assert 'class="verdict warn"' in page
 
 
@@ -142,11 +154,33 @@ def test_while_the_database_is_away_the_last_sample_stays_greyed_and_one_stays_s
     assert (away.status, '<html lang="en" class="stale">' in away.text) == (200, True)
     assert re.search(r"The database has been away for .* Below is what was known at \d\d:\d\d:\d\d", words(away.text))
     assert "user.updated" in words(away.text)
+    assert re.search(
+        r"it has not answered since \d\d:\d\d:\d\d UTC\. Start the server, or correct DATABASE_URL\.", words(away.text)
+    )
     assert "kim · operator" in away.text
     assert (other.status, "The database is away" in words(other.text)) == (503, True)
     assert (system.status, "Settings of this process" in system.text) == (200, True)
     assert "Users are flowing." in words(back.text)
     assert 'class="stale"' not in back.text
+
+
+def test_while_the_database_is_away_no_age_stands_still_each_figure_says_of_when_it_is(
+    cut_off: tuple[Desk, Wire], emptied: str
+) -> None:
+    desk, cable = cut_off
+    arrive(emptied, dead_at_the_door("says too little"))
+    reported(emptied, "worker", "work-1")
+    change(emptied, f"UPDATE consumer.reports SET {AGED.format('5 minutes')} WHERE duty = 'worker'")
+    reported(emptied, "receiver", "web-1")
+    before = words(desk.get().text)
+    cable.cut()
+    away = words(until(lambda: next((page.text for page in [desk.get()] if 'class="stale"' in page.text), None)))
+    cable.mend()
+
+    for pattern, age, time in STANDING_STILL:
+        assert re.search(pattern.format(age), before), (pattern, before)
+        assert re.search(pattern.format(time), away), (pattern, away)
+    assert not re.search(r"[0-9] (d|h|min|s|ms) ago|in the last minute", away)
 
 
 def test_each_page_says_that_the_database_is_away_and_that_it_is_back_though_nobody_asks_for_the_overview(

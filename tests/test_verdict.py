@@ -79,7 +79,7 @@ STOPPED = Finding("no_receiver", "note", "receivers", "nobody takes deliveries: 
         ([finding("stalled"), finding("nothing_received", "note")], "Users are not flowing. One thing needs you."),
         ([finding("no_worker", "warning")], "Users are not flowing. One thing needs you."),
         ([finding("process_silent", "warning")], "Users are flowing. One thing needs you."),
-        ([STOPPED], "Nobody takes deliveries: stopped 7s ago. Nothing needs you."),
+        ([STOPPED], "Nobody takes deliveries: stopped 7s ago. It may be a restart."),
         ([finding("dead", "warning"), STOPPED], "Nobody takes deliveries: stopped 7s ago. One thing needs you."),
         ([finding("no_worker"), STOPPED], "Users are not flowing. One thing needs you."),
         ([finding("dead", "warning")] * 6, "Users are flowing. Six things need you."),

@@ -31,6 +31,7 @@ from consumer.operations.background_work import works
 from consumer.postgres.connections import operator_access, viewer_access
 from consumer.process.outage_log import Outage, address
 from consumer.process.reports import Reporter, report_seconds, reporting
+from consumer.settings import notifications
 from consumer.settings.settings import Settings
 from consumer.web.connection_limits import Limits
 from consumer.web.server import serve
@@ -98,6 +99,8 @@ def _shown(settings: Settings) -> Mapping[str, str]:
             name = each.metadata["variable"] or each.name.upper()
             is_shown = each.repr and value is not None
             found[name] = str(value) if is_shown else "set" if value else "not set"
+    # An address or an argument may be a secret too.
+    found |= {name: "set" if name in settings.variables else "not set" for name in notifications.VARIABLES}
     header = settings.console_trust_user_header
     return found | {"CONSOLE_TRUST_USER_HEADER": header.name if header else "not set"}
 

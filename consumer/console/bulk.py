@@ -8,7 +8,7 @@ from functools import partial
 from starlette.responses import Response
 
 from consumer.console import confirm, retry_sample
-from consumer.console.chosen import ChosenDeliveries, chosen
+from consumer.console.chosen import ChosenDeliveries, chosen, is_none_selected
 from consumer.console.confirm import COUNT_MAX, COUNT_TIME, ActionPage, Question
 from consumer.console.form import Form
 from consumer.console.visit import Endpoint, Visit
@@ -37,6 +37,7 @@ EXCLUDED = (
     "Neither a replay nor a repeat by the sender brings them back; an operator can take it back. "
     "The reason is kept beside each delivery."
 )
+SELECT_SOME = "Go back and select the deliveries, or act on all that match."
 BULKS = (
     Bulk(ActionPage("/dead/retry", "retry", "Retry", CHECKED, "/dead", has_sample=True), ("dead",), "dead "),
     Bulk(ActionPage("/dead/discard", "discard", "Discard", EXCLUDED, "/dead", True, True), ("dead",), "dead "),
@@ -83,6 +84,9 @@ BULKS = (
 async def show(bulk: Bulk, visit: Visit) -> Response:
     """Ask whether to act on what the address chooses; with *sample*, say what a sample of it tells."""
     question = await _question(bulk, visit, visit.query)
+    if is_none_selected(visit.query):
+        question = replace(question, empty_title="Nothing was selected")
+        return confirm.ask(visit, bulk.page, question, (422, SELECT_SOME))
     if bulk.page.has_sample and question.count and visit.query.text("sample"):
         found = chosen(visit.query, bulk.states, question.seen_at, is_discarded=bulk.is_discarded)
         sample = await retry_sample.take(visit, found.selection)

@@ -21,6 +21,11 @@ class ChosenDeliveries:
     conditions: Sequence[tuple[str, str]]
 
 
+def is_none_selected(form: Form) -> bool:
+    """Tell whether a form comes from a list that lets people select, and they selected nothing."""
+    return bool(form.text(SELECTED) and not form.text("seq"))
+
+
 def chosen(form: Form, states: Sequence[str], now: datetime, *, is_discarded: bool) -> ChosenDeliveries:
     """Return what a form chooses among deliveries of these states, as they were at *now*.
 
@@ -30,7 +35,7 @@ def chosen(form: Form, states: Sequence[str], now: datetime, *, is_discarded: bo
     values, wanted = read.values, read.wanted(now)
     # A message id is one of each source.
     seqs = tuple(read_seq(text) for text in form.texts("seq"))
-    if form.text(SELECTED) and not seqs:
+    if is_none_selected(form):
         states = ()
     selection = Selection(
         tuple(state for state in states if wanted.states is None or state in wanted.states),

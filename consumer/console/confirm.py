@@ -60,6 +60,8 @@ class Question:
     choices: Sequence[tuple[str, str, str]] = ()
     # False: there may be more than *count*.
     is_all: bool = True
+    # The heading if *count* is 0.
+    empty_title: str = "Nothing matches"
     id: UUID = field(default_factory=uuid4)
 
     @property
@@ -109,7 +111,7 @@ def ask(visit: Visit, page: ActionPage, question: Question, problem: tuple[int, 
     """Answer with the page that asks; *problem* says with which status and why it asks again."""
     status, sentence = problem or (200, None)
     more = " or more" if question.count == COUNT_MAX or not question.is_all else ""
-    title = f"{page.verb} {question.count:,}{more} {question.noun}?" if question.count else "Nothing matches"
+    title = f"{page.verb} {question.count:,}{more} {question.noun}?" if question.count else question.empty_title
     return visit.page(
         "confirm.html",
         status,

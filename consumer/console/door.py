@@ -49,7 +49,7 @@ class Signer:
         return str(self._links.dumps(asdict(link)))
 
     def read_link(self, token: str) -> SignInLink | None:
-        """Return what a token says; None if it is not ours or its time is over."""
+        """Return what a token says, also one whose time is over; None if it is not ours."""
         return SignInLink(**values) if (values := self._read(self._links, token)) else None
 
     def cookie(self, link: SignInLink) -> str:
@@ -59,10 +59,15 @@ class Signer:
 
     def read_cookie(self, text: str) -> Visitor:
         """Return the person of a cookie; nobody if it is not ours or its time is over."""
-        if not (values := self._read(self._cookies, text)):
+        values = self._read(self._cookies, text)
+        if not values or self.is_over(values["until"]):
             return NOBODY
         until = datetime.fromtimestamp(values["until"], self._clock().tzinfo)
         return Visitor(values["name"], values["role"], until)
+
+    def is_over(self, until: int) -> bool:
+        """Tell whether a link or cookie that is good *until* then, in seconds of Unix, is so no more."""
+        return until <= self._clock().timestamp()
 
     def _after(self, time: timedelta) -> int:
         return int((self._clock() + time).timestamp())
@@ -72,7 +77,7 @@ class Signer:
             values: Mapping[str, Any] = serializer.loads(text)
         except BadData:
             return None
-        return values if values["until"] > self._clock().timestamp() else None
+        return values
 
 
 class Door:

@@ -5,6 +5,7 @@ to see the page again, one gives a reason again.
 """
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import TypeVar
 
 from starlette.responses import Response
@@ -19,12 +20,21 @@ from consumer.postgres.connections import Connection, transaction
 
 T = TypeVar("T")
 
+# What a person is about to see, as the page that asks says it.
+OF_DELIVERY = (
+    "The body as it was signed, with name, e-mail address, metadata and all else in it, and the values that it changed "
+    "are shown on one page, once. A body that can't be read as a JSON object is not."
+)
+OF_USER = (
+    "Name, e-mail address and picture, as they are and before and after each change that is listed, and the names of "
+    "the teams are shown on one page, once. Metadata is not: it stands in the bodies of deliveries."
+)
 REASON_NEEDED = f"A reason has from 1 to {REASON_CHARACTERS_MAX:,} characters."
 
 
-async def ask(visit: Visit) -> Response:
-    """Ask why the personal data of a page is to be shown."""
-    return _form(visit)
+async def ask(shown: str, visit: Visit) -> Response:
+    """Ask why the personal data of a page is to be shown; *shown* says which."""
+    return _form(visit, shown)
 
 
 async def reveal_delivery(visit: Visit) -> Response:
@@ -38,7 +48,7 @@ async def reveal_delivery(visit: Visit) -> Response:
         await actions.record(conn, Action(visit.actor, "reveal", {"seqs": [seq]}, reason=reason), 1)
         return await delivery.shown(conn, found, masked=False)
 
-    return await _revealed(visit, read, lambda one, reason: delivery.page(visit, one, reason=reason))
+    return await _revealed(visit, OF_DELIVERY, read, lambda one, reason: delivery.page(visit, one, reason=reason))
 
 
 async def reveal_user(visit: Visit) -> Response:
@@ -52,33 +62,42 @@ async def reveal_user(visit: Visit) -> Response:
         await actions.record(conn, Action(visit.actor, "reveal", {"user_id": user_id}, reason=reason), 1)
         return one
 
-    return await _revealed(visit, read, lambda one, reason: users.page(visit, one, reason=reason))
+    return await _revealed(visit, OF_USER, read, lambda one, reason: users.page(visit, one, reason=reason))
 
 
 async def _revealed(
-    visit: Visit, read: Callable[[Connection, str], Awaitable[T | None]], page: Callable[[T, str], Response]
+    visit: Visit,
+    shown: str,
+    read: Callable[[Connection, str], Awaitable[T | None]],
+    page: Callable[[T, str], Response],
 ) -> Response:
     """Return the page of what *read* returns within one transaction of an operator; ask again without a reason."""
     reason = visit.form.text("reason")
     if not 0 < len(reason) <= REASON_CHARACTERS_MAX:
-        return _form(visit, REASON_NEEDED)
+        return _form(visit, shown, REASON_NEEDED)
     async with visit.acting() as (conn, access), transaction(conn, access):
         one = await read(conn, reason)
     return page(one, reason) if one else visit.missing()
 
 
-def _form(visit: Visit, problem: str = "") -> Response:
+def _form(visit: Visit, shown: str, problem: str = "") -> Response:
     path = visit.request.scope["path"]
     back, _, _ = path.rpartition("/")
-    status = 400 if problem else 200
     return visit.page(
-        "reveal.html", status, title="Reveal personal data", path=path, back=back, problem=problem, here=""
+        "reveal.html",
+        400 if problem else 200,
+        title="Reveal personal data",
+        here="",
+        path=path,
+        back=back,
+        shown=shown,
+        problem=problem,
     )
 
 
 ENDPOINTS = (
-    Endpoint("GET", "/deliveries/{seq:seq}/reveal", "operator", ask),
+    Endpoint("GET", "/deliveries/{seq:seq}/reveal", "operator", partial(ask, OF_DELIVERY)),
     Endpoint("POST", "/deliveries/{seq:seq}/reveal", "operator", reveal_delivery),
-    Endpoint("GET", "/users/{user_id:uuid}/reveal", "operator", ask),
+    Endpoint("GET", "/users/{user_id:uuid}/reveal", "operator", partial(ask, OF_USER)),
     Endpoint("POST", "/users/{user_id:uuid}/reveal", "operator", reveal_user),
 )

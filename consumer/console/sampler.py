@@ -6,26 +6,43 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from consumer import logs
-from consumer.console.formats import duration
+from consumer.console.formats import clock, duration
 from consumer.console.reading import DatabaseAway, NotMigrated, TooSlow
 from consumer.console.sample import Sample
 from consumer.console.turns import Busy, Unavailable
+from consumer.verdict.database import AWAY_CURE
 from consumer.verdict.finding import Finding
-from consumer.verdict.findings import findings, verdict_sentence
-from consumer.verdict.observation import Observation
+from consumer.verdict.findings import verdict_sentence
 
 # Short enough to look live, and thirty questions a minute are no load.
 SAMPLE_TIME = timedelta(seconds=2)
 # Each holds a connection, and pages must get some too.
 WATCHERS_MAX = 400
 
-# What the database is while it can't be asked.
-WORDS: Mapping[type[Unavailable], str] = {
-    DatabaseAway: "away",
-    TooSlow: "too slow",
-    Busy: "out of connections for this console",
+
+class Trouble(NamedTuple):
+    """What the database is while it can't be asked, what it has done since then, and what cures that."""
+
+    words: str
+    sentence: str
+    cure: str
+
+
+TROUBLES: Mapping[type[Unavailable], Trouble] = {
+    DatabaseAway: Trouble("away", "it has not answered", AWAY_CURE),
+    TooSlow: Trouble(
+        "too slow",
+        "it has not answered in time",
+        "Deliveries go on without this page. `consumer doctor` names long transactions and those that hold locks.",
+    ),
+    Busy: Trouble(
+        "out of connections for this console",
+        "it has given this console no connection",
+        "Deliveries go on without this page. If it stays so, the connections of this console's login are too few.",
+    ),
 }
 
 log = logging.getLogger(__name__)
@@ -45,13 +62,14 @@ class View:
     @property
     def found(self) -> Sequence[Finding]:
         """What the verdict finds now; while the database does not answer, that alone."""
-        if self.problem is None:
+        if self.problem is None or self.away_since is None:
             return self.sample.found if self.sample else ()
         if self.lacks_migration:
             sentence, cure = "the database lacks what this release reads", "Run `consumer migrate`."
             return (Finding("migration_pending", "failing", "migrations", sentence, cure, "/system"),)
-        assert self.asked_at
-        return findings(Observation(self.asked_at, away_reason=self.headline))
+        trouble = TROUBLES[type(self.problem)]
+        sentence = f"{trouble.sentence} since {clock(self.away_since, self.asked_at)} UTC"
+        return (Finding("database_away", "failing", "database", sentence, trouble.cure, "/system"),)
 
     @property
     def headline(self) -> str:
@@ -61,18 +79,13 @@ class View:
         if self.lacks_migration:
             return "A migration is pending"
         lasted = self.asked_at - self.away_since
-        words = WORDS[type(self.problem)]
+        words = TROUBLES[type(self.problem)].words
         return f"The database has been {words} for {duration(lasted)}" if lasted else f"The database is {words}"
 
     @property
     def lacks_migration(self) -> bool:
         """Whether the database lacks what this release reads."""
         return isinstance(self.problem, NotMigrated)
-
-    @property
-    def is_away(self) -> bool:
-        """Whether the database did not answer at all."""
-        return isinstance(self.problem, DatabaseAway)
 
     @property
     def is_there(self) -> bool:

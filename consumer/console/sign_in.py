@@ -2,6 +2,8 @@
 
 import time
 from contextlib import suppress
+from shlex import quote
+from typing import NamedTuple
 
 from starlette.responses import Response
 
@@ -17,6 +19,24 @@ from consumer.postgres.queries import query
 REFUSAL_SECONDS = 60
 
 
+class Unusable(NamedTuple):
+    """Why a link opens nothing: a heading and a sentence. Only one that this console has signed learns more."""
+
+    title: str
+    sentence: str
+
+
+NOT_OURS = Unusable(
+    "This console did not make this link",
+    "It may be cut off, or made for another address or with another CONSOLE_SECRET.",
+)
+OVER = Unusable("This link has expired", "It was made more than 10 minutes ago.")
+USED = Unusable(
+    "This link was used already",
+    "A link signs in once, and somebody has signed in by this one. If it was not you, tell an operator.",
+)
+
+
 async def show_door(visit: Visit) -> Response:
     """Say how to get in."""
     return visit.page("door.html", title="Sign in")
@@ -24,18 +44,21 @@ async def show_door(visit: Visit) -> Response:
 
 async def show_link(visit: Visit) -> Response:
     """Ask whether to sign in; only the answer uses the link up, because chats and mail scanners open links too."""
-    token = visit.params["token"]
-    link = visit.console.door.signer.read_link(token)
-    if link is None:
-        return visit.page("door.html", 403, title="This link is used up")
+    token, signer = visit.params["token"], visit.console.door.signer
+    link = signer.read_link(token)
+    if link is None or signer.is_over(link.until):
+        return _refuse_link(visit, link, OVER)
     return visit.page("open.html", title="Sign in", link=link, token=token)
 
 
 async def open_link(visit: Visit) -> Response:
     """Sign in by a link, once."""
-    link = visit.console.door.signer.read_link(visit.form.text("token"))
-    if link is None or not await _use_up(visit, link):
-        return visit.page("door.html", 403, title="This link is used up")
+    signer = visit.console.door.signer
+    link = signer.read_link(visit.form.text("token"))
+    if link is None or signer.is_over(link.until):
+        return _refuse_link(visit, link, OVER)
+    if not await _use_up(visit, link):
+        return _refuse_link(visit, link, USED)
     response = visit.redirect("/")
     visit.console.door.let_in(response, link)
     return response
@@ -66,6 +89,14 @@ async def refuse(visit: Visit, path: str) -> Response:
     if visit.request.headers.get("sec-fetch-site", "same-origin") in {"cross-site", "same-site"}:
         return visit.page("again.html", title="One moment")
     return visit.redirect("/login")
+
+
+def _refuse_link(visit: Visit, link: SignInLink | None, why: Unusable) -> Response:
+    """Say why a link opens nothing, and which command makes such a one; None is not ours, whatever else it is."""
+    if link is None:
+        return visit.page("door.html", 403, title=NOT_OURS.title, sentence=NOT_OURS.sentence)
+    name = quote(link.name)
+    return visit.page("door.html", 403, title=why.title, sentence=why.sentence, name=name, role=link.role)
 
 
 def _is_new(visit: Visit, path: str) -> bool:

@@ -63,6 +63,7 @@ FIELDS = {
 FINGERPRINT = re.compile("[0-9a-f]{8}")
 FINGERPRINT_HINT = "A secret is named by the first 8 hex digits of its SHA-256, as the page of each delivery shows."
 CHANGED = "The fields were changed after these were counted, so nothing was done. This is what they choose now."
+UNUSABLE, TOO_SLOW = "A field can't be used", "To find them takes too long"
 TOO_MANY = f"To find them took over {COUNT_TIME.seconds} s: choose less, or use the command consumer rebuild."
 
 
@@ -188,11 +189,11 @@ async def _ask(page: ActionPage, visit: Visit, form: Form, problem: tuple[int, s
         short = replace(access, statement_timeout=COUNT_TIME)
         async with transaction(conn, short):
             now = await session.now(conn)
+        nothing = Question(0, MANY, (), (), now, choices=typed)
         try:
             chosen = ChosenSubjects.read(form, now)
         except BadForm as error:
-            question = Question(0, MANY, (), (), now, choices=typed)
-            return confirm.ask(visit, page, question, (422, str(error)))
+            return confirm.ask(visit, page, replace(nothing, empty_title=UNUSABLE), (422, str(error)))
         is_all = True
         try:
             if chosen.conditions:
@@ -200,7 +201,7 @@ async def _ask(page: ActionPage, visit: Visit, form: Form, problem: tuple[int, s
             else:
                 count, is_all = await _count_everybody(conn, short)
         except (TimeoutError, postgres.QueryCanceled):
-            count, problem = 0, (422, TOO_MANY)
+            return confirm.ask(visit, page, replace(nothing, empty_title=TOO_SLOW), (422, TOO_MANY))
     if not count and not problem and chosen.applied:
         problem = 422, f"No applied delivery {chosen.words}: nothing is chosen."
     noun, conditions = ONE if count == 1 and is_all else MANY, chosen.conditions

@@ -17,16 +17,14 @@ DISK_FREE_MIN = 1024**3
 # A dump of a large database takes minutes and ends by itself. In an hour a busy queue leaves millions of dead rows.
 XMIN_HELD_MAX = timedelta(hours=1)
 
+AWAY_CURE = "Start the server, or correct DATABASE_URL. Receivers answer 503 and the senders repeat: nothing is lost."
 PAGE = "/system"
 
 
 def database_findings(observation: Observation) -> Iterator[Finding]:
     """Yield what is wrong with the database: alone that it is away, if so."""
     if observation.away_reason is not None:
-        cure = (
-            "Start the server, or correct DATABASE_URL. Receivers answer 503 and the senders repeat: nothing is lost."
-        )
-        yield Finding("database_away", "failing", "database", observation.away_reason, cure, PAGE)
+        yield Finding("database_away", "failing", "database", observation.away_reason, AWAY_CURE, PAGE)
         return
     yield from _release(observation)
     yield from _copy(observation)

@@ -62,7 +62,10 @@ def findings(observation: Observation) -> list[Finding]:
 
 
 def verdict_sentence(found: Sequence[Finding]) -> str:
-    """Return in one sentence or two whether users are flowing, and how many findings need somebody."""
+    """Return in two sentences whether users are flowing, and how many findings need somebody.
+
+    That the last receiver or worker was stopped just now needs nobody yet, but the sentence doesn't say so.
+    """
     halting = [finding for finding in found if finding.code in HALTING]
     is_halted = any(
         finding.gravity == "failing" or (finding.code == "no_worker" and finding.gravity == "warning")
@@ -76,6 +79,8 @@ def verdict_sentence(found: Sequence[Finding]) -> str:
     else:
         flow = "Users are flowing"
     count = sum(finding.gravity != "note" for finding in found)
+    if stopped and not count:
+        return f"{flow}. It may be a restart."
     number = NUMBERS[count] if count < len(NUMBERS) else f"{count} things"
     return f"{flow}. {number} need{'' if count > 1 else 's'} you."
 

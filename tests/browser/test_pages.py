@@ -44,7 +44,7 @@ PAGES: Mapping[str, tuple[str, ...]] = {
     "/system": ("/system",),
     "/system/test": ("/system/test",),
     "/login": ("/login",),
-    "/open/{token}": ("/open/{token}", "/open/used-up"),
+    "/open/{token}": ("/open/{token}", "/open/not-ours"),
 }
 # What is no page.
 NO_PAGES = {"/favicon.ico", "/live", "/livez", "/static/{version}/{name}"}

@@ -85,9 +85,9 @@ CONSOLE_ACTING = (
     Bug(
         "a selection of none is one of all",
         CHOSEN,
-        "if form.text(SELECTED) and not seqs:",
-        "if form.text(SELECTED) and seqs is None:",
-        f"{ACTING}::test_of_a_page_of_dead_letters_the_selected_ones_are_retried",
+        "    if is_none_selected(form):\n",
+        "    if False:\n",
+        f"{CHOICES}::test_who_selected_nothing_reads_that_and_not_that_nothing_matches",
     ),
     Bug(
         "one of several with a message id is counted and all are discarded",
@@ -243,6 +243,20 @@ CONSOLE_ACTING = (
         "if not await deliveries.count(conn, chosen.applied, count_max=1):",
         "if False:",
         f"{CHOICES}::test_what_can_not_be_used_is_said_and_kept",
+    ),
+    Bug(
+        "of a field that can't be used the heading says that nothing matches",
+        SUBJECTS_PAGE,
+        "replace(nothing, empty_title=UNUSABLE)",
+        "nothing",
+        f"{CHOICES}::test_what_can_not_be_used_is_said_and_kept",
+    ),
+    Bug(
+        "who selected nothing reads that nothing matches",
+        "consumer/console/bulk.py",
+        "    if is_none_selected(visit.query):\n",
+        "    if False:\n",
+        f"{CHOICES}::test_who_selected_nothing_reads_that_and_not_that_nothing_matches",
     ),
     Bug(
         "a rebuild by deliveries is one of everybody",

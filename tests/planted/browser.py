@@ -11,6 +11,7 @@ ACTING = "tests/browser/test_acting.py"
 CURES = "tests/browser/test_cures.py::test_the_three_things_of_the_overview_are_cured_from_the_page"
 STATES = "tests/browser/test_states.py"
 TIMES = "tests/browser/test_times.py"
+HEADER = "tests/browser/test_header.py"
 AWAY = f"{STATES}::test_while_the_database_is_away_the_last_sample_is_greyed_actions_are_off_and_one_stays_signed_in"
 
 BROWSER = (
@@ -99,6 +100,13 @@ BROWSER = (
         CURES,
     ),
     Bug(
+        "a page calls itself live without the stream",
+        f"{TEMPLATES}/live_now.html",
+        "is_streamed|default(false)",
+        "true",
+        "tests/test_console_live.py::test_only_the_stream_calls_a_page_live",
+    ),
+    Bug(
         "what is old loses its grey with the next frame",
         f"{TEMPLATES}/live_now.html",
         '<span class="warn-t">Stopped at',
@@ -106,11 +114,48 @@ BROWSER = (
         AWAY,
     ),
     Bug(
+        "what is known no more is as old as it was",
+        f"{TEMPLATES}/parts.html",
+        "{% if view.is_there or not at %}{{ at|ago(now) }}",
+        "{% if true %}{{ at|ago(now) }}",
+        "tests/test_console_states.py::"
+        "test_while_the_database_is_away_no_age_stands_still_each_figure_says_of_when_it_is",
+    ),
+    Bug(
+        "while the database is away nothing says what to do",
+        f"{TEMPLATES}/overview_now.html",
+        "{% if needing %}",
+        "{% if needing and view.is_there %}",
+        "tests/test_console_states.py::"
+        "test_while_the_database_is_away_the_last_sample_stays_greyed_and_one_stays_signed_in",
+    ),
+    Bug(
         "what is old can't be read",
         SHEET,
         ".stale main { filter: grayscale(1); }",
         ".stale main { opacity: 0.5; }",
         AWAY,
+    ),
+    Bug(
+        "a phone hides who acts",
+        SHEET,
+        ".top .clock { display: none; }",
+        ".top .clock, .who span { display: none; }",
+        f"{HEADER}::test_on_a_phone_the_header_has_two_rows_with_the_name_of_who_acts",
+    ),
+    Bug(
+        "on a phone what finds is crowded in beside the name",
+        SHEET,
+        '.top::after { content: ""; order: 1; flex-basis: 100%; }',
+        "",
+        f"{HEADER}::test_on_a_phone_the_header_has_two_rows_with_the_name_of_who_acts",
+    ),
+    Bug(
+        "a long name pushes the header out of the window",
+        SHEET,
+        "gap: 7px; min-width: 0; white-space: nowrap; }",
+        "gap: 7px; white-space: nowrap; }",
+        f"{HEADER}::test_a_long_name_is_cut_and_pushes_nothing_away",
     ),
     Bug(
         "a long name in a finding makes a phone scroll sideways",

@@ -110,9 +110,25 @@ CONSOLE = (
     Bug(
         "a link or cookie never ends",
         DOOR,
-        'return values if values["until"] > self._clock().timestamp() else None',
-        "return values",
+        "return until <= self._clock().timestamp()",
+        "return False",
         f"{DOORS}::test_a_cookie_is_good_for_twelve_hours",
+    ),
+    Bug(
+        "an expired link signs in",
+        "consumer/console/sign_in.py",
+        """    link = signer.read_link(visit.form.text("token"))
+    if link is None or signer.is_over(link.until):""",
+        """    link = signer.read_link(visit.form.text("token"))
+    if link is None:""",
+        f"{DOORS}::test_a_link_is_good_for_ten_minutes",
+    ),
+    Bug(
+        "a used link is called expired",
+        "consumer/console/sign_in.py",
+        "return _refuse_link(visit, link, USED)",
+        "return _refuse_link(visit, link, OVER)",
+        f"{DOORS}::test_a_link_opens_once_also_at_another_console_and_after_a_restart",
     ),
     Bug(
         "a link counts as a cookie",

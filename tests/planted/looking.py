@@ -41,6 +41,13 @@ LOOKING = (
         f"{REVEAL}::test_without_a_reason_nothing_is_revealed_and_nothing_recorded",
     ),
     Bug(
+        "before a user is revealed the page promises the body",
+        "consumer/console/reveal.py",
+        "partial(ask, OF_USER)",
+        "partial(ask, OF_DELIVERY)",
+        f"{REVEAL}::test_an_operator_reveals_a_user_once_for_a_recorded_reason",
+    ),
+    Bug(
         "a viewer may reveal",
         "consumer/console/reveal.py",
         '    Endpoint("POST", "/users/{user_id:uuid}/reveal", "operator", reveal_user),',

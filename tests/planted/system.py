@@ -11,7 +11,23 @@ DELIVERY = "tests/test_console_test_delivery.py::test"
 NO_TEXT = f"{STATEMENTS}_no_text_of_a_statement_comes_through"
 OURS = f"{STATEMENTS}_statements_of_another_database_or_of_a_stranger_are_not_ours"
 
+SETTINGS = "tests/test_console_settings.py::test"
+
 SYSTEM = (
+    Bug(
+        "who is told of findings is no setting",
+        "consumer/cli/console_process.py",
+        "for name in notifications.VARIABLES}",
+        "for name in ()}",
+        f"{SETTINGS}_every_setting_is_listed_as_it_is_or_as_not_set",
+    ),
+    Bug(
+        "the page of the settings shows where notifications go",
+        "consumer/cli/console_process.py",
+        '"set" if name in settings.variables',
+        "f'set: {settings.notify.url}' if name in settings.variables",
+        f"{SETTINGS}_no_part_of_a_secret_is_on_the_page",
+    ),
     Bug(
         "a statement's text comes through",
         MASKED,

@@ -145,6 +145,13 @@ VERDICTS = (
         f"{VERDICT}_one_sentence_says_whether_users_flow_and_how_much_needs_somebody",
     ),
     Bug(
+        "nothing needs you though nobody takes deliveries",
+        "consumer/verdict/findings.py",
+        "    if stopped and not count:\n",
+        "    if False:\n",
+        f"{VERDICT}_one_sentence_says_whether_users_flow_and_how_much_needs_somebody",
+    ),
+    Bug(
         "a clock that is behind is right",
         "consumer/verdict/processes.py",
         "and abs(seconds) > SKEW_MAX",

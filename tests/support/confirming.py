@@ -1,5 +1,7 @@
 """A browser without JavaScript at the console's confirmation pages: it reads the form and sends it."""
 
+import html
+import re
 from html.parser import HTMLParser
 from typing import Any
 from uuid import UUID
@@ -8,6 +10,13 @@ import psycopg
 from psycopg.rows import dict_row
 
 from tests.support.console import Desk, Page
+
+
+def heading(page: Page) -> str:
+    """Return the heading of a page, as people read it."""
+    found = re.search("<h1[^>]*>(.*?)</h1>", page.text)
+    assert found, "the page has no heading"
+    return html.unescape(found[1])
 
 
 class _Fields(HTMLParser):
