@@ -17,7 +17,7 @@ from tests.support.lookups import printed
 from tests.support.outbox import set_aside
 from tests.support.plans import nodes, rows_read
 
-NOT_KEPT = "failed ones are kept until it is done; the log names them as delivery_retried and delivery_buried"
+NOT_KEPT = "failed ones are not kept once it is done: the log has delivery_retried and delivery_buried"
 
 
 @pytest.fixture

@@ -86,7 +86,7 @@ async def _user_id(conn: Connection, name: str) -> UUID:
         return the_only(await id_prefixes.users(conn, wanted), "user", BEGINNING)
     found = await one_user.by_email(conn, name)
     if not found:
-        raise click.ClickException("No stored user has this e-mail address, and it is no user's id.")
+        raise click.ClickException("No stored user has this e-mail address, and it is no id or its first 8 digits.")
     return the_only(found, "user", "this e-mail address")
 
 

@@ -40,7 +40,7 @@ class OneDelivery(StoredDelivery):
         """The failed attempts in words: what is done keeps none."""
         if self.attempts or self.state != "done":
             return str(self.attempts or "none counted")
-        return "failed ones are kept until it is done; the log names them as delivery_retried and delivery_buried"
+        return "failed ones are not kept once it is done: the log has delivery_retried and delivery_buried"
 
 
 @dataclass(frozen=True, slots=True)
