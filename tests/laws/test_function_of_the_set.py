@@ -23,7 +23,9 @@ pytestmark = pytest.mark.seconds_max(300 + 2 * HISTORIES)
 @pytest.mark.parametrize("scene", SCENES, ids=[scene.name for scene in SCENES])
 # Alike many of each scene: hypothesis by itself would draw some of them seldom in one run, and often in the next.
 @settings(
-    max_examples=HISTORIES // len(SCENES), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=max(1, HISTORIES // len(SCENES)),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(drawn=st.data())
 async def test_any_order_repeats_and_batches_end_in_the_state_of_the_model(
