@@ -10,7 +10,7 @@ import pytest
 
 from tests.mutants.__main__ import main
 from tests.mutants.areas import AREAS, NAMES, TESTS, area_of, table_tests
-from tests.mutants.coverage_map import LEFT_OUT, CoverageMap
+from tests.mutants.coverage_map import LEFT_OUT, CoverageMap, read, record
 from tests.mutants.judge import NOTICED, SURVIVED, UNFIT, Judge, Verdict
 from tests.mutants.mutant import Mutant
 from tests.mutants.plan import equivalents, identity, make_plan, mutated_files
@@ -186,6 +186,18 @@ def test_a_bug_is_noticed_by_the_tests_or_survives_them(
     assert judged.outcome == verdict
     assert judged.by.startswith(ID_TESTS if verdict == NOTICED else "")
     assert judge.tree.read(file) == text
+
+
+def test_a_record_names_the_tests_that_run_a_line(judge: Judge, tmp_path: Path) -> None:
+    record(judge.tree, tmp_path, ID_TESTS)
+
+    known = read(tmp_path, [ID_TESTS])
+
+    lines = judge.tree.read(MESSAGE_IDS).splitlines()
+    inside = next(number for number, line in enumerate(lines, start=1) if line.startswith("    return "))
+    tests = known.covering(MESSAGE_IDS, [inside])
+    assert tests
+    assert tests <= {test for test in known.seconds if test.startswith(ID_TESTS)}
 
 
 def test_a_run_never_writes_where_a_server_of_a_stopped_run_may_still_write(judge: Judge) -> None:

@@ -94,28 +94,29 @@ def load(trees: Sequence[Tree], report: Callable[[str], None]) -> CoverageMap:
     for tree in trees:
         free.put(tree)
 
-    def record(file: str) -> None:
+    def record_next(file: str) -> None:
         tree = free.get()
         try:
-            report(f"  {file}: {_record(tree, folder, file)}")
+            report(f"  {file}: {record(tree, folder, file)}")
         finally:
             free.put(tree)
 
     with ThreadPoolExecutor(len(trees)) as pool:
         try:
-            list(pool.map(record, missing))
+            list(pool.map(record_next, missing))
         except BaseException:
             for tree in trees:
                 tree.abort()
             raise
-    return _read(folder)
+    return read(folder, files_with_tests())
 
 
 def _record_of(folder: Path, file: str) -> Path:
     return folder / (file.replace("/", "-") + ".json")
 
 
-def _record(tree: Tree, folder: Path, file: str) -> str:
+def record(tree: Tree, folder: Path, file: str) -> str:
+    """Record what one test file covers, and return a remark on it."""
     target = _record_of(folder, file)
     config, data = tree.root.parent / "coverage.ini", tree.root.parent / "coverage.data"
     config.write_text(CONFIG.format(data_file=data))
@@ -137,11 +138,12 @@ def _plain(value: object) -> object:
     return dict(value) if isinstance(value, Mapping) else value
 
 
-def _read(folder: Path) -> CoverageMap:
+def read(folder: Path, files: Sequence[str]) -> CoverageMap:
+    """Return the map of recorded test files."""
     seconds: dict[str, float] = {}
     queries: dict[str, list[str]] = {}
     data = []
-    for file in files_with_tests():
+    for file in files:
         path = _record_of(folder, file)
         record = json.loads(path.read_text())
         seconds |= record["seconds"]

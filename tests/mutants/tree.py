@@ -16,8 +16,9 @@ import psutil
 
 ROOT = Path(__file__).parents[2]
 PASSED, FAILED, NOTHING_RAN = 0, 1, 5
-# One process runs all tests of a run, in the order that the plugin gives them.
-PLUGINS = ("--numprocesses", "0", "-p", "no:cacheprovider", "-p", "tests.mutants.plugin")
+# One process runs all tests of a run, in the order that the plugin gives them. As long as xdist may distribute them,
+# pytest-cov records no test with a line.
+PLUGINS = ("--numprocesses", "0", "--dist", "no", "-p", "no:cacheprovider", "-p", "tests.mutants.plugin")
 # For pytest and the servers it started, once it is told to stop.
 STOP_SECONDS = 15.0
 
