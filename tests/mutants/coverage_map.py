@@ -2,10 +2,9 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from queue import Queue
 
@@ -64,23 +63,19 @@ class CoverageMap:
     queries: Mapping[str, Sequence[str]]
     data: Sequence[CoverageData]
 
-    @cached_property
-    def by_file(self) -> dict[str, dict[int, set[str]]]:
-        """Tests by line of each file; line 0 has those that run any line."""
-        found: dict[str, dict[int, set[str]]] = {}
-        for data in self.data:
-            for name in data.measured_files():
-                lines = found.setdefault(name, {0: set()})
-                for line, contexts in data.contexts_by_lineno(name).items():
-                    tests = {test for context in contexts if (test := context.rpartition("|")[0]) in self.seconds}
-                    lines.setdefault(line, set()).update(tests)
-                    lines[0] |= tests
-        return found
+    def covering(self, file: str, lines: Collection[int]) -> set[str]:
+        """Return the tests that run any of the lines; where none does, as at the top of a module, the file's.
 
-    def covering(self, file: str, lines: Iterable[int]) -> set[str]:
-        """Return the tests that run any of the lines; where none does, as at the top of a module, the file's."""
-        known = self.by_file.get(file, {0: set()})
-        return {test for line in lines for test in known.get(line, ())} or known[0]
+        Only what is asked for is read: all lines of all files with their tests would fill gigabytes.
+        """
+        of_lines: set[str] = set()
+        of_file: set[str] = set()
+        for data in self.data:
+            for line, contexts in data.contexts_by_lineno(file).items():
+                tests = {test for context in contexts if (test := context.rpartition("|")[0]) in self.seconds}
+                of_file |= tests
+                of_lines |= tests if line in lines else set()
+        return of_lines or of_file
 
 
 def load(trees: Sequence[Tree], report: Callable[[str], None]) -> CoverageMap:

@@ -74,7 +74,8 @@ class Judge:
         # The laws first, because they look at every row.
         laws = [test for test in self.coverage.seconds if mutant.area in AREAS_OF_ROWS and "/laws/" in test]
         fastest = sorted(self.coverage.seconds, key=lambda test: self.coverage.seconds[test])
-        others = dict.fromkeys(test for test in (*laws, *covering, *fastest) if test not in set(first))
+        begun = set(first)
+        others = dict.fromkeys(test for test in (*laws, *covering, *fastest) if test not in begun)
         return first, list(_within(others, self.coverage.seconds, REST_FILL))
 
     def _covering(self, mutant: Mutant) -> set[str]:
