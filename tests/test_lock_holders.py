@@ -10,12 +10,14 @@ from uuid import UUID
 import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
+from psycopg.errors import LockNotAvailable, UniqueViolation
 
 from consumer.postgres import locks
 from consumer.postgres.connections import connect
 from consumer.postgres.locks import LockHolder
 from consumer.worker import batch
 from consumer.worker.batch import BatchRunner
+from consumer.worker.lock_log import LockLog
 from consumer.worker.loop import Worker
 from tests.support.cli import arrive, call, examined, facts
 from tests.support.databases import rows, scratch_database, waits_for_locks
@@ -213,3 +215,27 @@ async def test_a_worker_that_waited_in_vain_names_the_holder_once(
 
     lines = [(line["pid"], line["login"], line["application"], line["locks"]) for line in named()]
     assert lines == [(pid, own("stranger"), APPLICATION, "locks of companies")]
+
+
+async def test_a_holder_is_logged_anew_once_a_batch_has_met_no_lock(
+    emptied: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    def lines() -> int:
+        return [record.getMessage() for record in caplog.records].count("lock_held")
+
+    log, busy = LockLog(), LockNotAvailable()
+    async with await connect(emptied, ACCESS) as conn:
+        with stranger(emptied) as holder:
+            holder.execute(COMPANIES.format(""))
+            for _ in range(2):
+                await log.write(conn, [UniqueViolation(), busy])
+                assert lines() == 1
+            await log.write(conn, [UniqueViolation()])
+            await log.write(conn, [busy])
+            assert lines() == 2
+            holder.execute("SELECT pg_advisory_unlock_all()")
+            await log.write(conn, [busy])
+            holder.execute(COMPANIES.format(""))
+            await log.write(conn, [busy])
+
+    assert lines() == 3

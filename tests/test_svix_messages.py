@@ -170,6 +170,22 @@ async def test_pages_are_as_small_as_wanted(fake: FakeStack) -> None:
     assert [len(page.messages) for page in pages] == [2, 1]
 
 
+async def test_a_page_is_of_150_unless_it_is_to_be_smaller(fake: FakeStack) -> None:
+    endpoint = fake.svix.add_endpoint("https://hooks.example.com", fake.project.now)
+
+    async with svix_api(fake) as svix:
+        fake.asked.clear()
+        await svix.endpoints()
+        assert [page async for page in svix.messages(START)]
+        await svix.last_failures(endpoint.id)
+
+    assert [asked.query for asked in fake.asked] == [
+        "limit=150",
+        "with_content=true&limit=150",
+        "limit=10&with_content=false",
+    ]
+
+
 async def test_an_iterator_that_does_not_move_ends_the_walk_with_an_error(fake: FakeStack) -> None:
     message = {"id": "msg_1", "timestamp": "2030-01-01T00:00:00Z", "payload": {"type": "x"}}
     stuck = trouble.body(orjson.dumps({"data": [message], "iterator": "msg_1", "done": False}))
