@@ -1,6 +1,7 @@
 """The limits of a connection as numbers, fed byte by byte to the protocol, whose timers are handed in."""
 
 import asyncio
+import resource
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -10,7 +11,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 from uvicorn.server import ServerState
 
-from consumer.web import server
+from consumer.web import body_budget, server
 from consumer.web.connection_limits import ConnectionLimiter, Limits
 from consumer.web.protocol import LimitedProtocol
 
@@ -150,6 +151,7 @@ SIZES: dict[str, tuple[Callable[[int], tuple[bytes, ...]], int, str]] = {
     "length": (lambda n: (START + b"content-length: %d\r\n\r\n" % n,), 1_000, "body_too_large"),
     "chunk": (lambda n: (CHUNKED + chunk(n),), 1_000, "body_too_large"),
     "chunks": (lambda n: (CHUNKED, chunk(600), chunk(n - 600)), 1_000, "body_too_large"),
+    "blank lines": (lambda n: ((b"\r\n" * n)[:n],), 1_024, "malformed_request"),
     "framing": (lambda n: (CHUNKED, b"1;" + b"x" * (n - 2)), FRAMING_MAX, "body_too_large"),
 }
 
@@ -181,11 +183,37 @@ def test_the_last_connection_is_taken_and_for_one_more_the_first_gives_way(conne
 
 def test_a_connection_s_limits_are_these() -> None:
     assert (
-        Limits(body_bytes=2_097_152, read_timeout_seconds=5.0, idle_seconds=75, linger_seconds=2.0, connections=800)
+        Limits(
+            body_bytes=2_097_152,
+            read_timeout_seconds=5.0,
+            idle_seconds=75,
+            linger_seconds=2.0,
+            connections=800,
+            bodies_bytes=33_554_432,
+        )
         == LIMITS
     )
     config = server._config(answer, ConnectionLimiter(LIMITS, lambda _: None))
     assert (config.backlog, config.timeout_keep_alive, config.timeout_graceful_shutdown) == (2_048, 75, 8)
+
+
+@pytest.mark.parametrize(
+    ("files", "connections"), [(64, 1), (65, 1), (256, 192), (864, 800), (863, 799), (1_024, 800), (-1, 800)]
+)
+def test_64_open_files_are_left_for_all_but_the_senders(
+    files: int, connections: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (files, -1))
+
+    assert ConnectionLimiter(LIMITS, lambda _: None).connections_max == connections
+
+
+@pytest.mark.parametrize(("body_mib", "bodies_mib"), [(2, 32), (8, 32), (9, 36), (64, 256)])
+def test_the_budget_holds_four_of_the_largest_bodies_at_least(body_mib: int, bodies_mib: int) -> None:
+    limiter = ConnectionLimiter(replace(LIMITS, body_bytes=body_mib * 1024**2), lambda _: None)
+
+    assert limiter.bodies.bytes_max == bodies_mib * 1024**2
+    assert (body_budget.OVERDRAFT, body_budget.PATIENCE_SECONDS, body_budget.SMALL_BODY_BYTES) == (1.5, 0.25, 65_536)
 
 
 # By name: what arrives, each a read, and what the one timer that waits does after how long.
