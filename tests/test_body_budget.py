@@ -74,9 +74,13 @@ async def test_above_the_budget_only_the_fastest_is_read_until_there_is_room() -
 
     assert [body.transport.is_read for body in (slow, fast, middle)] == [False, True, False]
     slow.flow.resume_reading()
-    assert not slow.transport.is_read
+    budget.take(fast, PIECE)
+    assert [body.transport.is_read for body in (slow, fast)] == [False, True]
+    patience = budget.timer
+    assert patience is not None
 
     fast.end()
+    assert patience.cancelled()
     assert [body.transport.is_read for body in (slow, middle)] == [True, True]
     assert budget.held_bytes == 2 * (BUDGET // 3 + 1)
 
