@@ -168,6 +168,10 @@ async def test_a_locked_user_is_put_aside_alone_for_the_delay_of_the_next_attemp
     assert await turn(seven) is None
 
 
+def test_ten_of_500_users_may_fail_and_each_is_waited_for_50_ms() -> None:
+    assert (rehome.POSTPONED_MAX, rehome.PAGE_SIZE, rehome.LOCK_TIMEOUT) == (10, 500, 50)
+
+
 async def many(url: str) -> int:
     """Make as many users as may be put aside, and four more."""
     count = rehome.POSTPONED_MAX + 4

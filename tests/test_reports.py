@@ -166,6 +166,8 @@ def test_a_process_reports_every_ten_seconds_or_as_seldom_as_it_polls() -> None:
     assert report_seconds(Settings(poll_max_seconds=60)) == 60
     # Before a report counts as late, one that failed was tried again.
     assert PUT_TIMEOUT + timedelta(seconds=RETRY_SECONDS) < REPORT_LATE
+    # The server gives up before the process does.
+    assert (timedelta(seconds=1.5), timedelta(seconds=2), 2) == (reports.SERVER_TIMEOUT, PUT_TIMEOUT, RETRY_SECONDS)
 
 
 @pytest.mark.parametrize("role", ["receiver", "worker", "operator"])
