@@ -1,17 +1,16 @@
 """The limits of a connection as numbers, fed byte by byte to the protocol, whose timers are handed in."""
 
 import asyncio
-import resource
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
 from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.server import ServerState
 
-from consumer.web import body_budget, server
+from consumer.web import server
 from consumer.web.connection_limits import ConnectionLimiter, Limits
 from consumer.web.protocol import LimitedProtocol
 
@@ -70,6 +69,7 @@ class FakeTransport(asyncio.Transport):
         super().__init__()
         self.written = b""
         self.ends: list[str] = []
+        self.is_read = True
 
     def write(self, data: Any) -> None:
         self.written += bytes(data)
@@ -90,20 +90,22 @@ class FakeTransport(asyncio.Transport):
         return bool({"closed", "aborted"} & set(self.ends))
 
     def pause_reading(self) -> None:
-        pass
+        self.is_read = False
 
     def resume_reading(self) -> None:
-        pass
+        self.is_read = True
 
 
 class Connection:
     """One connection of a server; what it refuses, and how it waits."""
 
-    def __init__(self, limits: Limits = LIMITS, limiter: ConnectionLimiter | None = None) -> None:
+    def __init__(
+        self, limits: Limits = LIMITS, limiter: ConnectionLimiter | None = None, app: ASGIApp | None = None
+    ) -> None:
         self.refused: list[str] = []
         self.limiter = limiter or ConnectionLimiter(limits, self.refused.append)
         self.clock, self.transport = Clock(), FakeTransport()
-        config = server._config(answer, self.limiter)
+        config = server._config(app or answer, self.limiter)
         config.load()
         self.protocol = LimitedProtocol(config, ServerState(), {}, self.clock, limiter=self.limiter)  # type: ignore[arg-type]
         self.protocol.connection_made(self.transport)
@@ -177,6 +179,9 @@ def test_the_last_connection_is_taken_and_for_one_more_the_first_gives_way(conne
             ["too_many_connections"],
             [["closed"], *[[]] * connections],
         )
+        # One that is closing already gives no place.
+        opened.append(Connection(limiter=limiter))
+        assert [each.transport.ends for each in opened] == [["closed"], ["closed"], *[[]] * connections]
 
     asyncio.run(run())
 
@@ -195,25 +200,6 @@ def test_a_connection_s_limits_are_these() -> None:
     )
     config = server._config(answer, ConnectionLimiter(LIMITS, lambda _: None))
     assert (config.backlog, config.timeout_keep_alive, config.timeout_graceful_shutdown) == (2_048, 75, 8)
-
-
-@pytest.mark.parametrize(
-    ("files", "connections"), [(64, 1), (65, 1), (256, 192), (864, 800), (863, 799), (1_024, 800), (-1, 800)]
-)
-def test_64_open_files_are_left_for_all_but_the_senders(
-    files: int, connections: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(resource, "getrlimit", lambda _: (files, -1))
-
-    assert ConnectionLimiter(LIMITS, lambda _: None).connections_max == connections
-
-
-@pytest.mark.parametrize(("body_mib", "bodies_mib"), [(2, 32), (8, 32), (9, 36), (64, 256)])
-def test_the_budget_holds_four_of_the_largest_bodies_at_least(body_mib: int, bodies_mib: int) -> None:
-    limiter = ConnectionLimiter(replace(LIMITS, body_bytes=body_mib * 1024**2), lambda _: None)
-
-    assert limiter.bodies.bytes_max == bodies_mib * 1024**2
-    assert (body_budget.OVERDRAFT, body_budget.PATIENCE_SECONDS, body_budget.SMALL_BODY_BYTES) == (1.5, 0.25, 65_536)
 
 
 # By name: what arrives, each a read, and what the one timer that waits does after how long.
@@ -269,6 +255,30 @@ def test_a_refused_sender_lingers_two_seconds() -> None:
         assert connection.clock.waiting == [2.0]
         connection.clock.fire()
         assert connection.transport.ends == ["half-closed", "aborted"]
+
+    asyncio.run(run())
+
+
+def test_a_refused_sender_is_read_to_its_end_even_if_nobody_read_it_before() -> None:
+    async def run() -> None:
+        connection = Connection()
+        connection.feed(CHUNKED, chunk(100_000))
+        assert not connection.transport.is_read
+        connection.clock.fire()
+        assert (connection.refused, connection.transport.is_read) == (["body_too_slow"], True)
+
+    asyncio.run(run())
+
+
+def test_a_sender_that_is_answered_early_can_read_the_answer_although_the_server_ends() -> None:
+    async def run() -> None:
+        connection = Connection(app=Response(b"x"))
+        connection.feed(CHUNKED)
+        async with asyncio.timeout(5):
+            await asyncio.gather(*connection.protocol.tasks)
+        assert connection.transport.ends == []
+        connection.protocol.shutdown()
+        assert connection.transport.ends == ["half-closed"]
 
     asyncio.run(run())
 
