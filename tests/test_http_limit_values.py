@@ -270,19 +270,6 @@ def test_a_refused_sender_is_read_to_its_end_even_if_nobody_read_it_before() -> 
     asyncio.run(run())
 
 
-def test_a_sender_that_is_answered_early_can_read_the_answer_although_the_server_ends() -> None:
-    async def run() -> None:
-        connection = Connection(app=Response(b"x"))
-        connection.feed(CHUNKED)
-        async with asyncio.timeout(5):
-            await asyncio.gather(*connection.protocol.tasks)
-        assert connection.transport.ends == []
-        connection.protocol.shutdown()
-        assert connection.transport.ends == ["half-closed"]
-
-    asyncio.run(run())
-
-
 def test_a_reader_that_stands_still_is_cut_after_five_seconds_and_one_that_goes_on_is_not() -> None:
     async def run() -> None:
         slow, steady = Connection(), Connection()

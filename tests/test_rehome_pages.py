@@ -4,6 +4,7 @@ import psycopg
 import pytest
 
 from consumer.outbox.storage import Delivery
+from consumer.postgres.queries import query
 from consumer.settings.settings import ShapingSettings
 from consumer.worker import rehome
 from consumer.worker.rehome import PageResult
@@ -85,6 +86,24 @@ async def test_a_company_that_is_made_takes_in_a_page_after_another(emptied: str
     assert [result.users for result in await turns(emptied)] == [3, 3, 1]
     assert model.state(emptied) == model.fold([*deliveries, made], ShapingSettings())
     assert {home for (home,) in every(emptied, MIRROR, "company_id")} == {DEFAULT}
+
+
+@pytest.mark.parametrize("way", ["members", "edited", "metadata", "at home", "without a home"])
+async def test_a_page_begins_with_the_least_id_whatever_the_plan_and_the_order_of_arrival(
+    emptied: str, way: str
+) -> None:
+    """The company exists only for those who are at home by default, and comes last for those who are not there yet."""
+    await record(emptied, ShapingSettings(default_company_id=DEFAULT if "home" in way else None))
+    before, after = {"at home": (BEGIN, []), "without a home": ([], BEGIN)}.get(way, ([], []))
+    told = WAYS.get(way, WAYS["at home"])
+    await in_batches(emptied, before, *(told(n) for n in (4, 3, 2, 1)), after)
+    values = {"company_id": DEFAULT, "next_user_id": LOWEST, "last_user_id": HIGHEST, "page_size": 2}
+
+    with psycopg.connect(emptied) as conn:
+        conn.execute("SELECT set_config(name, 'off', TRUE) FROM pg_settings WHERE name ~ 'enable_(index|bitmap).*scan'")
+        found = conn.execute(query("rehome/page"), values).fetchall()
+
+    assert found == [(person(1),), (person(2),)]
 
 
 @pytest.fixture
