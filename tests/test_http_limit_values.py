@@ -200,6 +200,7 @@ def test_a_connection_s_limits_are_these() -> None:
     )
     config = server._config(answer, ConnectionLimiter(LIMITS, lambda _: None))
     assert (config.backlog, config.timeout_keep_alive, config.timeout_graceful_shutdown) == (2_048, 75, 8)
+    assert not config.server_header
 
 
 # By name: what arrives, each a read, and what the one timer that waits does after how long.

@@ -86,6 +86,14 @@ def test_ten_times_what_was_told_is_worse(count: int, said: Sequence[tuple[str, 
     assert story.look(dead(1_199), after=HOUR) == ([] if said else [("worse", "dead")])
 
 
+def test_of_none_ten_are_worse() -> None:
+    story = Story()
+    story.look(dead(0))
+
+    assert story.look(dead(9), after=HOUR) == []
+    assert story.look(dead(10), after=HOUR) == [("worse", "dead")]
+
+
 def test_what_fails_and_only_warned_before_is_worse() -> None:
     story = Story()
     story.look(DEAD)

@@ -143,6 +143,7 @@ def test_a_crowd_that_asks_for_readiness_costs_one_probe(site: Site, process: Pr
     ("method", "path", "status", "code", "allowed"),
     [
         ("POST", "/metrics", 405, "method_not_allowed", {"GET", "HEAD"}),
+        ("POST", "/readyz", 405, "method_not_allowed", {"GET", "HEAD", "OPTIONS"}),
         ("GET", "/webhooks/stack", 404, "not_found", set()),
     ],
 )

@@ -94,7 +94,9 @@ async def test_a_page_begins_with_the_least_id_whatever_the_plan_and_the_order_o
 ) -> None:
     """The company exists only for those who are at home by default, and comes last for those who are not there yet."""
     await record(emptied, ShapingSettings(default_company_id=DEFAULT if "home" in way else None))
-    before, after = {"at home": (BEGIN, []), "without a home": ([], BEGIN)}.get(way, ([], []))
+    before, after = {"members": (BEGIN[1:], []), "at home": (BEGIN, []), "without a home": ([], BEGIN)}.get(
+        way, ([], [])
+    )
     told = WAYS.get(way, WAYS["at home"])
     await in_batches(emptied, before, *(told(n) for n in (4, 3, 2, 1)), after)
     values = {"company_id": DEFAULT, "next_user_id": LOWEST, "last_user_id": HIGHEST, "page_size": 2}
