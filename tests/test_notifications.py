@@ -218,6 +218,18 @@ def test_what_opens_again_while_nobody_took_its_end_is_told_as_open() -> None:
     assert len({each.message_id for each in story.attempts}) == 3
 
 
+def test_that_it_fails_again_does_not_wait_and_its_end_does() -> None:
+    story = Story()
+    story.look(STALLED)
+    story.look(after=HOUR)
+    story.is_failing = True
+    assert story.look(STALLED, after=CLAIM_TIME) == [("opened", "stalled")]
+    story.is_failing = False
+
+    assert story.look(after=CLAIM_TIME) == []
+    assert story.look(after=HOUR) == [("closed", "stalled")]
+
+
 def test_what_is_refused_again_and_again_holds_nothing_else_up() -> None:
     story = Story()
     story.is_failing = True
