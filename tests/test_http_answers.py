@@ -52,6 +52,16 @@ async def test_a_body_too_slow_for_an_answer_that_was_sent_is_no_refusal() -> No
     assert connection.transport.written.count(b"HTTP/1.1 ") == 1
 
 
+async def test_an_answer_releases_what_has_arrived_of_the_body_and_takes_no_more() -> None:
+    connection = Connection(app=EARLY)
+    connection.feed(CHUNKED, chunk(1_000))
+    assert connection.limiter.bodies.held_bytes == 1_000
+    await answered(connection)
+    connection.feed(chunk(1_000))
+
+    assert (connection.limiter.bodies.held_bytes, connection.protocol.cycle.body) == (0, b"")
+
+
 async def test_a_sender_that_shut_its_side_is_answered_and_closed() -> None:
     connection = Connection()
     connection.feed(GET)

@@ -55,6 +55,7 @@ NO_ANSWERS = {
     "a proxy's page": trouble.page(200),
     "a proxy's refusal": trouble.page(403),
     "a redirect": trouble.redirect("https://elsewhere.example/"),
+    "a redirect with a code": trouble.body(b'{"code": "USER_NOT_FOUND"}', 302),
     "no JSON": trouble.body(b'{"items": ['),
     "another JSON": trouble.body(b'{"users": []}'),
     "no list": trouble.body(b'{"items": {}}'),
