@@ -54,6 +54,9 @@ async def held(url: str, **named: Any) -> list[tuple[object, ...]]:
         pytest.param(MIGRATIONS, "the lock of migrations", id="the migrators' turn"),
         pytest.param(MIGRATIONS.replace("lock(", "lock_shared("), "the lock of migrations", id="shared"),
         pytest.param(COMPANIES.format(""), "locks of companies", id="all companies"),
+        pytest.param(
+            "SELECT pg_advisory_lock(hashtext('consumer.companies'), 255)", "locks of companies", id="the last stripe"
+        ),
         pytest.param(COMPANIES.format("_shared"), "locks of companies", id="all companies, shared"),
     ],
 )

@@ -125,6 +125,10 @@ NO_MESSAGES = {
     "an id of two lines": trouble.body(
         b'{"data": [{"id": "msg_1\\n2", "timestamp": "2026-11-24T00:00:00Z", "payload": {"type": "x"}}], "done": true}'
     ),
+    "an id that no receiver takes": trouble.body(
+        b'{"data": [{"id": "%b", "timestamp": "2026-11-24T00:00:00Z", "payload": {"type": "x"}}], "done": true}'
+        % (b"m" * 257)
+    ),
     "an empty page before the last": trouble.body(b'{"data": [], "iterator": "msg_1", "done": false}'),
     "no payload": trouble.body(b'{"data": [{"id": "msg_1", "timestamp": "2026-11-24T00:00:00Z"}], "done": true}'),
 }
