@@ -59,7 +59,7 @@ async def test_an_answer_releases_what_has_arrived_of_the_body_and_takes_no_more
     await answered(connection)
     connection.feed(chunk(1_000))
 
-    assert (connection.limiter.bodies.held_bytes, connection.protocol.cycle.body) == (0, b"")
+    assert (connection.limiter.bodies.held_bytes, bytes(connection.protocol.cycle.body)) == (0, b"")
 
 
 async def test_a_sender_that_shut_its_side_is_answered_and_closed() -> None:

@@ -107,22 +107,24 @@ async def test_a_table_locked_against_writers_is_named_and_one_that_is_read_is_n
     assert [entry[2:] for entry in locked] == [("pg_dump", "table identity.profiles")]
 
 
-async def test_a_row_is_named_while_a_process_of_ours_waits_for_it(emptied: str) -> None:
+async def test_a_row_is_named_while_a_process_of_ours_and_no_other_waits_for_it(emptied: str) -> None:
     user = user_updated()
     await asyncio.to_thread(arrive, emptied, user)
     async with await connect(emptied, ACCESS) as conn:
         await worker().run_once(conn)
     with psycopg.connect(emptied, application_name=APPLICATION) as holder:
-        holder.execute("SELECT FROM identity.profiles FOR UPDATE")
-        assert await held(emptied) == []
-        async with await connect(emptied, ACCESS) as conn:
-            waiting = asyncio.create_task(conn.execute("SELECT FROM identity.profiles FOR UPDATE"))
-            await until(lambda: waits_for_locks(emptied))
-            found = await held(emptied)
-            holder.rollback()
-            await waiting
+        found = []
+        for other in (psycopg.AsyncConnection.connect(emptied, autocommit=True), connect(emptied, ACCESS)):
+            holder.execute("SELECT FROM identity.profiles FOR UPDATE")
+            assert await held(emptied) == []
+            async with await other as conn:
+                waiting = asyncio.create_task(conn.execute("SELECT FROM identity.profiles FOR UPDATE"))
+                await until(lambda: waits_for_locks(emptied))
+                found.append([entry[2:] for entry in await held(emptied)])
+                holder.rollback()
+                await waiting
 
-    assert [entry[2:] for entry in found] == [(APPLICATION, "a row")]
+    assert found == [[], [(APPLICATION, "a row")]]
 
 
 @pytest.mark.parametrize(
