@@ -97,8 +97,8 @@ async def test_a_page_begins_with_the_least_id_whatever_the_plan_and_the_order_o
     before, after = {"members": (BEGIN[1:], []), "at home": (BEGIN, []), "without a home": ([], BEGIN)}.get(
         way, ([], [])
     )
-    told = WAYS["at home" if "home" in way else way]
-    await in_batches(emptied, before, *(told(n) for n in (4, 3, 2, 1)), after)
+    known = "at home" if "home" in way else way
+    await in_batches(emptied, before, *(WAYS[known](n) for n in (4, 3, 2, 1)), after)
     values = {"company_id": DEFAULT, "next_user_id": LOWEST, "last_user_id": HIGHEST, "page_size": 2}
 
     with psycopg.connect(emptied) as conn:
