@@ -14,10 +14,11 @@ from consumer.postgres.connections import Connection, RoleRefused, connect, work
 from consumer.worker import loop as loop_module
 from consumer.worker.batch import BatchRunner
 from tests.support.cli import arrive
-from tests.support.databases import end_sessions
+from tests.support.databases import end_sessions, rows, sessions
 from tests.support.factories import user_updated
 from tests.support.loop import PATIENCE_SECONDS, PATIENT, Life, failures, mood, pending, runner
 from tests.support.pooler import pooled
+from tests.support.processes import until
 from tests.support.still_clock import Clock
 from tests.support.worker import stored
 
@@ -136,6 +137,7 @@ async def test_a_role_that_is_refused_is_an_outage_that_only_a_person_ends(
     assert failures(subject) == {"ours": 3}
     assert [type(error) for error in life.diary.attempted] == [RoleRefused] * 3
     assert not caplog.records
+    await asyncio.to_thread(until, lambda: not rows(emptied, sessions("worker")))
 
 
 async def test_one_turn_that_succeeds_ends_the_trouble_and_starts_the_pauses_again(
