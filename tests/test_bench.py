@@ -58,6 +58,21 @@ def test_a_figure_is_refused_until_everything_is_finished_and_shown(filled: str)
     require_shown("one worker", filled, updates(20))
 
 
+def test_a_figure_is_refused_when_a_delivery_failed_or_an_older_one_counts_as_new(filled: str) -> None:
+    commands.run(filled, "work", "--drain")
+    require_finished("one worker", filled, 15, history=5)
+    with pytest.raises(FalseFigure, match=r"20 deliveries were put, 15 finished, 0 failed, 0 are pending\.$"):
+        require_finished("one worker", filled, 20, history=5)
+    with psycopg.connect(filled) as conn:
+        conn.execute(
+            "INSERT INTO consumer.failures (seq, state, attempts, error_code, error) "
+            "SELECT min(seq), 'dead', 1, 'x', 'x' FROM consumer.outbox"
+        )
+
+    with pytest.raises(FalseFigure, match=r"20 deliveries were put, 20 finished, 1 failed, 0 are pending\.$"):
+        require_finished("one worker", filled, 20)
+
+
 def test_a_figure_is_refused_when_a_profile_is_not_the_newest(filled: str) -> None:
     commands.run(filled, "work", "--drain")
     with psycopg.connect(filled) as conn:

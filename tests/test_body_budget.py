@@ -74,9 +74,13 @@ async def test_above_the_budget_only_the_fastest_is_read_until_there_is_room() -
 
     assert [body.transport.is_read for body in (slow, fast, middle)] == [False, True, False]
     slow.flow.resume_reading()
-    assert not slow.transport.is_read
+    budget.take(fast, PIECE)
+    assert [body.transport.is_read for body in (slow, fast)] == [False, True]
+    patience = budget.timer
+    assert patience is not None
 
     fast.end()
+    assert patience.cancelled()
     assert [body.transport.is_read for body in (slow, middle)] == [True, True]
     assert budget.held_bytes == 2 * (BUDGET // 3 + 1)
 
@@ -112,6 +116,19 @@ async def test_far_above_the_budget_the_slowest_gives_way_at_once() -> None:
     budget.take(fast, BUDGET)
 
     assert (slow.is_body_arriving, fast.is_body_arriving, budget.held_bytes) == (False, True, BUDGET)
+
+
+async def test_one_that_was_held_back_and_gives_way_is_read_again_although_there_is_no_room() -> None:
+    budget, (slow, fast) = bodies(1, 2)
+    for body in (slow, fast):
+        budget.take(body, BUDGET * 6 // 10)
+    assert not slow.transport.is_read
+
+    budget.take(fast, BUDGET * 6 // 10)
+
+    assert (slow.is_body_arriving, slow.transport.is_read) == (False, True)
+    assert budget.held_bytes > BUDGET
+    fast.end()
 
 
 async def test_small_bodies_never_give_way() -> None:

@@ -4,11 +4,14 @@ import re
 import resource
 import time
 from contextlib import suppress
+from dataclasses import replace
 from threading import Thread
 
 import pytest
 
 from consumer.providers.standard_webhooks import sign
+from consumer.web import body_budget
+from consumer.web.connection_limits import ConnectionLimiter, Limits
 from consumer.web.heads import HEAD_BYTES_MAX, HEADERS_MAX
 from tests.support.web import BODY, NOW, SECRET, SHORT, START, Site, head, post, stored_ids
 
@@ -215,6 +218,25 @@ def test_a_refused_sender_that_never_ends_is_cut_off(site: Site) -> None:
             wire.send(b"x" * 65_536)
 
     assert time.monotonic() - began < SHORT.linger_seconds + 1
+
+
+@pytest.mark.parametrize(
+    ("files", "connections"), [(64, 1), (65, 1), (256, 192), (864, 800), (863, 799), (1_024, 800), (-1, 800)]
+)
+def test_64_open_files_are_left_for_all_but_the_senders(
+    files: int, connections: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (files, -1))
+
+    assert ConnectionLimiter(Limits(), lambda _: None).connections_max == connections
+
+
+@pytest.mark.parametrize(("body_mib", "bodies_mib"), [(2, 32), (8, 32), (9, 36), (64, 256)])
+def test_the_budget_holds_four_of_the_largest_bodies_at_least(body_mib: int, bodies_mib: int) -> None:
+    limiter = ConnectionLimiter(replace(Limits(), body_bytes=body_mib * 1024**2), lambda _: None)
+
+    assert limiter.bodies.bytes_max == bodies_mib * 1024**2
+    assert (body_budget.OVERDRAFT, body_budget.PATIENCE_SECONDS, body_budget.SMALL_BODY_BYTES) == (1.5, 0.25, 65_536)
 
 
 def large_body(length: int) -> bytes:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.server import ServerState
 
 from consumer.web import server
@@ -69,6 +69,7 @@ class FakeTransport(asyncio.Transport):
         super().__init__()
         self.written = b""
         self.ends: list[str] = []
+        self.is_read = True
 
     def write(self, data: Any) -> None:
         self.written += bytes(data)
@@ -89,20 +90,22 @@ class FakeTransport(asyncio.Transport):
         return bool({"closed", "aborted"} & set(self.ends))
 
     def pause_reading(self) -> None:
-        pass
+        self.is_read = False
 
     def resume_reading(self) -> None:
-        pass
+        self.is_read = True
 
 
 class Connection:
     """One connection of a server; what it refuses, and how it waits."""
 
-    def __init__(self, limits: Limits = LIMITS, limiter: ConnectionLimiter | None = None) -> None:
+    def __init__(
+        self, limits: Limits = LIMITS, limiter: ConnectionLimiter | None = None, app: ASGIApp | None = None
+    ) -> None:
         self.refused: list[str] = []
         self.limiter = limiter or ConnectionLimiter(limits, self.refused.append)
         self.clock, self.transport = Clock(), FakeTransport()
-        config = server._config(answer, self.limiter)
+        config = server._config(app or answer, self.limiter)
         config.load()
         self.protocol = LimitedProtocol(config, ServerState(), {}, self.clock, limiter=self.limiter)  # type: ignore[arg-type]
         self.protocol.connection_made(self.transport)
@@ -150,6 +153,7 @@ SIZES: dict[str, tuple[Callable[[int], tuple[bytes, ...]], int, str]] = {
     "length": (lambda n: (START + b"content-length: %d\r\n\r\n" % n,), 1_000, "body_too_large"),
     "chunk": (lambda n: (CHUNKED + chunk(n),), 1_000, "body_too_large"),
     "chunks": (lambda n: (CHUNKED, chunk(600), chunk(n - 600)), 1_000, "body_too_large"),
+    "blank lines": (lambda n: ((b"\r\n" * n)[:n],), 1_024, "malformed_request"),
     "framing": (lambda n: (CHUNKED, b"1;" + b"x" * (n - 2)), FRAMING_MAX, "body_too_large"),
 }
 
@@ -175,17 +179,28 @@ def test_the_last_connection_is_taken_and_for_one_more_the_first_gives_way(conne
             ["too_many_connections"],
             [["closed"], *[[]] * connections],
         )
+        # One that is closing already gives no place.
+        opened.append(Connection(limiter=limiter))
+        assert [each.transport.ends for each in opened] == [["closed"], ["closed"], *[[]] * connections]
 
     asyncio.run(run())
 
 
 def test_a_connection_s_limits_are_these() -> None:
     assert (
-        Limits(body_bytes=2_097_152, read_timeout_seconds=5.0, idle_seconds=75, linger_seconds=2.0, connections=800)
+        Limits(
+            body_bytes=2_097_152,
+            read_timeout_seconds=5.0,
+            idle_seconds=75,
+            linger_seconds=2.0,
+            connections=800,
+            bodies_bytes=33_554_432,
+        )
         == LIMITS
     )
     config = server._config(answer, ConnectionLimiter(LIMITS, lambda _: None))
     assert (config.backlog, config.timeout_keep_alive, config.timeout_graceful_shutdown) == (2_048, 75, 8)
+    assert not config.server_header
 
 
 # By name: what arrives, each a read, and what the one timer that waits does after how long.
@@ -241,6 +256,17 @@ def test_a_refused_sender_lingers_two_seconds() -> None:
         assert connection.clock.waiting == [2.0]
         connection.clock.fire()
         assert connection.transport.ends == ["half-closed", "aborted"]
+
+    asyncio.run(run())
+
+
+def test_a_refused_sender_is_read_to_its_end_even_if_nobody_read_it_before() -> None:
+    async def run() -> None:
+        connection = Connection()
+        connection.feed(CHUNKED, chunk(100_000))
+        assert not connection.transport.is_read
+        connection.clock.fire()
+        assert (connection.refused, connection.transport.is_read) == (["body_too_slow"], True)
 
     asyncio.run(run())
 

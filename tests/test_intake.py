@@ -185,8 +185,10 @@ async def test_an_error_of_the_writer_ends_neither_the_writer_nor_its_batch(
     emptied: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     store, errors = Intake._store, [MemoryError()]
+    tried = []
 
     def failing(intake: Intake, batch: list[Any]) -> Awaitable[None]:
+        tried.append([waiting.delivery for waiting in batch])
         if errors:
             raise errors.pop()
         return store(intake, batch)
@@ -195,7 +197,9 @@ async def test_an_error_of_the_writer_ends_neither_the_writer_nor_its_batch(
 
     async def act(intake: Intake) -> None:
         async with asyncio.timeout(10):
-            await intake.put(user_updated())
+            first = [user_updated() for _ in range(3)]
+            await asyncio.gather(*map(intake.put, first))
+            assert tried == [first, first]
             assert intake._waiting_bytes == 0
             errors.extend(MemoryError() for _ in range(100))
             with pytest.raises(StoreUnavailable):
@@ -205,7 +209,7 @@ async def test_an_error_of_the_writer_ends_neither_the_writer_nor_its_batch(
 
     await run(emptied, act)
 
-    assert len(rows(emptied, "SELECT seq FROM consumer.outbox")) == 2
+    assert len(rows(emptied, "SELECT seq FROM consumer.outbox")) == 4
     assert {record.msg for record in caplog.records} == {logs.TASK_FAILED}
 
 

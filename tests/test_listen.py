@@ -6,7 +6,7 @@ from contextlib import ExitStack
 import pytest
 
 from consumer.cli.addresses import origin
-from consumer.web.listen import listen
+from consumer.web.listen import PortInUse, listen
 from tests.support.ipv6 import needs_ipv6
 from tests.support.processes import ports
 
@@ -47,6 +47,14 @@ def test_a_name_and_its_own_address_are_one(host: str) -> None:
 
     assert "127.0.0.1" in found
     assert len(found) == len(set(found))
+
+
+def test_a_name_is_not_listened_on_while_one_of_its_addresses_is_in_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, 0)) for address in ("127.0.0.2", "127.0.0.1")]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
+
+    with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(PortInUse):
+        listen("both", taken.getsockname()[1], "PORT")
 
 
 @needs_ipv6

@@ -10,12 +10,14 @@ from uuid import UUID
 import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
+from psycopg.errors import LockNotAvailable, UniqueViolation
 
 from consumer.postgres import locks
 from consumer.postgres.connections import connect
 from consumer.postgres.locks import LockHolder
 from consumer.worker import batch
 from consumer.worker.batch import BatchRunner
+from consumer.worker.lock_log import LockLog
 from consumer.worker.loop import Worker
 from tests.support.cli import arrive, call, examined, facts
 from tests.support.databases import rows, scratch_database, waits_for_locks
@@ -52,6 +54,9 @@ async def held(url: str, **named: Any) -> list[tuple[object, ...]]:
         pytest.param(MIGRATIONS, "the lock of migrations", id="the migrators' turn"),
         pytest.param(MIGRATIONS.replace("lock(", "lock_shared("), "the lock of migrations", id="shared"),
         pytest.param(COMPANIES.format(""), "locks of companies", id="all companies"),
+        pytest.param(
+            "SELECT pg_advisory_lock(hashtext('consumer.companies'), 255)", "locks of companies", id="the last stripe"
+        ),
         pytest.param(COMPANIES.format("_shared"), "locks of companies", id="all companies, shared"),
     ],
 )
@@ -102,22 +107,24 @@ async def test_a_table_locked_against_writers_is_named_and_one_that_is_read_is_n
     assert [entry[2:] for entry in locked] == [("pg_dump", "table identity.profiles")]
 
 
-async def test_a_row_is_named_while_a_process_of_ours_waits_for_it(emptied: str) -> None:
+async def test_a_row_is_named_while_a_process_of_ours_and_no_other_waits_for_it(emptied: str) -> None:
     user = user_updated()
     await asyncio.to_thread(arrive, emptied, user)
     async with await connect(emptied, ACCESS) as conn:
         await worker().run_once(conn)
     with psycopg.connect(emptied, application_name=APPLICATION) as holder:
-        holder.execute("SELECT FROM identity.profiles FOR UPDATE")
-        assert await held(emptied) == []
-        async with await connect(emptied, ACCESS) as conn:
-            waiting = asyncio.create_task(conn.execute("SELECT FROM identity.profiles FOR UPDATE"))
-            await until(lambda: waits_for_locks(emptied))
-            found = await held(emptied)
-            holder.rollback()
-            await waiting
+        found = []
+        for other in (psycopg.AsyncConnection.connect(emptied, autocommit=True), connect(emptied, ACCESS)):
+            holder.execute("SELECT FROM identity.profiles FOR UPDATE")
+            assert await held(emptied) == []
+            async with await other as conn:
+                waiting = asyncio.create_task(conn.execute("SELECT FROM identity.profiles FOR UPDATE"))
+                await until(lambda: waits_for_locks(emptied))
+                found.append([entry[2:] for entry in await held(emptied)])
+                holder.rollback()
+                await waiting
 
-    assert [entry[2:] for entry in found] == [(APPLICATION, "a row")]
+    assert found == [[], [(APPLICATION, "a row")]]
 
 
 @pytest.mark.parametrize(
@@ -213,3 +220,27 @@ async def test_a_worker_that_waited_in_vain_names_the_holder_once(
 
     lines = [(line["pid"], line["login"], line["application"], line["locks"]) for line in named()]
     assert lines == [(pid, own("stranger"), APPLICATION, "locks of companies")]
+
+
+async def test_a_holder_is_logged_anew_once_a_batch_has_met_no_lock(
+    emptied: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    def lines() -> int:
+        return [record.getMessage() for record in caplog.records].count("lock_held")
+
+    log, busy = LockLog(), LockNotAvailable()
+    async with await connect(emptied, ACCESS) as conn:
+        with stranger(emptied) as holder:
+            holder.execute(COMPANIES.format(""))
+            for _ in range(2):
+                await log.write(conn, [UniqueViolation(), busy])
+                assert lines() == 1
+            await log.write(conn, [UniqueViolation()])
+            await log.write(conn, [busy])
+            assert lines() == 2
+            holder.execute("SELECT pg_advisory_unlock_all()")
+            await log.write(conn, [busy])
+            holder.execute(COMPANIES.format(""))
+            await log.write(conn, [busy])
+
+    assert lines() == 3

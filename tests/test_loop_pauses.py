@@ -10,13 +10,15 @@ import pytest
 from psycopg import Notify
 
 from consumer.postgres import session
-from consumer.postgres.connections import Connection, connect
+from consumer.postgres.connections import Connection, RoleRefused, connect, worker_access
 from consumer.worker import loop as loop_module
+from consumer.worker.batch import BatchRunner
 from tests.support.cli import arrive
-from tests.support.databases import end_sessions
+from tests.support.databases import end_sessions, rows, sessions
 from tests.support.factories import user_updated
 from tests.support.loop import PATIENCE_SECONDS, PATIENT, Life, failures, mood, pending, runner
 from tests.support.pooler import pooled
+from tests.support.processes import until
 from tests.support.still_clock import Clock
 from tests.support.worker import stored
 
@@ -121,6 +123,21 @@ async def test_each_class_of_error_has_its_pause_its_metric_and_its_line(
     reported = [None if error is None else getattr(error, "sqlstate", None) for error in life.diary.attempted]
     assert reported == ([None] if event else [None, sqlstate]) * 7
     assert pending(emptied) == count
+
+
+async def test_a_role_that_is_refused_is_an_outage_that_only_a_person_ends(
+    emptied: str, life: Life, caplog: pytest.LogCaptureFixture
+) -> None:
+    subject = BatchRunner(worker_access("nobodys"), runner().metrics, attempts_max=12)
+
+    with caplog.at_level(logging.INFO, "consumer"):
+        await life.run(emptied, on_pause=lambda n: True if n < 3 else None, subject=subject)
+
+    assert life.diary.pauses == STOPPED[:3]
+    assert failures(subject) == {"ours": 3}
+    assert [type(error) for error in life.diary.attempted] == [RoleRefused] * 3
+    assert not caplog.records
+    await asyncio.to_thread(until, lambda: not rows(emptied, sessions("worker")))
 
 
 async def test_one_turn_that_succeeds_ends_the_trouble_and_starts_the_pauses_again(

@@ -182,6 +182,7 @@ def test_a_table_in_use_is_given_way_to(
     owned: tuple[str, str], new: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     url, owners = owned
+    assert (mend.LOCK_MILLISECONDS, mend.PAUSE_SECONDS, mend.ATTEMPTS) == (2000, 1, 20)
     monkeypatch.setattr(mend, "LOCK_MILLISECONDS", 50)
     monkeypatch.setattr(mend, "PAUSE_SECONDS", 0)
     monkeypatch.setattr(mend, "ATTEMPTS", 2)

@@ -8,9 +8,11 @@ import psycopg
 import pytest
 
 from consumer.metrics import Metrics
+from consumer.outbox.queue import Claimed
 from consumer.outbox.rebuild_queue import Stage
 from consumer.postgres.queries import query
 from consumer.worker import batch as batch_module
+from consumer.worker.batch_report import oldest_age
 from tests.support.batches import FIRST, crew, in_batches, user
 from tests.support.databases import change, rows, schema_change
 from tests.support.factories import user_updated
@@ -169,6 +171,16 @@ async def test_a_batch_is_as_old_as_its_oldest_delivery_at_its_commit(
     assert value(metrics, "delivery_seconds_count") == 1
     # The test itself takes the rest, and the half second is the batch's.
     assert 90.5 < (value(metrics, "delivery_seconds_sum") or 0) < 120
+
+
+def test_the_oldest_is_that_of_the_deliveries_that_were_done_at_their_first_attempt() -> None:
+    ages = (1.0, 3.0, None, 9.0)
+    claimed = [
+        Claimed(seq, "stack", "msg", "user.updated", None, None, age_seconds=age) for seq, age in enumerate(ages)
+    ]
+
+    assert oldest_age(claimed, {0: "applied", 1: "stale", 2: "applied"}) == 3
+    assert oldest_age(claimed, {2: "applied"}) is None
 
 
 async def test_a_replayed_delivery_has_no_age(emptied: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -164,6 +164,12 @@ def test_a_migration_that_is_never_let_through_ends_and_names_who_keeps_it(
     assert migrate(old_url) == IDS[4:]
 
 
+def test_a_migration_waits_shorter_than_others_would_wait_for_it() -> None:
+    assert migration_steps.LOCK_SECONDS == {"catalogue": 2, "identity": 2, "intake": 0.05}
+    assert (migration_steps.WORKERS_WAIT_SECONDS, migration_steps.WAIT_SECONDS) == (2, 0.9)
+    assert (migration_steps.PAUSE_SECONDS_MAX, migration_steps.PATIENCE_SECONDS) == (10, 600)
+
+
 @pytest.mark.parametrize("is_twice", [False, True], ids=["once", "twice"])
 @pytest.mark.parametrize(
     ("text", "times"),

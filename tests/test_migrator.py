@@ -113,6 +113,12 @@ def test_a_wait_that_never_ends_is_given_up_and_names_the_session(
     assert traces(bare_url) == before
 
 
+def test_migrators_of_all_releases_wait_for_one_lock_ten_minutes_at_most() -> None:
+    assert migrator.LOCK_KEY == 7_305_013_982_001
+    assert (migrator.LOCK_WAIT_SECONDS, migrator.LOCK_POLL_SECONDS, migrator.QUIET_WAIT_SECONDS) == (600, 0.1, 1)
+    assert (migrator.CONNECT_SECONDS, migrator.POOLER_WAIT_SECONDS) == ("10", 10)
+
+
 def test_with_nothing_pending_nobody_waits(bare_url: str) -> None:
     migrations.apply(bare_url, PREFIX)
     with psycopg.connect(bare_url, autocommit=True) as holder:

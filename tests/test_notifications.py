@@ -86,6 +86,14 @@ def test_ten_times_what_was_told_is_worse(count: int, said: Sequence[tuple[str, 
     assert story.look(dead(1_199), after=HOUR) == ([] if said else [("worse", "dead")])
 
 
+def test_of_none_ten_are_worse() -> None:
+    story = Story()
+    story.look(dead(0))
+
+    assert story.look(dead(9), after=HOUR) == []
+    assert story.look(dead(10), after=HOUR) == [("worse", "dead")]
+
+
 def test_what_fails_and_only_warned_before_is_worse() -> None:
     story = Story()
     story.look(DEAD)
@@ -208,6 +216,18 @@ def test_what_opens_again_while_nobody_took_its_end_is_told_as_open() -> None:
 
     assert story.look(DEAD, after=CLAIM_TIME) == [("opened", "dead")]
     assert len({each.message_id for each in story.attempts}) == 3
+
+
+def test_that_it_fails_again_does_not_wait_and_its_end_does() -> None:
+    story = Story()
+    story.look(STALLED)
+    story.look(after=HOUR)
+    story.is_failing = True
+    assert story.look(STALLED, after=CLAIM_TIME) == [("opened", "stalled")]
+    story.is_failing = False
+
+    assert story.look(after=CLAIM_TIME) == []
+    assert story.look(after=HOUR) == [("closed", "stalled")]
 
 
 def test_what_is_refused_again_and_again_holds_nothing_else_up() -> None:

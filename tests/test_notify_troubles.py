@@ -110,6 +110,7 @@ async def test_a_restart_of_the_database_is_nobodys_business(emptied: str, liste
 async def test_a_server_that_answers_nothing_is_away(
     emptied: str, listener: Listener, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    assert (notify.LOOK_TIME_MAX, notify.CHANGE_TIME_MAX) == (20 * SECOND, 12 * SECOND)
     monkeypatch.setattr(notify, "LOOK_TIME_MAX", SECOND / 20)
     process = await started(emptied, listener)
 

@@ -139,15 +139,23 @@ def test_a_crowd_that_asks_for_readiness_costs_one_probe(site: Site, process: Pr
     assert process.probes < 5
 
 
-@pytest.mark.parametrize(("method", "path", "status"), [("POST", "/metrics", 405), ("GET", "/webhooks/stack", 404)])
-def test_nothing_else_is_served(method: str, path: str, status: int, site: Site) -> None:
+@pytest.mark.parametrize(
+    ("method", "path", "status", "code", "allowed"),
+    [
+        ("POST", "/metrics", 405, "method_not_allowed", {"GET", "HEAD"}),
+        ("POST", "/readyz", 405, "method_not_allowed", {"GET", "HEAD", "OPTIONS"}),
+        ("GET", "/webhooks/stack", 404, "not_found", set()),
+    ],
+)
+def test_nothing_else_is_served(method: str, path: str, status: int, code: str, allowed: set[str], site: Site) -> None:
     reply = site.ask(request(method=method, path=path))
 
-    assert reply.status == status
-    assert reply.error in {"method_not_allowed", "not_found"}
+    assert (reply.status, reply.error) == (status, code)
+    assert set(filter(None, reply.headers.get("allow", "").split(", "))) == allowed
 
 
 def test_a_silent_dependency_holds_nobody_who_asks_for_health(server: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert timedelta(seconds=3) == health.PROBE_TIMEOUT
     monkeypatch.setattr(health, "PROBE_TIMEOUT", timedelta(seconds=0.05))
     silent = SilentProcess()
     server.app = ops_app(silent.probe, Metrics(EVENT_TYPES), silent.read_scrape)

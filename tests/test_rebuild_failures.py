@@ -11,6 +11,8 @@ import pytest
 from consumer.operations import rebuild
 from consumer.operations.rebuild import Subjects
 from consumer.postgres.connections import connect, operator_access
+from consumer.worker import bisect
+from consumer.worker import rebuild as pages
 from consumer.worker.batch import BatchRunner
 from tests.support.acting import action
 from tests.support.batches import in_batches, user
@@ -70,6 +72,10 @@ async def turn(url: str, runner: BatchRunner) -> None:
         with suppress(asyncio.CancelledError):
             await running
     change(url, HURRIED)
+
+
+def test_ten_of_a_page_may_fail_and_each_is_waited_for_50_ms() -> None:
+    assert (pages.POSTPONED_MAX, pages.LOCK_TIMEOUT, bisect.BISECT_LOCK_TIMEOUT) == (10, 50, 50)
 
 
 async def test_an_error_of_ours_in_one_row_sets_that_row_aside(broken: str) -> None:

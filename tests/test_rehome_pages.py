@@ -4,6 +4,7 @@ import psycopg
 import pytest
 
 from consumer.outbox.storage import Delivery
+from consumer.postgres.queries import query
 from consumer.settings.settings import ShapingSettings
 from consumer.worker import rehome
 from consumer.worker.rehome import PageResult
@@ -87,6 +88,26 @@ async def test_a_company_that_is_made_takes_in_a_page_after_another(emptied: str
     assert {home for (home,) in every(emptied, MIRROR, "company_id")} == {DEFAULT}
 
 
+@pytest.mark.parametrize("way", ["members", "edited", "metadata", "at home", "without a home"])
+async def test_a_page_begins_with_the_least_id_whatever_the_plan_and_the_order_of_arrival(
+    emptied: str, way: str
+) -> None:
+    """The company exists only for those who are at home by default, and comes last for those who are not there yet."""
+    await record(emptied, ShapingSettings(default_company_id=DEFAULT if "home" in way else None))
+    before, after = {"members": (BEGIN[1:], []), "at home": (BEGIN, []), "without a home": ([], BEGIN)}.get(
+        way, ([], [])
+    )
+    known = "at home" if "home" in way else way
+    await in_batches(emptied, before, *(WAYS[known](n) for n in (4, 3, 2, 1)), after)
+    values = {"company_id": DEFAULT, "next_user_id": LOWEST, "last_user_id": HIGHEST, "page_size": 2}
+
+    with psycopg.connect(emptied) as conn:
+        conn.execute("SELECT set_config(name, 'off', TRUE) FROM pg_settings WHERE name ~ 'enable_(index|bitmap).*scan'")
+        found = conn.execute(query("rehome/page"), values).fetchall()
+
+    assert found == [(person(1),), (person(2),)]
+
+
 @pytest.fixture
 async def seven(emptied: str) -> str:
     """Seven users at home in a company that was just deleted."""
@@ -166,6 +187,10 @@ async def test_a_locked_user_is_put_aside_alone_for_the_delay_of_the_next_attemp
     assert len(every(seven, "consumer.rehome", "id", soon)) == 2
     assert homeless(seven) == [1, 3, 4, 6, 7]
     assert await turn(seven) is None
+
+
+def test_ten_of_500_users_may_fail_and_each_is_waited_for_50_ms() -> None:
+    assert (rehome.POSTPONED_MAX, rehome.PAGE_SIZE, rehome.LOCK_TIMEOUT) == (10, 500, 50)
 
 
 async def many(url: str) -> int:

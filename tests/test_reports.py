@@ -22,7 +22,7 @@ from consumer.settings.settings import Settings
 from consumer.verdict.observation import REPORT_LATE
 from consumer.verdict.observe import processes
 from tests.support import polling
-from tests.support.databases import rows, schema_change
+from tests.support.databases import end_sessions, rows, schema_change
 from tests.support.pooler import pooled
 from tests.support.processes import deliver, is_ready, on, ports, running, until
 
@@ -55,6 +55,25 @@ async def test_a_report_names_the_process_and_when_its_next_one_is_due(emptied: 
     assert report["sources"] == ["app", "stack"]
     assert (report["counters"], report["histograms"], report["findings"]) == ({}, {}, None)
     assert abs(report["clock_skew_seconds"]) < 1
+
+
+async def test_a_name_of_the_host_is_cut_to_what_a_report_holds(emptied: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reports, "socket", SimpleNamespace(gethostname=lambda: "h" * 256))
+    made = reporter(emptied)
+
+    assert await put(made)
+    await made.close()
+
+    assert [report["host"] for report in rows(emptied, REPORTS)] == ["h" * 255]
+
+
+async def test_a_connection_that_is_lost_costs_one_report(emptied: str) -> None:
+    made = reporter(emptied)
+    await put(made)
+    await asyncio.to_thread(end_sessions, emptied, "worker report")
+
+    assert [await put(made) for _ in range(2)] == [False, True]
+    await made.close()
 
 
 async def test_a_report_counts_what_rose_since_the_one_before(emptied: str) -> None:
@@ -166,6 +185,8 @@ def test_a_process_reports_every_ten_seconds_or_as_seldom_as_it_polls() -> None:
     assert report_seconds(Settings(poll_max_seconds=60)) == 60
     # Before a report counts as late, one that failed was tried again.
     assert PUT_TIMEOUT + timedelta(seconds=RETRY_SECONDS) < REPORT_LATE
+    # The server gives up before the process does.
+    assert (timedelta(seconds=1.5), timedelta(seconds=2), 2) == (reports.SERVER_TIMEOUT, PUT_TIMEOUT, RETRY_SECONDS)
 
 
 @pytest.mark.parametrize("role", ["receiver", "worker", "operator"])

@@ -108,6 +108,17 @@ def test_the_environment_wins_over_the_env_file(tmp_path: Path, monkeypatch: pyt
     assert (loaded.port, loaded.host, faults) == (9001, "0.0.0.0", [])
 
 
+def test_a_blank_variable_of_the_environment_unsets_that_of_the_env_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / ".env").write_text("PORT=9000\n")
+    monkeypatch.setenv("PORT", "")
+
+    loaded, faults = settings.from_process(tmp_path)
+
+    assert (loaded.port, faults) == (8000, [])
+
+
 @pytest.mark.parametrize("name", ["STACK_WEBHOOK_SECRETS", "STACK_WEBHOOK_SECRET"])
 @pytest.mark.parametrize("other", ["STACK_WEBHOOK_SECRETS", "STACK_WEBHOOK_SECRET_FILE"])
 def test_the_environment_wins_over_the_env_file_under_another_name(

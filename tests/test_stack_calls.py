@@ -2,6 +2,7 @@
 
 import gzip
 import logging
+import random
 import socket
 import traceback
 from dataclasses import replace
@@ -13,7 +14,7 @@ from starlette.types import ASGIApp
 
 from consumer.errors import BadSettings
 from consumer.stack_api.admin import open_stack_admin
-from consumer.stack_api.calls import retry_after_seconds
+from consumer.stack_api.calls import CallLimits, retry_after_seconds
 from consumer.stack_api.client import StackAccess, open_stack_api
 from consumer.stack_api.errors import (
     AnswerTooLarge,
@@ -54,6 +55,7 @@ NO_ANSWERS = {
     "a proxy's page": trouble.page(200),
     "a proxy's refusal": trouble.page(403),
     "a redirect": trouble.redirect("https://elsewhere.example/"),
+    "a redirect with a code": trouble.body(b'{"code": "USER_NOT_FOUND"}', 302),
     "no JSON": trouble.body(b'{"items": ['),
     "another JSON": trouble.body(b'{"users": []}'),
     "no list": trouble.body(b'{"items": {}}'),
@@ -133,8 +135,8 @@ async def test_a_cursor_that_does_not_move_ends_the_list_with_an_error(fake: Fak
 
 @pytest.mark.parametrize(
     ("limited", "seconds"),
-    [(trouble.limited("3"), 3.0), (trouble.limited_until(7, NOW), 7.0)],
-    ids=["seconds", "date"],
+    [(trouble.limited("3"), 3.0), (trouble.limited_until(7, NOW), 7.0), (trouble.limited("300"), 300.0)],
+    ids=["seconds", "date", "the longest"],
 )
 async def test_a_wait_that_the_server_asks_for_is_waited(fake: FakeStack, limited: ASGIApp, seconds: float) -> None:
     time = Time()
@@ -146,26 +148,38 @@ async def test_a_wait_that_the_server_asks_for_is_waited(fake: FakeStack, limite
     assert time.slept == [seconds]
 
 
-async def test_pauses_grow_where_the_server_names_none(fake: FakeStack) -> None:
+async def test_pauses_grow_where_the_server_names_none(fake: FakeStack, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(random, "uniform", lambda _, longest: longest)
     time = Time()
-    fake.troubles.extend([trouble.limited(), trouble.text(500), trouble.limited(), trouble.text(500)])
+    fake.troubles.extend([trouble.limited(), *[trouble.text(500)] * 6])
 
-    async with stack_api(fake, time) as api:
+    async with stack_api(fake, time, replace(SHORT, attempts=8)) as api:
         await api.users()
 
-    assert len(time.slept) == 4
-    assert all(pause <= most for pause, most in zip(time.slept, [1, 2, 4, 8], strict=True))
+    assert time.slept == [1, 2, 4, 8, 16, 30, 30]
+
+
+def test_a_call_has_its_limits() -> None:
+    assert CallLimits() == CallLimits(
+        connect_seconds=5,
+        read_seconds=30,
+        call_seconds=120,
+        attempts=5,
+        backoff_seconds=1,
+        retry_after_seconds=300,
+        body_bytes=67_108_864,
+    )
 
 
 async def test_a_wait_that_is_too_long_is_left_to_the_next_run(fake: FakeStack) -> None:
     time = Time()
-    fake.troubles.append(trouble.limited("3600"))
+    fake.troubles.append(trouble.limited("301"))
 
     async with stack_api(fake, time) as api:
         with pytest.raises(RateLimited) as raised:
             await api.users()
 
-    assert raised.value.retry_after_seconds == 3600
+    assert raised.value.retry_after_seconds == 301
     assert time.slept == []
 
 

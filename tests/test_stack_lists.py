@@ -53,6 +53,15 @@ async def test_a_page_is_asked_for_with_the_most_that_servers_allow(any_fake: Fa
     assert [asked.query for asked in any_fake.asked] == ["limit=1000&include_anonymous=true"]
 
 
+async def test_of_teams_and_of_active_users_a_page_has_its_own_size(fake: FakeStack) -> None:
+    async with stack_api(fake) as api:
+        await api.teams()
+        await api.recently_active_users()
+
+    active = "limit=100&include_anonymous=true&order_by=last_active_at&desc=true"
+    assert [asked.query for asked in fake.asked] == ["limit=200", active]
+
+
 async def test_a_listed_user_is_its_json_text_with_its_times(any_fake: FakeStack) -> None:
     many(any_fake, 1)
 

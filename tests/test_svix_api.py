@@ -115,6 +115,7 @@ async def test_the_last_attempts_of_an_endpoint_are_told(any_svix: FakeStack) ->
 NO_LISTS = {
     "a page": trouble.page(200),
     "a redirect": trouble.redirect("/elsewhere"),
+    "a redirect that looks like Svix": trouble.body(b'{"detail": "x"}', 302),
     "no list": trouble.body(b'{"data": {}, "done": true}'),
     "no end": trouble.body(b'{"data": [], "iterator": null}'),
     "no iterator": trouble.body(b'{"data": [], "iterator": null, "done": false}'),

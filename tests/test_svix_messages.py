@@ -125,6 +125,10 @@ NO_MESSAGES = {
     "an id of two lines": trouble.body(
         b'{"data": [{"id": "msg_1\\n2", "timestamp": "2026-11-24T00:00:00Z", "payload": {"type": "x"}}], "done": true}'
     ),
+    "an id that no receiver takes": trouble.body(
+        b'{"data": [{"id": "%b", "timestamp": "2026-11-24T00:00:00Z", "payload": {"type": "x"}}], "done": true}'
+        % (b"m" * 257)
+    ),
     "an empty page before the last": trouble.body(b'{"data": [], "iterator": "msg_1", "done": false}'),
     "no payload": trouble.body(b'{"data": [{"id": "msg_1", "timestamp": "2026-11-24T00:00:00Z"}], "done": true}'),
 }
@@ -168,6 +172,22 @@ async def test_pages_are_as_small_as_wanted(fake: FakeStack) -> None:
         pages = [page async for page in svix.messages(START, page_limit=2)]
 
     assert [len(page.messages) for page in pages] == [2, 1]
+
+
+async def test_a_page_is_of_150_unless_it_is_to_be_smaller(fake: FakeStack) -> None:
+    endpoint = fake.svix.add_endpoint("https://hooks.example.com", fake.project.now)
+
+    async with svix_api(fake) as svix:
+        fake.asked.clear()
+        await svix.endpoints()
+        assert [page async for page in svix.messages(START)]
+        await svix.last_failures(endpoint.id)
+
+    assert [asked.query for asked in fake.asked] == [
+        "limit=150",
+        "with_content=true&limit=150",
+        "limit=10&with_content=false",
+    ]
 
 
 async def test_an_iterator_that_does_not_move_ends_the_walk_with_an_error(fake: FakeStack) -> None:

@@ -69,6 +69,18 @@ def test_256_may_wait_and_each_that_leaves_makes_room_for_one(emptied: str) -> N
     run_still(act)
 
 
+def test_once_the_process_ends_nobody_waits_any_longer_and_nobody_begins(emptied: str) -> None:
+    async def act(_: StillLoop) -> None:
+        async with opened(emptied) as (waits, _pool):
+            wait = asyncio.create_task(waits.wait_for("never", uuid4(), MINUTE))
+            await settle()
+            waits.end()
+            assert await wait is None
+            assert await waits.wait_for("another", uuid4(), MINUTE) is None
+
+    run_still(act)
+
+
 def test_a_wait_ends_when_its_time_is_over_and_not_before(emptied: str) -> None:
     async def act(_: StillLoop) -> None:
         async with opened(emptied) as (waits, _pool):

@@ -126,7 +126,8 @@ class Worker:
 
     async def _connect(self) -> Connection:
         self._idle_seconds = POLL_MIN_SECONDS
-        conn = await connect(self._conninfo, self._runner.access)
+        # Kept at once, so that a turn closes it even if its role is refused.
+        conn = self._conn = await connect(self._conninfo, self._runner.access)
         # Behind a pooler the next client of this backend would go on listening.
         if await enter(conn, self._runner.access):
             await session.listen(conn)

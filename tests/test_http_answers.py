@@ -1,0 +1,93 @@
+"""What an answer changes for its connection, and for those that wait beside it."""
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+from starlette.responses import Response
+
+from consumer.web.connection_limits import ConnectionLimiter
+from tests.test_http_limit_values import CHUNKED, GET, LIMITS, Connection, chunk
+
+EARLY = Response(b"x")
+
+
+async def answered(connection: Connection) -> None:
+    """Return once each request that has begun is answered."""
+    async with asyncio.timeout(5):
+        await asyncio.gather(*connection.protocol.tasks)
+
+
+async def test_a_sender_that_is_answered_early_can_read_the_answer_although_the_server_ends() -> None:
+    connection = Connection(app=EARLY)
+    connection.feed(CHUNKED)
+    await answered(connection)
+    assert connection.transport.ends == []
+
+    connection.protocol.shutdown()
+
+    assert connection.transport.ends == ["half-closed"]
+
+
+async def test_what_follows_a_request_that_was_answered_early_is_judged_as_any_other() -> None:
+    connection = Connection(app=EARLY)
+    connection.feed(CHUNKED)
+    await answered(connection)
+
+    connection.feed(b"0\r\n\r\n", b"garbage\r\n\r\n")
+
+    assert connection.refused == ["malformed_request"]
+    assert connection.transport.written.count(b"HTTP/1.1 400 ") == 1
+
+
+async def test_a_body_too_slow_for_an_answer_that_was_sent_is_no_refusal() -> None:
+    connection = Connection(app=EARLY)
+    connection.feed(CHUNKED)
+    await answered(connection)
+
+    [patience] = [timer for timer in connection.clock.timers if timer.seconds == 5 and not timer.is_cancelled]
+    patience.fire()
+
+    assert (connection.refused, connection.transport.ends) == ([], ["half-closed"])
+    assert connection.transport.written.count(b"HTTP/1.1 ") == 1
+
+
+async def test_an_answer_releases_what_has_arrived_of_the_body_and_takes_no_more() -> None:
+    connection = Connection(app=EARLY)
+    connection.feed(CHUNKED, chunk(1_000))
+    assert connection.limiter.bodies.held_bytes == 1_000
+    await answered(connection)
+    connection.feed(chunk(1_000))
+
+    assert (connection.limiter.bodies.held_bytes, bytes(connection.protocol.cycle.body)) == (0, b"")
+
+
+async def test_a_sender_that_shut_its_side_is_answered_and_closed() -> None:
+    connection = Connection()
+    connection.feed(GET)
+    assert connection.protocol.eof_received()
+
+    await answered(connection)
+
+    assert connection.transport.written.startswith(b"HTTP/1.1 200 ")
+    assert connection.transport.ends == ["closed"]
+
+
+async def test_a_body_is_as_fast_as_its_bytes_since_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    connection = Connection()
+    for at in (100, 110):
+        monkeypatch.setattr(connection.clock, "time", lambda at=at: float(at), raising=False)
+        connection.feed(*([CHUNKED] if at == 100 else []), chunk(1_000))
+
+    assert connection.protocol.bytes_per_second() == 200
+
+
+async def test_of_those_that_wait_the_one_answered_longest_ago_gives_way() -> None:
+    limiter = ConnectionLimiter(replace(LIMITS, connections=2), lambda _: None)
+    first, second = Connection(limiter=limiter), Connection(limiter=limiter)
+    first.feed(GET)
+    await answered(first)
+
+    Connection(limiter=limiter)
+
+    assert (first.transport.ends, second.transport.ends) == ([], ["closed"])
