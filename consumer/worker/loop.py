@@ -94,7 +94,7 @@ class Worker:
         if self._stop.is_set():
             return
         try:
-            conn = self._conn = self._conn or await self._connect()
+            conn = self._conn or await self._connect()
             batch = await within(TURN_TIMEOUT, self._runner.run_once(conn))
             self.turned_at, self.trouble, self.paused_by = time.monotonic(), None, None
             await self._wait_if_idle(conn, batch)
