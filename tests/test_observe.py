@@ -59,6 +59,7 @@ async def test_the_operator_and_the_worker_see_the_same(emptied: str) -> None:
 async def test_a_live_delivery_is_due_since_it_came(emptied: str) -> None:
     await arrive(emptied, user_updated())
     aged(emptied, "90 seconds")
+    await arrive(emptied, user_updated())
 
     assert (await seen(emptied)).queue.due_seconds == pytest.approx(90, abs=30)
 
@@ -109,6 +110,10 @@ async def test_a_retry_that_nobody_makes_is_due_since_its_moment(emptied: str) -
     late, early = user_updated(), user_updated()
     await arrive(emptied, late, early)
     set_aside(emptied, [late, early], "retrying")
+    change(emptied, "UPDATE consumer.failures SET next_attempt_at = now() + interval '1 hour'")
+
+    assert (await seen(emptied)).queue.due_seconds == 0
+
     change(
         emptied,
         "UPDATE consumer.failures SET next_attempt_at = now() + interval '1 hour' * CASE WHEN seq = (SELECT min(seq) "
