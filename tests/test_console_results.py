@@ -2,10 +2,13 @@
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
 from uuid import UUID
 
 import pytest
 
+from consumer.console.actions import ActionInBackground
 from consumer.console.conditions import VALUES_MAX, conditions
 from consumer.console.results import Sentence, sentences
 from tests.support.cli import arrive, work
@@ -19,6 +22,7 @@ from tests.support.outbox import seqs
 
 __all__ = ["three_dead"]
 
+NOW = datetime(2026, 11, 30, 12, tzinfo=UTC)
 ADA, BOB, TEAM = (UUID(int=n) for n in (1, 2, 77))
 DIES_AGAIN = """
 WITH taken AS (DELETE FROM consumer.pending RETURNING seq)
@@ -158,3 +162,47 @@ def test_of_a_deleted_user_something_may_wait(desk: Desk, team: str) -> None:
     arrive(team, user_updated(ADA))
 
     assert "in step with Stack? 1 waiting Stack deleted this user at" in words(desk.get(f"/users/{ADA}").text)
+
+
+def action(name: str, result: dict[str, object] | None, **values: object) -> ActionInBackground:
+    made = ActionInBackground(ADA, NOW, "kim", "console", "operator", name, {}, 9, 4, None, NOW, NOW, result, None)
+    return replace(made, **values)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("action", "done"),
+    [
+        (action("retry", {"put_back": 1, "to_rebuild": 2, "still_unusable": 3}), 6),
+        (action("discard", {"discarded": 4, "left_out": 1, "users_to_refresh": 9}), 5),
+        (action("rebuild", {"queued": 7}), 7),
+        (action("check", {"users": 2, "companies": 1, "differing": {}}), 3),
+        (action("refresh", {"is_found": True}), 4),
+        (action("export", None), 4),
+    ],
+    ids=lambda value: value.action if isinstance(value, ActionInBackground) else "",
+)
+def test_what_an_action_has_been_through_is_counted_changed_or_not(action: ActionInBackground, done: int) -> None:
+    assert action.done == done
+
+
+@pytest.mark.parametrize(
+    ("action", "left_out"),
+    [
+        (action("discard", {"left_out": 2}), 5),
+        (action("discard", {"left_out": 7}), 7),
+        (action("discard", {}, seen_count=None), 0),
+        (action("discard", {"left_out": 2}, finished_at=None), 0),
+        (action("discard", {"left_out": 2}, error="x"), 0),
+        (action("retry", {"left_out": 2}), 0),
+    ],
+    ids=["done since", "held", "not counted", "not finished", "failed", "a retry"],
+)
+def test_a_discard_says_how_many_it_left(action: ActionInBackground, left_out: int) -> None:
+    assert action.left_out == left_out
+
+
+@pytest.mark.parametrize(
+    ("seen_count", "total"), [(8, 8), (7, 7), (6, None), (None, None), (50_000, 50_000), (50_001, None)]
+)
+def test_how_many_there_are_is_said_where_all_were_counted(seen_count: int | None, total: int | None) -> None:
+    assert action("rebuild", {"queued": 7}, seen_count=seen_count).total == total

@@ -98,14 +98,16 @@ def test_an_operator_reveals_a_delivery_once_for_a_recorded_reason(world: Told) 
 def test_an_operator_reveals_a_user_once_for_a_recorded_reason(world: Told) -> None:
     operator, path = world.desk.as_("operator"), f"/users/{world.user_id}"
 
-    shown = operator.post(f"{path}/reveal", {"reason": "ticket 4711"})
+    reason = "x" * 1000
+
+    shown = operator.post(f"{path}/reveal", {"reason": reason})
     after = operator.get(path)
 
     assert {NAME, EMAIL} <= set(shown_canaries(shown.text))
     assert "Zaphod Before" in shown.text
     assert shown_canaries(after.text) == []
-    assert [(each["action"], each["filter"]) for each in actions(world)] == [
-        ("reveal", {"user_id": str(world.user_id)})
+    assert [(each["action"], each["filter"], each["affected"], each["reason"]) for each in actions(world)] == [
+        ("reveal", {"user_id": str(world.user_id)}, 1, reason)
     ]
 
 

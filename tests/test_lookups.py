@@ -133,3 +133,10 @@ async def test_of_a_deleted_user_the_values_that_are_kept_are_shown(emptied: str
     assert plain == dataclasses.replace(
         user, full_name=NAME, email=EMAIL, avatar_url="https://img.example.com/canary", company_name=None
     )
+
+
+def test_a_lookup_reads_so_many_rows_at_most() -> None:
+    assert (listing.LOOK_MAX, listing.FEW_MAX, listing.ABOUT_MAX, listing.CHOSEN_MAX) == (20_000, 10_000, 5_000, 1_000)
+    assert (one_user.SAME_EMAIL_MAX, one_user.MEMBERSHIPS_MAX, one_user.CHANGES_MAX) == (20, 100, 200)
+    assert (one_user.AUDIT_ROWS_MAX, one_user.WAITING_MAX) == (10_000, 10_000)
+    assert (one_delivery.NEIGHBOURS, one_delivery.WINDOW, one_company.COUNTED_MAX) == (3, 10_000, 10_000)

@@ -127,15 +127,20 @@ def test_the_timeline_has_deliveries_with_outcome_and_changes_and_what_other_del
 
 
 def test_a_timeline_goes_on_where_it_ended(emptied: str) -> None:
-    user_id = uuid4()
-    stored(emptied, *(user_updated(user_id, display_name=f"Name {n}") for n in range(5)))
+    user_id, team_id = uuid4(), uuid4()
+    arrive(emptied, team_event("created", team_id), membership("created", team_id, user_id))
+    stored(emptied, user_updated(user_id))
+    arrive(emptied, team_event("deleted", team_id))
+    work(emptied)
+    stored(emptied, *(user_updated(user_id, display_name=f"Later {n}") for n in range(3)))
 
     first = facts(emptied, "user", str(user_id), "--limit", "3")
     second = facts(emptied, "user", str(user_id), "--limit", "3", "--before", str(first["before"]))
 
     numbers = [entry["seq"] for entry in (*first["timeline"], *second["timeline"])]
     assert numbers == sorted(numbers, reverse=True)
-    assert (len(set(numbers)), second["before"]) == (5, None)
+    assert [bool(entry["delivery"]) for entry in second["timeline"]] == [False, True, True]
+    assert (len(first["timeline"]), len(set(numbers)), second["before"]) == (3, 6, None)
 
 
 @pytest.mark.parametrize("wanted", [EMAIL, EMAIL.upper()])
