@@ -15,7 +15,7 @@ from tests.support.cli import arrive, work
 from tests.support.confirming import confirm, finished
 from tests.support.console import Desk, running
 from tests.support.console_pages import links, words
-from tests.support.databases import change
+from tests.support.databases import change, rows
 from tests.support.dead import three_dead
 from tests.support.factories import membership, team_event, user_deleted, user_updated
 from tests.support.outbox import seqs
@@ -162,6 +162,30 @@ def test_of_a_deleted_user_something_may_wait(desk: Desk, team: str) -> None:
     arrive(team, user_updated(ADA))
 
     assert "in step with Stack? 1 waiting Stack deleted this user at" in words(desk.get(f"/users/{ADA}").text)
+
+
+def test_the_record_of_actions_goes_on_where_a_page_ended(desk: Desk, emptied: str) -> None:
+    made = "timestamptz '2026-11-30 12:00:00.123456+00' - (n / 40) * interval '1 microsecond'"
+    change(
+        emptied,
+        "INSERT INTO consumer.actions (id, at, actor, via, role, action) "
+        f"SELECT gen_random_uuid(), {made}, 'kim', 'cli', 'operator', 'prune' FROM generate_series(1, 101) AS n",
+    )
+    wanted = rows(emptied, "SELECT id::text FROM consumer.actions ORDER BY at DESC, id DESC")
+
+    found, sizes, path = [], [], "/actions"
+    while path:
+        page = links(desk.get(path).text)
+        listed = list(dict.fromkeys(each for each in page if re.fullmatch(r"/actions/[0-9a-f-]{36}", each)))
+        found, sizes = [*found, *listed], [*sizes, len(listed)]
+        path = next((each for each in page if each.startswith("/actions?before=")), "")
+
+    assert (found, sizes) == ([f"/actions/{row['id']}" for row in wanted], [50, 50, 1])
+
+
+@pytest.mark.parametrize("before", ["x", "1", f"_{ADA}", f"x_{ADA}", f"1e99_{ADA}", "1_x", f"inf_{ADA}"])
+def test_a_place_that_no_page_of_actions_has_is_not_found(desk: Desk, before: str) -> None:
+    assert desk.get(f"/actions?before={before}").status == 404
 
 
 def action(name: str, result: dict[str, object] | None, **values: object) -> ActionInBackground:
