@@ -7,6 +7,7 @@ from uuid import UUID
 
 import pytest
 
+from consumer.console.bulk import BULKS
 from consumer.console.confirm import COUNT_TIME
 from tests.support.cli import arrive, work
 from tests.support.confirming import finished, order
@@ -103,3 +104,14 @@ def test_what_takes_too_long_to_find_is_said_and_kept(
 
     assert (page.status, "choose less, or use the command consumer rebuild." in page.text) == (422, True)
     assert 'name="since" value="2h"' in page.text
+
+
+def test_each_action_takes_deliveries_of_its_states() -> None:
+    """What is retrying is replayed too, and what is pending or retrying may be discarded before it is applied."""
+    assert {each.page.path: (set(each.states), each.is_discarded) for each in BULKS} == {
+        "/dead/retry": ({"dead"}, False),
+        "/dead/discard": ({"dead"}, False),
+        "/deliveries/replay": ({"retrying", "dead", "done"}, False),
+        "/deliveries/discard": ({"pending", "retrying", "dead", "done"}, False),
+        "/deliveries/undiscard": ({"done"}, True),
+    }
