@@ -13,7 +13,7 @@ from consumer.lookup.listing import ListFilter
 from consumer.outbox import deliveries
 from consumer.postgres import session
 from consumer.postgres.connections import Connection, connect, operator_access, transaction, viewer_access
-from tests.support.factories import membership, permission, team_event, user_deleted
+from tests.support.factories import NOON, membership, permission, team_event, user_deleted
 from tests.support.lookups import EMAIL, NAME, canary, shown_canaries
 from tests.support.outbox import arrive, work
 
@@ -140,3 +140,33 @@ def test_a_lookup_reads_so_many_rows_at_most() -> None:
     assert (one_user.SAME_EMAIL_MAX, one_user.MEMBERSHIPS_MAX, one_user.CHANGES_MAX) == (20, 100, 200)
     assert (one_user.AUDIT_ROWS_MAX, one_user.WAITING_MAX) == (10_000, 10_000)
     assert (one_delivery.NEIGHBOURS, one_delivery.WINDOW, one_company.COUNTED_MAX) == (3, 10_000, 10_000)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "is_narrow", "is_few"),
+    [
+        (ListFilter(), False, False),
+        (ListFilter(since=NOON, until=NOON), False, False),
+        (ListFilter(states=["dead", "pending", "retrying"]), True, True),
+        (ListFilter(states=["dead", "done"]), True, False),
+        (ListFilter(event_type="user.*"), True, False),
+        (ListFilter(user_ids=[]), True, False),
+        (ListFilter(team_id=UUID(int=1)), True, False),
+        (ListFilter(source="app"), True, False),
+        (ListFilter(outcome="stale"), True, False),
+        (ListFilter(error_code="23505"), True, False),
+        (ListFilter(verified_by="0a1b2c3d"), True, False),
+    ],
+)
+def test_a_search_that_may_find_less_than_it_looks_at_is_limited(
+    wanted: ListFilter, is_narrow: bool, is_few: bool
+) -> None:
+    assert (wanted.is_narrow, wanted.is_few) == (is_narrow, is_few)
+
+
+@pytest.mark.parametrize(
+    ("event_type", "pattern"),
+    [("user.*", "user.%"), ("*", "%"), ("a_b%c\\*", "a\\_b\\%c\\\\%"), ("a*b", "a*b"), (None, None)],
+)
+def test_only_a_star_at_the_end_of_a_type_stands_for_anything(event_type: str | None, pattern: str | None) -> None:
+    assert ListFilter(event_type=event_type).values()["type_pattern"] == pattern
