@@ -1,6 +1,7 @@
 """`consumer user`: who set each field, what happened, and nothing personal unless it is asked for with a reason."""
 
 import re
+from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -45,6 +46,19 @@ def test_each_field_is_shown_with_who_set_it(emptied: str) -> None:
     assert found["role_type"]["value"] == "owner"
     assert found["full_name"]["explanation"] == "stack user.updated"
     assert all(found[name]["since"] for name in ("full_name", "role_type", "department"))
+
+
+def test_a_field_is_since_it_was_written_last(emptied: str) -> None:
+    user_id = stored(emptied, user_updated(primary_email="a@example.com"))
+    for name in ("Second", "Third"):
+        stored(emptied, user_updated(user_id, display_name=name, primary_email="a@example.com"))
+
+    found = fields(emptied, user_id)
+
+    since = "SELECT min(at) AS email, max(at) AS full_name FROM identity.profile_audit"
+    assert [{name: datetime.fromisoformat(found[name]["since"]) for name in ("email", "full_name")}] == rows(
+        emptied, since
+    )
 
 
 def test_an_edit_that_was_withdrawn_sets_nothing(emptied: str) -> None:
