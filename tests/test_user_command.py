@@ -266,11 +266,14 @@ def test_it_says_what_waits_and_when_the_sender_confirmed_the_user(emptied: str)
 
 def test_a_user_that_the_newest_scan_did_not_list_is_out_of_step(emptied: str) -> None:
     user_id = stored(emptied, user_updated())
-    run_id = uuid4()
+    run_id, old_id = uuid4(), uuid4()
     change(
         emptied,
-        "INSERT INTO consumer.runs (id, kind, project_id, stage, finished_at) "
-        f"VALUES ('{run_id}', 'reconcile', 'p', 'members', now())",
+        "INSERT INTO consumer.runs (id, kind, project_id, stage, begun_at, finished_at) VALUES "
+        f"('{run_id}', 'reconcile', 'p', 'members', now(), now()), "
+        f"('{old_id}', 'reconcile', 'p', 'members', now() - interval '1 day', now()); "
+        "INSERT INTO consumer.suspects (run_id, kind, user_id) VALUES "
+        f"('{old_id}', 'undeleted_user', '{user_id}'), ('{run_id}', 'extra_membership', '{user_id}')",
     )
     listed = facts(emptied, "user", str(user_id))["user"]
     change(
