@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import timedelta
 from uuid import UUID, uuid4
 
 import pytest
@@ -13,10 +14,12 @@ from consumer.lookup.listing import ListFilter
 from consumer.outbox import deliveries
 from consumer.postgres import session
 from consumer.postgres.connections import Connection, connect, operator_access, transaction, viewer_access
+from tests.support.databases import change
 from tests.support.factories import NOON, membership, permission, team_event, user_deleted
 from tests.support.lookups import EMAIL, NAME, canary, shown_canaries
 from tests.support.outbox import arrive, work
 
+HOUR = timedelta(hours=1)
 VIEWER, OPERATOR = viewer_access("consumer"), operator_access("consumer")
 
 
@@ -88,7 +91,10 @@ async def test_a_company_is_shown_with_its_members_and_guests(emptied: str) -> N
     await arrive(emptied, team_event("created", other_id), second)
     await arrive(emptied, membership("created", other_id, guest_id))
     await arrive(emptied, membership("created", team_id, guest_id))
+    gone_id = uuid4()
+    await arrive(emptied, membership("created", team_id, gone_id), membership("deleted", team_id, gone_id))
     await work(emptied)
+    change(emptied, f"INSERT INTO consumer.rebuild (stage, id) VALUES (1, '{other_id}')")
     async with await connect(emptied, OPERATOR) as conn, transaction(conn, OPERATOR):
         found = await one_company.find(conn, team_id)
         members = await one_company.members(conn, team_id, size=1)
@@ -96,9 +102,41 @@ async def test_a_company_is_shown_with_its_members_and_guests(emptied: str) -> N
 
     assert found
     assert (found.name, found.members, found.guests, found.at_home, found.deleted_at) == ("Crew", 2, 1, 1, None)
+    assert (found.is_rebuild_queued, found.is_rehome_queued) == (False, False)
     both = sorted([(first_id, False, ["$read_members"]), (guest_id, True, [])])
     assert [(each.user_id, each.is_guest, each.permissions) for each in (*members, *more)] == both
     assert {each.full_name for each in (*members, *more)} == {"Z••• C•••"}
+
+
+async def test_a_user_is_found_with_its_times_and_its_place_in_the_queue(emptied: str, viewer: Connection) -> None:
+    user_id, other_id = (each.user_id or uuid4() for each in (canary(), canary()))
+    change(
+        emptied,
+        "INSERT INTO identity.stack_user_profiles (stack_user_id, last_active_at, last_sign_in_at, last_sign_out_at) "
+        f"VALUES ('{user_id}', '{NOON}', '{NOON + HOUR}', '{NOON + 2 * HOUR}'); "
+        f"INSERT INTO consumer.rebuild (stage, id) VALUES (2, '{user_id}')",
+    )
+
+    found, other = await one_user.find(viewer, user_id), await one_user.find(viewer, other_id)
+
+    assert (found.last_active_at, found.last_sign_in_at, found.last_sign_out_at) == (NOON, NOON + HOUR, NOON + 2 * HOUR)
+    assert (found.is_rebuild_queued, other.is_rebuild_queued) == (True, False)
+
+
+async def test_memberships_are_the_active_ones_by_their_first_join_then_the_others(
+    emptied: str, viewer: Connection
+) -> None:
+    user_id, teams = uuid4(), [UUID(int=n) for n in range(1, 5)]
+    joined = {teams[3]: (1, "NULL"), teams[1]: (2, "NULL"), teams[2]: (2, "NULL"), teams[0]: (0, f"'{NOON}'")}
+    for team_id, (hours, removed_at) in joined.items():
+        change(
+            emptied,
+            f"INSERT INTO identity.companies (id) VALUES ('{team_id}'); "
+            "INSERT INTO identity.company_members (company_id, user_id, joined_at, removed_at) "
+            f"VALUES ('{team_id}', '{user_id}', '{NOON + hours * HOUR}', {removed_at})",
+        )
+
+    assert [each.company_id for each in await one_user.memberships(viewer, user_id)] == list(joined)
 
 
 async def test_the_name_of_a_company_with_one_member_is_masked_until_it_is_revealed(emptied: str) -> None:
