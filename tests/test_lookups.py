@@ -10,7 +10,7 @@ from psycopg import errors as postgres
 
 from consumer.lookup import audit, listing, one_company, one_delivery, one_user, origins, revealed
 from consumer.lookup.following import Follower
-from consumer.lookup.listing import ListFilter
+from consumer.lookup.listing import ChangePlace, ListFilter
 from consumer.outbox import deliveries
 from consumer.postgres import session
 from consumer.postgres.connections import Connection, connect, operator_access, transaction, viewer_access
@@ -20,6 +20,7 @@ from tests.support.lookups import EMAIL, NAME, canary, shown_canaries
 from tests.support.outbox import arrive, work
 
 HOUR = timedelta(hours=1)
+ONE, OTHER = uuid4(), uuid4()
 VIEWER, OPERATOR = viewer_access("consumer"), operator_access("consumer")
 
 
@@ -93,6 +94,7 @@ async def test_a_company_is_shown_with_its_members_and_guests(emptied: str) -> N
     await arrive(emptied, membership("created", team_id, guest_id))
     gone_id = uuid4()
     await arrive(emptied, membership("created", team_id, gone_id), membership("deleted", team_id, gone_id))
+    await arrive(emptied, membership("created", team_id, unknown_id := uuid4()))
     await work(emptied)
     change(emptied, f"INSERT INTO consumer.rebuild (stage, id) VALUES (1, '{other_id}')")
     async with await connect(emptied, OPERATOR) as conn, transaction(conn, OPERATOR):
@@ -101,11 +103,12 @@ async def test_a_company_is_shown_with_its_members_and_guests(emptied: str) -> N
         more = await one_company.members(conn, team_id, size=5, after=members[0].user_id)
 
     assert found
-    assert (found.name, found.members, found.guests, found.at_home, found.deleted_at) == ("Crew", 2, 1, 1, None)
+    assert (found.name, found.members, found.guests, found.at_home, found.deleted_at) == ("Crew", 3, 1, 1, None)
     assert (found.is_rebuild_queued, found.is_rehome_queued) == (False, False)
-    both = sorted([(first_id, False, ["$read_members"]), (guest_id, True, [])])
-    assert [(each.user_id, each.is_guest, each.permissions) for each in (*members, *more)] == both
-    assert {each.full_name for each in (*members, *more)} == {"Z••• C•••"}
+    known = [(first_id, False, ["$read_members"], "Z••• C•••"), (guest_id, True, [], "Z••• C•••")]
+    assert [(each.user_id, each.is_guest, each.permissions, each.full_name) for each in (*members, *more)] == sorted(
+        [*known, (unknown_id, False, [], None)]
+    )
 
 
 async def test_a_user_is_found_with_its_times_and_its_place_in_the_queue(emptied: str, viewer: Connection) -> None:
@@ -208,3 +211,42 @@ def test_a_search_that_may_find_less_than_it_looks_at_is_limited(
 )
 def test_only_a_star_at_the_end_of_a_type_stands_for_anything(event_type: str | None, pattern: str | None) -> None:
     assert ListFilter(event_type=event_type).values()["type_pattern"] == pattern
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        ListFilter(states=["done"]),
+        ListFilter(event_type="user.*"),
+        ListFilter(team_id=ONE),
+        ListFilter(source="stack"),
+        ListFilter(outcome="stale"),
+        ListFilter(error_code="40P01"),
+        ListFilter(verified_by="0a1b2c3d"),
+    ],
+)
+async def test_each_condition_chooses_alike_in_every_list(emptied: str, viewer: Connection, wanted: ListFilter) -> None:
+    columns = "source, message_id, event_type, user_id, team_id, occurred_at, verified_by, body"
+    change(
+        emptied,
+        f"INSERT INTO consumer.outbox ({columns}) VALUES "
+        f"('stack', 'a', 'user.updated', '{ONE}', '{ONE}', now(), '0a1b2c3d', ''), "
+        f"('app', 'b', 'order.placed', '{OTHER}', '{OTHER}', now(), 'ffffffff', ''), "
+        f"('app', 'c', 'order.placed', '{OTHER}', '{OTHER}', now(), 'ffffffff', ''); "
+        "INSERT INTO consumer.outcomes (seq, outcome) SELECT seq, 'stale' FROM consumer.outbox WHERE message_id = 'a'; "
+        "INSERT INTO consumer.failures (seq, state, attempts, next_attempt_at, error_code, error, source, event_type) "
+        "SELECT seq, state, 1, CASE state WHEN 'retrying' THEN now() END, code, '', source, event_type FROM "
+        "consumer.outbox JOIN (VALUES ('b', 'dead', '23505'), ('c', 'retrying', '40P01')) AS v (id, state, code) "
+        "ON message_id = v.id",
+    )
+    now = await session.now(viewer)
+    of_both = dataclasses.replace(wanted, user_ids=[ONE, OTHER])
+
+    found = [
+        await listing.recent(viewer, wanted, ChangePlace(now - HOUR), now + HOUR, size=9),
+        (await listing.page(viewer, wanted, size=9)).deliveries,
+        (await listing.page(viewer, of_both, size=9)).deliveries,
+    ]
+
+    chosen = "c" if wanted.error_code else "a"
+    assert [[each.message_id for each in listed] for listed in found] == [[chosen]] * 3
