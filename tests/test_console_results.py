@@ -173,7 +173,9 @@ def test_the_record_of_actions_goes_on_where_a_page_ended(desk: Desk, emptied: s
     )
     wanted = rows(emptied, "SELECT id::text FROM consumer.actions ORDER BY at DESC, id DESC")
 
-    found, sizes, path = [], [], "/actions"
+    found: list[str] = []
+    sizes: list[int] = []
+    path = "/actions"
     while path:
         page = links(desk.get(path).text)
         listed = list(dict.fromkeys(each for each in page if re.fullmatch(r"/actions/[0-9a-f-]{36}", each)))

@@ -357,4 +357,18 @@ VERDICTS = (
         "textwrap.wrap(finding.sentence, width)",
         f"{BOARD}_a_sender_s_text_controls_no_terminal",
     ),
+    Bug(
+        "users flow on while a full disk refuses them",
+        "consumer/verdict/findings.py",
+        '    "disk_full",\n    "no_receiver",',
+        '    "no_receiver",',
+        f"{VERDICT}_users_flow_on_beside_what_costs_only_some_of_them",
+    ),
+    Bug(
+        "nobody learns that an old transaction keeps dead rows",
+        "consumer/verdict/observe.py",
+        "            oldest_xmin_seconds=oldest_xmin_seconds,\n",
+        "",
+        f"{OBSERVED}_the_ages_of_the_installation_and_of_its_oldest_transaction_are_known",
+    ),
 )
