@@ -237,6 +237,15 @@ async def test_a_server_that_limits_the_rate_is_waited_for(emptied: str, fake: F
     assert held(emptied) == truth(fake)
 
 
+async def test_a_backfill_counts_no_difference(emptied: str, fake: FakeStack) -> None:
+    long_ago(fake)
+    fake.project.sign_up(with_personal_team=True)
+
+    await filled(emptied, fake)
+
+    assert rows(emptied, "SELECT kind FROM consumer.run_repairs") == []
+
+
 async def test_message_ids_name_run_kind_and_subject(emptied: str, fake: FakeStack) -> None:
     long_ago(fake)
     user_id = one(fake.project.sign_up(with_personal_team=True, primary_email="own@example.com"))

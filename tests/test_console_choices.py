@@ -7,6 +7,7 @@ from uuid import UUID
 
 import pytest
 
+from consumer.console.bulk import BULKS
 from consumer.console.confirm import COUNT_TIME
 from tests.support.cli import arrive, work
 from tests.support.confirming import finished, heading, order
@@ -117,3 +118,14 @@ def test_who_selected_nothing_reads_that_and_not_that_nothing_matches(desk: Desk
 
     assert (page.status, heading(page), 'id="order"' in page.text) == (422, "Nothing was selected", False)
     assert "Go back and select the deliveries" in page.text
+
+
+def test_each_action_takes_deliveries_of_its_states() -> None:
+    """What is retrying is replayed too, and what is pending or retrying may be discarded before it is applied."""
+    assert {each.page.path: (set(each.states), each.is_discarded) for each in BULKS} == {
+        "/dead/retry": ({"dead"}, False),
+        "/dead/discard": ({"dead"}, False),
+        "/deliveries/replay": ({"retrying", "dead", "done"}, False),
+        "/deliveries/discard": ({"pending", "retrying", "dead", "done"}, False),
+        "/deliveries/undiscard": ({"done"}, True),
+    }

@@ -9,7 +9,7 @@ from consumer.console import dead
 from consumer.console.causes import CAUSES, UNKNOWN, cause
 from consumer.postgres.error_classes import STATES, ErrorClass
 from tests.support.console_pages import Told, links, listed, told, words
-from tests.support.databases import change
+from tests.support.databases import change, rows
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +49,22 @@ def test_each_group_shows_its_deaths_by_hour(world: Told) -> None:
 
     assert first == [0] * 21 + [1, 0, 2]
     assert second == [0] * 23 + [1]
+
+
+def test_a_group_counts_each_user_once_and_leads_to_its_newest_delivery(world: Told) -> None:
+    oldest, newest = (
+        f"(SELECT {each}(seq) FROM consumer.failures WHERE error_code = '23505')" for each in ("min", "max")
+    )
+    [row] = rows(world.url, f"SELECT user_id, {newest} AS newest FROM consumer.outbox WHERE seq = {oldest}")
+    owner = "UPDATE consumer.outbox SET user_id = '{}' WHERE seq = {}"
+    [other] = rows(world.url, f"SELECT user_id FROM consumer.outbox WHERE seq = {newest}")
+    change(world.url, owner.format(row["user_id"], newest))
+    page = world.desk.as_("viewer").get("/dead")
+    change(world.url, owner.format(other["user_id"], newest))
+
+    assert "3 2 users" in groups(page.text)[0]
+    shown = [each for each in links(page.text) if re.fullmatch(r"/deliveries/[0-9]+", each)]
+    assert shown[0] == f"/deliveries/{row['newest']}"
 
 
 def test_deaths_of_more_than_a_day_ago_have_no_bar(world: Told) -> None:

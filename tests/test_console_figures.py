@@ -12,9 +12,12 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from consumer.console import formats, reported
-from consumer.console.reported import HOURS, QUARTER, ChartSpan
+from consumer.console import formats, reported, sample
+from consumer.console.reported import HOURS, QUARTER, ChartSpan, SourceHours
 from consumer.postgres.connections import Connection, connect, transaction, viewer_access
+from consumer.process.reports import REPORT_SECONDS
+from consumer.verdict.finding import Finding
+from consumer.verdict.observation import Observation
 from tests.support.cli import arrive
 from tests.support.console import running
 from tests.support.databases import change
@@ -24,6 +27,8 @@ T = TypeVar("T")
 
 NOW = datetime(2026, 11, 30, 14, 32, 8, tzinfo=UTC)
 ONE, OTHER = uuid4(), uuid4()
+# By weeks before the last full hour, what that hour brought.
+KNOWN = ((0, 100), (1, 40), (2, 60))
 
 
 def report(url: str, process_id: UUID, ago: timedelta, counters: dict[str, int], **histograms: list[int]) -> None:
@@ -62,7 +67,13 @@ def test_the_rates_of_a_process_are_of_its_last_minute(emptied: str) -> None:
 def test_a_chart_has_a_point_for_each_whole_step(emptied: str) -> None:
     span = ChartSpan("test", timedelta(minutes=10), timedelta(minutes=1))
     for minute in (2, 3):
-        counters = {"deliveries_received:stored": 120, "deliveries_applied:a:applied": 60, "deliveries_buried": 2}
+        counters = {
+            "deliveries_received:stored": 90,
+            "deliveries_received:dead": 30,
+            "deliveries_received:duplicate": 7,
+            "deliveries_applied:a:applied": 60,
+            "deliveries_buried": 2,
+        }
         report(emptied, ONE, timedelta(minutes=minute), counters, delivery_seconds=[10] + [0] * 28)
         report(emptied, OTHER, timedelta(minutes=minute), counters)
     report(emptied, ONE, timedelta(0), {"deliveries_received:stored": 1})
@@ -70,7 +81,7 @@ def test_a_chart_has_a_point_for_each_whole_step(emptied: str) -> None:
 
     points = read(emptied, lambda conn: reported.chart(conn, span))
 
-    assert [(point.stored, point.applied, point.died) for point in points] == [(4.0, 2.0, 4)] * 2
+    assert [(point.stored, point.applied, point.died) for point in points] == [(4.0, 2.0, 64)] * 2
     assert points[0].at < points[1].at
     assert [point.p50_ms for point in points] == [10.0, 10.0]
 
@@ -114,20 +125,53 @@ def test_a_chart_fits_beside_another(span: ChartSpan, points_max: int) -> None:
     assert span.time / span.step == points_max
 
 
+def test_reports_are_read_as_often_as_processes_report() -> None:
+    assert sample.REPORTED_TIME.total_seconds() == REPORT_SECONDS
+
+
 def test_requests_that_stored_nothing_are_counted_by_reason_beside_the_usual(emptied: str) -> None:
     report(emptied, ONE, timedelta(minutes=5), {"deliveries_refused:no_match": 7, "deliveries_refused:too_new": 1})
+    report(
+        emptied, OTHER, timedelta(minutes=14), {"deliveries_refused:bad_json": 2, "deliveries_received:duplicate": 3}
+    )
     report(emptied, ONE, timedelta(minutes=30), {"deliveries_refused:no_match": 40, "deliveries_refused:too_old": 4})
+    report(emptied, ONE, timedelta(minutes=74), {"deliveries_refused:no_match": 20, "deliveries_refused:bad_shape": 4})
+    report(emptied, ONE, timedelta(minutes=76), {"deliveries_refused:no_match": 100})
 
-    found = {each.reason: (each.requests, each.usual) for each in read(emptied, reported.unstored)}
+    assert [tuple(each) for each in read(emptied, reported.unstored)] == [
+        ("Repeat of a stored message", 3, 0),
+        ("Signature is of no known secret", 7, 15),
+        ("Signed too long ago", 0, 1),
+        ("No signature", 0, 0),
+        ("Could not be stored (503)", 0, 0),
+        ("bad json", 2, 0),
+        ("too new", 1, 0),
+    ]
 
-    assert found == {
-        "Repeat of a stored message": (0, 0),
-        "Signature is of no known secret": (7, 10),
-        "Signed too long ago": (0, 1),
-        "No signature": (0, 0),
-        "Could not be stored (503)": (0, 0),
-        "too new": (1, 0),
-    }
+
+def test_a_source_that_has_a_secret_or_has_sent_is_listed_with_its_state() -> None:
+    """A note, such as that nothing has come yet, makes nobody quiet."""
+    findings = [
+        Finding("nothing_received", "note", "app", "nothing received yet"),
+        Finding("quiet", "warning", "stack", "nothing received for 5m"),
+        Finding("maintenance_failed", "warning", "backfill", "a job of this name"),
+    ]
+    hours = {"stack": SourceHours("stack", 3, 9.5), "app": SourceHours("app", 4, 8.0)}
+    seen = Observation(NOW, expected=["app", "stack"], last_received={"stack": NOW, "backfill": NOW})
+
+    quiet, usual = (
+        sample.Sample(seen, found, reports=sample.Reports(NOW, hours=hours)).sources
+        for found in (findings, findings[:1])
+    )
+    new = sample.Sample(seen, [], reports=sample.Reports(NOW, hours={"app": SourceHours("app", 4, None)})).sources
+
+    assert [(each.name, each.received_at, each.last_hour, each.usual, each.state[2]) for each in quiet] == [
+        ("stack", NOW, 3, 9.5, "quiet"),
+        ("app", None, 4, 8.0, "as usual"),
+        ("backfill", NOW, 0, None, "now and then"),
+    ]
+    assert [each.state[2] for each in usual] == ["as usual", "as usual", "now and then"]
+    assert [each.state[2] for each in new] == ["too new to tell", "too new to tell", "now and then"]
 
 
 @contextmanager
@@ -146,17 +190,23 @@ def in_kolkata(url: str, level: str) -> Iterator[None]:
 
 @pytest.mark.parametrize("level", ["DATABASE {}", "ROLE CURRENT_USER IN DATABASE {}"], ids=["database", "role"])
 def test_an_hour_is_compared_with_the_same_of_four_weeks_in_any_time_zone(emptied: str, level: str) -> None:
-    for week, n in ((0, 100), (1, 40), (2, 60)):
+    for source, week, n in (
+        *(("stack", *each) for each in KNOWN),
+        *(("app", *each) for each in (*KNOWN[1:], (5, 900))),
+    ):
         change(
             emptied,
-            "INSERT INTO consumer.hours (source, hour, n) VALUES ('stack',"
+            f"INSERT INTO consumer.hours (source, hour, n) VALUES ('{source}',"
             f" date_trunc('hour', now(), 'UTC') - interval '1 hour' - {week} * interval '168 hours', {n})",
         )
 
     with in_kolkata(emptied, level):
-        [found] = read(emptied, reported.hours).values()
+        found = read(emptied, reported.hours)
 
-    assert (found.source, found.last_hour, found.usual) == ("stack", 100, 50.0)
+    assert {source: tuple(each) for source, each in found.items()} == {
+        "stack": ("stack", 100, 50.0),
+        "app": ("app", 0, 25.0),
+    }
 
 
 @pytest.mark.parametrize(

@@ -2,23 +2,27 @@
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
 from uuid import UUID
 
 import pytest
 
+from consumer.console.actions import ActionInBackground
 from consumer.console.conditions import VALUES_MAX, conditions
 from consumer.console.results import Sentence, sentences
 from tests.support.cli import arrive, work
 from tests.support.confirming import confirm, finished
 from tests.support.console import Desk, running
 from tests.support.console_pages import links, words
-from tests.support.databases import change
+from tests.support.databases import change, rows
 from tests.support.dead import three_dead
 from tests.support.factories import membership, team_event, user_deleted, user_updated
 from tests.support.outbox import seqs
 
 __all__ = ["three_dead"]
 
+NOW = datetime(2026, 11, 30, 12, tzinfo=UTC)
 ADA, BOB, TEAM = (UUID(int=n) for n in (1, 2, 77))
 DIES_AGAIN = """
 WITH taken AS (DELETE FROM consumer.pending RETURNING seq)
@@ -158,3 +162,73 @@ def test_of_a_deleted_user_something_may_wait(desk: Desk, team: str) -> None:
     arrive(team, user_updated(ADA))
 
     assert "in step with Stack? 1 waiting Stack deleted this user at" in words(desk.get(f"/users/{ADA}").text)
+
+
+def test_the_record_of_actions_goes_on_where_a_page_ended(desk: Desk, emptied: str) -> None:
+    made = "timestamptz '2026-11-30 12:00:00.123456+00' - (n / 40) * interval '1 microsecond'"
+    change(
+        emptied,
+        "INSERT INTO consumer.actions (id, at, actor, via, role, action) "
+        f"SELECT gen_random_uuid(), {made}, 'kim', 'cli', 'operator', 'prune' FROM generate_series(1, 101) AS n",
+    )
+    wanted = rows(emptied, "SELECT id::text FROM consumer.actions ORDER BY at DESC, id DESC")
+
+    found: list[str] = []
+    sizes: list[int] = []
+    path = "/actions"
+    while path:
+        page = links(desk.get(path).text)
+        listed = list(dict.fromkeys(each for each in page if re.fullmatch(r"/actions/[0-9a-f-]{36}", each)))
+        found, sizes = [*found, *listed], [*sizes, len(listed)]
+        path = next((each for each in page if each.startswith("/actions?before=")), "")
+
+    assert (found, sizes) == ([f"/actions/{row['id']}" for row in wanted], [50, 50, 1])
+
+
+@pytest.mark.parametrize("before", ["x", "1", f"_{ADA}", f"x_{ADA}", f"1e99_{ADA}", "1_x", f"inf_{ADA}"])
+def test_a_place_that_no_page_of_actions_has_is_not_found(desk: Desk, before: str) -> None:
+    assert desk.get(f"/actions?before={before}").status == 404
+
+
+def action(name: str, result: dict[str, object] | None, **values: object) -> ActionInBackground:
+    made = ActionInBackground(ADA, NOW, "kim", "console", "operator", name, {}, 9, 4, None, NOW, NOW, result, None)
+    return replace(made, **values)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("action", "done"),
+    [
+        (action("retry", {"put_back": 1, "to_rebuild": 2, "still_unusable": 3}), 6),
+        (action("discard", {"discarded": 4, "left_out": 1, "users_to_refresh": 9}), 5),
+        (action("rebuild", {"queued": 7}), 7),
+        (action("check", {"users": 2, "companies": 1, "differing": {}}), 3),
+        (action("refresh", {"is_found": True}), 4),
+        (action("export", None), 4),
+    ],
+    ids=lambda value: value.action if isinstance(value, ActionInBackground) else "",
+)
+def test_what_an_action_has_been_through_is_counted_changed_or_not(action: ActionInBackground, done: int) -> None:
+    assert action.done == done
+
+
+@pytest.mark.parametrize(
+    ("action", "left_out"),
+    [
+        (action("discard", {"left_out": 2}), 5),
+        (action("discard", {"left_out": 7}), 7),
+        (action("discard", {}, seen_count=None), 0),
+        (action("discard", {"left_out": 2}, finished_at=None), 0),
+        (action("discard", {"left_out": 2}, error="x"), 0),
+        (action("retry", {"left_out": 2}), 0),
+    ],
+    ids=["done since", "held", "not counted", "not finished", "failed", "a retry"],
+)
+def test_a_discard_says_how_many_it_left(action: ActionInBackground, left_out: int) -> None:
+    assert action.left_out == left_out
+
+
+@pytest.mark.parametrize(
+    ("seen_count", "total"), [(8, 8), (7, 7), (6, None), (None, None), (50_000, 50_000), (50_001, None)]
+)
+def test_how_many_there_are_is_said_where_all_were_counted(seen_count: int | None, total: int | None) -> None:
+    assert action("rebuild", {"queued": 7}, seen_count=seen_count).total == total

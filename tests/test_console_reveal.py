@@ -99,8 +99,10 @@ def test_an_operator_reveals_a_delivery_once_for_a_recorded_reason(world: Told) 
 def test_an_operator_reveals_a_user_once_for_a_recorded_reason(world: Told) -> None:
     operator, path = world.desk.as_("operator"), f"/users/{world.user_id}"
 
+    reason = "x" * 1000
+
     asked = operator.get(f"{path}/reveal")
-    shown = operator.post(f"{path}/reveal", {"reason": "ticket 4711"})
+    shown = operator.post(f"{path}/reveal", {"reason": reason})
     after = operator.get(path)
 
     assert "Name, e-mail address and picture, as they are and before and after each change" in words(asked.text)
@@ -109,8 +111,8 @@ def test_an_operator_reveals_a_user_once_for_a_recorded_reason(world: Told) -> N
     assert set(CANARIES) - set(shown_canaries(shown.text)) == {SECRET}
     assert {"Zaphod Before", "Northwind"} <= set(re.findall("Zaphod Before|Northwind", shown.text))
     assert shown_canaries(after.text) == []
-    assert [(each["action"], each["filter"]) for each in actions(world)] == [
-        ("reveal", {"user_id": str(world.user_id)})
+    assert [(each["action"], each["filter"], each["affected"], each["reason"]) for each in actions(world)] == [
+        ("reveal", {"user_id": str(world.user_id)}, 1, reason)
     ]
 
 

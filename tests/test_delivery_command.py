@@ -55,7 +55,7 @@ def test_one_message_id_of_two_sources_shows_both(emptied: str) -> None:
     assert [each["source"] for each in found] == ["stack", "app"]
 
 
-@pytest.mark.parametrize("name", ["msg_nobody", "4711", "9" * 400, "\x1b[2J", "-1"])
+@pytest.mark.parametrize("name", ["msg_nobody", "4711", "9" * 19, "9" * 400, "\x1b[2J", "-1"])
 def test_an_unknown_delivery_is_one_sentence(emptied: str, name: str) -> None:
     result = call(emptied, "deliveries", "show", "--", name)
 
@@ -232,9 +232,9 @@ def test_a_discarded_delivery_is_never_replayed(emptied: str) -> None:
 
 
 def test_the_deliveries_around_it_are_about_the_same_user(emptied: str) -> None:
-    user_id = uuid4()
-    own = [user_updated(user_id, display_name=f"Name {n}") for n in range(9)]
-    applied(emptied, *(each for pair in zip(own, [user_updated() for _ in own], strict=True) for each in pair))
+    user_id, team_id = uuid4(), uuid4()
+    own, others = ([membership("created", team_id, each) for _ in range(9)] for each in (user_id, uuid4()))
+    applied(emptied, *(each for pair in zip(own, others, strict=True) for each in pair))
 
     found = [each["message_id"] for each in shown(emptied, own[4].message_id)["neighbours"]]
 

@@ -19,12 +19,17 @@ VIEWER = viewer_access("consumer")
 ADA = UUID("6f1c2f0e-9d3b-4a57-8c21-0b7d5e9a4f10")
 STORED = 20_000
 FILLED = f"""
-INSERT INTO consumer.outbox (source, message_id, event_type, user_id, occurred_at, body)
-SELECT 'stack', 'm' || n, 'user.updated', gen_random_uuid(), now() - interval '1 hour', '{{}}'
+INSERT INTO consumer.outbox (source, message_id, event_type, user_id, team_id, occurred_at, body)
+SELECT 'stack', 'm' || n, 'user.updated', gen_random_uuid(), gen_random_uuid(), now() - interval '1 hour', '{{}}'
 FROM generate_series(1, {STORED}) AS n;
-INSERT INTO consumer.outcomes (seq, outcome) SELECT seq, 'applied' FROM consumer.outbox WHERE seq % 10 > 0;
-INSERT INTO consumer.failures (seq, state, attempts, error_code, error)
-SELECT seq, 'dead', 1, '23505', 'x' FROM consumer.outbox WHERE seq % 10 = 0;
+INSERT INTO consumer.pending (seq) SELECT seq FROM consumer.outbox WHERE seq % 100 = 1;
+INSERT INTO consumer.outcomes (seq, outcome, at)
+SELECT seq, 'applied', now() - interval '10 seconds' FROM consumer.outbox WHERE seq % 10 > 0 AND seq % 100 <> 1;
+INSERT INTO consumer.failures (seq, state, attempts, next_attempt_at, error_code, error, source, event_type)
+SELECT seq, 'dead', 1, NULL, '23505', 'x', 'stack', NULL FROM consumer.outbox WHERE seq % 20 = 0
+UNION ALL
+SELECT seq, 'retrying', 2, now() - interval '20 seconds', '40P01', 'y', NULL, NULL FROM consumer.outbox
+WHERE seq % 20 = 10;
 INSERT INTO identity.stack_user_profiles (stack_user_id, stack_primary_email)
 SELECT user_id, message_id || '@example.com' FROM consumer.outbox;
 INSERT INTO identity.profiles (user_id, full_name, email, role_type, department)
@@ -71,9 +76,39 @@ def test_a_page_of_deliveries_reads_no_more_than_the_page(viewer: psycopg.Connec
 
 
 def test_a_delivery_is_in_one_state_as_in_the_view_that_is_not_masked(many: str) -> None:
-    shown = "SELECT seq, state, attempts, outcome, error_code, error FROM {}.deliveries ORDER BY seq"
+    change(many, "UPDATE consumer.outbox SET received_at = now() - interval '30 seconds' WHERE seq % 2 = 1")
+    shown = (
+        "SELECT seq, source, message_id, event_type, user_id, team_id, occurred_at, received_at, state, attempts, "
+        "next_attempt_at, outcome, error_code, error FROM {}.deliveries ORDER BY seq"
+    )
+    times = (
+        "SELECT count(*) FROM consumer_masked.deliveries AS v LEFT JOIN consumer.outcomes AS d USING (seq) "
+        "LEFT JOIN consumer.failures AS f USING (seq) "
+        "WHERE (v.done_at, v.failed_at) IS DISTINCT FROM (d.at, f.failed_at)"
+    )
 
     assert rows(many, shown.format("consumer_masked")) == rows(many, shown.format("consumer"))
+    assert rows(many, times) == [{"count": 0}]
+
+
+def test_the_masked_figures_are_those_that_are_not_masked(many: str) -> None:
+    with psycopg.connect(many) as conn:
+        seen, masked = (
+            conn.execute(f"TABLE {schema}.queue_stats".encode()).fetchall()
+            for schema in ("consumer", "consumer_masked")
+        )
+
+    assert masked == seen
+    assert seen[0][:4] == (STORED // 100, STORED // 20, STORED // 20, STORED * 89 // 100)
+
+
+def test_a_failure_that_does_not_know_its_delivery_asks_the_log(many: str) -> None:
+    found = "SELECT state, source, event_type FROM consumer_masked.failures GROUP BY 1, 2, 3 ORDER BY 1"
+
+    assert [tuple(row.values()) for row in rows(many, found)] == [
+        ("dead", "stack", None),
+        ("retrying", "stack", "user.updated"),
+    ]
 
 
 def test_a_masked_view_is_part_of_the_query_that_reads_it(viewer: psycopg.Connection[Any]) -> None:

@@ -1,6 +1,7 @@
 """What is read for the verdict: from the tables, under the roles of those who read it."""
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -58,6 +59,7 @@ async def test_the_operator_and_the_worker_see_the_same(emptied: str) -> None:
 async def test_a_live_delivery_is_due_since_it_came(emptied: str) -> None:
     await arrive(emptied, user_updated())
     aged(emptied, "90 seconds")
+    await arrive(emptied, user_updated())
 
     assert (await seen(emptied)).queue.due_seconds == pytest.approx(90, abs=30)
 
@@ -108,6 +110,10 @@ async def test_a_retry_that_nobody_makes_is_due_since_its_moment(emptied: str) -
     late, early = user_updated(), user_updated()
     await arrive(emptied, late, early)
     set_aside(emptied, [late, early], "retrying")
+    change(emptied, "UPDATE consumer.failures SET next_attempt_at = now() + interval '1 hour'")
+
+    assert (await seen(emptied)).queue.due_seconds == 0
+
     change(
         emptied,
         "UPDATE consumer.failures SET next_attempt_at = now() + interval '1 hour' * CASE WHEN seq = (SELECT min(seq) "
@@ -241,6 +247,23 @@ async def test_before_a_migration_the_verdict_says_that_it_is_pending(emptied: s
             conn.execute("INSERT INTO consumer._yoyo_migration VALUES (%s, %s, %s)", values)
 
     assert [each.code for each in findings(found) if each.gravity == "failing"] == ["migration_pending"]
+
+
+async def test_the_ages_of_the_installation_and_of_its_oldest_transaction_are_known(emptied: str) -> None:
+    applied = "SELECT min({0}), max({0}) FROM consumer._yoyo_migration".format("applied_at_utc AT TIME ZONE 'UTC'")
+    newest = "UPDATE consumer._yoyo_migration SET applied_at_utc = applied_at_utc {} interval '1 hour' WHERE {}"
+    is_newest = "migration_id = (SELECT max(migration_id) FROM consumer._yoyo_migration)"
+    change(emptied, newest.format("+", is_newest))
+    try:
+        with psycopg.connect(emptied) as conn:
+            times = conn.execute(applied.encode()).fetchone()
+            found = await seen(emptied, expected=replace(EVERYTHING, disk_free_bytes=7))
+            [(lasted,)] = conn.execute("SELECT extract(EPOCH FROM clock_timestamp() - now())").fetchall()
+    finally:
+        change(emptied, newest.format("-", is_newest))
+
+    assert (found.installed_at, found.migrated_at, found.disk_free_bytes) == (*(times or ()), 7)
+    assert 0 < found.oldest_xmin_seconds <= lasted
 
 
 async def test_rates_are_by_minute_and_repeats_are_none(emptied: str) -> None:

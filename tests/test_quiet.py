@@ -33,10 +33,10 @@ def brought(url: str, hour: datetime, count: int, source: str = "stack") -> None
     change(url, f"INSERT INTO consumer.hours (source, hour, n) VALUES ('{source}', '{hour}', {count})")
 
 
-async def histories(url: str, since: datetime) -> dict[str, SourceHistory]:
+async def histories(url: str, since: datetime, *others: str) -> dict[str, SourceHistory]:
     access = operator_access("consumer")
     async with await connect(url, access) as conn, transaction(conn, access):
-        return await _histories(conn, {"stack": since})
+        return await _histories(conn, dict.fromkeys(("stack", *others), since))
 
 
 async def quietest(url: str, since: datetime) -> float:
@@ -85,8 +85,9 @@ def fill(url: str, per_hour: list[int]) -> None:
     )
 
 
-async def test_the_quietest_week_counts(emptied: str) -> None:
-    fill(emptied, [60, 30, 10, 50])
+@pytest.mark.parametrize("per_hour", [[10, 60, 30, 50], [60, 30, 10, 50], [60, 30, 50, 10]])
+async def test_the_quietest_week_counts(emptied: str, per_hour: list[int]) -> None:
+    fill(emptied, per_hour)
 
     found = await quietest(emptied, now(emptied) - 3 * HOUR)
 
@@ -150,8 +151,12 @@ async def test_the_longest_silence_of_four_weeks_is_known_by_its_hours(
     since = now(emptied).replace(minute=0, second=0, microsecond=0) - HOUR
     for days in days_ago:
         brought(emptied, since - days * DAY, 1)
+    for days in range(1, 91):
+        brought(emptied, since - days * DAY, 1, source="app")
 
-    assert (await histories(emptied, since))["stack"].longest_silence == longest
+    found = await histories(emptied, since, "app")
+
+    assert (found["stack"].longest_silence, found["app"].longest_silence) == (longest, DAY + HOUR)
 
 
 @pytest.mark.parametrize("days", [2, 8, 15, 30])

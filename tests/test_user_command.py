@@ -1,6 +1,7 @@
 """`consumer user`: who set each field, what happened, and nothing personal unless it is asked for with a reason."""
 
 import re
+from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -45,6 +46,19 @@ def test_each_field_is_shown_with_who_set_it(emptied: str) -> None:
     assert found["role_type"]["value"] == "owner"
     assert found["full_name"]["explanation"] == "stack user.updated"
     assert all(found[name]["since"] for name in ("full_name", "role_type", "department"))
+
+
+def test_a_field_is_since_it_was_written_last(emptied: str) -> None:
+    user_id = stored(emptied, user_updated(primary_email="a@example.com"))
+    for name in ("Second", "Third"):
+        stored(emptied, user_updated(user_id, display_name=name, primary_email="a@example.com"))
+
+    found = fields(emptied, user_id)
+
+    since = "SELECT min(at) AS email, max(at) AS full_name FROM identity.profile_audit"
+    assert [{name: datetime.fromisoformat(found[name]["since"]) for name in ("email", "full_name")}] == rows(
+        emptied, since
+    )
 
 
 def test_an_edit_that_was_withdrawn_sets_nothing(emptied: str) -> None:
@@ -127,15 +141,20 @@ def test_the_timeline_has_deliveries_with_outcome_and_changes_and_what_other_del
 
 
 def test_a_timeline_goes_on_where_it_ended(emptied: str) -> None:
-    user_id = uuid4()
-    stored(emptied, *(user_updated(user_id, display_name=f"Name {n}") for n in range(5)))
+    user_id, team_id = uuid4(), uuid4()
+    arrive(emptied, team_event("created", team_id), membership("created", team_id, user_id))
+    stored(emptied, user_updated(user_id))
+    arrive(emptied, team_event("deleted", team_id))
+    work(emptied)
+    stored(emptied, *(user_updated(user_id, display_name=f"Later {n}") for n in range(3)))
 
     first = facts(emptied, "user", str(user_id), "--limit", "3")
     second = facts(emptied, "user", str(user_id), "--limit", "3", "--before", str(first["before"]))
 
     numbers = [entry["seq"] for entry in (*first["timeline"], *second["timeline"])]
     assert numbers == sorted(numbers, reverse=True)
-    assert (len(set(numbers)), second["before"]) == (5, None)
+    assert [bool(entry["delivery"]) for entry in second["timeline"]] == [False, True, True]
+    assert (len(first["timeline"]), len(set(numbers)), second["before"]) == (3, 6, None)
 
 
 @pytest.mark.parametrize("wanted", [EMAIL, EMAIL.upper()])
@@ -261,11 +280,14 @@ def test_it_says_when_the_user_last_signed_in_and_out(emptied: str) -> None:
 
 def test_a_user_that_the_newest_scan_did_not_list_is_out_of_step(emptied: str) -> None:
     user_id = stored(emptied, user_updated())
-    run_id = uuid4()
+    run_id, old_id = uuid4(), uuid4()
     change(
         emptied,
-        "INSERT INTO consumer.runs (id, kind, project_id, stage, finished_at) "
-        f"VALUES ('{run_id}', 'reconcile', 'p', 'members', now())",
+        "INSERT INTO consumer.runs (id, kind, project_id, stage, begun_at, finished_at) VALUES "
+        f"('{run_id}', 'reconcile', 'p', 'members', now(), now()), "
+        f"('{old_id}', 'reconcile', 'p', 'members', now() - interval '1 day', now()); "
+        "INSERT INTO consumer.suspects (run_id, kind, user_id) VALUES "
+        f"('{old_id}', 'undeleted_user', '{user_id}'), ('{run_id}', 'extra_membership', '{user_id}')",
     )
     listed = facts(emptied, "user", str(user_id))["user"]
     change(

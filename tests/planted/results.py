@@ -55,4 +55,18 @@ CONSOLE_RESULTS = (
         "is not None",
         "tests/test_console_subjects.py::test_a_refresh_without_a_key_says_which_settings_it_needs",
     ),
+    Bug(
+        "a page of the record of actions leaves out some of the same millisecond",
+        "consumer/console/actions.py",
+        ".timestamp():.6f}",
+        ".timestamp():.3f}",
+        f"{RESULTS}::test_the_record_of_actions_goes_on_where_a_page_ended",
+    ),
+    Bug(
+        "personal data of a user is revealed without a record of the reason",
+        "consumer/console/reveal.py",
+        '{"user_id": user_id}, reason=reason), 1)',
+        '{"user_id": user_id}), 1)',
+        "tests/test_console_reveal.py::test_an_operator_reveals_a_user_once_for_a_recorded_reason",
+    ),
 )

@@ -378,4 +378,18 @@ VERDICTS = (
         "`consumer dead retry` applies them",
         "tests/test_dead_operations.py::test_each_command_of_the_cure_of_dead_letters_works_as_it_stands",
     ),
+    Bug(
+        "users flow on while a full disk refuses them",
+        "consumer/verdict/findings.py",
+        '    "disk_full",\n    "no_receiver",',
+        '    "no_receiver",',
+        f"{VERDICT}_users_flow_on_beside_what_costs_only_some_of_them",
+    ),
+    Bug(
+        "nobody learns that an old transaction keeps dead rows",
+        "consumer/verdict/observe.py",
+        "            oldest_xmin_seconds=oldest_xmin_seconds,\n",
+        "",
+        f"{OBSERVED}_the_ages_of_the_installation_and_of_its_oldest_transaction_are_known",
+    ),
 )

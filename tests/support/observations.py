@@ -151,6 +151,15 @@ TABLE: dict[str, tuple[Observation, Sequence[tuple[str, str, str, str, str | Non
             )
         ],
     ),
+    "of two workers the one that began first was stopped last": (
+        seen(
+            processes=[
+                process(age=MINUTE, first_at=NOW - 3 * HOUR, next_at=None),
+                process(host="work-2", age=HOUR, next_at=None),
+            ]
+        ),
+        [("no_worker", "warning", "workers", "nobody applies deliveries; last seen: work-1, 1m ago", "/system")],
+    ),
     "nobody works, and it waits for more than a minute": (
         seen(processes=[replace(GONE, next_at=None)], **queue(due_seconds=60.1)),
         [
@@ -245,6 +254,17 @@ TABLE: dict[str, tuple[Observation, Sequence[tuple[str, str, str, str, str | Non
             ]
         ),
         [missing("work-2", "warning", "5m", 1)],
+    ),
+    "a worker vanished on each of two hosts, and one was started again on its host, one on another": (
+        seen(
+            processes=[
+                process(host="work-2", age=6 * MINUTE),
+                process(age=5 * MINUTE, pid=42),
+                process(pid=43, first_at=NOW - 4 * MINUTE),
+                process(host="work-3", first_at=NOW - 3 * MINUTE),
+            ]
+        ),
+        [],
     ),
     "it was killed again and again, and is silent": (
         seen(
@@ -404,6 +424,10 @@ TABLE: dict[str, tuple[Observation, Sequence[tuple[str, str, str, str, str | Non
                 "/deliveries?source=app",
             )
         ],
+    ),
+    "a source that nobody has a secret of": (
+        seen(expected=["stack"], last_received={"stack": NOW, "app": NOW - 9 * DAY, "backfill": NOW - 9 * DAY}),
+        [],
     ),
     "muted, with a history": (silent("app", 9 * DAY, silence_max=None, **history(999)), []),
     "muted, without a history": (silent("app", 9 * DAY, silence_max=None), []),
