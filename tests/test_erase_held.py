@@ -99,7 +99,7 @@ async def test_names_and_addresses_of_before_and_after_a_change_are_traced(empti
 
 
 async def test_each_text_of_people_that_names_the_person_is_listed_once(emptied: str) -> None:
-    user_id, team_id = uuid4(), uuid4()
+    user_id, team_id, own_id = uuid4(), uuid4(), uuid4()
     change(emptied, insert(MIRROR, {"stack_user_id": "'{id}'", "stack_display_name": "'Ada'"}, user_id))
     others = insert(AUDIT, SIGN_IN | {"id": "7", "edited_by": "'Ada B'", "reason": "'by Ada'"}, uuid4())
     own = insert(AUDIT, SIGN_IN | {"id": "8", "edited_by": "'Ada B'"}, user_id)
@@ -109,7 +109,9 @@ async def test_each_text_of_people_that_names_the_person_is_listed_once(emptied:
     change(emptied, "INSERT INTO consumer.exclusions VALUES (3, 'Ada', 'of Ada'), (4, 'Ben', 'of Ben')")
     change(emptied, f"INSERT INTO consumer.past_exclusions {columns} VALUES (5, 'Ada', 'a Ada', now(), 'Ada', 'b Ada')")
     change(emptied, insert("consumer.actions", DONE | {"actor": "'Ada'", "reason": "'for Ada'"}, user_id))
-    change(emptied, f"INSERT INTO identity.companies (id, name) VALUES ('{team_id}', 'Ada Ltd')")
+    named = f"('{team_id}', 'Ada Ltd'), ('{own_id}', 'Ada alone')"
+    change(emptied, f"INSERT INTO identity.companies (id, name) VALUES {named}")
+    change(emptied, f"INSERT INTO consumer.memberships VALUES ('{user_id}', '{own_id}', now(), '', '', NULL, true)")
 
     async with kept(emptied, OPERATOR) as conn:
         prepared = await erase.prepare(conn, OPERATOR, user_id)
