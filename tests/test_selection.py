@@ -14,7 +14,7 @@ from tests.support.databases import change, rows
 from tests.support.kept import kept
 
 ACCESS = operator_access("consumer")
-ADA, BOB, CREW = (UUID(int=n) for n in (1, 2, 9))
+ADA, BOB, CREW, OTHER = (UUID(int=n) for n in (1, 2, 9, 10))
 STATES, FAILED = ("pending", "retrying", "dead", "done"), ("retrying", "dead")
 BEGIN = datetime(2026, 1, 2, 3, 4, tzinfo=UTC)
 # Whatever became of a delivery did so an hour after it was received.
@@ -29,7 +29,7 @@ LOG = f"""
         ('operator', 'c', 'company.declared', NULL, '{CREW}', NULL, 2),
         ('stack', 'd', 'team.updated', NULL, '{CREW}', 'k1', 3),
         ('backfill', 'e', 'user.updated', '{BOB}', NULL, NULL, 4),
-        ('reconcile', 'f', 'user.deleted', '{ADA}', NULL, NULL, 5)
+        ('reconcile', 'f', 'team_membership.deleted', '{ADA}', '{OTHER}', NULL, 5)
     ) AS v (source, letter, event_type, user_id, team_id, verified_by, minute)
     CROSS JOIN LATERAL (SELECT '{BEGIN}'::timestamptz + minute * interval '1 minute' AS at) AS t
     ORDER BY letter;
@@ -68,7 +68,7 @@ def minute(number: int) -> datetime:
         ({"source": "operator", "is_discarded": True}, "c"),
         ({"outcome": "unchanged"}, "b"),
         ({"event_type": "user.updated"}, "ae"),
-        ({"event_type": "user.d*"}, "f"),
+        ({"event_type": "team_m*"}, "f"),
         ({"event_type": "user.u*"}, "ae"),
         ({"event_type": "*"}, "abdef"),
         ({"event_type": "user"}, ""),
@@ -150,6 +150,11 @@ async def test_failures_are_grouped_the_most_frequent_first_with_the_latest_as_t
         "WHERE message_id IN ('b', 'f')"
     )
     change(emptied, more)
+    another = (
+        "INSERT INTO consumer.failures (seq, state, attempts, error_code, error, source, event_type) "
+        "SELECT seq, 'dead', 0, 'x', 'x', source, event_type FROM consumer.outbox WHERE message_id = 'c'"
+    )
+    change(emptied, another)
 
     async with kept(emptied, ACCESS) as conn:
         groups = await deliveries.errors(conn, FAILED, limit=9)
@@ -163,9 +168,28 @@ async def test_failures_are_grouped_the_most_frequent_first_with_the_latest_as_t
     assert [(one.error_code, one.deliveries, one.message_id) for one in groups] == [
         ("not_json", 3, "f"),
         ("55P03", 1, "d"),
+        ("x", 1, "c"),
     ]
     assert first == groups[0]
     assert (first.first_at, first.last_at) == (minute(1), minute(4) + LATER)
     assert by_code == by_type == [groups[1]]
-    assert [one.message_id for one in each] == ["b", "d", "e", "f"]
+    assert [one.message_id for one in each] == ["b", "c", "d", "e", "f"]
     assert [one.message_id for one in (*each_by_code, *each_by_type)] == ["d", "d"]
+
+
+async def test_a_message_id_finds_one_of_each_source_and_a_body_only_if_it_is_asked_for(emptied: str) -> None:
+    change(emptied, LOG)
+    change(emptied, "UPDATE consumer.outbox SET message_id = 'a' WHERE source IN ('operator', 'reconcile')")
+    change(emptied, "UPDATE consumer.outbox SET body = '\\x0102', reduced = '\\x01' WHERE source = 'reconcile'")
+
+    async with kept(emptied, ACCESS) as conn:
+        without = await deliveries.find(conn, "a", with_body=False)
+        whole = await deliveries.find(conn, "a", with_body=True)
+
+    assert [(one["source"], one["body"]) for one in without] == [
+        ("stack", None),
+        ("operator", None),
+        ("reconcile", None),
+    ]
+    assert [one["body"] for one in whole] == [b"", b"", b"\x01\x02"]
+    assert (whole[2]["body_bytes"], whole[2]["reduced_bytes"], whole[0]["reduced_bytes"]) == (2, 1, None)
