@@ -8,7 +8,7 @@ import pytest
 from consumer.outbox.storage import Delivery
 from consumer.settings.settings import DeletePolicy
 from tests.support.application import referred_to
-from tests.support.databases import rows
+from tests.support.databases import change, rows
 from tests.support.effects import ACCESS, applied, audit, profile, under
 from tests.support.factories import membership, user_deleted, user_updated
 from tests.support.kept import kept as kept_session
@@ -216,12 +216,17 @@ async def rebuilt(url: str) -> list[tuple[object, ...]]:
 async def test_a_rebuild_under_a_softer_policy_brings_nothing_back(
     emptied: str, policy: DeletePolicy, made: tuple[object, ...]
 ) -> None:
-    user_id = uuid4()
-    await applied(await under(emptied, policy), person(user_id), user_deleted(user_id))
+    user_id, team_id = uuid4(), uuid4()
+    told = [person(user_id), membership("created", team_id, user_id), user_deleted(user_id)]
+    await applied(await under(emptied, policy), *told)
+    before = rows(emptied, "SELECT user_id FROM identity.company_members")
+    change(emptied, "DELETE FROM identity.company_members")
+    change(emptied, f"INSERT INTO identity.company_members VALUES ('{team_id}', '{user_id}')")
 
     await under(emptied, "soft")
 
     assert await rebuilt(emptied) == [made]
+    assert rows(emptied, "SELECT user_id FROM identity.company_members") == before
 
 
 async def test_a_rebuild_keeps_a_profile_that_the_application_held_once(emptied: str) -> None:
