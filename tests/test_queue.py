@@ -5,16 +5,17 @@ from datetime import timedelta
 import psycopg
 import pytest
 
-from consumer.outbox import queue
+from consumer.outbox import deliveries, queue
 from consumer.outbox.queue import Claimed
 from consumer.outbox.storage import Delivery
-from consumer.postgres.connections import Connection, transaction
+from consumer.postgres.connections import Connection, operator_access, transaction
 from tests.support.databases import change, rows
 from tests.support.effects import ACCESS
 from tests.support.factories import user_updated
 from tests.support.kept import kept
 from tests.support.outbox import put, seqs, set_aside, states
 
+OPERATOR = operator_access("consumer")
 FAILURES = """
     SELECT state, attempts, error_code, error, event_type, source,
         round(extract(EPOCH FROM next_attempt_at - now()) / 60)::int AS minutes
@@ -133,3 +134,27 @@ async def test_what_another_worker_holds_is_skipped(emptied: str) -> None:
             other.execute("SELECT FROM consumer.pending ORDER BY seq LIMIT 1 FOR UPDATE")
             assert [each.message_id for each in await claimed(conn, batch_size=1)] == [free.message_id]
         assert [each.message_id for each in await claimed(conn)] == [held.message_id]
+
+
+async def test_a_replay_queues_what_was_applied_or_failed_and_nothing_discarded(emptied: str) -> None:
+    async with kept(emptied, ACCESS) as conn:
+        made = await told(conn, 5)
+        applied, discarded, dead, retrying, pending = (seqs(emptied)[each.message_id] for each in made)
+        set_aside(emptied, [made[2]])
+        set_aside(emptied, [made[3]], state="retrying")
+        change(emptied, f"DELETE FROM consumer.pending WHERE seq <> {pending}")
+        await queue.finish(conn, {applied: "applied", discarded: "discarded"})
+
+    async with kept(emptied, OPERATOR) as conn, transaction(conn, OPERATOR):
+        locked = [each.seq async for each in deliveries.lock_dead(conn, [applied, discarded, dead, retrying, pending])]
+        queued = await deliveries.replay(conn, [applied, discarded, dead, retrying, pending])
+
+    assert (locked, queued) == ([dead], 3)
+    found = rows(emptied, "SELECT seq, has_failed FROM consumer.pending ORDER BY seq")
+    assert [tuple(row.values()) for row in found] == [
+        (applied, False),
+        (dead, True),
+        (retrying, True),
+        (pending, False),
+    ]
+    assert states(emptied)[made[1].message_id] == "done"
