@@ -10,7 +10,7 @@ from tests.support.databases import change, rows
 from tests.support.effects import ACCESS
 from tests.support.kept import kept
 
-ADA, CREW = UUID(int=0xADA), UUID(int=0xC)
+ADA, BOB, CREW = UUID(int=0xADA), UUID(int=0xB), UUID(int=0xC)
 BODY = f'{{"data": {{"selected_team": {{"id": "{str(CREW).upper()}"}}}}}}'
 JANUARY, FEBRUARY = datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 2, 1, tzinfo=UTC)
 
@@ -93,13 +93,14 @@ async def test_a_user_is_made_of_what_is_done_and_not_discarded(emptied: str) ->
     second = store(emptied, "user.updated", at=FEBRUARY, outcome="unchanged")
     change(emptied, f"UPDATE consumer.outbox SET reduced = '{{}}' WHERE seq = {second}")
     erased = store(emptied, "user.erased", source="operator", at=FEBRUARY)
+    of_bob = store(emptied, "user.updated", user_id=BOB)
 
     async with kept(emptied, ACCESS) as conn:
-        now = await stored.deliveries(conn, [ADA])
+        now = await stored.deliveries(conn, [ADA, BOB])
         then = await stored.deliveries(conn, [ADA], JANUARY)
 
     assert [(each.event_type, each.seqs, each.user_ids, each.reduced) for each in now] == [
         ("user.erased", [erased], [ADA], []),
-        ("user.updated", [first, second], [ADA, ADA], [second]),
+        ("user.updated", [first, second, of_bob], [ADA, ADA, BOB], [second]),
     ]
     assert [(each.event_type, each.seqs) for each in then] == [("user.erased", [erased]), ("user.updated", [first])]

@@ -98,11 +98,14 @@ async def test_a_permission_is_suspected_only_for_the_user_and_team_that_do_not_
 
 
 async def run_with(url: str, conn: Connection, *kinds: tuple[str, str]) -> Run:
-    """Begin a run whose suspects are one user of each kind, with the columns asked_at and confirmed_at."""
+    """Begin a run whose suspects are one user or team of each kind, with the columns asked_at and confirmed_at."""
     run = (await runs.begin(conn, ACCESS, "reconcile", "project", is_new=False)).run
     for number, (kind, times) in enumerate(kinds, 1):
         values = f"'{run.id}', '{kind}', '{UUID(int=number)}', {times}"
-        change(url, f"INSERT INTO consumer.suspects (run_id, kind, user_id, asked_at, confirmed_at) VALUES ({values})")
+        subject = "team_id" if kind.endswith("team") else "user_id"
+        change(
+            url, f"INSERT INTO consumer.suspects (run_id, kind, {subject}, asked_at, confirmed_at) VALUES ({values})"
+        )
     return run
 
 
@@ -116,21 +119,19 @@ async def test_what_is_confirmed_or_only_told_is_not_asked_about(emptied: str) -
             ("undeleted_user", "now() - interval '2 min', NULL"),
             ("undeleted_user", "now() - interval '6 min', now()"),
             ("listed_user", "NULL, NULL"),
+            ("listed_team", "NULL, NULL"),
         )
         found = await suspects.due(conn, run, asked_again_after=ASKED_AGAIN_AFTER, page_size=9)
         first = await suspects.due(conn, run, asked_again_after=ASKED_AGAIN_AFTER, page_size=1)
-        change(emptied, "DELETE FROM consumer.suspects WHERE asked_at IS NULL AND kind <> 'listed_user'")
-        change(emptied, "DELETE FROM consumer.suspects WHERE kind = 'revived_user'")
+        change(emptied, "DELETE FROM consumer.suspects WHERE asked_at IS NULL AND kind = 'undeleted_user'")
         at = await suspects.due_at(conn, run, asked_again_after=ASKED_AGAIN_AFTER)
-        [row] = rows(
-            emptied, "SELECT asked_at FROM consumer.suspects WHERE confirmed_at IS NULL AND asked_at IS NOT NULL"
-        )
-        change(emptied, "DELETE FROM consumer.suspects WHERE confirmed_at IS NULL AND kind = 'undeleted_user'")
+        asked = rows(emptied, "SELECT asked_at FROM consumer.suspects WHERE confirmed_at IS NULL ORDER BY asked_at")
+        change(emptied, "DELETE FROM consumer.suspects WHERE confirmed_at IS NULL AND kind NOT LIKE 'listed%'")
         never = await suspects.due_at(conn, run, asked_again_after=ASKED_AGAIN_AFTER)
 
     assert sorted(each.user_id for each in found if each.user_id) == [ADA, BOB]
     assert [each.user_id for each in first] == [ADA]
-    assert (at, never) == (row["asked_at"] + ASKED_AGAIN_AFTER, None)
+    assert (at, never) == (asked[0]["asked_at"] + ASKED_AGAIN_AFTER, None)
 
 
 async def test_a_second_answer_confirms_and_one_that_another_process_recorded_tells_nothing(emptied: str) -> None:
@@ -144,11 +145,31 @@ async def test_a_second_answer_confirms_and_one_that_another_process_recorded_te
         again = rows(emptied, "SELECT asked_at, confirmed_at FROM consumer.suspects")
         [second] = await suspects.due(conn, run, asked_again_after=timedelta(0), page_size=9)
         await suspects.put_missing(conn, run, [second])
+        await suspects.put_missing(conn, run, [second._replace(requested_at=second.requested_at + ASKED_AGAIN_AFTER)])
         [confirmed] = await suspects.confirmed(conn, run, 9)
 
     assert once[0]["asked_at"] is not None
     assert (once[0]["confirmed_at"], again) == (None, once)
     assert (confirmed.asked_at, confirmed.requested_at) == (once[0]["asked_at"], second.requested_at)
+
+
+async def test_an_answer_that_lacks_one_permission_tells_of_no_other(emptied: str) -> None:
+    async with kept(emptied, ACCESS) as conn:
+        run = await run_with(emptied, conn)
+        for name in ("a", "b"):
+            values = f"'{run.id}', 'extra_permission', '{CREW}', '{ADA}', '{name}'"
+            columns = "run_id, kind, team_id, user_id, permission_id"
+            change(emptied, f"INSERT INTO consumer.suspects ({columns}) VALUES ({values})")
+        found = await suspects.due(conn, run, asked_again_after=ASKED_AGAIN_AFTER, page_size=1)
+        await suspects.put_missing(conn, run, [each for each in found if each.permission_id == "a"])
+        asked = rows(emptied, "SELECT permission_id FROM consumer.suspects WHERE asked_at IS NOT NULL")
+        dropped = await suspects.drop(conn, run, [each for each in found if each.permission_id == "b"])
+
+    assert asked == [{"permission_id": "a"}]
+    assert dropped == {"extra_permission": 1}
+    [left] = rows(emptied, "SELECT permission_id, asked_at FROM consumer.suspects")
+    assert (left["permission_id"], left["asked_at"] is None) == ("a", False)
+    assert len(found) == 2
 
 
 async def test_what_was_brought_in_of_late_does_not_count_as_living(emptied: str) -> None:
