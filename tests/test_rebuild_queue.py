@@ -12,7 +12,10 @@ from consumer.outbox import rebuild_queue
 from consumer.outbox.rebuild_queue import Depth, Stage, Waiting
 from consumer.postgres.connections import operator_access, transaction, worker_access
 from tests.support.databases import change, rows
+from tests.support.effects import applied
+from tests.support.factories import user_updated
 from tests.support.kept import kept
+from tests.support.outbox import rebuild_everything
 
 ACCESS, OPERATOR = worker_access("consumer"), operator_access("consumer")
 ADA, BOB, EVE, CREW = (UUID(int=n) for n in (1, 2, 3, 9))
@@ -216,3 +219,21 @@ async def test_a_comparison_goes_on_behind_the_last_that_was_compared(emptied: s
         assert (await compare_page(conn, ACCESS, (Stage.USER, None), subjects))[0] == [ADA, BOB, EVE]
         assert (await compare_page(conn, ACCESS, (Stage.USER, ADA), subjects))[0] == [BOB, EVE]
         assert (await compare_page(conn, ACCESS, (Stage.USER, EVE), subjects))[0] == []
+
+
+@pytest.mark.parametrize(
+    ("damage", "more"), [("identity.stack_user_profiles SET source_role", 1), ("identity.profiles SET role_type", 0)]
+)
+async def test_a_mirror_row_that_is_mended_has_one_version_more_and_was_not_heard_of(
+    emptied: str, damage: str, more: int
+) -> None:
+    await applied(emptied, user_updated(ADA))
+    counters = "SELECT sync_version, last_synced_at FROM identity.stack_user_profiles"
+    [before] = rows(emptied, counters)
+    change(emptied, f"UPDATE {damage} = 'wrong'")
+
+    async with kept(emptied, ACCESS) as conn:
+        await rebuild_everything(conn)
+
+    assert rows(emptied, counters) == [{**before, "sync_version": before["sync_version"] + more}]
+    assert rows(emptied, "SELECT role_type FROM identity.profiles") == [{"role_type": "member"}]
