@@ -13,7 +13,7 @@ from consumer.outbox.rebuild_queue import Depth, Stage, Waiting
 from consumer.postgres.connections import operator_access, transaction, worker_access
 from tests.support.databases import change, rows
 from tests.support.effects import applied
-from tests.support.factories import user_updated
+from tests.support.factories import team_event, user_updated
 from tests.support.kept import kept
 from tests.support.outbox import rebuild_everything
 
@@ -237,3 +237,15 @@ async def test_a_mirror_row_that_is_mended_has_one_version_more_and_was_not_hear
 
     assert rows(emptied, counters) == [{**before, "sync_version": before["sync_version"] + more}]
     assert rows(emptied, "SELECT role_type FROM identity.profiles") == [{"role_type": "member"}]
+
+
+async def test_a_company_that_was_lost_queues_its_users_under_its_latest_event(emptied: str) -> None:
+    await applied(emptied, team_event("created", CREW), team_event("updated", CREW))
+    change(emptied, "DELETE FROM identity.companies")
+
+    async with kept(emptied, ACCESS) as conn, transaction(conn, ACCESS):
+        differing = await anew.make_anew(conn, Stage.COMPANY, [CREW], is_kept=True)
+
+    assert differing == {CREW: ["company"]}
+    latest = rows(emptied, "SELECT max(seq) AS seq FROM consumer.outbox")
+    assert rows(emptied, "SELECT company_id, seq FROM consumer.rehome") == [{"company_id": CREW, **latest[0]}]
