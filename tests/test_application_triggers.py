@@ -7,7 +7,7 @@ import pytest
 from consumer.settings.settings import ShapingSettings
 from tests.support.databases import record, rows, schema_change
 from tests.support.effects import applied, audit
-from tests.support.factories import user_deleted, user_updated
+from tests.support.factories import edited, team_event, user_deleted, user_updated
 from tests.support.worker import run_once, stored, worker
 
 TRIGGER = """
@@ -43,6 +43,19 @@ async def test_a_change_that_the_application_keeps_out_is_not_told(emptied: str)
 
     assert rows(emptied, "SELECT full_name FROM identity.profiles") == [{"full_name": "Ada"}]
     assert audit(emptied, "operation") == [("created",)]
+
+
+async def test_a_move_that_the_application_undoes_is_not_told(emptied: str) -> None:
+    user_id, first, second = uuid4(), uuid4(), uuid4()
+    await applied(emptied, *(team_event("created", each) for each in (first, second)))
+    await applied(emptied, user_updated(user_id), edited(user_id, company_id=str(first)))
+    stay = TRIGGER.format(occasion="UPDATE", body="NEW.company_id := OLD.company_id; RETURN NEW;")
+
+    with schema_change(emptied, stay, UNDO):
+        await applied(emptied, edited(user_id, company_id=str(second)))
+
+    assert rows(emptied, "SELECT company_id FROM identity.profiles") == [{"company_id": first}]
+    assert audit(emptied, "operation") == [("created",), ("updated",)]
 
 
 async def test_the_audit_shows_what_the_application_made_of_a_profile_and_a_repeat_adds_nothing(emptied: str) -> None:

@@ -11,7 +11,7 @@ from consumer.outbox.storage import Delivery
 from tests.laws.test_function_of_the_set import written
 from tests.support.cli import arrive, call, facts, work
 from tests.support.databases import change, rows, schema_change
-from tests.support.factories import delivery, membership, team, team_event, user_deleted, user_updated
+from tests.support.factories import delivery, edited, membership, team, team_event, user_deleted, user_updated
 
 ADA, BOB, EVE, TEAM, OTHER = (UUID(int=n) for n in (1, 2, 3, 77, 78))
 FIRST, SECOND, THIRD = "2026-01-01", "2026-02-01", "2026-03-01"
@@ -109,6 +109,20 @@ def test_a_guest_who_was_anonymous_then_has_no_name(emptied: str) -> None:
         [bob] = as_of(emptied, time, "--user", str(BOB))["users"]
         assert (bob["profile"] or {}).get("full_name") == profile
         assert [(one["is_guest"], one["search_name"]) for one in bob["members"]] == [(True, name)]
+
+
+@pytest.mark.parametrize("is_edit", [False, True])
+def test_a_company_that_an_edit_or_metadata_names_is_a_home_only_since_it_exists(
+    emptied: str, *, is_edit: bool
+) -> None:
+    named = {"company_id": str(TEAM)}
+    received(emptied, FIRST, user_updated(BOB, **({} if is_edit else {"server_metadata": named})))
+    if is_edit:
+        received(emptied, FIRST, edited(BOB, **named))
+    received(emptied, SECOND, team_event("created", TEAM, display_name="Crew"))
+
+    assert short(as_of(emptied, JANUARY, "--user", str(BOB)))[1:] == (None, [])
+    assert short(as_of(emptied, FEBRUARY, "--user", str(BOB)))[1:] == (str(TEAM), ["Crew"])
 
 
 def test_a_company_that_only_users_name_is_there_from_the_first_who_selects_it(told: str) -> None:

@@ -8,9 +8,11 @@ import pytest
 from consumer.outbox.storage import Delivery
 from consumer.settings.settings import DeletePolicy
 from tests.support.application import referred_to
-from tests.support.databases import rows
-from tests.support.effects import applied, audit, profile, under
+from tests.support.databases import change, rows
+from tests.support.effects import ACCESS, applied, audit, profile, under
 from tests.support.factories import membership, user_deleted, user_updated
+from tests.support.kept import kept as kept_session
+from tests.support.outbox import rebuild_everything
 
 PERSONAL = ("Mallory", "mallory@example.com", "https://example.com/mallory.png")
 
@@ -193,3 +195,58 @@ async def test_a_snapshot_of_a_forgotten_user_is_no_news(emptied: str) -> None:
 
     assert outcomes == ["unchanged"]
     assert rows(emptied, "SELECT sync_version FROM identity.stack_user_profiles") == before
+
+
+async def rebuilt(url: str) -> list[tuple[object, ...]]:
+    """Make all rows anew; return the names in profiles, and the marks of the mirror."""
+    async with kept_session(url, ACCESS) as conn:
+        await rebuild_everything(conn)
+    found = rows(
+        url,
+        "SELECT p.full_name, m.is_forgotten, m.is_held, m.is_removed FROM identity.stack_user_profiles AS m "
+        "LEFT JOIN identity.profiles AS p ON p.user_id = m.stack_user_id",
+    )
+    return [tuple(row.values()) for row in found]
+
+
+@pytest.mark.parametrize(
+    ("policy", "made"),
+    [("anonymise", ("Deleted user", True, False, False)), ("hard", (None, True, False, True))],
+)
+async def test_a_rebuild_under_a_softer_policy_brings_nothing_back(
+    emptied: str, policy: DeletePolicy, made: tuple[object, ...]
+) -> None:
+    user_id, team_id = uuid4(), uuid4()
+    told = [person(user_id), membership("created", team_id, user_id), user_deleted(user_id)]
+    await applied(await under(emptied, policy), *told)
+    before = rows(emptied, "SELECT user_id FROM identity.company_members")
+    change(emptied, "DELETE FROM identity.company_members")
+    change(emptied, f"INSERT INTO identity.company_members VALUES ('{team_id}', '{user_id}')")
+
+    await under(emptied, "soft")
+
+    assert await rebuilt(emptied) == [made]
+    assert rows(emptied, "SELECT user_id FROM identity.company_members") == before
+
+
+async def test_a_rebuild_keeps_a_profile_that_the_application_held_once(emptied: str) -> None:
+    user_id = uuid4()
+    await applied(await under(emptied, "hard"), person(user_id))
+    with referred_to(emptied, user_id, ""):
+        await applied(emptied, user_deleted(user_id))
+
+    assert await rebuilt(emptied) == [("Deleted user", True, True, False)]
+
+
+async def test_who_reconcile_was_wrong_about_has_a_name_again(emptied: str) -> None:
+    user_id = uuid4()
+    told, missed = person(user_id), user_deleted(user_id)._replace(source="reconcile")
+    await applied(await under(emptied, "anonymise"), told, missed)
+    forgotten = rows(emptied, "SELECT full_name FROM identity.profiles")
+
+    await applied(emptied, person(user_id))
+    queued = rows(emptied, "SELECT stage, id FROM consumer.rebuild")
+
+    assert (forgotten, queued) == ([{"full_name": "Deleted user"}], [{"stage": 2, "id": user_id}])
+    [(name, *marks)] = await rebuilt(emptied)
+    assert (name, marks) == ("Mallory", [False, False, False])

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from uuid import UUID
 
 import psycopg
@@ -185,6 +186,9 @@ async def test_only_what_is_still_in_a_chosen_state_is_excluded(emptied: str, st
         await drain_all(emptied, worker())
     elif state != "pending":
         await asyncio.to_thread(set_aside, emptied, [one], state=state)
+    if state == "dead":
+        # As of a body that nobody can read.
+        change(emptied, "UPDATE consumer.outbox SET event_type = NULL")
     page = [SelectedDelivery(seqs(emptied)[one.message_id], "dead")]
     before, others = states(emptied), [each for each in ("pending", "retrying", "dead", "done") if each != state]
 
@@ -194,5 +198,34 @@ async def test_only_what_is_still_in_a_chosen_state_is_excluded(emptied: str, st
         kept = states(emptied)
         async with transaction(conn, ACCESS):
             of_it = await exclusions.exclude_page(conn, page, [state], Decision("Ada", "forged"))
+        async with transaction(conn, ACCESS):
+            again = await exclusions.exclude_page(conn, page, [*others, state], Decision("Eve", "forged"))
 
     assert (of_others, kept, of_it.deliveries) == ((0, 0, frozenset()), before, 1)
+    assert again == of_others
+
+
+async def test_what_is_taken_back_keeps_who_excluded_it_and_why(emptied: str) -> None:
+    usable, broken = user_updated(), user_updated()._replace(body=b"{")
+    await stored(emptied, [usable, broken])
+    chosen = Selection(states=("pending", "done"))
+
+    async with await connect(emptied, ACCESS) as conn:
+        async for _ in exclusions.exclude(conn, ACCESS, chosen, Decision("Ada", "forged"), action("discard")):
+            pass
+        excluded = rows(emptied, "SELECT * FROM consumer.exclusions ORDER BY seq")
+        honest, action_of_it = Decision("Eve", "honest"), action("undiscard")
+        taken = exclusions.take_back(conn, ACCESS, replace(chosen, is_discarded=True), honest, action_of_it)
+        results = [each async for each in taken]
+
+    assert [(each.queued, each.unusable) for each in results] == [(1, 1)]
+    assert rows(emptied, f"SELECT affected FROM consumer.actions WHERE id = '{action_of_it.id}'") == [{"affected": 2}]
+    past = rows(emptied, "SELECT * FROM consumer.past_exclusions ORDER BY seq")
+    taken_back = {"taken_back_by": "Eve", "taken_back_reason": "honest"}
+    assert [{**row, "taken_back_at": None} for row in past] == [
+        {**row, **taken_back, "taken_back_at": None} for row in excluded
+    ]
+    assert [(row["excluded_by"], row["reason"]) for row in excluded] == [("Ada", "forged")] * 2
+    [failed] = rows(emptied, "SELECT state, attempts, error_code FROM consumer.failures")
+    assert (failed["state"], failed["attempts"]) == ("dead", 0)
+    assert states(emptied) == {usable.message_id: "pending", broken.message_id: "dead"}

@@ -170,6 +170,25 @@ async def test_a_snapshot_in_stacks_own_sign_in_ranks_as_stacks(emptied: str, ve
     assert one(emptied, "identity.stack_user_profiles", CONTENT) == content(NEW_DATA, 2, told.message_id)
 
 
+@pytest.mark.parametrize("kind", ["users", "user"])
+@pytest.mark.parametrize("is_team", [False, True])
+async def test_only_an_answer_about_one_shows_it_alive_after_a_reconciliation_missed_it(
+    emptied: str, kind: str, *, is_team: bool
+) -> None:
+    """A list may come from a replica that lags."""
+    source, answer = "reconcile", f"run:{kind.replace('user', 'team') if is_team else kind}:1"
+    told, missed, found = (
+        (crew("created", 1), crew("deleted", 3, source=source), crew("updated", 5, source=source))
+        if is_team
+        else (user(1), gone(3, source=source), user(5)._replace(source=source))
+    )
+
+    await in_batches(emptied, [told], [missed], [found._replace(message_id=answer)])
+
+    table = "identity.companies" if is_team else "identity.stack_user_profiles"
+    assert one(emptied, table, "deleted_at, seen_at") == ((at(3), at(1)) if kind == "users" else (None, at(5)))
+
+
 @pytest.mark.parametrize(
     "told",
     [signed("in", 1), signed("out", 1), gone(1), edit(1, role_type="x"), member("created", 1)],

@@ -62,6 +62,15 @@ async def test_pages_of_any_size_find_the_same_and_remove_no_more_than_that_at_o
     assert await pages(log, size) == []
 
 
+@pytest.mark.parametrize("size", [2, 3, 4, 5])
+async def test_a_page_that_ends_within_a_second_team_leaves_it_to_the_next(size: int, emptied: str) -> None:
+    await arrive(emptied, *(team_event("updated", one) for one in (TEAM, uuid4()) for _ in range(3)))
+    await work(emptied)
+    change(emptied, AGED)
+
+    assert total(await pages(emptied, size)) == Counter({"team.updated": 4})
+
+
 @pytest.mark.parametrize("size", [1, 3, 100])
 async def test_a_dry_run_counts_what_would_go_and_changes_nothing(size: int, log: str) -> None:
     before = states(log)

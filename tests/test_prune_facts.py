@@ -66,6 +66,11 @@ CASES: Mapping[str, list[tuple[bool, Delivery]]] = {
         (REMOVED, user_updated(USER, last_active_at_millis=EARLY)),
         (KEPT, user_updated(USER, last_active_at_millis=EARLY)),
     ],
+    "the latest activity, of which a bare sign-in tells nothing": [
+        (KEPT, user_updated(USER, last_active_at_millis=EARLY + 1)),
+        (KEPT, user_updated(USER, last_active_at_millis=EARLY)),
+        (KEPT, signed("in", last_active_at_millis=LATE)),
+    ],
     "the latest sign-in": [
         (KEPT, signed("in", signed_in_at_millis=LATE)),
         (REMOVED, signed("in", signed_in_at_millis=EARLY)),
@@ -113,6 +118,13 @@ CASES: Mapping[str, list[tuple[bool, Delivery]]] = {
         (REMOVED, selecting(TEAM)),
         (KEPT, selecting(TEAM)),
         (KEPT, user_updated(USER)),
+    ],
+    "an implied first join, which the application never tells": [
+        (REMOVED, signed("in", **snapshot(selected_team=team(TEAM)))),
+        (KEPT, selecting(TEAM)),
+        (KEPT, selecting(TEAM)),
+        (KEPT, user_updated(USER)),
+        (KEPT, signed("in", **snapshot())),
     ],
     "the last removal": [
         (KEPT, membership("created", TEAM, USER)),
@@ -266,8 +278,13 @@ async def test_the_newest_selected_team_of_all_users_stays(emptied: str) -> None
     assert rows(emptied, "SELECT name FROM identity.companies") == [{"name": "Crew 3"}]
 
 
-async def test_a_company_waits_for_its_users_with_the_delivery_that_ended_it(emptied: str) -> None:
-    first, second = (membership("deleted", TEAM, USER) for _ in range(2))
+@pytest.mark.parametrize(
+    "make", [lambda: membership("deleted", TEAM, USER), lambda: team_event("updated", TEAM)], ids=["user", "team"]
+)
+async def test_a_company_waits_for_its_users_with_the_delivery_that_ended_it(
+    make: Callable[[], Delivery], emptied: str
+) -> None:
+    first, second = (make() for _ in range(2))
     await arrive(emptied, first, second)
     await work(emptied)
     change(emptied, f"INSERT INTO consumer.rehome (company_id, seq) SELECT '{TEAM}', seq FROM consumer.outbox "

@@ -60,6 +60,27 @@ async def test_a_dead_delivery_whose_needed_field_cannot_be_stored_stays_dead(em
     assert row["error"].startswith("$.data.display_name: ")
 
 
+async def test_of_what_nobody_could_read_type_and_user_are_stored_even_if_it_stays_dead(emptied: str) -> None:
+    unreadable = dead(METADATA["not even parsed then"], display_name="a\0b")
+    await arrive(emptied, unreadable)
+
+    assert await replayed(emptied) == Replayed(queued=0, unusable=1)
+
+    [row] = rows(emptied, "SELECT event_type, user_id, error_code FROM consumer.deliveries")
+    assert (row["event_type"], row["error_code"]) == ("user.updated", "nul")
+    assert str(row["user_id"]) in unreadable.body.decode()
+
+
+async def test_a_delivery_stored_without_its_user_is_applied_to_the_one_that_its_body_names(emptied: str) -> None:
+    told = user_updated(USER)
+    await arrive(emptied, told._replace(user_id=None, error_code="no_subject", error="$.data"))
+
+    assert await replayed(emptied) == Replayed(queued=1, unusable=0)
+    await work(emptied)
+
+    assert rows(emptied, "SELECT user_id FROM identity.profiles") == [{"user_id": USER}]
+
+
 async def test_a_delivery_stored_under_another_user_stays_dead(emptied: str) -> None:
     delivery = dead(METADATA["readable then"])._replace(user_id=user_updated().user_id)
     await arrive(emptied, delivery)

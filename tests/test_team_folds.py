@@ -109,6 +109,18 @@ def left(second: float, team_id: UUID = FIRST) -> Delivery:
             ("Crew", at(3)),
             id="a younger deletion of a named team",
         ),
+        pytest.param(
+            [[crew("created", 1)], [crew("deleted", 5, source="reconcile"), crew("deleted", 3, source="reconcile")]],
+            [[A], [A, U]],
+            ("Crew", at(5)),
+            id="found missing twice at once",
+        ),
+        pytest.param(
+            [[crew("created", 1), crew("deleted", 3, source="reconcile")], [crew("updated", 6), crew("updated", 4)]],
+            [[A, A], [A, S]],
+            ("Crew", None),
+            id="shown alive twice at once",
+        ),
         pytest.param([[choose(2, "A")], [choose(3, "B")]], [[A]] * 2, ("B", None), id="the newest choice"),
         pytest.param(
             [[choose(3, "B")], [signed("in", 2, source="stack", **snapshot(selected_team=team(FIRST)))]],

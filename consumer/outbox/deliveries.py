@@ -44,7 +44,9 @@ class Selection:
     def is_of_failures(self) -> bool:
         """Whether the failures alone tell what matches."""
         times, ids = (self.since, self.until), (self.user_id, self.team_id, self.message_ids, self.seqs)
-        return FAILED.issuperset(self.states) and not any((*times, *ids, self.verified_by, self.outcome))
+        return FAILED.issuperset(self.states) and not any(
+            (*times, *ids, self.verified_by, self.outcome, self.is_discarded)
+        )
 
     def values(self) -> dict[str, object]:
         """Return the selection as parameters of a query; psycopg makes arrays only of lists."""
