@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import psutil
 import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadFileScheduling
@@ -33,6 +34,8 @@ TIMED = {
 # Where Linux keeps files in memory, and what the servers of all processes may need, most of it for their logs.
 MEMORY = Path("/dev/shm")
 MEMORY_BYTES = PROCESSES_MAX * 1024**3
+# Of a server's folder; the id of its process follows.
+PREFIX = "consumer-tests-"
 
 
 def pytest_configure() -> None:
@@ -77,7 +80,8 @@ def pytest_collection() -> Generator[None, object, object]:
 
 @contextmanager
 def server_of_its_own() -> Iterator[str]:
-    with TemporaryDirectory(ignore_cleanup_errors=True, dir=_memory()) as folder:
+    prefix = f"{PREFIX}{os.getpid()}-"
+    with TemporaryDirectory(prefix=prefix, ignore_cleanup_errors=True, dir=_memory()) as folder:
         # The server runs as another user when the tests run as root.
         Path(folder).chmod(0o755)
         with embedded.server(Path(folder) / "postgres", create=True) as url:
@@ -85,8 +89,13 @@ def server_of_its_own() -> Iterator[str]:
 
 
 def _memory() -> Path | None:
-    """Return where a commit waits for no disk, None without the room."""
-    return MEMORY if MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > MEMORY_BYTES else None
+    """Return where a commit waits for no disk, None without the room; what a killed run left there is removed."""
+    if not MEMORY.is_dir():
+        return None
+    for left in MEMORY.glob(f"{PREFIX}*"):
+        if not psutil.pid_exists(int(left.name.removeprefix(PREFIX).partition("-")[0])):
+            shutil.rmtree(left, ignore_errors=True)
+    return MEMORY if shutil.disk_usage(MEMORY).free > MEMORY_BYTES else None
 
 
 @contextmanager
