@@ -14,6 +14,7 @@ import statistics
 from collections.abc import Mapping
 from contextlib import nullcontext
 from functools import partial
+from itertools import count
 from typing import NamedTuple
 
 import psycopg
@@ -97,13 +98,14 @@ def work_speeds(url: str, key: bytes, requests: int, first: int) -> dict[str, fl
 def beside_viewers(url: str, operator: Operator, key: bytes, requests: int, rounds: int) -> dict[str, object]:
     """Return by how much work is slower while VIEWERS look."""
     ratios: dict[str, list[float]] = {"ingest": [], "drain": []}
+    # Always newer events: older ones would be stale, and drained faster.
+    first = count(10_000_000, requests)
     for number in range(rounds):
         speeds = {}
         for is_watched in (False, True) if number % 2 == 0 else (True, False):
             progress(f"work {'beside viewers' if is_watched else 'alone'}, pair {number + 1} of {rounds}")
-            act = partial(work_speeds, url, key, requests, 10_000_000 + (2 * number + is_watched) * requests)
             with Viewers(operator, VIEWERS) if is_watched else nullcontext() as looking:
-                speeds[is_watched] = act()
+                speeds[is_watched] = work_speeds(url, key, requests, next(first))
                 if looking:
                     looking.require_looking()
         for name, found in ratios.items():
