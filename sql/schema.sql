@@ -2893,6 +2893,13 @@ CREATE INDEX edits_company_id ON consumer.edits USING btree (value, user_id) WHE
 
 
 --
+-- Name: failures_dead; Type: INDEX; Schema: consumer; Owner: -
+--
+
+CREATE INDEX failures_dead ON consumer.failures USING btree (failed_at) WHERE (state = 'dead'::text);
+
+
+--
 -- Name: failures_due; Type: INDEX; Schema: consumer; Owner: -
 --
 

@@ -2,6 +2,8 @@
 
 import re
 from collections.abc import Iterator, Mapping
+from datetime import timedelta
+from typing import LiteralString
 from uuid import UUID
 
 import psycopg
@@ -55,10 +57,12 @@ def crowded(server_url: str) -> Iterator[str]:
         yield url
 
 
-def read_rows(url: str, name: str, values: Mapping[str, object]) -> tuple[int, set[str]]:
-    """Return the most rows that a step of the plan read, and the indexes, under the viewer's role."""
+def read_rows(
+    url: str, name: str, values: Mapping[str, object], *, role: LiteralString = "consumer_viewer"
+) -> tuple[int, set[str]]:
+    """Return the most rows that a step of the plan read under a role, and the indexes."""
     with psycopg.connect(url) as conn:
-        conn.execute("SET LOCAL ROLE consumer_viewer")
+        conn.execute(f"SET LOCAL ROLE {role}")
         [(plan,)] = conn.execute(b"EXPLAIN (ANALYZE, FORMAT JSON) " + query(name), values).fetchall()
     found = nodes(plan[0]["Plan"])
     return int(max(map(rows_read, found))), {node["Index Name"] for node in found if "Index Name" in node}
@@ -150,6 +154,13 @@ def test_what_one_delivery_changed_is_found_by_its_index(crowded: str) -> None:
     read, indexes = read_rows(crowded, "audit/of_delivery", {"seq": 4711, "size": 20})
 
     assert (read, indexes) == (1, {"profile_audit_seq"})
+
+
+def test_a_look_every_two_seconds_reads_the_dead_by_their_index(crowded: str) -> None:
+    _, of_queue = read_rows(crowded, "observe/queue", {"dying_time": timedelta(minutes=10)}, role="consumer_operator")
+    _, of_figures = read_rows(crowded, "sample/figures", {})
+
+    assert "failures_dead" in of_queue & of_figures
 
 
 @pytest.mark.parametrize("name", ["one_delivery/find", "one_user/counts", "audit/of_user"])

@@ -3,6 +3,7 @@ DELETE FROM consumer.fence
 WHERE migration = 19;
 
 DROP INDEX identity.profile_audit_seq;
+DROP INDEX consumer.failures_dead;
 DROP VIEW consumer_masked.failures;
 CREATE VIEW consumer_masked.failures AS
 SELECT

@@ -81,3 +81,7 @@ WHERE
 -- step: concurrently
 -- What one delivery changed. The numbers of a batch are close together, so it writes few pages of the index.
 CREATE INDEX CONCURRENTLY profile_audit_seq ON identity.profile_audit (seq);
+
+-- step: concurrently
+-- How many died lately, and when the last one did: the verdict asks it every few seconds, also beside 100,000 dead.
+CREATE INDEX CONCURRENTLY failures_dead ON consumer.failures (failed_at) WHERE state = 'dead';

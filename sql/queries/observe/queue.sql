@@ -1,7 +1,7 @@
 -- Whether anything waits for a worker, how long the oldest live delivery has been due, how many are dead, how many of
--- them died lately, since when and most often of what. Runs fill the queue too, and their deliveries are not live: an
--- import has a source of its own, and what is replayed stands before deliveries that are done. Behind 10,000 imported
--- ones a live one is not looked for. What somebody discarded is done, but by no worker.
+-- them died lately, since when and, of the newest thousand, most often of what. Runs fill the queue too, and their
+-- deliveries are not live: an import has a source of its own, and what is replayed stands before deliveries that are
+-- done. Behind 10,000 imported ones a live one is not looked for. What somebody discarded is done, but by no worker.
 WITH head AS (
     SELECT seq
     FROM consumer.pending
@@ -15,12 +15,27 @@ WITH head AS (
 ),
 
 dead AS (
-    SELECT
-        count(*) AS dead,
-        count(*) FILTER (WHERE failed_at > now() - %(dying_time)b::interval) AS died_lately,
-        min(failed_at) FILTER (WHERE failed_at > now() - %(dying_time)b::interval) AS dying_since
+    SELECT count(*) AS dead
     FROM consumer.failures
     WHERE state = 'dead'
+),
+
+dying AS (
+    SELECT
+        count(*) AS died_lately,
+        min(failed_at) AS dying_since
+    FROM consumer.failures
+    WHERE state = 'dead' AND failed_at > now() - %(dying_time)b::interval
+),
+
+newest_dead AS (
+    SELECT
+        error_code,
+        error
+    FROM consumer.failures
+    WHERE state = 'dead' AND failed_at > now() - %(dying_time)b::interval
+    ORDER BY failed_at DESC
+    LIMIT 1000
 )
 
 SELECT
@@ -41,14 +56,14 @@ SELECT
         )
     ))::double precision, 0) AS due_seconds,
     dead.dead,
-    dead.died_lately,
-    dead.dying_since,
+    dying.died_lately,
+    dying.dying_since,
     (
-        SELECT f.error_code || ', ' || f.error
-        FROM consumer.failures AS f
-        WHERE f.state = 'dead' AND f.failed_at > now() - %(dying_time)b::interval
-        GROUP BY f.error_code, f.error
-        ORDER BY count(*) DESC, f.error_code ASC, f.error ASC
+        SELECT n.error_code || ', ' || n.error
+        FROM newest_dead AS n
+        GROUP BY n.error_code, n.error
+        ORDER BY count(*) DESC, n.error_code ASC, n.error ASC
         LIMIT 1
     ) AS dying_of
-FROM dead;
+FROM dead
+CROSS JOIN dying;
