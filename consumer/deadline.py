@@ -8,6 +8,9 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
+# Longer than a task needs to roll back and close.
+CANCEL_SECONDS = 2.0
+
 
 async def first_of(stop: asyncio.Event, work: Coroutine[Any, Any, T]) -> T | None:
     """Return the result of *work*, or cancel it as soon as *stop* is set and return None."""
@@ -38,6 +41,17 @@ async def within(limit: timedelta, work: Coroutine[Any, Any, T]) -> T:
     if not task.done():
         raise TimeoutError
     return task.result()
+
+
+async def end(task: asyncio.Task[Any]) -> None:
+    """Cancel a task and wait for its end; asyncio logs an error of it.
+
+    `asyncio.wait_for` of Python 3.11, which psycopg waits by, drops a cancellation that comes together with its result
+    (https://github.com/python/cpython/issues/86296): a task that goes on is cancelled again.
+    """
+    while not task.done():
+        task.cancel()
+        await asyncio.wait({task}, timeout=CANCEL_SECONDS)
 
 
 def _forget(task: asyncio.Task[T]) -> None:

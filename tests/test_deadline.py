@@ -4,10 +4,11 @@ import asyncio
 import gc
 import logging
 from datetime import timedelta
+from itertools import pairwise
 
 import pytest
 
-from consumer.deadline import first_of, within
+from consumer.deadline import CANCEL_SECONDS, end, first_of, within
 from tests.support.still_clock import StillLoop, advance, run_still, settle
 
 LIMIT = timedelta(seconds=3)
@@ -123,3 +124,30 @@ async def test_a_cancelled_wait_for_a_stop_ends_the_work_too() -> None:
     await asyncio.wait({waiting})
 
     assert work.is_cancelled
+
+
+def test_a_task_that_has_dropped_its_cancellation_is_cancelled_again() -> None:
+    cancelled: list[float] = []
+
+    async def drop_two() -> None:
+        loop = asyncio.get_running_loop()
+        while len(cancelled) < 3:
+            try:
+                await asyncio.sleep(3600)
+            except asyncio.CancelledError:
+                cancelled.append(loop.time())
+        raise asyncio.CancelledError
+
+    async def act(_: StillLoop) -> None:
+        task = asyncio.create_task(drop_two())
+        await settle()
+        ending = asyncio.create_task(end(task))
+        for _again in range(2):
+            await settle()
+            await advance(CANCEL_SECONDS)
+        await settle()
+        assert ending.done()
+        assert task.cancelled()
+
+    run_still(act)
+    assert [later - earlier for earlier, later in pairwise(cancelled)] == [CANCEL_SECONDS] * 2

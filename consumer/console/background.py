@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from consumer import logs
 from consumer.console.reading import ConsoleDatabase
 from consumer.console.turns import Unavailable
+from consumer.deadline import end
 from consumer.operations import background
 from consumer.operations.background import OrderWork
 from consumer.postgres.connections import Access, Connection
@@ -72,5 +73,4 @@ async def going_on(actions: Background) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        running.cancel()
-        await asyncio.gather(running, return_exceptions=True)
+        await end(running)

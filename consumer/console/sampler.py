@@ -13,6 +13,7 @@ from consumer.console.formats import clock, duration
 from consumer.console.reading import DatabaseAway, NotMigrated, TooSlow
 from consumer.console.sample import Sample
 from consumer.console.turns import Busy, Unavailable
+from consumer.deadline import end
 from consumer.verdict.database import AWAY_CURE
 from consumer.verdict.finding import Finding
 from consumer.verdict.findings import verdict_sentence
@@ -180,8 +181,7 @@ async def sampling(sampler: Sampler) -> AsyncIterator[None]:
         yield
     finally:
         await sampler.stop()
-        running.cancel()
-        await asyncio.gather(running, return_exceptions=True)
+        await end(running)
 
 
 async def _go_on(sampler: Sampler) -> None:

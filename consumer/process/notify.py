@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 import psycopg
 
 from consumer import logs
-from consumer.deadline import within
+from consumer.deadline import end, within
 from consumer.postgres.connections import RoleRefused
 from consumer.postgres.error_classes import ErrorClass, error_class, summary
 from consumer.process.channels import NotSent, Send
@@ -191,8 +191,7 @@ async def notifying(notifier: Notifier | None) -> AsyncIterator[None]:
         yield
     finally:
         if task:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+            await end(task)
 
 
 def is_away(error: Exception) -> bool:

@@ -4,7 +4,7 @@ import asyncio
 import os
 import socket
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -13,7 +13,7 @@ from uuid import UUID, uuid4
 import psycopg
 from psycopg.types.json import Jsonb
 
-from consumer.deadline import within
+from consumer.deadline import end, within
 from consumer.gauges import running_version
 from consumer.metrics import Metrics
 from consumer.postgres.connections import Access, Connection, autocommit, connect, enter
@@ -124,9 +124,7 @@ async def reporting(reporter: Reporter) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
+        await end(task)
         await reporter.put(None, LAST_PUT_TIMEOUT)
         await reporter.close()
 

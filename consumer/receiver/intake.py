@@ -13,7 +13,7 @@ from psycopg.errors import DiskFull, ReadOnlySqlTransaction
 from psycopg_pool import PoolTimeout, TooManyRequests
 
 from consumer import logs
-from consumer.deadline import within
+from consumer.deadline import end, within
 from consumer.errors import IntakeFull, StoreUnavailable
 from consumer.gauges import StoreState
 from consumer.metric_labels import Received
@@ -244,5 +244,5 @@ async def open_intake(pool: Pool, access: Access, count: Callable[[Received, int
     try:
         yield intake
     finally:
-        writer.cancel()
-        await asyncio.gather(writer, *intake._commits, return_exceptions=True)
+        await end(writer)
+        await asyncio.gather(*intake._commits, return_exceptions=True)

@@ -18,6 +18,7 @@ from psycopg.rows import args_row
 from starlette.responses import JSONResponse, Response
 
 from consumer import logs
+from consumer.deadline import end
 from consumer.postgres.connections import Access, Pool, autocommit
 from consumer.postgres.queries import rows
 
@@ -170,5 +171,4 @@ async def open_waits(pool: Pool, access: Access) -> AsyncIterator[Waits]:
     try:
         yield waits
     finally:
-        poll.cancel()
-        await asyncio.gather(poll, return_exceptions=True)
+        await end(poll)
