@@ -46,8 +46,8 @@ async def within(limit: timedelta, work: Coroutine[Any, Any, T]) -> T:
 async def end(task: asyncio.Task[Any]) -> None:
     """Cancel a task and wait for its end; asyncio logs an error of it.
 
-    `asyncio.wait_for` of Python 3.11, which psycopg waits by, drops a cancellation that comes together with its result
-    (https://github.com/python/cpython/issues/86296): a task that goes on is cancelled again.
+    A task that goes on is cancelled again: `asyncio.wait_for` of Python 3.11, by which psycopg's pool waits, drops a
+    cancellation that comes together with its result (https://github.com/python/cpython/issues/86296).
     """
     while not task.done():
         task.cancel()
