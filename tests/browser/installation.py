@@ -82,7 +82,10 @@ CROSS JOIN LATERAL generate_series(now() - interval '1 hour', now() - p.silence,
 CROSS JOIN LATERAL (SELECT (90 + 30 * sin(extract(EPOCH FROM at) / 200) + 20 * random())::integer AS n) AS load
 CROSS JOIN LATERAL (SELECT
     CASE p.duty
-        WHEN 'receiver' THEN jsonb_build_object('deliveries_received:stored', n, 'deliveries_refused:no_match', n / 100)
+        WHEN 'receiver' THEN jsonb_build_object(
+            'deliveries_received:stored', n,
+            'deliveries_refused:no_match', (at > now() - interval '40 seconds')::integer
+        )
         WHEN 'worker' THEN jsonb_build_object('deliveries_applied:applied', n)
         ELSE '{}'
     END AS counters,
