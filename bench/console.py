@@ -9,12 +9,12 @@ each event was stored and applied, all viewers still looked, and the retry ended
 """
 
 import argparse
+import itertools
 import secrets
 import statistics
 from collections.abc import Mapping
 from contextlib import nullcontext
 from functools import partial
-from itertools import count
 from typing import NamedTuple
 
 import psycopg
@@ -99,7 +99,7 @@ def beside_viewers(url: str, operator: Operator, key: bytes, requests: int, roun
     """Return by how much work is slower while VIEWERS look."""
     ratios: dict[str, list[float]] = {"ingest": [], "drain": []}
     # Always newer events: older ones would be stale, and drained faster.
-    first = count(10_000_000, requests)
+    first = itertools.count(10_000_000, requests)
     for number in range(rounds):
         speeds = {}
         for is_watched in (False, True) if number % 2 == 0 else (True, False):
