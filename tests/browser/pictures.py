@@ -19,7 +19,7 @@ from tests.support.processes import ROOT
 
 FOLDER = ROOT / "docs" / "pictures"
 # Each picture is loaded with its document.
-PICTURE_BYTES_MAX = 160_000
+PICTURE_BYTES_MAX = 150_000
 # What the README shows is wide enough for its tables and not taller than a screen.
 HEIGHT = 720
 # A page for each name; {dead} is the newest dead delivery, {person} a user with a history.
