@@ -8,9 +8,10 @@ import pytest
 
 from consumer.outbox import rebuild_queue
 from consumer.outbox.storage import Delivery
+from consumer.settings.settings import ShapingSettings
 from tests.laws.test_function_of_the_set import written
 from tests.support.cli import arrive, call, facts, work
-from tests.support.databases import change, rows, schema_change
+from tests.support.databases import change, record_settings, rows, schema_change
 from tests.support.factories import delivery, edited, membership, team, team_event, user_deleted, user_updated
 
 ADA, BOB, EVE, TEAM, OTHER = (UUID(int=n) for n in (1, 2, 3, 77, 78))
@@ -123,6 +124,18 @@ def test_a_company_that_an_edit_or_metadata_names_is_a_home_only_since_it_exists
 
     assert short(as_of(emptied, JANUARY, "--user", str(BOB)))[1:] == (None, [])
     assert short(as_of(emptied, FEBRUARY, "--user", str(BOB)))[1:] == (str(TEAM), ["Crew"])
+
+
+def test_the_default_company_is_a_home_until_it_is_deleted(emptied: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DEFAULT_COMPANY_ID", str(TEAM))
+    record_settings(emptied, ShapingSettings(default_company_id=TEAM))
+    received(emptied, FIRST, user_updated(BOB))
+    received(emptied, SECOND, team_event("created", TEAM, display_name="Crew"))
+    received(emptied, THIRD, team_event("deleted", TEAM))
+
+    assert short(as_of(emptied, JANUARY, "--user", str(BOB)))[1:] == (str(TEAM), ["Unnamed team"])
+    assert short(as_of(emptied, FEBRUARY, "--user", str(BOB)))[1:] == (str(TEAM), ["Crew"])
+    assert short(as_of(emptied, MARCH, "--user", str(BOB)))[1:] == (None, [])
 
 
 def test_a_company_that_only_users_name_is_there_from_the_first_who_selects_it(told: str) -> None:

@@ -172,6 +172,66 @@ async def test_an_answer_that_lacks_one_permission_tells_of_no_other(emptied: st
     assert len(found) == 2
 
 
+async def test_a_page_clears_only_the_undeleted_that_it_lists(emptied: str) -> None:
+    async with kept(emptied, ACCESS) as conn:
+        kinds = ("undeleted_user", "undeleted_user", "undeleted_team", "undeleted_team")
+        others = ("revived_user", "listed_user", "revived_team", "listed_team")
+        run = await run_with(emptied, conn, *((kind, "NULL, NULL") for kind in (*kinds, *others)))
+        member = f"'{run.id}', 'extra_membership', '{CREW}', '{UUID(int=1)}'"
+        change(emptied, f"INSERT INTO consumer.suspects (run_id, kind, team_id, user_id) VALUES ({member})")
+        users, teams = [UUID(int=n) for n in (1, 5, 6)], [UUID(int=n) for n in (3, 7, 8)]
+        page = RunPage((), None, PageCounts(), listed_user_ids=users, listed_team_ids=teams)
+        await suspects.clear_listed(conn, run, page)
+
+    left = rows(emptied, "SELECT kind, user_id, team_id FROM consumer.suspects")
+    assert sorted((row["kind"], (row["user_id"] or row["team_id"]).int) for row in left) == [
+        ("extra_membership", 1),
+        ("listed_team", 8),
+        ("listed_user", 6),
+        ("revived_team", 7),
+        ("revived_user", 5),
+        ("undeleted_team", 4),
+        ("undeleted_user", 2),
+    ]
+
+
+async def test_a_suspect_that_the_rows_contradict_by_now_is_dropped(emptied: str) -> None:
+    """One of each kind is as it was when it was suspected, one is not."""
+    lives = "INSERT INTO identity.{table} ({id}, {name}deleted_at) VALUES ('{one}', {value}{deleted_at})"
+    user = {"table": "stack_user_profiles", "id": "stack_user_id", "name": "", "value": ""}
+    team = {"table": "companies", "id": "id", "name": "name, ", "value": "'Crew', "}
+    kinds = [
+        (f"{state}_{kind}", table)
+        for kind, table in (("user", user), ("team", team))
+        for state in ("undeleted", "listed")
+    ]
+    async with kept(emptied, ACCESS) as conn:
+        run = await run_with(emptied, conn, *((kind, "NULL, NULL") for kind, _ in kinds for _ in range(2)))
+        for number, deleted_at in enumerate(("NULL", "now()", "now()", "NULL") * 2, 1):
+            _, columns = kinds[(number - 1) // 2]
+            change(emptied, lives.format(**columns, one=UUID(int=number), deleted_at=deleted_at))
+        change(emptied, f"INSERT INTO identity.companies (id, name) VALUES ('{CLUB}', 'Crew')")
+        for user_id, removed_at, permissions in ((ADA, "NULL", "{a}"), (BOB, "now()", "{a}")):
+            values = f"'{CLUB}', '{user_id}', now(), {removed_at}, '{permissions}'"
+            change(emptied, f"INSERT INTO identity.company_members VALUES ({values})")
+            for kind, name in (("membership", "NULL"), ("permission", "'a'"), ("permission", "'b'")):
+                values = f"'{run.id}', 'extra_{kind}', '{CLUB}', '{user_id}', {name}"
+                names = "run_id, kind, team_id, user_id, permission_id"
+                change(emptied, f"INSERT INTO consumer.suspects ({names}) VALUES ({values})")
+        async with transaction(conn, ACCESS):
+            await suspects.drop_settled(conn, run)
+
+    left = rows(emptied, "SELECT kind, coalesce(user_id, team_id) AS id, permission_id AS name FROM consumer.suspects")
+    assert sorted((row["kind"], row["id"].int, row["name"] or "") for row in left) == [
+        ("extra_membership", ADA.int, ""),
+        ("extra_permission", ADA.int, "a"),
+        ("listed_team", 7, ""),
+        ("listed_user", 3, ""),
+        ("undeleted_team", 5, ""),
+        ("undeleted_user", 1, ""),
+    ]
+
+
 async def test_what_was_brought_in_of_late_does_not_count_as_living(emptied: str) -> None:
     change(emptied, f"INSERT INTO identity.companies (id, name) VALUES ('{CREW}', 'Crew'), ('{CLUB}', 'Club')")
     change(emptied, f"UPDATE identity.companies SET deleted_at = now() WHERE id = '{CLUB}'")

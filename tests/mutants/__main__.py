@@ -18,7 +18,7 @@ from tests.mutants import results
 from tests.mutants.areas import NAMES
 from tests.mutants.coverage_map import FOLDER, SOURCES, digest, load
 from tests.mutants.judge import UNFIT, Judge, OutOfTime
-from tests.mutants.plan import Plan, all_mutants, chosen_areas, equivalents, make_plan
+from tests.mutants.plan import Plan, all_mutants, chosen_areas, equivalents, identity, make_plan
 from tests.mutants.tree import ROOT, Unusable, copied_tree
 
 WIDTH = None if sys.stdout.isatty() else 160
@@ -104,6 +104,8 @@ def main(arguments: Sequence[str]) -> int:
             sys.exit(str(error))
         except KeyboardInterrupt:
             sys.exit("Stopped; the same command goes on.")
+    known = equivalents()
+    found = [one for one in found if identity(one.file, one.diff) not in known]
     results.show(console, found)
     return 0 if results.is_enough(found) else 1
 

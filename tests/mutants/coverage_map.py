@@ -1,8 +1,9 @@
-"""Which tests cover which place: recorded once for a tree, one test file after the other, and kept."""
+"""Which tests cover which place: recorded one test file after the other, and kept until it or the product changes."""
 
 import hashlib
 import json
-from collections.abc import Callable, Collection, Mapping, Sequence
+import re
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,7 @@ LEFT_OUT = (
 SOURCES = ("consumer/", "sql/", "bench/")
 # A change of this command changes no test.
 OWN = ("tests/mutants/", "tests/test_mutants.py")
+IMPORTED = re.compile(r"^from (tests\.\S*\btest_\w+) import ", re.MULTILINE)
 FILE_SECONDS = 600.0
 CONFIG = """[run]
 source = consumer, bench
@@ -38,21 +40,24 @@ disable_warnings = module-not-imported, no-data-collected, module-not-measured
 
 def digest(folders: Sequence[str]) -> str:
     """Return a name for what lies under the folders now."""
+    return _digest(file for file in tracked_files() if file.startswith(tuple(folders)))
+
+
+def _digest(files: Iterable[str]) -> str:
     summary = hashlib.sha256()
-    for file in tracked_files():
-        if file.startswith(tuple(folders)) and not file.startswith(OWN):
+    for file in files:
+        if not file.startswith(OWN):
             summary.update(file.encode() + b"\0" + (ROOT / file).read_bytes() + b"\0")
     return summary.hexdigest()[:16]
 
 
+def _is_test_file(file: str) -> bool:
+    return file.startswith("tests/") and Path(file).name.startswith("test_") and file.endswith(".py")
+
+
 def files_with_tests() -> list[str]:
     """Return the test files that may notice a mutant."""
-    return [
-        file
-        for file in tracked_files()
-        if file.startswith("tests/") and Path(file).name.startswith("test_") and file.endswith(".py")
-        if file not in LEFT_OUT
-    ]
+    return [file for file in tracked_files() if _is_test_file(file) and file not in LEFT_OUT]
 
 
 @dataclass(frozen=True)
@@ -79,12 +84,16 @@ class CoverageMap:
 
 
 def load(trees: Sequence[Tree], report: Callable[[str], None]) -> CoverageMap:
-    """Return the map of the present tree; record what is missing in these copies of it, all at a time."""
-    folder = FOLDER / "maps" / digest((*SOURCES, "tests/"))
+    """Return the map of the present tree; record what is missing in these copies of it, all at a time.
+
+    A test file is recorded again if it or one that it imports has changed, all of them if anything else has.
+    """
+    shared = [file for file in tracked_files() if file.startswith((*SOURCES, "tests/")) and not _is_test_file(file)]
+    folder = FOLDER / "maps" / _digest(shared)
     folder.mkdir(parents=True, exist_ok=True)
     missing = [file for file in files_with_tests() if not _record_of(folder, file).exists()]
     if missing:
-        report(f"Recording what {len(missing)} test files cover, once for this tree.")
+        report(f"Recording what {len(missing)} test files cover.")
     free: Queue[Tree] = Queue()
     for tree in trees:
         free.put(tree)
@@ -107,7 +116,14 @@ def load(trees: Sequence[Tree], report: Callable[[str], None]) -> CoverageMap:
 
 
 def _record_of(folder: Path, file: str) -> Path:
-    return folder / (file.replace("/", "-") + ".json")
+    return folder / f"{file.replace('/', '-')}-{_digest(_with_imported(file))}.json"
+
+
+def _with_imported(file: str) -> Iterator[str]:
+    """Yield a test file and the test files whose names it imports."""
+    yield file
+    for module in IMPORTED.findall((ROOT / file).read_text()):
+        yield from _with_imported(module.replace(".", "/") + ".py")
 
 
 def record(tree: Tree, folder: Path, file: str) -> str:

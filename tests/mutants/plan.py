@@ -44,11 +44,10 @@ def equivalents() -> set[tuple[str, str, str]]:
     return {(entry["file"], entry["old"], entry["new"]) for entry in listed}
 
 
-def identity(mutant: Mutant) -> tuple[str, str, str]:
-    """Return (file, old, new) as equivalent.toml has it."""
-    lines = mutant.diff()
-    old, new = ([line[1:].strip() for line in lines if line[0] == mark] for mark in "-+")
-    return mutant.file, "\n".join(old), "\n".join(new)
+def identity(file: str, diff: Sequence[str]) -> tuple[str, str, str]:
+    """Return (file, old, new) of a mutant as equivalent.toml has it."""
+    old, new = ([line[1:].strip() for line in diff if line[0] == mark] for mark in "-+")
+    return file, "\n".join(old), "\n".join(new)
 
 
 def is_sound(mutant: Mutant) -> bool:
@@ -70,18 +69,25 @@ class Plan:
 
     candidates: dict[str, list[Mutant]]
     quotas: dict[str, int]
+    known: Container[tuple[str, str, str]]
     taken: Counter[str] = field(default_factory=Counter)
     _lock: Lock = field(default_factory=Lock)
 
     def take(self) -> Mutant | None:
         """Return the next mutant, of the area that lacks most; None when all have theirs or no candidate is left."""
         with self._lock:
-            lacking = {name: quota - self.taken[name] for name, quota in self.quotas.items() if self.candidates[name]}
-            area = max(lacking, key=lambda name: lacking[name], default=None)
-            if area is None or lacking[area] <= 0:
-                return None
-            self.taken[area] += 1
-            return self.candidates[area].pop(0)
+            while True:
+                lacking = {
+                    name: quota - self.taken[name] for name, quota in self.quotas.items() if self.candidates[name]
+                }
+                area = max(lacking, key=lambda name: lacking[name], default=None)
+                if area is None or lacking[area] <= 0:
+                    return None
+                mutant = self.candidates[area].pop(0)
+                # Only now: to compile and compare every mutant of the product takes minutes.
+                if is_sound(mutant) and identity(mutant.file, mutant.diff()) not in self.known:
+                    self.taken[area] += 1
+                    return mutant
 
     def give_back(self, mutant: Mutant) -> None:
         """Let another of its area take the place of a mutant that could not be judged."""
@@ -99,14 +105,8 @@ def make_plan(
         drawn = [mutant for mutant in mutants if mutant.area == area]
         random.Random(f"{seed} {area}").shuffle(drawn)
         first_of_line = {(mutant.file, mutant.first_line): mutant for mutant in reversed(drawn)}
-        candidates[area] = [
-            mutant
-            for mutant in drawn
-            if first_of_line[mutant.file, mutant.first_line] is mutant
-            and is_sound(mutant)
-            and identity(mutant) not in known
-        ]
-    return Plan(candidates, shares)
+        candidates[area] = [mutant for mutant in drawn if first_of_line[mutant.file, mutant.first_line] is mutant]
+    return Plan(candidates, shares, known)
 
 
 def chosen_areas(names: Sequence[str]) -> list[str]:
