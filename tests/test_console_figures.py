@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 from uuid import UUID, uuid4
 
 import orjson
@@ -13,11 +13,13 @@ import pytest
 from psycopg import sql
 
 from consumer.console import formats, reported, sample
+from consumer.console.reading import ConsoleDatabase
 from consumer.console.reported import HOURS, QUARTER, ChartSpan, SourceHours
 from consumer.postgres.connections import Connection, connect, transaction, viewer_access
 from consumer.process.reports import REPORT_SECONDS
 from consumer.verdict.finding import Finding
 from consumer.verdict.observation import Observation
+from consumer.verdict.observe import Expectations
 from tests.support.cli import arrive
 from tests.support.console import running
 from tests.support.databases import change
@@ -172,6 +174,40 @@ def test_a_source_that_has_a_secret_or_has_sent_is_listed_with_its_state() -> No
     ]
     assert [each.state[2] for each in usual] == ["as usual", "as usual", "now and then"]
     assert [each.state[2] for each in new] == ["too new to tell", "too new to tell", "now and then"]
+
+
+@pytest.mark.parametrize("code", ["quiet", "source_silent", "nothing_received"])
+def test_each_warning_that_a_source_is_silent_shows_it_quiet(code: str) -> None:
+    seen = Observation(NOW, last_received={"stack": NOW, "app": NOW})
+    reports = sample.Reports(NOW, hours={name: SourceHours(name, 3, 9.5) for name in ("stack", "app")})
+
+    shown = sample.Sample(seen, [Finding(code, "warning", "stack", "silent")], reports=reports).sources
+
+    assert [each.state for each in shown] == [("warn", "bell", "quiet"), ("ok", "check", "as usual")]
+
+
+@pytest.mark.parametrize(("seconds", "is_old"), [(None, True), (9.9, False), (10, True)])
+def test_what_processes_reported_is_read_anew_only_when_it_is_old(
+    emptied: str, seconds: float | None, *, is_old: bool
+) -> None:
+    before = None
+    if seconds is not None:
+        reports = sample.Reports(NOW - timedelta(seconds=seconds))
+        before = sample.Sample(Observation(reports.at), [], reports=reports)
+
+    class Database:
+        async def observe(self, _: object) -> Observation:
+            return Observation(NOW)
+
+        async def observe_masked(self, work: Callable[[Connection], Awaitable[T]]) -> T:
+            access = viewer_access("consumer")
+            async with await connect(emptied, access) as conn, transaction(conn, access):
+                return await work(conn)
+
+    taken = asyncio.run(sample.take(cast("ConsoleDatabase", Database()), Expectations, before))
+
+    assert taken.reports is not None
+    assert taken.reports.at == (NOW if is_old or before is None else before.at)
 
 
 @contextmanager

@@ -73,6 +73,13 @@ def test_a_form_counts_only_from_a_page_of_ours(desk: Desk, headers: dict[str, s
     assert desk.as_("viewer").ask("POST", "/leave", "x=1", FORM | named).status == status
 
 
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
+def test_whatever_method_could_change_something_counts_only_from_a_page_of_ours(desk: Desk, method: str) -> None:
+    foreign = {**FORM, "sec-fetch-site": "cross-site"}
+
+    assert desk.as_("viewer").ask(method, "/leave", "x=1", foreign).status == 403
+
+
 @pytest.mark.parametrize(
     ("origin", "status"), [("http://localhost:{port}", 303), ("null", 403), ("https://evil.example", 403), (None, 403)]
 )
