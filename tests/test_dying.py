@@ -1,0 +1,33 @@
+"""The cause that is named for deliveries that die: the most frequent one of the newest thousand."""
+
+import pytest
+
+from tests.support.databases import change
+from tests.test_observe import seen
+
+DEAD = (
+    "INSERT INTO consumer.failures (seq, state, attempts, error_code, error, failed_at) "
+    "SELECT n, '{state}', 1, '{code}', '$', now() - interval '{seconds} s' FROM generate_series({first}, {last}) AS n"
+)
+
+
+def died(url: str, code: str, first: int, last: int, *, seconds: float, state: str = "dead") -> None:
+    change(url, DEAD.format(state=state, code=code, seconds=seconds, first=first, last=last))
+
+
+@pytest.mark.parametrize(("newest", "cause"), [(499, "old, $"), (500, "new, $")])
+async def test_of_the_newest_thousand_the_most_frequent_cause_is_named(emptied: str, newest: int, cause: str) -> None:
+    died(emptied, "old", 1, 1000, seconds=60)
+    died(emptied, "new", 2001, 2000 + newest, seconds=10)
+
+    queue = (await seen(emptied)).queue
+
+    assert queue.dying_of == cause
+    assert queue.died_lately == 1000 + newest
+
+
+async def test_of_causes_as_frequent_the_first_by_name_is_named(emptied: str) -> None:
+    for number, code in enumerate(("b", "a", "c")):
+        died(emptied, code, 10 * number, 10 * number + 4, seconds=number)
+
+    assert (await seen(emptied)).queue.dying_of == "a, $"
