@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.mutants.areas import table_tests
+from tests.mutants.areas import OF_ALL_MODULES, table_tests
 from tests.mutants.coverage_map import CoverageMap
 from tests.mutants.mutant import Mutant
 from tests.mutants.tree import Run, Tree, Unusable
@@ -84,7 +84,8 @@ class Judge:
             return by_table | self._of_objects(mutant.statement)
         if mutant.is_sql:
             return set(self.coverage.queries.get(mutant.query, ())) | self._named(f"[{mutant.query}]")
-        return self.coverage.covering(mutant.file, range(mutant.first_line, mutant.last_line + 1)) or by_table
+        covering = self.coverage.covering(mutant.file, range(mutant.first_line, mutant.last_line + 1))
+        return (covering or by_table) | set(self._of_file(OF_ALL_MODULES))
 
     def _of_file(self, file: str) -> list[str]:
         return [test for test in self.coverage.seconds if test.startswith(f"{file}::")]
