@@ -63,12 +63,18 @@ async def test_a_dead_delivery_whose_needed_field_cannot_be_stored_stays_dead(em
 async def test_of_what_nobody_could_read_type_and_user_are_stored_even_if_it_stays_dead(emptied: str) -> None:
     unreadable = dead(METADATA["not even parsed then"], display_name="a\0b")
     await arrive(emptied, unreadable)
+    # As a worker of the release before stores it.
+    change(emptied, "UPDATE consumer.failures SET source = NULL")
 
     assert await replayed(emptied) == Replayed(queued=0, unusable=1)
 
     [row] = rows(emptied, "SELECT event_type, user_id, error_code FROM consumer.deliveries")
     assert (row["event_type"], row["error_code"]) == ("user.updated", "nul")
     assert str(row["user_id"]) in unreadable.body.decode()
+    # The counts of dead deliveries by type read it here.
+    assert rows(emptied, "SELECT source, event_type FROM consumer.failures") == [
+        {"source": "stack", "event_type": "user.updated"}
+    ]
 
 
 async def test_a_delivery_stored_without_its_user_is_applied_to_the_one_that_its_body_names(emptied: str) -> None:
@@ -100,6 +106,10 @@ async def test_a_page_of_all_kinds_keeps_each_delivery_s_own_reading(emptied: st
 
     assert set(states(emptied).values()) == {"done"}
     assert len(rows(emptied, "SELECT FROM consumer.outbox WHERE reduced IS NOT NULL")) == len(METADATA)
+
+
+def test_the_pages_of_a_replay_add_up() -> None:
+    assert Replayed(1, 2, 3) + Replayed(10, 20, 30) == Replayed(11, 22, 33)
 
 
 @pytest.mark.parametrize("state", ["pending", "retrying", "done"])
