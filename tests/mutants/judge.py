@@ -106,8 +106,8 @@ class Judge:
         return found
 
     def _ordered(self, mutant: Mutant, tests: Iterable[str]) -> list[str]:
-        """Tests of the place's own file come first, then the fastest."""
-        stems = {Path(mutant.file).stem.split(".")[-1], Path(mutant.file).parent.name}
+        """Tests of the place's own file come first, and that of all modules, then the fastest."""
+        stems = {Path(mutant.file).stem.split(".")[-1], Path(mutant.file).parent.name, OF_ALL_MODULES}
         seconds = self.coverage.seconds
         return sorted(
             tests, key=lambda test: (not any(stem in test.partition("::")[0] for stem in stems), seconds[test])
