@@ -86,7 +86,7 @@ class Judge:
         if mutant.is_sql:
             return set(self.coverage.queries.get(mutant.query, ())) | self._named(f"[{mutant.query}]")
         covering = self.coverage.covering(mutant.file, range(mutant.first_line, mutant.last_line + 1))
-        return (covering or by_table) | set(self._of_file(OF_ALL_MODULES))
+        return covering | by_table | set(self._of_file(OF_ALL_MODULES))
 
     def _of_file(self, file: str) -> list[str]:
         return [test for test in self.coverage.seconds if test.startswith(f"{file}::")]
