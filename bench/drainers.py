@@ -85,7 +85,7 @@ def project_mix(url: str, batch_size: int, barrier: Barrier, results: Results) -
 
     async def projected() -> Done:
         async with await connect(url, ACCESS) as conn:
-            columns = "seq, source, message_id, event_type, user_id"
+            columns = "seq, source, message_id, event_type, user_id, team_id"
             stored = await (await conn.execute(f"SELECT {columns} FROM consumer.outbox ORDER BY seq")).fetchall()
             claimed = [Claimed(*row) for row in stored]
             barrier.wait(timeout=60)

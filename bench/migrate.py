@@ -1,8 +1,9 @@
 """What a migration costs the users of a database: `python -m bench.migrate` brings a full one to this release.
 
-A database of the release with 0004 gets profiles and companies; its migrations to the present one follow, beside a
-receiver with 100 deliveries a second, a reader of all profiles whose transaction lasts a minute, readers of one profile
-each, and short transactions that lock as a worker's batch does. Nothing is printed unless every delivery was stored.
+A database of the oldest release that is kept (tests/data/releases) gets profiles and companies; its migrations to the
+present one follow, beside that release's receiver with 100 deliveries a second, a reader of all profiles whose
+transaction lasts a minute, readers of one profile each, and short transactions that lock as a worker's batch does.
+Nothing is printed unless every delivery was stored.
 """
 
 import argparse
@@ -17,18 +18,21 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from random import randrange
+from tempfile import TemporaryDirectory
 
 import psycopg
 import uvloop
 
+from bench import commands
 from bench.checks import FalseFigure, require_stored, stored_rows
 from bench.client import Outcome, at_rate, signed_requests
-from bench.servers import running
 from bench.support import database, progress, server, show
+from consumer.cli.addresses import free_port
+from tests.releases.kept import oldest, unpacked
 from tests.support.releases import migrate
 
-OLD = 4
 PER_SECOND = 100
 SLICE_SECONDS = 10
 CONNECTIONS = 16
@@ -120,9 +124,10 @@ def deliver(port: int, key: bytes, first: int, is_over: Callable[[], bool]) -> l
 
 def measure(url: str, profiles: int, reader_seconds: float) -> list[dict[str, object]]:
     """Migrate beside everybody, and return what each of them saw."""
-    key = secrets.token_bytes(24)
+    key, port = secrets.token_bytes(24), free_port(commands.HOST)
     with (
-        running(url, "ours", key) as (port, _),
+        TemporaryDirectory() as folder,
+        commands.running("serve", url, key, port=port, tree=unpacked(oldest(), Path(folder))),
         beside(url, (READ,), profiles) as readers,
         beside(url, BATCH, profiles) as batches,
         long_reader(url, reader_seconds),
@@ -181,7 +186,7 @@ def main() -> None:
     options = parser.parse_args()
     with server(options.database_url) as server_url, database(server_url, "bench_migrate") as url:
         progress(f"{options.profiles:,} profiles")
-        migrate(url, OLD)
+        migrate(url, int(oldest().name[:4]))
         with psycopg.connect(url) as conn:
             conn.execute(FILL.format(profiles=options.profiles, companies=options.profiles // 20).encode())
         progress("migrate")

@@ -20,6 +20,8 @@ from consumer.postgres.queries import query
 BATCHES = 5
 BATCH_SIZE = 1000
 HISTORIES = (10_000, 1_000_000)
+# Nothing but updates changes a profile.
+NOBODY_ELSE: Mapping[str, object] = {"applied": [], "operation": None, "rehomed": [], "rehomed_by": None}
 
 
 def explained(conn: "psycopg.Connection[Any]", name: str, values: Mapping[str, object]) -> dict[str, float]:
@@ -39,13 +41,10 @@ def batch(conn: "psycopg.Connection[Any]") -> dict[str, dict[str, float]]:
     seqs = _column(conn, "SELECT seq FROM consumer.pending ORDER BY seq LIMIT %s", BATCH_SIZE)
     users = _column(conn, "SELECT DISTINCT user_id FROM consumer.outbox WHERE seq = ANY(%s)", seqs)
     statements: Sequence[tuple[str, Mapping[str, object]]] = [
-        ("queue/claim_retries", {"batch_size": BATCH_SIZE // 2}),
+        ("queue/claim_retries", {"batch_size": BATCH_SIZE // 2, "known_types": None}),
         ("queue/claim", {"after_seq": seqs[0] - 1, "batch_size": BATCH_SIZE}),
         ("users/mirror", {"seqs": seqs}),
-        (
-            "users/put_profiles",
-            {"seqs": seqs, "written": users, "changed": users, "applied": [], "rehomed": [], "rehomed_by": None},
-        ),
+        ("users/put_profiles", {"seqs": seqs, "written": users, "changed": users, **NOBODY_ELSE}),
         ("users/put_sign_ins", {"seqs": seqs}),
         ("queue/finish_users", {"seqs": seqs, "changed": users, "applied": []}),
     ]

@@ -10,7 +10,7 @@ import pytest
 
 from tests.mutants.__main__ import main
 from tests.mutants.areas import AREAS, NAMES, OF_ALL_MODULES, TESTS, area_of, table_tests
-from tests.mutants.coverage_map import LEFT_OUT, CoverageMap, read, record
+from tests.mutants.coverage_map import LEFT_OUT, read, record
 from tests.mutants.judge import NOTICED, SURVIVED, UNFIT, Judge, Verdict
 from tests.mutants.mutant import Mutant
 from tests.mutants.plan import equivalents, identity, make_plan, mutated_files
@@ -25,11 +25,12 @@ MESSAGE_IDS = "consumer/providers/stack/message_ids.py"
 
 
 @pytest.fixture(scope="module")
-def judge() -> Iterator[Judge]:
+def judge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Judge]:
     """A judge who knows the tests of ids only."""
+    folder = tmp_path_factory.mktemp("map")
     with copied_tree() as tree:
-        coverage = CoverageMap(tree.pytest(ID_TESTS, seconds=60).seconds, {}, [])
-        yield Judge(tree, coverage, time.monotonic() + 120)
+        record(tree, folder, ID_TESTS)
+        yield Judge(tree, read(folder, [ID_TESTS]), time.monotonic() + 120)
 
 
 def sql(text: str, operator: str, file: str = QUERY) -> list[str]:

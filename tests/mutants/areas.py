@@ -101,7 +101,7 @@ TESTS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ),
     ("consumer/__main__.py", ("test_cli_processes",)),
     ("consumer/web/", ("test_server", "test_connection_limits", "test_http_timeouts", "test_http_limit_values")),
-    ("bench/", ("test_bench", "test_peers", "test_plans")),
+    ("bench/", ("test_bench", "test_benches_run", "test_peers", "test_plans")),
 )
 
 

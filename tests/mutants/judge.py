@@ -107,11 +107,9 @@ class Judge:
 
     def _ordered(self, mutant: Mutant, tests: Iterable[str]) -> list[str]:
         """Tests of the place's own file come first, and that of all modules, then the fastest."""
-        stems = {Path(mutant.file).stem.split(".")[-1], Path(mutant.file).parent.name, OF_ALL_MODULES}
-        seconds = self.coverage.seconds
-        return sorted(
-            tests, key=lambda test: (not any(stem in test.partition("::")[0] for stem in stems), seconds[test])
-        )
+        stem = Path(mutant.file).stem.split(".")[-1]
+        near = (stem, Path(mutant.file).parent.name, OF_ALL_MODULES, f"[{stem}]")
+        return sorted(tests, key=lambda test: (not any(name in test for name in near), self.coverage.seconds[test]))
 
     def _fits(self, mutant: Mutant) -> bool:
         """Whether the module can be imported, or the server plans the query."""

@@ -1,0 +1,45 @@
+"""Every bench, as small as it can be: it comes to its end, and its own checks let it print."""
+
+import importlib
+import sys
+from collections.abc import Mapping, Sequence
+
+import orjson
+import pytest
+
+# By bench: its arguments, its constants that are less here, and how many rows it prints at least.
+SMALL: Mapping[str, tuple[Sequence[str], Mapping[str, object], int]] = {
+    "drain": (
+        ["--events=200", "--batch-sizes=50", "--history=100", "--only=two workers,ceiling,everything: ceiling"],
+        {},
+        3,
+    ),
+    "ingest": (["--requests=90"], {"WARM_UP": 20, "LONE_EVENTS": 1}, 5),
+    "lookups": (["--events=6000"], {"ROUNDS": 2, "DRAINED": 200, "PAIRS": 1}, 13),
+    "migrate": (["--profiles=200", "--reader-seconds=1"], {"SLICE_SECONDS": 1}, 5),
+    "path": ([], {"REQUESTS": 20, "PASSES": 1}, 6),
+    "plans": ([], {"EVENTS": 100, "SIZES": {"small": (200, 10), "large": (2000, 100)}}, 30),
+    "rebuild": (["--events=400"], {}, 8),
+    "reconcile": (["--users=200"], {}, 3),
+    "recovery": (["--events=400"], {"SLICE_SECONDS": 1}, 3),
+    "soak": (["--events=2000"], {}, 2),
+    "startup": ([], {"STARTS": 1}, 2),
+    "statements": ([], {"BATCHES": 2, "BATCH_SIZE": 50, "HISTORIES": (0, 100)}, 12),
+    "tenants": (["--profiles=400", "--companies=20", "--rounds=20"], {}, 11),
+}
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_a_small_run_prints_figures(
+    name: str, server_url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments, constants, rows = SMALL[name]
+    bench = importlib.import_module(f"bench.{name}")
+    for constant, value in constants.items():
+        monkeypatch.setattr(bench, constant, value)
+    server = [] if name == "path" else ["--database-url", server_url]
+    monkeypatch.setattr(sys, "argv", [name, *arguments, *server, "--json"])
+
+    bench.main()
+
+    assert len(orjson.loads(capsys.readouterr().out)["rows"]) >= rows
