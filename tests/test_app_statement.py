@@ -24,10 +24,11 @@ def written(folder: Path, text: str) -> str:
         STATEMENT.decode(),
         f"SELECT public.project({PARAMETER});\n",
         f"-- Ours; and theirs.\n/* one; */ UPDATE t SET a = ';', b = 'it''s;' WHERE id = ANY({PARAMETER})",
+        f"DELETE FROM t WHERE id = ANY({PARAMETER}) ; \n",
         f'merge INTO "odd;name" USING unnest({PARAMETER}) AS u ON TRUE WHEN MATCHED THEN DO NOTHING -- ;',
         f"DELETE FROM t WHERE a = E'\\';' AND b = $tag$ ; ' $tag$ AND c LIKE '%%x' AND id = ANY({PARAMETER})",
     ],
-    ids=["with", "function", "comments", "identifier", "escapes"],
+    ids=["with", "function", "comments", "space", "identifier", "escapes"],
 )
 def test_one_statement_is_taken_as_it_is(tmp_path: Path, text: str) -> None:
     assert app_statement.read(written(tmp_path, text)) == text.encode()
@@ -38,6 +39,7 @@ def test_one_statement_is_taken_as_it_is(tmp_path: Path, text: str) -> None:
     [
         ("", "holds no statement"),
         ("-- only words\n;", "holds no statement"),
+        (" ;", "holds no statement"),
         (f"DELETE FROM t WHERE id = ANY({PARAMETER}); DELETE FROM u", "more than one statement"),
         (f"SET ROLE postgres -- {PARAMETER}", "begins with SET"),
         (f"(SELECT {PARAMETER})", r"begins with \("),
@@ -47,7 +49,19 @@ def test_one_statement_is_taken_as_it_is(tmp_path: Path, text: str) -> None:
         (f"DELETE FROM t WHERE a = %(name)b AND id = ANY({PARAMETER})", "write %% for one"),
         (f"SELECT {PARAMETER} -- " + "x" * app_statement.BYTES_MAX, "is larger than 256 kB"),
     ],
-    ids=["empty", "comment", "two", "verb", "bracket", "unused", "in a comment", "percent", "parameter", "large"],
+    ids=[
+        "empty",
+        "comment",
+        "semicolon",
+        "two",
+        "verb",
+        "bracket",
+        "unused",
+        "in a comment",
+        "percent",
+        "parameter",
+        "large",
+    ],
 )
 def test_what_the_worker_could_not_run_is_refused_at_the_door(tmp_path: Path, text: str, reason: str) -> None:
     with pytest.raises(BadSettings, match=f"^CONSUMER_PROJECTION_SQL names .*projection.sql, which .*{reason}"):

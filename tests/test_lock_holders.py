@@ -5,6 +5,7 @@ import logging
 import re
 from datetime import timedelta
 from typing import Any
+from unittest.mock import AsyncMock
 from uuid import UUID
 
 import psycopg
@@ -220,6 +221,20 @@ async def test_a_worker_that_waited_in_vain_names_the_holder_once(
 
     lines = [(line["pid"], line["login"], line["application"], line["locks"]) for line in named()]
     assert lines == [(pid, own("stranger"), APPLICATION, "locks of companies")]
+
+
+async def test_a_whole_batch_that_waited_in_vain_names_the_holder_too(
+    emptied: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    subject = BatchRunner(ACCESS, worker().metrics, attempts_max=12)
+    monkeypatch.setattr(BatchRunner, "run_once", AsyncMock(side_effect=LockNotAvailable()))
+    loop = Worker(emptied, subject, lambda _: None, poll_max=timedelta(milliseconds=20))
+    with stranger(emptied) as conn, caplog.at_level(logging.INFO, "consumer"):
+        conn.execute(COMPANIES.format(""))
+        working = asyncio.create_task(loop.run())
+        await until(lambda: [record for record in caplog.records if record.getMessage() == "lock_held"])
+        loop.stop()
+        await working
 
 
 async def test_a_holder_is_logged_anew_once_a_batch_has_met_no_lock(

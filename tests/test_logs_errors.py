@@ -52,6 +52,14 @@ def test_an_error_names_its_cause_and_the_systems_code(start: Start) -> None:
     assert EMAIL not in stderr.text
 
 
+def test_an_error_without_a_cause_has_no_cause(start: Start) -> None:
+    stderr = start("json", "info")
+
+    log.error(logs.DATABASE_LOST, exc_info=KeyError(EMAIL))
+
+    assert "cause" not in stderr.lines[0]
+
+
 def test_of_a_group_of_errors_the_first_is_told(start: Start) -> None:
     stderr = start("json", "info")
 

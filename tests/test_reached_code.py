@@ -226,6 +226,7 @@ def test_the_doctor_warns_of_a_login_that_may_do_more_and_names_the_variable(app
 
     check = checks["application's code"]
     assert (check["state"], "WORKER_DATABASE_URL" in check["cure"]) == ("warning", True)
+    assert check["finding"] == "runs beside a login that may do more than consumer_worker"
 
 
 def test_the_doctor_is_content_with_a_login_of_its_own(app: str, own_login: str, statement_file: str) -> None:
@@ -233,7 +234,9 @@ def test_the_doctor_is_content_with_a_login_of_its_own(app: str, own_login: str,
 
     _, checks = examined(app, CONSUMER_PROJECTION_SQL=statement_file, WORKER_DATABASE_URL=own_login)
 
-    assert checks["application's code"]["state"] == "ok"
+    check = checks["application's code"]
+    assert check["state"] == "ok"
+    assert check["finding"] == "runs beside a login that may do nothing more than consumer_worker"
 
 
 def test_the_doctor_looks_behind_foreign_keys_without_a_statement_too(app: str) -> None:

@@ -1,5 +1,6 @@
 """The queue of what is made anew: who waits, who is next, and whom a company or a user concerns."""
 
+import asyncio
 from collections.abc import Iterable
 from datetime import timedelta
 from uuid import UUID, uuid4
@@ -10,7 +11,7 @@ from consumer.effects import anew
 from consumer.operations.rebuild import Subjects, compare_page
 from consumer.outbox import rebuild_queue
 from consumer.outbox.rebuild_queue import Depth, Stage, Waiting
-from consumer.postgres.connections import operator_access, transaction, worker_access
+from consumer.postgres.connections import connect, operator_access, transaction, worker_access
 from tests.support.databases import change, rows
 from tests.support.effects import applied
 from tests.support.factories import team_event, user_updated
@@ -18,7 +19,7 @@ from tests.support.kept import kept
 from tests.support.outbox import rebuild_everything
 
 ACCESS, OPERATOR = worker_access("consumer"), operator_access("consumer")
-ADA, BOB, EVE, CREW = (UUID(int=n) for n in (1, 2, 3, 9))
+ADA, BOB, EVE, OTHER, CREW = (UUID(int=n) for n in (1, 2, 3, 4, 9))
 OUTBOX = (
     "INSERT INTO consumer.outbox (source, message_id, event_type, {columns}, occurred_at, body) "
     "VALUES ('stack', 'm', 'x', {values}, now(), '')"
@@ -137,7 +138,7 @@ async def test_who_is_queued_again_is_due_at_once_and_has_not_failed(emptied: st
 
 
 async def test_only_living_users_that_were_forgotten_are_queued_as_revived(emptied: str) -> None:
-    for user, values in ((ADA, "NULL, true"), (BOB, "NULL, false"), (EVE, "now(), true")):
+    for user, values in ((ADA, "NULL, true"), (BOB, "NULL, false"), (EVE, "now(), true"), (OTHER, "NULL, true")):
         put(emptied, MIRROR.format(columns="deleted_at, is_forgotten", values=values, user="{user}"), user)
 
     async with kept(emptied, ACCESS) as conn:
@@ -172,6 +173,16 @@ async def test_the_due_of_one_stage_are_claimed_by_id(emptied: str) -> None:
 
     async with kept(emptied, ACCESS) as conn, transaction(conn, ACCESS):
         assert await rebuild_queue.claim(conn, Stage.USER) == [Waiting(ADA, 0), Waiting(BOB, 2)]
+
+
+async def test_what_another_worker_holds_is_not_waited_for(emptied: str) -> None:
+    waits(emptied, (Stage.USER, ADA, 0, 0), (Stage.USER, BOB, 0, 0))
+
+    async with kept(emptied, ACCESS) as conn, await connect(emptied, ACCESS) as other, transaction(other, ACCESS):
+        assert await rebuild_queue.lock(other, Stage.USER, [ADA]) == [Waiting(ADA, 0)]
+        async with transaction(conn, ACCESS), asyncio.timeout(5):
+            assert await rebuild_queue.lock(conn, Stage.USER, [ADA, BOB]) == [Waiting(BOB, 0)]
+            assert await rebuild_queue.claim(conn, Stage.USER) == [Waiting(BOB, 0)]
 
 
 async def test_the_depth_tells_what_failed_and_is_not_due_apart(emptied: str) -> None:

@@ -46,6 +46,18 @@ async def test_nobody_is_rehomed_before_the_time_and_the_longest_waiting_company
     assert every(emptied, "consumer.rehome", "company_id") == [(FIRST,)]
 
 
+async def test_a_company_is_due_at_the_very_moment(emptied: str) -> None:
+    await in_batches(emptied, [*at_home(1), crew("deleted", 99)])
+
+    async with AsyncExitStack() as stack:
+        conn = await begun(stack, emptied)
+        await conn.execute("SET LOCAL ROLE NONE")
+        await conn.execute("UPDATE consumer.rehome SET due_at = now()")
+        await conn.execute("SET LOCAL ROLE consumer_worker")
+
+        assert await rehome.run_page(conn, lambda _: DELAY) == PageResult(1, [], False)
+
+
 async def test_two_workers_take_two_companies_and_a_third_takes_none(emptied: str) -> None:
     await in_batches(
         emptied,

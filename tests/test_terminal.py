@@ -29,6 +29,7 @@ from tests.support.processes import environment, on
 # Svix's form of a message id, and the longest that an application may send.
 SVIX, LONG = "msg_2xkA8bJcV1nQe7sTgYh4Zr9dPqL", "order." + "0123456789" * 25
 TYPE, CODE, PATH = "project_permission.created", "unknown_field", f"$.data.{'client_metadata.' * 8}id: Required field"
+UNSECURED = "ALTER TABLE identity.companies NO FORCE ROW LEVEL SECURITY, DISABLE ROW LEVEL SECURITY;"
 USER = UUID("6f1c2f0e-9d3b-4a57-8c21-0b7d5e9a4f10")
 TIME = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ")
 CALLS: Mapping[str, tuple[str, ...]] = {
@@ -42,7 +43,7 @@ CALLS: Mapping[str, tuple[str, ...]] = {
     "prune": ("AUDIT_RETENTION_DAYS",),
     "adopt plan --table public.people": ("p.full_name", "public.people", "once Stack or an edit names one"),
     # SQL: a broken comment would not run.
-    "uninstall --keep-profiles --dry-run": (f"\n-- {OPEN}\n",),
+    "uninstall --keep-profiles --dry-run": (f"\n-- {OPEN}\n", UNSECURED),
     "--help": ("Commands:", "AUDIT_RETENTION_DAYS."),
 }
 # Rows of one line, cut to a terminal of at least 80 columns.

@@ -33,7 +33,7 @@ def read(path: str) -> bytes:
 def _problem(text: str) -> str | None:
     if len(text.encode()) > BYTES_MAX:
         return f"is larger than {BYTES_MAX // 1024} kB"
-    bare = OPAQUE.sub(" ", text).strip().removesuffix(";").rstrip()
+    bare = OPAQUE.sub(" ", text).strip().removesuffix(";")
     if not bare:
         return "holds no statement"
     if ";" in bare:
