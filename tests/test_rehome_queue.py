@@ -47,7 +47,7 @@ async def test_nobody_is_rehomed_before_the_time_and_the_longest_waiting_company
 
 
 async def test_a_company_is_due_at_the_very_moment(emptied: str) -> None:
-    await in_batches(emptied, [*at_home(1), crew("deleted", 99)])
+    await in_batches(emptied, at_home(1), [crew("deleted", 99)])
 
     async with AsyncExitStack() as stack:
         conn = await begun(stack, emptied)

@@ -100,6 +100,7 @@ TESTS: tuple[tuple[str, tuple[str, ...]], ...] = (
         ("test_cli_processes", "test_cli_refusals", "test_cli_settings", "test_up", "test_demo", "test_adopt_walk"),
     ),
     ("consumer/__main__.py", ("test_cli_processes",)),
+    ("consumer/postgres/migrator.py", ("test_migrator",)),
     ("consumer/web/", ("test_server", "test_connection_limits", "test_http_timeouts", "test_http_limit_values")),
     ("bench/", ("test_bench", "test_benches_run", "test_peers", "test_plans")),
 )
