@@ -30,6 +30,8 @@ SOURCES = ("consumer/", "sql/", "bench/")
 OWN = ("tests/mutants/", "tests/test_mutants.py")
 IMPORTED = re.compile(r"^from (tests\.\S*\btest_\w+) import ", re.MULTILINE)
 FILE_SECONDS = 600.0
+# The context of what runs while no test does.
+OUTSIDE_TESTS = ""
 CONFIG = """[run]
 source = consumer, bench
 relative_files = true
@@ -69,18 +71,21 @@ class CoverageMap:
     data: Sequence[CoverageData]
 
     def covering(self, file: str, lines: Collection[int]) -> set[str]:
-        """Return the tests that run any of the lines; where none does, as at the top of a module, the file's.
+        """Return the tests that run any of the lines; those of the file for what a module does when it is imported.
 
         Only what is asked for is read: all lines of all files with their tests would fill gigabytes.
         """
         of_lines: set[str] = set()
         of_file: set[str] = set()
+        is_imported = False
         for data in self.data:
             for line, contexts in data.contexts_by_lineno(file).items():
                 tests = {test for context in contexts if (test := context.rpartition("|")[0]) in self.seconds}
                 of_file |= tests
-                of_lines |= tests if line in lines else set()
-        return of_lines or of_file
+                if line in lines:
+                    of_lines |= tests
+                    is_imported |= OUTSIDE_TESTS in contexts
+        return of_file if is_imported or not of_lines else of_lines
 
 
 def load(trees: Sequence[Tree], report: Callable[[str], None]) -> CoverageMap:
