@@ -6,16 +6,18 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from bench import commands
+from bench import commands, drain
 from bench.checks import FalseFigure, require_finished, require_shown, require_soon, require_stored, stored_rows
 from bench.client import signed_requests
 from bench.commands import TREE
 from bench.compare import Cost, drained, ingested, medians, row
 from bench.cpu import microseconds, postgres_cpu_seconds
+from bench.drainers import Done
 from bench.events import everything, fill, twice_each, updates
 from bench.load import cheapest_client, full_load
 from bench.support import database
 from consumer.postgres import migrations
+from consumer.worker.batch import BATCH_SIZE
 from tests.support.names import own
 
 
@@ -104,6 +106,33 @@ def test_a_tree_drains_the_mix_by_its_command_lines(server_url: str) -> None:
     """A run as short as this may take less time than its start: the cost is no matter here, the checks inside are."""
     with database(server_url, own("bench")) as url:
         assert isinstance(drained(url, TREE, everything(400)), Cost)
+
+
+def test_a_measure_is_what_its_name_says() -> None:
+    for measure in drain.measures([250], 1_000_000):
+        assert measure.is_ceiling == ("ceiling" in measure.name)
+        assert measure.is_mix == ("everything" in measure.name)
+        assert measure.is_xmin_held == ("xmin held" in measure.name)
+        assert measure.workers == (2 if "two workers" in measure.name else 1)
+        assert measure.batch_size == (250 if "batch 250" in measure.name else BATCH_SIZE)
+        assert measure.history == (10_000 * (" 10k" in measure.name) or 1_000_000 * (" 1000k" in measure.name))
+
+
+def test_figures_of_a_drain_are_by_event_and_second(server_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    timed = drain.timed
+
+    def two_seconds(url: str, measure: drain.Measure, events: int) -> tuple[float, list[Done]]:
+        timed(url, measure, events)
+        return 2.0, [Done(events, 0.5, 3 * 2**20), Done(events, 0.1, 2**20)]
+
+    monkeypatch.setattr(drain, "timed", two_seconds)
+    row = drain.run(server_url, drain.Measure("one worker"), 200)
+
+    assert row["events/s"] == 100
+    assert row["worker CPU us/event"] == pytest.approx(3000)
+    assert row["worker RSS growth MB"] == 3
+    assert 1000 < float(str(row["WAL bytes/event"])) < 100_000
+    assert 0 <= float(str(row["HOT % of updates"])) <= 100
 
 
 def test_a_tree_that_does_not_start_is_no_figure(server_url: str, tmp_path: Path) -> None:

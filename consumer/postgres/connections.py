@@ -60,7 +60,7 @@ Pool = AsyncConnectionPool[Connection]
 # An idle connection whose server vanished is noticed after 30 s and three probes 5 s apart.
 KEEPALIVE = {"keepalives": "1", "keepalives_idle": "30", "keepalives_interval": "5", "keepalives_count": "3"}
 
-# The length of a pool's round of attempts to connect, and the time between two: the default of 300 s recovers late.
+# The length of a round of attempts to connect, and the time between two and for its end: the default of 300 s is late.
 RECONNECT_SECONDS = 1.0
 
 
@@ -180,7 +180,7 @@ async def open_pool(
     try:
         yield pool
     finally:
-        await pool.close(timeout=1)
+        await pool.close(timeout=RECONNECT_SECONDS)
 
 
 @asynccontextmanager

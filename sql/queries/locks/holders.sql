@@ -48,6 +48,17 @@ waiting AS MATERIALIZED (
     WHERE NOT l.granted AND a.application_name LIKE 'consumer %%' AND a.datname = current_database()
 ),
 
+-- Their virtual transactions are those of the sessions that prepared them, and others after a restart of the server.
+prepared AS (
+    SELECT
+        l.virtualtransaction,
+        p.gid,
+        p.owner,
+        p.prepared
+    FROM locks AS l
+    INNER JOIN pg_prepared_xacts AS p ON l.transactionid = p.transaction
+),
+
 held AS (
     SELECT
         l.pid,
@@ -81,7 +92,7 @@ SELECT
     bool_and(p.gid IS NULL AND a.state IS NULL) AS is_hidden
 FROM held AS h
 LEFT JOIN pg_stat_activity AS a ON h.pid = a.pid
-LEFT JOIN pg_prepared_xacts AS p ON h.prepared = '-1/' || p.transaction
+LEFT JOIN prepared AS p ON h.prepared = p.virtualtransaction
 -- Autovacuum has no login: it holds the end of a table for a moment, and gives way to who waits.
 WHERE h.pid IS NULL OR a.usesysid IS NOT NULL
 GROUP BY h.pid, p.gid, a.usename, p.owner, a.application_name

@@ -65,7 +65,6 @@ reached AS (
         WHERE
             r.is_written
             AND k.confrelid = c.oid
-            AND k.contype = 'f'
             AND (k.confupdtype IN ('c', 'd', 'n') OR k.confdeltype IN ('c', 'd', 'n'))
         UNION ALL
         -- Partitions and tables that inherit.
