@@ -19,11 +19,13 @@ from consumer.doctor.server import (
     XMIN_AGE_MAX,
     Activity,
     Server,
+    activity,
     judge_room,
     judge_server,
 )
 from consumer.embedded import server as embedded
 from consumer.postgres import migrations
+from consumer.postgres.connections import connect, operator_access
 from consumer.verdict.database import DISK_FREE_MIN
 from tests.support.cli import examined
 from tests.support.databases import record_settings
@@ -119,6 +121,19 @@ def test_an_old_transaction_is_seen_with_its_application(emptied: str) -> None:
         _, checks = examined(emptied)
 
     assert checks["old transactions"]["finding"] == "the oldest is 0 s old, of a report"
+
+
+async def test_the_oldest_snapshot_of_any_session_holds_vacuum_back(emptied: str) -> None:
+    begin, burn = "BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1", "SELECT pg_current_xact_id()"
+    with psycopg.connect(emptied, autocommit=True) as old, psycopg.connect(emptied, autocommit=True) as young:
+        old.execute(begin)
+        for _ in range(20):
+            young.execute(burn)
+        young.execute(begin)
+        async with await connect(emptied, operator_access("consumer")) as conn:
+            found = await activity(conn)
+
+    assert found.xmin_age >= 20
 
 
 def test_a_pooler_in_front_of_the_migrations_is_a_warning(emptied: str) -> None:
