@@ -46,8 +46,12 @@ class Honest(NamedTuple):
 
 def _signed() -> str:
     """Return signature headers of which only the body could tell that they are made up."""
-    made_up = sign(f"whsec_{'A' * 44}", new_message_id(datetime.now(UTC)), datetime.now(UTC), b"")
+    made_up = sign(_secret(secrets.token_bytes(24)), new_message_id(datetime.now(UTC)), datetime.now(UTC), b"")
     return "".join(f"{name}: {value}\r\n" for name, value in made_up.items())
+
+
+def _secret(key: bytes) -> str:
+    return f"whsec_{b64encode(key).decode()}"
 
 
 def _head(headers: str) -> bytes:
@@ -123,7 +127,7 @@ def measured(name: str, url: str, tree: Path) -> dict[str, object]:
     with running("serve", url, key, port=port, tree=tree) as process:
         before = peak_megabytes(process)
         attacker.start()
-        answers = deliver(port, f"whsec_{b64encode(key).decode()}", attacker.is_alive)
+        answers = deliver(port, _secret(key), attacker.is_alive)
         peak = peak_megabytes(process)
     if attacker.exitcode != 0:
         raise FalseFigure(f"No figure for {name}: the attack failed.")

@@ -14,6 +14,7 @@ SMALL: Mapping[str, tuple[Sequence[str], Mapping[str, object], int]] = {
         {},
         3,
     ),
+    "hostile": ([], {"CONNECTIONS": 20, "ATTACK_SECONDS": 1.0}, 3),
     "ingest": (["--requests=90"], {"WARM_UP": 20, "LONE_EVENTS": 1}, 5),
     "lookups": (["--events=6000"], {"ROUNDS": 2, "DRAINED": 200, "PAIRS": 1}, 13),
     "migrate": (["--profiles=200", "--reader-seconds=1"], {"SLICE_SECONDS": 1}, 5),

@@ -80,7 +80,7 @@ AREAS: tuple[tuple[str, tuple[str, ...]], ...] = (
 MIGRATIONS, POLICIES = "migrations", "policies"
 NAMES = tuple(dict.fromkeys(name for name, _ in AREAS))
 # They need programs that no test environment has.
-LEFT_OUT = ("bench/peers/",)
+LEFT_OUT = ("bench/peers/", "bench/load.py")
 
 # A test that imports all modules to look at their numbers: no line is run by it that other imports have not run before.
 OF_ALL_MODULES = "tests/test_limit_values.py"
