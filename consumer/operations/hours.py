@@ -82,7 +82,7 @@ async def _is_awaited(conn: Connection, place: HoursPlace) -> bool:
     """Tell whether a transaction is still open that wrote when the place was set, or may be one of those."""
     if not place.writers:
         return False
-    # A transaction that was prepared since has another name.
+    # A prepared transaction has another name after a restart of the server.
     return any(each.is_prepared or each.writer in place.writers for each in await _writers(conn))
 
 

@@ -1,5 +1,5 @@
 -- The open transactions that may have stored deliveries: each has held this lock since before it drew a number.
--- A prepared one has another name than before, so any may be one of those that were seen.
+-- A prepared one has another name after a restart of the server, so any may be one of those that were seen.
 SELECT DISTINCT
     virtualtransaction AS writer,
     pid IS NULL AS is_prepared
