@@ -7,8 +7,13 @@ from collections.abc import Mapping, Sequence
 import orjson
 import pytest
 
-# By bench: its arguments, its constants that are less here, and how many rows it prints.
+# By bench: its arguments, what of it is less here, and how many rows it prints.
 SMALL: Mapping[str, tuple[Sequence[str], Mapping[str, object], int]] = {
+    "console": (
+        ["--events=400", "--requests=2", "--work=200", "--rounds=1"],
+        {"VIEWERS": 2, "FRAMES": 1, "LIVE_SECONDS": 1, "addresses": lambda _: {"/dead": ["/dead", "/"]}},
+        2,
+    ),
     "drain": (
         ["--events=200", "--batch-sizes=50", "--history=100", "--only=two workers,ceiling,everything: ceiling"],
         {},
@@ -34,10 +39,10 @@ SMALL: Mapping[str, tuple[Sequence[str], Mapping[str, object], int]] = {
 def test_a_small_run_prints_figures(
     name: str, server_url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    arguments, constants, rows = SMALL[name]
+    arguments, less, rows = SMALL[name]
     bench = importlib.import_module(f"bench.{name}")
-    for constant, value in constants.items():
-        monkeypatch.setattr(bench, constant, value)
+    for attribute, value in less.items():
+        monkeypatch.setattr(bench, attribute, value)
     server = [] if name == "path" else ["--database-url", server_url]
     monkeypatch.setattr(sys, "argv", [name, *arguments, *server, "--json"])
 

@@ -9,7 +9,7 @@ import psycopg
 import pytest
 from psycopg import IsolationLevel
 from psycopg.conninfo import make_conninfo
-from psycopg_pool import PoolTimeout, TooManyRequests
+from psycopg_pool import AsyncConnectionPool, PoolTimeout, TooManyRequests
 
 from consumer.postgres.connections import (
     Connection,
@@ -114,6 +114,24 @@ def test_a_borrower_waits_a_second_and_four_times_the_size_may_wait(database_url
             assert {type(task.exception()) for task in waiting} == {PoolTimeout}
 
     with_pool(database_url, act)
+
+
+def test_a_pool_s_end_waits_a_second_for_its_attempts(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    patience: list[float] = []
+    close = AsyncConnectionPool.close
+
+    async def noting(pool: Pool, timeout: float = 5.0) -> None:
+        patience.append(timeout)
+        await close(pool, timeout)
+
+    monkeypatch.setattr(AsyncConnectionPool, "close", noting)
+
+    async def act(_: Pool) -> None:
+        assert not patience
+
+    with_pool(database_url, act)
+
+    assert patience == [1.0]
 
 
 def test_each_attempt_to_connect_is_reported_once(database_url: str) -> None:
