@@ -120,9 +120,9 @@ def test_a_pool_s_end_waits_a_second_for_its_attempts(database_url: str, monkeyp
     patience: list[float] = []
     close = AsyncConnectionPool.close
 
-    async def noting(pool: Pool, timeout: float = 5.0) -> None:
-        patience.append(timeout)
-        await close(pool, timeout)
+    async def noting(pool: Pool, **named: float) -> None:
+        patience.append(named["timeout"])
+        await close(pool, **named)
 
     monkeypatch.setattr(AsyncConnectionPool, "close", noting)
 

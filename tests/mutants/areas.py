@@ -89,7 +89,7 @@ OF_ALL_MODULES = "tests/test_limit_values.py"
 TESTS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("sql/migrations/", ("test_migrations", "test_privileges", "test_roles", "test_tenants", "test_views")),
     ("sql/migrations/", ("test_catalogue", "test_search", "test_effects", "test_prune", "test_edits", "test_status")),
-    ("sql/migrations/", ("test_migration_steps", "test_migration_hashes", "test_derived_anew")),
+    ("sql/migrations/", ("test_migration_steps", "test_migration_hashes", "test_derived_anew", "test_masked_views")),
     (
         "consumer/embedded/",
         ("test_embedded", "test_embedded_folder", "test_embedded_owners", "test_embedded_sockets", "test_up"),

@@ -26,7 +26,7 @@ SCHEMA_MODULE = "tests.support.schema"
 SCHEMA_FILE = "sql/schema.sql"
 # They change rows, not what pg_dump shows of a schema, or it shows nothing of owners.
 INVISIBLE = re.compile(r"UPDATE|INSERT|DELETE|DO|WITH|ALTER FUNCTION|ALTER VIEW|ALTER TABLE \S+ OWNER")
-OBJECT = re.compile(r"\b(?:consumer|identity)\.\w+")
+OBJECT = re.compile(r"\b(?:consumer|consumer_masked|identity)\.\w+")
 NOTICED, SURVIVED, UNFIT = "noticed", "survived", "unfit"
 
 
