@@ -12,6 +12,7 @@ from consumer.cli.addresses import is_loopback
 from consumer.embedded.server import server
 from consumer.postgres import migrations
 from consumer.settings.signing_secrets import EXAMPLES
+from tests.support.databases import record_settings
 from tests.support.embedded import folder
 from tests.support.processes import (
     APP_SECRET,
@@ -37,6 +38,7 @@ def data_dir() -> Iterator[Path]:
     with folder() as path:
         with server(path / "data", create=True) as url:
             migrations.apply(url, "consumer")
+            record_settings(url)
         yield path / "data"
 
 

@@ -63,9 +63,9 @@ class Judge:
         elif not self._fits(mutant):
             return Verdict(UNFIT)
         covering, others = self.tests(mutant)
-        noticed_by = self._noticed(texts, covering, COVERING_SECONDS, trusted=covering)
+        noticed_by = self._noticed(texts, covering, COVERING_SECONDS)
         if noticed_by is None:
-            noticed_by = self._noticed(texts, others, REST_SECONDS, trusted=())
+            noticed_by = self._noticed(texts, others, REST_SECONDS)
         outcome = SURVIVED if noticed_by is None else NOTICED
         return Verdict(outcome, noticed_by or "", round(time.monotonic() - begun, 1))
 
@@ -136,13 +136,11 @@ class Judge:
             exit_code, _ = self.tree.python("-m", SCHEMA_MODULE, seconds=CHECK_SECONDS)
             return self.tree.read(SCHEMA_FILE) if exit_code == 0 else None
 
-    def _noticed(
-        self, texts: dict[str, str], tests: Sequence[str], seconds: float, *, trusted: Sequence[str]
-    ) -> str | None:
+    def _noticed(self, texts: dict[str, str], tests: Sequence[str], seconds: float) -> str | None:
         """Return by which test a mutant is noticed, None when by none.
 
-        A test that covers the place must fail twice, because a busy machine fails a test now and then. Any other, and a
-        run that does not end, counts only if the same passes without the mutant.
+        A test must fail twice, because a busy machine fails a test now and then, and pass without the mutant; so must
+        the tests of a run that does not end.
         """
         left = list(tests)
         while left:
@@ -160,19 +158,19 @@ class Judge:
                     return None
                 raise Unusable(f"These tests do not pass without a mutant:\n{clean.output[-2000:]}")
             failed = run.failed[0]
-            if self._is_real(texts, failed, seconds, is_trusted=failed in trusted):
+            if self._is_real(texts, failed, seconds):
                 return failed
             left = left[left.index(failed) + 1 :]
         return None
 
-    def _is_real(self, texts: dict[str, str], failed: str, seconds: float, *, is_trusted: bool) -> bool:
-        """Whether a test fails because of the mutant; a file that can't be collected does."""
+    def _is_real(self, texts: dict[str, str], failed: str, seconds: float) -> bool:
+        """Whether a test fails because of the mutant: alone too, and not without it; a file without a test does."""
         if "::" not in failed:
             return True
-        if not is_trusted:
-            return self._run([failed], seconds).has_passed
         with self.tree.changed(texts):
-            return not self._run([failed], seconds).has_passed
+            if self._run([failed], seconds).has_passed:
+                return False
+        return self._run([failed], seconds).has_passed
 
     def _run(self, tests: Sequence[str], seconds: float) -> Run:
         left = self.deadline - time.monotonic()

@@ -21,8 +21,9 @@ def write(folder: Path) -> None:
 
 def rehashed(lines: str, name: str, text: str) -> str:
     """Return the lines with the hash that one file has with another text."""
-    kept = [line for line in lines.splitlines() if not line.endswith(f"  {name}")]
-    return "".join(f"{line}\n" for line in [*kept, f"{sha256(text.encode()).hexdigest()}  {name}"])
+    known = {line.partition("  ")[2]: line for line in lines.splitlines()}
+    known[name] = f"{sha256(text.encode()).hexdigest()}  {name}"
+    return "".join(f"{line}\n" for line in known.values())
 
 
 if __name__ == "__main__":
