@@ -145,6 +145,7 @@ def test_drain_applies_what_is_due_and_returns(url: str, tmp_path: Path) -> None
     assert deliveries(url, "done") > 0
 
 
+@pytest.mark.usefixtures("database_url")  # Without it a server of its own has no roles.
 def test_drain_gives_up_on_a_database_that_is_not_migrated(server_url: str, tmp_path: Path) -> None:
     with (
         scratch_database(server_url, "empty") as empty,
