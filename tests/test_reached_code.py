@@ -80,6 +80,10 @@ CODE = {
     "a domain": (
         "CREATE DOMAIN theirs.label AS text CHECK (theirs.evil(VALUE)); ALTER TABLE theirs.users ADD label theirs.label"
     ),
+    "a domain of the first column": (
+        "CREATE DOMAIN theirs.key AS uuid CHECK (theirs.evil(VALUE::text));"
+        "ALTER TABLE theirs.users ALTER id TYPE theirs.key"
+    ),
     "an operator": (
         "CREATE FUNCTION theirs.same(text, text) RETURNS boolean LANGUAGE sql IMMUTABLE RETURN TRUE;"
         "ALTER FUNCTION theirs.same OWNER TO mallory;"
