@@ -82,7 +82,7 @@ CODE = {
     ),
     "a domain of the first column": (
         "CREATE DOMAIN theirs.key AS uuid CHECK (theirs.evil(VALUE::text));"
-        "ALTER TABLE theirs.users ALTER id TYPE theirs.key"
+        "ALTER TABLE theirs.logins ALTER id TYPE theirs.key"
     ),
     "an operator": (
         "CREATE FUNCTION theirs.same(text, text) RETURNS boolean LANGUAGE sql IMMUTABLE RETURN TRUE;"

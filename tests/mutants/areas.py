@@ -97,7 +97,15 @@ TESTS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("consumer/process/", ("test_cli_processes", "test_up", "test_outage", "test_ops", "faults/test_processes")),
     (
         "consumer/cli/",
-        ("test_cli_processes", "test_cli_refusals", "test_cli_settings", "test_up", "test_demo", "test_adopt_walk"),
+        (
+            "test_cli_processes",
+            "test_cli_refusals",
+            "test_cli_settings",
+            "test_up",
+            "test_demo",
+            "test_adopt_walk",
+            "test_terminal",
+        ),
     ),
     ("consumer/__main__.py", ("test_cli_processes",)),
     ("consumer/postgres/migrator.py", ("test_migrator",)),
