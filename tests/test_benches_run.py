@@ -33,6 +33,8 @@ SMALL: Mapping[str, tuple[Sequence[str], Mapping[str, object], int]] = {
     "statements": ([], {"BATCHES": 2, "BATCH_SIZE": 50, "HISTORIES": (0, 100)}, 12),
     "tenants": (["--profiles=400", "--companies=20", "--rounds=20"], {}, 11),
 }
+# What a figure can't exceed however slow the machine is.
+MOST = {"console": {"transactions a frame": 100, "transactions a frame, 2 viewers / one": 10}}
 
 
 @pytest.mark.parametrize("name", SMALL)
@@ -48,4 +50,7 @@ def test_a_small_run_prints_figures(
 
     bench.main()
 
-    assert len(orjson.loads(capsys.readouterr().out)["rows"]) == rows
+    document = orjson.loads(capsys.readouterr().out)
+    assert len(document["rows"]) == rows
+    for figure, most in MOST.get(name, {}).items():
+        assert 0 < document[figure] <= most
