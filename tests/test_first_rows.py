@@ -1,8 +1,9 @@
-"""A list that ends at a limit says so, at the console and in a terminal."""
+"""A list that ends at a limit says so, at the console and in a terminal, and begins with what matters most."""
 
 from collections.abc import Iterator
 from uuid import UUID, uuid4
 
+import psycopg
 import pytest
 
 from consumer.cli import delivery as delivery_command
@@ -11,6 +12,7 @@ from consumer.console import delivery as delivery_page
 from consumer.lookup import one_user
 from consumer.outbox.storage import Delivery
 from consumer.postgres.first_rows import FirstRows
+from consumer.postgres.queries import query
 from tests.support.cli import arrive, call, facts, work
 from tests.support.console import Desk, running
 from tests.support.console_pages import words
@@ -175,3 +177,17 @@ def test_runs_homes_and_tables_end_with_a_word(emptied: str, desk: Desk, monkeyp
     assert "and more" not in whole
     assert AND_MORE in seen(desk, "/recovery")
     assert f"{AND_MORE}: these are smaller." in seen(desk, "/system")
+
+
+def test_the_largest_tables_come_first(emptied: str) -> None:
+    with psycopg.connect(emptied) as conn:
+        found = conn.execute(query("system/sizes"), {"size": 5}).fetchall()
+        largest = conn.execute(
+            "SELECT max(pg_total_relation_size(c.oid)) FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = relnamespace "
+            "WHERE nspname IN ('consumer', 'identity') AND relkind = 'r'"
+        ).fetchall()
+
+    sizes = [size for _, size, _ in found]
+    assert [(sizes[0],)] == largest
+    assert sizes == sorted(sizes, reverse=True)
+    assert sizes[0] > sizes[-1]
