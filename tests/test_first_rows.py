@@ -184,7 +184,8 @@ def test_the_largest_tables_come_first(emptied: str) -> None:
         found = conn.execute(query("system/sizes"), {"size": 5}).fetchall()
         largest = conn.execute(
             "SELECT max(pg_total_relation_size(c.oid)) FROM pg_class AS c "
-            "JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE nspname IN ('consumer', 'identity') AND relkind = 'r'"
+            "JOIN pg_namespace AS n ON n.oid = c.relnamespace "
+            "WHERE n.nspname IN ('consumer', 'identity') AND c.relkind = 'r'"
         ).fetchall()
 
     sizes = [size for _, size, _ in found]
