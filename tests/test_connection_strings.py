@@ -18,6 +18,7 @@ from tests.support.settings import URL, load
             "schema",
         ),
         ("postgres://u:p?schema=x@h/d?pool_timeout=3", "postgres://u:p?schema=x@h/d", "pool_timeout"),
+        ("postgres://u:p@s?schema=x@h/d?pool_timeout=3", "postgres://u:p@s?schema=x@h/d", "pool_timeout"),
         ("postgresql:///app?host=/run/postgresql&schema=x", "postgresql:///app?host=/run/postgresql", "schema"),
         ("postgresql://a:1,b:2/d?statement_cache_size=0", "postgresql://a:1,b:2/d", "statement_cache_size"),
     ],

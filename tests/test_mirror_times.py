@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import psycopg
 import pytest
 
 from consumer.outbox.storage import Delivery
@@ -112,3 +113,27 @@ async def test_the_oldest_deletion_counts_in_any_batch(
     assert one(emptied, "identity.stack_user_profiles", "sync_version, deleted_at") == (sync_version, deleted_at)
     assert {row[0] for row in every(emptied, "identity.profiles", "deleted_at")} <= {deleted_at}
     assert found == outcomes
+
+
+@pytest.mark.parametrize(
+    ("deletion", "missing", "seen", "tombstone"),
+    [
+        (None, None, None, None),
+        (5, None, 9, 5),
+        (None, 5, None, 5),
+        (None, 5, 4, 5),
+        (None, 5, 5, None),
+        (None, 5, 6, None),
+        (7, 5, 4, 5),
+        (5, 7, 4, 5),
+        (7, 5, 5, 7),
+    ],
+)
+def test_who_was_found_missing_is_deleted_unless_seen_then_or_later(
+    emptied: str, deletion: int | None, missing: int | None, seen: int | None, tombstone: int | None
+) -> None:
+    times = [None if hour is None else at(hour) for hour in (deletion, missing, seen, tombstone)]
+    with psycopg.connect(emptied) as conn:
+        found = conn.execute("SELECT consumer.tombstone(%s::timestamptz, %s, %s)", times[:3]).fetchone()
+
+    assert found == (times[3],)

@@ -197,3 +197,23 @@ async def test_a_look_up_is_one_probe_of_an_index_however_many_keys_there_are(em
 
     assert cost <= 4 * asked
     assert size / count <= 100
+
+
+async def test_only_a_repeat_writes_a_message_into_the_log_of_changes(
+    emptied: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    has_message: list[bool] = []
+
+    async def noting(conn: Any, _: object, name: str, values: Mapping[str, object]) -> list[int]:
+        [(new_count, repeated_at)] = await (await conn.execute(query(name), values)).fetchall()
+        has_message.append(repeated_at is not None)
+        return [new_count]
+
+    monkeypatch.setattr(storage, "rows", noting)
+    first, second = user_updated(), user_updated()
+
+    await arrive(emptied, first)
+    await arrive(emptied, first)
+    await arrive(emptied, first, second)
+
+    assert has_message == [False, True, True]
