@@ -62,7 +62,8 @@ def _trimmed(text: str) -> tuple[str, list[str]]:
     if not known:
         raise ValueError("must start with postgresql:// or postgres://")
     warnings = [f"the driver in {scheme}:// was dropped."] if known[1] or known[3] else []
-    query_at = rest.find("?", rest.rfind("@") + 1)
+    # As libpq reads it: a login ends at the first at sign before any slash, and a password may have a question mark.
+    query_at = rest.find("?", rest.partition("/")[0].find("@") + 1)
     if query_at < 0:
         return f"{known[2]}://{rest}", warnings
     parameters = rest[query_at + 1 :].split("&")
