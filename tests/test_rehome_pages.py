@@ -141,6 +141,14 @@ async def test_an_edit_of_another_field_leads_to_no_company(emptied: str) -> Non
     assert [result.users for result in await turns(emptied)] == [0]
 
 
+async def test_an_edit_or_metadata_of_another_company_leads_there_and_nowhere_else(emptied: str) -> None:
+    there = {"company_id": str(SECOND)}
+    told = [user(1), edit(2, **there), user(1, person(2), server_metadata=there)]
+    await in_batches(emptied, BEGIN, told, [crew("deleted", 99, DEFAULT)])
+
+    assert [result.users for result in await turns(emptied)] == [0]
+
+
 @pytest.mark.parametrize("way", WAYS)
 async def test_a_range_bounds_each_way_that_leads_to_a_company(emptied: str, way: str) -> None:
     await record(emptied, ShapingSettings(default_company_id=DEFAULT if way == "at home" else None))
