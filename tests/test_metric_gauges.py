@@ -98,6 +98,12 @@ async def test_the_queue_is_counted_by_state_and_a_company_to_be_re_homed_is_pen
     assert set((await tables(emptied)).deliveries) == set(states)
 
 
+async def test_of_a_database_that_is_away_only_that_is_told() -> None:
+    found = await ops.read_scrape("host=127.0.0.1 port=1 dbname=x user=x", worker_access("consumer"), Expectations())
+
+    assert found == (None, {("database_away", "failing"): True})
+
+
 async def test_the_last_delivery_of_each_source_is_a_unix_time(emptied: str) -> None:
     await arrive(emptied, user_updated(), user_updated())
     await arrive(emptied, delivery("user.signed_in", uuid4(), "app"))
