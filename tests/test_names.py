@@ -20,7 +20,7 @@ LEFT = (
 # Takes a fixed name for what all databases of a server share, or changes that. What `own` names is a placeholder here.
 SHARED = re.compile(r"\b(?:CREATE|ALTER) (?:(?:ROLE|USER|DATABASE) (?!consumer_$)\w|SYSTEM)")
 # They have servers of their own, or none.
-ALONE = re.compile(r"lone_server_url|mark\.lone_server|^tests/(?:faults|mutants)/")
+ALONE = re.compile(r"lone_server_url|mark\.lone_server|embedded\.server\(|^tests/(?:faults|mutants)/")
 
 
 def left(url: str) -> set[str]:
