@@ -143,7 +143,7 @@ async def test_an_edit_of_another_field_leads_to_no_company(emptied: str) -> Non
 
 async def test_an_edit_or_metadata_of_another_company_leads_there_and_nowhere_else(emptied: str) -> None:
     there = {"company_id": str(SECOND)}
-    told = [user(1), edit(2, **there), user(1, person(2), server_metadata=there)]
+    told = [user(1), edit(2, company_id=str(SECOND)), user(1, person(2), server_metadata=there)]
     await in_batches(emptied, BEGIN, told, [crew("deleted", 99, DEFAULT)])
 
     assert [result.users for result in await turns(emptied)] == [0]
