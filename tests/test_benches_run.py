@@ -1,8 +1,9 @@
-"""Every bench, as small as it can be: it comes to its end, and its own checks let it print."""
+"""Every bench, as small as it can be: it comes to its end, and its own checks let it print what it prints."""
 
 import importlib
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import orjson
 import pytest
@@ -35,6 +36,14 @@ SMALL: Mapping[str, tuple[Sequence[str], Mapping[str, object], int]] = {
 }
 # What a figure can't exceed however slow the machine is.
 MOST = {"console": {"transactions a frame": 100, "transactions a frame, 2 viewers / one": 10}}
+# `tests/test_bench.py` and `tests/test_sizing.py` run them small, piece by piece.
+ELSEWHERE = {"compare", "sizes"}
+
+
+def test_no_bench_is_left_out() -> None:
+    files = (Path(__file__).parents[1] / "bench").glob("*.py")
+
+    assert {file.stem for file in files if "\ndef main(" in file.read_text()} == {*SMALL, *ELSEWHERE}
 
 
 @pytest.mark.parametrize("name", SMALL)
