@@ -1,9 +1,10 @@
-"""Transactions that are prepared and left (two-phase commit): they have no process, and hold all the same."""
+"""Transactions that are prepared and left (two-phase commit): they have no process, and hold all the same.
+
+Until the server's next start they are listed under the session that prepared them, and then under their own number.
+"""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import psycopg
 import pytest
@@ -12,77 +13,74 @@ from consumer.embedded import server as embedded
 from consumer.operations import hours
 from consumer.postgres import locks, migrations
 from consumer.postgres.connections import connect, operator_access
-from tests.support.databases import change, reset, rows, scratch_database
+from tests.support.databases import change, reset, rows
+from tests.support.embedded import folder
 
 ACCESS = operator_access("consumer")
 LOCKED = "LOCK TABLE identity.profiles IN EXCLUSIVE MODE"
 STORED = (
     "INSERT INTO consumer.outbox (source, message_id, occurred_at, body) VALUES ('stack', gen_random_uuid(), now(), '')"
 )
-COUNTED = "SELECT coalesce(sum(n), 0)::integer AS n FROM consumer.hours"
+PREPARED = "PREPARE TRANSACTION 'left over'"
 
 
 @pytest.fixture(scope="module")
-def preparing() -> Iterator[str]:
-    """A migrated database of a server that lets transactions be prepared; the setting needs another start."""
-    with TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        # The server runs as another user when the tests run as root.
-        Path(folder).chmod(0o755)
-        place = Path(folder) / "postgres"
-        with embedded.server(place, create=True) as url:
+def place() -> Iterator[Path]:
+    """A migrated server that is stopped; from its next start on it lets transactions be prepared."""
+    with folder() as parent:
+        with embedded.server(parent / "data", create=True) as url:
             change(url, "ALTER SYSTEM SET max_prepared_transactions = 4")
-        with embedded.server(place, create=False) as server_url, scratch_database(server_url, "preparing") as url:
             migrations.apply(url, "consumer")
-            yield url
+        yield parent / "data"
 
 
-@contextmanager
-def prepared(url: str, statement: str) -> Iterator[str]:
-    """Leave a transaction prepared, whose name is yielded; it is committed at the end."""
+def execute(url: str, *statements: str) -> None:
+    """Execute statements one after the other in one session."""
     with psycopg.connect(url, autocommit=True) as conn:
-        for each in ("BEGIN", statement, "PREPARE TRANSACTION 'left over'"):
-            conn.execute(each.encode())
-    try:
-        yield "left over"
-    finally:
-        change(url, "COMMIT PREPARED 'left over'")
+        for statement in statements:
+            conn.execute(statement.encode())
 
 
-async def test_a_prepared_transaction_that_locks_our_tables_is_named(preparing: str) -> None:
-    with psycopg.connect(preparing) as other, prepared(preparing, LOCKED) as name:
-        other.execute("LOCK TABLE identity.companies IN EXCLUSIVE MODE")
-        async with await connect(preparing, ACCESS) as conn:
-            found = {holder.prepared_transaction: holder for holder in await locks.noteworthy(conn)}
-        pid = other.info.backend_pid
-
-    assert set(found) == {None, name}
-    assert (found[name].pid, found[name].login, found[name].locks) == (None, "postgres", "table identity.profiles")
-    assert (found[None].pid, found[None].locks) == (pid, "table identity.companies")
-    assert not found[name].is_hidden
+async def held(url: str) -> dict[str | None, tuple[object, ...]]:
+    async with await connect(url, ACCESS) as conn:
+        found = await locks.noteworthy(conn)
+    return {each.prepared_transaction: (each.pid, each.login, each.locks, each.is_hidden) for each in found}
 
 
-@pytest.mark.parametrize("is_before", [True, False], ids=["prepared before", "prepared since"])
-async def test_deliveries_of_a_prepared_transaction_are_counted_once_it_is_committed(
-    preparing: str, *, is_before: bool
-) -> None:
-    reset(preparing)
-    change(preparing, "INSERT INTO consumer.maintenance (job, started_at, due_at) VALUES ('hours', now(), now())")
-    async with await connect(preparing, ACCESS) as conn:
-        if is_before:
-            with prepared(preparing, STORED):
-                change(preparing, STORED)
-                await hours.keep_hours(conn, ACCESS)
-                before = rows(preparing, COUNTED)
-        else:
-            with psycopg.connect(preparing, autocommit=True) as writer:
-                writer.execute("BEGIN")
-                writer.execute(STORED.encode())
-                change(preparing, STORED)
-                await hours.keep_hours(conn, ACCESS)
-                writer.execute("PREPARE TRANSACTION 'left over'")
-                await hours.keep_hours(conn, ACCESS)
-                before = rows(preparing, COUNTED)
-                writer.execute("COMMIT PREPARED 'left over'")
+async def counted(url: str) -> int:
+    """Count what can be counted, and return how much that is in all."""
+    async with await connect(url, ACCESS) as conn:
         await hours.keep_hours(conn, ACCESS)
+    [row] = rows(url, "SELECT coalesce(sum(n), 0)::integer AS n FROM consumer.hours")
+    return int(row["n"])
 
-    assert (before, rows(preparing, COUNTED)) == ([{"n": 0}], [{"n": 2}])
+
+async def test_a_prepared_transaction_that_locks_our_tables_is_named(place: Path) -> None:
+    found = None, "postgres", "table identity.profiles", False
+    with embedded.server(place, create=False) as url:
+        execute(url, "BEGIN", LOCKED, PREPARED)
+        with psycopg.connect(url) as other:
+            other.execute("LOCK TABLE identity.companies IN EXCLUSIVE MODE")
+            session = other.info.backend_pid, "postgres", "table identity.companies", False
+            assert await held(url) == {"left over": found, None: session}
+    with embedded.server(place, create=False) as url:
+        assert await held(url) == {"left over": found}
+        execute(url, "ROLLBACK PREPARED 'left over'")
+        assert await held(url) == {}
+
+
+async def test_deliveries_of_a_prepared_transaction_are_counted_once_it_is_committed(place: Path) -> None:
+    with embedded.server(place, create=False) as url:
+        reset(url)
+        change(url, "INSERT INTO consumer.maintenance (job, started_at, due_at) VALUES ('hours', now(), now())")
+        with psycopg.connect(url, autocommit=True) as writer:
+            for statement in ("BEGIN", STORED):
+                writer.execute(statement.encode())
+            change(url, STORED)
+            assert await counted(url) == 0
+            writer.execute(PREPARED.encode())
+        assert await counted(url) == 0
+    with embedded.server(place, create=False) as url:
+        assert await counted(url) == 0
+        execute(url, "COMMIT PREPARED 'left over'")
+        assert await counted(url) == 2
