@@ -17,11 +17,9 @@ from tests.support.databases import change, reset, rows
 from tests.support.embedded import folder
 
 ACCESS = operator_access("consumer")
-LOCKED = "LOCK TABLE identity.profiles IN EXCLUSIVE MODE"
 STORED = (
     "INSERT INTO consumer.outbox (source, message_id, occurred_at, body) VALUES ('stack', gen_random_uuid(), now(), '')"
 )
-PREPARED = "PREPARE TRANSACTION 'left over'"
 
 
 @pytest.fixture(scope="module")
@@ -56,16 +54,19 @@ async def counted(url: str) -> int:
 
 
 async def test_a_prepared_transaction_that_locks_our_tables_is_named(place: Path) -> None:
-    found = None, "postgres", "table identity.profiles", False
+    tables = {"left over": "profiles", "another": "company_members"}
+    found = {name: (None, "postgres", f"table identity.{table}", False) for name, table in tables.items()}
     with embedded.server(place, create=False) as url:
-        execute(url, "BEGIN", LOCKED, PREPARED)
+        for name, table in tables.items():
+            locked = f"LOCK TABLE identity.{table} IN EXCLUSIVE MODE"
+            execute(url, "BEGIN", locked, f"PREPARE TRANSACTION '{name}'")
         with psycopg.connect(url) as other:
             other.execute("LOCK TABLE identity.companies IN EXCLUSIVE MODE")
             session = other.info.backend_pid, "postgres", "table identity.companies", False
-            assert await held(url) == {"left over": found, None: session}
+            assert await held(url) == {**found, None: session}
     with embedded.server(place, create=False) as url:
-        assert await held(url) == {"left over": found}
-        execute(url, "ROLLBACK PREPARED 'left over'")
+        assert await held(url) == found
+        execute(url, *(f"ROLLBACK PREPARED '{name}'" for name in tables))
         assert await held(url) == {}
 
 
@@ -78,7 +79,7 @@ async def test_deliveries_of_a_prepared_transaction_are_counted_once_it_is_commi
                 writer.execute(statement.encode())
             change(url, STORED)
             assert await counted(url) == 0
-            writer.execute(PREPARED.encode())
+            writer.execute("PREPARE TRANSACTION 'left over'")
         assert await counted(url) == 0
     with embedded.server(place, create=False) as url:
         assert await counted(url) == 0
