@@ -55,7 +55,9 @@ async def counted(url: str) -> int:
 
 async def test_a_prepared_transaction_that_locks_our_tables_is_named(place: Path) -> None:
     tables = {"left over": "profiles", "another": "company_members"}
-    found = {name: (None, "postgres", f"table identity.{table}", False) for name, table in tables.items()}
+    found: dict[str | None, tuple[object, ...]] = {
+        name: (None, "postgres", f"table identity.{table}", False) for name, table in tables.items()
+    }
     with embedded.server(place, create=False) as url:
         for name, table in tables.items():
             locked = f"LOCK TABLE identity.{table} IN EXCLUSIVE MODE"
