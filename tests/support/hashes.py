@@ -5,7 +5,8 @@ from pathlib import Path
 
 from consumer.postgres.migration_records import HASHES, content_hash
 
-FOLDER = Path(__file__).parents[2] / "sql" / "migrations"
+ROOT = Path(__file__).parents[2]
+FOLDER = ROOT / "sql" / "migrations"
 # From the root of the tree.
 HASH_FILE = f"sql/migrations/{HASHES}"
 
