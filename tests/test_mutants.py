@@ -199,9 +199,6 @@ def test_a_record_names_the_tests_that_run_a_line(judge: Judge, tmp_path: Path) 
     tests = known.covering(MESSAGE_IDS, [inside])
     assert tests
     assert tests < {*known.seconds} == {test for test in known.seconds if test.startswith(ID_TESTS)}
-    # What a module does when it is imported, no single test does.
-    [at_import] = [number for number, line in enumerate(lines, start=1) if line.startswith("STEP = ")]
-    assert known.covering(MESSAGE_IDS, [at_import]) >= tests
 
 
 def test_a_run_never_writes_where_a_server_of_a_stopped_run_may_still_write(judge: Judge) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import cast
 
 import pytest
+from coverage import CoverageData
 
 from tests.mutants import coverage_map
 from tests.mutants.coverage_map import CoverageMap
@@ -121,6 +122,17 @@ def test_the_place_s_own_tests_come_first_and_then_each_file_s_fastest_in_turn()
         f"tests/test_{name}" for name in ("claims.py::near", "a.py::fast", "b.py::other", "a.py::middle", "a.py::slow")
     ]
     assert others == []
+
+
+@pytest.mark.parametrize(("line", "covering"), [(1, {FIRST, SECOND}), (2, {SECOND}), (3, {FIRST, SECOND})])
+def test_what_a_module_does_at_its_import_is_covered_by_all_tests_of_the_module(line: int, covering: set[str]) -> None:
+    """One of them met the import, which runs once; a line that none runs is covered by all too."""
+    data = CoverageData(no_disk=True)
+    for context, lines in (("", [1]), (f"{FIRST}|run", [1]), (f"{SECOND}|run", [2])):
+        data.set_context(context)
+        data.add_lines({FILE: lines})
+
+    assert CoverageMap({FIRST: 0.1, SECOND: 0.2}, {}, [data]).covering(FILE, [line]) == covering
 
 
 def test_a_test_file_is_recorded_again_if_it_or_one_that_it_imports_changes(
