@@ -236,6 +236,10 @@ def test_the_report_names_the_survivors_and_says_by_its_exit_code_whether_the_sc
         Result(str(key), 1, "loop", MODULE, key, "number", outcome, "", 1.0, ["-a = 1", "+a = 2"], "c", "t")
         for key, outcome in enumerate(outcomes)
     ]
+    # A survivor that is listed by now counts no longer.
+    listed, old, new = sorted(equivalents())[0]
+    diff = [*(f"-{line}" for line in old.split("\n")), *(f"+{line}" for line in new.split("\n"))]
+    lines.append(Result("listed", 1, "loop", listed, 1, "number", SURVIVED, "", 1.0, diff, "c", "t"))
     file.write_text("".join(json.dumps(asdict(line)) + "\n" for line in lines) + '{"cut off')
 
     assert main(["--report", str(file)]) == exit_code
