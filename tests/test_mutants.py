@@ -237,7 +237,7 @@ def test_the_report_names_the_survivors_and_says_by_its_exit_code_whether_the_sc
         for key, outcome in enumerate(outcomes)
     ]
     # A survivor that is listed by now counts no longer.
-    listed, old, new = sorted(equivalents())[0]
+    listed, old, new = min(equivalents())
     diff = [*(f"-{line}" for line in old.split("\n")), *(f"+{line}" for line in new.split("\n"))]
     lines.append(Result("listed", 1, "loop", listed, 1, "number", SURVIVED, "", 1.0, diff, "c", "t"))
     file.write_text("".join(json.dumps(asdict(line)) + "\n" for line in lines) + '{"cut off')
