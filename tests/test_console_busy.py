@@ -4,8 +4,9 @@ import asyncio
 import logging
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import timedelta
+from types import SimpleNamespace
 
 import psycopg
 import pytest
@@ -126,6 +127,31 @@ def test_a_connection_that_can_not_be_added_leaves_those_that_are_there(
     assert [page.status for page in pages] == [200] * 6
     assert "The database" not in words(overview.text)
     assert "database_lost" not in [record.getMessage() for record in caplog.records]
+
+
+@pytest.mark.parametrize(("seconds", "is_told"), [(0, False), (0.9, False), (1, True)])
+def test_a_connection_on_its_way_to_the_next_reader_is_not_lost(
+    monkeypatch: pytest.MonkeyPatch, seconds: float, *, is_told: bool
+) -> None:
+    told: list[Exception | None] = []
+    failed, now = psycopg.OperationalError("too many connections"), [100.0]
+    monkeypatch.setattr(reading, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr(reading, "transaction", lambda *_: nullcontext())
+
+    async def work(_: Connection) -> None:
+        database._note(failed)
+
+    async def read() -> None:
+        await database._read_once(work)
+        now[0] += seconds
+        database._note(failed)
+
+    database = reading.ConsoleDatabase("", viewer_access("consumer"), operator_access("consumer"), told.append)
+    pool = SimpleNamespace(connection=nullcontext, get_stats=lambda: {"pool_available": 0})
+    monkeypatch.setattr(database, "_pool", pool, raising=False)
+    asyncio.run(read())
+
+    assert told == [failed] * is_told
 
 
 def test_a_login_with_too_few_connections_is_said_to_have_too_few(emptied: str) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
@@ -38,6 +39,9 @@ CONNECTIONS_KEPT = 1
 ACTING_MAX = 3
 # Pages that count what an action would take, which may last seconds: a click, done in milliseconds, finds one free.
 COUNTING_MAX = 2
+# On its way from one who read to the next a connection is neither lent nor available. An attempt to connect follows in
+# any outage, so that is told so much later.
+PASSED_ON_SECONDS = 1.0
 # A person waits for the page.
 CONNECTION_TIMEOUT = timedelta(seconds=2)
 # Above the statement's own limit: a silent connection takes so long, or a page of many slow statements.
@@ -82,8 +86,8 @@ class ConsoleDatabase:
         self._viewer = viewer
         self._operator = operator
         self._attempted = attempted
-        # Of the pool's connections, those that read.
-        self._lent = 0
+        # Of the pool's connections, those that read, and when the last one had read.
+        self._lent, self._returned_at = 0, float("-inf")
         # What people wait for takes no longer than what a viewer reads.
         self._observer = replace(viewer, name="consumer console", role=operator.role)
         self._observing: Connection | None = None
@@ -182,11 +186,12 @@ class ConsoleDatabase:
                 async with transaction(conn, self._viewer):
                     return await work(conn)
             finally:
-                self._lent -= 1
+                self._lent, self._returned_at = self._lent - 1, time.monotonic()
 
     def _note(self, error: Exception | None) -> None:
         # One connection more that can't be had is no outage.
-        if error is None or not (self._lent or self._pool.get_stats()["pool_available"]):
+        is_passed_on = time.monotonic() - self._returned_at < PASSED_ON_SECONDS
+        if error is None or not (self._lent or is_passed_on or self._pool.get_stats()["pool_available"]):
             self._attempted(error)
 
 
