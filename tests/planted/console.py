@@ -54,9 +54,16 @@ CONSOLE = (
     Bug(
         "one connection more that can't be had is an outage",
         READING,
-        'if error is None or not (self._lent or self._pool.get_stats()["pool_available"]):',
+        'if error is None or not (self._lent or is_passed_on or self._pool.get_stats()["pool_available"]):',
         "if True:",
         f"{BUSY}::test_a_connection_that_can_not_be_added_leaves_those_that_are_there",
+    ),
+    Bug(
+        "a connection on its way from one reader to the next is an outage",
+        READING,
+        "(self._lent or is_passed_on or ",
+        "(self._lent or ",
+        f"{BUSY}::test_a_connection_on_its_way_to_the_next_reader_is_not_lost",
     ),
     Bug(
         "a login with too few connections has no database",
