@@ -1,4 +1,4 @@
--- Send each request of a file once. bench/wrk.py writes the file: signed requests one after the other, all of one length.
+-- Send each request of a file once. bench/load.py writes the file: the requests one after the other, all of one length.
 local size, connections = tonumber(os.getenv("BENCH_REQUEST_BYTES")), tonumber(os.getenv("BENCH_CONNECTIONS"))
 local requests = assert(io.open(os.getenv("BENCH_REQUESTS"), "rb"))
 local first, idle = nil, 0
@@ -33,7 +33,7 @@ end
 function done(summary, latency)
     say(string.format(
         '{"answers": %d, "refused": %d, "p50": %d, "p99": %d, "p99.9": %d}',
-        summary.requests, summary.errors.status,
+        summary.requests, summary.errors.status + summary.errors.timeout,
         latency:percentile(50), latency:percentile(99), latency:percentile(99.9)
     ))
 end

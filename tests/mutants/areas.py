@@ -80,7 +80,7 @@ AREAS: tuple[tuple[str, tuple[str, ...]], ...] = (
 MIGRATIONS, POLICIES = "migrations", "policies"
 NAMES = tuple(dict.fromkeys(name for name, _ in AREAS))
 # They need programs that no test environment has.
-LEFT_OUT = ("bench/peers/", "bench/load.py")
+LEFT_OUT = ("bench/peers/",)
 
 # A test that imports all modules to look at their numbers: no line is run by it that other imports have not run before.
 OF_ALL_MODULES = "tests/test_limit_values.py"
@@ -110,7 +110,7 @@ TESTS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("consumer/__main__.py", ("test_cli_processes",)),
     ("consumer/postgres/migrator.py", ("test_migrator",)),
     ("consumer/web/", ("test_server", "test_connection_limits", "test_http_timeouts", "test_http_limit_values")),
-    ("bench/", ("test_bench", "test_benches_run", "test_peers", "test_plans")),
+    ("bench/", ("test_bench", "test_benches_run", "test_full_load", "test_peers", "test_plans")),
 )
 
 
