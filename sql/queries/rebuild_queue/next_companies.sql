@@ -1,5 +1,5 @@
 -- The next companies that a delivery or a row names, by id; as next_users.
-SELECT id
+SELECT DISTINCT id
 FROM (
     (
         SELECT DISTINCT team_id AS id
@@ -8,7 +8,7 @@ FROM (
         ORDER BY team_id
         LIMIT %(page_size)b::integer
     )
-    UNION
+    UNION ALL
     (
         SELECT DISTINCT id
         FROM identity.companies

@@ -1,6 +1,6 @@
 -- The next users that a delivery or a row names, by id. Each branch has a LIMIT, so that a page costs the same in a
 -- table of any size.
-SELECT id
+SELECT DISTINCT id
 FROM (
     (
         SELECT DISTINCT user_id AS id
@@ -9,7 +9,7 @@ FROM (
         ORDER BY user_id
         LIMIT %(page_size)b::integer
     )
-    UNION
+    UNION ALL
     (
         SELECT DISTINCT stack_user_id AS id
         FROM identity.stack_user_profiles
@@ -17,7 +17,7 @@ FROM (
         ORDER BY stack_user_id
         LIMIT %(page_size)b::integer
     )
-    UNION
+    UNION ALL
     (
         SELECT DISTINCT user_id AS id
         FROM identity.profiles
@@ -25,7 +25,7 @@ FROM (
         ORDER BY user_id
         LIMIT %(page_size)b::integer
     )
-    UNION
+    UNION ALL
     (
         SELECT DISTINCT user_id AS id
         FROM identity.company_members
@@ -33,7 +33,7 @@ FROM (
         ORDER BY user_id
         LIMIT %(page_size)b::integer
     )
-    UNION
+    UNION ALL
     (
         SELECT DISTINCT user_id AS id
         FROM consumer.memberships
@@ -41,7 +41,7 @@ FROM (
         ORDER BY user_id
         LIMIT %(page_size)b::integer
     )
-    UNION
+    UNION ALL
     (
         SELECT DISTINCT user_id AS id
         FROM consumer.team_permissions
@@ -49,7 +49,7 @@ FROM (
         ORDER BY user_id
         LIMIT %(page_size)b::integer
     )
-    UNION
+    UNION ALL
     (
         SELECT DISTINCT user_id AS id
         FROM consumer.edits

@@ -1,0 +1,131 @@
+"""Which stored deliveries rows are made anew of, or read again, and in which order they come."""
+
+from typing import Any
+from uuid import UUID
+
+from consumer.effects import stored
+from tests.support.databases import change, rows
+from tests.support.queries import ran, turned_over, unordered
+from tests.test_anew_rows import fill, joined
+from tests.test_stored import store
+
+ADA, BOB, EVE = (UUID(int=0xA0 + n) for n in range(3))
+CREW, TEAM, CLUB = (UUID(int=0xC0 + n) for n in range(3))
+
+
+def reduce(url: str, *seqs: int) -> None:
+    change(url, f"UPDATE consumer.outbox SET reduced = '\\x7b7d' WHERE seq = ANY('{{{', '.join(map(str, seqs))}}}')")
+
+
+async def test_of_a_company_the_reduced_deliveries_that_are_done_are_read_again(emptied: str) -> None:
+    team = {"user_id": None, "team_id": CREW}
+    first, whole = (store(emptied, "team.updated", **team) for _ in range(2))  # type: ignore[arg-type]
+    off = [store(emptied, "team.updated", **team, outcome=each) for each in ("discarded", None)]  # type: ignore[arg-type]
+    other = store(emptied, "team.updated", user_id=None, team_id=TEAM)
+    of_ada, of_bob, of_eve = (store(emptied, "user.updated", user_id=one) for one in (ADA, BOB, EVE))
+    off += [store(emptied, "user.updated", user_id=ADA, outcome=each) for each in ("discarded", None)]
+    store(emptied, "user.updated", user_id=ADA)
+    second = store(emptied, "team.updated", **team)  # type: ignore[arg-type]
+    again = store(emptied, "user.updated", user_id=ADA)
+    reduce(emptied, second, first, *off, other, again, of_ada, of_bob, of_eve)
+    fill(emptied, joined(ADA, CREW), joined(BOB, CREW, is_implied=False), joined(EVE, TEAM))
+    turned_over(emptied)
+
+    found = [
+        await ran(emptied, "reread/of_companies", company_ids=[CREW], is_named_by_users=each) for each in (False, True)
+    ]
+
+    assert found == [[(first,), (second,)], [(of_ada,), (again,)]]
+    assert whole not in {seq for each in found for (seq,) in each}
+
+
+async def test_only_the_given_deliveries_with_a_reduced_body_are_read_in_their_order(emptied: str) -> None:
+    first, second, whole, other = (store(emptied, "user.updated", source=one) for one in ("app", *["stack"] * 3))
+    reduce(emptied, second, first, other)
+    turned_over(emptied)
+
+    found = await ran(emptied, "reread/reduced", seqs=[second, whole, first])
+
+    body = rows(emptied, f"SELECT body FROM consumer.outbox WHERE seq = {first}")[0]["body"]
+    assert found == [(first, "app", body, b"{}"), (second, "stack", body, b"{}")]
+
+
+def prune_before(url: str, *seqs: int) -> None:
+    """Let each of these deliveries be the repeat of a removed one."""
+    known = ", ".join(map(str, seqs))
+    change(
+        url,
+        "INSERT INTO consumer.pruned (key) SELECT consumer.message_key(source, message_id) FROM consumer.outbox "
+        f"WHERE seq IN ({known})",
+    )
+
+
+async def test_what_repeats_a_removed_delivery_is_no_fact_if_it_is_stale(emptied: str) -> None:
+    team: dict[str, Any] = {"user_id": None, "team_id": CREW}
+    user: dict[str, Any] = {"user_id": ADA, "body": f'{{"data": {{"selected_team": {{"id": "{CREW}"}}}}}}'}
+    told = [("team.updated", team), ("user.updated", user)]
+    stale, fresh, other = (
+        [store(emptied, kind, **values, outcome=outcome) for kind, values in told]
+        for outcome in ("stale", "applied", "stale")
+    )
+    prune_before(emptied, *stale, *fresh)
+    fill(emptied, joined(ADA, CREW))
+    turned_over(emptied)
+
+    async with unordered(emptied) as conn:
+        events, named = await stored.company_events(conn, [CREW])
+        [group] = await stored.deliveries(conn, [ADA])
+        selecting = await stored.selecting(conn, [CREW])
+
+    assert ([each.seq for each in events], named) == ([fresh[0], other[0]], {CREW})
+    assert group.seqs == [fresh[1], other[1]]
+    assert [each.seq for each in selecting] == [fresh[1], other[1]]
+
+
+async def test_the_deliveries_of_users_come_by_source_and_type_and_in_their_order(emptied: str) -> None:
+    told = [
+        store(emptied, event_type, source=source, user_id=user_id)
+        for event_type, source, user_id in (
+            ("user.updated", "stack", BOB),
+            ("user.updated", "stack", ADA),
+            ("user.created", "stack", ADA),
+            ("user.updated", "backfill", ADA),
+            ("user.updated", "stack", BOB),
+            ("user.updated", "stack", EVE),
+        )
+    ]
+    reduce(emptied, told[4], told[0])
+    turned_over(emptied)
+
+    async with unordered(emptied) as conn:
+        found = await stored.deliveries(conn, [ADA, BOB])
+
+    assert [(each.source, each.event_type, each.seqs, each.user_ids, each.reduced) for each in found] == [
+        ("backfill", "user.updated", [told[3]], [ADA], []),
+        ("stack", "user.created", [told[2]], [ADA], []),
+        ("stack", "user.updated", [told[0], told[1], told[4]], [BOB, ADA, BOB], [told[0], told[4]]),
+    ]
+
+
+async def test_the_events_of_companies_come_by_company_and_number_and_each_has_one_membership(emptied: str) -> None:
+    told = [
+        store(emptied, event_type, user_id=user_id, team_id=company_id)
+        for event_type, user_id, company_id in (
+            ("team_membership.created", ADA, TEAM),
+            ("team.created", None, TEAM),
+            ("team_membership.deleted", BOB, TEAM),
+            ("team_membership.created", BOB, CREW),
+            ("team.deleted", None, CREW),
+            ("team.updated", None, TEAM),
+            ("team.created", None, CLUB),
+        )
+    ]
+    foreign = store(emptied, "team.updated", source="app", user_id=None, team_id=CREW)
+    turned_over(emptied)
+
+    async with unordered(emptied) as conn:
+        events, named = await stored.company_events(conn, [CREW, TEAM])
+
+    in_order = [(3, CREW), (4, CREW), (1, TEAM), (2, TEAM), (5, TEAM)]
+    assert events == [(told[number], company_id) for number, company_id in in_order]
+    assert (named, foreign in {event.seq for event in events}) == ({TEAM}, False)
