@@ -9,11 +9,9 @@ import pytest
 
 from consumer.effects import anew
 from consumer.effects.anew import KINDS
-from consumer.postgres.connections import transaction
 from consumer.settings.settings import ShapingSettings
 from tests.support.databases import change, record
-from tests.support.kept import kept
-from tests.support.queries import ACCESS, ran
+from tests.support.queries import ran, unordered
 from tests.test_anew_rows import company, fill, joined, member, mirror, profile
 
 ADA, BOB, EVE, MAX = (UUID(int=0xA0 + n) for n in range(4))
@@ -51,7 +49,7 @@ def all_rows(user_id: UUID) -> list[str]:
 
 
 async def digests(url: str) -> dict[UUID, dict[str, Any]]:
-    async with kept(url, ACCESS) as conn, transaction(conn, ACCESS):
+    async with unordered(url) as conn:
         return await anew.digests(conn, [ADA, BOB, EVE])
 
 
@@ -205,7 +203,7 @@ async def test_past_rows_show_only_users_that_are_told_of_and_profiles_that_they
 
 
 async def test_past_companies_come_by_id_and_without_their_dates(emptied: str) -> None:
-    fill(emptied, *(company(one) for one in (CLUB, CREW, TEAM)))
+    fill(emptied, *(company(one) for one in (TEAM, CLUB, CREW)))
 
     found = await ran(emptied, "as_of/companies", company_ids=[TEAM, CREW])
 

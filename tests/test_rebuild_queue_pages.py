@@ -1,6 +1,5 @@
 """The queue of what is made anew, row by row: pages of any size leave nobody out, a statement keeps to its own rows."""
 
-from collections.abc import Sequence
 from datetime import timedelta
 from itertools import combinations
 from uuid import UUID
@@ -12,7 +11,7 @@ from consumer.outbox.rebuild_queue import Depth, Stage, Waiting
 from consumer.postgres.connections import Connection, connect, operator_access, transaction, worker_access
 from tests.support.databases import change, rows
 from tests.support.kept import kept
-from tests.support.queries import INDEXES, SORTS, unordered
+from tests.support.queries import unordered
 
 ACCESS, OPERATOR = worker_access("consumer"), operator_access("consumer")
 USERS = [UUID(int=0xA0 + n) for n in range(9)]
@@ -69,15 +68,12 @@ def waits(url: str, stage: Stage, *ids: UUID) -> None:
     change(url, "; ".join(f"INSERT INTO consumer.rebuild VALUES ({stage:d}, '{one}')" for one in ids))
 
 
-@pytest.mark.parametrize("without", [INDEXES, (*INDEXES, *SORTS)], ids=["sorted", "hashed"])
 @pytest.mark.parametrize("table", OF_A_USER)
-async def test_pages_of_users_leave_nobody_out(
-    emptied: str, monkeypatch: pytest.MonkeyPatch, table: str, without: Sequence[str]
-) -> None:
+async def test_pages_of_users_leave_nobody_out(emptied: str, monkeypatch: pytest.MonkeyPatch, table: str) -> None:
     monkeypatch.setattr(rebuild_queue, "IDS_MAX", 2)
     fill(emptied, COMPANY, OF_A_USER[table])
 
-    async with unordered(emptied, OPERATOR, without) as conn:
+    async with unordered(emptied, OPERATOR) as conn:
         pages = await all_pages(conn, Stage.USER)
 
     assert pages == [USERS[0:2], USERS[2:4], USERS[4:6], USERS[6:8], USERS[8:]]
@@ -107,15 +103,14 @@ async def test_a_user_of_two_tables_counts_once_in_a_page(
         assert await rebuild_queue.next_ids(conn, Stage.USER, ADA) == USERS[1:4]
 
 
-@pytest.mark.parametrize("without", [INDEXES, (*INDEXES, *SORTS)], ids=["sorted", "hashed"])
 @pytest.mark.parametrize("statements", [[COMPANY], [TEAM_ONLY], [COMPANY, TEAM_ONLY]], ids=["row", "told", "both"])
 async def test_pages_of_companies_leave_none_out(
-    emptied: str, monkeypatch: pytest.MonkeyPatch, statements: list[str], without: Sequence[str]
+    emptied: str, monkeypatch: pytest.MonkeyPatch, statements: list[str]
 ) -> None:
     monkeypatch.setattr(rebuild_queue, "IDS_MAX", 2)
     fill(emptied, *statements)
 
-    async with unordered(emptied, OPERATOR, without) as conn:
+    async with unordered(emptied, OPERATOR) as conn:
         pages = await all_pages(conn, Stage.COMPANY)
 
     assert pages == [COMPANIES[0:2], COMPANIES[2:4], COMPANIES[4:6], COMPANIES[6:8], COMPANIES[8:]]

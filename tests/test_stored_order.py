@@ -13,6 +13,11 @@ ADA, BOB, EVE = (UUID(int=0xA0 + n) for n in range(3))
 CREW, TEAM, CLUB = (UUID(int=0xC0 + n) for n in range(3))
 
 
+def choice(company_id: UUID) -> str:
+    """Return the body of a user that has selected a team."""
+    return f'{{"data": {{"selected_team": {{"id": "{company_id}"}}}}}}'
+
+
 def reduce(url: str, *seqs: int) -> None:
     change(url, f"UPDATE consumer.outbox SET reduced = '\\x7b7d' WHERE seq = ANY('{{{', '.join(map(str, seqs))}}}')")
 
@@ -62,7 +67,7 @@ def prune_before(url: str, *seqs: int) -> None:
 
 async def test_what_repeats_a_removed_delivery_is_no_fact_if_it_is_stale(emptied: str) -> None:
     team: dict[str, Any] = {"user_id": None, "team_id": CREW}
-    user: dict[str, Any] = {"user_id": ADA, "body": f'{{"data": {{"selected_team": {{"id": "{CREW}"}}}}}}'}
+    user: dict[str, Any] = {"user_id": ADA, "body": choice(CREW)}
     told = [("team.updated", team), ("user.updated", user)]
     stale, fresh, other = (
         [store(emptied, kind, **values, outcome=outcome) for kind, values in told]
@@ -129,3 +134,13 @@ async def test_the_events_of_companies_come_by_company_and_number_and_each_has_o
     in_order = [(3, CREW), (4, CREW), (1, TEAM), (2, TEAM), (5, TEAM)]
     assert events == [(told[number], company_id) for number, company_id in in_order]
     assert (named, foreign in {event.seq for event in events}) == ({TEAM}, False)
+
+
+async def test_only_the_given_companies_are_named_by_their_users_choices(emptied: str) -> None:
+    told = [store(emptied, "user.updated", user_id=ADA, body=choice(one)) for one in (CREW, TEAM)]
+    fill(emptied, joined(ADA, CREW), joined(ADA, TEAM))
+
+    async with unordered(emptied) as conn:
+        assert await stored.selecting(conn, [CREW]) == [(told[0], CREW)]
+        assert await stored.selecting(conn, [TEAM]) == [(told[1], TEAM)]
+        assert await stored.selecting(conn, [TEAM, CREW]) == [(told[0], CREW), (told[1], TEAM)]

@@ -10,7 +10,7 @@ import pytest
 from consumer.postgres.connections import connect, transaction
 from consumer.postgres.queries import query
 from tests.support.databases import rows
-from tests.support.queries import ACCESS, ran, unordered, written_down, written_keys
+from tests.support.queries import ACCESS, DEAR, ran, unordered, written_down, written_keys
 from tests.test_anew_rows import company, fill, joined, mirror, profile
 
 IDS = [UUID(int=0xA0 + n) for n in range(9)]
@@ -76,7 +76,7 @@ async def test_companies_that_are_made_anew_are_locked_from_the_lowest_stripe_up
 
         async def lock() -> None:
             async with transaction(conn, ACCESS):
-                await conn.execute("SET LOCAL enable_sort = off")
+                await conn.execute(DEAR)
                 await conn.execute(query("anew/lock_companies"), {"company_ids": MIXED_COMPANIES})
 
         locking = asyncio.create_task(lock())
