@@ -43,15 +43,12 @@ def test_tables_have_grown_since_they_were_last_asked(monkeypatch: pytest.Monkey
 
 
 def test_a_size_is_of_the_table_with_its_indexes(server_url: str) -> None:
-    with psycopg.connect(server_url) as conn:
+    with database(server_url, own("bench_sized")) as url, psycopg.connect(url, autocommit=True) as conn:
         conn.execute("CREATE TABLE public.sized (n int PRIMARY KEY)")
         conn.execute("INSERT INTO public.sized SELECT generate_series(1, 300)")
-        conn.commit()
-        try:
-            [(whole,)] = conn.execute("SELECT pg_total_relation_size('public.sized')").fetchall()
-            assert sizes.Tables(server_url).grown(["public.sized"]) == (300, whole)
-        finally:
-            conn.execute("DROP TABLE public.sized")
+        [(whole,)] = conn.execute("SELECT pg_total_relation_size('public.sized')").fetchall()
+
+        assert sizes.Tables(url).grown(["public.sized"]) == (300, whole)
 
 
 def test_an_installation_takes_its_rows_and_a_year_of_log_and_audit() -> None:
