@@ -5,7 +5,6 @@ processes. Nothing is printed unless the reconciliation stored no delivery and c
 """
 
 import argparse
-import os
 import time
 from datetime import UTC, datetime, timedelta
 
@@ -34,7 +33,7 @@ def measure(url: str, users: int) -> list[dict[str, object]]:
         fake.project.now = datetime.now(UTC) - timedelta(days=2)
         for each in range(users):
             fake.project.sign_up(display_name=f"User {each}", primary_email=f"user{each}@example.com")
-        settings = environment(fake, STACK_API_RPS="1000", PATH=os.environ["PATH"])
+        settings = environment(fake)
 
         def timed(*arguments: str) -> dict[str, object]:
             progress(" ".join(arguments))

@@ -8,6 +8,7 @@ from itertools import count
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
+import psutil
 import pytest
 
 SERVER = "postgresql://the-server"
@@ -105,3 +106,45 @@ def answering(*answers: list[tuple[Any, ...]]) -> SimpleNamespace:
         return SimpleNamespace(fetchall=lambda: found)
 
     return SimpleNamespace(execute=execute, asked=asked)
+
+
+class Clock(Ticking):
+    """A clock that only sleep moves."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = 100.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        super().sleep(seconds)
+        self.now += seconds
+
+
+class Started:
+    """A process whose exit code a test says, look by look."""
+
+    def __init__(self, *codes: int | None) -> None:
+        self.pid = psutil.Process().pid
+        self.returncode: int | None = None
+        self.done: list[Any] = []
+        self._codes = iter(codes)
+
+    def __call__(self, command: list[str], **named: Any) -> "Started":
+        self.done.append((command, named))
+        return self
+
+    def poll(self) -> int | None:
+        self.returncode = next(self._codes)
+        return self.returncode
+
+    def terminate(self) -> None:
+        self.done.append("terminated")
+
+    def kill(self) -> None:
+        self.done.append("killed")
+
+    def wait(self, timeout: float | None = None) -> None:
+        self.done.append(timeout)
