@@ -55,7 +55,6 @@ hours AS (
         hours_ago,
         sum(deliveries)::integer AS deaths
     FROM alike
-    WHERE hours_ago < 24
     GROUP BY key, hours_ago
 ),
 
