@@ -20,7 +20,19 @@ from tests.support.application import DROP, SCHEMA, tables
 from tests.support.databases import plain_owner, reset, scratch_database
 from tests.support.names import living
 
-FIXTURES = ("adopt", "dead", "embedded", "endpoint", "logs", "notifying", "short_wire", "stack_api", "told", "worker")
+FIXTURES = (
+    "adopt",
+    "dead",
+    "embedded",
+    "endpoint",
+    "logs",
+    "notifying",
+    "printed",
+    "short_wire",
+    "stack_api",
+    "told",
+    "worker",
+)
 pytest_plugins = [f"tests.support.{name}" for name in (*FIXTURES, "time_limit")]
 PROCESSES_MAX = 8
 # Files that measure seconds: one process runs them, one after the other.
