@@ -196,6 +196,32 @@ async def test_each_full_batch_leaves_the_second_of_the_rescan_as_it_is(
     assert [*found, *(await run_once(emptied, subject)).outcomes] == [numbers[1], numbers[2], numbers[0]]
 
 
+async def test_a_short_batch_that_begins_again_starts_another_second(
+    emptied: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock()
+    monkeypatch.setattr(batch_module, "time", clock)
+    subject = worker(batch_size=2)
+    found: list[list[int]] = []
+
+    async def turn(at: float, *, is_first_locked: bool) -> None:
+        clock.now = at
+        with psycopg.connect(emptied) as late:
+            if is_first_locked:
+                late.execute("SELECT FROM consumer.pending ORDER BY seq LIMIT 1 FOR UPDATE")
+            found.append(sorted((await run_once(emptied, subject)).outcomes))
+
+    put_numbers(emptied, 1, 2, 3, 4)
+    await turn(0, is_first_locked=True)
+    await turn(0.5, is_first_locked=False)
+    put_numbers(emptied, 5, 6, 7, 8, 9)
+    await turn(0.6, is_first_locked=True)
+    await turn(1, is_first_locked=False)
+    await turn(1.5, is_first_locked=False)
+
+    assert found == [[2, 3], [1, 4], [6, 7], [8, 9], [5]]
+
+
 async def test_what_is_unknown_waits_for_a_newer_release_and_the_rest_is_returned(emptied: str) -> None:
     known, unknown = user_updated(), user_updated()._replace(event_type="user.sneezed")
     async with kept(emptied, WORKER) as conn:

@@ -17,7 +17,7 @@ USER_ID, TEAM_ID, OTHER_ID = (UUID(int=0x1111_0000 + n, version=4) for n in rang
 def known_user(**named: Any) -> KnownUser:
     """A user of whom nothing is known."""
     nothing = {each.name: None for each in fields(KnownUser)}
-    flags = {each.name: False for each in fields(KnownUser) if each.name.startswith(("is_", "has_"))}
+    flags = {each.name: False for each in fields(KnownUser) if each.type is bool or each.type == "bool"}
     return KnownUser(**{**nothing, **flags, "sync_version": 0, "user_id": USER_ID, **named})
 
 
