@@ -1,4 +1,4 @@
-"""The parts of a worker's turn: the tally of failures, what comes after a batch, and a dry run."""
+"""The parts of a worker's turn: the tally of failures, and what comes before and after a batch."""
 
 import logging
 from uuid import UUID
@@ -11,23 +11,20 @@ from consumer.errors import NewerRelease, StatementRefused, WorkerPaused
 from consumer.outbox import queue, rebuild_queue
 from consumer.outbox.queue import Claimed
 from consumer.outbox.rebuild_queue import Stage
-from consumer.outbox.storage import Delivery
-from consumer.postgres.connections import worker_access
 from consumer.postgres.locks import LockHolder
 from consumer.worker import batch as batch_module
-from consumer.worker import dry_run
 from consumer.worker.batch import BatchRunner, drain
 from consumer.worker.lock_log import LockLog, _fields
 from consumer.worker.newer_release import set_unknown_aside
 from consumer.worker.tally import BatchTally, subject_of
-from tests.support.application import STATEMENT, calls
+from tests.support.application import calls
 from tests.support.application import worker as following
 from tests.support.batch import failed_before, named, picky
 from tests.support.databases import change, rows
 from tests.support.effects import ACCESS as WORKER
 from tests.support.factories import membership, team_event, user_updated
 from tests.support.kept import kept
-from tests.support.outbox import put, seqs, set_aside
+from tests.support.outbox import put, seqs
 from tests.support.still_clock import Clock
 from tests.support.worker import ACCESS, run_once, stored, worker
 
@@ -233,40 +230,6 @@ async def test_what_is_unknown_waits_for_a_newer_release_and_the_rest_is_returne
     assert [each.message_id for each in found] == [known.message_id]
     assert [(each.message_id, type(error)) for each, error in aside] == [(unknown.message_id, NewerRelease)]
     assert [row["attempts"] for row in rows(emptied, "SELECT attempts FROM consumer.failures")] == [0]
-
-
-LIMITED = b"""
-    SELECT 1 / (
-        current_setting('lock_timeout') = '50ms' AND current_setting('statement_timeout') = '1s'
-        AND current_setting('idle_in_transaction_session_timeout') = '2s'
-    )::integer
-    FROM unnest(%(user_ids)b::uuid[])
-"""
-
-
-async def dry(url: str, deliveries: list[Delivery], statement: bytes | None) -> tuple[list[str], int]:
-    async with kept(url, worker_access("consumer")) as conn:
-        access = worker_access("consumer")
-        outcomes, failing = await dry_run.run(
-            conn, access, [seqs(url)[each.message_id] for each in deliveries], statement
-        )
-    return sorted(outcomes.values()), len(failing)
-
-
-async def test_a_dry_run_applies_the_dead_within_its_limits_and_leaves_nothing(application: str) -> None:
-    dead, retrying = user_updated(), user_updated()
-    await stored(application, [dead, retrying])
-    set_aside(application, [dead])
-    set_aside(application, [retrying], state="retrying")
-    before = rows(application, "SELECT * FROM consumer.failures ORDER BY seq")
-
-    assert await dry(application, [dead, retrying], LIMITED) == (["applied"], 0)
-    assert await dry(application, [dead], STATEMENT) == (["applied"], 0)
-    assert await dry(application, [retrying], None) == ([], 0)
-
-    assert rows(application, "SELECT * FROM consumer.failures ORDER BY seq") == before
-    assert calls(application) == []
-    assert not rows(application, "SELECT FROM identity.profiles")
 
 
 async def test_a_log_of_locks_reads_them_only_after_a_lock_and_forgets_them_without(emptied: str) -> None:
