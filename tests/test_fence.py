@@ -56,6 +56,15 @@ async def test_a_worker_that_is_too_old_changes_no_row(emptied: str) -> None:
     assert await drain_all(emptied, worker()) == 2
 
 
+def test_each_migration_names_the_oldest_release_that_writes_the_same_rows(database_url: str) -> None:
+    """The ninth and the tenth release wrote other rows than the one before; the releases since then did not."""
+    found = rows(database_url, "SELECT migration, oldest_release FROM consumer.fence ORDER BY 1")
+
+    named = {row["migration"]: row["oldest_release"] for row in found}
+    assert (named[8], named[9]) == (8, 9)
+    assert {named[migration] for migration in range(10, OWN + 1)} == {10}
+
+
 @pytest.mark.parametrize("oldest_release", [1, OWN])
 async def test_a_worker_that_a_newer_release_lets_work_goes_on(emptied: str, oldest_release: int) -> None:
     await stored(emptied, [user_updated()])
