@@ -83,9 +83,10 @@ def test_an_id_of_100_characters_without_a_space_or_an_at_stays(database_url: st
 
 @pytest.mark.parametrize("key", PERSONAL)
 def test_under_a_personal_key_only_truth_values_stay(database_url: str, key: str) -> None:
-    for value in (True, False, None):
-        assert masked(database_url, "document(%s)", Jsonb({f"a_{key}_b": value})) == {f"a_{key}_b": value}
-    for value in (7, 0.5, [], {}, ["x"], {"id": "x"}):
+    for kept in (True, False, None):
+        assert masked(database_url, "document(%s)", Jsonb({f"a_{key}_b": kept})) == {f"a_{key}_b": kept}
+    hidden: list[object] = [7, 0.5, [], {}, ["x"], {"id": "x"}]
+    for value in hidden:
         assert masked(database_url, "document(%s)", Jsonb({f"a_{key}_b": value})) == {f"a_{key}_b": "•••"}
 
 
@@ -120,7 +121,8 @@ def test_sixteen_levels_are_shown_and_the_next_is_hidden(database_url: str, shap
             core = [core] if shape == "lists" else {"k": core}
         return core
 
-    for core in ([], {}):
+    cores: list[object] = [[], {}]
+    for core in cores:
         assert masked(database_url, "document(%s)", Jsonb(nested(15, core))) == nested(15, core)
         assert masked(database_url, "document(%s)", Jsonb(nested(16, core))) == nested(16, "•••")
     assert masked(database_url, "document(%s)", Jsonb(nested(16, 7))) == nested(16, 7)

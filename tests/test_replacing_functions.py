@@ -44,7 +44,7 @@ def bodies(conn: psycopg.Connection[Any]) -> list[tuple[Any, ...]]:
     return conn.execute("SELECT body, reduced FROM consumer.outbox ORDER BY seq").fetchall()
 
 
-ERASURE = {"source": "operator", "message_id": f"erase:{USER}", "event_type": "user.erased", "user_id": USER}
+ERASURE: dict[str, Any] = {"source": "operator", "message_id": f"erase:{USER}", "event_type": "user.erased", "user_id": USER}
 OLD = (b"old", b"older")
 
 
@@ -63,7 +63,7 @@ def test_bodies_are_replaced_for_a_stored_erasure_of_this_user(
     conn: psycopg.Connection[Any], difference: dict[str, Any], is_erasure: bool
 ) -> None:
     row = ERASURE | difference
-    stored(conn, row.pop("message_id"), **row)
+    stored(conn, str(row.pop("message_id")), **row)
     first, second, _ = (stored(conn, name) for name in "abc")
     call = "SELECT consumer.erase_bodies(%s, %s, %b, %b)"
     values = [USER, [second, first, 10**9], [b"2", b"1", b""], [None, b"r", b""]]
