@@ -47,10 +47,6 @@ def told(refusals: list[Refusal]) -> list[tuple[str, str, str]]:
     return [(refusal.name, refusal.finding, refusal.cure) for refusal in refusals]
 
 
-def test_a_refusal_is_its_finding_and_its_cure() -> None:
-    assert str(Refusal("name", "it lacks a table", "make it")) == "it lacks a table: make it"
-
-
 @pytest.mark.parametrize(
     ("change", "reasons"),
     [
@@ -124,6 +120,7 @@ def test_each_owner_whose_rights_are_lacking_is_told_once() -> None:
 
 
 def test_a_ledger_that_cannot_be_read_has_its_grant() -> None:
+    assert str(Refusal("name", "it lacks a table", "make it")) == "it lacks a table: make it"
     assert told(judge_ledger_rights(TARGET)) == [
         (
             "migrator's login",

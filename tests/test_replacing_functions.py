@@ -44,7 +44,8 @@ def bodies(conn: psycopg.Connection[Any]) -> list[tuple[Any, ...]]:
     return conn.execute("SELECT body, reduced FROM consumer.outbox ORDER BY seq").fetchall()
 
 
-ERASURE: dict[str, Any] = {"source": "operator", "message_id": f"erase:{USER}", "event_type": "user.erased", "user_id": USER}
+ERASED = f"erase:{USER}"
+ERASURE: dict[str, Any] = {"source": "operator", "message_id": ERASED, "event_type": "user.erased", "user_id": USER}
 OLD = (b"old", b"older")
 
 
