@@ -9,12 +9,14 @@ from consumer.postgres.mend import MayNotMend
 from consumer.postgres.privileges import Differences, Owner, Right, _compare, declared
 
 OWNER = Owner(180_001, '"own er"', is_creator=False, login="me", is_superuser=True, database="db")
-ROLES = ["p_worker", "p_app"]
+# Nothing is made: these are texts.
+APP = "p_app"
+ROLES = ["p_worker", APP]
 TABLE, OTHER, SCHEMA = "TABLE consumer.t", "TABLE consumer.u", "SCHEMA consumer"
 OWN_TABLE, OWN_OTHER = f"ALTER {TABLE} OWNER TO CURRENT_USER;", f"ALTER {OTHER} OWNER TO p_worker;"
 GRANT = f"GRANT SELECT ON {TABLE} TO p_app;"
 ON_SCHEMA = f"GRANT USAGE ON {SCHEMA} TO p_app;"
-CREATE, MEMBER = "CREATE ROLE p_app NOLOGIN NOINHERIT;", "GRANT p_app TO CURRENT_USER;"
+CREATE, MEMBER = f"CREATE ROLE {APP} NOLOGIN NOINHERIT;", "GRANT p_app TO CURRENT_USER;"
 POLICY = "CREATE POLICY worker ON consumer.u FOR SELECT TO p_worker USING (true);"
 WANTED = [CREATE, MEMBER, OWN_TABLE, OWN_OTHER, f"ALTER {SCHEMA} OWNER TO CURRENT_USER;", ON_SCHEMA, GRANT, POLICY]
 
@@ -67,7 +69,7 @@ def test_what_strangers_were_given_is_undone_and_what_others_were_given_is_left(
 
 def test_an_attribute_of_ours_is_undone_and_one_of_anothers_object_is_left() -> None:
     ours = right(f"ALTER {TABLE} FORCE ROW LEVEL SECURITY;", TABLE)
-    role = right("ALTER ROLE p_app SUPERUSER;", None)
+    role = right(f"ALTER ROLE {APP} SUPERUSER;", None)
     theirs = right("ALTER TABLE consumer.theirs FORCE ROW LEVEL SECURITY;", "TABLE consumer.theirs")
     public = right("GRANT SELECT ON TABLE consumer.theirs TO PUBLIC;", "TABLE consumer.theirs", "PUBLIC")
     owned = right("ALTER TABLE consumer.theirs OWNER TO shop;", "TABLE consumer.theirs", undo=None)
@@ -149,10 +151,11 @@ def test_statements_are_chosen_by_their_beginning_and_not_of_what_is_absent() ->
 
 
 def test_what_is_declared_has_no_comment_and_bears_the_prefix() -> None:
-    found = declared("shop")
+    prefix = "shop"
+    found = declared(prefix)
 
     assert all(statement.endswith(";") for statement in found)
-    assert "CREATE ROLE shop_worker NOLOGIN NOINHERIT;" in found
+    assert f"CREATE ROLE {prefix}_worker NOLOGIN NOINHERIT;" in found
     assert not [statement for statement in found if "consumer_worker" in statement or statement.startswith("--")]
     assert len(found) == len(declared("consumer")) > 500
 

@@ -120,16 +120,19 @@ async def test_the_oldest_transaction_is_anothers_of_this_database(server_url: s
 
 
 async def ages(server_url: str, database_url: str) -> None:
-    async with await connect(database_url, OPERATOR) as conn:
-        async with await connect(server_url, OPERATOR) as elsewhere, elsewhere.transaction():
-            await elsewhere.execute("SELECT 1")
-            async with conn.transaction():
-                alone, at = await session.oldest_xmin(conn)
-            async with await connect(database_url, OPERATOR) as other, other.transaction():
-                [(begun,)] = await (await other.execute("SELECT now()")).fetchall()
-                async with await connect(database_url, OPERATOR) as third, third.transaction():
-                    await third.execute("SELECT 1")
-                    seconds, later = await session.oldest_xmin(conn)
+    async with (
+        await connect(database_url, OPERATOR) as conn,
+        await connect(server_url, OPERATOR) as elsewhere,
+        elsewhere.transaction(),
+    ):
+        await elsewhere.execute("SELECT 1")
+        async with conn.transaction():
+            alone, at = await session.oldest_xmin(conn)
+        async with await connect(database_url, OPERATOR) as other, other.transaction():
+            [(begun,)] = await (await other.execute("SELECT now()")).fetchall()
+            async with await connect(database_url, OPERATOR) as third, third.transaction():
+                await third.execute("SELECT 1")
+                seconds, later = await session.oldest_xmin(conn)
 
     assert (alone, at <= later) == (0.0, True)
     assert seconds == pytest.approx((later - begun).total_seconds(), abs=0.01)
