@@ -175,6 +175,7 @@ async def test_tables_that_vacuum_skips_are_named(emptied: str) -> None:
             ['"Shop 2"', "a"],
         ),
         ("GRANT consumer_app TO postgres", []),
+        ("GRANT consumer_app TO postgres; CREATE ROLE boss SUPERUSER; SET LOCAL SESSION AUTHORIZATION boss", []),
         ("CREATE ROLE shop LOGIN SUPERUSER IN ROLE consumer_app; ALTER SCHEMA identity OWNER TO shop", []),
         ("CREATE ROLE shop LOGIN SUPERUSER IN ROLE consumer_app; SET LOCAL SESSION AUTHORIZATION shop", []),
         ("ALTER ROLE consumer_app LOGIN BYPASSRLS", ["consumer_app"]),
