@@ -113,6 +113,7 @@ THEIRS = """
     CREATE INDEX indexed ON zone.zapper (id); CREATE TYPE zone.typed AS (x int); CREATE SEQUENCE zone.counted;
     CREATE FUNCTION zone.called() RETURNS int LANGUAGE sql AS 'SELECT 1';
     CREATE TABLE "Zone 2"."Far zapper" (); CREATE TABLE pgx.distant ();
+    SET LOCAL enable_sort = off;
     CREATE TABLE consumer.zapper (); CREATE TABLE identity.zapper (); CREATE TABLE consumer_masked.zapper ();
 """
 
@@ -134,6 +135,15 @@ THEIRS = """
         ("distant", [("relation", "distant", "pgx.distant")]),
         ("schema identity", [("schema", "identity", "identity")]),
         ("pg_class, sql_features", []),
+        (
+            "viewed, held, counted, called",
+            [
+                ("function", "called", "zone.called"),
+                ("sequence", "counted", "zone.counted"),
+                ("relation", "held", "zone.held"),
+                ("relation", "viewed", "zone.viewed"),
+            ],
+        ),
     ],
 )
 async def test_a_refusal_names_the_application_s_objects_and_any_schema(
