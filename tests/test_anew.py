@@ -1,18 +1,22 @@
 """Rows made anew, one page at a time: what is told apart, what is queued behind it, what is left as it is."""
 
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from uuid import UUID
 
-from consumer.effects import anew
+import pytest
+
+from consumer.effects import anew, as_of
 from consumer.effects.anew import Differing
 from consumer.outbox.rebuild_queue import Stage
-from consumer.postgres.connections import transaction, worker_access
+from consumer.postgres.connections import Connection, transaction, worker_access
 from tests.support.databases import change, rows
 from tests.support.effects import applied
-from tests.support.factories import team, team_event, user_updated
+from tests.support.factories import edited, team, team_event, user_updated
 from tests.support.kept import kept
 
 ACCESS = worker_access("consumer")
-ADA, BOB, CREW, OTHER = (UUID(int=n) for n in (1, 2, 9, 10))
+ADA, BOB, EVE, CREW, OTHER = (UUID(int=n) for n in (1, 2, 3, 9, 10))
 COUNTERS = "SELECT sync_version, last_synced_at FROM identity.stack_user_profiles"
 
 
@@ -82,3 +86,95 @@ async def test_without_is_kept_differences_are_told_and_nothing_is_written(empti
     assert await made_anew(emptied, Stage.COMPANY, CREW, is_kept=False) == {CREW: ["company"]}
     assert rows(emptied, "SELECT full_name FROM identity.profiles") == [{"full_name": "wrong"}]
     assert rows(emptied, "SELECT name FROM identity.companies") == [{"name": "wrong"}]
+
+
+@pytest.mark.parametrize(
+    ("damaged", "is_kept", "attempts"),
+    [
+        ([], True, [[ADA, BOB]]),
+        ([], False, [[ADA, BOB]]),
+        ([BOB], True, [[ADA, BOB], [BOB]]),
+        ([BOB], False, [[ADA, BOB]]),
+        ([ADA, BOB], True, [[ADA, BOB]]),
+        ([ADA, BOB], False, [[ADA, BOB]]),
+    ],
+)
+async def test_only_those_that_differ_among_others_are_made_anew_once_more(
+    emptied: str, monkeypatch: pytest.MonkeyPatch, damaged: list[UUID], is_kept: bool, attempts: list[list[UUID]]
+) -> None:
+    await applied(emptied, user_updated(ADA), user_updated(BOB))
+    for one in damaged:
+        change(emptied, f"UPDATE identity.profiles SET full_name = 'wrong' WHERE user_id = '{one}'")
+    tried = []
+
+    async def derive(conn: Connection, user_ids: Sequence[UUID]) -> Differing:
+        tried.append(list(user_ids))
+        return await real(conn, user_ids)
+
+    real = anew._derive_users
+    monkeypatch.setattr(anew, "_derive_users", derive)
+
+    assert sorted(await made_anew(emptied, Stage.USER, ADA, BOB, is_kept=is_kept)) == damaged
+    assert tried == attempts
+    wrong = rows(emptied, "SELECT user_id FROM identity.profiles WHERE full_name = 'wrong' ORDER BY 1")
+    assert [row["user_id"] for row in wrong] == ([] if is_kept else damaged)
+
+
+async def test_the_second_attempt_is_kept_whatever_it_finds(emptied: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    await applied(emptied, *(user_updated(one) for one in (ADA, BOB, EVE)))
+    change(emptied, f"UPDATE identity.profiles SET full_name = 'wrong' WHERE user_id <> '{EVE}'")
+    tried = []
+
+    async def derive(conn: Connection, user_ids: Sequence[UUID]) -> Differing:
+        tried.append(list(user_ids))
+        found = await real(conn, user_ids)
+        return {ADA: found[ADA]} if len(tried) == 2 else found
+
+    real = anew._derive_users
+    monkeypatch.setattr(anew, "_derive_users", derive)
+
+    assert await made_anew(emptied, Stage.USER, ADA, BOB, EVE) == {ADA: ["profile"]}
+    assert tried == [[ADA, BOB, EVE], [ADA, BOB]]
+    assert not rows(emptied, "SELECT FROM identity.profiles WHERE full_name = 'wrong'")
+
+
+async def test_of_companies_that_nobody_tells_of_the_unused_one_goes_at_once(emptied: str) -> None:
+    await applied(emptied, user_updated(ADA), user_updated(BOB, selected_team=team(CREW)))
+    empty, used, unknown = (UUID(int=n) for n in (20, 21, 22))
+    for one in (empty, used):
+        change(emptied, f"INSERT INTO identity.companies (id, name) VALUES ('{one}', 'Untold')")
+    change(emptied, f"UPDATE identity.profiles SET company_id = '{used}' WHERE user_id = '{ADA}'")
+
+    differing = await made_anew(emptied, Stage.NAMED_BY_USERS, used, CREW, unknown, empty)
+
+    assert differing == {empty: ["company"], used: ["company"]}
+    left = rows(emptied, "SELECT id, deleted_at IS NULL AS is_there FROM identity.companies ORDER BY id")
+    assert [tuple(row.values()) for row in left] == [(CREW, True), (used, False)]
+    assert queued(emptied) == [(Stage.USER, ADA), (Stage.NAMED_BY_USERS, used)]
+
+
+async def test_a_company_with_a_name_of_its_own_is_not_touched_by_what_users_say(emptied: str) -> None:
+    await applied(emptied, team_event("created", CREW, display_name="Own"), user_updated(ADA, selected_team=team(CREW)))
+    change(emptied, "UPDATE identity.companies SET name = 'wrong'")
+
+    assert await made_anew(emptied, Stage.NAMED_BY_USERS, CREW) == {}
+    assert rows(emptied, "SELECT name FROM identity.companies") == [{"name": "wrong"}]
+    assert await made_anew(emptied, Stage.COMPANY, CREW) == {CREW: ["company"]}
+    assert rows(emptied, "SELECT name FROM identity.companies") == [{"name": "Own"}]
+
+
+async def test_rows_that_are_looked_at_as_of_then_leave_neither_lock_nor_row(emptied: str) -> None:
+    named = user_updated(ADA, server_metadata={"company_id": str(CREW)})
+    await applied(emptied, team_event("created", CREW), team_event("created", OTHER), named, edited(ADA, role_type="x"))
+    then = datetime(2030, 1, 1, tzinfo=UTC)
+    tables = ("identity.stack_user_profiles", "identity.profiles", "identity.companies", "consumer.edits")
+    before = [rows(emptied, f"SELECT xmin::text, t.* FROM {one} AS t ORDER BY t::text") for one in tables]
+
+    async with kept(emptied, ACCESS) as conn, transaction(conn, ACCESS):
+        found = await as_of._named_companies(conn, then, [ADA])
+        cursor = await conn.execute("SELECT FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()")
+        assert (found, cursor.rowcount) == ([CREW], 0)
+        past = await as_of.past_rows(conn, then, [ADA], [OTHER])
+
+    assert (list(past.users), list(past.companies)) == ([ADA], [CREW, OTHER])
+    assert [rows(emptied, f"SELECT xmin::text, t.* FROM {one} AS t ORDER BY t::text") for one in tables] == before

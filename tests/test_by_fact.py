@@ -9,8 +9,9 @@ from consumer.effects.folding import FoldResult
 from consumer.effects.stored import MEMBERSHIP_TYPES, TEAM_TYPES, DeliveryGroup
 from consumer.effects.stored import by_fact as groups_by_fact
 from consumer.effects.users import ChangedProfiles
-from consumer.events.registry import Fact
+from consumer.events.registry import APP, EventType, Fact
 from consumer.outbox.queue import Claimed
+from consumer.providers.payload import Payload
 
 ADA, BOB, CREW = UUID(int=1), UUID(int=2), UUID(int=9)
 
@@ -105,6 +106,23 @@ def test_a_delivery_of_an_own_type_may_have_no_user_to_lock() -> None:
     grouped = ByFact({Fact.OWN: [1, 2], Fact.USER: [3]}, {1: ADA, 3: BOB}, {"a": [1, 2]})
 
     assert grouped.about_users() == [3, 1]
+
+
+def test_own_types_are_grouped_by_the_names_of_their_effects(monkeypatch: pytest.MonkeyPatch) -> None:
+    own = {
+        name: EventType(Payload, APP, Fact.OWN, user="id", effect=name.split(".")[0]) for name in ("a.x", "a.y", "b.x")
+    }
+    for module in ("by_fact", "stored"):
+        monkeypatch.setattr(f"consumer.effects.{module}.EVENT_TYPES", own)
+
+    told = [(1, "a.x"), (2, "b.x"), (3, "a.y")]
+
+    one = by_fact([claimed(seq, name, source="app") for seq, name in told])
+    other = groups_by_fact([DeliveryGroup("app", name, [seq], [ADA], []) for seq, name in told])
+
+    for grouped in (one, other):
+        assert (grouped.own, grouped.seqs) == ({"a": [1, 3], "b": [2]}, {Fact.OWN: [1, 2, 3]})
+        assert grouped.user_ids == {1: ADA, 2: ADA, 3: ADA}
 
 
 def test_stored_deliveries_are_grouped_like_claimed_ones() -> None:

@@ -9,16 +9,21 @@ import orjson
 import psycopg
 import pytest
 
+from consumer.effects import anew
+from consumer.effects.apply import apply_own
 from consumer.errors import BadPayload
 from consumer.events import registry
 from consumer.events.check import check
 from consumer.events.registry import APP, EVENT_TYPES, EventType, Fact
 from consumer.operations.replay import Replayed
+from consumer.outbox.rebuild_queue import Stage
 from consumer.outbox.storage import Delivery
 from consumer.postgres import queries
+from consumer.postgres.connections import transaction, worker_access
 from consumer.providers.payload import Payload
-from tests.support.databases import rows
+from tests.support.databases import change, rows
 from tests.support.factories import delivery, user_updated
+from tests.support.kept import kept
 from tests.support.outbox import arrive, replayed
 from tests.support.worker import deliveries, drain_all, stored, worker
 
@@ -70,7 +75,7 @@ def shop(emptied: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Itera
     shutil.copytree(str(queries.sql_root()), root)
     (root / "queries" / "effects" / "order_placed.sql").write_text(EFFECT)
     monkeypatch.setattr(queries, "sql_root", lambda: root)
-    for module in ("effects.by_fact", "events.registry"):
+    for module in ("effects.by_fact", "effects.stored", "events.registry"):
         monkeypatch.setattr(f"consumer.{module}.EVENT_TYPES", {**EVENT_TYPES, **LINE})
     with psycopg.connect(emptied, autocommit=True) as conn:
         conn.execute("CREATE TABLE public.orders (user_id uuid PRIMARY KEY, number bigint NOT NULL)")
@@ -163,3 +168,32 @@ async def test_a_retry_before_that_release_changes_nothing_and_one_with_a_bad_mo
             assert rows(shop, "SELECT xmin::text FROM consumer.outbox") == written
 
     assert found == [("dead", "unknown_type"), ("dead", "bad_shape"), ("pending", None)]
+
+
+async def test_a_rebuild_of_its_user_brings_its_effect_about_again(shop: str) -> None:
+    access = worker_access("consumer")
+    await stored(shop, [user_updated(USER), ordered(3), ordered(2)])
+    await drain_all(shop, worker())
+    change(shop, "DELETE FROM public.orders; UPDATE identity.profiles SET full_name = 'wrong'")
+
+    async with kept(shop, access) as conn, transaction(conn, access):
+        differing = await anew.make_anew(conn, Stage.USER, [USER], is_kept=True)
+
+    assert differing == {USER: ["profile"]}
+    assert rows(shop, "TABLE public.orders") == [{"user_id": USER, "number": 3}]
+
+
+async def test_several_types_have_their_effects_in_the_order_of_their_names(shop: str) -> None:
+    from_name = {"beta": 2, "alpha": 1, "gamma": 3}
+    for name, seq in from_name.items():
+        (queries.sql_root() / "queries" / "effects" / f"{name}.sql").write_text(
+            f"INSERT INTO public.orders SELECT gen_random_uuid(), {seq} + 0 * count(*) "
+            "FROM unnest(%(seqs)b::bigint[]) AS s RETURNING ARRAY[number]"
+        )
+
+    access = worker_access("consumer")
+    async with kept(shop, access) as conn, transaction(conn, access):
+        applied = await apply_own(conn, {name: [seq] for name, seq in from_name.items()})
+
+    assert applied == {1, 2, 3}
+    assert [row["number"] for row in rows(shop, "SELECT number FROM public.orders ORDER BY ctid")] == [1, 2, 3]

@@ -3,9 +3,15 @@
 from typing import Any
 from uuid import UUID
 
-from consumer.effects import stored
+import pytest
+
+from consumer.effects import reread, stored
+from consumer.postgres.connections import Connection, transaction
 from tests.support.databases import change, rows
-from tests.support.queries import ran, turned_over, unordered
+from tests.support.factories import user_updated
+from tests.support.kept import kept
+from tests.support.outbox import arrive, work
+from tests.support.queries import ACCESS, ran, turned_over, unordered
 from tests.test_anew_rows import fill, joined
 from tests.test_stored import store
 
@@ -144,3 +150,31 @@ async def test_only_the_given_companies_are_named_by_their_users_choices(emptied
         assert await stored.selecting(conn, [CREW]) == [(told[0], CREW)]
         assert await stored.selecting(conn, [TEAM]) == [(told[1], TEAM)]
         assert await stored.selecting(conn, [TEAM, CREW]) == [(told[0], CREW), (told[1], TEAM)]
+
+
+async def test_reduced_bodies_are_read_again_in_steps_and_written_where_they_differ(
+    emptied: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reread, "READ_MAX", 2)
+    told = [user_updated(ADA, display_name=str(number)) for number in range(7)]
+    await arrive(emptied, *told)
+    await work(emptied)
+    seqs = [row["seq"] for row in rows(emptied, "SELECT seq FROM consumer.outbox ORDER BY seq")]
+    reduce(emptied, *seqs[:6])
+    unusable, asked = seqs[2], [seqs[n] for n in (5, 0, 6, 2, 3, 1)]
+    change(emptied, f"UPDATE consumer.outbox SET body = '{{}}' WHERE seq = {unusable}")
+    steps: list[object] = []
+
+    async def read(conn: Connection, factory: Any, name: str, values: Any = None) -> Any:
+        steps.append(values["seqs"])
+        return await real(conn, factory, name, values)
+
+    real = reread.rows
+    monkeypatch.setattr(reread, "rows", read)
+    async with kept(emptied, ACCESS) as conn, transaction(conn, ACCESS):
+        await reread.reread(conn, asked)
+
+    # This release reads a whole body; what it can't use stays, and so does what it was not asked for.
+    left = {row["seq"]: row["reduced"] for row in rows(emptied, "SELECT seq, reduced FROM consumer.outbox")}
+    assert left == dict.fromkeys(seqs) | {unusable: b"{}", seqs[4]: b"{}"}
+    assert steps == [seqs[0:2], seqs[2:4], [seqs[5], seqs[6]]]
