@@ -6,6 +6,7 @@ from uuid import UUID
 import pytest
 
 from consumer.effects import reread, stored
+from consumer.postgres import queries
 from consumer.postgres.connections import Connection, transaction
 from tests.support.databases import change, rows
 from tests.support.factories import user_updated
@@ -169,7 +170,7 @@ async def test_reduced_bodies_are_read_again_in_steps_and_written_where_they_dif
         steps.append(values["seqs"])
         return await real(conn, factory, name, values)
 
-    real = reread.rows
+    real = queries.rows
     monkeypatch.setattr(reread, "rows", read)
     async with kept(emptied, ACCESS) as conn, transaction(conn, ACCESS):
         await reread.reread(conn, asked)

@@ -39,7 +39,7 @@ reached AS (
     FROM pg_proc AS p
     INNER JOIN pg_depend AS d ON p.oid = d.objid AND d.classid = 'pg_proc'::regclass
     WHERE p.proname = 'statement' AND p.pronamespace = pg_my_temp_schema()
-    UNION
+    UNION ALL
     SELECT
         'pg_class'::regclass AS classid,
         c.oid AS objid,
@@ -182,7 +182,7 @@ owned AS (
     INNER JOIN pg_proc AS p ON r.classid = 'pg_proc'::regclass AND r.objid = p.oid
     INNER JOIN schemas AS s ON p.pronamespace = s.oid
     WHERE NOT s.is_ours
-    UNION
+    UNION ALL
     SELECT
         'trigger ' || t.tgname || ' on ' || s.name || '.' || c.relname AS object,
         c.relowner AS role
@@ -190,7 +190,7 @@ owned AS (
     INNER JOIN pg_trigger AS t ON r.classid = 'pg_trigger'::regclass AND r.objid = t.oid
     INNER JOIN pg_class AS c ON t.tgrelid = c.oid
     INNER JOIN schemas AS s ON c.relnamespace = s.oid
-    UNION
+    UNION ALL
     SELECT
         'rule ' || w.rulename || ' on ' || s.name || '.' || c.relname AS object,
         c.relowner AS role
@@ -199,7 +199,7 @@ owned AS (
     INNER JOIN pg_class AS c ON w.ev_class = c.oid
     INNER JOIN schemas AS s ON c.relnamespace = s.oid
     WHERE NOT s.is_ours
-    UNION
+    UNION ALL
     -- PostgreSQL's own functions that change the role, or run a text as SQL.
     SELECT
         'expression with set_config, xml or ts_stat on ' || s.name || '.' || c.relname AS object,
