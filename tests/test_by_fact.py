@@ -1,17 +1,20 @@
-"""Deliveries by what they tell, and results that add up: plain values, without a database."""
+"""Deliveries by what they tell, results that add up, settings that differ: plain values, without a database."""
 
 from uuid import UUID
 
 import pytest
 
+from consumer.effects import reached_code, recorded_settings
 from consumer.effects.by_fact import ByFact, by_fact, fact_of, lacks_subject
 from consumer.effects.folding import FoldResult
 from consumer.effects.stored import MEMBERSHIP_TYPES, TEAM_TYPES, DeliveryGroup
 from consumer.effects.stored import by_fact as groups_by_fact
 from consumer.effects.users import ChangedProfiles
+from consumer.errors import SettingsMismatch
 from consumer.events.registry import APP, EventType, Fact
 from consumer.outbox.queue import Claimed
 from consumer.providers.payload import Payload
+from consumer.settings.settings import ShapingSettings
 
 ADA, BOB, CREW = UUID(int=1), UUID(int=2), UUID(int=9)
 
@@ -149,6 +152,49 @@ def test_a_group_that_names_fewer_users_than_deliveries_is_refused() -> None:
 def test_companies_are_made_of_events_of_teams_and_of_memberships() -> None:
     assert TEAM_TYPES == ["team.created", "team.updated", "team.deleted", "company.declared"]
     assert MEMBERSHIP_TYPES == ["team_membership.created", "team_membership.deleted"]
+
+
+def test_a_statement_is_looked_at_as_a_function_of_its_users() -> None:
+    statement = b"UPDATE a SET b = '100 %%' WHERE c = ANY(%(user_ids)b) OR d = ANY(%(user_ids)s::uuid[]);  \n"
+
+    assert reached_code._as_function(statement) == (
+        b"CREATE FUNCTION pg_temp.statement(uuid[]) RETURNS void LANGUAGE sql BEGIN ATOMIC\n"
+        b"UPDATE a SET b = '100 %' WHERE c = ANY($1) OR d = ANY($1::uuid[])\n;\nEND"
+    )
+
+
+@pytest.mark.parametrize(
+    ("ours", "differing", "sentence"),
+    [
+        (
+            ShapingSettings(default_role="guest"),
+            ["DEFAULT_ROLE"],
+            "DEFAULT_ROLE is guest here and member in the database. Set it to member, ",
+        ),
+        (
+            ShapingSettings(default_company_id=CREW, delete_policy="hard"),
+            ["DEFAULT_COMPANY_ID", "DELETE_POLICY"],
+            f"DEFAULT_COMPANY_ID is {CREW} here and none in the database, DELETE_POLICY is hard here and soft in the "
+            "database. Set DEFAULT_COMPANY_ID to none and DELETE_POLICY to soft, ",
+        ),
+    ],
+)
+def test_other_settings_than_the_recorded_ones_are_named_with_their_cure(
+    ours: ShapingSettings, differing: list[str], sentence: str
+) -> None:
+    known = ShapingSettings()
+
+    with pytest.raises(SettingsMismatch) as refusal:
+        recorded_settings._is_change(known, ours, is_forced=False)
+
+    cure = "or run `consumer migrate --settings`: the new value shapes only what is applied from then on."
+    assert str(refusal.value) == sentence + cure
+    assert recorded_settings._differing(known, ours) == differing
+    assert len(recorded_settings._differing(None, ours)) == 7
+    for is_forced in (False, True):
+        assert not recorded_settings._is_change(known, known, is_forced=is_forced)
+        assert recorded_settings._is_change(None, ours, is_forced=is_forced)
+    assert recorded_settings._is_change(known, ours, is_forced=True)
 
 
 def test_folds_and_changed_profiles_add_up_in_their_order() -> None:

@@ -80,6 +80,7 @@ async def test_permissions_are_folded_by_user_company_and_name(emptied: str) -> 
         return told(emptied, event_type, second, {"id": name}, user_id=user_id, team_id=company_id)
 
     first = [may("created", 5, BOB, CREW, "a"), may("created", 5, ADA, TEAM, "b")]
+    first.append(may("created", 5, EVE, TEAM, "b"))
     other = may("created", 9, ADA, CLUB, "never folded")
     await ran(emptied, "members/fold_permissions", seqs=first)
     seqs = [
@@ -90,13 +91,14 @@ async def test_permissions_are_folded_by_user_company_and_name(emptied: str) -> 
         may("deleted", 4, BOB, CREW, "a"),
         may("deleted", 6, ADA, TEAM, "b"),
         may("created", 6, BOB, TEAM, "a"),
+        may("deleted", 4, EVE, TEAM, "b"),
     ]
 
     with written_down(emptied, "consumer.team_permissions", "NEW.user_id, NEW.company_id, NEW.permission_id"):
         [(applied, stale, user_ids)] = await ran(emptied, "members/fold_permissions", seqs=seqs)
         order = written_keys(emptied)
 
-    assert (sorted(applied), sorted(stale)) == ([seqs[n] for n in (1, 2, 3, 5, 6)], [seqs[0], seqs[4]])
+    assert (sorted(applied), sorted(stale)) == ([seqs[n] for n in (1, 2, 3, 5, 6)], [seqs[n] for n in (0, 4, 7)])
     assert user_ids == [ADA, BOB]
     found = table(emptied, "consumer.team_permissions", "user_id, company_id, permission_id, is_present")
     assert found == [
@@ -106,6 +108,7 @@ async def test_permissions_are_folded_by_user_company_and_name(emptied: str) -> 
         (ADA, TEAM, "b", False),
         (BOB, CREW, "a", True),
         (BOB, TEAM, "a", True),
+        (EVE, TEAM, "b", True),
     ]
     assert list(dict.fromkeys(order)) == [f"{one} {where} {name}" for one, where, name, _ in found]
     assert other not in {*applied, *stale}

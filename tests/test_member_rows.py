@@ -4,9 +4,12 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+from consumer.postgres.connections import transaction
+from consumer.postgres.queries import query
 from consumer.settings.settings import ShapingSettings
 from tests.support.databases import change, record, rows
-from tests.support.queries import ran
+from tests.support.kept import kept
+from tests.support.queries import ACCESS, ran
 from tests.test_anew_rows import JUNE, company, fill, joined, member, mirror, profile
 from tests.test_stored import store
 
@@ -194,3 +197,42 @@ async def test_only_sign_ins_and_sign_outs_among_the_claimed_are_audited_by_user
         (BOB, CREW, "signed_in", "app", claimed[0]),
     ]
     assert (sorted(seqs), again) == ([claimed[0], claimed[2], claimed[3]], [([],)])
+
+
+LOCKED = """
+SELECT objid::int AS stripe, mode FROM pg_locks
+WHERE locktype = 'advisory' AND pid = pg_backend_pid()
+    AND classid = (hashtext('consumer.companies')::bigint & 4294967295)::oid
+"""
+
+
+async def test_a_batch_locks_what_it_names_and_what_its_own_users_refer_to(emptied: str) -> None:
+    of_ada, of_bob = ([UUID(int=first + n) for n in range(3)] for first in (0xD0, 0xE0))
+    await record(emptied, ShapingSettings(default_company_id=CLAN))
+    for one, (named, chosen, in_one) in ((ADA, of_ada), (BOB, of_bob)):
+        fill(
+            emptied,
+            mirror(one, source_company_id=f"'{named}'"),
+            edited(one, "company_id", f"'{chosen}'"),
+            edited(one, "department", f"'{UUID(int=0xF0)}'"),
+            joined(one, in_one),
+        )
+    fill(emptied, company(CREW), company(TEAM), company(CLUB, missing_at=day(1)))
+    twin, chosen = UUID(int=CREW.int + 256), UUID(int=0xCF)
+    seqs = [
+        store(emptied, event_type, user_id=None, team_id=team_id, outcome=None)
+        for event_type, team_id in (("team.updated", CREW), ("team.deleted", TEAM), ("team.updated", CLUB))
+    ]
+    store(emptied, "team.deleted", user_id=None, team_id=UUID(int=0xCE), outcome=None)
+    fill(emptied, company(twin))
+
+    async with kept(emptied, ACCESS) as conn, transaction(conn, ACCESS):
+        values = {"seqs": seqs, "selected": [twin, chosen], "user_ids": [ADA]}
+        found = await (await conn.execute(query("companies/lock"), values, binary=True)).fetchall()
+        held = dict(await (await conn.execute(LOCKED)).fetchall())
+
+    shared = {0xC0, CLAN.int, *(one.int for one in of_ada)}
+    assert held == dict.fromkeys(shared, "ShareLock") | dict.fromkeys((0xC1, 0xC2, 0xCF), "ExclusiveLock")
+    named_ids = [set(ids or ()) for _, ids in found]
+    assert [ids for ids in named_ids if ids] == [{CREW, twin}]
+    assert len(found) == len(held)
