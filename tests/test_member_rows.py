@@ -229,7 +229,7 @@ async def test_a_batch_locks_what_it_names_and_what_its_own_users_refer_to(empti
     async with kept(emptied, ACCESS) as conn, transaction(conn, ACCESS):
         values = {"seqs": seqs, "selected": [twin, chosen], "user_ids": [ADA]}
         found = await (await conn.execute(query("companies/lock"), values, binary=True)).fetchall()
-        held = dict(await (await conn.execute(LOCKED)).fetchall())
+        held: dict[int, str] = dict(await (await conn.execute(LOCKED)).fetchall())
 
     shared = {0xC0, CLAN.int, *(one.int for one in of_ada)}
     assert held == dict.fromkeys(shared, "ShareLock") | dict.fromkeys((0xC1, 0xC2, 0xCF), "ExclusiveLock")
