@@ -5,11 +5,12 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 import pytest
+from psycopg.errors import LockNotAvailable
 
-from consumer.effects import anew, as_of
+from consumer.effects import anew, as_of, users
 from consumer.effects.anew import Differing
 from consumer.outbox.rebuild_queue import Stage
-from consumer.postgres.connections import Connection, transaction, worker_access
+from consumer.postgres.connections import Connection, connect, transaction, worker_access
 from tests.support.databases import change, rows
 from tests.support.effects import applied
 from tests.support.factories import edited, team, team_event, user_updated
@@ -178,3 +179,28 @@ async def test_rows_that_are_looked_at_as_of_then_leave_neither_lock_nor_row(emp
 
     assert (list(past.users), list(past.companies)) == ([ADA], [CREW, OTHER])
     assert [rows(emptied, f"SELECT xmin::text, t.* FROM {one} AS t ORDER BY t::text") for one in tables] == before
+
+
+async def test_rows_as_of_then_wait_for_who_is_told_of_just_now(emptied: str) -> None:
+    then = datetime(2030, 1, 1, tzinfo=UTC)
+
+    async with kept(emptied, ACCESS) as conn, await connect(emptied, ACCESS) as other, transaction(other, ACCESS):
+        await users.lock(other, [ADA])
+        async with transaction(conn, ACCESS):
+            await conn.execute("SET LOCAL lock_timeout = 50")
+            assert (await as_of.past_rows(conn, then, [BOB], [])).companies == {}
+            with pytest.raises(LockNotAvailable):
+                await as_of.past_rows(conn, then, [BOB, ADA], [])
+
+
+async def test_companies_as_of_then_wait_for_who_refers_to_them_just_now(emptied: str) -> None:
+    then = datetime(2030, 1, 1, tzinfo=UTC)
+    shared = "SELECT pg_advisory_xact_lock_shared(hashtext('consumer.companies'), 9)"
+
+    async with kept(emptied, ACCESS) as conn, await connect(emptied, ACCESS) as other, transaction(other, ACCESS):
+        await other.execute(shared)
+        async with transaction(conn, ACCESS):
+            await conn.execute("SET LOCAL lock_timeout = 50")
+            assert (await as_of.past_rows(conn, then, [], [OTHER])).companies == {}
+            with pytest.raises(LockNotAvailable):
+                await as_of.past_rows(conn, then, [], [OTHER, CREW])
