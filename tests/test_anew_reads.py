@@ -42,8 +42,8 @@ def all_rows(user_id: UUID) -> list[str]:
         profile(user_id),
         *(row(user_id, each) for row in (joined, member) for each in (CREW, TEAM)),
         *(permission(user_id, *each) for each in ((CREW, "b"), (CREW, "a"), (TEAM, "a"))),
-        edit(user_id, "role_type"),
         edit(user_id, "department"),
+        edit(user_id, "role_type"),
         *(audited(user_id, each) for each in ("signed_in", "signed_out", "updated")),
     ]
 
