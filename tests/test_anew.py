@@ -13,7 +13,7 @@ from consumer.outbox.rebuild_queue import Stage
 from consumer.postgres.connections import Connection, connect, transaction, worker_access
 from tests.support.databases import change, rows
 from tests.support.effects import applied
-from tests.support.factories import edited, team, team_event, user_updated
+from tests.support.factories import edited, membership, team, team_event, user_updated
 from tests.support.kept import kept
 
 ACCESS = worker_access("consumer")
@@ -204,3 +204,21 @@ async def test_companies_as_of_then_wait_for_who_refers_to_them_just_now(emptied
             assert (await as_of.past_rows(conn, then, [], [OTHER])).companies == {}
             with pytest.raises(LockNotAvailable):
                 await as_of.past_rows(conn, then, [], [OTHER, CREW])
+
+
+async def test_a_company_is_made_anew_only_when_nobody_refers_to_it(emptied: str) -> None:
+    shared = "SELECT pg_advisory_xact_lock_shared(hashtext('consumer.companies'), 9)"
+
+    async with kept(emptied, ACCESS) as conn, await connect(emptied, ACCESS) as other, transaction(other, ACCESS):
+        await other.execute(shared)
+        async with transaction(conn, ACCESS):
+            await conn.execute("SET LOCAL lock_timeout = 50")
+            with pytest.raises(LockNotAvailable):
+                await anew.make_anew(conn, Stage.COMPANY, [CREW], is_kept=True)
+
+
+async def test_a_company_that_only_a_join_names_stays_beside_one_with_a_name_of_its_own(emptied: str) -> None:
+    await applied(emptied, membership("created", CREW, ADA), team_event("created", OTHER))
+
+    assert await made_anew(emptied, Stage.NAMED_BY_USERS, CREW, OTHER) == {}
+    assert rows(emptied, "SELECT FROM identity.companies WHERE deleted_at IS NOT NULL") == []
