@@ -33,6 +33,8 @@ ANSWER_SECONDS_MAX = 30
 # Ten frames come within twenty seconds.
 FRAMES_SECONDS_MAX = 60
 FRAME_END = b"\n\n"
+# A frame is a tenth of it.
+READ_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +144,7 @@ def _look(port: int, cookie: str, count: int, frames: Any, lookers: Any) -> None
         selector.register(connection, EVENT_READ, number)
     while True:
         for key, _ in selector.select():
-            received = key.fileobj.recv(1 << 20)  # type: ignore[union-attr]
+            received = key.fileobj.recv(READ_BYTES)  # type: ignore[union-attr]
             if not received:
                 looking.discard(key.data)
                 selector.unregister(key.fileobj)

@@ -81,7 +81,7 @@ def beside(url: str, statements: tuple[str, ...], profiles: int) -> Iterator[See
     seen, is_over = Seen(), threading.Event()
 
     def repeat() -> None:
-        with psycopg.connect(url, autocommit=True) as conn:
+        with psycopg.connect(url) as conn:
             while not is_over.wait(READ_EVERY_SECONDS):
                 number, started = str(randrange(1, profiles)), time.perf_counter()
                 try:

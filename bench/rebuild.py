@@ -77,7 +77,7 @@ async def _measure(url: str, name: str, deliveries: Sequence[Delivery]) -> Async
         started = time.perf_counter()
         await drain(conn, BatchRunner(ACCESS, Metrics(EVENT_TYPES), attempts_max=12))
         drained = len(deliveries) / (time.perf_counter() - started)
-        require_finished(name, url, len(deliveries), history=0)
+        require_finished(name, url, len(deliveries))
         shown = _profiles(url)
         yield {"measure": f"{name}: drain", "deliveries/s": drained, "of the drain": 1.0, "RSS growth MB": 0.0}
         for way in WAYS:

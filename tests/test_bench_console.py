@@ -15,7 +15,16 @@ from bench.console import LiveCost
 from bench.console_people import Operator
 from bench.support import database, user_event
 from consumer.postgres import migrations
-from tests.support.benches import answering, call_main, during, returning, silent
+from tests.support.benches import (
+    RECORDED,
+    answering,
+    autocommitting,
+    call_main,
+    during,
+    kept_records,
+    returning,
+    silent,
+)
 from tests.support.names import own
 
 OPERATOR = cast("Operator", SimpleNamespace(process="the console"))
@@ -74,7 +83,7 @@ def sent(what: list[Any]) -> Callable[..., tuple[Any, ...]]:
 
 def test_a_frame_costs_its_share_of_what_ten_took(monkeypatch: pytest.MonkeyPatch, viewers: list[Any]) -> None:
     conn = answering([(100,)], [(125,)])
-    patched(monkeypatch, psycopg=SimpleNamespace(connect=during(conn)))
+    patched(monkeypatch, psycopg=SimpleNamespace(connect=autocommitting(conn)))
     patched(monkeypatch, cpu_seconds=returning(1.0, 1.5), postgres_cpu_seconds=returning(7.0, 9.0))
 
     assert console.live_cost("url", OPERATOR, 3) == LiveCost(2.5, 50_000, 200_000)
@@ -214,7 +223,10 @@ def test_live_deliveries_are_waited_for_until_all_are_applied(monkeypatch: pytes
         console._live_p99("url", 4711, KEY, 7)
 
 
-async def test_every_tenth_stored_delivery_is_dead_and_a_retry_could_apply_it(server_url: str) -> None:
+async def test_every_tenth_stored_delivery_is_dead_and_a_retry_could_apply_it(
+    server_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    records = kept_records(monkeypatch)
     with database(server_url, own("bench_console")) as url:
         migrations.apply(url, "consumer")
         await console._fill(url, 40)
@@ -230,6 +242,7 @@ async def test_every_tenth_stored_delivery_is_dead_and_a_retry_could_apply_it(se
             ).fetchall()
             [(counted,)] = conn.execute("SELECT reltuples FROM pg_class WHERE oid = 'consumer.outbox'::regclass")
 
+    assert records == [RECORDED]
     assert dead == [(seq, "stack", "stack", None, True) for seq in (10, 20, 30, 40)]
     assert (stored, other_bodies, known, settings, counted) == (40, 36, 36, 1, 40)
 

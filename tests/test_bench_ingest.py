@@ -13,7 +13,7 @@ import pytest
 from bench import ingest
 from bench.checks import FalseFigure
 from bench.client import Outcome
-from tests.support.benches import Ticking, call_main, during, returning, silent
+from tests.support.benches import RECORDED, Ticking, call_main, during, kept_records, kept_runners, returning, silent
 
 KEY = b"k" * 24
 PERCENTILES = {50: 1.5, 99: 2.5, 99.9: 3.5}
@@ -123,7 +123,7 @@ def test_a_lone_event_s_time_is_the_median_of_twenty_with_a_worker_beside(
     monkeypatch: pytest.MonkeyPatch, worker_url: str, first: int
 ) -> None:
     what: list[Any] = []
-    shown = silent(monkeypatch, ingest)
+    shown, runners = silent(monkeypatch, ingest), kept_runners(monkeypatch, ingest)
 
     class Loop:
         def __init__(self, url: str, runner: Any, attempted: Any, *, poll_max: timedelta) -> None:
@@ -159,6 +159,7 @@ def test_a_lone_event_s_time_is_the_median_of_twenty_with_a_worker_beside(
     assert ingest._lone_event(KEY, "url", worker_url) == pytest.approx(12.5)
     assert what[0] == (worker_url, timedelta(seconds=1))
     assert what[1] == "working"
+    assert runners == [{"attempts_max": 12}]
     assert what[2:-1] == [(4711, first + number) for number in range(20)]
     assert what[-1] == "stopped"
     assert shown.progress == ["a lone event" + (", the worker behind PgBouncer" if worker_url == "pooled" else "")]
@@ -264,3 +265,11 @@ def test_of_several_rounds_the_best_of_each_kind_counts(monkeypatch: pytest.Monk
     assert {each[2:4] for each in what if each[0] in KINDS} == {(9, "wrk")}
     assert [(row["kind"], row["requests/s"]) for row in shown.rows[0]] == [("ceiling", 12), ("verify", 8)]
     assert not [name for name in shown.facts[0] if name.startswith("ours /")]
+
+
+async def test_a_worker_s_settings_are_recorded_before_an_ingest(emptied: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    records = kept_records(monkeypatch)
+
+    await ingest._prepare(emptied)
+
+    assert records == [RECORDED]

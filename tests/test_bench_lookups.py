@@ -14,7 +14,7 @@ from bench.support import database, user_event
 from consumer.lookup.listing import ListFilter
 from consumer.postgres import migrations
 from consumer.postgres.connections import connect, operator_access, viewer_access
-from tests.support.benches import Ticking, call_main, silent
+from tests.support.benches import Ticking, call_main, kept_runners, silent
 from tests.support.databases import rows
 from tests.support.names import own
 
@@ -121,12 +121,14 @@ async def test_a_drain_is_timed_with_or_without_the_indexes_of_support(
     server_url: str, monkeypatch: pytest.MonkeyPatch, is_indexed: bool
 ) -> None:
     patched(monkeypatch, DRAINED=20, time=Ticking(3.0, 5.0))
+    runners = kept_runners(monkeypatch, lookups)
     with database(server_url, own("bench_indexes")) as url:
         assert await lookups.drained(url, is_indexed=is_indexed) == 2
 
         names = "('profile_audit_seq', 'stack_user_profiles_email')"
         assert len(rows(url, f"SELECT FROM pg_indexes WHERE indexname IN {names}")) == (2 if is_indexed else 0)
         assert rows(url, "SELECT count(*) FROM consumer.outcomes") == [{"count": 20}]
+    assert runners == [{"attempts_max": 12}]
 
 
 async def test_a_drain_that_left_deliveries_is_no_figure(server_url: str, monkeypatch: pytest.MonkeyPatch) -> None:

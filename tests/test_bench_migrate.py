@@ -83,6 +83,15 @@ def test_a_short_transaction_comes_every_fiftieth_of_a_second_and_ends_with_the_
     assert (waits, seen) == ([0.02], Seen([], []))
 
 
+def test_a_short_transaction_that_finds_no_server_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def connect(_: str) -> None:
+        raise psycopg.OperationalError("no server")
+
+    patched(monkeypatch, psycopg=SimpleNamespace(connect=connect))
+    with pytest.raises(psycopg.OperationalError, match=r"^no server$"), migrate.beside("url", ("SELECT 1",), 30):
+        pass
+
+
 def test_a_long_reader_s_transaction_is_open_so_long_and_awaited(
     server_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

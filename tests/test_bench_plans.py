@@ -19,7 +19,7 @@ from bench.support import database
 from consumer.postgres import migrations
 from consumer.postgres.queries import query
 from consumer.worker.batch import BatchRunner
-from tests.support.benches import answering, call_main, during, returning, silent
+from tests.support.benches import answering, autocommitting, call_main, during, returning, silent
 from tests.support.databases import rows
 from tests.support.names import own
 
@@ -228,7 +228,7 @@ def test_of_five_batches_the_best_of_each_statement_counts(monkeypatch: pytest.M
 
     for name, value in {
         "migrations": SimpleNamespace(apply=lambda *given: what.append(given)),
-        "psycopg": SimpleNamespace(connect=during("conn")),
+        "psycopg": SimpleNamespace(connect=autocommitting("conn")),
         "fill": filled,
         "updates": lambda count: count,
         "batch": batch,

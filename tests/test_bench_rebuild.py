@@ -17,7 +17,7 @@ from consumer.metrics import Metrics
 from consumer.postgres import migrations
 from consumer.postgres.connections import Connection, connect, enter
 from consumer.worker.batch import BatchRunner, drain
-from tests.support.benches import Ticking, call_main, silent
+from tests.support.benches import Ticking, call_main, kept_runners, silent
 from tests.support.databases import rows
 from tests.support.names import own
 
@@ -42,7 +42,7 @@ def clocks(monkeypatch: pytest.MonkeyPatch, *seconds: float, megabytes: Sequence
 async def test_a_rebuild_s_rate_is_compared_with_the_drain_of_the_same_events(
     migrated: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shown = silent(monkeypatch, rebuild)
+    shown, runners = silent(monkeypatch, rebuild), kept_runners(monkeypatch, rebuild)
     clocks(monkeypatch, 2, 4, 1, 5, megabytes=(1, 0, 3))
 
     found = await rebuild._all(migrated, "users", EVENTS)
@@ -53,6 +53,7 @@ async def test_a_rebuild_s_rate_is_compared_with_the_drain_of_the_same_events(
         for name, rate, growth in zip(names, (10, 5, 20, 4), (0, 1, 0, 3), strict=True)
     ]
     assert shown.progress == [f"users: {name}" for name in names[1:]]
+    assert runners == [{"attempts_max": 12}]
     assert rows(migrated, "SELECT count(*) FROM identity.profiles") == [{"count": 10}]
 
 

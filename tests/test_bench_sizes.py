@@ -13,7 +13,7 @@ from bench.events import updates
 from bench.support import database
 from consumer.outbox.storage import Delivery
 from consumer.postgres import migrations
-from tests.support.benches import Ticking, call_main, during, silent
+from tests.support.benches import Ticking, autocommitting, call_main, kept_runners, silent
 from tests.support.names import own
 
 EACH = {
@@ -69,7 +69,7 @@ def test_a_process_holds_the_fewest_connections_that_were_ever_seen(monkeypatch:
     counts = iter([5, 4, 6, *[5] * 7])
     conn = SimpleNamespace(execute=lambda _: [(next(counts),)])
     monkeypatch.setattr(sizes, "time", clock)
-    monkeypatch.setattr(sizes, "psycopg", SimpleNamespace(connect=during(conn)))
+    monkeypatch.setattr(sizes, "psycopg", SimpleNamespace(connect=autocommitting(conn)))
 
     @contextmanager
     def running(*given: Any) -> Iterator[None]:
@@ -131,7 +131,8 @@ def test_a_user_is_created_updated_signed_in_once_and_joins_one_team(monkeypatch
     assert [each.team_id.int for each in joins if each.team_id] == [*[1] * 20, *[2] * 20, *[3] * 5]
 
 
-async def test_deliveries_are_applied_and_their_tables_packed(server_url: str) -> None:
+async def test_deliveries_are_applied_and_their_tables_packed(server_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    runners = kept_runners(monkeypatch, sizes)
     with database(server_url, own("bench_sizes")) as url:
         migrations.apply(url, "consumer")
         await sizes._apply(url, updates(20), 0)
@@ -144,6 +145,7 @@ async def test_deliveries_are_applied_and_their_tables_packed(server_url: str) -
             ).fetchall()
 
     assert seen > 0
+    assert runners == [{"attempts_max": 12}] * 2
 
 
 @pytest.mark.parametrize("is_json", [True, False])

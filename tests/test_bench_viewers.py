@@ -127,6 +127,7 @@ def live_page(connections: list[socket.socket], count: int) -> Iterator[tuple[in
     """Listen as the console does; take as many connections as viewers come, and read what each asks."""
     asked: list[bytes] = []
     with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(5)
 
         def take() -> None:
             for _ in range(count):
@@ -143,6 +144,7 @@ def live_page(connections: list[socket.socket], count: int) -> Iterator[tuple[in
         connection.close()
 
 
+@pytest.mark.seconds_max(20)
 def test_who_got_a_whole_event_looks_until_the_console_hangs_up_and_the_first_ones_frames_count(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

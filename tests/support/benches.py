@@ -11,6 +11,9 @@ from typing import Any
 import psutil
 import pytest
 
+from consumer.effects import recorded_settings
+from consumer.settings.settings import ShapingSettings
+
 SERVER = "postgresql://the-server"
 
 
@@ -94,6 +97,46 @@ def during(value: object) -> Callable[..., AbstractContextManager[Any]]:
         yield value
 
     return manager
+
+
+def autocommitting(conn: object) -> Callable[..., AbstractContextManager[Any]]:
+    """Return a function that connects, and refuses to open a transaction: in one the server's views stand still."""
+
+    @contextmanager
+    def connect(_: str, *, autocommit: bool) -> Iterator[object]:
+        assert autocommit
+        yield conn
+
+    return connect
+
+
+def kept_runners(monkeypatch: pytest.MonkeyPatch, bench: ModuleType) -> list[dict[str, object]]:
+    """Return what the runners that a bench makes are told by name."""
+    told: list[dict[str, object]] = []
+    make = bench.BatchRunner
+
+    def runner(*given: object, **named: object) -> object:
+        told.append(named)
+        return make(*given, **named)
+
+    monkeypatch.setattr(bench, "BatchRunner", runner)
+    return told
+
+
+def kept_records(monkeypatch: pytest.MonkeyPatch) -> list[tuple[object, ...]]:
+    """Return which settings are recorded, for which role, and whether by force."""
+    kept: list[tuple[object, ...]] = []
+    record = recorded_settings.record
+
+    async def keep(conn: Any, access: Any, settings: ShapingSettings, *, worker_role: str, is_forced: bool) -> Any:
+        kept.append((settings, worker_role, is_forced))
+        return await record(conn, access, settings, worker_role=worker_role, is_forced=is_forced)
+
+    monkeypatch.setattr(recorded_settings, "record", keep)
+    return kept
+
+
+RECORDED = (ShapingSettings(), "consumer_worker", False)
 
 
 def answering(*answers: list[tuple[Any, ...]]) -> SimpleNamespace:
