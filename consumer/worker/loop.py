@@ -77,7 +77,6 @@ class Worker:
         # A turn is what is retried, so each turn that succeeds starts the pauses from the shortest again.
         retrying = AsyncRetrying(
             retry=retry_if_exception(_is_retried),
-            reraise=True,
             wait=_pause,
             before_sleep=self._report_trouble,
             sleep=self._sleep,
@@ -180,7 +179,8 @@ async def _hear(conn: Connection, seconds: float) -> bool:
 
 
 def _error(state: RetryCallState) -> Exception:
-    error = state.outcome.exception() if state.outcome else None
+    assert state.outcome, "tenacity pauses only after an attempt"
+    error = state.outcome.exception()
     assert isinstance(error, Exception), "tenacity pauses only after a failed attempt"
     return error
 
