@@ -1,16 +1,23 @@
 """A worker's life, through what is neither an error nor an answer."""
 
 import asyncio
+from collections.abc import Sequence
 from datetime import timedelta
+from typing import Any
+from uuid import UUID
 
 import pytest
+from psycopg.errors import LockNotAvailable
 
 from consumer.events.registry import EVENT_TYPES
 from consumer.metrics import Metrics
+from consumer.outbox.queue import Claimed
 from consumer.postgres.connections import worker_access
 from consumer.worker import loop as loop_module
-from consumer.worker.batch import BatchRunner
+from consumer.worker.batch import Batch, BatchRunner
+from consumer.worker.lock_log import LockLog
 from consumer.worker.loop import Worker
+from consumer.worker.rehome import PageResult
 from tests.faults.proxy import wire
 from tests.support.databases import rows, schema_change
 from tests.support.factories import user_updated
@@ -65,3 +72,32 @@ async def test_a_batch_that_is_too_much_for_a_turn_is_done_in_smaller_ones(
         await working
 
     assert rows(emptied, "SELECT count(*) FROM identity.profiles") == [{"count": 30}]
+
+
+async def test_the_lock_log_gets_the_errors_of_retried_deliveries_and_of_postponed_users(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """An idle batch has none."""
+    logged: list[tuple[object, list[Exception]]] = []
+    first, second, third = LockNotAvailable("1"), LockNotAvailable("2"), LockNotAvailable("3")
+
+    async def write(_: LockLog, conn: object, errors: Sequence[Exception]) -> None:
+        logged.append((conn, list(errors)))
+
+    async def hear(_: object, seconds: float) -> bool:
+        return True
+
+    monkeypatch.setattr(LockLog, "write", write)
+    monkeypatch.setattr(loop_module, "_hear", hear)
+    runner = BatchRunner(ACCESS, Metrics(EVENT_TYPES), attempts_max=12)
+    loop = Worker("url", runner, lambda _: None, poll_max=timedelta(seconds=1))
+    conn: Any = "a connection"
+    delivery = Claimed(1, "stack", "msg_1", "user.updated", UUID(int=1), None)
+    postponed = PageResult(users=2, postponed=[(UUID(int=1), second), (UUID(int=2), third)], is_overrun=False)
+
+    await loop._wait_if_idle(conn, Batch(retried=[(delivery, first)], rehomed=postponed))
+    await loop._wait_if_idle(conn, Batch(outcomes={1: "applied"}))
+    await loop._wait_if_idle(conn, Batch(rehomed=postponed))
+    await loop._wait_if_idle(conn, Batch())
+
+    assert logged == [(conn, [first, second, third]), (conn, []), (conn, [second, third])]
