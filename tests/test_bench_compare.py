@@ -17,7 +17,7 @@ from bench.compare import Cost
 from bench.events import everything, updates
 from bench.support import database
 from consumer.postgres import migrations
-from tests.support.benches import Shown, Ticking, call_main, returning, silent
+from tests.support.benches import Shown, Ticking, call_main, is_checkpointed, returning, silent, written
 from tests.support.names import own
 
 OTHER = Path("/other")
@@ -147,7 +147,9 @@ def test_deliveries_are_stored_in_order_and_queued_and_counted(server_url: str) 
     deliveries = everything(100)
     with database(server_url, own("bench_compare")) as url:
         migrations.apply(url, "consumer")
+        before = written(url)
         compare._store(url, deliveries)
+        assert is_checkpointed(url, before)
 
         with psycopg.connect(url) as conn:
             columns = ", ".join(compare.COLUMNS)

@@ -15,7 +15,7 @@ from bench.events import SHARES, everything, fill, mixed, of_kind, twice_each, u
 from bench.support import database
 from consumer.outbox.storage import Delivery
 from consumer.postgres import migrations
-from tests.support.benches import RECORDED, kept_records
+from tests.support.benches import RECORDED, is_checkpointed, kept_records, written
 from tests.support.names import own
 
 START = datetime(2026, 11, 22, tzinfo=UTC)
@@ -168,7 +168,9 @@ async def test_a_fill_stores_all_in_order_behind_a_history_that_is_done(
     records = kept_records(monkeypatch)
     with database(server_url, own("bench_fill")) as url:
         migrations.apply(url, "consumer")
+        before = written(url)
         await fill(url, updates(10), 3)
+        assert is_checkpointed(url, before)
 
         with psycopg.connect(url) as conn:
             stored = conn.execute("SELECT message_id, body FROM consumer.outbox ORDER BY seq").fetchall()

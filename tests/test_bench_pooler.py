@@ -95,6 +95,11 @@ def test_a_pooler_is_waited_for_until_it_answers_or_for_fifteen_seconds(monkeypa
     with pytest.raises(TimeoutError, match=r"^PgBouncer does not answer\.$"):
         pooler._wait("url")
     assert 15 <= clock.now - 100 < 15.1
+    monkeypatch.setattr(pooler, "START_SECONDS_MAX", 0)
+    tries.clear()
+    with pytest.raises(TimeoutError):
+        pooler._wait("url")
+    assert tries == []
 
 
 def test_a_pooler_listens_where_nobody_does() -> None:

@@ -9,6 +9,7 @@ from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import psutil
+import psycopg
 import pytest
 
 from consumer.effects import recorded_settings
@@ -134,6 +135,19 @@ def kept_records(monkeypatch: pytest.MonkeyPatch) -> list[tuple[object, ...]]:
 
     monkeypatch.setattr(recorded_settings, "record", keep)
     return kept
+
+
+def written(url: str) -> str:
+    """Return how far the server's log is written."""
+    with psycopg.connect(url) as conn:
+        return str(conn.execute("SELECT pg_current_wal_lsn()").fetchall()[0][0])
+
+
+def is_checkpointed(url: str, since: str) -> bool:
+    """Tell whether a checkpoint began since the log was written so far."""
+    with psycopg.connect(url) as conn:
+        [(is_later,)] = conn.execute("SELECT redo_lsn > %s::pg_lsn FROM pg_control_checkpoint()", [since]).fetchall()
+    return bool(is_later)
 
 
 RECORDED = (ShapingSettings(), "consumer_worker", False)
