@@ -165,7 +165,7 @@ def test_of_a_deleted_user_something_may_wait(desk: Desk, team: str) -> None:
 
 
 def test_the_record_of_actions_goes_on_where_a_page_ended(desk: Desk, emptied: str) -> None:
-    made = "timestamptz '2026-11-30 12:00:00.123456+00' - (n / 40) * interval '1 microsecond'"
+    made = "timestamptz '2026-11-30 12:00:00.123456+00' - (n / 50) * interval '1 microsecond'"
     change(
         emptied,
         "INSERT INTO consumer.actions (id, at, actor, via, role, action) "

@@ -147,3 +147,23 @@ def test_whatever_passes_is_stored(conn: psycopg.Connection, document: str) -> N
 )
 def test_depth_counts_levels_outside_strings(body: bytes, levels: int) -> None:
     assert depth(body) == levels
+
+
+@pytest.mark.parametrize(
+    ("numbers", "more", "code"),
+    [
+        (["1e-2000"] * 500, ["1.5", "7"], None),
+        (["1e-2000"] * 500, ["1e1"], "number_out_of_range"),
+        (["1e-2000"] * 499 + ["1e-1999"], ["1e-1"], None),
+        (["0e999999999"] * 500, ["0.5"], None),
+        (["0e-999999999"] * 500, ["1e-1"], "number_out_of_range"),
+        (["1e300"] * 3_333, ["1E+100"], None),
+        (["1e300"] * 3_333, ["1E+101"], "number_out_of_range"),
+        (["1e-300"] * 3_334, [], "number_out_of_range"),
+    ],
+    ids=["all", "one more", "just all", "zeros", "too many zeros", "large", "too large", "too small"],
+)
+def test_the_exponents_of_a_body_add_up_to_a_million_digits(
+    numbers: list[str], more: list[str], code: str | None
+) -> None:
+    assert refusal(f"[{','.join(numbers + more)}]".encode()) == code

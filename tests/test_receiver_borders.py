@@ -1,5 +1,6 @@
 """What an endpoint answers, counts and logs at each border, without a server."""
 
+import asyncio
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -18,6 +19,7 @@ from consumer.providers.standard_webhooks import Verifier, sign
 from consumer.receiver.endpoint import Receiver, Store
 from consumer.receiver.refusal_log import RefusalLog
 from consumer.receiver.waits import Progress, answer, wait_asked_for
+from tests.support.factories import snapshot
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 TICK = timedelta(microseconds=1)
@@ -104,7 +106,7 @@ def test_other_headers_ask_for_no_wait() -> None:
 class Sent:
     """One request to an endpoint, which stores nothing: what it answers, puts, and waits for."""
 
-    def __init__(self, source: str, failure: Exception | None = None) -> None:
+    def __init__(self, source: str, failure: BaseException | None = None) -> None:
         self.put_ones: list[Delivery] = []
         self.waited: list[tuple[str, UUID, timedelta]] = []
         self.failure = failure
@@ -248,3 +250,35 @@ def test_a_kind_is_muted_from_its_first_moment_to_its_last(
     refusals.record("no_match", "stack")
 
     assert len(caplog.records) == lines
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [(MemoryError(), "out_of_memory"), (asyncio.CancelledError(), "store_unavailable")],
+    ids=["no memory", "the end of the process"],
+)
+async def test_what_ends_a_request_is_counted_and_the_delivery_is_to_come_again(
+    caplog: pytest.LogCaptureFixture, error: BaseException, reason: str
+) -> None:
+    asked = Sent("app", error)
+
+    assert await asked.ask(SIGN_IN) == 503
+    assert asked.counted("deliveries_refused_total", reason=reason) == 1
+    assert [(record.msg, vars(record)["source"], vars(record)["reason"]) for record in caplog.records] == [
+        ("delivery_refused", "app", reason)
+    ]
+
+
+async def test_what_a_body_lacks_or_has_changed_is_counted_by_field() -> None:
+    asked = Sent("stack")
+    data = {"id": str(USER), **snapshot(display_name=None), "has_password": "yes", "last_active_at_millis": "x"}
+
+    assert await asked.ask(json.dumps({"type": "user.updated", "data": data}).encode()) == 204
+
+    samples = [each for metric in asked.metrics.registry.collect() for each in metric.samples if each.value == 1]
+    named = {(each.name, *each.labels.values()) for each in samples}
+    assert {each for each in named if each[0].endswith(("_fields_total", "_warnings_total"))} == {
+        ("consumer_left_out_fields_total", "last_active_at_millis"),
+        ("consumer_changed_fields_total", "has_password"),
+        ("consumer_delivery_warnings_total", "missing_name"),
+    }

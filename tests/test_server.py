@@ -1,6 +1,7 @@
 """How a server begins and ends."""
 
 import asyncio
+import logging
 import re
 import signal
 from collections.abc import Iterator
@@ -9,8 +10,11 @@ from dataclasses import replace
 from threading import Thread
 
 import pytest
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 from consumer.errors import BadSettings
+from consumer.web.connection_limits import Limits
 from consumer.web.listen import listen
 from consumer.web.server import serve
 from tests.support.web import SHORT, START, Site, Wire, post, request, running, stored_ids
@@ -81,3 +85,26 @@ def test_an_address_in_use_names_the_variable_of_its_port(site: Site) -> None:
 def test_an_address_of_another_machine_names_both_variables() -> None:
     with pytest.raises(BadSettings, match=r"OPS_PORT 0 on 192\.0\.2\.1 .* assign .*; set OPS_PORT or OPS_HOST\."):
         listen("192.0.2.1", 0, "OPS_PORT")
+
+
+async def test_a_server_asks_its_application_for_requests_alone_and_writes_no_log_of_its_own(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    kinds: list[str] = []
+    before = list(logging.getLogger("uvicorn").handlers)
+
+    async def app(scope: Scope, _: Receive, send: Send) -> None:
+        kinds.append(scope["type"])
+        await Response(status_code=204)(scope, _, send)
+
+    with caplog.at_level(logging.INFO):
+        async with serve(app, listen("127.0.0.1", 0, "PORT"), Limits(), lambda _: None) as port:
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
+            answer = await reader.readuntil(b"\r\n\r\n")
+            writer.close()
+
+    assert answer.startswith(b"HTTP/1.1 204")
+    assert kinds == ["http"]
+    assert [record.name for record in caplog.records if record.name.startswith("uvicorn")] == []
+    assert logging.getLogger("uvicorn").handlers == before
