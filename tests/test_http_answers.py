@@ -91,3 +91,47 @@ async def test_of_those_that_wait_the_one_answered_longest_ago_gives_way() -> No
     Connection(limiter=limiter)
 
     assert (first.transport.ends, second.transport.ends) == ([], ["closed"])
+
+
+async def test_a_body_that_is_refused_is_dropped_and_its_application_is_told() -> None:
+    connection = Connection()
+    connection.feed(CHUNKED, chunk(1_000))
+    cycle = connection.protocol.cycle
+
+    [patience] = [timer for timer in connection.clock.timers if timer.seconds == 5 and not timer.is_cancelled]
+    patience.fire()
+
+    assert connection.refused == ["body_too_slow"]
+    assert (connection.limiter.bodies.held_bytes, bytes(cycle.body), cycle.disconnected) == (0, b"", True)
+    assert cycle.message_event.is_set()
+    await answered(connection)
+
+
+async def test_a_connection_that_is_lost_is_forgotten_with_its_timer_and_its_body() -> None:
+    connection = Connection()
+    connection.feed(CHUNKED, chunk(1_000))
+
+    connection.protocol.connection_lost(None)
+
+    assert [timer for timer in connection.clock.timers if not timer.is_cancelled] == []
+    assert list(connection.limiter.connections) == []
+    assert connection.limiter.bodies.held_bytes == 0
+    await answered(connection)
+
+
+async def test_each_request_is_counted_until_its_answer() -> None:
+    connection = Connection()
+    protocol = connection.protocol
+    assert protocol.is_waiting
+    connection.feed(GET, GET, GET)
+    assert (protocol.unanswered, protocol.is_waiting) == (3, False)
+
+    async with asyncio.timeout(5):
+        while protocol.unanswered:
+            await asyncio.gather(*protocol.tasks)
+
+    assert connection.transport.written.count(b"HTTP/1.1 200 ") == 3
+    assert (protocol.unanswered, protocol.is_waiting) == (0, True)
+    # One that was answered before its body had come was never counted.
+    connection.protocol.on_response_complete()
+    assert protocol.unanswered == 0
