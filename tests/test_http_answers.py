@@ -135,3 +135,15 @@ async def test_each_request_is_counted_until_its_answer() -> None:
     # One that was answered before its body had come was never counted.
     connection.protocol.on_response_complete()
     assert protocol.unanswered == 0
+
+
+async def test_a_request_that_begins_ends_the_idle_time() -> None:
+    connection = Connection()
+    connection.feed(GET)
+    await answered(connection)
+    [idle] = [timer for timer in connection.clock.timers if not timer.is_cancelled]
+
+    connection.feed(GET[:5])
+
+    assert idle.is_cancelled
+    assert [timer.seconds for timer in connection.clock.timers if not timer.is_cancelled] == [5]
