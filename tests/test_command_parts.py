@@ -10,7 +10,7 @@ import psycopg
 import pytest
 from psycopg import errors as postgres
 
-from consumer.cli import addresses, database, dead, decision, filters, replay, reveal, subject_ids, switches
+from consumer.cli import addresses, database, dead, decision, filters, jobs, replay, reveal, subject_ids, switches
 from consumer.cli.context import Misconfigured, refusals
 from consumer.cli.filters import Filters
 from consumer.errors import BadSettings, ConsumerError, NoDatabase, SettingsMismatch
@@ -90,6 +90,7 @@ def test_a_reason_has_from_one_to_a_thousand_characters() -> None:
     ("left_out", "sentence"),
     [
         (1, "1 more is not discarded: workers or other sessions hold it at this moment. Run the command again."),
+        (2, "2 more are not discarded: workers or other sessions hold them at this moment. Run the command again."),
         (1_000, "1,000 more are not discarded: workers or other sessions hold them at this moment. Run the command "),
     ],
 )
@@ -181,6 +182,37 @@ def test_the_settings_turn_jobs_on() -> None:
     admin = Settings(stack_project_id="p", stack_super_secret_admin_key="k")
     assert switches.jobs_on(admin) == ["hours", "endpoint"]
     assert switches.jobs_on(Settings(stack_super_secret_admin_key="k")) == ["hours"]
+
+
+def test_each_job_has_its_period_and_works_only_if_it_is_on() -> None:
+    minute, day = timedelta(minutes=1), timedelta(hours=23)
+    off = {each.name: (each.period, each.switch, each.work is None) for each in jobs.jobs(Settings())}
+    whole = Settings(
+        retention_days=1, stack_project_id="p", stack_secret_server_key="k", stack_super_secret_admin_key="a"
+    )
+
+    assert off == {
+        "hours": (minute, None, False),
+        "prune": (day, "RETENTION_DAYS or AUDIT_RETENTION_DAYS", True),
+        "activity": (minute, "STACK_PROJECT_ID and STACK_SECRET_SERVER_KEY", True),
+        "reconcile": (day, "STACK_PROJECT_ID and STACK_SECRET_SERVER_KEY", True),
+        "endpoint": (HOUR, "STACK_PROJECT_ID and STACK_SUPER_SECRET_ADMIN_KEY", True),
+    }
+    assert all(each.work for each in jobs.jobs(whole))
+
+
+def test_a_free_port_has_as_many_free_neighbours_as_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
+    taken = {20_001, 20_004}
+    monkeypatch.setattr(addresses, "listen_problem", lambda _, port, __: "taken" if port in taken else None)
+    monkeypatch.setattr("random.sample", lambda ports, count: list(ports)[: min(count, 6)])
+
+    assert [addresses.free_port("h"), addresses.free_port("h", count=2), addresses.free_port("h", count=9)] == [
+        20_000,
+        20_002,
+        20_005,
+    ]
+    monkeypatch.setattr(addresses, "listen_problem", lambda *_: "taken")
+    assert addresses.free_port("h") == 20_000
 
 
 def test_each_process_has_its_own_database_or_the_common_one() -> None:

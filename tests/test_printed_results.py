@@ -145,6 +145,7 @@ def test_a_discard_names_the_first_twenty_users_to_refresh(printed: Printed) -> 
     one, twenty, more = shown(1), shown(20), shown(1_021)
     assert one[1].endswith("`consumer refresh` brings a user in, `consumer backfill` everybody. 1 user is concerned:")
     assert one[2:] == ["user", str(UUID(int=0))]
+    assert shown(2)[1].endswith(" 2 users are concerned:")
     assert twenty[1].endswith(" 20 users are concerned:")
     assert (len(twenty), twenty[-1]) == (23, str(UUID(int=19)))
     assert more[1].endswith(" 1,021 users are concerned:")
