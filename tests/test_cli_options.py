@@ -76,3 +76,12 @@ def test_the_options_of_each_command_are_the_listed_ones() -> None:
     }
 
     assert found == tomllib.loads(LIST.read_text())
+
+
+def test_each_command_shows_examples_of_itself() -> None:
+    without = [name for name, command in commands(consumer, "consumer") if not command.epilog]
+
+    assert without == ["consumer"]
+    for name, command in commands(consumer, "consumer"):
+        if command.epilog:
+            assert f"Examples:\n  {name}" in command.epilog, name
