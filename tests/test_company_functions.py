@@ -161,10 +161,14 @@ def expected(wanted: str, size: int) -> list[tuple[int, int]]:
     return found
 
 
+@pytest.mark.parametrize("found_by", ["indexes", "rows"])
 @pytest.mark.parametrize("wanted", ["ada", "a", "ad", "", "_", "%", "\\", "o", "zoe", "none", "bea"])
 def test_names_that_begin_with_a_text_come_first_then_those_that_hold_it_then_bare_rows(
-    conn: psycopg.Connection[Any], wanted: str
+    conn: psycopg.Connection[Any], wanted: str, found_by: str
 ) -> None:
+    if found_by == "rows":
+        conn.execute("SET LOCAL enable_indexscan = off; SET LOCAL enable_bitmapscan = off")
+        conn.execute("SET LOCAL enable_indexonlyscan = off")
     for number, name in NAMES.items():
         if number % 2:
             person(conn, number, name, home=OTHER, guest_of=HOME)

@@ -101,6 +101,38 @@ def test_the_last_minute_does_not_hold_its_first_instant(emptied: str, stats: st
     assert found[5:] == (2, 8)
 
 
+def test_each_delivery_is_in_the_state_of_the_table_that_holds_it(emptied: str) -> None:
+    with psycopg.connect(emptied) as conn:
+        names = ("pending", "retrying", "dead", "done", "excluded", "nowhere")
+        seqs = {
+            name: conn.execute(f"{OUTBOX} ('app', '{name}', now(), now(), '') RETURNING seq".encode()).fetchall()[0][0]
+            for name in names
+        }
+        for statement in (
+            f"INSERT INTO consumer.pending (seq) VALUES ({seqs['pending']})",
+            "INSERT INTO consumer.failures (seq, state, attempts, next_attempt_at, error_code, error) VALUES "
+            f"({seqs['retrying']}, 'retrying', 3, now() + interval '1 hour', 'c1', 'e1'), "
+            f"({seqs['dead']}, 'dead', 9, NULL, 'c2', 'e2')",
+            "INSERT INTO consumer.outcomes (seq, outcome) VALUES "
+            f"({seqs['done']}, 'stale'), ({seqs['excluded']}, 'discarded')",
+            f"INSERT INTO consumer.exclusions (seq, excluded_by, reason) VALUES ({seqs['excluded']}, 'ada', 'forged')",
+        ):
+            conn.execute(statement.encode())
+        found = conn.execute(
+            "SELECT message_id, state, attempts, extract(EPOCH FROM next_attempt_at - now())::int, outcome, "
+            "error_code, error FROM consumer.deliveries ORDER BY seq"
+        ).fetchall()
+        conn.rollback()
+
+    assert found == [
+        ("pending", "pending", 0, 0, None, None, None),
+        ("retrying", "retrying", 3, 3600, None, "c1", "e1"),
+        ("dead", "dead", 9, None, None, "c2", "e2"),
+        ("done", "done", 0, None, "stale", None, None),
+        ("excluded", "done", 0, None, "discarded", None, "forged"),
+    ]
+
+
 def test_a_company_counts_exactly(emptied: str) -> None:
     company, empty, ended, *users = ids(1, 2, 3, *range(11, 18))
     with psycopg.connect(emptied) as conn:
