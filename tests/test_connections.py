@@ -71,6 +71,22 @@ async def test_a_connect_that_is_cancelled_at_its_last_step_leaves_no_session(
     assert [conn.closed for conn in opened] == [True]
 
 
+async def test_a_connect_whose_last_statement_fails_leaves_no_session(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[Connection] = []
+
+    async def failing(self: Connection, *_: object) -> None:
+        opened.append(self)
+        raise OperationalError
+
+    monkeypatch.setattr(Connection, "execute", failing)
+    with pytest.raises(OperationalError):
+        await connect(database_url, operator_access("consumer"))
+
+    assert [conn.closed for conn in opened] == [True]
+
+
 ROLE = "SELECT current_setting('role'), current_setting('lock_timeout'), current_setting('synchronous_commit')"
 
 
