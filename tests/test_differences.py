@@ -1,11 +1,14 @@
 """Which rights are undone, lacking or left, in which order, and in which words for which owner and server."""
 
 from dataclasses import replace
+from unittest.mock import AsyncMock
 
 import pytest
+from psycopg.errors import LockNotAvailable
 
 from consumer.postgres import mend
-from consumer.postgres.mend import MayNotMend
+from consumer.postgres.connections import connect, operator_access
+from consumer.postgres.mend import MayNotMend, RightsHeld
 from consumer.postgres.privileges import Differences, Owner, Right, _compare, declared
 
 OWNER = Owner(180_001, '"own er"', is_creator=False, login="me", is_superuser=True, database="db")
@@ -186,3 +189,25 @@ def test_what_the_server_accepted_without_doing_it_is_refused_but_not_another_wo
 
 def test_a_table_is_waited_for_two_seconds_twenty_times_a_second_apart() -> None:
     assert (mend.LOCK_MILLISECONDS, mend.PAUSE_SECONDS, mend.ATTEMPTS) == (2000, 1, 20)
+
+
+async def test_tables_that_stay_held_are_given_up_after_twenty_attempts(
+    database_url: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    pauses: list[float] = []
+
+    async def pause(seconds: float) -> None:
+        pauses.append(seconds)
+
+    async with await connect(database_url, operator_access("consumer")) as conn:
+        monkeypatch.setattr("consumer.postgres.mend.asyncio.sleep", pause)
+        monkeypatch.setattr(mend, "_mend", AsyncMock(side_effect=LockNotAvailable()))
+        with pytest.raises(RightsHeld, match=r"others hold our tables: nobody now\. Run"):
+            await mend.mend(conn, "consumer")
+        monkeypatch.undo()
+
+    held = [vars(record) for record in caplog.records if record.message == "migration_held_up"]
+    assert pauses == 19 * [1.0]
+    assert [(one["step"], one["attempt"], one["error_code"], one["holders"]) for one in held] == [
+        ("rights", attempt, "55P03", []) for attempt in range(1, 20)
+    ]
