@@ -53,7 +53,9 @@ def test_a_scratch_file_that_was_left_is_in_nobodys_way(tmp_path: Path) -> None:
     assert mode(tmp_path / "file") == 0o600
 
 
-@pytest.mark.parametrize("text", ["", " \n", "nope", f"{ONE} nope"])
+@pytest.mark.parametrize(
+    "text", ["", " \n", "nope", f"{ONE} nope"], ids=["empty", "blank", "a word", "a secret and a word"]
+)
 def test_a_file_with_an_unusable_secret_or_none_is_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "webhook-secret"
     path.write_text(text)
