@@ -36,7 +36,7 @@ async def rates(conn: Connection) -> Rates:
     values = {"metric": "delivery_seconds", "buckets": len(DELIVERY_SECONDS) + 1, "minutes": MINUTES}
     by_metric: dict[str, list[int]] = {}
     for minute, counter, n in counted:
-        if counter != REPEATED and minute < MINUTES:
+        if counter != REPEATED:
             by_metric.setdefault(counter.partition(":")[0], [0] * MINUTES)[MINUTES - 1 - minute] += n
     none = [0] * MINUTES
     return Rates(
