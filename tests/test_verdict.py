@@ -1,14 +1,34 @@
 """The verdict: what an observation means, as one table, on both sides of every limit."""
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from consumer.verdict.durations import duration
 from consumer.verdict.finding import Finding
 from consumer.verdict.findings import CODES, HALTING, findings, open_findings, verdict_sentence
-from consumer.verdict.observation import Observation
-from tests.support.observations import DAY, MINUTE, NOW, TABLE, process, queue, seen, signatures, silent
+from consumer.verdict.observation import Observation, QueueState, Signatures, SourceHistory
+from consumer.verdict.processes import replaced
+from consumer.verdict.queue import DYING_TIME
+from tests.support.observations import (
+    DAY,
+    GONE,
+    HOUR,
+    MINUTE,
+    MOMENT,
+    NOW,
+    SECOND,
+    TABLE,
+    history,
+    process,
+    queue,
+    ran,
+    seen,
+    signatures,
+    silent,
+)
 
 
 @pytest.mark.parametrize(("observation", "found"), TABLE.values(), ids=TABLE)
@@ -109,3 +129,108 @@ def test_what_has_a_number_says_how_bad_it_is() -> None:
     [skewed] = findings(seen(processes=[process(clock_skew_seconds=-71)]))
 
     assert (dying.magnitude, skewed.magnitude) == (1284, 71)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0, "0.0s"),
+        (0.96, "1.0s"),
+        (1, "1s"),
+        (59.9, "59s"),
+        (60, "1m"),
+        (3_599, "59m 59s"),
+        (3_600, "1h"),
+        (7_501, "2h 5m"),
+        (86_399, "23h 59m"),
+        (86_400, "1d"),
+        (90_061, "1d 1h"),
+        (1_209_661, "14d 1m"),
+    ],
+)
+def test_a_duration_is_its_two_largest_units(seconds: float, text: str) -> None:
+    assert duration(seconds) == text
+
+
+def test_what_was_not_looked_at_is_no_finding() -> None:
+    assert QueueState() == QueueState(False, 0, 0, 0, None, None)  # All of it.
+    assert Signatures() == Signatures(0, 0, 0)
+    assert SourceHistory(7) == SourceHistory(7, timedelta(0))
+    found = Observation(NOW)
+    assert (found.away_reason, found.installed_at, found.migrated_at, found.copy_reason) == (None,) * 4
+    assert (found.since_disk_full, found.disk_free_bytes, found.too_old_reason) == (None,) * 3
+    assert (found.silence_max, found.worker_sessions, found.oldest_xmin_seconds) == (DAY, 0, 0)
+    assert (found.queue, found.signatures) == (QueueState(), Signatures())
+    assert (found.last_received, found.histories, found.last_runs) == ({}, {}, {})
+    assert timedelta(minutes=10) == DYING_TIME
+
+
+def test_those_that_die_of_nothing_known_are_counted() -> None:
+    [found] = findings(seen(**queue(dead=1_011, died_lately=1_010, dying_since=NOW)))
+
+    assert found.sentence == "1,011, of which 1,010 died since 12:00:00Z"
+
+
+def test_the_cure_of_a_copy_is_a_sentence() -> None:
+    [found] = findings(seen(copy_reason="this is a copy"))
+
+    assert found.cure
+    assert found.cure.startswith("If it is this database that shall act from now on, run `consumer ")
+
+
+@pytest.mark.parametrize(("later", "is_replaced"), [(timedelta(0), False), (MOMENT, True)])
+def test_a_successor_began_after_the_last_report(later: timedelta, is_replaced: bool) -> None:
+    successor = process(host="work-3", first_at=GONE.last_at + later)
+
+    assert replaced(seen(processes=[GONE, successor])) == ({GONE.process_id} if is_replaced else set())
+
+
+def test_what_is_forgotten_or_replaced_hides_no_other_that_is_silent() -> None:
+    forgotten, console = process(host="work-2", age=2 * HOUR), process("console", age=MINUTE)
+    silent_one = process(host="work-3", age=MINUTE, first_at=NOW - 3 * HOUR)
+
+    found = findings(seen(processes=[forgotten, console, process(first_at=NOW - 3 * HOUR), silent_one]))
+
+    assert [each.subject for each in found] == ["worker on work-3"]
+
+
+def test_of_several_jobs_each_speaks_for_itself() -> None:
+    well, failed, late = ran("hours"), ran("prune", "Away."), ran("endpoint", age=2 * DAY)
+    runs = {**well.last_runs, **failed.last_runs, **late.last_runs}
+
+    found = findings(seen(jobs=["hours", "prune", "endpoint"], last_runs=runs))
+
+    assert [(each.code, each.subject) for each in found] == [
+        ("maintenance_failed", "prune"),
+        ("maintenance_overdue", "endpoint"),
+    ]
+
+
+@pytest.mark.parametrize(("age", "codes"), [(HOUR, []), (HOUR + MOMENT, ["source_silent"])])
+def test_without_a_history_a_source_may_be_silent_for_less_than_a_day(age: timedelta, codes: list[str]) -> None:
+    assert [each.code for each in findings(silent("app", age, silence_max=HOUR))] == codes
+
+
+def test_each_number_that_tells_how_bad_it_is_is_that_of_its_sentence() -> None:
+    found = findings(
+        seen(
+            expected=["app"],
+            last_received={"app": NOW - HOUR},
+            oldest_xmin_seconds=3_601.5,
+            **history(33.0),
+            **signatures(11, 1, since_accepted=12),
+            **queue(dead=3, due_seconds=61.5, has_pending=True),
+            processes=[process(clock_skew_seconds=-6)],
+        )
+    )
+
+    assert {each.code: each.magnitude for each in found} == {
+        "stalled": 61.5,
+        "refused": 12,
+        "skew": 6,
+        "xmin_held": 3_601.5,
+        "dead": 3,
+        "quiet": 33,
+    }
+    [alone] = findings(seen(**queue(due_seconds=20 + SECOND.total_seconds())))
+    assert (alone.code, alone.magnitude) == ("no_worker", 21)
