@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consumer.settings import settings
-from consumer.settings.near_names import near
+from consumer.settings.near_names import in_environment, near
 from tests.test_env_file import nothing_set, read
 
 __all__ = ["nothing_set"]
@@ -93,3 +93,21 @@ def test_other_names_are_not_told(name: str, tmp_path: Path, monkeypatch: pytest
     monkeypatch.setenv(name, "x")
 
     assert (in_file, settings.from_process(tmp_path)[0].warnings) == ((), ())
+
+
+def test_each_of_several_names_is_told_with_the_nearest() -> None:
+    settings_of_ours = frozenset({"OPS_PORT", "OPS_HOST", "OPS_POST"})
+
+    assert list(near(["OPS_PROT", "OPS_PORT", "ops-hosts", "OTHER"], settings_of_ours)) == [
+        ("OPS_PROT", "OPS_PORT"),
+        ("ops-hosts", "OPS_HOST"),
+    ]
+
+
+def test_in_the_environment_nine_characters_and_the_first_word_are_needed() -> None:
+    names = ["OPS_PORTS", "OPS_PROT", "POS_PORTS", "ops_ports", "OPS_HOSTS"]
+
+    assert list(in_environment(names, frozenset({"OPS_PORT", "PORT"}))) == [
+        ("OPS_PORTS", "OPS_PORT"),
+        ("ops_ports", "OPS_PORT"),
+    ]

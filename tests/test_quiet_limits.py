@@ -118,10 +118,10 @@ async def test_a_week_is_168_hours(emptied: str, silence: timedelta, brought: in
     ("before", "longest"),
     [
         pytest.param([28 * DAY], 28 * DAY, id="one hour"),
-        pytest.param([28 * DAY, 18 * DAY, 9 * DAY], 10 * DAY + HOUR, id="between the first two"),
-        pytest.param([28 * DAY, 20 * DAY, 9 * DAY], 11 * DAY + HOUR, id="between the last two"),
+        pytest.param([9 * DAY, 28 * DAY, 18 * DAY], 10 * DAY + HOUR, id="between the first two"),
+        pytest.param([20 * DAY, 9 * DAY, 28 * DAY], 11 * DAY + HOUR, id="between the last two"),
         pytest.param([28 * DAY, 20 * DAY, 12 * DAY], 12 * DAY, id="until the silence"),
-        pytest.param([60 * DAY, 35 * DAY, 14 * DAY], 21 * DAY + HOUR, id="begun before the four weeks"),
+        pytest.param([14 * DAY, 35 * DAY, 60 * DAY], 21 * DAY + HOUR, id="begun before the four weeks"),
         pytest.param([28 * DAY, 14 * DAY, NONE], 14 * DAY + HOUR, id="an hour that begins with the silence"),
         pytest.param([28 * DAY, NONE], 28 * DAY, id="such an hour ends none"),
     ],
@@ -136,13 +136,14 @@ async def test_the_longest_silence_is_between_two_hours_of_the_four_weeks(
 
 
 async def test_each_source_has_a_history_and_a_silence_of_its_own(emptied: str) -> None:
+    begins = [4 * WEEK, 3 * WEEK, 2 * WEEK, WEEK]
     async with standing(emptied) as conn:
-        await fill(conn, SILENCE, dict.fromkeys((4 * WEEK, 3 * WEEK, 2 * WEEK, WEEK), 10), "stack")
-        await fill(conn, DAY, dict.fromkeys((4 * WEEK, 3 * WEEK, 2 * WEEK, WEEK, DAY), 30), "app")
+        await fill(conn, SILENCE, dict.fromkeys(begins, 10), "stack")
+        await fill(conn, DAY, {**dict.fromkeys(begins, 30), **{each - 3 * DAY: 1 for each in begins}}, "app")
         at = await now(conn)
         found = await _histories(conn, {"stack": at - SILENCE, "app": at - DAY, "operator": at - DAY})
 
     assert found == {
         "stack": SourceHistory(10.0, WEEK + HOUR),
-        "app": SourceHistory(30.0, WEEK + HOUR),
+        "app": SourceHistory(30.0, 4 * DAY + HOUR),
     }

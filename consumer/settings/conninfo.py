@@ -47,7 +47,7 @@ def _unknown(url: str) -> str | None:
     unknown = [part for part in parameters if PARAMETER.fullmatch(part) and part.partition("=")[0] not in PARAMETERS]
     known = "&".join(part for part in parameters if part not in unknown)
     try:
-        conninfo_to_dict(f"{rest}?{known}" if known else rest)
+        conninfo_to_dict(f"{rest}?{known}")
     except psycopg.ProgrammingError:
         return None
     names = ", ".join(part.partition("=")[0] for part in unknown)
