@@ -12,7 +12,8 @@ from tests.support.application import tables as tables_for
 DROP = 'DROP SCHEMA IF EXISTS app, "My App", pgx CASCADE'
 TABLES = """
     CREATE SCHEMA app; CREATE SCHEMA pgx; CREATE SCHEMA "My App";
-    CREATE TABLE "My App"."User" (b int, "A a" int, gone int, c int);
+    CREATE TABLE "My App"."User" (a int, "A a" int, gone int, c int);
+    ALTER TABLE "My App"."User" RENAME a TO b;
     ALTER TABLE "My App"."User" DROP COLUMN gone;
     ALTER TABLE "My App"."User" ENABLE ROW LEVEL SECURITY;
     CREATE TABLE app.parted (id int PRIMARY KEY) PARTITION BY HASH (id);
@@ -36,6 +37,7 @@ COLUMNS = """
         free app.plain, price app.price, bits varbit(40)
     );
     ALTER TABLE app.users DROP COLUMN gone;
+    ALTER TABLE app.users RENAME is_on TO was_on; ALTER TABLE app.users RENAME was_on TO is_on;
 """
 INDEXES = """
     CREATE SCHEMA app;
@@ -71,17 +73,23 @@ SURROUNDINGS = """
     CREATE TRIGGER b BEFORE INSERT ON app.users FOR EACH ROW EXECUTE FUNCTION app.as_us();
     CREATE TRIGGER off BEFORE INSERT ON app.users FOR EACH ROW EXECUTE FUNCTION app.as_us();
     CREATE TRIGGER other BEFORE INSERT ON app.zeal FOR EACH ROW EXECUTE FUNCTION app.as_us();
-    ALTER TABLE app.users DISABLE TRIGGER off;
+    ALTER TABLE app.users DISABLE TRIGGER off; ALTER TABLE app.users CLUSTER ON users_pkey;
 """
+
+
+# What was changed last is found last.
+AS_IT_LIES = "SELECT set_config(name, 'off', FALSE) FROM pg_settings WHERE name ~ 'enable_(index|bitmap).*scan'"
 
 
 async def listed(url: str) -> list[Table]:
     async with await connect(url, operator_access("consumer")) as conn:
+        await conn.execute(AS_IT_LIES)
         return await tables(conn)
 
 
 async def users(url: str, name: str = "app.users") -> InspectedTable:
     async with await connect(url, operator_access("consumer")) as conn:
+        await conn.execute(AS_IT_LIES)
         [found] = [table for table in await tables(conn) if table.name == name]
         return await inspect(conn, found)
 

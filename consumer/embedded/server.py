@@ -47,7 +47,7 @@ def default_data_dir() -> Path:
     """Return the data folder without CONSUMER_DATA_DIR."""
     if os.geteuid() == 0:  # The server runs as another account, which may not enter root's home folder.
         return Path("/var/lib") / APPLICATION
-    return user_data_path(APPLICATION, appauthor=False)
+    return user_data_path(APPLICATION)
 
 
 def exists(data_dir: Path) -> bool:

@@ -54,7 +54,7 @@ exclusive_columns AS (
         i.indnullsnotdistinct AS has_equal_nulls
     FROM exclusive_indexes AS i
     INNER JOIN pg_depend AS p ON i.indexrelid = p.objid
-    WHERE p.classid = 'pg_class'::regclass AND p.refobjid = %(oid)b::bigint::oid AND p.refobjsubid > 0
+    WHERE p.classid = 'pg_class'::regclass AND p.refobjid = %(oid)b::bigint::oid
 ),
 
 exclusive AS (
@@ -66,9 +66,9 @@ exclusive AS (
         LATERAL (
             SELECT e.attnum
             UNION ALL
+            -- Only a generated column's expression refers to other columns.
             SELECT p.refobjsubid
             FROM pg_attrdef AS d
-            INNER JOIN pg_attribute AS a ON d.adrelid = a.attrelid AND d.adnum = a.attnum AND a.attgenerated <> ''
             INNER JOIN pg_depend AS p ON d.oid = p.objid AND p.classid = 'pg_attrdef'::regclass
             WHERE d.adrelid = %(oid)b::bigint::oid AND d.adnum = e.attnum AND p.refobjid = d.adrelid
         ) AS sources
