@@ -162,7 +162,8 @@ def filled(url: str) -> list[list[UUID]]:
 
 
 def known_rows(url: str, count: int) -> list[UUID]:
-    users = sorted(uuid4() for _ in range(count))
+    # The least id that anybody can have is among them.
+    users = [UUID(int=0), UUID(int=1), *sorted(uuid4() for _ in range(count - 2))]
     for n, user_id in enumerate(users):
         values = f"'{user_id}', {'TRUE' if n else 'FALSE'}"
         change(url, f"INSERT INTO identity.stack_user_profiles (stack_user_id, has_profile) VALUES ({values})")

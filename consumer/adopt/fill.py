@@ -5,12 +5,14 @@ from dataclasses import dataclass
 from math import inf
 from uuid import UUID
 
+from psycopg.rows import scalar_row
+
 from consumer.effects import application, users
 from consumer.errors import ConsumerError, Inseparable
 from consumer.postgres import ledger
 from consumer.postgres.connections import Access, Connection, transaction
 from consumer.postgres.error_classes import code, summary
-from consumer.postgres.queries import query
+from consumer.postgres.queries import rows
 from consumer.worker.bisect import Failing, FailureLimit, apply_except_failing
 
 # A worker that wants one of the page's users waits for as long as a page takes: about as long as for another worker.
@@ -49,8 +51,7 @@ async def fill(conn: Connection, access: Access, statement: bytes, after: UUID =
         try:
             async with transaction(conn, access):
                 await ledger.begin_work(conn)
-                cursor = await conn.execute(query("fill/page"), {"after": after, "page_size": size}, binary=True)
-                page = [user_id for (user_id,) in await cursor.fetchall()]
+                page: list[UUID] = await rows(conn, scalar_row, "fill/page", {"after": after, "page_size": size})
                 failing = await _fill_page(conn, statement, page)
         except Inseparable:
             # Some users fail only together. On a smaller page the first is written, and then the second fails alone.
