@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from consumer.doctor import check
 from consumer.doctor.check import CURES, Check
 from consumer.doctor.installation import _errors, check_queue, connected
 from consumer.doctor.preflight import POOLED_CURE, judge_preflight
-from consumer.doctor.server import judge_room, judge_server
+from consumer.doctor.server import is_pooled, judge_room, judge_server
 from consumer.outbox.deliveries import ErrorGroup
 from consumer.postgres.preflight import Preflight
 from consumer.postgres.refusals import MIGRATORS_LOGIN, Refusal
@@ -131,6 +132,13 @@ def test_vacuum_must_run_for_every_table(has_autovacuum: bool, unvacuumed: list[
     found = replace(HEALTHY, has_autovacuum=has_autovacuum)
 
     assert told(judge_room(found, CALM, unvacuumed=unvacuumed))["autovacuum"] == expected
+
+
+@pytest.mark.parametrize(("backend_pid", "expected"), [(1, False), (2, True)])
+def test_a_pooler_is_told_by_the_process_that_answers(backend_pid: int, expected: bool) -> None:
+    conn = SimpleNamespace(info=SimpleNamespace(backend_pid=1))
+
+    assert is_pooled(conn, replace(HEALTHY, backend_pid=backend_pid)) == expected  # type: ignore[arg-type]
 
 
 def group(code: str, error: str, deliveries: int) -> ErrorGroup:

@@ -1,12 +1,18 @@
-"""The port of metrics and health: the one that is set, else the first of the list that is free."""
+"""The port of metrics and health: the one that is set, else the first of the list that is free, or none."""
 
+import asyncio
+import logging
 import socket
 from dataclasses import replace
 
 import pytest
 
+from consumer import logs
 from consumer.errors import BadSettings
+from consumer.events.registry import EVENT_TYPES
+from consumer.metrics import Metrics
 from consumer.process import ops_port
+from consumer.process.ops import serve_ops
 from consumer.process.ops_port import OPS_PORTS, listen_ops
 from consumer.settings.settings import Settings
 from consumer.web.listen import PortInUse
@@ -72,3 +78,24 @@ def test_where_none_is_free_the_variable_to_set_is_named(monkeypatch: pytest.Mon
         listen_ops(settings(None))
 
     assert raised.value.problems == ["No port from 8001 to 8099 is free for metrics and health; set OPS_PORT."]
+
+
+@pytest.mark.parametrize("is_off", [True, False])
+async def test_a_port_that_is_off_serves_nothing_and_another_is_logged(
+    caplog: pytest.LogCaptureFixture, is_off: bool
+) -> None:
+    async def probe() -> None:
+        return None
+
+    given = replace(load(on("postgresql://localhost/app", OPS_PORT="off" if is_off else "0")), ops_host="127.0.0.1")
+    with caplog.at_level(logging.INFO, "consumer"):
+        async with serve_ops(given, probe, Metrics(EVENT_TYPES)):
+            served = [vars(record) for record in caplog.records if record.getMessage() == logs.OPS_STARTED]
+            for each in served:
+                # It answers there.
+                reader, writer = await asyncio.open_connection("127.0.0.1", each["port"])
+                writer.write(b"GET /livez HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+                assert (await reader.read()).startswith(b"HTTP/1.1 200")
+                writer.close()
+
+    assert [each["host"] for each in served] == ([] if is_off else ["127.0.0.1"])

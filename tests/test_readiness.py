@@ -186,3 +186,19 @@ def test_a_database_that_was_found_fit_is_not_asked_again(monkeypatch: pytest.Mo
         await subject.wait(NOWHERE, WORKER, WANTED)
 
     run_still(act)
+
+
+@pytest.mark.parametrize("applies", [True, False])
+def test_what_applies_deliveries_asks_whether_it_may(monkeypatch: pytest.MonkeyPatch, applies: bool) -> None:
+    asked: list[object] = []
+
+    async def answer(*values: object, applies: bool) -> None:
+        asked.append((*values, applies))
+
+    monkeypatch.setattr(readiness_module, "not_ready_reason", answer)
+
+    async def act(_: StillLoop) -> None:
+        await Readiness(Outage("worker", NOWHERE), applies=applies).wait(NOWHERE, WORKER, WANTED)
+
+    run_still(act)
+    assert asked == [(NOWHERE, WORKER, WANTED, applies)]

@@ -35,7 +35,7 @@ ID = column("id", kind="uuid", type_name="pg_catalog.uuid", cast_type="uuid", is
 def table(name: str, names: Sequence[str] = (), **values: Any) -> Table:
     """Return a table, `public.name` or `schema.name`, with columns of these names."""
     schema = name.partition(".")[0]
-    given = {"oid": 1, "sql_name": name, "sql_schema": schema, "has_row_security": False} | values
+    given: dict[str, Any] = {"oid": 1, "sql_name": name, "sql_schema": schema, "has_row_security": False} | values
     return Table(name=name, column_names=list(names), **given)
 
 
