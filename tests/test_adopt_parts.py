@@ -17,6 +17,7 @@ from consumer.adopt.fill import Page, fill
 from consumer.adopt.mapping import USER, USER_KEYS, AdoptedTable, adopt
 from consumer.adopt.plan import choose
 from consumer.adopt.statement import statement
+from consumer.cli.adopt import _execute
 from consumer.errors import ConsumerError, WrongRelease
 from consumer.postgres.connections import connect, operator_access, worker_access
 from tests.support.adopted_columns import ID, column, inspected
@@ -25,6 +26,7 @@ from tests.support.cli import arrive, call, facts
 from tests.support.cli import work as work_now
 from tests.support.databases import change, rows, schema_change
 from tests.support.factories import user_updated
+from tests.support.settings import load
 
 DROP = "DROP SCHEMA IF EXISTS app CASCADE"
 SCHEMA = "CREATE SCHEMA app; CREATE TABLE app.users (id uuid PRIMARY KEY, name text, role text, {});"
@@ -267,3 +269,12 @@ def test_a_percent_sign_of_theirs_is_doubled_and_our_parameter_is_not() -> None:
 
     assert '"50%%"' in text
     assert text.count("%(user_ids)b") == text.count("%(") == 1
+
+
+def test_a_grant_waits_for_a_lock_for_a_second(app: str, capsys: pytest.CaptureFixture[str]) -> None:
+    seen = "CREATE TABLE app.seen AS SELECT current_setting('lock_timeout') AS waited"
+
+    _execute(load({"DATABASE_URL": app}), [seen], "Go on.", is_json=False)
+
+    assert rows(app, "SELECT waited FROM app.seen") == [{"waited": "1s"}]
+    assert capsys.readouterr().out == f"{seen}\nGo on.\n"
