@@ -203,7 +203,16 @@ def test_without_any_database_it_is_a_fault_of_the_configuration(tmp_path: Path)
 
 @pytest.mark.parametrize(
     ("seconds", "text"),
-    [(0.04, "0.0s"), (1.5, "1s"), (61, "1m 1s"), (3600, "1h"), (7500, "2h 5m"), (90_061, "1d 1h"), (8e6, "92d 14h")],
+    [
+        (-0.04, "0.0s"),
+        (0.04, "0.0s"),
+        (1.5, "1s"),
+        (61, "1m 1s"),
+        (3600, "1h"),
+        (7500, "2h 5m"),
+        (90_061, "1d 1h"),
+        (8e6, "92d 14h"),
+    ],
 )
 def test_a_duration_is_told_in_its_two_largest_units(seconds: float, text: str) -> None:
     assert duration(seconds) == text
