@@ -1,5 +1,8 @@
 """The file of CONSUMER_PROJECTION_SQL holds one statement that the worker can run, or is refused with the reason."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -27,8 +30,10 @@ def written(folder: Path, text: str) -> str:
         f"DELETE FROM t WHERE id = ANY({PARAMETER}) ; \n",
         f'merge INTO "odd;name" USING unnest({PARAMETER}) AS u ON TRUE WHEN MATCHED THEN DO NOTHING -- ;',
         f"DELETE FROM t WHERE a = E'\\';' AND b = $tag$ ; ' $tag$ AND c LIKE '%%x' AND id = ANY({PARAMETER})",
+        f"/* one;\n' two; */ SELECT $a$ ;\n; $a$, e'\\';\n', {PARAMETER}",
+        f"/* one; */ SELECT ';', \";\", $$;$$, {PARAMETER} /* two; */",
     ],
-    ids=["with", "function", "comments", "space", "identifier", "escapes"],
+    ids=["with", "function", "comments", "space", "identifier", "escapes", "lines and small letters", "several"],
 )
 def test_one_statement_is_taken_as_it_is(tmp_path: Path, text: str) -> None:
     assert app_statement.read(written(tmp_path, text)) == text.encode()
@@ -43,6 +48,8 @@ def test_one_statement_is_taken_as_it_is(tmp_path: Path, text: str) -> None:
         (f"DELETE FROM t WHERE id = ANY({PARAMETER}); DELETE FROM u", "more than one statement"),
         (f"SET ROLE postgres -- {PARAMETER}", "begins with SET"),
         (f"(SELECT {PARAMETER})", r"begins with \("),
+        (f"selected {PARAMETER}", "begins with SELECTED; it must begin with one of DELETE, INSERT, MERGE, SELECT, UP"),
+        (f"SELECT 1;; -- {PARAMETER}", "more than one statement"),
         ("DELETE FROM t", "does not use"),
         (f"DELETE FROM t -- {PARAMETER}", "does not use"),
         (f"DELETE FROM t WHERE a LIKE 'x%' AND id = ANY({PARAMETER})", "write %% for one"),
@@ -56,6 +63,8 @@ def test_one_statement_is_taken_as_it_is(tmp_path: Path, text: str) -> None:
         "two",
         "verb",
         "bracket",
+        "another word",
+        "two semicolons",
         "unused",
         "in a comment",
         "percent",
@@ -100,3 +109,23 @@ def test_bytes_that_are_no_text_are_refused(tmp_path: Path) -> None:
 
     with pytest.raises(BadSettings, match="UnicodeDecodeError"):
         load({"CONSUMER_PROJECTION_SQL": str(file)})
+
+
+def test_a_statement_has_256_kilobytes_at_most_whatever_its_letters(tmp_path: Path) -> None:
+    start = f"SELECT {PARAMETER} -- "
+    full = start + "é" * ((262_144 - len(start)) // 2)
+    full += "x" * (262_144 - len(full.encode()))
+
+    assert len(app_statement.read(written(tmp_path, full))) == 262_144
+    with pytest.raises(ValueError, match=r"which is larger than 256 kB$"):
+        app_statement.read(written(tmp_path, f"{full}x"))
+
+
+def test_a_statement_is_utf_8_whatever_the_locale(tmp_path: Path) -> None:
+    path = written(tmp_path, f"SELECT 'é', {PARAMETER}")
+    read = f"from consumer.settings import app_statement; print(app_statement.read({path!r}))"
+    locale = {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0", "PYTHONPATH": os.pathsep.join(sys.path)}
+
+    said = subprocess.run([sys.executable, "-c", read], env=locale, capture_output=True, check=True).stdout
+
+    assert said.decode().strip() == repr(f"SELECT 'é', {PARAMETER}".encode())

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from consumer.settings import settings
@@ -38,6 +38,16 @@ def distance(one: str, other: str) -> int:
     return table[len(one), len(other)]
 
 
+@example("AB", "BA")
+@example("CAB", "_BA")
+@example("BAC_", "AB_C")
+@example("ABC_", "AC")
+@example("AC", "ABC_")
+@example("ABC", "BCA")
+@example("AAAA", "BBAA")
+@example("AAAA", "BBBA")
+@example("AB", "ABC_A")
+@example("A", "B")
 @given(st.text(LETTERS, min_size=1, max_size=7), st.text(LETTERS, min_size=1, max_size=7))
 def test_near_is_a_distance_of_two_at_most(one: str, other: str) -> None:
     found = list(near([one], frozenset({other})))
@@ -102,6 +112,28 @@ def test_each_of_several_names_is_told_with_the_nearest() -> None:
         ("OPS_PROT", "OPS_PORT"),
         ("ops-hosts", "OPS_HOST"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("name", "nearest"),
+    [
+        ("ABCDEFHG", "ABCDEFGH"),
+        ("XBCDEFHG", "ABCDEFGH"),
+        ("ABCDEFG", "ABCDEFGH"),
+        ("ABCDEFGHI", "ABCDEFGH"),
+        ("ABCDXXGH", "ABCDEFGH"),
+        ("ABCDEFXX", "ABCDEFGH"),
+        ("BADCEFGH", "ABCDEFGH"),
+        ("ABCDEF_", "ABCDEFG_"),
+        ("ABXXXFGH", None),
+        ("ABCDE", None),
+        ("ABCDEFGHIJK", None),
+    ],
+)
+def test_of_several_names_the_one_with_fewest_errors_is_meant(name: str, nearest: str | None) -> None:
+    found = list(near([name], frozenset({"ABCDEFGH", "ABCDEFG_", "ZZZZZZZZ"})))
+
+    assert found == ([(name, nearest)] if nearest else [])
 
 
 def test_in_the_environment_nine_characters_and_the_first_word_are_needed() -> None:

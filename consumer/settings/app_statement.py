@@ -38,7 +38,7 @@ def _problem(text: str) -> str | None:
         return "holds no statement"
     if ";" in bare:
         return "holds more than one statement; join them by WITH, or SELECT a function that runs them"
-    if (verb := re.split(r"\W", bare, maxsplit=1)[0].upper()) not in VERBS:
+    if (verb := re.split(r"\W", bare)[0].upper()) not in VERBS:
         return f"begins with {verb or bare[0]}; it must begin with one of {', '.join(VERBS)}"
     if PARAMETER not in bare:
         return f"does not use {PARAMETER}::uuid[], the users that changed"

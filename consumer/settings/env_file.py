@@ -68,7 +68,7 @@ def read(directory: Path, environment: Mapping[str, str], settings: frozenset[st
 
 def _text(path: Path, *, is_named: bool) -> str:
     """Return the file's text; ValueError says why it is not read. A file that somebody named may be a pipe."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | (0 if is_named else os.O_NONBLOCK))
+    descriptor = os.open(path, os.O_RDONLY | (0 if is_named else os.O_NONBLOCK))
     try:
         status = os.fstat(descriptor)
         if stat.S_ISDIR(status.st_mode):

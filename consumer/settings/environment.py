@@ -33,7 +33,7 @@ class Reader:
         self._aliases = aliases
         self._places = places
 
-    def parse(self, name: str, convert: Callable[[str], T], default: D, *, is_shown: bool = True) -> T | D:
+    def parse(self, name: str, convert: Callable[[str], T], default: D, *, is_shown: bool) -> T | D:
         """Return the converted text; *convert* raises ValueError with the predicate of a sentence on the variable.
 
         The sentence quotes the text if *is_shown*.
