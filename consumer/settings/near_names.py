@@ -37,8 +37,9 @@ def _is_within(edits: int, one: str, other: str) -> bool:
     letters = enumerate(zip(one, other, strict=False))
     at = next((number for number, (a, b) in letters if a != b), min(len(one), len(other)))
     one, other = one[at:], other[at:]
-    if not one or not other or not edits:
-        return one == other or max(len(one), len(other)) <= edits
+    if one == other:
+        return True
+    # Below none the lengths never fit.
     rest = edits - 1
     return (
         _is_within(rest, one[1:], other[1:])
