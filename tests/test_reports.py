@@ -113,15 +113,16 @@ async def test_what_was_counted_while_the_database_was_away_is_in_the_next_repor
     assert [report["counters"] for report in rows(emptied, REPORTS)] == [{}, {"deliveries_retried": 3}]
 
 
+@pytest.mark.parametrize("duty", ["receiver", "worker"])
 @pytest.mark.parametrize("seconds", [71, -71], ids=["ahead", "behind"])
 async def test_the_skew_is_the_clock_of_the_process_less_the_database_s(
-    seconds: int, emptied: str, monkeypatch: pytest.MonkeyPatch
+    duty: str, seconds: int, emptied: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def now(zone: object) -> datetime:
         return datetime.now(zone) + timedelta(seconds=seconds)  # type: ignore[arg-type]  # UTC.
 
     monkeypatch.setattr(reports, "datetime", SimpleNamespace(now=now))
-    made = reporter(emptied)
+    made = reporter(emptied, duty)
     await put(made)
     await made.close()
 
