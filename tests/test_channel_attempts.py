@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import signal
 from typing import Any
 
 import pytest
@@ -110,6 +111,21 @@ async def test_a_command_that_hangs_is_run_again(starts: list[tuple[str, ...]]) 
         await run("sleep", "60", limits=BRIEF)
 
     assert starts == [("sleep", "60")] * 2
+
+
+async def test_a_command_that_hangs_has_ended_when_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    found: list[asyncio.subprocess.Process] = []
+    start = asyncio.create_subprocess_exec
+
+    async def started(*command: str, **options: Any) -> asyncio.subprocess.Process:
+        found.append(await start(*command, **options))
+        return found[0]
+
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", started)
+    with pytest.raises(NotSent):
+        await run("sleep", "60", limits=SendLimits(seconds=0.05, attempts=1))
+
+    assert [process.returncode for process in found] == [-signal.SIGKILL]
 
 
 async def test_a_command_that_cannot_be_started_is_tried_once(starts: list[tuple[str, ...]]) -> None:

@@ -8,10 +8,13 @@ from typing import cast
 from uuid import UUID
 
 import msgspec
+import psycopg
+import pytest
 
-from consumer.postgres.connections import Connection
+from consumer.postgres.connections import Connection, RoleRefused
 from consumer.process.notification_states import NOTHING, StatesInDatabase, StatesInMemory, StoredStates
 from consumer.process.notifications import CLAIM_TIME, FindingState, FindingStates, Notification
+from consumer.process.notify import has_passed, is_away
 from consumer.verdict.finding import Finding
 from tests.support.backfills import ACCESS
 from tests.support.notifying import HOUR, MINUTE, NOW, SECOND
@@ -149,3 +152,46 @@ def test_a_change_has_a_number_and_what_cannot_be_read_is_nothing() -> None:
     assert (NOTHING.number, NOTHING.states(), NOTHING.age) == (0, {}, timedelta(0))
     assert stored({KEY: told()}).states() == {KEY: told()}
     assert StoredStates({"number": 1, "told": [{"finding": "dead"}]}, MINUTE).states() == {}
+
+
+@pytest.mark.parametrize(
+    ("since", "is_over"),
+    [(0, False), (59, False), (60, True), (61, True), (-1, True), (3600, True)],
+)
+def test_a_time_has_passed_from_its_end_on_and_where_the_clock_was_set_back(since: int, *, is_over: bool) -> None:
+    assert has_passed(MINUTE, NOW - since * SECOND, NOW) == is_over
+
+
+def test_a_time_has_passed_since_never_and_not_a_moment_before_its_end() -> None:
+    assert has_passed(MINUTE, None, NOW)
+    assert not has_passed(MINUTE, NOW - MINUTE + MOMENT, NOW)
+    assert has_passed(MINUTE, NOW + MOMENT, NOW)
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (RoleRefused(), True),
+        (psycopg.OperationalError(), True),
+        (TimeoutError(), True),
+        (psycopg.errors.InsufficientPrivilege(), False),
+        (psycopg.errors.LockNotAvailable(), False),
+        (psycopg.errors.UndefinedTable(), False),
+    ],
+)
+def test_a_database_is_away_if_it_does_not_answer_or_refuses_the_role(error: Exception, *, expected: bool) -> None:
+    assert is_away(error) == expected
+
+
+@pytest.mark.parametrize("mode", ["", "_shared"])
+async def test_one_process_at_a_time_decides_what_is_told(emptied: str, mode: str) -> None:
+    """Not even two that only read may decide at once."""
+    attempt = f"SELECT pg_try_advisory_lock{mode}(hashtext('consumer.maintenance'), hashtext('told'))".encode()
+
+    async with StatesInDatabase(emptied, ACCESS, PROCESS)._locked():
+        with psycopg.connect(emptied) as conn:
+            during = conn.execute(attempt).fetchone()
+    with psycopg.connect(emptied) as conn:
+        after = conn.execute(attempt).fetchone()
+
+    assert (during, after) == ((False,), (True,))

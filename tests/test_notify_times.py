@@ -13,10 +13,9 @@ import psycopg
 import pytest
 
 from consumer import logs
-from consumer.postgres.connections import RoleRefused
 from consumer.process import notify
 from consumer.process.channels import NotSent
-from consumer.process.notify import CHANGE_TIME_MAX, has_passed, is_away, notifying
+from consumer.process.notify import CHANGE_TIME_MAX, notifying
 from consumer.verdict.observation import Observation
 from tests.support.backfills import ACCESS
 from tests.support.databases import rows
@@ -26,7 +25,6 @@ from tests.support.told import Listener
 pytestmark = pytest.mark.usefixtures("told_at_once")
 
 BOTH = replace(STALLED, queue=replace(STALLED.queue, dead=12))
-MOMENT = timedelta(microseconds=1)
 TOLD = """
     SELECT findings -> 'told' AS told FROM consumer.reports
     WHERE findings IS NOT NULL ORDER BY findings -> 'number' DESC LIMIT 1
@@ -48,35 +46,6 @@ def locked(url: str, process: Telling) -> Iterator[None]:
 def failures(caplog: pytest.LogCaptureFixture, task: str) -> list[str]:
     found = [vars(each) for each in caplog.records if each.message == logs.NOTIFY_FAILED]
     return [each["error"] for each in found if each["task"] == task]
-
-
-@pytest.mark.parametrize(
-    ("since", "is_over"),
-    [(0, False), (59, False), (60, True), (61, True), (-1, True), (3600, True)],
-)
-def test_a_time_has_passed_from_its_end_on_and_where_the_clock_was_set_back(since: int, *, is_over: bool) -> None:
-    assert has_passed(MINUTE, NOW - since * SECOND, NOW) == is_over
-
-
-def test_a_time_has_passed_since_never_and_not_a_moment_before_its_end() -> None:
-    assert has_passed(MINUTE, None, NOW)
-    assert not has_passed(MINUTE, NOW - MINUTE + MOMENT, NOW)
-    assert has_passed(MINUTE, NOW + MOMENT, NOW)
-
-
-@pytest.mark.parametrize(
-    ("error", "expected"),
-    [
-        (RoleRefused(), True),
-        (psycopg.OperationalError(), True),
-        (TimeoutError(), True),
-        (psycopg.errors.InsufficientPrivilege(), False),
-        (psycopg.errors.LockNotAvailable(), False),
-        (psycopg.errors.UndefinedTable(), False),
-    ],
-)
-def test_a_database_is_away_if_it_does_not_answer_or_refuses_the_role(error: Exception, *, expected: bool) -> None:
-    assert is_away(error) == expected
 
 
 async def test_it_looks_and_waits_in_turn(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -286,21 +255,6 @@ async def test_a_change_that_takes_too_long_is_told_from_memory(
 
     assert listener.said() == [("finding.opened", "dead")]
     assert ACCESS.lock_timeout + ACCESS.connect_timeout < CHANGE_TIME_MAX
-
-
-@pytest.mark.parametrize("mode", ["", "_shared"])
-async def test_one_process_at_a_time_decides_what_is_told(emptied: str, listener: Listener, mode: str) -> None:
-    """Not even two that only read may decide at once."""
-    process = await started(emptied, listener)
-    attempt = f"SELECT pg_try_advisory_lock{mode}(hashtext('consumer.maintenance'), hashtext('told'))".encode()
-
-    async with process.notifier._stored._locked():
-        with psycopg.connect(emptied) as conn:
-            during = conn.execute(attempt).fetchone()
-    with psycopg.connect(emptied) as conn:
-        after = conn.execute(attempt).fetchone()
-
-    assert (during, after) == ((False,), (True,))
 
 
 async def test_only_what_arrived_is_logged_as_sent(
