@@ -94,3 +94,36 @@ def test_a_setting_that_cannot_be_read_is_refused(text: str) -> None:
     [problem] = faults(CONSOLE_TRUST_USER_HEADER=text)
 
     assert problem.startswith("CONSOLE_TRUST_USER_HEADER must be a header's name")
+
+
+@pytest.mark.parametrize(
+    ("text", "addition"),
+    [
+        *((text, "") for text in ("1X", "X_User", "X-User kim", "X-User role=kim", f"X{'y' * 64}")),
+        ("X-User peers=10.0.0.1 peers=10.0.0.2", ""),
+        ("X-User operators=kim operators=kim", ""),
+        ("X_User peers=10.0.0.1 operators=kim", ""),
+        ("X-User peers=ten", "; each peer is an address or a network such as 10.0.0.0/8"),
+        ("X-User peers=10.0.0.1/8", "; each peer is an address or a network such as 10.0.0.0/8"),
+    ],
+)
+def test_a_refusal_says_the_form_and_of_a_wrong_peer_what_one_is(text: str, addition: str) -> None:
+    form = "must be a header's name, then perhaps peers=ADDRESS,… and operators=NAME,…"
+
+    assert faults(CONSOLE_TRUST_USER_HEADER=text) == [f"CONSOLE_TRUST_USER_HEADER {form}{addition}, not {text[:20]!r}."]
+
+
+@pytest.mark.parametrize(
+    ("text", "operators", "peers"),
+    [
+        ("X-User operators=kim,,lee,", {"kim", "lee"}, ["127.0.0.0/8", "::1/128"]),
+        ("X-User operators=a=b peers=", {"a=b"}, ["127.0.0.0/8", "::1/128"]),
+        ("X-User peers=,10.0.0.0/8,::1 operators=", set(), ["10.0.0.0/8", "::1/128"]),
+    ],
+)
+def test_names_and_peers_are_parted_by_commas_and_empty_ones_are_none(
+    text: str, operators: set[str], peers: list[str]
+) -> None:
+    found = user_header(text)
+
+    assert (found.name, set(found.operators), [str(peer) for peer in found.peers]) == ("x-user", operators, peers)

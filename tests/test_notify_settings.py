@@ -99,3 +99,25 @@ def test_neither_a_problem_nor_the_repr_shows_what_is_set() -> None:
     said = faults(NOTIFY_URL=f"htp://{HIDDEN}", NOTIFY_COMMAND=f"'{HIDDEN}", NOTIFY_SECRET=f"{HIDDEN}!")
 
     assert not {text for text in (URL, HIDDEN, "s3cr3t") if text in repr(loaded) + str(said)}
+
+
+def test_an_address_and_a_command_are_refused_by_the_names_that_are_set(tmp_path: Path) -> None:
+    (tmp_path / "url").write_text(URL)
+
+    assert faults(NOTIFY_URL_FILE=str(tmp_path / "url"), NOTIFY_COMMAND="page") == [
+        "NOTIFY_URL_FILE and NOTIFY_COMMAND are both set; keep one of them."
+    ]
+
+
+@pytest.mark.parametrize(
+    "text", ["http://h", "https://h:1/", "https://h:65535/x", "http://[::1]:8080/#x", "https://k@h/"]
+)
+def test_an_address_has_a_host_and_a_port_that_can_be_called(text: str) -> None:
+    assert load({"NOTIFY_URL": text, "HEARTBEAT_URL": text}).notify == NotifySettings(url=text, heartbeat_url=text)
+
+
+def test_a_key_of_both_webhooks_is_refused_for_each() -> None:
+    said = faults(NOTIFY_URL=URL, NOTIFY_SECRET=f"{NEW} {OLD}", STACK_WEBHOOK_SECRET=OLD, APP_WEBHOOK_SECRETS=NEW)
+
+    forged = "hold the same key: who checks notifications could forge events. Make another for NOTIFY_SECRET."
+    assert said == [f"NOTIFY_SECRET and {name} {forged}" for name in ("STACK_WEBHOOK_SECRET", "APP_WEBHOOK_SECRETS")]

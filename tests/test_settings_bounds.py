@@ -176,3 +176,10 @@ def test_a_file_may_be_as_large_as_a_mebibyte() -> None:
     assert texts.decoded(b"#" * 1_048_576) == "#" * 1_048_576
     with pytest.raises(ValueError, match=r"^is larger than 1024 kB$"):
         texts.decoded(b"#" * 1_048_577)
+
+
+def test_what_is_unusual_is_told_with_its_consequence() -> None:
+    assert load({"TOLERANCE_SECONDS": "3601", "MAX_BODY_BYTES": "524287"}).warnings == (
+        "TOLERANCE_SECONDS is over an hour: for that long, a recorded request can be sent again.",
+        "MAX_BODY_BYTES is under 512 kB: events with much metadata are refused with 413.",
+    )
