@@ -106,7 +106,7 @@ def _values() -> tuple[dict[str, str], RateLimit]:
     found = env_file.read(Path.cwd(), os.environ, frozenset((*VARIABLES, RATE)))
     reader = Reader([os.environ, found.values], ALIASES, found.places)
     values = {name: reader.text(name, "") for name in VARIABLES}
-    rate = reader.parse(RATE, lambda text: number(text, API_RPS_MIN, API_RPS_MAX), RATE_DEFAULT)
+    rate = reader.parse(RATE, lambda text: number(text, API_RPS_MIN, API_RPS_MAX), RATE_DEFAULT, is_shown=True)
     if problems := found.problems + reader.problems:
         raise click.UsageError(" ".join(problems))
     return values, RateLimit(rate)
