@@ -1,5 +1,6 @@
 """The lines of an env file at their limits, and the file itself: its size, its mark, and that it is closed."""
 
+import gc
 from pathlib import Path
 
 import psutil
@@ -55,12 +56,14 @@ def test_a_file_of_a_mebibyte_is_read(tmp_path: Path) -> None:
 def test_the_file_is_closed_whatever_it_says(mode: int, tmp_path: Path) -> None:
     read(tmp_path, "PORT=9000\n")
     (tmp_path / ".env").chmod(mode)
+    # What earlier tests left is closed before.
+    gc.collect()
     before = psutil.Process().num_fds()
 
     for _ in range(3):
         settings.from_process(tmp_path)
 
-    assert psutil.Process().num_fds() == before
+    assert psutil.Process().num_fds() <= before
 
 
 def test_a_setting_may_refer_to_what_stands_above_it_or_in_the_environment(
