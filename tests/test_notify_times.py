@@ -50,7 +50,7 @@ def failures(caplog: pytest.LogCaptureFixture, task: str) -> list[str]:
 
 async def test_it_looks_and_waits_in_turn(monkeypatch: pytest.MonkeyPatch) -> None:
     done: list[object] = []
-    process = SimpleNamespace(observed=None, _period_seconds=7.5)
+    process = SimpleNamespace(_period_seconds=7.5)
 
     async def look() -> None:
         done.append("look")
