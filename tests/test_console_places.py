@@ -97,6 +97,28 @@ def test_what_a_person_may_not_do_says_whose_action_it_is(world: Told) -> None:
     assert door.get("/").headers["location"] == "/login"
 
 
+@pytest.mark.parametrize(
+    ("path", "sentence"),
+    [
+        ("/dead/retry", "Each is checked again by this release. Usable ones are put back to pending"),
+        ("/dead/discard", "Neither a replay nor a repeat by the sender brings them back"),
+        (
+            "/deliveries/replay",
+            "where nothing differs nothing is written. Of dead ones: each is checked again by this release. Usable "
+            "ones are put back to pending, and workers apply them; the others stay dead, with the reason found today. "
+            "It is safe to repeat: what a newer delivery has overtaken ends as stale. Discarded ones are never "
+            "replayed. ",
+        ),
+        ("/deliveries/discard", "Erasures are left out. Neither a replay nor a repeat by the sender brings them back"),
+    ],
+)
+def test_a_page_that_asks_says_what_its_action_does_and_that_it_goes_on(world: Told, path: str, sentence: str) -> None:
+    said = words(world.desk.as_("operator").get(path).text)
+
+    assert sentence in said
+    assert "It goes on in the background, also after a restart. Live deliveries go first." in said
+
+
 def test_the_charts_of_the_overview_say_over_which_time_they_go(world: Told) -> None:
     viewer = world.desk.as_("viewer")
     marked, shown = [], []

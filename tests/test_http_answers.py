@@ -82,6 +82,29 @@ async def test_a_body_is_as_fast_as_its_bytes_since_the_first(monkeypatch: pytes
     assert connection.protocol.bytes_per_second() == 200
 
 
+async def test_a_body_that_came_all_at_once_took_a_millisecond(monkeypatch: pytest.MonkeyPatch) -> None:
+    connection = Connection()
+    monkeypatch.setattr(connection.clock, "time", lambda: 100.0, raising=False)
+
+    connection.feed(CHUNKED, chunk(1_000))
+
+    assert connection.protocol.bytes_per_second() == 1_000_000
+
+
+async def test_the_budget_counts_each_byte_of_a_body_once_and_none_of_a_connection_without_one() -> None:
+    connection, silent = Connection(), Connection()
+    silent.protocol.connection_lost(None)
+    held = []
+
+    for pieces in ((CHUNKED,), (chunk(1_000),), (chunk(300), chunk(30)), (b"0\r\n\r\n",)):
+        connection.feed(*pieces)
+        held.append((connection.limiter.bodies.held_bytes, connection.protocol.held_bytes))
+
+    assert silent.limiter.bodies.held_bytes == 0
+    assert held == [(0, 0), (1_000, 1_000), (1_330, 1_330), (0, 0)]
+    await answered(connection)
+
+
 async def test_of_those_that_wait_the_one_answered_longest_ago_gives_way() -> None:
     limiter = ConnectionLimiter(replace(LIMITS, connections=2), lambda _: None)
     first, second = Connection(limiter=limiter), Connection(limiter=limiter)

@@ -1,7 +1,9 @@
 """The addresses that a HOST asks for: those that overlap are one."""
 
 import socket
+import sys
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
@@ -70,3 +72,37 @@ def test_a_wildcard_answers_both_families(host: str) -> None:
 @pytest.mark.parametrize("host", ["*", "0.0.0.0", "0.0.0.0,::", "*,::"])
 def test_the_url_of_a_server_on_all_addresses_can_be_asked(host: str) -> None:
     assert origin(host, 8000) == "http://127.0.0.1:8000"
+
+
+# What Linux tells of a socket that listens: how many may wait to be accepted, in the 32 bits from byte 28 on.
+TCP_INFO_BYTES, BACKLOG_PLACE = 104, slice(28, 32)
+
+
+def backlog(listener: socket.socket) -> int:
+    info = listener.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, TCP_INFO_BYTES)
+    return int.from_bytes(info[BACKLOG_PLACE], sys.byteorder)
+
+
+def test_as_many_may_wait_to_be_accepted_as_the_machine_allows_up_to_2048() -> None:
+    most = int(Path("/proc/sys/net/core/somaxconn").read_text())
+
+    with ExitStack() as opened:
+        found = [backlog(opened.enter_context(listener)) for listener in listen("127.0.0.1", 0, "PORT")]
+
+    assert found == [min(2048, most)]
+
+
+@needs_ipv6
+@pytest.mark.parametrize(
+    ("host", "is_for_ipv6_alone"),
+    [("::", [False]), ("::1", [True]), ("::,0.0.0.0", [True, None]), ("::1,127.0.0.1", [True, None])],
+)
+def test_only_all_addresses_of_ipv6_alone_answer_both_families(host: str, is_for_ipv6_alone: list[bool | None]) -> None:
+    with ExitStack() as opened:
+        listeners = [opened.enter_context(listener) for listener in listen(host, 0, "PORT")]
+        found = [
+            bool(each.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY)) if each.family == socket.AF_INET6 else None
+            for each in listeners
+        ]
+
+    assert found == is_for_ipv6_alone

@@ -144,3 +144,77 @@ def test_what_is_read_instead_of_a_body_is_made_anew() -> None:
 
 def test_without_an_address_of_its_own_only_ids_count() -> None:
     assert cut('{"type":"x","data":{"n":"a@b.example"}}', person=Person(USER)) is None
+
+
+def selected(team: object) -> frozenset[UUID]:
+    return personal.traces(body("user.updated", {"selected_team": team})).team_ids
+
+
+def test_the_selected_team_is_collected_where_it_has_an_id() -> None:
+    assert selected({"id": str(TEAM)}) == {TEAM}
+    assert selected({"id": str(TEAM).upper(), "display_name": "Ada's"}) == {TEAM}
+    for team in ({"id": TEAM.hex}, {"id": f"{TEAM}0"}, {"id": 7}, {"id": " "}, {}, str(TEAM), None, [str(TEAM)]):
+        assert selected(team) == frozenset()
+
+
+def test_what_several_bodies_give_is_put_together() -> None:
+    one = Traces(frozenset({"Ada"}), frozenset({"a@b.example"}), frozenset({TEAM}))
+    other = Traces(frozenset({"Bob"}), frozenset({"o@b.example"}), frozenset({OTHER}))
+
+    assert one | other == Traces(
+        frozenset({"Ada", "Bob"}), frozenset({"a@b.example", "o@b.example"}), frozenset({TEAM, OTHER})
+    )
+    assert one | Traces() == Traces() | one == one
+
+
+@pytest.mark.parametrize(
+    ("event_type", "data", "kept"),
+    [
+        (
+            "team_permission.created",
+            {"id": "admin", "team_id": str(TEAM), "user_id": "x", "name": "Ada"},
+            {"team_id": str(TEAM), "id": "admin", "user_id": str(USER)},
+        ),
+        (
+            "team_permission.deleted",
+            {"id": 7, "team_id": f"{TEAM}0"},
+            {"user_id": str(USER)},
+        ),
+        ("project_permission.created", {"id": "admin", "team_id": str(TEAM)}, {"id": "admin", "user_id": str(USER)}),
+        ("team_membership.created", {"id": "x", "team_id": str(TEAM)}, {"team_id": str(TEAM), "user_id": str(USER)}),
+        ("user.updated", {"id": "x", "team_id": str(TEAM)}, {"id": str(USER)}),
+    ],
+)
+def test_a_body_keeps_its_team_and_the_name_of_a_permission(
+    event_type: str, data: dict[str, object], kept: dict[str, object]
+) -> None:
+    erased = personal.erased(body(event_type, data), USER)
+
+    assert erased is not None
+    assert orjson.loads(erased) == {"type": event_type, "data": kept}
+
+
+def test_an_own_team_loses_each_text_that_it_has_and_no_other_value() -> None:
+    text = (
+        f'{{"type":"team.updated","data":{{"id":"{TEAM}","display_name":"Ada","profile_image_url":"https://x",'
+        '"created_at_millis":1,"other":"Ada"}}'
+    )
+
+    assert cut(text) == text.replace('"display_name":"Ada"', '"display_name":null').replace('"https://x"', "null")
+    assert cut(text.replace("team.updated", "team.deleted")) is None
+    assert cut(text.replace('"type":"team.updated",', "")) is None
+    assert cut(text.replace(str(TEAM), str(OTHER))) is None
+
+
+def test_an_address_is_replaced_at_each_of_its_places_and_a_user_object_once() -> None:
+    user = f'{{"id":"{str(USER).upper()}","email":"a@b.example"}}'
+    text = '["a@b.example",{"a@b.example":"a@b.example","b":["a@b.example"]}]'
+
+    assert cut(text) == '[null,{"":null,"b":[null]}]'
+    assert cut(f'{{"type":"x","data":{{"user":{user},"by":"a@b.example"}}}}') == (
+        f'{{"type":"x","data":{{"user":{{"id":"{USER}"}},"by":null}}}}'
+    )
+
+
+def test_what_is_searched_for_is_sorted_and_each_text_stands_once() -> None:
+    assert personal.needles(["b", "a", "b", "é"]) == [b"\\u00e9", b"a", b"b", "é".encode()]
