@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumer.events.json_members import BLOCK_BYTES, MEMBERS_MAX, JsonText
+from consumer.events.json_members import BLOCK_BYTES, FIRST_BLOCK_BYTES, MEMBERS_MAX, JsonText
 
 # Brackets, quotes and backslashes are what a search for brackets may trip over.
 STRINGS = st.text(st.sampled_from('[]{}"\\,: \n\0aé🦊'), max_size=8)
@@ -76,6 +76,22 @@ def test_a_value_may_end_in_any_block(length: int) -> None:
     value = b"[" + b"[]," * (length // 3) + b"1]"
 
     assert members(b'{"a":%b,"b":{}}' % value) == {b'"a"': value, b'"b"': b"{}"}
+
+
+# The last places of the first block and of the second, and those around them.
+PLACES = [end + n for end in (FIRST_BLOCK_BYTES, FIRST_BLOCK_BYTES + BLOCK_BYTES) for n in (-2, -1, 0, 1, 2)]
+
+
+@pytest.mark.parametrize("size", PLACES)
+@pytest.mark.parametrize("inner", [b"%b", b"{%b}", b'"]",%b', b"[[],%b]"], ids=["flat", "nested", "string", "two"])
+def test_a_value_may_end_at_any_place_of_a_block(size: int, inner: bytes) -> None:
+    frame = len(b"[]") + len(inner) - len(b"%b")
+    value = b"[%b]" % (inner % (b" " * (size - frame)))
+    assert len(value) == size
+
+    assert members(b'{"a":%b,"b":[]}' % value) == {b'"a"': value, b'"b"': b"[]"}
+    assert elements(b"[%b,%b]" % (value, value)) == [value, value]
+    assert elements(b"[%b" % value[:-1]) is None
 
 
 @pytest.mark.parametrize(

@@ -183,6 +183,8 @@ def test_what_several_bodies_give_is_put_together() -> None:
         ("project_permission.created", {"id": "admin", "team_id": str(TEAM)}, {"id": "admin", "user_id": str(USER)}),
         ("team_membership.created", {"id": "x", "team_id": str(TEAM)}, {"team_id": str(TEAM), "user_id": str(USER)}),
         ("user.updated", {"id": "x", "team_id": str(TEAM)}, {"id": str(USER)}),
+        ("user.to_come", {"id": "x", "user_id": "x", "team_id": str(TEAM)}, {"team_id": str(TEAM), "id": str(USER)}),
+        ("team.to_come", {"id": "x", "team_id": str(TEAM)}, {"team_id": str(TEAM), "user_id": str(USER)}),
     ],
 )
 def test_a_body_keeps_its_team_and_the_name_of_a_permission(
