@@ -1,6 +1,8 @@
 """What the console's application does around its pages: who is asked for, what is read, and what a failure says."""
 
+import gzip
 import logging
+import random
 from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import Any, Literal
@@ -178,6 +180,19 @@ async def test_a_page_of_a_thousand_bytes_is_sent_compressed_to_who_takes_it(siz
 
     assert (headers.get("content-encoding") == "gzip", len(body) < size) == (is_zipped, is_zipped)
     assert ("content-encoding" in plain, len(whole)) == (False, size)
+
+
+async def test_a_page_is_compressed_as_far_as_is_worth_its_time() -> None:
+    chosen = random.Random(1)
+    words = ["".join(chosen.choices("abcdefgh", k=chosen.randint(2, 9))) for _ in range(60)]
+    text = " ".join(chosen.choices(words, k=8_000))
+    sizes = {level: len(gzip.compress(text.encode(), level)) for level in (5, 6, 9)}
+    assert sizes[5] > sizes[6] > sizes[9]
+
+    _, _, body = await Asked(text).ask(accept_encoding="gzip")
+
+    assert gzip.decompress(body) == text.encode()
+    assert len(body) == sizes[6]
 
 
 async def test_an_operator_may_act_only_while_the_database_is_there() -> None:

@@ -246,6 +246,29 @@ async def test_idle_it_looks_again_after_its_time(monkeypatch: pytest.MonkeyPatc
     going.cancel()
 
 
+async def test_who_wakes_it_twice_while_it_works_lets_it_look_once_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    world: Any = Ordered(monkeypatch, [], 0)
+    looks: list[int] = []
+
+    async def observe(_: object) -> bool:
+        looks.append(1)
+        if len(looks) == 1:
+            one.wake()
+            one.wake()
+        # More would go on without an end.
+        await asyncio.sleep(0 if len(looks) < 9 else 60)
+        return False
+
+    world.observe = observe
+    one = Background(world, {}, idle_seconds=60)
+    going = asyncio.create_task(one.go_on())
+    for _ in range(50):
+        await asyncio.sleep(0)
+    going.cancel()
+
+    assert len(looks) == 2
+
+
 def test_an_action_that_nobody_knows_is_not_found(desk: Desk) -> None:
     viewer = desk.as_("viewer")
 
