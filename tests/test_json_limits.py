@@ -103,6 +103,10 @@ UNSTORABLE_TEXTS = [
     pytest.param(b'{"a":' * (DEPTH_MAX + 1) + b"1" + b"}" * (DEPTH_MAX + 1), "too_deep", id="objects too deep"),
     pytest.param(nested(MANY), "too_deep", id="100,000 levels"),
     pytest.param(b"[" * MANY, "too_deep", id="100,000 levels left open"),
+    pytest.param(b"[" * (2 * DEPTH_MAX + 1), "too_deep", id="so many left open that they are counted"),
+    # Whoever reads it ends at the error: no level is built for nothing.
+    pytest.param(b"[" * 2 * DEPTH_MAX, "not_json", id="fewer left open"),
+    pytest.param(b"[" * DEPTH_MAX + b"[]" * 3, "not_json", id="one level too deep left open"),
     pytest.param(b"[1e-400000]", "number_out_of_range", id="tiny"),
     pytest.param(b"[1E-16384]", "number_out_of_range", id="a little too tiny for PostgreSQL"),
     pytest.param(b"[1e-%d]" % (FRACTION_DIGITS_MAX + 1), "number_out_of_range", id="a little too tiny for us"),

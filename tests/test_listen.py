@@ -74,6 +74,12 @@ def test_the_url_of_a_server_on_all_addresses_can_be_asked(host: str) -> None:
     assert origin(host, 8000) == "http://127.0.0.1:8000"
 
 
+@needs_ipv6
+def test_everywhere_is_all_addresses_of_both_families() -> None:
+    assert sorted(listened("*")) == ["0.0.0.0", "::"]
+    assert sorted(listened("*,127.0.0.1,::1")) == ["0.0.0.0", "::"]
+
+
 # What Linux tells of a socket that listens: how many may wait to be accepted, in the 32 bits from byte 28 on.
 TCP_INFO_BYTES, BACKLOG_PLACE = 104, slice(28, 32)
 

@@ -1,6 +1,7 @@
 """The bounds of a migration: the oldest server, how long each lock is waited for, and how its log is written."""
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from socket import gethostname
 from types import SimpleNamespace
@@ -9,9 +10,10 @@ from uuid import UUID
 
 import psycopg
 import pytest
+from psycopg.errors import LockNotAvailable
 
 from consumer.postgres import ledger, migration_steps, preflight, refusals
-from consumer.postgres.migration_steps import StepRunner
+from consumer.postgres.migration_steps import StepRunner, TablesHeld
 from consumer.postgres.migrations import _Backend
 from consumer.postgres.preflight import look
 
@@ -95,6 +97,53 @@ def test_tables_that_are_not_there_are_not_locked(monkeypatch: pytest.MonkeyPatc
 
     assert [each for each in found if isinstance(each, str)] == []
     assert found[-1] == ("50", "0", True)
+
+
+class HeldUp:
+    """A connection whose first tries meet a lock that others hold, and whose clock stands."""
+
+    def __init__(self, tries: int) -> None:
+        self.tries, self.pauses = tries, list[float]()
+
+    def execute(self, statement: Any, values: object = None) -> Any:
+        if statement == b"SELECT 1;":
+            self.tries -= 1
+            if self.tries >= 0:
+                raise LockNotAvailable
+        is_about_holders = b"consumer migration_steps/holders" in statement
+        return SimpleNamespace(fetchall=lambda: [(7, "ada", "psql", 0.4)] if is_about_holders else [])
+
+    def monotonic(self) -> float:
+        return 100.0
+
+    def sleep(self, seconds: float) -> None:
+        self.pauses.append(seconds)
+
+
+def held_up(monkeypatch: pytest.MonkeyPatch, conn: HeldUp, patience: float) -> list[int | None]:
+    """Take one step; return what is recorded as the next one."""
+    advanced: list[int | None] = []
+    monkeypatch.setattr(migration_steps, "time", conn)
+    monkeypatch.setattr(migration_steps, "PATIENCE_SECONDS", patience)
+    StepRunner(cast("Any", conn), nullcontext, "0099.m", lambda step, _: advanced.append(step)).run(
+        "SELECT 1;", 0, None
+    )
+    return advanced
+
+
+def test_a_step_is_given_up_after_its_time_and_not_at_it(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    conn = HeldUp(2)
+
+    assert held_up(monkeypatch, conn, 0.0) == [None]
+    assert conn.pauses == [1.0, 2.0]
+    held = [vars(record) for record in caplog.records if record.message == "migration_held_up"]
+    assert [(each["attempt"], each["error_code"], each["holders"]) for each in held] == [
+        (attempt, "55P03", ["pid 7 (ada, psql, 0 s)"]) for attempt in (1, 2)
+    ]
+    with pytest.raises(TablesHeld, match=r"^Others have held the tables of 0099\.m for -100 minutes: pid 7 \(ada, "):
+        held_up(monkeypatch, HeldUp(1), -6_000.0)
 
 
 @pytest.mark.parametrize("migration", [None, SimpleNamespace(id="0099.m", hash="h")], ids=["none", "one"])

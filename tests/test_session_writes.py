@@ -42,6 +42,16 @@ async def test_an_entered_session_writes_or_not_by_its_access_and_not_by_its_log
     assert after == [shown] * 2
 
 
+async def test_a_brake_that_is_none_of_the_login_s_stays_pulled(emptied: str) -> None:
+    pulled = make_conninfo(emptied, options="-c default_transaction_read_only=on")
+    async with await connect(pulled, RECEIVER) as conn:
+        assert await enter(conn, RECEIVER)
+        async with autocommit(conn, RECEIVER):
+            found = [(await (await conn.execute(f"SHOW {name}".encode())).fetchone() or ("",))[0] for name in NAMES]
+
+    assert found == ["on", "on"]
+
+
 async def test_a_connection_notes_the_warning_that_a_commit_is_on_this_server_alone(
     emptied: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
