@@ -119,3 +119,17 @@ def test_a_comparison_fails_only_while_something_differs(emptied: str) -> None:
 
     assert (same.exit_code, lacking.exit_code) == (0, 1)
     assert str(USERS[0]) in lacking.stdout
+
+
+def test_a_plan_that_fails_leaves_no_file(emptied: str, tmp_path: Path) -> None:
+    file = tmp_path / "projection.sql"
+
+    result = call(emptied, "adopt", "plan", "--table", "missing", "--write", str(file))
+
+    assert (result.exit_code, file.exists()) == (1, False)
+
+
+def test_a_place_to_go_on_from_is_a_user_s_id(emptied: str) -> None:
+    result = call(emptied, "adopt", "fill", "--after", "x")
+
+    assert (result.exit_code, "'x' is not a valid UUID." in result.stderr) == (2, True)
