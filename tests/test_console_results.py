@@ -232,3 +232,32 @@ def test_a_discard_says_how_many_it_left(action: ActionInBackground, left_out: i
 )
 def test_how_many_there_are_is_said_where_all_were_counted(seen_count: int | None, total: int | None) -> None:
     assert action("rebuild", {"queued": 7}, seen_count=seen_count).total == total
+
+
+def test_what_no_sentence_tells_of_a_result_stands_by_its_name_unless_it_is_empty() -> None:
+    result = {
+        "put_back": 1,
+        "differing": {},
+        "is_found": True,
+        "zero": 0,
+        "none": None,
+        "empty": {},
+        "errors": {"a": 1},
+    }
+
+    assert action("refresh", result).rest == {"is_found": True, "zero": 0, "errors": {"a": 1}}
+    assert action("refresh", None).rest == {}
+
+
+def test_a_result_that_counts_nothing_leaves_what_was_affected() -> None:
+    results: list[dict[str, object] | None] = [None, {}, {"put_back": 0}, {"put_back": 1}]
+
+    assert [action("retry", result).done for result in results] == [4, 4, 4, 1]
+
+
+@pytest.mark.parametrize(("finished_at", "compared"), [(NOW, "compared."), (None, "compared so far.")])
+def test_an_action_that_goes_on_says_so_far(finished_at: datetime | None, compared: str) -> None:
+    [said] = action("check", {"differing": {}}, finished_at=finished_at).sentences
+
+    assert said.text == f"0 users and 0 companies {compared} A rebuild would change nothing."
+    assert action("check", None).sentences == []
