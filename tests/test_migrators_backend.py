@@ -9,6 +9,7 @@ from typing import Any, cast
 import psycopg
 import pytest
 from psycopg.errors import AdminShutdown, InsufficientPrivilege
+from yoyo import internalmigrations
 from yoyo.backends.core.postgresql import PostgresqlPsycopgBackend
 
 from consumer.postgres import default_privileges, migration_records, migrations, migrator
@@ -74,6 +75,30 @@ def test_a_commit_comes_after_the_default_privileges_are_given_back(told: Told) 
     told.backend.commit()
 
     assert told.told == [("give back", "conn", ["GRANT x"]), ("commit",)]
+
+
+@pytest.mark.parametrize("is_there", [False, True])
+@pytest.mark.parametrize("is_old", [False, True])
+def test_the_ledger_is_made_where_it_is_missing_and_asked_about_once(
+    told: Told, monkeypatch: pytest.MonkeyPatch, *, is_there: bool, is_old: bool
+) -> None:
+    schema = SimpleNamespace(fetchone=lambda: (1,) if is_there else None)
+    monkeypatch.setattr(_Backend, "execute", told.tell("execute", schema))
+    monkeypatch.setattr(internalmigrations, "needs_upgrading", told.tell("look", is_old))
+    monkeypatch.setattr(internalmigrations, "upgrade", told.tell("upgrade"))
+
+    told.backend.begin_schema()
+    told.backend.ensure_internal_schema_updated()
+
+    made = [] if is_there else [("execute", "CREATE SCHEMA consumer")]
+    assert told.told == [
+        "begin",
+        ("execute", "SELECT 1 FROM pg_namespace WHERE nspname = 'consumer'"),
+        *made,
+        ("look",),
+        *([("upgrade",)] if is_old else []),
+        "end",
+    ]
 
 
 def test_a_migration_goes_on_where_it_stood_and_is_marked_with_its_last_step(

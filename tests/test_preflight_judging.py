@@ -5,8 +5,10 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from psycopg import IsolationLevel
+from psycopg.pq import TransactionStatus
 
-from consumer.postgres import ledger, preflight
+from consumer.postgres import ledger, migrator, preflight
 from consumer.postgres.preflight import MigrationRefused, Preflight
 from consumer.postgres.refusals import Refusal
 
@@ -149,3 +151,28 @@ def test_only_a_refusal_stops_a_migration() -> None:
 
     with pytest.raises(MigrationRefused, match=r"^The server is wrong"):
         Preflight([], [], [], [refusal("server")], [], [], is_pooled=False).require()
+
+
+SHOWN = ("transaction_read_only", "transaction_isolation", "search_path", "role")
+
+
+def test_the_look_is_one_snapshot_that_writes_nothing_and_hides_behind_no_search_path(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found: list[list[str]] = []
+    read = preflight._rows
+
+    def rows(conn: Any, *asked: Any, **values: Any) -> Any:
+        found.append([conn.execute(f"SHOW {name}").fetchone()[0] for name in SHOWN])
+        return read(conn, *asked, **values)
+
+    monkeypatch.setattr(preflight, "_rows", rows)
+    with migrator.connect(database_url) as conn:
+        conn.execute("SELECT set_config('search_path', 'public', FALSE)")
+        preflight.look_on(conn, "consumer")
+        after = (conn.isolation_level, conn.read_only, conn.info.transaction_status)
+        path = conn.execute("SHOW search_path").fetchone()
+
+    assert len(found) == 2
+    assert found == [["on", "repeatable read", "consumer, pg_temp", "none"]] * 2
+    assert (after, path) == ((IsolationLevel.READ_COMMITTED, None, TransactionStatus.IDLE), ("public",))
