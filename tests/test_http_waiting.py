@@ -61,3 +61,28 @@ async def test_a_body_that_is_refused_while_it_is_read_leaves_nothing_waiting() 
     assert (app.paths, connection.refused) == (["/second"], ["body_too_slow"])
     assert connection.transport.written.startswith(b"HTTP/1.1 408 ")
     assert connection.transport.written.count(b"HTTP/1.1 ") == 1
+
+
+async def test_an_answer_leaves_what_has_come_of_the_next_body_as_it_is() -> None:
+    answered = asyncio.Queue[bytes]()
+    is_let = asyncio.Event()
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"] == "/first":
+            await is_let.wait()
+        pieces, more = [], True
+        while more:
+            message = await receive()
+            pieces.append(message["body"])
+            more = message["more_body"]
+        await Response(b"x")(scope, receive, send)
+        answered.put_nowait(b"".join(pieces))
+
+    connection = Connection(app=app)
+    connection.feed(FIRST, SECOND, chunk(10))
+    is_let.set()
+    first = await asyncio.wait_for(answered.get(), 5)
+    connection.feed(chunk(5), b"0\r\n\r\n")
+    second = await asyncio.wait_for(answered.get(), 5)
+
+    assert (first, second, connection.refused) == (b"", b"x" * 15, [])
