@@ -1,5 +1,6 @@
 """The made-up sender over real HTTP, its samples, and what a demo finds wrong."""
 
+import socket
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -102,9 +103,9 @@ def test_a_lost_answer_is_an_error_and_the_next_delivery_opens_another_connectio
     assert sender._connection.sock is None
 
 
-def test_where_nothing_listens_the_cure_is_named(receiver: Receiver) -> None:
-    port = receiver.server_port
-    receiver.server_close()
+def test_where_nothing_listens_the_cure_is_named() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = listening.getsockname()[1]
 
     with (
         Sender(f"http://127.0.0.1:{port}/a", secret=SECRET) as sender,

@@ -111,7 +111,7 @@ told AS (
 holders AS MATERIALIZED (
     SELECT DISTINCT ON (t.team_id, t.kind) t.seq
     FROM told AS t
-    ORDER BY t.team_id ASC, t.kind ASC, t.weight DESC, t.version COLLATE "C" DESC, t.seq ASC
+    ORDER BY t.team_id ASC, t.kind ASC, t.weight DESC, t.version COLLATE "C" DESC
 ),
 
 removable AS (

@@ -221,7 +221,7 @@ told AS (
 holders AS MATERIALIZED (
     SELECT DISTINCT ON (t.user_id, t.kind, t.place) t.seq
     FROM told AS t
-    ORDER BY t.user_id ASC, t.kind ASC, t.place ASC, t.weight DESC, t.version COLLATE "C" DESC, t.seq ASC
+    ORDER BY t.user_id ASC, t.kind ASC, t.place ASC, t.weight DESC, t.version COLLATE "C" DESC
 ),
 
 removable AS (
