@@ -1,0 +1,48 @@
+"""A clock that only a pause moves, and a bar that keeps what it is told: for loops of commands."""
+
+import asyncio
+from types import SimpleNamespace
+from typing import Any, Self
+
+import pytest
+
+
+class Clock:
+    """Stands in place of `time` and of `asyncio.sleep` in one module."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, module: object) -> None:
+        self.now = 1000.0
+        self.slept: list[float] = []
+        names = {name: getattr(asyncio, name) for name in ("wait_for", "TaskGroup", "create_task", "to_thread")}
+        monkeypatch.setattr(module, "asyncio", SimpleNamespace(**names, sleep=self.sleep))
+        if hasattr(module, "time"):
+            monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: self.now))
+
+    async def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.now += seconds
+        await asyncio.sleep(0)
+
+
+class Bar:
+    """Stands in place of rich's `Progress`; *told* are its tasks and its updates."""
+
+    def __init__(self) -> None:
+        self.told: list[dict[str, Any]] = []
+
+    def __call__(self, *_: object, **__: object) -> Self:
+        return self
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def add_task(self, description: str, **facts: Any) -> int:
+        self.told.append({"task": description, **facts})
+        return 7
+
+    def update(self, task: int, **facts: Any) -> None:
+        assert task == 7
+        self.told.append(facts)
