@@ -26,7 +26,6 @@ from tests.test_stored import store
 OPERATOR, WORKER = operator_access("consumer"), worker_access("consumer")
 ADA, BOB, EVE, MAX = (UUID(int=0xA0 + n) for n in range(4))
 CREW, TEAM, CLUB = (UUID(int=0xC0 + n) for n in range(3))
-USERS, COMPANIES = {(2, ADA), (2, BOB)}, {(1, CREW), (3, CREW), (1, TEAM), (3, TEAM)}
 
 
 @pytest.fixture
@@ -58,7 +57,11 @@ async def test_users_and_companies_are_queued_for_their_stages_and_workers_are_w
         count = await rebuild.queue(conn, OPERATOR, Subjects([ADA, BOB], [CREW, TEAM]), action("rebuild"))
         is_woken = woken(listener)
 
-    assert (count, queued(emptied), is_woken) == (4, USERS | COMPANIES, True)
+    assert (count, queued(emptied), is_woken) == (
+        4,
+        {(2, ADA), (2, BOB), (1, CREW), (3, CREW), (1, TEAM), (3, TEAM)},
+        True,
+    )
     assert rows(emptied, "SELECT action, affected FROM consumer.actions") == [{"action": "rebuild", "affected": 4}]
 
 
@@ -207,10 +210,6 @@ def test_a_drift_counts_users_companies_and_kinds_and_keeps_the_first_that_diffe
     assert drift.first == (ADA, ["profile"])
 
 
-async def sizes(conn: Connection, stage: Stage, subjects: Subjects | None) -> list[list[UUID]]:
-    return [page async for page in rebuild.pages(conn, OPERATOR, stage, subjects)]
-
-
 async def test_pages_are_as_workers_take_them_and_in_the_order_of_the_ids(
     emptied: str, conn: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -224,12 +223,15 @@ async def test_pages_are_as_workers_take_them_and_in_the_order_of_the_ids(
         store(emptied, "team.updated", user_id=None, team_id=one)
     subjects = Subjects([MAX, EVE, BOB, ADA], [CLUB, TEAM, CREW])
 
-    assert await sizes(conn, Stage.USER, subjects) == [[ADA], [BOB, EVE, MAX]]
-    assert await sizes(conn, Stage.COMPANY, subjects) == [[CREW, TEAM], [CLUB]]
-    assert await sizes(conn, Stage.NAMED_BY_USERS, subjects) == [[CREW, TEAM], [CLUB]]
-    assert await sizes(conn, Stage.USER, None) == [[ADA], [BOB, EVE]]
-    assert await sizes(conn, Stage.NAMED_BY_USERS, None) == [[CREW, TEAM], [CLUB]]
-    assert await sizes(conn, Stage.USER, Subjects()) == []
+    async def sizes(stage: Stage, subjects: Subjects | None) -> list[list[UUID]]:
+        return [page async for page in rebuild.pages(conn, OPERATOR, stage, subjects)]
+
+    assert await sizes(Stage.USER, subjects) == [[ADA], [BOB, EVE, MAX]]
+    assert await sizes(Stage.COMPANY, subjects) == [[CREW, TEAM], [CLUB]]
+    assert await sizes(Stage.NAMED_BY_USERS, subjects) == [[CREW, TEAM], [CLUB]]
+    assert await sizes(Stage.USER, None) == [[ADA], [BOB, EVE]]
+    assert await sizes(Stage.NAMED_BY_USERS, None) == [[CREW, TEAM], [CLUB]]
+    assert await sizes(Stage.USER, Subjects()) == []
 
 
 class Made:
