@@ -83,6 +83,7 @@ async def test_a_rebuild_takes_pages_until_only_what_failed_waits(
     assert found == Rebuilt(6, 3, Counter(profile=2, company=2), 3, "second")
     assert clock.slept == [0.2, 0.2]
     assert {call[2:] for call in pages.calls} == {(("projection_sql", b"statement"),)}
+    assert bar.is_passing
     # It is counted at once, where no page is left, and each ten seconds.
     assert bar.told == [
         {"task": "", "total": None},
@@ -208,18 +209,20 @@ async def test_a_user_of_whom_nothing_is_held_and_told_is_a_mistake(
             await erase._require_held(conn, OPERATOR, ONE)
 
 
+@pytest.mark.parametrize("is_since", [False, True])
 async def test_followed_deliveries_are_printed_until_the_end_without_a_pause_while_there_are_more(
-    emptied: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    emptied: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], is_since: bool
 ) -> None:
     stop, lines = asyncio.Event(), list[str]()
+    begun, since = list[datetime](), NOW if is_since else None
     looks = [(["a", "b"], True), ([], True), (["c"], False), (["d"], False)]
     waits: list[float] = []
 
     class Follower:
         is_behind = False
 
-        def __init__(self, *_: object) -> None:
-            pass
+        def __init__(self, wanted: Any, since: datetime) -> None:
+            begun.append(since)
 
         async def changes(self, _: object) -> Sequence[str]:
             found, self.is_behind = looks.pop(0)
@@ -234,13 +237,14 @@ async def test_followed_deliveries_are_printed_until_the_end_without_a_pause_whi
             raise TimeoutError
 
     monkeypatch.setattr(follow, "Follower", Follower)
-    monkeypatch.setattr(follow, "chosen", Answers(SimpleNamespace(since=None)))
+    monkeypatch.setattr(follow, "chosen", Answers(SimpleNamespace(since=since)))
     monkeypatch.setattr(follow, "asyncio", SimpleNamespace(wait_for=wait_for))
     line: Any = lines.append
 
     await follow._followed(Settings(), emptied, NOBODY, line, stop)
 
     assert (lines, waits) == (["a", "b", "c", "d"], [1.0, 1.0])
+    assert begun == [NOW] if is_since else abs(begun[0] - datetime.now(UTC)) < timedelta(minutes=1)
     assert capsys.readouterr().err == "Following deliveries, until Ctrl-C. Times are in UTC.\n"
 
 
@@ -265,6 +269,7 @@ async def test_a_recovery_goes_back_in_time_page_by_page(emptied: str, monkeypat
         found = await recover._recovered(recovery, timedelta(seconds=100), opened)
 
     assert asked == [since]
+    assert (bar.is_passing, bar.made["disable"]) == (True, True)
     assert (found.new, found.known) == (Counter({"x.y": 1, "": 1}), Counter({"x.y": 2}))
     assert (found.since, found.unusable, found.lost, found.lost_ids) == (since, 1, 1, ["lost_0"])
     at = [f"back to {each:%Y-%m-%d %H:%M}Z" for each in (NOW - timedelta(seconds=40), since, since)]

@@ -82,10 +82,14 @@ class Loop:
 async def test_a_worker_runs_until_it_is_stopped_or_may_not_work_any_more(caplog: pytest.LogCaptureFixture) -> None:
     stop, loop, old, broken = asyncio.Event(), Loop(), Loop(WrongRelease("too old")), Loop(ValueError())
     given: list[Any] = [loop, old, broken]
-    asyncio.get_running_loop().call_soon(stop.set)
 
     with caplog.at_level("INFO", "consumer"):
-        assert await asyncio.wait_for(work._apply_until_stopped(given[0], stop), 9) is None
+        applying = asyncio.create_task(work._apply_until_stopped(given[0], stop))
+        for _ in range(9):
+            await asyncio.sleep(0)
+        assert not loop.stopped.is_set()
+        stop.set()
+        assert await asyncio.wait_for(applying, 9) is None
         assert await work._apply_until_stopped(given[1], NEVER()) == "too old"
         with pytest.raises(ValueError, match=r"^$"):
             await work._apply_until_stopped(given[2], NEVER())

@@ -1,6 +1,7 @@
 """A clock that only a pause moves, and a bar that keeps what it is told: for loops of commands."""
 
 import asyncio
+import sys
 from types import SimpleNamespace
 from typing import Any, Self
 
@@ -25,13 +26,20 @@ class Clock:
 
 
 class Bar:
-    """Stands in place of rich's `Progress`; *told* are its tasks and its updates."""
+    """Stands in place of rich's `Progress`; *told* are its tasks and its updates, *made* is how it is made."""
 
     def __init__(self) -> None:
         self.told: list[dict[str, Any]] = []
+        self.made: dict[str, Any] = {}
 
-    def __call__(self, *_: object, **__: object) -> Self:
+    def __call__(self, *_: object, **made: object) -> Self:
+        self.made = made
         return self
+
+    @property
+    def is_passing(self) -> bool:
+        """It is drawn beside the results, and leaves nothing behind."""
+        return self.made["console"].file is sys.stderr and bool(self.made["transient"])
 
     def __enter__(self) -> Self:
         return self
