@@ -133,10 +133,9 @@ def joins(url: str, *pairs: tuple[UUID, UUID]) -> None:
 async def test_a_choice_is_the_named_with_the_users_of_the_companies_and_the_companies_of_the_users(
     emptied: str, conn: Connection
 ) -> None:
-    joins(emptied, (ADA, CREW))
+    joins(emptied, (ADA, CREW), (BOB, TEAM))
     # Nothing but its users names the team.
     change(emptied, company(TEAM))
-    joins(emptied, (BOB, TEAM))
     seq = store(emptied, "team_membership.created", user_id=EVE, team_id=CLUB)
 
     plain = await rebuild.with_users_of(conn, OPERATOR, Subjects([BOB], [CREW]))

@@ -91,9 +91,7 @@ async def mark_again(conn: Connection, marks: Mapping[UUID, Marks]) -> None:
     await conn.execute(query("users/mark_again"), values)
 
 
-async def forget(
-    conn: Connection, seqs: Sequence[int], deleted: Sequence[UUID], *, is_anew: bool = False
-) -> ChangedProfiles:
+async def forget(conn: Connection, seqs: Sequence[int], deleted: Sequence[UUID], *, is_anew: bool) -> ChangedProfiles:
     """Remove the data of deleted users as the delete policy says; return the removed profiles and their deliveries."""
     removed = await _remove(conn, {"seqs": seqs, "operation": REBUILT if is_anew else None}, deleted)
     await conn.execute(query("users/mark_held"), {"user_ids": deleted})
