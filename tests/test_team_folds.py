@@ -121,6 +121,18 @@ def left(second: float, team_id: UUID = FIRST) -> Delivery:
             ("Crew", None),
             id="shown alive twice at once",
         ),
+        pytest.param(
+            [[crew("created", 1), crew("deleted", 3, source="reconcile")], [crew("updated", 4), crew("updated", 6)]],
+            [[A, A], [S, A]],
+            ("Crew", None),
+            id="shown alive twice, the later one last",
+        ),
+        pytest.param(
+            [[crew("created", 1), crew("deleted", 3, source="reconcile")], [crew("updated", 6), crew("updated", 6)]],
+            [[A, A], [A, U]],
+            ("Crew", None),
+            id="shown alive twice at one time",
+        ),
         pytest.param([[choose(2, "A")], [choose(3, "B")]], [[A]] * 2, ("B", None), id="the newest choice"),
         pytest.param(
             [[choose(3, "B")], [signed("in", 2, source="stack", **snapshot(selected_team=team(FIRST)))]],
