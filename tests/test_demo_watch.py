@@ -51,11 +51,13 @@ async def test_a_watched_demo_starts_a_console_and_maintenance_and_sends_at_a_pa
     async def until_listening(host: str, port: int) -> None:
         asked.append((host, port))
 
-    def last() -> None:
-        sent.append(2)
-        loop.call_soon_threadsafe(loop.call_later, 0.05, stop.set)
+    class Printed(io.StringIO):
+        def write(self, text: str) -> int:
+            if "All are sent" in text:
+                stop.set()
+            return super().write(text)
 
-    loop, out = asyncio.get_running_loop(), Console(file=io.StringIO(), width=200)
+    out = Console(file=Printed(), width=200)
     with socket.create_server(("127.0.0.1", 0)) as listening:
         port = listening.getsockname()[1]
         monkeypatch.setattr(console, "listen_console", lambda _: [listening])
@@ -63,7 +65,7 @@ async def test_a_watched_demo_starts_a_console_and_maintenance_and_sends_at_a_pa
         monkeypatch.setattr(demo_watch, "supervise", supervise)
         monkeypatch.setattr(demo_watch, "until_listening", until_listening)
         first = Program("receiver", ["serve"], {"A": "b"})
-        posts: list[Callable[[], object]] = [lambda: sent.append(1), last]
+        posts: list[Callable[[], object]] = [lambda: sent.append(1), lambda: sent.append(2)]
         settings = Settings(host="127.0.0.1", port=1, console_host="127.0.0.2")
         await demo_watch.watch(settings, [first], posts, out, stop)
         numbers = str(listening.fileno())

@@ -74,7 +74,7 @@ async def test_an_erasure_is_stored_and_queued_once_and_workers_are_woken(emptie
         listening.execute("LISTEN consumer_wake")
         for _ in range(2):
             await erase.store(conn, OPERATOR, ADA, action("erase"))
-        woken = list(listening.notifies(timeout=0.2, stop_after=1))
+        woken = list(listening.notifies(timeout=10, stop_after=1))
 
     [stored] = rows(
         emptied,

@@ -40,7 +40,7 @@ def queued(url: str) -> set[tuple[int, UUID]]:
 
 def woken(listener: psycopg.Connection) -> bool:
     """Tell whether workers were woken since the last look."""
-    return bool(list(listener.notifies(timeout=0.2, stop_after=1)))
+    return bool(list(listener.notifies(timeout=10, stop_after=1)))
 
 
 @pytest.fixture
