@@ -53,8 +53,8 @@ APPLICATION = (
     Bug(
         "an expression hides that a column is unique",
         "sql/queries/catalogue/columns.sql",
-        "p.refobjid = %(oid)b::bigint::oid AND p.refobjsubid > 0",
-        "p.refobjid = %(oid)b::bigint::oid AND p.refobjsubid < 0",
+        "INNER JOIN pg_depend AS p ON i.indexrelid = p.objid\n",
+        "INNER JOIN pg_depend AS p ON i.indexrelid = p.refobjid\n",
         f"{UNIQUE_TESTS}::test_who_signs_up_again_with_the_address_of_a_deleted_user_gets_a_row",
     ),
     Bug(
