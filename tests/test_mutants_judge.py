@@ -124,6 +124,24 @@ def test_the_place_s_own_tests_come_first_and_then_each_file_s_fastest_in_turn()
     assert others == []
 
 
+def test_of_a_migration_the_tests_of_the_whole_schema_come_first_however_many_a_file_has(tmp_path: Path) -> None:
+    seconds = {
+        "tests/test_migrations.py::fast": 0.1,
+        "tests/test_privileges.py::fast": 0.2,
+        "tests/test_privileges.py::slow": 9.0,
+        "tests/test_views.py::only": 0.3,
+        "tests/test_other.py::fast": 0.1,
+    }
+    mutant = Mutant("sql/migrations/0004.edits.sql", "policies", "verb", 1, 1, "", str, "GRANT SELECT")
+
+    first, _ = Judge(Tree(tmp_path, tmp_path), CoverageMap(seconds, {}, []), 0).tests(mutant)
+
+    assert first == [
+        *("tests/test_privileges.py::fast", "tests/test_views.py::only", "tests/test_privileges.py::slow"),
+        "tests/test_migrations.py::fast",
+    ]
+
+
 @pytest.mark.parametrize(("line", "covering"), [(1, {FIRST, SECOND}), (2, {SECOND}), (3, {FIRST, SECOND})])
 def test_what_a_module_does_at_its_import_is_covered_by_all_tests_of_the_module(line: int, covering: set[str]) -> None:
     """One of them met the import, which runs once; a line that none runs is covered by all too."""

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.mutants.areas import OF_ALL_MODULES, table_tests
+from tests.mutants.areas import OF_ALL_MODULES, OF_THE_SCHEMA, table_tests
 from tests.mutants.coverage_map import CoverageMap
 from tests.mutants.mutant import Mutant
 from tests.mutants.tree import Run, Tree, Unusable
@@ -107,9 +107,12 @@ class Judge:
         return found
 
     def _ordered(self, mutant: Mutant, tests: Iterable[str]) -> list[str]:
-        """Tests of the place's own file come first, and that of all modules; then each file's fastest in turn."""
+        """Tests of the place's own file come first, and those of all modules or of the schema; then each file's fastest
+        in turn."""
         stem = Path(mutant.file).stem.split(".")[-1]
-        near = (stem, Path(mutant.file).parent.name, OF_ALL_MODULES, f"[{stem}]")
+        near: tuple[str, ...] = (stem, Path(mutant.file).parent.name, OF_ALL_MODULES, f"[{stem}]")
+        if mutant.is_migration:
+            near = tuple(f"tests/{name}.py::" for name in OF_THE_SCHEMA)
         fastest = sorted(tests, key=lambda test: self.coverage.seconds[test])
         met: Counter[str] = Counter()
         turns: dict[str, int] = {}
