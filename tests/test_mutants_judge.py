@@ -12,7 +12,7 @@ from coverage import CoverageData
 
 from tests.mutants import coverage_map
 from tests.mutants.coverage_map import CoverageMap
-from tests.mutants.judge import NOTICED, SURVIVED, Judge, Verdict
+from tests.mutants.judge import NOTICED, SURVIVED, Judge, Verdict, named
 from tests.mutants.mutant import Mutant
 from tests.mutants.tree import Run, Tree, Unusable
 from tests.support.hashes import FOLDER, HASH_FILE, ROOT, hash_lines, rehashed
@@ -114,7 +114,8 @@ def test_the_place_s_own_tests_come_first_and_then_each_file_s_fastest_in_turn()
         "tests/test_b.py::other": 2.0,
         "tests/test_claims.py::near": 9.0,
     }
-    judge = Judge(cast("Tree", None), CoverageMap(seconds, {"queue/claims": list(seconds)}, []), time.monotonic())
+    tree = cast("Tree", ScriptedTree(lambda *_: PASSED))
+    judge = Judge(tree, CoverageMap(seconds, {"queue/claims": list(seconds)}, []), time.monotonic())
 
     first, others = judge.tests(Mutant("sql/queries/queue/claims.sql", "console", "example", 1, 1, "", str))
 
@@ -122,6 +123,38 @@ def test_the_place_s_own_tests_come_first_and_then_each_file_s_fastest_in_turn()
         f"tests/test_{name}" for name in ("claims.py::near", "a.py::fast", "b.py::other", "a.py::middle", "a.py::slow")
     ]
     assert others == []
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "is_near"),
+    [
+        ("consumer/worker/loop.py", "from consumer.worker.loop import Worker\n", True),
+        ("consumer/worker/loop.py", 'monkeypatch.setattr("consumer.worker.loop.time", clock)\n', True),
+        ("consumer/worker/loop.py", "from consumer.worker import batch, loop\n", True),
+        ("consumer/worker/loop.py", "from consumer.worker import (\n    batch,\n    loop,\n)\n", True),
+        ("consumer/worker/loop.py", "from consumer.worker import batch\n\nloop = batch\n", False),
+        ("consumer/worker/loop.py", "from consumer.worker import (\n    batch,\n)\n\nloop = batch\n", False),
+        ("consumer/worker/loop.py", "from consumer.worker.loops import Worker\n", False),
+        ("sql/queries/queue/claim.sql", 'query("queue/claim")\n', True),
+        ("sql/queries/queue/claim.sql", 'query("queue/claims")\n', False),
+    ],
+)
+def test_a_test_file_is_about_a_place_if_it_imports_the_module_or_names_the_query(
+    file: str, text: str, *, is_near: bool
+) -> None:
+    assert bool(named(Mutant(file, "loop", "example", 1, 1, "", str)).search(text)) == is_near
+
+
+def test_tests_about_a_place_come_before_faster_ones(tmp_path: Path) -> None:
+    (tmp_path / "tests").mkdir()
+    (tmp_path / "tests/test_a.py").write_text("")
+    (tmp_path / "tests/test_b.py").write_text('query("queue/claims")')
+    seconds = {"tests/test_a.py::one": 0.1, "tests/test_b.py::one": 2.0, "tests/test_b.py::two": 3.0}
+    judge = Judge(Tree(tmp_path, tmp_path), CoverageMap(seconds, {"queue/claims": list(seconds)}, []), 0)
+
+    first, _ = judge.tests(Mutant("sql/queries/queue/claims.sql", "console", "example", 1, 1, "", str))
+
+    assert first == ["tests/test_b.py::one", "tests/test_b.py::two", "tests/test_a.py::one"]
 
 
 def test_of_a_migration_the_tests_of_the_whole_schema_come_first_however_many_a_file_has(tmp_path: Path) -> None:

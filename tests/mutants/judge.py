@@ -107,12 +107,14 @@ class Judge:
         return found
 
     def _ordered(self, mutant: Mutant, tests: Iterable[str]) -> list[str]:
-        """Tests of the place's own file come first, and those of all modules or of the schema; then each file's fastest
-        in turn."""
-        stem = Path(mutant.file).stem.split(".")[-1]
-        near: tuple[str, ...] = (stem, Path(mutant.file).parent.name, OF_ALL_MODULES, f"[{stem}]")
+        """Tests about the place come first, of a migration those of the schema; then each file's fastest in turn."""
+        tests = list(tests)
         if mutant.is_migration:
-            near = tuple(f"tests/{name}.py::" for name in OF_THE_SCHEMA)
+            near: tuple[str, ...] = tuple(f"tests/{name}.py::" for name in OF_THE_SCHEMA)
+        else:
+            stem, files = Path(mutant.file).stem, {test.partition("::")[0] for test in tests}
+            naming = (f"{file}::" for file in files if named(mutant).search(self.tree.read(file)))
+            near = (stem, Path(mutant.file).parent.name, OF_ALL_MODULES, f"[{stem}]", *naming)
         fastest = sorted(tests, key=lambda test: self.coverage.seconds[test])
         met: Counter[str] = Counter()
         turns: dict[str, int] = {}
@@ -191,6 +193,14 @@ class Judge:
         if not run.is_over and left < seconds:
             raise OutOfTime
         return run
+
+
+def named(mutant: Mutant) -> re.Pattern[str]:
+    """Return what a test file holds that imports the mutated module, or names the mutated query."""
+    if mutant.is_sql:
+        return re.compile(re.escape(f'"{mutant.query}"'))
+    package, stem = Path(mutant.file).parent.as_posix().replace("/", r"\."), Path(mutant.file).stem
+    return re.compile(rf"\b{package}\.{stem}\b|from {package} import (?:\([^)]*|[^\n]*)\b{stem}\b")
 
 
 def _within(tests: Iterable[str], seconds: Mapping[str, float], fill: float) -> Iterator[str]:
