@@ -61,6 +61,7 @@ async def test_a_role_that_another_database_of_the_server_makes_meanwhile_is_mad
         ("GRANT a;", postgres.UniqueViolation()),
         (f"RESET ROLE; {ROLE_A}", postgres.DuplicateObject()),
     ],
+    ids=["a role without the right", "a policy that is there", "a grant", "a role after another statement"],
 )
 async def test_any_other_refusal_is_told_after_the_rest_was_tried(statement: str, error: Exception) -> None:
     conn: Any = Statements({statement: error, "GRANT z;": postgres.UndefinedTable()})

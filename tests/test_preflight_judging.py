@@ -119,7 +119,7 @@ def test_all_that_is_refused_is_told_in_order(judges: Judges) -> None:
         ({"ledger_rights"}, ["ledger_rights"]),
         ({"prefix"}, ["prefix"]),
     ],
-    ids=str,
+    ids=["all", "the ledger", "the prefix"],
 )
 def test_a_ledger_that_may_not_be_read_leaves_nothing_else_to_judge(
     judges: Judges, refused: set[str], found: list[str]
