@@ -56,7 +56,7 @@ CONSOLE = (
         READING,
         'if error is None or not (self._lent or is_passed_on or self._pool.get_stats()["pool_available"]):',
         "if True:",
-        f"{BUSY}::test_a_connection_that_can_not_be_added_leaves_those_that_are_there",
+        f"{BUSY}::test_a_connection_on_its_way_to_the_next_reader_is_not_lost",
     ),
     Bug(
         "a connection on its way from one reader to the next is an outage",
