@@ -1,6 +1,6 @@
 """The proof can fail: `python -m tests.planted [PART OF A NAME…]` plants each bug in a copy and runs its test.
 
-Every test passes first without a bug. Exits 1 if a bug goes unnoticed.
+Each processor has a copy of its own. Every test passes first without a bug. Exits 1 if a bug goes unnoticed.
 """
 
 import os
@@ -8,7 +8,9 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from queue import Queue
 from tempfile import TemporaryDirectory
 
 from rich.console import Console
@@ -39,13 +41,15 @@ def copy_tree(target: Path) -> None:
             shutil.copy(source, target / name)
 
 
-def run(tree: Path, tests: Sequence[str]) -> int:
+def run(tree: Path, tests: Sequence[str], *options: str, is_shown: bool = False) -> int:
     """Return pytest's exit code."""
-    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *tests]
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *options, *tests]
     environment = {**os.environ, "PYTHONPATH": str(tree), "PYTHONDONTWRITEBYTECODE": "1"}
+    output = None if is_shown else subprocess.DEVNULL
+    seconds = len(tests) * PATIENCE_SECONDS
     try:
         return subprocess.run(
-            command, cwd=tree, env=environment, check=False, timeout=len(tests) * PATIENCE_SECONDS, capture_output=True
+            command, cwd=tree, env=environment, check=False, timeout=seconds, stdout=output, stderr=output
         ).returncode
     except subprocess.TimeoutExpired:
         return FAILED
@@ -60,10 +64,27 @@ def is_caught(tree: Path, bug: Bug) -> bool:
     # The hash of an edited migration is written too, because `migrate` would refuse every bug otherwise.
     hashes.write(tree / "sql" / "migrations")
     try:
-        return run(tree, [bug.test]) == FAILED
+        return run(tree, [bug.test], "--numprocesses", "0") == FAILED
     finally:
         file.write_text(text)
         hashes.write(tree / "sql" / "migrations")
+
+
+def caught_in(trees: Sequence[Path], bugs: Sequence[Bug]) -> list[bool]:
+    """Return for each bug whether its test noticed it; as many are planted at a time as there are trees."""
+    free: Queue[Path] = Queue()
+    for tree in trees:
+        free.put(tree)
+
+    def plant(bug: Bug) -> bool:
+        tree = free.get()
+        try:
+            return is_caught(tree, bug)
+        finally:
+            free.put(tree)
+
+    with ThreadPoolExecutor(len(trees)) as pool:
+        return list(pool.map(plant, bugs))
 
 
 def main() -> int:
@@ -71,22 +92,21 @@ def main() -> int:
     if not bugs:
         print("No planted bug has such a name.", file=sys.stderr)
         return 2
-    table = Table("planted bug", "noticed by", "caught")
     with TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        tree = Path(folder)
-        tree.chmod(0o755)
-        copy_tree(tree)
-        if run(tree, sorted({bug.test for bug in bugs})) != PASSED:
+        Path(folder).chmod(0o755)
+        trees = [Path(folder, str(number)) for number in range(min(os.cpu_count() or 1, len(bugs)))]
+        for tree in trees:
+            copy_tree(tree)
+        if run(trees[0], sorted({bug.test for bug in bugs}), "--numprocesses", "auto", is_shown=True) != PASSED:
             print("The tests do not pass without a bug.", file=sys.stderr)
             return 1
-        caught = 0
-        for bug in bugs:
-            is_noticed = is_caught(tree, bug)
-            caught += is_noticed
-            table.add_row(bug.name, bug.test.split("::")[-1], "yes" if is_noticed else "NO")
+        caught = caught_in(trees, bugs)
+    table = Table("planted bug", "noticed by", "caught")
+    for bug, is_noticed in zip(bugs, caught, strict=True):
+        table.add_row(bug.name, bug.test.split("::")[-1], "yes" if is_noticed else "NO")
     Console(width=None if sys.stdout.isatty() else 160).print(table)
-    print(f"{caught} of {len(bugs)} caught")
-    return 0 if caught == len(bugs) else 1
+    print(f"{sum(caught)} of {len(bugs)} caught")
+    return 0 if all(caught) else 1
 
 
 if __name__ == "__main__":
