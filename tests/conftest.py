@@ -28,6 +28,7 @@ FIXTURES = (
     "logs",
     "notifying",
     "printed",
+    "rolled_back",
     "short_wire",
     "stack_api",
     "told",

@@ -1,6 +1,5 @@
 """The functions by which a company finds its people, row by row: which they return, in which order, and how many."""
 
-from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
 
@@ -8,30 +7,29 @@ import psycopg
 import pytest
 
 from tests.support.databases import reset
+from tests.support.rolled_back import Conn
 
 HOME, OTHER, ENDED = (UUID(int=number) for number in (1, 2, 3))
 
 
 @pytest.fixture
-def conn(emptied: str) -> Iterator[psycopg.Connection[Any]]:
-    """A transaction with three companies, of which one is deleted."""
-    with psycopg.connect(emptied) as conn:
-        for company in (HOME, OTHER, ENDED):
-            conn.execute(
-                "INSERT INTO identity.companies (id, guest_key, deleted_at) VALUES (%s, %s, %s)",
-                [company, UUID(int=company.int + 100), "2026-11-03" if company == ENDED else None],
-            )
-        yield conn
-        conn.rollback()
+def conn(conn: Conn) -> Conn:
+    """Three companies, of which one is deleted."""
+    for company in (HOME, OTHER, ENDED):
+        conn.execute(
+            "INSERT INTO identity.companies (id, guest_key, deleted_at) VALUES (%s, %s, %s)",
+            [company, UUID(int=company.int + 100), "2026-11-03" if company == ENDED else None],
+        )
+    return conn
 
 
-def act_for(conn: psycopg.Connection[Any], company: UUID | None = None, user: int | None = None) -> None:
+def act_for(conn: Conn, company: UUID | None = None, user: int | None = None) -> None:
     conn.execute("SELECT set_config('app.company_id', %s, TRUE)", [str(company or "")])
     conn.execute("SELECT set_config('app.user_id', %s, TRUE)", [str(UUID(int=user)) if user else ""])
 
 
 def person(
-    conn: psycopg.Connection[Any],
+    conn: Conn,
     number: int,
     name: str = "n",
     *,
@@ -52,7 +50,7 @@ def person(
 
 
 def member(
-    conn: psycopg.Connection[Any],
+    conn: Conn,
     number: int,
     company: UUID,
     *,
@@ -67,7 +65,7 @@ def member(
     )
 
 
-def numbers(conn: psycopg.Connection[Any], call: str, *values: Any) -> list[int]:
+def numbers(conn: Conn, call: str, *values: Any) -> list[int]:
     return [found.int for (found,) in conn.execute(f"SELECT {call}".encode(), values or None).fetchall()]
 
 
@@ -75,7 +73,7 @@ def numbers(conn: psycopg.Connection[Any], call: str, *values: Any) -> list[int]
     ("company", "is_active", "key"), [(HOME, True, 101), (OTHER, True, 102), (ENDED, False, None), (None, False, None)]
 )
 def test_only_an_active_company_has_a_guest_key(
-    conn: psycopg.Connection[Any], company: UUID | None, is_active: bool, key: int | None
+    conn: Conn, company: UUID | None, is_active: bool, key: int | None
 ) -> None:
     act_for(conn, company)
 
@@ -84,7 +82,7 @@ def test_only_an_active_company_has_a_guest_key(
     assert found == (is_active, UUID(int=key) if key else None)
 
 
-def test_a_user_is_at_the_companies_that_have_not_removed_it(conn: psycopg.Connection[Any]) -> None:
+def test_a_user_is_at_the_companies_that_have_not_removed_it(conn: Conn) -> None:
     member(conn, 7, HOME)
     member(conn, 7, OTHER, is_removed=True)
     member(conn, 7, ENDED, is_guest=True)
@@ -99,7 +97,7 @@ def test_a_user_is_at_the_companies_that_have_not_removed_it(conn: psycopg.Conne
     assert found == {7: {HOME, ENDED}, 8: {OTHER}, 9: set(), None: set()}
 
 
-def test_guests_come_by_user_id_page_by_page(conn: psycopg.Connection[Any]) -> None:
+def test_guests_come_by_user_id_page_by_page(conn: Conn) -> None:
     for number in (15, 13, 11):
         person(conn, number, home=OTHER, guest_of=HOME, role="admin" if number == 13 else "member")
     person(conn, 12, home=OTHER, guest_of=HOME, deleted=True)
@@ -164,7 +162,7 @@ def expected(wanted: str, size: int) -> list[tuple[int, int]]:
 @pytest.mark.parametrize("found_by", ["indexes", "rows"])
 @pytest.mark.parametrize("wanted", ["ada", "a", "ad", "", "_", "%", "\\", "o", "zoe", "none", "bea"])
 def test_names_that_begin_with_a_text_come_first_then_those_that_hold_it_then_bare_rows(
-    conn: psycopg.Connection[Any], wanted: str, found_by: str
+    conn: Conn, wanted: str, found_by: str
 ) -> None:
     if found_by == "rows":
         conn.execute("SET LOCAL enable_indexscan = off; SET LOCAL enable_bitmapscan = off")
@@ -190,7 +188,7 @@ def test_names_that_begin_with_a_text_come_first_then_those_that_hold_it_then_ba
         assert conn.execute("SELECT * FROM identity.current_matches(%s, 9)", [wanted]).fetchall() == []
 
 
-def test_a_search_finds_fifty_in_the_order_of_their_places_unless_told(conn: psycopg.Connection[Any]) -> None:
+def test_a_search_finds_fifty_in_the_order_of_their_places_unless_told(conn: Conn) -> None:
     for number in range(160, 100, -1):
         person(conn, number, f"ada {number}")
     act_for(conn, HOME)

@@ -1,18 +1,13 @@
 """What the page of dead letters asks the database: which ones count, in which hour, and in which order."""
 
-from collections.abc import Iterator
 from datetime import timedelta
 from uuid import UUID
-
-import psycopg
-import pytest
 
 from tests.support.asked import (
     HOUR,
     ONE,
     OTHER,
     TICK,
-    Conn,
     asked,
     died,
     failed,
@@ -20,14 +15,7 @@ from tests.support.asked import (
     now,
     tuples,
 )
-
-
-@pytest.fixture
-def conn(emptied: str) -> Iterator[Conn]:
-    """A transaction that is rolled back."""
-    with psycopg.connect(emptied) as conn:
-        yield conn
-        conn.rollback()
+from tests.support.rolled_back import Conn
 
 
 def test_an_hour_in_a_group_begins_with_its_first_moment_and_a_day_ends_before_the_25th(conn: Conn) -> None:

@@ -1,10 +1,8 @@
 """What the console's pages ask the database: which rows count, where a time begins and ends, and in which order."""
 
-from collections.abc import Iterator
 from datetime import timedelta
 from uuid import UUID
 
-import psycopg
 import pytest
 
 from tests.support.asked import (
@@ -14,7 +12,6 @@ from tests.support.asked import (
     OTHER,
     SECOND,
     TICK,
-    Conn,
     asked,
     failed,
     log,
@@ -22,14 +19,7 @@ from tests.support.asked import (
     report,
     tuples,
 )
-
-
-@pytest.fixture
-def conn(emptied: str) -> Iterator[Conn]:
-    """A transaction that is rolled back."""
-    with psycopg.connect(emptied) as conn:
-        yield conn
-        conn.rollback()
+from tests.support.rolled_back import Conn
 
 
 def test_the_figures_of_an_empty_installation_are_noughts(conn: Conn) -> None:

@@ -1,24 +1,15 @@
 """What the page of recovery asks the database, in the transaction that fills the tables: its time is now."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-import psycopg
 import pytest
 
-from tests.support.asked import HOUR, ONE, OTHER, SECOND, TICK, Conn, asked, now, tuples
+from tests.support.asked import HOUR, ONE, OTHER, SECOND, TICK, asked, now, tuples
+from tests.support.rolled_back import Conn
 
 # Far enough apart that neither their order nor the opposite one is the order of the tables.
 IDS = [UUID(int=n) for n in (7, 3, 9, 1, 5)]
-
-
-@pytest.fixture
-def conn(emptied: str) -> Iterator[Conn]:
-    """A transaction that is rolled back."""
-    with psycopg.connect(emptied) as conn:
-        yield conn
-        conn.rollback()
 
 
 def act(conn: Conn, action_id: UUID, action: str = "retry", ago: timedelta = timedelta(0)) -> None:

@@ -1,33 +1,11 @@
 """Which roles a login may take or grant, who owns the installation, and what its default privileges hand out."""
 
-from collections.abc import Iterator
-from typing import Any
-
-import psycopg
 import pytest
 
 from consumer.postgres import default_privileges
-from consumer.postgres.queries import query
+from tests.support.asked import tuples as asked
 from tests.support.names import own
-
-Conn = psycopg.Connection[Any]
-
-
-@pytest.fixture
-def admin(database_url: str) -> Iterator[Conn]:
-    """A superuser's transaction in a migrated database; it leaves nothing."""
-    with psycopg.connect(database_url) as conn:
-        yield conn
-        conn.rollback()
-
-
-def said(conn: Conn, *statements: str) -> None:
-    for statement in statements:
-        conn.execute(statement.encode())
-
-
-def asked(conn: Conn, name: str, **values: object) -> list[tuple[Any, ...]]:
-    return conn.execute(query(name), values or None).fetchall()
+from tests.support.rolled_back import Conn, said
 
 
 def test_a_member_that_may_not_take_a_role_is_granted_that_option(admin: Conn) -> None:

@@ -1,47 +1,15 @@
 """What the ledger's queries answer, and what they record of a migration, in a transaction that leaves nothing."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Any
 
 import psycopg
 import pytest
 
 from consumer.postgres import migration_records
-from consumer.postgres.queries import query
-from tests.support.databases import scratch_database
+from tests.support.asked import tuples as asked
+from tests.support.rolled_back import Conn, said
 
-Conn = psycopg.Connection[Any]
 LEDGER = "CREATE TABLE consumer._yoyo_migration (migration_id text, applied_at_utc timestamp)"
-
-
-@pytest.fixture
-def admin(database_url: str) -> Iterator[Conn]:
-    with psycopg.connect(database_url) as conn:
-        yield conn
-        conn.rollback()
-
-
-@pytest.fixture(scope="module")
-def empty_url(server_url: str) -> Iterator[str]:
-    with scratch_database(server_url, "ledgers") as url:
-        yield url
-
-
-@pytest.fixture
-def bare(empty_url: str) -> Iterator[Conn]:
-    with psycopg.connect(empty_url) as conn:
-        yield conn
-        conn.rollback()
-
-
-def asked(conn: Conn, name: str) -> list[tuple[Any, ...]]:
-    return conn.execute(query(name)).fetchall()
-
-
-def said(conn: Conn, *statements: str) -> None:
-    for statement in statements:
-        conn.execute(statement.encode())
 
 
 @pytest.mark.parametrize("zone", ["UTC", "Asia/Kathmandu"])

@@ -1,49 +1,16 @@
 """What the migrator's queries answer, over roles, schemas and locks made for the question."""
 
-from collections.abc import Iterator
 from typing import Any
 
-import psycopg
 import pytest
 
 from consumer.postgres.preflight import DUTIES, SCHEMAS
 from consumer.postgres.queries import query
-from tests.support.databases import scratch_database
+from tests.support.asked import tuples as asked
 from tests.support.names import own
+from tests.support.rolled_back import Conn, said
 
-Conn = psycopg.Connection[Any]
 LEDGER = "CREATE TABLE consumer._yoyo_migration (migration_id text, applied_at_utc timestamp)"
-
-
-@pytest.fixture
-def admin(database_url: str) -> Iterator[Conn]:
-    """A superuser's transaction in a migrated database; it leaves nothing."""
-    with psycopg.connect(database_url) as conn:
-        yield conn
-        conn.rollback()
-
-
-@pytest.fixture(scope="module")
-def empty_url(server_url: str) -> Iterator[str]:
-    with scratch_database(server_url, "questions") as url:
-        yield url
-
-
-@pytest.fixture
-def bare(empty_url: str) -> Iterator[Conn]:
-    """The same in an empty database."""
-    with psycopg.connect(empty_url) as conn:
-        yield conn
-        conn.rollback()
-
-
-def asked(conn: Conn, name: str, **values: object) -> list[tuple[Any, ...]]:
-    return conn.execute(query(name), values or None).fetchall()
-
-
-def said(conn: Conn, *statements: str) -> None:
-    for statement in statements:
-        conn.execute(statement.encode())
 
 
 def role(conn: Conn, name: str, attributes: str = "") -> str:
@@ -99,7 +66,7 @@ def test_a_target_knows_its_database_and_login(bare: Conn, attributes: str, may_
     found = target(bare)
 
     is_super = "SUPERUSER" in attributes
-    assert (found["database"], found["quoted_database"]) == (own("questions"), own("questions"))
+    assert (found["database"], found["quoted_database"]) == (bare.info.dbname, bare.info.dbname)
     assert (found["login"], found["quoted_login"]) == (f"{login} A", f'"{login} A"')
     assert (found["may_create_roles"], found["may_create_schemas"]) == (may_create_roles, is_super)
     assert (found["encoding"], found["is_standby"]) == ("UTF8", False)

@@ -1,6 +1,5 @@
 """What the query of rights reads: each kind of right as the statement that makes it and the one that undoes it."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import psycopg
@@ -9,8 +8,8 @@ import pytest
 from consumer.postgres.queries import query
 from tests.support.databases import scratch_database
 from tests.support.names import own
+from tests.support.rolled_back import Conn, said
 
-Conn = psycopg.Connection[Any]
 Rights = list[tuple[str, str | None, str | None, tuple[str, ...] | None]]
 PRUNED = "TABLE consumer.pruned"
 SEQUENCE = "SEQUENCE consumer.edit_number"
@@ -18,13 +17,10 @@ TRIMMED = "FUNCTION consumer.trimmed(value text)"
 
 
 @pytest.fixture
-def admin(database_url: str) -> Iterator[Conn]:
-    """A superuser's transaction in a migrated database, with two more roles; it leaves nothing."""
-    with psycopg.connect(database_url) as conn:
-        for name in ("x", "y"):
-            conn.execute(f"CREATE ROLE {own(name)}".encode())
-        yield conn
-        conn.rollback()
+def admin(admin: Conn) -> Conn:
+    """Two more roles."""
+    said(admin, *(f"CREATE ROLE {own(name)}" for name in ("x", "y")))
+    return admin
 
 
 def read(conn: Conn, *roles: str) -> Rights:

@@ -3,7 +3,6 @@
 import asyncio
 import hashlib
 import threading
-from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
 
@@ -14,23 +13,17 @@ from psycopg.types.json import Jsonb
 
 from tests.support.databases import change, rows, waits_for_locks
 from tests.support.polling import until
+from tests.support.rolled_back import Conn
 
 ADA, EVE = UUID(int=1), UUID(int=2)
 
 
-@pytest.fixture
-def conn(emptied: str) -> Iterator[psycopg.Connection[Any]]:
-    with psycopg.connect(emptied) as conn:
-        yield conn
-        conn.rollback()
-
-
-def refused(conn: psycopg.Connection[Any], call: str, *values: Any, match: str = "") -> None:
+def refused(conn: Conn, call: str, *values: Any, match: str = "") -> None:
     with pytest.raises((InsufficientPrivilege, InvalidParameterValue), match=match), conn.transaction():
         conn.execute(call.encode(), values or None)
 
 
-def audit(conn: psycopg.Connection[Any], name: str, user: UUID = ADA, at: str = "now()", **values: Any) -> None:
+def audit(conn: Conn, name: str, user: UUID = ADA, at: str = "now()", **values: Any) -> None:
     columns = ["user_id", "operation", "source", "message_id", "seq", *values]
     parts = [Jsonb(value) if isinstance(value, dict) else value for value in values.values()]
     conn.execute(
@@ -50,7 +43,7 @@ CAUSES: dict[str, dict[str, Any]] = {
 }
 
 
-def forget(conn: psycopg.Connection[Any]) -> None:
+def forget(conn: Conn) -> None:
     conn.execute("DELETE FROM identity.profile_audit; DELETE FROM identity.stack_user_profiles")
     conn.execute(
         "INSERT INTO identity.stack_user_profiles (stack_user_id, is_forgotten) VALUES (%s, TRUE), (%s, FALSE)",
@@ -59,9 +52,7 @@ def forget(conn: psycopg.Connection[Any]) -> None:
 
 
 @pytest.mark.parametrize("cause", CAUSES)
-def test_the_audit_of_a_forgotten_user_loses_the_person_and_keeps_the_rest(
-    conn: psycopg.Connection[Any], cause: str
-) -> None:
+def test_the_audit_of_a_forgotten_user_loses_the_person_and_keeps_the_rest(conn: Conn, cause: str) -> None:
     forget(conn)
     values = CAUSES[cause]
     audit(conn, "personal", **values)
@@ -82,7 +73,7 @@ def test_the_audit_of_a_forgotten_user_loses_the_person_and_keeps_the_rest(
 
 
 @pytest.mark.parametrize("cause", CAUSES)
-def test_an_audit_that_cannot_be_scrubbed_is_an_error(conn: psycopg.Connection[Any], cause: str) -> None:
+def test_an_audit_that_cannot_be_scrubbed_is_an_error(conn: Conn, cause: str) -> None:
     forget(conn)
     audit(conn, "personal", **CAUSES[cause])
     audit(conn, "plain", new_values=OTHERS)
@@ -92,7 +83,7 @@ def test_an_audit_that_cannot_be_scrubbed_is_an_error(conn: psycopg.Connection[A
     refused(conn, "SELECT identity.scrub_audit(%s)", [ADA], match="scrubbed 0 of 1 audit rows")
 
 
-def pruned(conn: psycopg.Connection[Any], before: str, step: str = "1 hour") -> tuple[Any, ...]:
+def pruned(conn: Conn, before: str, step: str = "1 hour") -> tuple[Any, ...]:
     """Prune the audit; return the rows removed, and the hours from a day ago to its new start."""
     [found] = conn.execute(
         "SELECT removed, (extract(EPOCH FROM reached - now() + interval '24 hours') / 3600)::float "
@@ -105,11 +96,11 @@ def pruned(conn: psycopg.Connection[Any], before: str, step: str = "1 hour") -> 
     return tuple(found)
 
 
-def hours(conn: psycopg.Connection[Any]) -> list[str]:
+def hours(conn: Conn) -> list[str]:
     return [name for (name,) in conn.execute("SELECT message_id FROM identity.profile_audit ORDER BY at")]
 
 
-def test_an_audit_is_pruned_slice_by_slice_from_its_first_row(conn: psycopg.Connection[Any]) -> None:
+def test_an_audit_is_pruned_slice_by_slice_from_its_first_row(conn: Conn) -> None:
     for hour in (0, 0.5, 1, 1.5, 2):
         audit(conn, str(hour), at=f"now() - interval '24 hours' + interval '{hour} hours'")
 
@@ -123,16 +114,16 @@ def test_an_audit_is_pruned_slice_by_slice_from_its_first_row(conn: psycopg.Conn
     assert hours(conn) == ["late"]
 
 
-def test_an_empty_audit_begins_where_it_was_pruned_to(conn: psycopg.Connection[Any]) -> None:
+def test_an_empty_audit_begins_where_it_was_pruned_to(conn: Conn) -> None:
     assert pruned(conn, "now() - interval '23 hours'") == (0, 1.0)
 
 
-def test_a_slice_needs_both_an_instant_and_a_length(conn: psycopg.Connection[Any]) -> None:
+def test_a_slice_needs_both_an_instant_and_a_length(conn: Conn) -> None:
     for values in ("NULL, '1 hour'", "now(), NULL"):
         refused(conn, f"SELECT identity.prune_audit({values})", match="needs an instant and a length")
 
 
-def test_an_audit_that_cannot_be_removed_is_an_error(conn: psycopg.Connection[Any]) -> None:
+def test_an_audit_that_cannot_be_removed_is_an_error(conn: Conn) -> None:
     for hour in (0, 1, 2):
         audit(conn, str(hour), at=f"now() - interval '24 hours' + interval '{hour} hours'")
     conn.execute("DROP POLICY definer ON identity.profile_audit")
@@ -163,7 +154,7 @@ def test_who_prunes_the_audit_after_another_goes_on_where_that_one_ended(emptied
     assert [reached.isoformat()[:10] for (reached,) in found] == ["2026-01-03"]
 
 
-def stored(conn: psycopg.Connection[Any], name: str, age: str, outcome: str | None, event: str | None = "e") -> int:
+def stored(conn: Conn, name: str, age: str, outcome: str | None, event: str | None = "e") -> int:
     [(seq,)] = conn.execute(
         "INSERT INTO consumer.outbox (source, message_id, event_type, occurred_at, received_at, body) "
         f"VALUES ('app', %s, %s, now(), now() - interval '{age}', '') RETURNING seq".encode(),
@@ -174,7 +165,7 @@ def stored(conn: psycopg.Connection[Any], name: str, age: str, outcome: str | No
     return int(seq)
 
 
-def test_the_instant_of_a_prune_has_passed_and_only_moves_on(conn: psycopg.Connection[Any]) -> None:
+def test_the_instant_of_a_prune_has_passed_and_only_moves_on(conn: Conn) -> None:
     for instant in ("NULL", "now() + interval '1 microsecond'", "'infinity'"):
         refused(conn, f"SELECT consumer.begin_prune({instant})", match="instant that has passed")
     read = "SELECT now() - pruned_until FROM consumer.settings"
@@ -188,9 +179,7 @@ def test_the_instant_of_a_prune_has_passed_and_only_moves_on(conn: psycopg.Conne
 
 
 @pytest.mark.parametrize("outcome", ["applied", "unchanged", "stale"])
-def test_a_delivery_that_is_done_and_old_is_removed_and_its_key_stays(
-    conn: psycopg.Connection[Any], outcome: str
-) -> None:
+def test_a_delivery_that_is_done_and_old_is_removed_and_its_key_stays(conn: Conn, outcome: str) -> None:
     conn.execute("SELECT consumer.begin_prune(now() - interval '1 hour')")
     old, kept = stored(conn, "old", "1 hour 1 microsecond", outcome), stored(conn, "kept", "2 hours", outcome)
 
@@ -214,9 +203,7 @@ def test_a_delivery_that_is_done_and_old_is_removed_and_its_key_stays(
     ],
     ids=["too young", "ignored", "discarded", "not done", "an erasure"],
 )
-def test_another_delivery_is_not_removed(
-    conn: psycopg.Connection[Any], age: str, outcome: str | None, event: str
-) -> None:
+def test_another_delivery_is_not_removed(conn: Conn, age: str, outcome: str | None, event: str) -> None:
     conn.execute("SELECT consumer.begin_prune(now() - interval '1 hour')")
     seqs = [stored(conn, "old", "2 hours", "applied"), stored(conn, "other", age, outcome, event)]
 

@@ -1,25 +1,18 @@
 """The functions that replace what is stored, or answer for it, with rights of their own: what they touch and refuse."""
 
-from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
 
-import psycopg
 import pytest
 from psycopg.errors import InsufficientPrivilege, SerializationFailure
+
+from tests.support.rolled_back import Conn
 
 USER, OTHER = UUID(int=1), UUID(int=2)
 MINE, THEIRS = UUID(int=11), UUID(int=12)
 
 
-@pytest.fixture
-def conn(emptied: str) -> Iterator[psycopg.Connection[Any]]:
-    with psycopg.connect(emptied) as conn:
-        yield conn
-        conn.rollback()
-
-
-def stored(conn: psycopg.Connection[Any], name: str, state: str = "pending", **values: Any) -> int:
+def stored(conn: Conn, name: str, state: str = "pending", **values: Any) -> int:
     """Store a delivery, in a state; return its number."""
     columns = {"source": "app", "message_id": name, "body": b"old", "reduced": b"older"} | values
     [(seq,)] = conn.execute(
@@ -40,7 +33,7 @@ def stored(conn: psycopg.Connection[Any], name: str, state: str = "pending", **v
     return int(seq)
 
 
-def bodies(conn: psycopg.Connection[Any]) -> list[tuple[Any, ...]]:
+def bodies(conn: Conn) -> list[tuple[Any, ...]]:
     return conn.execute("SELECT body, reduced FROM consumer.outbox ORDER BY seq").fetchall()
 
 
@@ -61,7 +54,7 @@ OLD = (b"old", b"older")
     ],
 )
 def test_bodies_are_replaced_for_a_stored_erasure_of_this_user(
-    conn: psycopg.Connection[Any], difference: dict[str, Any], is_erasure: bool
+    conn: Conn, difference: dict[str, Any], is_erasure: bool
 ) -> None:
     row = ERASURE | difference
     stored(conn, str(row.pop("message_id")), **row)
@@ -80,7 +73,7 @@ def test_bodies_are_replaced_for_a_stored_erasure_of_this_user(
     assert bodies(conn) == [OLD, (b"1", b"r"), (b"2", None), OLD]
 
 
-def test_a_body_that_may_not_be_changed_stops_an_erasure(conn: psycopg.Connection[Any]) -> None:
+def test_a_body_that_may_not_be_changed_stops_an_erasure(conn: Conn) -> None:
     row = ERASURE.copy()
     stored(conn, row.pop("message_id"), **row)
     seqs = [stored(conn, name) for name in "ab"]
@@ -92,7 +85,7 @@ def test_a_body_that_may_not_be_changed_stops_an_erasure(conn: psycopg.Connectio
         conn.execute("SELECT consumer.erase_bodies(%s, %s, %b, %b)", [USER, seqs, 2 * [b""], 2 * [None]])
 
 
-def test_only_bodies_about_erased_users_are_reduced_late(conn: psycopg.Connection[Any]) -> None:
+def test_only_bodies_about_erased_users_are_reduced_late(conn: Conn) -> None:
     conn.execute(
         "INSERT INTO identity.stack_user_profiles (stack_user_id, is_erased) VALUES (%s, TRUE), (%s, FALSE)",
         [USER, OTHER],
@@ -113,7 +106,7 @@ def test_only_bodies_about_erased_users_are_reduced_late(conn: psycopg.Connectio
     assert bodies(conn) == [(b"1", None), (b"2", None), OLD, OLD, OLD, OLD]
 
 
-def test_only_what_is_done_and_reduced_as_before_is_reduced_again(conn: psycopg.Connection[Any]) -> None:
+def test_only_what_is_done_and_reduced_as_before_is_reduced_again(conn: Conn) -> None:
     first, second, _ = (stored(conn, name, "done") for name in "abc")
     others = [
         stored(conn, "d", "done", reduced=b"x"),
@@ -134,7 +127,7 @@ def test_only_what_is_done_and_reduced_as_before_is_reduced_again(conn: psycopg.
     assert {body for body, _ in bodies(conn)} == {b"old"}
 
 
-def test_only_dead_deliveries_are_read_again(conn: psycopg.Connection[Any]) -> None:
+def test_only_dead_deliveries_are_read_again(conn: Conn) -> None:
     first, second, _ = (stored(conn, name, "dead") for name in "abc")
     others = [stored(conn, "d"), stored(conn, "e", "retrying"), stored(conn, "f", "done")]
     call = "SELECT consumer.reread(%s, %s, %s, %s, %b)"
@@ -167,9 +160,7 @@ PROFILE = (
 
 
 @pytest.mark.parametrize("asks", [MINE, THEIRS, None], ids=["the request", "another one", "none"])
-def test_a_request_learns_the_state_of_a_delivery_and_of_its_own_more(
-    conn: psycopg.Connection[Any], asks: UUID | None
-) -> None:
+def test_a_request_learns_the_state_of_a_delivery_and_of_its_own_more(conn: Conn, asks: UUID | None) -> None:
     conn.execute(
         "INSERT INTO identity.profiles (user_id, full_name, role_type, department) VALUES (%s, 'Ada', 'r', 'd')", [USER]
     )
@@ -202,7 +193,7 @@ def test_a_request_learns_the_state_of_a_delivery_and_of_its_own_more(
     assert all(profile["created_at"].endswith("+00:00") for profile in profiles)
 
 
-def test_a_delivery_is_stored_now_if_this_transaction_stored_it(conn: psycopg.Connection[Any]) -> None:
+def test_a_delivery_is_stored_now_if_this_transaction_stored_it(conn: Conn) -> None:
     now, before = stored(conn, "a"), stored(conn, "b")
     conn.execute("UPDATE consumer.outbox SET received_at = now() - interval '1 microsecond' WHERE seq = %s", [before])
 
@@ -210,7 +201,7 @@ def test_a_delivery_is_stored_now_if_this_transaction_stored_it(conn: psycopg.Co
     assert found == [(True,), (False,), (False,)]
 
 
-def test_work_begins_with_the_greatest_release_of_the_fence_and_all_migrations(conn: psycopg.Connection[Any]) -> None:
+def test_work_begins_with_the_greatest_release_of_the_fence_and_all_migrations(conn: Conn) -> None:
     ids = [name for (name,) in conn.execute("SELECT migration_id FROM consumer._yoyo_migration").fetchall()]
     conn.execute("INSERT INTO consumer.fence (migration, oldest_release) VALUES (98, 97), (99, 3)")
     [(release, migrations)] = conn.execute("SELECT * FROM consumer.begin_work()").fetchall()
@@ -222,7 +213,7 @@ def test_work_begins_with_the_greatest_release_of_the_fence_and_all_migrations(c
 
 
 def test_an_event_of_the_application_is_stored_and_queued_once_and_not_after_a_prune(
-    conn: psycopg.Connection[Any],
+    conn: Conn,
 ) -> None:
     call = "SELECT consumer.store_app_event(%s, 'e', '2026-11-03 12:00+00', jsonb_build_object('id', %s::text, 'k', 1))"
 

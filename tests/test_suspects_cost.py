@@ -1,14 +1,11 @@
 """What suspects, and the view that asks about them, cost with many users."""
 
-from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
 
-import psycopg
-import pytest
-
 from consumer.postgres.queries import query
 from tests.support.plans import nodes
+from tests.support.rolled_back import Conn
 
 USERS = 20_000
 RUN = UUID(int=1)
@@ -33,15 +30,7 @@ SELECT '{RUN}', 'undeleted_user', u.id FROM ({USER_IDS}) AS u
 PAGE = f"{USER_IDS} LIMIT 1000"
 
 
-@pytest.fixture
-def conn(emptied: str) -> Iterator[psycopg.Connection]:
-    """Many users, in a transaction that is rolled back."""
-    with psycopg.connect(emptied) as conn:
-        yield conn
-        conn.rollback()
-
-
-def explained(conn: psycopg.Connection, statement: bytes, values: dict[str, object]) -> dict[str, Any]:
+def explained(conn: Conn, statement: bytes, values: dict[str, object]) -> dict[str, Any]:
     [(found,)] = conn.execute(b"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) " + statement, values).fetchall()
     return dict(found[0]["Plan"])
 
@@ -50,11 +39,11 @@ def buffers(plan: dict[str, Any]) -> int:
     return int(plan["Shared Hit Blocks"]) + int(plan["Shared Read Blocks"])
 
 
-def ids(conn: psycopg.Connection) -> list[UUID]:
+def ids(conn: Conn) -> list[UUID]:
     return [user_id for (user_id,) in conn.execute(PAGE.encode()).fetchall()]
 
 
-def test_the_view_asks_about_all_users_at_once(conn: psycopg.Connection) -> None:
+def test_the_view_asks_about_all_users_at_once(conn: Conn) -> None:
     conn.execute(KNOWN.encode())
 
     plan = explained(conn, b"SELECT * FROM identity.profiles_needing_sync", {})
@@ -63,7 +52,7 @@ def test_the_view_asks_about_all_users_at_once(conn: psycopg.Connection) -> None
     assert buffers(plan) < USERS / 4
 
 
-def test_a_page_clears_its_users_by_the_index(conn: psycopg.Connection) -> None:
+def test_a_page_clears_its_users_by_the_index(conn: Conn) -> None:
     conn.execute(BEGUN.encode())
     values = {"run_id": RUN, "user_ids": ids(conn), "team_ids": ids(conn)}
 
@@ -73,7 +62,7 @@ def test_a_page_clears_its_users_by_the_index(conn: psycopg.Connection) -> None:
     assert max(node.get("Rows Removed by Filter", 0) for node in nodes(plan)) == 0
 
 
-def test_a_page_of_deletions_is_not_compared_with_each_suspect(conn: psycopg.Connection) -> None:
+def test_a_page_of_deletions_is_not_compared_with_each_suspect(conn: Conn) -> None:
     conn.execute(BEGUN.encode())
     page: list[UUID | None] = [*ids(conn)]
     nothing: list[None] = [None] * len(page)

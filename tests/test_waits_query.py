@@ -1,22 +1,13 @@
 """What the database tells a request of a delivery that is pending, done, pruned, or pruned and stored again."""
 
-from collections.abc import Iterator
 from uuid import UUID
 
-import psycopg
 import pytest
 
-from tests.support.asked import Conn, tuples
+from tests.support.asked import tuples
+from tests.support.rolled_back import Conn
 
 FIRST, LATER = ([UUID(int=10 * n + offset) for n in range(6)] for offset in (1, 2))
-
-
-@pytest.fixture
-def conn(emptied: str) -> Iterator[Conn]:
-    """A transaction that is rolled back."""
-    with psycopg.connect(emptied) as conn:
-        yield conn
-        conn.rollback()
 
 
 def store(conn: Conn, seq: int, source: str, name: str, request_id: UUID) -> None:

@@ -4,13 +4,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
-import psycopg
 from psycopg.rows import dict_row, tuple_row
 from psycopg.types.json import Jsonb
 
 from consumer.postgres.queries import query
+from tests.support.rolled_back import Conn
 
-Conn = psycopg.Connection[tuple[Any, ...]]
 TICK, SECOND, MINUTE, HOUR = timedelta(microseconds=1), timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)
 ONE, OTHER = UUID(int=1), UUID(int=2)
 
@@ -23,12 +22,12 @@ def now(conn: Conn) -> datetime:
 def asked(conn: Conn, name: str, **values: object) -> list[dict[str, Any]]:
     """Return what a query finds."""
     with conn.cursor(row_factory=dict_row) as cursor:
-        return cursor.execute(query(name), values).fetchall()
+        return cursor.execute(query(name), values or None).fetchall()
 
 
 def tuples(conn: Conn, name: str, **values: object) -> list[tuple[Any, ...]]:
     with conn.cursor(row_factory=tuple_row) as cursor:
-        return cursor.execute(query(name), values).fetchall()
+        return cursor.execute(query(name), values or None).fetchall()
 
 
 def log(conn: Conn, seqs: range, source: str = "stack", *, user_id: UUID | None = None) -> None:
