@@ -3,7 +3,6 @@
 All of it without JavaScript.
 """
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -14,22 +13,18 @@ from consumer.console.confirm import NUMBER_MIN
 from consumer.console.sign_in import REFUSAL_SECONDS
 from tests.support.cli import arrive, work
 from tests.support.confirming import confirm, finished, order
-from tests.support.console import Desk, Page, running
+from tests.support.console import Desk, Page
 from tests.support.databases import change, rows
 from tests.support.dead import dead_at_the_door, three_dead
 from tests.support.factories import user_updated
 from tests.support.outbox import seqs, set_aside
 
+pytest_plugins = ["tests.support.console"]
+
 __all__ = ["three_dead"]
 
 RETRY = "/dead/retry"
 ASKING = [each.page.path for each in bulk.BULKS if each.page.asks_reason]
-
-
-@pytest.fixture
-def desk(emptied: str) -> Iterator[Desk]:
-    with running(emptied) as desk:
-        yield desk.as_("operator")
 
 
 def states(url: str) -> dict[str, str]:

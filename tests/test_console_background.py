@@ -1,7 +1,7 @@
 """What was ordered at the console goes on: after a kill, beside other consoles, without the database for a while."""
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,16 +28,12 @@ from tests.support.outbox import seqs, set_aside
 from tests.support.processes import until
 from tests.support.settings import load
 
+pytest_plugins = ["tests.support.console"]
+
 __all__ = ["three_dead"]
 
 RETRY = "/dead/retry"
 MANY = 2 * PAGE_SIZE + 100
-
-
-@pytest.fixture
-def desk(emptied: str) -> Iterator[Desk]:
-    with running(emptied) as desk:
-        yield desk.as_("operator")
 
 
 @pytest.fixture

@@ -29,15 +29,11 @@ from tests.support.names import own
 from tests.support.processes import until
 from tests.test_console_states import words
 
+pytest_plugins = ["tests.support.console"]
+
 OPERATORS_WAIT = sessions("operator") + " AND wait_event_type = 'Lock'"
 BUSY = "The console is busy"
 HELD = "SELECT pid FROM pg_stat_activity WHERE usename = '{}'"
-
-
-@pytest.fixture
-def desk(emptied: str) -> Iterator[Desk]:
-    with running(emptied) as desk:
-        yield desk.as_("operator")
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """The fields by which an action at the console chooses: none is forgotten, what can't be used is said."""
 
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -11,19 +10,15 @@ from consumer.console.bulk import BULKS
 from consumer.console.confirm import COUNT_TIME
 from tests.support.cli import arrive, work
 from tests.support.confirming import finished, heading, order
-from tests.support.console import Desk, running
+from tests.support.console import Desk
 from tests.support.databases import rows
 from tests.support.dead import dead_at_the_door
 from tests.support.factories import membership, team_event, user_updated
 
+pytest_plugins = ["tests.support.console"]
+
 ADA, TEAM = UUID(int=1), UUID(int=77)
 UNUSABLE = "A field can't be used"
-
-
-@pytest.fixture
-def desk(emptied: str) -> Iterator[Desk]:
-    with running(emptied) as desk:
-        yield desk.as_("operator")
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """What the console's questions may take, what its charts read, and how it waits after a bug."""
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -18,21 +18,17 @@ from consumer.metrics import DELIVERY_SECONDS
 from consumer.outbox import deliveries
 from tests.support.cli import arrive
 from tests.support.confirming import confirm, heading
-from tests.support.console import Desk, running
+from tests.support.console import Desk
 from tests.support.dead import three_dead
 from tests.support.factories import user_updated
 from tests.test_console_figures import NOW, ONE, read, report
+
+pytest_plugins = ["tests.support.console"]
 
 __all__ = ["three_dead"]
 
 ADA = UUID(int=1)
 MINUTES_AGO = timedelta(minutes=2)
-
-
-@pytest.fixture
-def desk(emptied: str) -> Iterator[Desk]:
-    with running(emptied) as desk:
-        yield desk.as_("operator")
 
 
 def test_a_count_is_given_five_seconds_by_the_server(

@@ -1,7 +1,6 @@
 """What the page of an action says: what was chosen, in words, and what came of it."""
 
 import re
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from uuid import UUID
@@ -13,12 +12,14 @@ from consumer.console.conditions import VALUES_MAX, conditions
 from consumer.console.results import Sentence, sentences
 from tests.support.cli import arrive, work
 from tests.support.confirming import confirm, finished
-from tests.support.console import Desk, running
+from tests.support.console import Desk
 from tests.support.console_pages import links, words
 from tests.support.databases import change, rows
 from tests.support.dead import three_dead
 from tests.support.factories import membership, team_event, user_deleted, user_updated
 from tests.support.outbox import seqs
+
+pytest_plugins = ["tests.support.console"]
 
 __all__ = ["three_dead"]
 
@@ -29,12 +30,6 @@ WITH taken AS (DELETE FROM consumer.pending RETURNING seq)
 INSERT INTO consumer.failures (seq, state, attempts, error_code, error)
 SELECT seq, 'dead', 1, '23505', 'a unique index' FROM taken
 """
-
-
-@pytest.fixture
-def desk(emptied: str) -> Iterator[Desk]:
-    with running(emptied) as desk:
-        yield desk.as_("operator")
 
 
 @pytest.fixture

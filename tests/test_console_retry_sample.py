@@ -28,6 +28,8 @@ from tests.support.outbox import arrive as store
 from tests.support.outbox import seqs, set_aside
 from tests.support.processes import until
 
+pytest_plugins = ["tests.support.console"]
+
 __all__ = ["three_dead"]
 
 SAMPLE = "/dead/retry?sample=1"
@@ -42,12 +44,6 @@ TABLES = """
     SELECT format('%I.%I', schemaname, tablename) AS name FROM pg_tables
     WHERE schemaname IN ('consumer', 'identity', 'public')
 """
-
-
-@pytest.fixture
-def desk(emptied: str) -> Iterator[Desk]:
-    with running(emptied) as desk:
-        yield desk.as_("operator")
 
 
 def tried(desk: Desk, path: str = SAMPLE) -> str:

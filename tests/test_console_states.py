@@ -17,6 +17,8 @@ from tests.support.factories import user_updated
 from tests.support.processes import until
 from tests.support.states import pending_migration, reported, waits, wired
 
+pytest_plugins = ["tests.support.console"]
+
 AGED = "at = at - interval '{0}', next_at = at - interval '{0}'"
 
 TIME, AGE = r"\d\d:\d\d:\d\d", r"(now|[0-9a-z ]+ ago)"
@@ -36,12 +38,6 @@ def words(text: str) -> str:
     """Return what a person reads of a page's main part."""
     main = text[text.index("<main") : text.index("</main>")]
     return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", main)).replace("\N{NO-BREAK SPACE}", " ")
-
-
-@pytest.fixture
-def desk(emptied: str) -> Iterator[Desk]:
-    with running(emptied) as desk:
-        yield desk.as_("operator")
 
 
 @pytest.fixture

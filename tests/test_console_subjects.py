@@ -1,6 +1,5 @@
 """Actions on users and companies at the console: rebuild, check, and a refresh from Stack."""
 
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -18,13 +17,9 @@ from tests.support.factories import membership, team_event, user_updated
 from tests.support.fake_stack import FakeStack
 from tests.support.names import own
 
+pytest_plugins = ["tests.support.console"]
+
 ADA, BOB, TEAM = (UUID(int=n) for n in (1, 2, 77))
-
-
-@pytest.fixture
-def desk(emptied: str) -> Iterator[Desk]:
-    with running(emptied) as desk:
-        yield desk.as_("operator")
 
 
 @pytest.fixture

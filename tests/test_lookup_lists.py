@@ -1,7 +1,5 @@
 """Rows of lookups to the last value: changes, ids by their first digits, labels, and one company."""
 
-from collections.abc import AsyncIterator
-from datetime import datetime, timedelta
 from uuid import UUID
 
 import pytest
@@ -9,27 +7,11 @@ import pytest
 from consumer.lookup import audit, id_prefixes, labels, one_company, one_user
 from consumer.lookup.id_prefixes import IdRange
 from consumer.lookup.one_user import FieldChange
-from consumer.postgres.connections import Connection, transaction, viewer_access
+from consumer.postgres.connections import Connection
 from tests.support.databases import change
-from tests.support.factories import NOON
-from tests.support.kept import kept
+from tests.support.lookup_rows import FOUR, INTO, MIRROR, ONE, THREE, TWO, at
 
-VIEWER = viewer_access("consumer")
-HOUR = timedelta(hours=1)
-ONE, TWO, THREE, FOUR = (UUID(int=0xABCD_EF00 << 96 | n) for n in (1, 2, 3, 4))
-OUTBOX = "INSERT INTO consumer.outbox (seq, source, message_id, event_type, user_id, team_id, occurred_at, body) "
-INTO = f"{OUTBOX} OVERRIDING SYSTEM VALUE VALUES "
-MIRROR = "INSERT INTO identity.stack_user_profiles "
-
-
-@pytest.fixture
-async def viewer(emptied: str) -> AsyncIterator[Connection]:
-    async with kept(emptied, VIEWER) as conn, transaction(conn, VIEWER):
-        yield conn
-
-
-def at(hours: int) -> datetime:
-    return NOON + hours * HOUR
+pytest_plugins = ["tests.support.lookup_rows"]
 
 
 AUDIT = (

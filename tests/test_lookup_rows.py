@@ -1,36 +1,18 @@
 """Rows of lookups to the last value: one user."""
 
-from collections.abc import AsyncIterator
 from dataclasses import asdict
-from datetime import datetime, timedelta
-from uuid import UUID
 
 import pytest
 
 from consumer.lookup import listing, one_user
 from consumer.lookup.one_user import KnownMembership, NewestEdit, StoredCounts
-from consumer.postgres.connections import Connection, transaction, viewer_access
+from consumer.postgres.connections import Connection
 from tests.support.databases import change
 from tests.support.factories import NOON
-from tests.support.kept import kept
+from tests.support.lookup_rows import FOUR, INTO, MIRROR, ONE, THREE, TWO, at
 from tests.support.shown import known_user
 
-VIEWER = viewer_access("consumer")
-HOUR = timedelta(hours=1)
-ONE, TWO, THREE, FOUR = (UUID(int=0xABCD_EF00 << 96 | n) for n in (1, 2, 3, 4))
-OUTBOX = "INSERT INTO consumer.outbox (seq, source, message_id, event_type, user_id, team_id, occurred_at, body) "
-INTO = f"{OUTBOX} OVERRIDING SYSTEM VALUE VALUES "
-MIRROR = "INSERT INTO identity.stack_user_profiles "
-
-
-@pytest.fixture
-async def viewer(emptied: str) -> AsyncIterator[Connection]:
-    async with kept(emptied, VIEWER) as conn, transaction(conn, VIEWER):
-        yield conn
-
-
-def at(hours: int) -> datetime:
-    return NOON + hours * HOUR
+pytest_plugins = ["tests.support.lookup_rows"]
 
 
 async def test_of_an_unknown_user_nothing_but_the_id_is_known(viewer: Connection) -> None:

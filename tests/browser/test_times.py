@@ -1,17 +1,17 @@
 """Times in the reader's zone, in a real browser: each keeps its day, and charts and dialogs follow."""
 
 import re
-from collections.abc import Iterator
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-import pytest
 from playwright.async_api import Browser, Page, expect
 
 from tests.browser.chromium import in_one_loop, needs_chromium, opened
 from tests.browser.test_live import NOTE_DRAWN, apply_one
-from tests.support.console import Desk, running
+from tests.support.console import Desk
 from tests.support.databases import change
+
+pytest_plugins = ["tests.support.console"]
 
 pytestmark = needs_chromium
 
@@ -40,12 +40,6 @@ FROM generate_series(now() - interval '3 hours', now(), interval '10 seconds') A
 QUARTER_ZONE = "Asia/Kathmandu"
 DRAWN = "drawn.rates?.length"
 LABELS = "[...new Set(drawn.rates.filter((text) => text.includes(':')))]"
-
-
-@pytest.fixture
-def desk(emptied: str) -> Iterator[Desk]:
-    with running(emptied) as desk:
-        yield desk.as_("operator")
 
 
 async def show_mine(page: Page) -> None:

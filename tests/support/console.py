@@ -12,6 +12,7 @@ from threading import Thread
 from typing import Literal
 from urllib.parse import urlencode
 
+import pytest
 import uvloop
 
 from consumer.cli import console_process
@@ -141,3 +142,10 @@ def running(database_url: str, **environment: str) -> Iterator[Desk]:
         loop.call_soon_threadsafe(stop.set)
         thread.join(ANSWER_TIMEOUT)
         assert not thread.is_alive(), "the console does not end"
+
+
+@pytest.fixture
+def desk(emptied: str) -> Iterator[Desk]:
+    """An operator's, in front of emptied tables."""
+    with running(emptied) as desk:
+        yield desk.as_("operator")
