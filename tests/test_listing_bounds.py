@@ -207,6 +207,19 @@ async def test_of_changes_at_one_instant_the_lower_number_comes_first(log: str) 
     assert await recent(log, ListFilter(), ChangePlace(at(70), 2), at(71), size=1) == [3]
 
 
+async def test_of_a_subject_with_more_deliveries_than_are_read_none_is_named(
+    log: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    change(log, f"UPDATE consumer.outbox SET user_id = '{ONE}', team_id = NULL")
+    found = []
+    for limit in (7, 6, 5):
+        monkeypatch.setattr(listing, "ABOUT_MAX", limit)
+        async with kept(log, VIEWER) as conn, transaction(conn, VIEWER):
+            found.append(await listing.about(conn, user_id=ONE))
+
+    assert found == [[6, 5, 4, 3, 2, 1], [6, 5, 4, 3, 2, 1], None]
+
+
 async def around(url: str, name: str) -> list[int]:
     async with kept(url, VIEWER) as conn, transaction(conn, VIEWER):
         [delivery] = await one_delivery.find(conn, name)

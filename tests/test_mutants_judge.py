@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import cast
 
@@ -12,8 +12,9 @@ from coverage import CoverageData
 
 from tests.mutants import coverage_map
 from tests.mutants.coverage_map import CoverageMap
-from tests.mutants.judge import NOTICED, SURVIVED, Judge, Verdict, named
+from tests.mutants.judge import LAWS_SECONDS, NOTICED, REST_SECONDS, SURVIVED, Judge, Verdict
 from tests.mutants.mutant import Mutant
+from tests.mutants.order import Order, named
 from tests.mutants.tree import Run, Tree, Unusable
 from tests.support.hashes import FOLDER, HASH_FILE, ROOT, hash_lines, rehashed
 
@@ -82,7 +83,13 @@ def judged(script: Callable[[Sequence[str], bool], Run]) -> tuple[Verdict, Scrip
         pytest.param(
             lambda _, is_planted: NEVER_ENDS if is_planted else PASSED, NOTICED, "time-out of 2 tests", id="without end"
         ),
-        pytest.param(lambda *_: NEVER_ENDS, SURVIVED, "", id="a slow machine"),
+        pytest.param(lambda *_: NEVER_ENDS, SURVIVED, "", id="a machine too slow for any test"),
+        pytest.param(
+            lambda tests, is_planted: NEVER_ENDS if SECOND in tests else failed(FIRST) if is_planted else PASSED,
+            NOTICED,
+            FIRST,
+            id="a machine too slow for all tests",
+        ),
         pytest.param(lambda _, is_planted: BROKEN if is_planted else PASSED, NOTICED, "exit code 4", id="no test runs"),
     ],
 )
@@ -117,12 +124,42 @@ def test_the_place_s_own_tests_come_first_and_then_each_file_s_fastest_in_turn()
     tree = cast("Tree", ScriptedTree(lambda *_: PASSED))
     judge = Judge(tree, CoverageMap(seconds, {"queue/claims": list(seconds)}, []), time.monotonic())
 
-    first, others = judge.tests(Mutant("sql/queries/queue/claims.sql", "console", "example", 1, 1, "", str))
+    (first, _), (others, _) = judge.rounds(Mutant("sql/queries/queue/claims.sql", "console", "example", 1, 1, "", str))
 
     assert first == [
         f"tests/test_{name}" for name in ("claims.py::near", "a.py::fast", "b.py::other", "a.py::middle", "a.py::slow")
     ]
     assert others == []
+
+
+def test_who_survives_meets_the_other_tests_that_cover_the_place_and_of_a_place_of_rows_the_laws() -> None:
+    covering = {"tests/test_a.py::quick": 44.0, "tests/test_a.py::slow": 50.0, "tests/test_b.py::long": 119.0}
+    seconds = {**covering, "tests/test_b.py::of another place": 1.0, "tests/laws/test_c.py::law": 99.0}
+    judge = Judge(
+        cast("Tree", ScriptedTree(lambda *_: PASSED)), CoverageMap(seconds, {"queue/claims": list(covering)}, []), 0
+    )
+    mutant = Mutant("sql/queries/queue/claims.sql", "outbox", "example", 1, 1, "before", lambda: "after")
+
+    _, others, laws = judge.rounds(mutant)
+    elsewhere = list(judge.rounds(replace(mutant, area="console")))
+
+    assert others == (["tests/test_a.py::slow"], REST_SECONDS)
+    assert laws == (["tests/laws/test_c.py::law"], LAWS_SECONDS)
+    assert len(elsewhere) == 2
+
+
+def test_the_likeliest_tests_are_in_the_file_that_shares_the_rarest_words_with_the_place() -> None:
+    texts = {"common": "claimed user", "rare": "claimed erasures", "far": "elsewhere", "none": ""}
+    before = "erasures\n" + 4 * "claimed = 1\n" + "elsewhere = 2\n"
+    mutant = Mutant("consumer/a.py", "x", "x", 2, 2, before, lambda: before.replace("claimed = 1", "claimed = 0", 1))
+    order = Order(
+        {f"{name}::{test}": seconds for name in texts for test, seconds in (("slow", 2.0), ("quick", 1.0))},
+        lambda file: texts[file],
+    )
+
+    assert order.likeliest(mutant, order.seconds) == [
+        f"{name}::{test}" for name in ("rare", "common", "far", "none") for test in ("quick", "slow")
+    ]
 
 
 @pytest.mark.parametrize(
@@ -152,7 +189,7 @@ def test_tests_about_a_place_come_before_faster_ones(tmp_path: Path) -> None:
     seconds = {"tests/test_a.py::one": 0.1, "tests/test_b.py::one": 2.0, "tests/test_b.py::two": 3.0}
     judge = Judge(Tree(tmp_path, tmp_path), CoverageMap(seconds, {"queue/claims": list(seconds)}, []), 0)
 
-    first, _ = judge.tests(Mutant("sql/queries/queue/claims.sql", "console", "example", 1, 1, "", str))
+    first, _ = next(judge.rounds(Mutant("sql/queries/queue/claims.sql", "console", "example", 1, 1, "", str)))
 
     assert first == ["tests/test_b.py::one", "tests/test_b.py::two", "tests/test_a.py::one"]
 
@@ -167,7 +204,7 @@ def test_of_a_migration_the_tests_of_the_whole_schema_come_first_however_many_a_
     }
     mutant = Mutant("sql/migrations/0004.edits.sql", "policies", "verb", 1, 1, "", str, "GRANT SELECT")
 
-    first, _ = Judge(Tree(tmp_path, tmp_path), CoverageMap(seconds, {}, []), 0).tests(mutant)
+    first, _ = next(Judge(Tree(tmp_path, tmp_path), CoverageMap(seconds, {}, []), 0).rounds(mutant))
 
     assert first == [
         *("tests/test_privileges.py::fast", "tests/test_views.py::only", "tests/test_privileges.py::slow"),

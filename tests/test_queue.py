@@ -136,6 +136,18 @@ async def test_what_another_worker_holds_is_skipped(emptied: str) -> None:
         assert [each.message_id for each in await claimed(conn)] == [held.message_id]
 
 
+async def test_a_retry_that_another_worker_holds_is_skipped(emptied: str) -> None:
+    async with kept(emptied, ACCESS) as conn:
+        held, free = await told(conn, 2)
+        set_aside(emptied, [held, free], state="retrying")
+        change(emptied, "UPDATE consumer.failures SET next_attempt_at = now() - seq * interval '1 second'")
+        with psycopg.connect(emptied) as other:
+            other.execute("DELETE FROM consumer.failures WHERE seq = %s", [seqs(emptied)[held.message_id]])
+            assert await retried(conn) == [free.message_id]
+            other.rollback()
+        assert await retried(conn) == [held.message_id]
+
+
 async def test_a_replay_queues_what_was_applied_or_failed_and_nothing_discarded(emptied: str) -> None:
     async with kept(emptied, ACCESS) as conn:
         made = await told(conn, 5)

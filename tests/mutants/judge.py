@@ -2,21 +2,23 @@
 
 import re
 import time
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
-from tests.mutants.areas import OF_ALL_MODULES, OF_THE_SCHEMA, table_tests
+from tests.mutants.areas import OF_ALL_MODULES, table_tests
 from tests.mutants.coverage_map import CoverageMap
 from tests.mutants.mutant import Mutant
+from tests.mutants.order import Order
 from tests.mutants.tree import Run, Tree, Unusable
 from tests.support.hashes import HASH_FILE, rehashed
 
 # Of one run of pytest, and the recorded seconds of the tests that are put into it: what a busy machine takes longer
 # must not pass for a mutant that hangs.
 COVERING_SECONDS, COVERING_FILL = 90.0, 45.0
-REST_SECONDS, REST_FILL = 200.0, 100.0
+REST_SECONDS, REST_FILL = 240.0, 120.0
+LAWS_SECONDS, LAWS_FILL = 200.0, 100.0
 # What pytest itself takes for a test, beside the recorded seconds.
 TEST_OVERHEAD_SECONDS = 0.01
 CHECK_SECONDS = 60.0
@@ -63,22 +65,27 @@ class Judge:
             texts[SCHEMA_FILE] = schema
         elif not self._fits(mutant):
             return Verdict(UNFIT)
-        covering, others = self.tests(mutant)
-        noticed_by = self._noticed(texts, covering, COVERING_SECONDS)
-        if noticed_by is None:
-            noticed_by = self._noticed(texts, others, REST_SECONDS)
+        noticed_by = next(filter(None, (self._noticed(texts, *each) for each in self.rounds(mutant))), None)
         outcome = SURVIVED if noticed_by is None else NOTICED
         return Verdict(outcome, noticed_by or "", round(time.monotonic() - begun, 1))
 
-    def tests(self, mutant: Mutant) -> tuple[list[str], list[str]]:
-        """Return the tests that cover the place and the others, each as many as there is time for."""
-        covering = self._ordered(mutant, self._covering(mutant))
-        first = list(_within(covering, self.coverage.seconds, COVERING_FILL))
-        # The laws first, because they look at every row. A test that runs the place nowhere can't notice it.
-        laws = [test for test in self.coverage.seconds if mutant.area in AREAS_OF_ROWS and "/laws/" in test]
-        begun = set(first)
-        others = dict.fromkeys(test for test in (*laws, *covering) if test not in begun)
-        return first, list(_within(others, self.coverage.seconds, REST_FILL))
+    def rounds(self, mutant: Mutant) -> Iterator[tuple[list[str], float]]:
+        """Yield tests that cover the place, then others; as many as there is time for, and the seconds they may take.
+
+        A test that runs the place nowhere can't notice it, but for the laws, which look at every row.
+        """
+        covering = self._covering(mutant)
+        first = list(_within(self._order.nearest(mutant, covering), self.coverage.seconds, COVERING_FILL))
+        yield first, COVERING_SECONDS
+        rest = self._order.likeliest(mutant, covering.difference(first))
+        yield list(_within(rest, self.coverage.seconds, REST_FILL)), REST_SECONDS
+        if mutant.area in AREAS_OF_ROWS:
+            laws = [test for test in self.coverage.seconds if "/laws/" in test and test not in first]
+            yield list(_within(laws, self.coverage.seconds, LAWS_FILL)), LAWS_SECONDS
+
+    @cached_property
+    def _order(self) -> Order:
+        return Order(self.coverage.seconds, self.tree.read)
 
     def _covering(self, mutant: Mutant) -> set[str]:
         by_table = {test for file in table_tests(mutant.file) for test in self._of_file(file)}
@@ -105,24 +112,6 @@ class Judge:
             if file.exists() and names & set(OBJECT.findall(file.read_text())):
                 found |= set(tests)
         return found
-
-    def _ordered(self, mutant: Mutant, tests: Iterable[str]) -> list[str]:
-        """Tests about the place come first, of a migration those of the schema; then each file's fastest in turn."""
-        tests = list(tests)
-        if mutant.is_migration:
-            near: tuple[str, ...] = tuple(f"tests/{name}.py::" for name in OF_THE_SCHEMA)
-        else:
-            stem, files = Path(mutant.file).stem, {test.partition("::")[0] for test in tests}
-            naming = (f"{file}::" for file in files if named(mutant).search(self.tree.read(file)))
-            near = (stem, Path(mutant.file).parent.name, OF_ALL_MODULES, f"[{stem}]", *naming)
-        fastest = sorted(tests, key=lambda test: self.coverage.seconds[test])
-        met: Counter[str] = Counter()
-        turns: dict[str, int] = {}
-        for test in fastest:
-            file = test.partition("::")[0]
-            turns[test] = met[file]
-            met[file] += 1
-        return sorted(fastest, key=lambda test: (not any(name in test for name in near), turns[test]))
 
     def _fits(self, mutant: Mutant) -> bool:
         """Whether the module can be imported, or the server plans the query."""
@@ -167,8 +156,9 @@ class Judge:
                 if clean.has_passed:
                     return f"time-out of {len(left)} tests" if not run.is_over else f"exit code {run.exit_code}"
                 if not clean.is_over:
-                    # The machine is too slow for so many tests today; whatever they would notice counts as unnoticed.
-                    return None
+                    # The machine is too slow for so many tests today; what one alone would notice counts as unnoticed.
+                    left = left[: len(left) // 2]
+                    continue
                 raise Unusable(f"These tests do not pass without a mutant:\n{clean.output[-2000:]}")
             failed = run.failed[0]
             if self._is_real(texts, failed, seconds):
@@ -193,14 +183,6 @@ class Judge:
         if not run.is_over and left < seconds:
             raise OutOfTime
         return run
-
-
-def named(mutant: Mutant) -> re.Pattern[str]:
-    """Return what a test file holds that imports the mutated module, or names the mutated query."""
-    if mutant.is_sql:
-        return re.compile(re.escape(f'"{mutant.query}"'))
-    package, stem = Path(mutant.file).parent.as_posix().replace("/", r"\."), Path(mutant.file).stem
-    return re.compile(rf"\b{package}\.{stem}\b|from {package} import (?:\([^)]*|[^\n]*)\b{stem}\b")
 
 
 def _within(tests: Iterable[str], seconds: Mapping[str, float], fill: float) -> Iterator[str]:

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from difflib import unified_diff
 from functools import cached_property
 
+# Lines on each side of a place, which tell what it is about.
+AROUND = 3
+
 
 @dataclass(frozen=True)
 class Mutant:
@@ -44,5 +47,12 @@ class Mutant:
 
     def diff(self) -> list[str]:
         """Return the lines that the mutant takes away and those it brings, marked with - and +."""
-        lines = unified_diff(self.before.splitlines(), self.after.splitlines(), lineterm="", n=0)
+        return self._diff(0)
+
+    def surroundings(self) -> str:
+        """Return these lines and some on both sides."""
+        return "\n".join(self._diff(AROUND))
+
+    def _diff(self, around: int) -> list[str]:
+        lines = unified_diff(self.before.splitlines(), self.after.splitlines(), lineterm="", n=around)
         return [line for line in list(lines)[2:] if not line.startswith("@@")]
