@@ -159,6 +159,14 @@ def test_a_right_is_the_statement_that_makes_it_with_the_one_that_undoes_it(admi
     assert (sorted(brought), ended) == (sorted(BROUGHT[statement]), [])
 
 
+def test_a_function_that_nobody_gave_rights_to_may_be_called_by_everybody(admin: Conn) -> None:
+    brought, _ = changed(admin, "CREATE FUNCTION consumer.f() RETURNS int RETURN 1")
+
+    assert [right for right in brought if right[0].startswith("GRANT")] == [
+        grant("EXECUTE", "FUNCTION consumer.f()", "PUBLIC")
+    ]
+
+
 def test_a_right_that_another_gave_is_taken_as_that_one(admin: Conn) -> None:
     changed(admin, "GRANT SELECT ON consumer.pruned TO <x> WITH GRANT OPTION", "GRANT USAGE ON SCHEMA consumer TO <x>")
 
