@@ -99,6 +99,15 @@ async def test_a_statement_is_tried_for_nobody_or_rehearsed_for_one(seen: str) -
     assert isinstance(bad.reason, psycopg.errors.CheckViolation)
 
 
+async def test_a_statement_that_can_be_planned_may_fail_for_nobody_too(seen: str) -> None:
+    statement = b"INSERT INTO public.seen (n) SELECT 1 / count(*) FROM unnest(%(user_ids)b::uuid[])"
+    async with kept(seen, ACCESS) as conn, transaction(conn, ACCESS):
+        broken = await application.refusal_of_all(conn, statement)
+
+    assert broken is not None
+    assert isinstance(broken.reason, psycopg.errors.DivisionByZero)
+
+
 @pytest.mark.parametrize("what", ["all", "nobody"])
 async def test_a_trial_for_nobody_leaves_nothing_behind(seen: str, what: str) -> None:
     statement = b"INSERT INTO public.seen (n) SELECT count(*) FROM unnest(%(user_ids)b::uuid[])"
