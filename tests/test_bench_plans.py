@@ -66,6 +66,7 @@ def test_the_slowest_run_of_our_own_statements_counts_and_all_that_any_read_whol
         (scan("a", 10, 100), set()),
         (scan("a", 10, 100, 1), {"a"}),
         ({"Node Type": "Seq Scan", "Relation Name": "a"}, set()),
+        ({"Node Type": "Seq Scan", "Relation Name": "a", "Actual Rows": 1000}, set()),
         ({"Node Type": "Seq Scan", "Relation Name": "a", "Actual Rows": 1001}, {"a"}),
         ({"Node Type": "Seq Scan", "Relation Name": "a", "Actual Rows": 1000, "Rows Removed by Filter": 1}, {"a"}),
         (scan("a", 5000) | {"Node Type": "Index Scan"}, set()),

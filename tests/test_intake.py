@@ -213,6 +213,30 @@ async def test_an_error_of_the_writer_ends_neither_the_writer_nor_its_batch(
     assert {record.msg for record in caplog.records} == {logs.TASK_FAILED}
 
 
+async def test_after_an_error_of_the_writer_the_bytes_of_its_batch_wait_beside_the_others(
+    emptied: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, failed = Intake._store, list[int]()
+
+    def failing(intake: Intake, batch: list[Any]) -> Awaitable[None]:
+        if not failed:
+            failed.append(len(batch))
+            raise MemoryError
+        return store(intake, batch)
+
+    monkeypatch.setattr(Intake, "_store", failing)
+    monkeypatch.setattr(intake_module, "SECOND_COMMIT_MIN", 2)
+
+    async def act(intake: Intake) -> None:
+        async with asyncio.timeout(10):
+            await asyncio.gather(*(intake.put(user_updated()) for _ in range(6)))
+        assert intake._waiting_bytes == 0
+
+    await run(emptied, act)
+
+    assert failed == [3]
+
+
 async def test_a_request_that_went_away_is_not_stored_for_nothing(emptied: str) -> None:
     async def act(intake: Intake) -> None:
         gone = asyncio.ensure_future(intake.put(user_updated()))
