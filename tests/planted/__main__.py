@@ -101,7 +101,10 @@ def main() -> int:
         trees = [Path(folder, str(number)) for number in range(min(TREES, len(bugs)))]
         for tree in trees:
             copy_tree(tree)
-        if run(trees[0], sorted({bug.test for bug in bugs}), "--numprocesses", str(TREES // 2), is_shown=True) != PASSED:
+        if (
+            run(trees[0], sorted({bug.test for bug in bugs}), "--numprocesses", str(TREES // 2), is_shown=True)
+            != PASSED
+        ):
             print("The tests do not pass without a bug.", file=sys.stderr)
             return 1
         caught = caught_in(trees, bugs)
