@@ -38,9 +38,9 @@ DOMAIN = (
     ),
     Bug(
         "an older deletion is lost when it comes in a later batch",
-        IDENTITY,
-        "OR least(offered.deleted_at, known.deleted_at) IS DISTINCT FROM known.deleted_at",
-        "OR (known.deleted_at IS NULL AND offered.deleted_at IS NOT NULL)",
+        MIRROR,
+        "            deletion_at = least(excluded.deletion_at, known.deletion_at),\n",
+        "            deletion_at = coalesce(known.deletion_at, excluded.deletion_at),\n",
         LAW,
     ),
     Bug(
