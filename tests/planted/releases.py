@@ -48,7 +48,7 @@ RELEASES = (
         "tests/releases/newer.py",
         "NUMBER if kind == CHANGES else 1",
         "1",
-        "tests/releases/test_releases.py::test_two_releases_side_by_side_leave_the_rows_of_the_model",
+        "tests/releases/test_releases.py::test_this_release_beside_its_successor_leaves_the_rows_of_the_model",
     ),
     Bug(
         "an older receiver is not ready",

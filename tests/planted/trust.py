@@ -53,7 +53,7 @@ TRUST = (
         CLAIM,
         "\n        OR NOT EXISTS",
         "\n        AND NOT EXISTS",
-        f"{ROLE_TESTS}::test_a_replay_is_applied_although_its_receiver_did_not_queue_it",
+        f"{ROLE_TESTS}::test_rows_of_a_restored_dump_are_applied",
     ),
     Bug(
         "a retry that is queued once more is claimed twice",

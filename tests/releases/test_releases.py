@@ -48,6 +48,16 @@ def test_two_releases_side_by_side_leave_the_rows_of_the_model(
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("kind", [ADDS, CHANGES])
+def test_this_release_beside_its_successor_leaves_the_rows_of_the_model(
+    server_url: str, tmp_path: Path, kind: str
+) -> None:
+    this = kept.unpacked(kept.keep(tmp_path), tmp_path / "older")
+
+    assert drilled(server_url, this, kind, tmp_path, BOTH) == []
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "file", "old", "new", "flaw"),
     [
