@@ -203,12 +203,14 @@ async def test_a_process_that_is_connected_is_a_reason_to_refuse_unless_forced(
 
     async with await connect(url, access(PREFIX)):
         refused = await asyncio.to_thread(call, owner, *LEAVE, **PREFIXED)
+        shown = await asyncio.to_thread(call, owner, "uninstall", "--keep-profiles", "--dry-run", **PREFIXED)
         left = objects(url)
         forced = await asyncio.to_thread(call, owner, *LEAVE, "--force", **PREFIXED)
 
     assert (refused.exit_code, left) == (1, before)
     assert f"still connected (1 {access(PREFIX).name}), and nothing was changed" in refused.stderr
     assert refused.stdout == ""
+    assert (shown.exit_code, "DROP SCHEMA" in shown.stdout) == (0, True)
     assert (forced.exit_code, objects(url)) == (0, LEFT), forced.output
 
 

@@ -130,9 +130,16 @@ LEAVING = (
     Bug(
         "a dry run removes the product",
         "consumer/cli/uninstall.py",
+        "refused = {} if is_dry_run else _run(",
+        "refused = _run(",
+        f"{LEAVE}::test_a_dry_run_prints_what_a_run_executes_and_changes_nothing",
+    ),
+    Bug(
+        "a dry run is refused while a process is connected",
+        "consumer/cli/uninstall.py",
         "        if not is_dry_run:\n            _refuse",
         "        if True:\n            _refuse",
-        f"{LEAVE}::test_a_dry_run_prints_what_a_run_executes_and_changes_nothing",
+        f"{LEAVE}::test_a_process_that_is_connected_is_a_reason_to_refuse_unless_forced",
     ),
     Bug(
         "everything is dropped without a word",
