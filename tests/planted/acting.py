@@ -205,7 +205,7 @@ CONSOLE_ACTING = (
         "a click waits for a sample",
         "consumer/console/retry_sample.py",
         "    async with visit.console.trying:\n",
-        "    async with visit.console.trying, visit.acting(), visit.acting():\n",
+        "    async with visit.console.trying, visit.acting(), visit.acting(), visit.acting():\n",
         f"{SAMPLE}::test_a_click_does_not_wait_for_a_sample",
     ),
     Bug(

@@ -19,8 +19,8 @@ CONSOLE = (
     Bug(
         "opening a link uses it up before anybody has agreed",
         "consumer/console/sign_in.py",
-        "    if link is None:\n",
-        "    if link is None or not await _use_up(visit, link):\n",
+        "    link = signer.read_link(token)\n",
+        "    if link := signer.read_link(token):\n        await _use_up(visit, link)\n",
         f"{DOORS}::test_a_link_asks_first_and_signs_in_as_the_person_it_names",
     ),
     Bug(
