@@ -113,7 +113,10 @@ async def do(page: Page, offer: Offer, scope: str) -> None:
     reason = asked.locator("[name=reason]")
     if await reason.count():
         await reason.fill("a test")
-    await asked.get_by_role("button", name=re.compile(f"^{offer.verb}")).click()
+    # The page may show what it leads to already: without the wait the next address could cut this answer off.
+    await page.wait_for_load_state()
+    async with page.expect_event("load"):
+        await asked.get_by_role("button", name=re.compile(f"^{offer.verb}")).click()
     await expect(page.locator("main")).to_contain_text(offer.leads_to)
     await expect(page.locator("main .note.bad")).to_have_count(int(offer.verb == "Send"))
 
